@@ -119,15 +119,12 @@ def _store_contact(uow: UnitOfWork, like: Contact, name: str, *, is_open: bool) 
 
 
 def _store_cancellation(uow: UnitOfWork, like: Cancellation, name: str, contact_id: str) -> None:
-    while uow.cancellations.is_taken(reference := new_reference()):  # with so many, some are drawn twice
-        pass
     cancellation = replace(
-        like, cancellation_id=f"can_{ULID()}", reference=reference, order_id=name, contact_id=contact_id
+        like, cancellation_id=f"can_{ULID()}", reference=new_reference(), order_id=name, contact_id=contact_id
     )
     uow.cancellations.add(
         cancellation,
         EventType.CANCELLATION_ISSUED,
-        reference=cancellation.reference,
         contact_id=contact_id,
         basis=cancellation.basis,
         reason=cancellation.outcome.reason,

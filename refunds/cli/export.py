@@ -1,7 +1,7 @@
 """`flask export`: take records out as CSV, for finance."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,6 @@ from refunds.presentation import tables
 from refunds.schemas.fields import NearDate
 from refunds.schemas.strict import StrictSchema
 from refunds.service.store import Store
-
-PAGE = 500
-"""Records read at once."""
 
 
 class _RangeSchema(StrictSchema):
@@ -50,7 +47,9 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
     since, until = _range(store, first, last)
     with store.write(COMMAND_LINE) as uow:
         uow.events.note(EventType.PRIVACY_TABLE_EXPORTED, kind, {"from": first, "to": last})
-    lines = (line.encode() for line in _lines(store, kind, since, until))
+        dated = getattr(uow, kind).dated
+    dates = {f"{dated}_from": since, f"{dated}_to": until}
+    lines = (line.encode() for line in tables.pages(store, COMMAND_LINE, kind, **dates))
     if output is None:
         sys.stdout.buffer.writelines(lines)
         return
@@ -71,20 +70,3 @@ def _range(store: Store, first: str, last: str) -> tuple[datetime, datetime]:
     with store.read(COMMAND_LINE) as uow:
         tz = zone(uow.policies[uow.policies.default].current(uow.now).terms.time_zone)
     return first_instant(read["first"], tz), end_of_day(read["last"], tz)
-
-
-def _lines(store: Store, kind: str, since: datetime, until: datetime) -> Iterator[str]:
-    """The header, and a line for each record of a kind that was entered since one instant and before another.
-
-    Each page is a read of its own, so that the ciphers of its records are not kept.
-    """
-    after: tuple[Any, ...] | None = ()
-    while after is not None:
-        with store.read(COMMAND_LINE) as uow:
-            repository = getattr(uow, kind)
-            filters = {f"{repository.dated}_from": since, f"{repository.dated}_to": until}
-            found = repository.paginate(*after, limit=PAGE, **filters)
-            if not after:
-                yield tables.header(repository.mapper.record)
-            yield from tables.lines(uow, repository.mapper.record, found)
-            after = repository.place_of(found[-1]) if len(found) == PAGE else None

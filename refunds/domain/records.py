@@ -191,7 +191,7 @@ class Contact:
     `request_number` is what the customer is told; None only until contacts of an older version have theirs. It is
     resolved for `resolution_code` (None if an older version of the service did it), which `resolution_reason` explains.
     It is acknowledged once the customer was answered: by telephone or e-mail, at `acknowledged_to` unless that is
-    `from_detail`.
+    `from_detail`. `taken_by` is the user or client who deals with it, or did.
     """
 
     contact_id: str
@@ -221,6 +221,7 @@ class Contact:
     acknowledged_by: str | None = None
     acknowledged_through: Channel | None = None
     acknowledged_to: str | None = personal()
+    taken_by: str | None = None
 
     @property
     def state(self) -> ContactState:
@@ -230,6 +231,12 @@ class Contact:
         if self.resolved_at is not None:
             return ContactState.RESOLVED
         return ContactState.OPEN if self.is_open else ContactState.CLOSED
+
+    @property
+    def entered_at(self) -> datetime:
+        """When it was entered or, if it corrects a contact that asked for the same, when that was."""
+        then = self.decision.facts
+        return self.recorded_at if then.request or then.recorded_at is None else then.recorded_at
 
     @property
     def number(self) -> str | None:

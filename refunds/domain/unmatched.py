@@ -35,6 +35,7 @@ class UnmatchedContact:
     closed_at: datetime | None = None
     closed_by: str | None = None
     closed_reason: str | None = personal()
+    taken_by: str | None = None
 
     @property
     def state(self) -> ContactState:

@@ -69,10 +69,7 @@ def details_data(contact: Contact | UnmatchedContact) -> dict[str, Any]:
         "received_at": format_known(contact.received_at),
         "recorded_at": format_known(contact.recorded_at),
         "recorded_by": contact.recorded_by,
-        "contact_point": contact.contact_point,
-        "from_detail": contact.from_detail,
-        "ticket_ref": contact.ticket_ref,
-        "note": contact.note,
+        **{name: getattr(contact, name) for name in ("contact_point", "from_detail", "ticket_ref", "note", "taken_by")},
     }
 
 

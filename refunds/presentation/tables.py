@@ -8,10 +8,15 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from refunds.domain.instants import format_instant
+from refunds.domain.permissions import Principal
 from refunds.domain.records import Cancellation, Contact, Order
 from refunds.domain.references import format_reference
 from refunds.domain.unmatched import UnmatchedContact
+from refunds.service.store import Store
 from refunds.storage.unit_of_work import UnitOfWork
+
+PAGE = 500
+"""Records read at once."""
 
 
 class CancelledOrder(NamedTuple):
@@ -58,13 +63,14 @@ TABLES = {
         | _named("resolution_reason", "resolved_at", "resolved_by")
         | _DECISION
         | {"request_number": "number", "resolution_code": "resolution_code", "duplicate_of": "duplicate_of"}
-        | _named("acknowledged_at", "acknowledged_by", "acknowledged_through", "acknowledged_to")
+        | _named("acknowledged_at", "acknowledged_by", "acknowledged_through", "acknowledged_to", "taken_by")
     ),
     UnmatchedContact: Table(
         _named("unmatched_id", "request_number", "order_hint", "intent", "channel", "sent_at", "received_at")
         | _named("recorded_at", "recorded_by", "contact_point", "from_detail", "ticket_ref", "note")
         | {"open": "is_open", "contact_id": "contact_id"}
         | {"resolution_reason": "closed_reason", "resolved_at": "closed_at", "resolved_by": "closed_by"}
+        | _named("taken_by")
     ),
     Cancellation: Table(
         {
@@ -100,6 +106,22 @@ def lines(uow: UnitOfWork, kind: type, records: Sequence[Any]) -> Iterator[str]:
     shown = [attrgetter(attribute) for attribute in table.columns.values()]
     for row in table.rows(uow, records):
         yield line(cell(value(row)) for value in shown)
+
+
+def pages(store: Store, principal: Principal, kind: str, **filters: Any) -> Iterator[str]:
+    """The header, and a line for each record of a repository that the filters leave, read page by page.
+
+    Each page is a read of its own, so that the ciphers of its records are not kept.
+    """
+    after: tuple[Any, ...] | None = ()
+    while after is not None:
+        with store.read(principal) as uow:
+            repository = getattr(uow, kind)
+            found = repository.paginate(*after, limit=PAGE, **filters)
+            if not after:
+                yield header(repository.mapper.record)
+            yield from lines(uow, repository.mapper.record, found)
+            after = repository.place_of(found[-1]) if len(found) == PAGE else None
 
 
 def line(cells: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 """Contacts: every call and e-mail is stored with its decision, even if it came too late."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -10,12 +11,21 @@ from refunds.domain import contact_points, judging
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
 from refunds.domain.journal import EventType
-from refunds.domain.outcomes import Facts
+from refunds.domain.outcomes import Facts, Outcome, Verdict
 from refunds.domain.permissions import COMMAND_LINE, Scope
 from refunds.domain.records import ASKING, Contact, Intent, Order, PromiseCause
 from refunds.domain.regions import country_of
 from refunds.domain.terms import Terms
-from refunds.errors import ContactStateConflict, EvidenceRequired, FieldError, InvalidInput, Message
+from refunds.domain.unmatched import UnmatchedContact
+from refunds.errors import (
+    CallersError,
+    ContactStateConflict,
+    EvidenceRequired,
+    FieldError,
+    Forbidden,
+    InvalidInput,
+    Message,
+)
 from refunds.service import ProgressCallback, orders, promises, silently
 from refunds.service.orders import AHEAD
 from refunds.service.store import Store
@@ -32,11 +42,12 @@ _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 class Entry(NamedTuple):
-    """When and by whom a contact was first entered, and its request number."""
+    """When and by whom a contact was first entered, its request number, and who deals with it."""
 
     recorded_at: datetime
     recorded_by: str
     request_number: str
+    taken_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +75,8 @@ def record(uow: UnitOfWork, order_id: str, new: NewContact) -> Contact:
     Raises `NotFound` if there is no such order, `InvalidInput` if a time is in the future, in the wrong order or too
     long ago, `from_detail` is no number or address, or `supersedes` is no contact about the order, `EvidenceRequired`
     if it needs a ticket reference and has none, `ContactStateConflict` if the named contact is superseded already, is
-    what a cancellation is based on, or is open and this asks for less, and what `orders.decided` raises.
+    what a cancellation is based on, or is open and this asks for less, `Forbidden` if it was in time or needs a
+    supervisor, this is refused and the principal is none, and what `orders.decided` raises.
     """
     return add(uow, uow.orders.get_for_update(order_id), new)[0]
 
@@ -75,13 +87,15 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact, *, cancels: bool 
     The contact that it names is superseded. The decision is what `orders.answered` says. `cancels`: the caller cancels
     the order on it if that allows it, so that it is not open then. Raises what `record` raises, but for the order.
     """
-    own = _decided(uow, locked, new)
+    earlier = _to_supersede(uow, locked, new)
+    own = _decided(uow, locked, new, earlier)
     decision = orders.answered(uow, locked.order, own, new.supersedes)
     contact = _made(uow, locked, new, own, decision)
     if cancels and contact.outcome.eligible:
         contact = replace(contact, is_open=False)
-    earlier = _to_supersede(uow, locked, new)
     if earlier is not None:
+        _require_none_worse(uow, earlier, decision)
+        contact = replace(contact, taken_by=earlier.taken_by)
         _supersede(uow, earlier, contact)
     promises.keep(uow, locked.order, decision, PromiseCause.RECORDED)
     uow.contacts.add(
@@ -117,7 +131,8 @@ def preview(uow: UnitOfWork, order: Order, new: NewContact) -> tuple[Decision, D
     Nothing is recorded. Only the times and the contact point are checked, not what else `record` refuses. Raises
     `InvalidInput` if a time is in the future, in the wrong order or too long ago, and what `orders.decided` raises.
     """
-    own = _judged(uow, order, new, cancelled=uow.cancellations.active(order.order_id) is not None)
+    earlier = uow.contacts.find(new.supersedes) if new.supersedes else None
+    own = _judged(uow, order, new, earlier, cancelled=uow.cancellations.active(order.order_id) is not None)
     return own, orders.answered(uow, order, own, new.supersedes)
 
 
@@ -130,30 +145,34 @@ def needs_evidence(decision: Decision, intent: Intent) -> bool:
     return decision.backdated and intent.asks and decision.version.terms.evidence_after_deadline
 
 
-def _decided(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Decision:
-    """The decision on a contact that is entered now.
+def _decided(uow: UnitOfWork, locked: LockedOrder, new: NewContact, earlier: Contact | None) -> Decision:
+    """The decision on a contact that is entered now, in place of an earlier one if there is one.
 
     Raises `EvidenceRequired` if a ticket reference is needed and missing, and what `_judged` raises.
     """
-    decision = _judged(uow, locked.order, new, cancelled=locked.active is not None)
+    decision = _judged(uow, locked.order, new, earlier, cancelled=locked.active is not None)
     if needs_evidence(decision, new.intent) and new.ticket_ref is None and new.intent is not Intent.WITHDRAWAL:
         detail = Message("is required: the contact was received before the deadline and is entered after it")
         raise EvidenceRequired([FieldError("/ticket_ref", detail, "required")])
     return decision
 
 
-def _judged(uow: UnitOfWork, order: Order, new: NewContact, *, cancelled: bool) -> Decision:
-    """The decision on a contact that is entered now.
+def _judged(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | None, *, cancelled: bool) -> Decision:
+    """The decision on a contact that is entered now, in place of an earlier one if there is one.
 
-    Raises `InvalidInput` if its times are not possible, and what `orders.decided` raises.
+    If it asks for the same and had been made when the earlier one was entered, it was entered then: nobody becomes late
+    because of a correction. Raises `InvalidInput` if its times are not possible, and what `orders.decided` raises.
     """
     withdrawal = new.intent is Intent.WITHDRAWAL
     sent_at, received_at = possible_times(_earliest(order), new, uow.now)
+    recorded_at = new.first.recorded_at if new.first else uow.now
+    if earlier and earlier.intent is new.intent and received_at <= earlier.entered_at:
+        recorded_at = earlier.entered_at
     facts = Facts(
         service_provided_at=order.service_provided_at,
         received_at=received_at,
         sent_at=sent_at,
-        recorded_at=new.first.recorded_at if new.first else uow.now,
+        recorded_at=recorded_at,
         channel=new.channel,
         contact_point=new.contact_point,
         cancelled=cancelled,
@@ -192,6 +211,7 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, 
         is_open=asks and locked.active is None,
         superseded_by=None,
         request_number=entry.request_number,
+        taken_by=entry.taken_by,
     )
 
 
@@ -275,6 +295,29 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Cont
     return earlier
 
 
+def _require_none_worse(uow: UnitOfWork, earlier: Contact, decision: Decision) -> None:
+    """Raise `Forbidden` if an agent would replace an open contact, neither late nor refused, by one that is refused."""
+    if decision.outcome.verdict is not Verdict.REFUSED or uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
+        return
+    if earlier.is_open and is_timely(uow, earlier):
+        raise Forbidden(
+            Message(
+                "The request %(name)s was in time, or a supervisor has to decide on it. Only a supervisor can replace "
+                "it by one that is refused.",
+                name=earlier.contact_id,
+            )
+        )
+
+
+def is_timely(uow: UnitOfWork, contact: Contact) -> bool:
+    """Whether a contact was in time or needs a supervisor, by the decision then or by one made now, each on itself."""
+    order = uow.orders.get(contact.order_id)
+    outcomes: list[Outcome] = [] if contact.decision.facts.request else [contact.outcome]
+    with suppress(CallersError):  # the order's policy may be another one since, which had no version then
+        outcomes.append(orders.decided(uow, order, orders.facts_of(order, contact, cancelled=False)).outcome)
+    return any(outcome.verdict is not Verdict.REFUSED for outcome in outcomes)
+
+
 _SUPERSEDED_BY = {Intent.CANCEL: ASKING, Intent.WITHDRAWAL: (Intent.WITHDRAWAL,)}
 """What can take the place of an open contact of an intent."""
 
@@ -284,6 +327,23 @@ _ASKS_FOR_LESS = {
         "Only a withdrawal takes the place of an open withdrawal: a supervisor resolves it with a reason."
     ),
 }
+
+
+def added(contact: Contact | UnmatchedContact, name: str, **given: str | None) -> dict[str, str]:
+    """What was given of the fields that a contact was recorded without, by name; what it has already is left out.
+
+    Raises `ContactStateConflict`, with the contact's id `name`, if it has another text in one of these fields.
+    """
+    found = {field: value for field, value in given.items() if value not in (None, getattr(contact, field))}
+    for field in found:
+        if getattr(contact, field) is not None:
+            detail = Message(
+                "The contact %(name)s has another %(field)s: to correct it, record a contact that supersedes it.",
+                name=name,
+                field=field,
+            )
+            raise ContactStateConflict(detail, contact.state)
+    return {field: value for field, value in found.items() if value is not None}
 
 
 def unknown(pointer: str) -> InvalidInput:

@@ -266,7 +266,7 @@ def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
         service_provided_at=order.service_provided_at,
         received_at=contact.received_at,
         sent_at=contact.sent_at,
-        recorded_at=contact.recorded_at,
+        recorded_at=contact.entered_at,
         channel=contact.channel,
         contact_point=contact.contact_point,
         cancelled=cancelled,

@@ -9,7 +9,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.privacy import CustomerHasOpenMatters, ErasureReason, LegalHold, Limit, LimitKind
 from refunds.domain.records import UNSETTLED, Contact, Intent
 from refunds.errors import Message
-from refunds.service import resolutions
+from refunds.service import contacts
 from refunds.storage.erasures import Erasure
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -52,7 +52,7 @@ def _open_matters(uow: UnitOfWork, order_ids: Sequence[str]) -> list[str]:
 def waiting_about(uow: UnitOfWork, order_ids: Collection[str]) -> list[Contact]:
     """The open requests about these orders that wait for an answer other than a refusal."""
     found = uow.contacts.open_about(order_ids)
-    return [one for one in found if one.intent is Intent.WITHDRAWAL or resolutions.is_timely(uow, one)]
+    return [one for one in found if one.intent is Intent.WITHDRAWAL or contacts.is_timely(uow, one)]
 
 
 _EVENTS = {

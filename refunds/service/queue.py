@@ -1,11 +1,16 @@
-"""The queue: what is open, by what it needs, the earliest deadline first."""
+"""The queue: what is open, by what it needs, the earliest deadline first; one act for several of it."""
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain
 from typing import NamedTuple
 
 from refunds.domain.outcomes import Outcome, Verdict
-from refunds.domain.records import Intent
+from refunds.domain.records import Contact, Intent
+from refunds.domain.unmatched import UnmatchedContact
+from refunds.errors import ContactStateConflict, Forbidden
+from refunds.service import assignments
 from refunds.storage.unit_of_work import UnitOfWork
 
 
@@ -27,7 +32,8 @@ _URGENCY = (Tab.IN_TIME, Tab.WITHOUT_DATE, Tab.WITHDRAWALS, Tab.NEEDS_SUPERVISOR
 class Entry(NamedTuple):
     """An order with open requests, by the most urgent of them, or a contact whose order is not known.
 
-    `deadline` is None if no window runs. `requests` is how many are open about the order.
+    `deadline` is None if no window runs. `requests` is how many are open about the order; `taken_by` is who deals with
+    them.
     """
 
     tab: Tab
@@ -35,12 +41,25 @@ class Entry(NamedTuple):
     order_id: str | None
     received_at: datetime
     deadline: datetime | None
+    taken_by: str | None = None
     requests: int = 1
 
     @property
     def place(self) -> tuple[bool, datetime, str]:
         """Where it is in the queue: by its deadline; what has none, after all others by its receipt."""
         return self.deadline is None, self.deadline or self.received_at, self.record_id
+
+    @property
+    def seen(self) -> str:
+        """What has changed about it if this is another text."""
+        return f"{self.tab} {self.requests} {self.taken_by or ''}".strip()
+
+
+class Left(StrEnum):
+    """Why one of several was left alone."""
+
+    CHANGED = "changed"
+    FOR_SUPERVISORS = "for_supervisors"
 
 
 def queue(uow: UnitOfWork) -> dict[Tab, list[Entry]]:
@@ -50,17 +69,23 @@ def queue(uow: UnitOfWork) -> dict[Tab, list[Entry]]:
     """
     tabs: dict[Tab, list[Entry]] = {tab: [] for tab in Tab}
     of_order: dict[str, list[Entry]] = {}
-    for contact_id, order_id, intent, received_at, outcome in uow.contacts.iter_open():
-        entry = Entry(_tab(intent, outcome), contact_id, order_id, received_at, outcome.deadline)
+    for contact_id, order_id, intent, received_at, outcome, taker in uow.contacts.iter_open():
+        entry = Entry(_tab(intent, outcome), contact_id, order_id, received_at, outcome.deadline, taker)
         of_order.setdefault(order_id, []).append(entry)
     for found in of_order.values():
-        first = min(found, key=lambda entry: (_URGENCY.index(entry.tab), entry.place))
-        tabs[first.tab].append(first._replace(requests=len(found)))
-    for unmatched_id, received_at in uow.unmatched.iter_open():
-        tabs[Tab.UNMATCHED].append(Entry(Tab.UNMATCHED, unmatched_id, None, received_at, None))
+        first = _together(found)
+        tabs[first.tab].append(first)
+    for unmatched_id, received_at, taker in uow.unmatched.iter_open():
+        tabs[Tab.UNMATCHED].append(Entry(Tab.UNMATCHED, unmatched_id, None, received_at, None, taker))
     for entries in tabs.values():
         entries.sort(key=lambda entry: entry.place)
     return tabs
+
+
+def _together(found: list[Entry]) -> Entry:
+    """The entry of an order with these open requests."""
+    first = min(found, key=lambda entry: (_URGENCY.index(entry.tab), entry.place))
+    return first._replace(requests=len(found), taken_by=assignments.taken_by(found))
 
 
 def _tab(intent: Intent, outcome: Outcome) -> Tab:
@@ -75,11 +100,56 @@ def _tab(intent: Intent, outcome: Outcome) -> Tab:
 def following(uow: UnitOfWork, tab: Tab | None, done: str | None) -> Entry | None:
     """The first of a tab, or of the first that is not empty; None if nothing is there.
 
-    `done` is the order, or the contact without one, that is being left: it does not follow itself.
+    What others have taken is passed over. `done` is the order, or the contact without one, that is being left: it does
+    not follow itself.
     """
-    tabs = queue(uow)
-    for entries in (tabs[tab],) if tab else tabs.values():
-        for entry in entries:
-            if done is None or done not in {entry.order_id, entry.record_id}:
-                return entry
+    tabs, free = queue(uow), {None: True, uow.principal.actor: True}
+    for entry in tabs[tab] if tab else chain.from_iterable(tabs.values()):
+        holder = entry.taken_by
+        if holder is not None and holder not in free:
+            free[holder] = assignments.has_left(uow.users.find(holder))
+        if free[holder] and (done is None or done not in {entry.order_id, entry.record_id}):
+            return entry
     return None
+
+
+def for_each(uow: UnitOfWork, picked: Mapping[str, str], act: Callable[[str], object]) -> dict[str, Left | None]:
+    """Do the same with several entries, given by the ids of their records, each with what was `seen` of it.
+
+    What has changed since then, or is not for the principal to do, is left alone. Returns for each why, or None: it was
+    done.
+    """
+    found: dict[str, Left | None] = {}
+    known = uow.contacts.with_ids(picked)
+    # All who lock several orders lock them by their ids, so that none waits for another.
+    for name in sorted(picked, key=lambda name: (known[name].order_id if name in known else "", name)):
+        found[name] = Left.CHANGED
+        entry = _locked(uow, name, known.get(name))
+        if entry is not None and (entry.record_id, entry.seen) == (name, picked[name]):
+            try:
+                act(name)
+                found[name] = None
+            except ContactStateConflict:
+                pass
+            except Forbidden:
+                found[name] = Left.FOR_SUPERVISORS
+    return found
+
+
+def _locked(uow: UnitOfWork, name: str, known: Contact | None) -> Entry | None:
+    """The entry of a record, which nobody else can change; None if it is not open."""
+    if known is not None:
+        uow.contacts.get(name, lock=True)
+        opened = uow.contacts.open_about([known.order_id])
+        return _together([_entry(one) for one in opened]) if opened else None
+    unmatched = uow.unmatched.with_ids([name]).get(name)
+    return _entry_without_order(uow.unmatched.get(name, lock=True)) if unmatched else None
+
+
+def _entry(one: Contact) -> Entry:
+    tab = _tab(one.intent, one.outcome)
+    return Entry(tab, one.contact_id, one.order_id, one.received_at, one.outcome.deadline, one.taken_by)
+
+
+def _entry_without_order(one: UnmatchedContact) -> Entry | None:
+    return Entry(Tab.UNMATCHED, one.unmatched_id, None, one.received_at, None, one.taken_by) if one.is_open else None

@@ -1,19 +1,17 @@
 """What becomes of a contact: it is acknowledged, completed, resolved without a cancellation, or open again."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from refunds.domain import contact_points, judging
 from refunds.domain.contact_points import Channel
 from refunds.domain.journal import EventType
-from refunds.domain.outcomes import Outcome, Verdict
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent
 from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ReopeningReason, ResolutionReason
-from refunds.errors import CallersError, ContactStateConflict, FieldError, Forbidden, InvalidInput, Message, any_of
-from refunds.service import contacts, orders
+from refunds.errors import ContactStateConflict, FieldError, Forbidden, InvalidInput, Message, any_of
+from refunds.service import contacts
 from refunds.service.orders import AHEAD
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -74,17 +72,7 @@ def complete(uow: UnitOfWork, contact_id: str, *, ticket_ref: str | None = None,
     """
     contact = uow.contacts.get(contact_id, lock=True)
     contacts.require_present(contact)
-    given = {"ticket_ref": ticket_ref, "note": note}
-    added = {name: value for name, value in given.items() if value not in (None, getattr(contact, name))}
-    for name in added:
-        if getattr(contact, name) is not None:
-            detail = Message(
-                "The contact %(name)s has another %(field)s: to correct it, record a contact that supersedes it.",
-                name=contact_id,
-                field=name,
-            )
-            raise ContactStateConflict(detail, contact.state)
-    if not added:
+    if not (added := contacts.added(contact, contact_id, ticket_ref=ticket_ref, note=note)):
         return contact
     return uow.contacts.update(contact, EventType.CONTACT_COMPLETED, {"fields": list(added)}, **added)
 
@@ -111,7 +99,7 @@ def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
         if contact.intent is Intent.WITHDRAWAL:
             raise Forbidden(Message("Only a supervisor can end a withdrawal: %(name)s.", name=contact_id))
         for one in ended:
-            if code not in ENDS_A_TIMELY_REQUEST and is_timely(uow, one):
+            if code not in ENDS_A_TIMELY_REQUEST and contacts.is_timely(uow, one):
                 raise Forbidden(_FOR_SUPERVISORS.filled(name=one.contact_id))
     return {one.contact_id: resolve_locked(uow, one, given) for one in ended}[contact_id]
 
@@ -169,7 +157,7 @@ def possible_reasons(uow: UnitOfWork, contact: Contact) -> list[ResolutionReason
     is_supervisor = uow.principal.may(Scope.CANCELLATIONS_OVERRIDE)
     if contact.intent is Intent.WITHDRAWAL and not is_supervisor:
         return []
-    needs_supervisor = not is_supervisor and any(is_timely(uow, one) for one in _together(uow, contact))
+    needs_supervisor = not is_supervisor and any(contacts.is_timely(uow, one) for one in _together(uow, contact))
     return [code for code in RESOLVABLE_FOR[contact.intent] if code in ENDS_A_TIMELY_REQUEST or not needs_supervisor]
 
 
@@ -230,18 +218,9 @@ def _no_original(uow: UnitOfWork, contact: Contact, other: Contact | None) -> Me
         (repeated is not None, Message("is a duplicate itself: name %(name)s instead", name=repeated)),
     )
     detail = next((detail for holds, detail in found if holds), None)
-    if detail is None and is_timely(uow, contact) and not is_timely(uow, other):
+    if detail is None and contacts.is_timely(uow, contact) and not contacts.is_timely(uow, other):
         return Message("was too late, and this contact was not: it is the other one that is the duplicate")
     return detail
-
-
-def is_timely(uow: UnitOfWork, contact: Contact) -> bool:
-    """Whether a contact was in time or needs a supervisor, by the decision then or by one made now, each on itself."""
-    order = uow.orders.get(contact.order_id)
-    outcomes: list[Outcome] = [] if contact.decision.facts.request else [contact.outcome]
-    with suppress(CallersError):  # the order's policy may be another one since, which had no version then
-        outcomes.append(orders.decided(uow, order, orders.facts_of(order, contact, cancelled=False)).outcome)
-    return any(outcome.verdict is not Verdict.REFUSED for outcome in outcomes)
 
 
 _FOR_SUPERVISORS = Message(

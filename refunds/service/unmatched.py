@@ -8,6 +8,7 @@ from refunds.domain import contact_points, judging
 from refunds.domain.journal import EventType
 from refunds.domain.records import Contact
 from refunds.domain.regions import country_of
+from refunds.domain.resolutions import ReopeningReason
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import ContactStateConflict, FieldError, InvalidInput, Message
 from refunds.security.encryption import Erased
@@ -70,7 +71,7 @@ def match(uow: UnitOfWork, unmatched_id: str, order_id: str, ticket_ref: str | N
         from_detail=_kept(found.from_detail),
         ticket_ref=ticket_ref or _kept(found.ticket_ref),
         note=_kept(found.note),
-        first=Entry(found.recorded_at, found.recorded_by, found.request_number),
+        first=Entry(found.recorded_at, found.recorded_by, found.request_number, found.taken_by),
     )
     try:
         contact = contacts.add(uow, locked, new)[0]
@@ -81,6 +82,21 @@ def match(uow: UnitOfWork, unmatched_id: str, order_id: str, ticket_ref: str | N
         raise
     uow.unmatched.match(found, contact)
     return contact, True
+
+
+def complete(
+    uow: UnitOfWork, unmatched_id: str, *, ticket_ref: str | None = None, note: str | None = None
+) -> UnmatchedContact:
+    """Add the ticket and the note that an open contact was recorded without; the same again changes nothing.
+
+    Raises `NotFound` if there is none, and `ContactStateConflict` if it was matched or resolved, or has another ticket
+    or note.
+    """
+    found = uow.unmatched.get(unmatched_id, lock=True)
+    _require_open(found)
+    if not (added := contacts.added(found, unmatched_id, ticket_ref=ticket_ref, note=note)):
+        return found
+    return uow.unmatched.update(found, EventType.CONTACT_UNMATCHED_COMPLETED, {"fields": list(added)}, **added)
 
 
 def resolve(uow: UnitOfWork, unmatched_id: str, reason: str) -> UnmatchedContact:
@@ -100,6 +116,21 @@ def resolve(uow: UnitOfWork, unmatched_id: str, reason: str) -> UnmatchedContact
         closed_by=uow.principal.actor,
         closed_reason=reason,
     )
+
+
+def reopen(uow: UnitOfWork, unmatched_id: str, reason: ReopeningReason) -> UnmatchedContact:
+    """Undo a resolution: the contact is open again. An open one stays as it is.
+
+    Raises `NotFound` if there is none, and `ContactStateConflict` if it was matched.
+    """
+    found = uow.unmatched.get(unmatched_id, lock=True)
+    if found.is_open:
+        return found
+    if found.contact_id is not None:
+        _require_open(found)
+    closing = dict.fromkeys(("closed_at", "closed_by", "closed_reason"))
+    event = EventType.CONTACT_UNMATCHED_REOPENED
+    return uow.unmatched.update(found, event, {"reason_code": reason}, is_open=True, **closing)
 
 
 def _kept(text: str | None) -> str | None:

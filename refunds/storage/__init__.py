@@ -53,6 +53,9 @@ class Transaction(Protocol):
     def many(self, sql: str, rows: Iterable[Row]) -> None:
         """Run the statement with the parameters of each row."""
 
+    def later(self, sql: str, *rows: Row) -> None:
+        """The same, at the latest with the next statement or the commit, where a failure may appear."""
+
 
 class Engine(Protocol):
     """A database; raises `StorageUnavailable` for anything it cannot do at the moment."""

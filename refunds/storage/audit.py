@@ -6,7 +6,7 @@ edited record; the encryption shows an edited personal field; and the checkpoint
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
@@ -50,7 +50,7 @@ class Report:
     """
 
     events: int = 0
-    hash: bytes = b""
+    hash: bytes = field(default=b"", compare=False)
     records: int = 0
     checkpointed: int = 0
     accepted: Sequence[Event] = ()
@@ -137,7 +137,7 @@ class Lenient:
 
     def __init__(self, tx: Transaction, columns: Sequence[str]) -> None:
         self._tx, self._columns = tx, columns
-        self.run, self.many, self.alone = tx.run, tx.many, tx.alone
+        self.run, self.many, self.later, self.alone = tx.run, tx.many, tx.later, tx.alone
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
         """The row of a query that has at most one."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, ClassVar
 
 from refunds.domain.journal import EventType
@@ -10,7 +11,7 @@ from refunds.domain.references import format_reference, new_reference
 from refunds.errors import Message, NotFound
 from refunds.storage import Row, Transaction
 from refunds.storage.keys import with_key
-from refunds.storage.mapper import RecordMapper
+from refunds.storage.mapper import RecordMapper, first_id, instant, micros
 from refunds.storage.repository import OfOrders
 
 CANCELLATIONS = RecordMapper(
@@ -44,6 +45,8 @@ class Cancellations(OfOrders[Cancellation]):
         "issued_by": "issued_by = :issued_by",
         "issued_from": "issued_at >= :issued_from",
         "issued_to": "issued_at < :issued_to",
+        "due_from": "refund_due_by >= :due_from",
+        "due_to": "refund_due_by <= :due_to",
         "settled_from": "settled_at >= :settled_from",
         "settled_to": "settled_at < :settled_to",
         "overdue": {True: f"{_IS_UNSETTLED} AND overdue_at <= :now", False: "TRUE"},
@@ -82,6 +85,17 @@ class Cancellations(OfOrders[Cancellation]):
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
         """By what is longest overdue if that is asked, else as they were issued."""
         return self.place if filters.get("overdue") else self.place[-1:]
+
+    def goodwill_since(self, since: datetime) -> Iterator[tuple[datetime, str]]:
+        """When and by whom each cancellation was issued as goodwill from an instant on; revoked ones are left out."""
+        rows = self._tx.each(
+            "SELECT issued_at, issued_by FROM cancellations WHERE cancellation_id >= :first AND issued_at >= :since"
+            " AND basis = 'goodwill' AND state <> 'revoked'",
+            first=first_id("can", since),
+            since=micros(since),
+        )
+        for row in rows:
+            yield instant(row["issued_at"]), row["issued_by"]
 
     def issued_by(self, actor: str, limit: int) -> list[Cancellation]:
         """Up to `limit` cancellations that this actor has issued, the newest first."""

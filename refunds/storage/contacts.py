@@ -12,7 +12,7 @@ from refunds.storage import Row, Transaction
 from refunds.storage.cancellations import IS_ACTIVE
 from refunds.storage.decisions import load_outcome
 from refunds.storage.keys import COUNTED, with_key
-from refunds.storage.mapper import RecordMapper, instant
+from refunds.storage.mapper import RecordMapper, first_id, instant, micros
 from refunds.storage.repository import OfOrders, named_list
 
 CONTACTS = RecordMapper(
@@ -29,7 +29,8 @@ CONTACTS = RecordMapper(
             "acknowledged_to",
         ),
         "0007_answers",
-    ),
+    )
+    | {"taken_by": "0011_queue"},
 )
 
 _WITH_KEY = with_key(CONTACTS)
@@ -51,6 +52,7 @@ class Contacts(OfOrders[Contact]):
             True: "NOT EXISTS (SELECT 1 FROM contacts AS e WHERE e.order_id = contacts.order_id AND e.is_open = 1"
             " AND (e.received_at, e.contact_id) < (contacts.received_at, contacts.contact_id))"
         },
+        "taken_by": "taken_by = :taken_by",
         "backdated": {True: "backdated = 1", False: "backdated = 0"},
         "recorded_from": "recorded_at >= :recorded_from",
         "recorded_to": "recorded_at < :recorded_to",
@@ -98,12 +100,28 @@ class Contacts(OfOrders[Contact]):
             self._tx.run(sql, number=self.new_number(), contact_id=row["contact_id"])
         return len(rows)
 
-    def iter_open(self) -> Iterator[tuple[str, str, Intent, datetime, Outcome]]:
-        """The id, order, intent, receipt and first outcome of every open contact; nothing is decrypted."""
-        sql = "SELECT contact_id, order_id, intent, received_at, decision FROM contacts WHERE is_open = 1"
+    def iter_open(self) -> Iterator[tuple[str, str, Intent, datetime, Outcome, str | None]]:
+        """The id, order, intent, receipt, first outcome and taker of every open contact; nothing is decrypted."""
+        sql = "SELECT contact_id, order_id, intent, received_at, decision, taken_by FROM contacts WHERE is_open = 1"
         for row in self._tx.each(sql):
-            outcome = load_outcome(row["decision"])
-            yield row["contact_id"], row["order_id"], Intent(row["intent"]), instant(row["received_at"]), outcome
+            found = row["contact_id"], row["order_id"], Intent(row["intent"]), instant(row["received_at"])
+            yield *found, load_outcome(row["decision"]), row["taken_by"]
+
+    def requests_since(self, since: datetime) -> Iterator[tuple[datetime, Outcome]]:
+        """When each request was recorded from an instant on, and its first outcome; superseded ones are left out."""
+        rows = self._tx.each(
+            "SELECT recorded_at, decision FROM contacts WHERE contact_id >= :first AND recorded_at >= :since"
+            " AND intent IN ('cancel', 'withdrawal') AND superseded_by IS NULL",
+            first=first_id("con", since),
+            since=micros(since),
+        )
+        for row in rows:
+            yield instant(row["recorded_at"]), load_outcome(row["decision"])
+
+    def resolved_by(self, actor: str, limit: int) -> list[Contact]:
+        """Up to `limit` requests that this actor has resolved, the last first; superseded ones are left out."""
+        sql = f"{_WITH_KEY} WHERE resolved_by = :actor AND resolved_at IS NOT NULL AND superseded_by IS NULL"
+        return self._load_all(self._tx.all(f"{sql} ORDER BY resolved_at DESC LIMIT :limit", actor=actor, limit=limit))
 
     def count_open(self) -> int:
         """How many orders have an open contact, and contacts without an order are open."""
@@ -124,7 +142,7 @@ class Contacts(OfOrders[Contact]):
     def close_all(self, order_id: str) -> None:
         """Take all contacts of an order, which must be cancelled, off the open list; the journal has no event of it."""
         sql = "UPDATE contacts SET is_open = 0 WHERE order_id = :order_id AND is_open = 1"
-        self._tx.run(sql, order_id=order_id)
+        self._tx.later(sql, {"order_id": order_id})
 
     def reopen_all(self, order_id: str) -> None:
         """Put the requests and withdrawals about an order back on the open list, once it is no longer cancelled.

@@ -211,7 +211,7 @@ def hash_at(tx: Transaction | Engine, position: int) -> bytes | None:
 def append(tx: Transaction, events: Sequence[Event], after: Head) -> None:
     """Store events, which must be chained to the head `after`, and move the head to the last of them."""
     # The digest is not needed: only the chain vouches for an event.
-    tx.many(EVENTS.insertion, [EVENTS.row(event, NO_ACCESS) for event in events])
+    tx.later(EVENTS.insertion, *(EVENTS.row(event, NO_ACCESS) for event in events))
     set_head(tx, moved(after, events))
 
 
@@ -235,7 +235,7 @@ def set_head(tx: Transaction, head: Head) -> None:
         "UPDATE journal_head SET position = :position, hash = :hash, policies_at = :policies_at,"
         " journal_id = :journal_id WHERE id = 1"
     )
-    tx.run(moving, **{name: value for name, value in head._asdict().items() if name != "policies_hash"})
+    tx.later(moving, {name: value for name, value in head._asdict().items() if name != "policies_hash"})
 
 
 def count_from(tx: Transaction, position: int) -> int:

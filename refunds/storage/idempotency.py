@@ -108,13 +108,11 @@ _OWNERS: dict[str, str | None] = dict.fromkeys(_OWNED_BY)
 
 def _keep(tx: Transaction, named: Row, owner: dict[str, str], cipher: CustomerCipher, reply: str) -> None:
     """Store the reply, encrypted, with a key; `owner` is the column and the id of the record whose cipher it is."""
-    tx.run(
+    found = {"client_id": named["client_id"], "key_hash": named["key_hash"]}
+    tx.later(
         "UPDATE idempotency SET order_id = :order_id, unmatched_id = :unmatched_id, of_customer = :of_customer,"
         " reply = :reply WHERE client_id = :client_id AND key_hash = :key_hash",
-        client_id=named["client_id"],
-        key_hash=named["key_hash"],
-        **_OWNERS | owner,
-        reply=cipher.encrypt(reply, *_PLACE, named["key_hash"].hex()),
+        found | _OWNERS | owner | {"reply": cipher.encrypt(reply, *_PLACE, named["key_hash"].hex())},
     )
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar, get_origin, get_type_hints
 
 import orjson
+from ulid import ULID
 
 from refunds.domain.journal import record_digest
 from refunds.domain.outcomes import RecordedDecision, ToldWindow
@@ -36,6 +37,11 @@ def micros(instant: datetime) -> int:
 def instant(stored: int) -> datetime:
     """The instant that was stored."""
     return _EPOCH + stored * MICROSECOND
+
+
+def first_id(prefix: str, since: datetime) -> str:
+    """What no id comes before that was made at an instant or later, as ids begin with their time."""
+    return f"{prefix}_{str(ULID.from_datetime(since))[:10]}"
 
 
 class _Kind(NamedTuple):
@@ -129,7 +135,7 @@ class RecordMapper(Generic[R]):
     def insert(self, tx: Transaction, record: R, cipher: CustomerCipher) -> bytes:
         """Store a new record, and return its digest; the journal is left to the caller."""
         row = self.row(record, cipher)
-        tx.run(self.insertion, **row)
+        tx.later(self.insertion, row)
         return self.digest(row)
 
     def insert_new(self, tx: Transaction, record: R, cipher: CustomerCipher, unique: str = "") -> bytes | None:

@@ -38,6 +38,8 @@ class PostgresTransaction:
     def __init__(self, connection: psycopg.Connection[DictRow]) -> None:
         self._connection: psycopg.Connection[DictRow] | None = connection
         self._failed = False
+        self._waiting: list[tuple[str, Row]] = []
+        """Statements that go with the next one, in the same round trip."""
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
         return self._execute(sql, parameters).fetchone()
@@ -59,8 +61,14 @@ class PostgresTransaction:
         return self._execute(sql, parameters).rowcount
 
     def many(self, sql: str, rows: Iterable[Row]) -> None:
-        with self._noted(), self._require_open().cursor() as cursor:
+        connection = self._require_open()
+        with self._noted(), connection.pipeline(), connection.cursor() as cursor:
+            self._send_waiting(connection)
             cursor.executemany(_rendered(sql), rows)
+
+    def later(self, sql: str, *rows: Row) -> None:
+        self._require_open()
+        self._waiting += [(_rendered(sql), row) for row in rows]
 
     def try_lock(self, number: int) -> bool:
         """Lock a number until the transaction ends, unless another has locked it; returns whether it did.
@@ -75,7 +83,7 @@ class PostgresTransaction:
         """Commit. Raises `RuntimeError` after a failed statement, because the database would silently roll back."""
         if self._failed:
             raise RuntimeError(FAILED)
-        self._require_open().execute("COMMIT")
+        self._execute("COMMIT", {}, prepare=False)
 
     def end(self, how: str = "ROLLBACK") -> None:
         """End the transaction, by default with a rollback; if that fails, the connection is not used again.
@@ -90,7 +98,18 @@ class PostgresTransaction:
     def _execute(self, sql: str, parameters: dict[str, Any], *, prepare: bool | None = None) -> psycopg.Cursor[DictRow]:
         connection = self._require_open()
         with self._noted():
-            return connection.execute(_rendered(sql), parameters or None, prepare=prepare, binary=True)
+            if not self._waiting:
+                return connection.execute(_rendered(sql), parameters or None, prepare=prepare, binary=True)
+            # After a failure, the database skips the rest of a pipeline, also a COMMIT; the first error is raised.
+            with connection.pipeline():
+                self._send_waiting(connection)
+                return connection.execute(_rendered(sql), parameters or None, prepare=prepare, binary=True)
+
+    def _send_waiting(self, connection: psycopg.Connection[DictRow]) -> None:
+        """Send the statements that wait, in a pipeline that is open."""
+        waiting, self._waiting = self._waiting, []
+        for sql, row in waiting:
+            connection.execute(sql, row, binary=True)
 
     def _require_open(self) -> psycopg.Connection[DictRow]:
         if self._connection is None:

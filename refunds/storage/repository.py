@@ -6,7 +6,7 @@ the journal, so that neither can be forgotten.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from refunds.domain.journal import Entry, EventType
@@ -226,4 +226,6 @@ def named_list(values: Iterable[T]) -> tuple[str, dict[str, T]]:
 
 def _stored(value: Any) -> Any:
     """A value as it is stored."""
-    return micros(value) if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return micros(value)
+    return value.isoformat() if isinstance(value, date) else value

@@ -1,6 +1,6 @@
 """A connection to a SQLite file, and how the statements are written there."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -42,17 +42,13 @@ class Connection:
         self._failed = False
 
     def execute(self, sql: str, parameters: Row | None = None) -> Any:
-        cursor = self._noted(self.database.conn.execute, sql, parameters or {})
-        cursor.row_factory = _as_dict
-        return cursor
-
-    def _noted(self, run: Callable[..., Any], sql: str, parameters: Any) -> Any:
-        """What the driver returns; a failure is remembered."""
         try:
-            return run(sql, parameters)
+            cursor = self.database.conn.execute(sql, parameters or {})
         except BaseException:
             self._failed = True
             raise
+        cursor.row_factory = _as_dict
+        return cursor
 
     def commit(self) -> None:
         if self._failed:
@@ -93,7 +89,12 @@ class Connection:
         return changed
 
     def many(self, sql: str, rows: Iterable[Row]) -> None:
-        self._noted(self.database.conn.executemany, _rendered(sql), rows)
+        for row in rows:
+            self.execute(_rendered(sql), row)
+
+    def later(self, sql: str, *rows: Row) -> None:
+        for row in rows:
+            self.execute(_rendered(sql), row)
 
 
 @lru_cache(maxsize=1024)

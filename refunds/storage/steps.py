@@ -331,6 +331,13 @@ CREATE INDEX contacts_with_details ON contacts (contact_id, received_at)
   WHERE backdated = 0 AND (length(note) > 0 OR length(ticket_ref) > 0);
 """
 
+_QUEUE = """
+ALTER TABLE contacts ADD COLUMN taken_by TEXT;
+ALTER TABLE unmatched_contacts ADD COLUMN taken_by TEXT;
+CREATE INDEX contacts_of_resolver ON contacts (resolved_by, resolved_at) WHERE resolved_at IS NOT NULL;
+CREATE INDEX unmatched_of_resolver ON unmatched_contacts (closed_by, closed_at) WHERE closed_at IS NOT NULL;
+"""
+
 _SESSIONS = """
 CREATE TABLE sessions (
   session_id {key} PRIMARY KEY,
@@ -353,6 +360,7 @@ MIGRATIONS = (
     ("0008_privacy", _PRIVACY),
     ("0009_statistics", _STATISTICS),
     ("0010_retention", _RETENTION),
+    ("0011_queue", _QUEUE),
     ("0012_sessions", _SESSIONS),
 )
 

@@ -12,10 +12,10 @@ from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Message, NotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher
 from refunds.storage import Row, Transaction, idempotency, keys
-from refunds.storage.mapper import RecordMapper, instant
+from refunds.storage.mapper import RecordMapper, first_id, instant, micros
 from refunds.storage.repository import Context, Listed
 
-UNMATCHED = RecordMapper(UnmatchedContact, "unmatched_contacts")
+UNMATCHED = RecordMapper(UnmatchedContact, "unmatched_contacts", added={"taken_by": "0011_queue"})
 
 _ALL = f"SELECT {UNMATCHED.columns} FROM unmatched_contacts"  # noqa: S608
 
@@ -32,6 +32,7 @@ class Unmatched(Listed[UnmatchedContact]):
     filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {
         "open": {True: "is_open = 1", False: "is_open = 0"},
         "request_number": "request_number = :request_number",
+        "taken_by": "taken_by = :taken_by",
     }
 
     def get(self, unmatched_id: str, *, lock: bool = False) -> UnmatchedContact:
@@ -45,10 +46,26 @@ class Unmatched(Listed[UnmatchedContact]):
             raise NotFound(Message("there is no unmatched contact of this id"))
         return self._load(row)
 
-    def iter_open(self) -> Iterator[tuple[str, datetime]]:
-        """The id and the receipt of every open contact; nothing is decrypted."""
-        for row in self._tx.each("SELECT unmatched_id, received_at FROM unmatched_contacts WHERE is_open = 1"):
-            yield row["unmatched_id"], instant(row["received_at"])
+    def iter_open(self) -> Iterator[tuple[str, datetime, str | None]]:
+        """The id, the receipt and the taker of every open contact; nothing is decrypted."""
+        sql = "SELECT unmatched_id, received_at, taken_by FROM unmatched_contacts WHERE is_open = 1"
+        for row in self._tx.each(sql):
+            yield row["unmatched_id"], instant(row["received_at"]), row["taken_by"]
+
+    def requests_since(self, since: datetime) -> Iterator[datetime]:
+        """When each request was recorded from an instant on that is not matched; nothing is decrypted."""
+        rows = self._tx.each(
+            "SELECT recorded_at FROM unmatched_contacts WHERE unmatched_id >= :first AND recorded_at >= :since"
+            " AND intent IN ('cancel', 'withdrawal') AND contact_id IS NULL",
+            first=first_id("unm", since),
+            since=micros(since),
+        )
+        return (instant(row["recorded_at"]) for row in rows)
+
+    def resolved_by(self, actor: str, limit: int) -> list[UnmatchedContact]:
+        """Up to `limit` contacts that this actor has closed, the last first."""
+        sql = f"{_ALL} WHERE closed_by = :actor AND closed_at IS NOT NULL ORDER BY closed_at DESC LIMIT :limit"
+        return self._load_all(self._tx.all(sql, actor=actor, limit=limit))
 
     def of_order(self, order_id: str) -> list[UnmatchedContact]:
         """Every contact that was matched to an order, emptied."""

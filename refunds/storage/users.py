@@ -10,7 +10,7 @@ from refunds.security.encryption import keyed_digest
 from refunds.storage import Row, Transaction
 from refunds.storage.events import HEAD, Head, head_in
 from refunds.storage.mapper import RecordMapper, instant, micros
-from refunds.storage.repository import Repository
+from refunds.storage.repository import Repository, named_list
 
 USERS = RecordMapper(User, "users")
 
@@ -74,6 +74,11 @@ class Users(Repository[User]):
         row = self._tx.one(f"SELECT {USERS.columns} FROM users WHERE name = :name {{for_update}}", name=name)  # noqa: S608
         return None if row is None else self._load(row)
 
+    def find(self, user_id: str) -> User | None:
+        """The user with this id, or None."""
+        row = self._tx.one(f"SELECT {USERS.columns} FROM users WHERE user_id = :user_id", user_id=user_id)  # noqa: S608
+        return None if row is None else self._load(row)
+
     def id_of(self, name: str) -> str | None:
         """The id of the user with this name, spelt as it is stored, or None."""
         row = self._tx.one("SELECT user_id FROM users WHERE name = :name", name=name)
@@ -88,15 +93,12 @@ class Users(Repository[User]):
 
         Ids that are not known, or whose user no longer has a name, are left out.
         """
-        found = {}
-        for one in set(ids):
-            row = self._tx.one(
-                "SELECT name FROM users WHERE user_id = :one UNION ALL SELECT name FROM clients WHERE client_id = :one",
-                one=one,
-            )
-            if row and row["name"]:
-                found[one] = row["name"]
-        return found
+        listed, named = named_list(set(ids))
+        sql = " UNION ALL ".join(
+            f"SELECT {key} AS id, name FROM {table} WHERE {key} IN ({listed}) AND name IS NOT NULL"  # noqa: S608
+            for table, key in (("users", "user_id"), ("clients", "client_id"))
+        )
+        return {row["id"]: row["name"] for row in self._tx.all(sql, **named)} if named else {}
 
     def begin_session(self, session_id: str, user: User) -> None:
         """Store a session that begins now, unless the user's sessions were ended meanwhile.

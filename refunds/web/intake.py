@@ -75,7 +75,7 @@ def form_body(request: Request, most_bytes: int) -> dict[str, str]:
     """Read the form in the body: its values by field name; of a file its text, with U+FFFD for what is not UTF-8.
 
     Raises `InvalidInput` if a field is repeated. Raises `Rejected` if the body is not sent as a form, is not UTF-8 or
-    has more than 100 fields, and otherwise as `json_body`.
+    has more than 250 fields, and otherwise as `json_body`.
     """
     body = _body(request, most_bytes, ("application/x-www-form-urlencoded", "multipart/form-data"), "bad-request")
     try:
@@ -96,7 +96,7 @@ def _in_memory(*_: Any, **__: Any) -> BytesIO:
     return BytesIO()
 
 
-_MOST_FIELDS = 100
+_MOST_FIELDS = 250
 
 
 def _body(request: Request, most_bytes: int, media_types: tuple[str, ...], cut_short: str) -> bytes:

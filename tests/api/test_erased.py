@@ -125,6 +125,8 @@ CALLS = {
         {"reason_code": "customer_kept_order", "reason": "Frau Muster"},
     ),
     "reopenContact": ("DELETE", "/v1/contacts/{request}/resolution?reason_code=entered_in_error"),
+    "assignContact": ("PUT", "/v1/contacts/{request}/assignment", {}),
+    "giveBackContact": ("DELETE", "/v1/contacts/{request}/assignment"),
     "openDataRequest": ("POST", "/v1/data-requests", DATA_REQUEST),
     "listDataRequests": ("GET", "/v1/data-requests"),
     "getDataRequest": ("GET", REQUEST),

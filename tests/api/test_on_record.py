@@ -155,13 +155,27 @@ def test_an_order_is_cancelled_on_a_late_contact_by_the_request_that_was_in_time
     assert (issued["basis"], issued["contact_id"], issued["override"]) == ("policy", contact_id, None)
 
 
-def test_a_request_that_is_corrected_does_not_count_any_more(agent, now):
+def test_a_request_that_a_supervisor_corrects_does_not_count_any_more(agent, supervisor, now):
     """The call was in fact a day later: the contact that says so is not judged by the one that it supersedes."""
     order_id, contact_id = asked_in_time(agent, now)
-    corrected = agent.record(order_id, received_at="2026-04-09T21:05:00Z", supersedes=contact_id).json
+    wrong = {"received_at": "2026-04-09T21:05:00Z", "supersedes": contact_id}
+    refused = agent.record(order_id, **wrong)
+    assert (refused.status_code, slug(refused), open_ids(agent, order_id)) == (403, "forbidden", [contact_id])
+    corrected = supervisor.record(order_id, **wrong).json
     assert said(corrected["decision"]) == ("refused", "window_elapsed", None)
     assert said(eligibility(agent, order_id)) == ("refused", "window_elapsed", None)
     assert agent.issue(order_id).status_code == 409
+
+
+def test_a_request_is_as_old_as_the_one_that_it_corrects(agent, now):
+    """Entered in time, it needs no ticket and no supervisor because its channel is corrected weeks later."""
+    order_id, contact_id = asked_in_time(agent, now)
+    now.move_to("2026-04-28T08:00:00Z")
+    corrected = agent.record(order_id, channel="email", received_at=IN_TIME, supersedes=contact_id).json
+    assert said(corrected["decision"]) == ("cancellable", "within_window", None)
+    assert (corrected["recorded_at"], corrected["backdated"]) == ("2026-04-28T08:00:00Z", False)
+    assert said(eligibility(agent, order_id)) == ("cancellable", "within_window", corrected["contact_id"])
+    assert agent.issue(order_id, contact_id=corrected["contact_id"]).status_code == 201
 
 
 def test_a_request_is_judged_on_the_present_facts(agent, billing, now):

@@ -241,6 +241,26 @@ def test_it_is_closed_without_an_order_for_a_reason(agent, billing, auditor, app
     verify(app)
 
 
+def test_a_ticket_and_a_note_are_added_before_the_order_is_known(agent, billing, app):
+    unmatched_id = keep(agent, note="furious").json["unmatched_id"]
+
+    def complete(**fields):
+        return agent.client.patch(f"/v1/unmatched-contacts/{unmatched_id}", json=fields)
+
+    before = agent.get(f"/v1/unmatched-contacts/{unmatched_id}").json
+    completed = complete(ticket_ref="T-1", note="furious")
+    assert (completed.status_code, completed.json) == (200, before | {"ticket_ref": "T-1"})
+    assert complete(ticket_ref="T-1").json == completed.json
+    assert slug(complete(note="calm")) == "contact-state-conflict"
+    assert slug(complete(ticket_ref=CARD)) == "payment-data-refused"
+    events = [(one["type"], one["data"]) for one in all_events(billing) if one["subject"] == unmatched_id]
+    assert events[1:] == [("contact.unmatched_completed", {"fields": ["ticket_ref"]})]
+    became = match(agent, unmatched_id, agent.register()).json
+    assert (became["ticket_ref"], became["note"]) == ("T-1", "furious")
+    assert complete(ticket_ref="T-1").status_code == 409
+    verify(app)
+
+
 def test_a_repeated_request_gets_its_answer_also_after_the_match(app, agent):
     first = keep(agent, key="kept-once", **PERSONAL)
     kept = first.json

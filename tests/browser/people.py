@@ -1,5 +1,6 @@
 """A user at a browser: what they do with the keyboard, where that leads, and what must not happen meanwhile."""
 
+import re
 from collections.abc import Iterator
 
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -103,8 +104,8 @@ class Person:
         self.is_at(self.page.get_by_role("heading", level=1))
 
     def button(self, name: str) -> Locator:
-        """The button with this name."""
-        return self.page.get_by_role("button", name=name, exact=True)
+        """The button with this name, whichever way of asking it names."""
+        return self.page.get_by_role("button", name=re.compile(rf"^{re.escape(name)}( (by|per) [-A-Za-z]+)?$"))
 
     def link(self, name: str) -> Locator:
         """The link with this name."""

@@ -39,6 +39,7 @@ from refunds.service.data_requests import Given, NewDataRequest
 from refunds.service.disclosures import NewDisclosure
 from refunds.service.orders import OrderFacts
 from refunds.web import create_app
+from tests.browser import states
 from tests.conftest import settings
 from tests.faults.harness import free_port
 
@@ -171,6 +172,7 @@ def _fill(store, clock, text) -> dict:
         override = Override(OverrideKind.STATUTORY, text("A consumer, after ten days."))
         statutory = cancellations.issue(uow, Request(order="A-1010", contact=withdrawn.contact_id, override=override))
     asked = _ask(store, clock, principals[Role.PRIVACY], text)
+    states.fill(store, clock, principals, NOW, text)
     clock.move_to(NOW)
     return {
         "asked": asked,

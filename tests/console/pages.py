@@ -51,6 +51,14 @@ class Element:
         """Its text with white space unchanged."""
         return "".join(child if isinstance(child, str) else child.raw for child in self.children)
 
+    @property
+    def label(self):
+        """The text of a button, without what stands small in it: how the customer asked."""
+        parts = [
+            one if isinstance(one, str) else one.raw for one in self.children if getattr(one, "tag", "") != "small"
+        ]
+        return " ".join("".join(parts).split())
+
     def above(self, tag):
         """Its nearest ancestor with this tag."""
         found = self.parent
@@ -97,7 +105,7 @@ class Form:
     @property
     def buttons(self):
         """The labels of its buttons."""
-        return [button.text for button in self.element.every("button") if button["type"] != "button"]
+        return [button.label for button in self.element.every("button") if button["type"] != "button"]
 
     @property
     def names(self):
@@ -272,9 +280,11 @@ class Browser:
         sent = {"data": urlencode(fields), "content_type": "application/x-www-form-urlencoded"}
         return self._arrived(self.send("POST", path, headers=defaults, **sent), path)
 
-    def submit(self, form, **typed):
-        """The page that follows a form with this typed into it."""
+    def submit(self, form, button=None, **typed):
+        """The page that follows a form with this typed into it, sent by a button, which may send a value too."""
         fields = form.filled(typed)
+        pressed = [one for one in form.element.every("button") if one.text == button and one["name"]]
+        fields |= {one["name"]: one["value"] for one in pressed[:1]}
         path = form.action.removeprefix(HOST)
         if form.method == "GET":
             return self.get(f"{path.partition('?')[0]}?{urlencode(fields)}")
@@ -282,7 +292,7 @@ class Browser:
 
     def press(self, page, button, **typed):
         """The page that follows when a button is pressed."""
-        return self.submit(page.form(button), **typed)
+        return self.submit(page.form(button), button, **typed)
 
     def follow(self, page, link):
         """The page behind a link."""

@@ -48,13 +48,16 @@ def test_a_role_sees_only_what_its_scopes_allow(site, records, role):
     ("role", "screens"),
     [
         (Role.AGENT, ["Check", "Open", "Recent", "Policies"]),
-        (Role.SUPERVISOR, ["Open", "Check", "Recent", "Policies"]),
+        (Role.SUPERVISOR, ["Open", "Check", "Cancellations", "Recent", "Policies"]),
         (Role.PRODUCT, ["Policies", "Check", "Statistics"]),
-        (Role.AUDITOR, ["Journal", "Check", "Open", "Policies", "Data requests"]),
+        (Role.AUDITOR, ["Journal", "Check", "Open", "Cancellations", "Policies", "Data requests"]),
         (Role.BILLING, ["Check", "Open", "Recent", "Policies"]),
         (Role.PRIVACY, ["Data requests", "Check", "Open", "Statistics"]),
         (Role.OPERATOR, []),
-        (Role.ADMIN, ["Check", "Open", "Recent", "Policies", "Data requests", "Statistics", "Journal"]),
+        (
+            Role.ADMIN,
+            ["Check", "Open", "Cancellations", "Recent", "Policies", "Data requests", "Statistics", "Journal"],
+        ),
     ],
 )
 def test_the_navigation_offers_only_the_screens_of_the_role(site, role, screens):

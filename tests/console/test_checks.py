@@ -44,7 +44,7 @@ def test_an_order_is_found_by_the_reference_of_its_cancellation_in_any_spelling(
     order = site.register()
     reference = site.cancel(order).reference
     page = asked(agent, q=format_reference(reference) if spelling == "spoken" else spelling.format(reference))
-    assert (page.h1, page.path) == ("Already cancelled", f"/console/orders/{order}")
+    assert (page.h1, page.path) == ("Cancelled on Wednesday, 8 April 2026", f"/console/orders/{order}")
     assert page.links[format_reference(reference)].startswith("/console/cancellations/can_")
 
 

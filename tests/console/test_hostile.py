@@ -62,6 +62,11 @@ def test_the_screens_contain_the_hostile_text(shown):
     assert "{{ 7 * 7 }}" in looked_at(shown, next(s for s in SCREENS if s.name == "history"), "en").text
 
 
+_ENCODED = r"(?:[\w.~-]|%[0-9A-F]{2})"
+MAIL = re.compile(rf"mailto:(?:{_ENCODED}+@{_ENCODED}+)?\?subject={_ENCODED}+&body={_ENCODED}+", re.ASCII)
+"""The link to a mail: an address, a subject and a text, and no header that a text has brought along."""
+
+
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
 def test_a_page_loads_only_resources_of_the_console(shown, screen):
     page = looked_at(shown, screen, "en")
@@ -71,6 +76,9 @@ def test_a_page_loads_only_resources_of_the_console(shown, screen):
         assert "style" not in element, element.attributes
         for name in ("src", "href", "action", "formaction", "data", "srcset", "poster", "ping"):
             if name in element:
+                if element[name].startswith("mailto:") and element.tag == "a":
+                    assert MAIL.fullmatch(element[name]), element[name]
+                    continue
                 where = urlsplit(urljoin(page.address, element[name]))
                 assert (where.scheme, where.netloc) == ("https", "localhost"), element[name]
                 assert where.path.startswith(("/console/", "/static/")), element[name]

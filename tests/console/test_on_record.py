@@ -59,7 +59,7 @@ def test_goodwill_is_not_offered_for_what_is_the_customers_right(site, now):
     assert "goodwill" not in page.source
     assert buttons(page)[:3] == ["Cancel as requested", "Record another request", "Only a question"]
     assert "too late" not in page.text
-    assert "Your request was made in time" in page.text
+    assert "Your request of 8 April 2026, 10:20 was made in time. Shall I cancel" in page.text.replace("\xa0", " ")
 
 
 def test_a_request_is_shown_first_while_the_window_still_runs(site, agent):

@@ -369,21 +369,30 @@ def test_an_agent_is_offered_no_override_and_a_forged_one_changes_nothing(site, 
 
 
 @pytest.mark.parametrize("override", list(OverrideKind))
-@pytest.mark.parametrize("path", ["/console/orders/{}/cancel", "/console/orders/{}/override", "/console/orders/{}"])
-def test_a_link_chooses_no_override_and_no_reason(site, supervisor, override, path):
-    """Neither the one that a supervisor follows, nor what they send from the page that it shows."""
+@pytest.mark.parametrize(
+    "path",
+    ["/console/orders/{}/cancel", "/console/orders/{}/override", "/console/orders/{}/record", "/console/orders/{}"],
+)
+def test_a_link_that_chooses_an_override_or_a_reason_is_refused(site, supervisor, override, path):
+    """Also if a form is sent to it, which has neither; and nothing is recorded."""
     order = site.register(service_provided_at=TOO_LONG_AGO)
-    link = f"{path.format(order)}?override={override}&reason=because"
-    page = supervisor.get(link)
-    assert "because" not in page.source
-    if path.endswith("/cancel"):
-        assert page.h1 == f"Cancel {order}?"
-        supervisor.press(page, "Cancel the order now")
-        assert site.contact(order).is_open
-    if not path.endswith("}"):
-        key = f"linked-{override}-{order}"
-        supervisor.post(link, {"csrf_token": supervisor.token, "idempotency_key": key, "channel": "phone"})
-    assert site.active(order) is None
+    key = f"linked-{override}-{order}"
+    sent = {"csrf_token": supervisor.token, "idempotency_key": key, "channel": "phone", "reason": "a supervisor's own"}
+    before = site.position
+    for chosen in (f"override={override}&reason=because", f"override={override}", "reason=because"):
+        link = f"{path.format(order)}?{chosen}"
+        pages = [supervisor.get(link)] + ([] if path.endswith("}") else [supervisor.post(link, sent)])
+        for page in pages:
+            assert (page.status, page.h1) == (400, "A link cannot choose that")
+            assert "because" not in page.source
+    assert (site.active(order), site.position) == (None, before)
+
+
+def test_a_helpdesk_links_to_the_answer_with_the_channel(site, agent):
+    order = site.register()
+    page = agent.get(f"/console/orders/{order}?channel=email")
+    assert "by e-mail" in page.text
+    assert page.form("Cancel this order").fields["channel"] == "email"
 
 
 def test_an_unknown_override_is_refused(site, supervisor):

@@ -29,7 +29,7 @@ UNREADABLE = {
     "not UTF-8": (400, {"content_type": FORM, "data": b"q=\xff"}),
     "not UTF-8, written otherwise": (400, {"content_type": FORM, "data": b"q=%ff"}),
     "a lone surrogate": (400, {"content_type": FORM, "data": b"q=%ed%a0%80"}),
-    "too many fields": (400, {"content_type": FORM, "data": b"&".join(b"f%d=1" % i for i in range(101))}),
+    "too many fields": (400, {"content_type": FORM, "data": b"&".join(b"f%d=1" % i for i in range(251))}),
     "a field twice": (422, {"content_type": FORM, "data": b"q=1&q=2"}),
     "a token twice": (422, {"content_type": FORM, "data": b"csrf_token=1&csrf_token=2"}),
     "shorter than it says": (
@@ -321,7 +321,10 @@ def test_no_form_causes_a_failure(site, records, fields, place):
     endpoint, path = every[place % len(every)]
     encodable = {name: value.encode("utf-8", "ignore").decode() for name, value in fields.items()}
     sent = {"csrf_token": browser.token} | encodable
-    page = Page(browser.send("POST", path, data=urlencode(sent), content_type=FORM, follow_redirects=True), path)
+    answer = browser.send("POST", path, data=urlencode(sent), content_type=FORM, follow_redirects=True)
+    if answer.mimetype == "text/csv":
+        return
+    page = Page(answer, path)
     assert page.status in {200, 400, 401, 404, 409, 422}, (path, page.status)
     if page.status != 200 and endpoint != "console.sign_out":
         assert site.position == before

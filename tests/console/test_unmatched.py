@@ -126,6 +126,27 @@ def test_a_ticket_is_asked_for_where_it_is_needed(site, now):
     assert agent.press(page, "Match", ticket_ref="T-9").facts["Ticket"] == "T-9"
 
 
+def test_a_ticket_and_a_note_are_added_later_once(site, agent):
+    page = agent.get(keep(site))
+    assert agent.press(page, "Add").errors == {"note": "Fill this in."}
+    page = agent.press(page, "Add", ticket_ref="T-1")
+    assert page.facts["Ticket"] == "T-1"
+    page = agent.press(page, "Add", note="He called again.")
+    assert page.facts["Note"] == "He called again."
+    assert not [form for form in page.forms if "Add" in form.buttons]
+    site.verify()
+
+
+def test_it_has_words_for_the_customer_and_a_mail_to_them(site, agent):
+    page = agent.get(keep(site, received_at=NOW, from_detail="kim@example.org"))
+    number = page.main.one("p", class_="reference").text
+    words = page.main.one("section", class_="words", lang="en").text.replace("\xa0", " ")
+    assert f"Its time counts, also if we find your order only later. Your request number is {number}." in words
+    assert "We have recorded your request of 8 April 2026, 10:20; its time counts." in words
+    mails = [one["href"] for one in page.main.every("a") if one["href"].startswith("mailto:")]
+    assert [one.partition("?")[0] for one in mails] == ["mailto:kim@example.org"] * 2
+
+
 def test_it_is_closed_for_a_reason(site, agent):
     path = keep(site)
     page = agent.press(agent.get(path), "Close")
@@ -133,7 +154,7 @@ def test_it_is_closed_for_a_reason(site, agent):
     page = agent.press(page, "Close", reason="Another shop's.")
     assert (page.path, page.h1) == (path, "Closed without an order")
     assert page.facts["Resolved"].endswith("you: Another shop's.")
-    assert page.forms == []
+    assert [form.buttons for form in page.forms] == [["Reopen the request"]]
 
 
 @pytest.mark.parametrize("role", ["auditor"])

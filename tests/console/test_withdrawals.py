@@ -22,12 +22,12 @@ def late(site, ordered_at=RECENTLY, **facts):
 
 def buttons(page):
     """The labels of the buttons of an answer, in order."""
-    return [button.text for button in next(page.main.every("div", class_="actions")).every("button")]
+    return [button.label for button in next(page.main.every("div", class_="actions")).every("button")]
 
 
 def primary(page):
     """The label of the button that stands out."""
-    return page.main.one("button", class_="primary").text
+    return page.main.one("button", class_="primary").label
 
 
 def declared(browser, order, query="?channel=post", **typed):
@@ -71,6 +71,8 @@ def test_recording_a_withdrawal_comes_first_while_the_information_period_runs(
         page = answer(browser, order, "?channel=phone")
         assert (buttons(page)[0] == RECORD) == first
         assert ("For information only: 14 calendar days" in page.text) == (ordered_at is not None)
+        assert "Was a withdrawal declared?" in page.text
+    assert "Was a withdrawal declared?" not in answer(agent, site.register()).text
     assert primary(answer(supervisor, order)) == (RECORD if first else "Cancel as goodwill")
     agent.press(answer(agent, order), "Record the request")
     page = supervisor.opens(order)
@@ -122,7 +124,7 @@ def test_a_withdrawal_from_a_cancelled_order_is_recorded(site, agent):
     site.cancel(order)
     page = declared(agent, order)
     assert page.h1 == "A withdrawal, on record"
-    assert "Already cancelled" in page.text
+    assert "Cancelled on Wednesday, 8 April 2026" in page.text.replace("\xa0", " ")
     assert not site.contacts(order)[-1].is_open
 
 

@@ -139,6 +139,8 @@ class Walk:
         bare = self.send("recordContact", "POST", "/v1/orders/A-5/contacts", {"channel": "email"})["contact_id"]
         self.send("completeContact", "PATCH", f"/v1/contacts/{bare}", {"ticket_ref": SAID, "note": SAID})
         self.send("acknowledgeContact", "PUT", f"/v1/contacts/{bare}/acknowledgement", {"channel": "email", "to": MAIL})
+        self.send("assignContact", "PUT", f"/v1/contacts/{bare}/assignment", {})
+        self.send("giveBackContact", "DELETE", f"/v1/contacts/{bare}/assignment")
         closed = {"reason_code": "other", "reason": SAID}
         self.send("resolveContact", "PUT", f"/v1/contacts/{bare}/resolution", closed)
         order = {"order_id": "A-6"} | facts
@@ -155,12 +157,18 @@ class Walk:
         revoked = {"reason_code": "entered_in_error", "reason": SAID}
         self.send("revokeCancellation", "PUT", f"/v1/cancellations/{name}/revocation", revoked)
         kept, given_up, open_one = (
-            self.send("recordUnmatchedContact", "POST", "/v1/contacts", unknown | {"note": f"{n} {SAID}"})[
+            self.send("recordUnmatchedContact", "POST", "/v1/contacts", unknown | {"note": f"{n} {SAID}"} | lacks)[
                 "unmatched_id"
             ]
-            for n in range(3)
+            for n, lacks in enumerate(({}, {}, {"ticket_ref": None}))
         )
+        bare = self.send("recordUnmatchedContact", "POST", "/v1/contacts", {"channel": "phone", "order_hint": SAID})
+        told = {"ticket_ref": SAID, "note": SAID}
+        self.send("completeUnmatchedContact", "PATCH", f"/v1/unmatched-contacts/{bare['unmatched_id']}", told)
         self.send("matchContact", "PUT", f"/v1/contacts/{kept}/order", {"order_id": "A-2", "ticket_ref": SAID})
+        self.send("resolveUnmatchedContact", "PUT", f"/v1/unmatched-contacts/{given_up}/resolution", {"reason": SAID})
+        again = f"/v1/unmatched-contacts/{given_up}/resolution?reason_code=entered_in_error"
+        self.send("reopenUnmatchedContact", "DELETE", again)
         self.send("resolveUnmatchedContact", "PUT", f"/v1/unmatched-contacts/{given_up}/resolution", {"reason": SAID})
         closure = {"date": (NOW + timedelta(days=40)).date().isoformat(), "reason": {"de": SAID, "en": SAID}}
         self.send("addClosure", "POST", "/v1/policies/virtual-numbers/closures", closure)
@@ -225,6 +233,7 @@ class Walk:
         paths = [path for rule, method, path in routes(app, ids | {"rest": CANARY}) if method == "GET"]
         for path in [*paths, f"/console/?q={CANARY}", "/console/orders/A-9", "/console/?q=unknown"]:
             self.submitted(browser, browser.get(quote(path, safe="/?=&")), adapter)
+        self.shown_first(browser, adapter)
         for rule, method, path in routes(app, ids):
             if method == "POST" and rule.endpoint not in {*PUBLIC, "console.sign_out"}:
                 page = browser.post(path, dict.fromkeys(("q", "note", "reason", "order_hint", "to", "act"), SAID))
@@ -234,6 +243,22 @@ class Walk:
         page = stranger.get("/console/")
         self.note_posted(adapter, page.form("Sign in"))
         stranger.submit(page.form("Sign in"), name=SAID, password=SAID)
+
+    def shown_first(self, browser, adapter):
+        """Send the forms of pages that show an act before it is done; and begin another session, to end it."""
+        policy = "/console/policies/virtual-numbers"
+        with self.place.store.read(COMMAND_LINE) as uow:
+            number = len(uow.policies["virtual-numbers"].versions) + 1
+        head = f'policy = "virtual-numbers"\nversion = {number}\neffective_from = 2090-01-01T00:00:00Z\n'
+        draft, day = f"{head}late_entry_days = {number}", f"{datetime.now(UTC) + timedelta(days=9):%Y-%m-%d}"
+        signed_in(self.place.app, supervisor(self.place.store))
+        for open_page in (
+            lambda: browser.press(browser.get("/console/draft"), "See what it changes", draft=draft),
+            lambda: browser.get(f"{policy}/versions/{number}/withdrawal"),
+            lambda: browser.press(browser.get(policy), "See what it changes", date=day),
+            lambda: browser.get("/console/account"),
+        ):
+            self.submitted(browser, open_page(), adapter)
 
     def submitted(self, browser, page, adapter, deep=True):
         """Send each form of a page, and those of the pages that follow."""

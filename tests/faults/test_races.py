@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import count, cycle, pairwise
 from operator import itemgetter
 from typing import NamedTuple
@@ -32,7 +31,6 @@ from refunds.service.orders import OrderFacts
 from refunds.storage import customers, events
 from refunds.storage import idempotency as stored_replies
 from refunds.storage import orders as stored_orders
-from refunds.storage.clients import Tokens
 from refunds.storage.orders import LockedOrder
 from refunds.storage.postgres import PostgreSQL
 from refunds.storage.sqlite import SQLite
@@ -490,7 +488,7 @@ def test_every_cancellation_rests_on_the_facts_of_its_order(corrected):
     cancelled = {order_id: filed for order_id, filed in corrected.filed.items() if filed.active}
     issued = [order_id for order_id, (_, reply) in corrected.cancelled.items() if reply.status == 201]
     assert sorted(cancelled) == sorted(issued)
-    for order, active in cancelled.values():
+    for order, active, _ in cancelled.values():
         facts, outcome = active.decision.facts, active.decision.outcome
         judged = facts.service_provided_at, outcome.region, outcome.policy
         assert judged == (order.service_provided_at, order.region, order.policy)
@@ -874,21 +872,15 @@ def test_the_second_of_two_moves_of_an_order_fails_its_precondition(both_stores,
     assert customer_of(one) == "K-one"
 
 
-def test_a_customer_who_is_created_and_forgotten_meanwhile_is_created_again(both_stores):
-    """Others create them after the look-up here, and forget them after the insert here found them."""
+def test_a_customer_who_is_forgotten_meanwhile_is_created_again(both_stores):
     one, other = both_stores
-    overtaking = iter([partial(register, other, "A-2", "K-2"), partial(move, other, "K-9", order_id="A-2")])
-    looks = []
-
-    def meanwhile(sql):
-        if "customers" in sql:
-            looks.append(sql.split()[0])
-            next(overtaking, lambda: None)()
-
-    with one.write(COMMAND_LINE) as uow:
-        uow._context.tx = Watched(uow.tx, meanwhile)
-        orders.register(uow, replace(FACTS, order_id="A-3", customer_ref="K-2"))
-    assert looks == ["SELECT", "INSERT"] * 2
+    register(one, "A-2", "K-2")
+    with ExitStack() as waiting:
+        with one.write(COMMAND_LINE) as uow:
+            orders.correct(uow, replace(FACTS, order_id="A-2", customer_ref="K-9"), "mixed up", {1})
+            second = waiting.enter_context(begun(register, other, "A-3", "K-2"))
+            assert not second.done()
+        second.result(timeout=60)
     assert [customer_of(one, order_id) for order_id in ("A-1", "A-2", "A-3")] == ["K-1", "K-9", "K-2"]
 
 
@@ -942,12 +934,13 @@ def test_two_orders_that_swap_customers_do_not_deadlock(both_stores, monkeypatch
     if known:
         make()
     with ExitStack() as waiting:
-        seconds = []
+        made, seconds = [known], []
 
         def meanwhile(sql):
+            if "customers" in sql and not made[-1]:
+                made.append(True)
+                make()
             if not seconds and "customers" in sql and re.search(r"\{for_update\}|INSERT", sql):
-                if not known:
-                    make()
                 seconds.append(waiting.enter_context(begun(move, other, "K-1", order_id="A-2")))
 
         with one.write(COMMAND_LINE) as uow:
@@ -990,7 +983,7 @@ def test_a_token_may_be_revoked_twice_at_the_same_time(both_stores, monkeypatch)
     one, other = both_stores
     with one.write(COMMAND_LINE) as uow:
         token_id = clients.create_token(uow, Role.AGENT, "twice revoked", 1).split("_")[1]
-    holder, seconds = Tokens.holder, []
+    holder, seconds = clients.holder, []
 
     def revoke(store):
         with store.write(COMMAND_LINE) as uow:
@@ -998,13 +991,13 @@ def test_a_token_may_be_revoked_twice_at_the_same_time(both_stores, monkeypatch)
 
     with ExitStack() as waiting:
 
-        def overtaken(tokens, given):
-            monkeypatch.setattr(Tokens, "holder", holder)
-            found = holder(tokens, given)
+        def overtaken(by, given):
+            monkeypatch.setattr(clients, "holder", holder)
+            found = holder(by, given)
             seconds.append(waiting.enter_context(begun(revoke, other)))
             return found
 
-        monkeypatch.setattr(Tokens, "holder", overtaken)
+        monkeypatch.setattr(clients, "holder", overtaken)
         revoke(one)
         seconds[0].result(timeout=60)
     with one.read(COMMAND_LINE) as uow:

@@ -14,11 +14,12 @@ import yaml
 
 from refunds.cli import Commands
 from refunds.cli.serve import _keep
-from refunds.domain.permissions import Role
+from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service.store import Store
 from refunds.storage import schema
 from refunds.storage.tables import records, sealed
 from refunds.web import create_app
+from refunds.web.console.verification import _follow
 from tests.conftest import ROOT, settings
 from tests.service.test_privacy import erase, registered
 
@@ -45,7 +46,8 @@ FIELDS = {
         promised_by promises received_at record_id recorded_at recorded_by refund refund_due_by region
         registered_at registered_by request_id request_number requested_at resolution resolved_at resolved_by
         revocation revoked_at revoked_by sent_at service_day service_provided_at set_at settled_at settled_by
-        settlement subject superseded_by supersedes timely_by token_id unmatched_contacts unmatched_id user_id window
+        settlement subject superseded_by supersedes taken_by timely_by token_id unmatched_contacts unmatched_id user_id
+        window
         withdrawn_by
     """,
     "none": """
@@ -74,8 +76,9 @@ SCREENS = {
     "personal": """
         account answer answer_data_request cancel cancellation check confirm confirm_override confirm_record confirmation contact
         customer data_request evidence_page exported find find_any follow_up history match new_data_request new_unmatched
-        begin_unmatched open_data_request open_requests recent record
-        record_unmatched resolve_unmatched revoke search unmatched_contact sign_in
+        act_on_several all_cancellations begin_unmatched cancellations_table complete_unmatched open_data_request
+        open_requests recent record record_unmatched reopen_unmatched resolve_unmatched revoke search taken
+        unmatched_contact sign_in
     """,
     "pseudonymous": """
         data_requests_due event journal next_request register_demonstration simulate_draft simulated verification verify
@@ -174,6 +177,7 @@ def test_every_file_is_on_the_list(tmp_path):
     erase(store, registered(store, "A-1"))
     registered(store, "A-2")
     _keep({Role.ADMIN: "a token"}, of.master_key_file)
+    _follow(store, COMMAND_LINE, {})
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     there = names(tmp_path)
     for words in (

@@ -224,13 +224,14 @@ def _contacts(agent: FlaskClient, supervisor: FlaskClient) -> None:
     email = {"channel": "email", "from_detail": "kim@example.org", "note": "Ärgert sich über die Wartezeit."}
     first = _send(agent, "POST", "/v1/orders/A-0/contacts", {"channel": "phone", "from_detail": "+49 89 1234567"})
     better = email | {"supersedes": first["contact_id"], "sent_at": _at(-0.05)}
-    _send(agent, "POST", "/v1/orders/A-0/contacts", better)
+    better = _send(agent, "POST", "/v1/orders/A-0/contacts", better)["contact_id"]
     _send(agent, "POST", "/v1/orders/A-1/contacts", {"channel": "phone", "intent": "question", "note": "Bis wann?"})
     stays = _send(agent, "POST", "/v1/orders/A-1/contacts", {"channel": "phone", "ticket_ref": "T-17"})
     resolution, keeps = f"/v1/contacts/{stays['contact_id']}/resolution", {"reason_code": "customer_kept_order"}
     _send(agent, "PUT", resolution, keeps)
     _send(agent, "DELETE", f"{resolution}?reason_code=entered_in_error")
     _send(agent, "PUT", resolution, keeps | {"reason": "Bleibt doch."})
+    _send(agent, "PUT", f"/v1/contacts/{better}/assignment", {})
     answer = {"channel": "email", "to": "kim@example.com"}
     _send(agent, "PUT", f"/v1/contacts/{stays['contact_id']}/acknowledgement", answer)
     _send(agent, "PATCH", f"/v1/contacts/{stays['contact_id']}", {"note": "Hatte sich verrechnet."})
@@ -245,7 +246,12 @@ def _unmatched(agent: FlaskClient) -> None:
     call = {"channel": "phone", "order_hint": "Die blaue Nummer", "note": "Ruft zurück.", "from_detail": "+49891234567"}
     kept = [_send(agent, "POST", "/v1/contacts", call)["unmatched_id"] for _ in range(3)]
     _send(agent, "PUT", f"/v1/contacts/{kept[0]}/order", {"order_id": "A-1"})
-    _send(agent, "PUT", f"/v1/unmatched-contacts/{kept[1]}/resolution", {"reason": "Ein anderer Shop."})
+    _send(agent, "PATCH", f"/v1/unmatched-contacts/{kept[2]}", {"ticket_ref": "T-77"})
+    resolution = f"/v1/unmatched-contacts/{kept[1]}/resolution"
+    _send(agent, "PUT", resolution, {"reason": "Nicht zu finden."})
+    _send(agent, "DELETE", f"{resolution}?reason_code=customer_asked_again")
+    _send(agent, "PUT", resolution, {"reason": "Ein anderer Shop."})
+    _send(agent, "PUT", f"/v1/contacts/{kept[2]}/assignment", {})
 
 
 def _cancellations(agent: FlaskClient, supervisor: FlaskClient, billing: FlaskClient, prefix: str = "A") -> None:

@@ -37,6 +37,7 @@ from refunds.presentation.language import speaking, translate
 from refunds.schemas.policy import read_policy
 from refunds.security.encryption import NO_ACCESS, Keyring
 from refunds.service import (
+    assignments,
     backups,
     cancellations,
     clients,
@@ -162,11 +163,14 @@ def superseded(uow, i):
 
 
 def resolved(uow, i):
-    """Resolve a contact, and sometimes reopen it; the customer is answered, and a ticket and a note are added."""
+    """Take a contact, resolve it, and sometimes reopen it; the customer is answered, and a ticket and a note are added."""
     contact = contacts.record(uow, register(uow, i).order_id, call(note=None, ticket_ref=None))
     resolutions.acknowledge(uow, contact.contact_id, channel=Channel.EMAIL, to="kim@example.org")
     resolutions.complete(uow, contact.contact_id, ticket_ref="T-1")
     resolutions.complete(uow, contact.contact_id, note="she was told")
+    assignments.assign(uow, contact.contact_id)
+    if i % 2:
+        assignments.give_back(uow, contact.contact_id)
     kept = Resolution(reason_code=ResolutionReason.CUSTOMER_KEPT_ORDER, reason="he keeps it")
     resolutions.resolve(uow, contact.contact_id, kept)
     if i % 2:
@@ -230,7 +234,10 @@ def without_an_order(store):
         order_id = register(uow, 2002).order_id
     with store.write(STAFF[1]) as uow:
         unmatched.match(uow, kept[0].unmatched_id, order_id)
+        unmatched.resolve(uow, kept[1].unmatched_id, "not found")
+        unmatched.reopen(uow, kept[1].unmatched_id, ReopeningReason.CUSTOMER_ASKED_AGAIN)
         unmatched.resolve(uow, kept[1].unmatched_id, "another shop's order")
+        assignments.assign(uow, kept[2].unmatched_id)
 
 
 def limited(store):
@@ -392,7 +399,11 @@ def grow(store, done=lambda _: None):
         people(uow)
     with store.write(COMMAND_LINE) as uow:
         users.disable(uow, "dora")
-        uow.users.end_sessions(uow.users.by_name("anna").user_id)
+        anna = uow.users.by_name("anna")
+        uow.users.begin_session("ses_1", anna)
+        uow.users.end_session(anna.user_id, "ses_1")
+        uow.users.update(anna, EventType.USER_PASSWORD_CHANGED, password_hash=f"{anna.password_hash}1")
+        uow.users.end_sessions(anna.user_id)
     for i, happens in enumerate(POLICIES):
         with store.write(STAFF[i % 2]) as uow:
             happens(uow)

@@ -122,6 +122,7 @@ SINCE = {
     EventType.CONTACT_UNMATCHED_RECORDED: "0007_answers",
     EventType.CONTACT_UNMATCHED_RESOLVED: "0007_answers",
     EventType.CONTACT_MATCHED: "0007_answers",
+    EventType.CONTACT_UNMATCHED_COMPLETED: "0012",  # of no step
     EventType.CONTACT_EMPTIED: "0009",  # of the step 0008, but after its kept database was made
     EventType.CONTACT_UNMATCHED_EMPTIED: "0009",
     EventType.ORDER_FORGOTTEN: "0010_retention",
@@ -129,6 +130,9 @@ SINCE = {
     EventType.CONTACT_UNMATCHED_FORGOTTEN: "9999",
     **{event: "0008_privacy" for event in EventType if event.startswith(("customer.", "data_request.", "privacy."))},
     EventType.PRIVACY_FORGOTTEN: "9999",
+    EventType.CONTACT_ASSIGNED: "0011_queue",
+    EventType.CONTACT_UNMATCHED_ASSIGNED: "0011_queue",
+    EventType.CONTACT_UNMATCHED_REOPENED: "0011_queue",
 }
 
 

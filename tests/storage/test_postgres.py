@@ -11,7 +11,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -30,7 +30,8 @@ from refunds.storage.orders import ORDERS
 from refunds.storage.postgres import CONNECTIONS, PostgreSQL
 from refunds.storage.postgres_transaction import _ROWS
 from refunds.storage.repository import Context
-from tests.conftest import settings
+from refunds.web import create_app
+from tests.conftest import client_of, settings
 from tests.postgres import PATIENCE, cluster
 from tests.storage.engines import amount, amounts, lock, migrate, opener, require_untouched, spend, with_tables, write
 
@@ -843,3 +844,37 @@ def test_a_password_with_any_characters_works_when_it_is_escaped(server, passwor
         assert not {piece for piece in pieces(password[::-1]) for text in texts(refused.value) if piece in text}
     finally:
         server.run("DROP ROLE someone")
+
+
+CHECK = {"service_provided_at": "2026-04-02T16:20:00+02:00"}
+
+
+def cancellation(number):
+    """A request to cancel a new order on a call."""
+    provided = (datetime.now(UTC) - timedelta(hours=3)).isoformat()
+    order = {"order_id": f"A-{number}", "customer_ref": f"K-{number}", "service_provided_at": provided}
+    return {"order": order, "contact": {"channel": "phone"}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "trips"),
+    [("/v1/eligibility-checks", lambda _: CHECK, 1), ("/v1/cancellations", cancellation, 10)],
+    ids=["a check", "a cancellation"],
+)
+def test_a_request_waits_for_the_database_no_more_often_than_it_must(tmp_path, path, body, trips):
+    app = create_app(settings(tmp_path, engine="postgresql"))
+    client, pool = client_of(app), app.extensions["refunds.store"].open()[0]._pool
+
+    def ask(number):
+        answer = client.post(path, json=body(number), headers={"Idempotency-Key": f"key-{number}"})
+        assert answer.status_code in {200, 201}, answer.get_data(as_text=True)
+
+    for number in range(8):  # the driver prepares what is sent often
+        ask(number)
+    assert pool.get_stats()["pool_size"] == 1
+    with (tmp_path / "trace").open("w+") as trace:
+        with pool.connection() as connection:
+            connection.pgconn.trace(trace.fileno())
+        ask(8)
+        connection.pgconn.untrace()
+    assert (tmp_path / "trace").read_text().count("ReadyForQuery") == trips

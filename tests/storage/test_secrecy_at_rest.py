@@ -128,7 +128,9 @@ class Service:
             "ledger_dir": self.directory / "ledger",
         }
         with closing(Store(settings(self.directory, **given))) as store, suppress(Unauthenticated):
-            return users.sign_in(store, name, password)
+            user = users.sign_in(store, name, password)
+            users.session_for(store, user)
+            return user
 
     def stop(self):
         """Terminate it."""

@@ -26,6 +26,7 @@ from refunds.presentation.texts.decisions import (
     left_text,
     notice_text,
     reason_text,
+    request_on_record,
     verdict,
     why_text,
 )
@@ -75,7 +76,7 @@ def unbroken(text: str) -> Markup:
     return Markup(_NUMBER.sub(r'<span class="whole">\g<0></span>', _INSIDE.sub("\u00a0", escape(text))))  # noqa: S704
 
 
-_NUMBER = re.compile(r"\b[A-Z]{1,4}-\d{2,12}\b|\b\d{3}-\d{3}-\d{4}\b")
+_NUMBER = re.compile(r"\b[A-Z]{1,4}-\d{2,12}\b|\b\d{3,4}(?:-\d{3,4})+\b")
 
 
 _TEXTS = (
@@ -100,6 +101,7 @@ _TEXTS = (
     dates.number_text,
     reason_text,
     dates.region_text,
+    request_on_record,
     dates.short_date_text,
     verdict,
     dates.weekday_text,

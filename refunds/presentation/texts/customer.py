@@ -96,6 +96,22 @@ _WRITTEN: Texts = {
     ),
 }
 
+_WRITTEN_CANCELLING: Texts = {
+    **dict.fromkeys(
+        (Reason.SERVICE_NOT_YET_PROVIDED, Notice.NO_SERVICE_DATE, Reason.WITHIN_WINDOW),
+        Message(
+            "Your cancellation of %(at)s was made in time. We are cancelling your order%(number)s, and you will "
+            "receive the confirmation with its reference."
+        ),
+    ),
+    Reason.WINDOW_ELAPSED: Message(
+        "We have received and recorded your cancellation of %(at)s. The contractual window for cancelling your "
+        "order%(number)s, however, ended at the end of %(last_day)s (%(zone)s). %(counted)s This concerns the "
+        "contractual window alone; rights that you have by law are not affected."
+    ),
+}
+"""For a message that cancels; one that only asks gets another answer."""
+
 _SPOKEN_THEN: Texts = {
     Reason.SERVICE_NOT_YET_PROVIDED: Message(
         "You asked before the service was provided, so your request was in time. Shall I cancel the order for you now?"
@@ -141,6 +157,16 @@ def written_words(outcome: Outcome, order_id: str | None = None, reference: str 
         counted=_counted(outcome, words),
         reference=reference,
     )
+
+
+def written_cancelling(outcome: Outcome, order_id: str | None) -> str:
+    """What an agent writes to a customer who has cancelled; empty if it is the same as to one who asks."""
+    text = _WRITTEN_CANCELLING.get(answered_by(outcome))
+    if text is None:
+        return ""
+    words, number = outcome_words(outcome), f" {order_id}" if order_id else ""
+    at, counted = moment_text(outcome.requested_at, outcome.time_zone), _counted(outcome, words)
+    return translate(text, **words, number=number, at=at, counted=counted)
 
 
 def _counted(outcome: Outcome, words: dict[str, object]) -> str:

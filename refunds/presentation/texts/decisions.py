@@ -15,7 +15,7 @@ from refunds.domain.records import Basis
 from refunds.domain.withdrawals import InformationPeriod
 from refunds.errors import Message
 from refunds.presentation.language import language, translate, translate_number
-from refunds.presentation.texts.dates import business_days_text, date_text, zone_text
+from refunds.presentation.texts.dates import business_days_text, date_text, moment_text, zone_text
 
 Texts = dict[Reason | Notice, Message]
 
@@ -170,6 +170,13 @@ def headline(outcome: Outcome, *, ended: bool = False) -> str:
     texts = _HEADLINE | _HEADLINE_THEN if ended else _HEADLINE
     text = translate(texts[answered_by(outcome, ended=ended)], **outcome_words(outcome))
     return text[0].upper() + text[1:]
+
+
+def request_on_record(outcome: Outcome) -> str:
+    """That an open request was made in time, and when and how, by the decision on it."""
+    assert outcome.channel
+    at = moment_text(outcome.requested_at, outcome.time_zone)
+    return translate("A request was made in time: %(at)s, %(channel)s", at=at, channel=channel_text(outcome.channel))
 
 
 def outcome_words(outcome: Outcome) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Contacts over HTTP: record, read, list, complete, acknowledge, resolve and reopen."""
+"""Contacts over HTTP: record, read, list, complete, acknowledge, resolve, reopen and assign."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from flask import Response
 
 from refunds.domain.permissions import Scope
 from refunds.presentation.serializers import contact_data
-from refunds.service import contacts, resolutions
+from refunds.service import assignments, contacts, resolutions
 from refunds.service.contacts import NewContact
 from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
@@ -15,6 +15,7 @@ from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import reply
 from refunds.web.schemas.contacts import (
     ACKNOWLEDGEMENT,
+    ASSIGNED,
     CALL,
     CONTACT,
     CONTACT_ID_HELP,
@@ -23,6 +24,8 @@ from refunds.web.schemas.contacts import (
     RESOLUTION,
     WITHDRAWAL,
     AcknowledgementRequestSchema,
+    AssignmentRequestSchema,
+    AssignmentSchema,
     CompletionRequestSchema,
     ContactListSchema,
     ContactQuerySchema,
@@ -61,7 +64,8 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     supersedes another one. A refusal is recorded, too. While an open request is on record that was in time, or an open
     withdrawal, a late contact gets the decision by that. A withdrawal (intent `withdrawal`) is recorded whatever
     channel the policy accepts, and its sending counts; after the window it stays open until a supervisor deals with it.
-    It can supersede a request that was refused.
+    It can supersede a request that was refused. What corrects a contact that asked for the same counts as entered when
+    that was; only a supervisor replaces an open request that was in time or waits for one by one that is refused (403).
     """
     contact = contacts.record(uow, order_id, NewContact(**body))
     telemetry.count_decisions([contact.outcome.reason])
@@ -226,3 +230,52 @@ def reopen_contact(uow: UnitOfWork, contact_id: str, query: dict[str, Any]) -> R
     Records the event `contact.reopened` of each, with the reason; the contact no longer shows the resolution.
     """
     return reply(contact_data(resolutions.reopen(uow, contact_id, query["reason_code"])))
+
+
+@tag.operation(
+    "/v1/contacts/<string:contact_id>/assignment",
+    Answer("Who deals with the contact now.", AssignmentSchema, {"taken": {"summary": "Taken", "value": ASSIGNED}}),
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="PUT",
+    body=AssignmentRequestSchema,
+    body_examples={
+        "taken": {"summary": "By whoever sends it", "value": {}},
+        "assigned": {"summary": "To somebody else", "value": {"taken_by": ASSIGNED["taken_by"]}},
+    },
+    path=CONTACT_ID_HELP,
+    problems=("not-found", "contact-state-conflict"),
+)
+def assign_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
+    """Take a contact, or assign it
+
+    Says who deals with an open contact, matched or not, and with all others that are open about its order. Use it so
+    that no two people work on the same request. If somebody else has taken it, it is a conflict that names them, unless
+    they have left. Sending the same again changes nothing. Records the event `contact.assigned` of each, or
+    `contact.unmatched_assigned`.
+    """
+    assigned = assignments.assign(uow, contact_id, body.get("taken_by"))
+    return reply({"contact_id": contact_id, "taken_by": assigned.taken_by})
+
+
+@tag.operation(
+    "/v1/contacts/<string:contact_id>/assignment",
+    Answer(
+        "Nobody in particular deals with the contact now.",
+        AssignmentSchema,
+        {"given_back": {"summary": "Given back", "value": ASSIGNED | {"taken_by": None}}},
+    ),
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="DELETE",
+    path=CONTACT_ID_HELP,
+    problems=("not-found", "contact-state-conflict"),
+)
+def give_back_contact(uow: UnitOfWork, contact_id: str) -> Response:
+    """Give a contact back
+
+    Use it if you cannot go on with a request that you have taken; what somebody else has taken, only with the scope
+    `cancellations:override`. If nobody has it, nothing changes. Records the event `contact.assigned` of each contact
+    that is open about the order, or `contact.unmatched_assigned`, with null.
+    """
+    return reply({"contact_id": contact_id, "taken_by": assignments.give_back(uow, contact_id).taken_by})

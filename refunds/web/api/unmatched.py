@@ -1,4 +1,4 @@
-"""Contacts whose order is not known, over HTTP: record, read, list, match, and resolve."""
+"""Contacts whose order is not known, over HTTP: record, read, list, match, resolve, and reopen."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import reply
-from refunds.web.schemas.contacts import EXAMPLE, LINKS, ContactSchema
+from refunds.web.schemas.contacts import EXAMPLE, LINKS, CompletionRequestSchema, ContactSchema, ReopenQuerySchema
 from refunds.web.schemas.orders import JUDGED
 from refunds.web.schemas.unmatched import (
     CLOSED,
@@ -120,6 +120,27 @@ def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> R
 
 
 @tag.operation(
+    "/v1/unmatched-contacts/<string:unmatched_id>",
+    Answer("The completed contact.", UnmatchedContactSchema, UNMATCHED_EXAMPLE),
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="PATCH",
+    body=CompletionRequestSchema,
+    body_examples={"ticket": {"summary": "Its ticket", "value": {"ticket_ref": "T-20391"}}},
+    path=UNMATCHED_ID_HELP,
+    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
+)
+def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
+    """Complete an unmatched contact
+
+    Adds a ticket or a note to an open contact that was recorded without it. What is on record stays: another ticket or
+    note is a conflict. The same again changes nothing. Records the ticket or note, and the event
+    `contact.unmatched_completed`, which names the fields.
+    """
+    return reply(unmatched_data(unmatched.complete(uow, unmatched_id, **body)))
+
+
+@tag.operation(
     "/v1/unmatched-contacts/<string:unmatched_id>/resolution",
     Answer("The resolved contact.", UnmatchedContactSchema, CLOSED),
     scopes=(Scope.CONTACTS_WRITE,),
@@ -137,3 +158,23 @@ def resolve_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str
     the same reason again changes nothing. Records the resolution and the event `contact.unmatched_resolved`.
     """
     return reply(unmatched_data(unmatched.resolve(uow, unmatched_id, body["reason"])))
+
+
+@tag.operation(
+    "/v1/unmatched-contacts/<string:unmatched_id>/resolution",
+    Answer("The unmatched contact, open again.", UnmatchedContactSchema, UNMATCHED_EXAMPLE),
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="DELETE",
+    query=ReopenQuerySchema,
+    path=UNMATCHED_ID_HELP,
+    problems=("not-found", "contact-state-conflict"),
+)
+def reopen_unmatched_contact(uow: UnitOfWork, unmatched_id: str, query: dict[str, Any]) -> Response:
+    """Reopen an unmatched contact
+
+    Use it for one that was resolved in error, or whose customer asks again. If it is open already, nothing changes; one
+    that was matched is a conflict. Records the event `contact.unmatched_reopened`, with the reason; the contact no
+    longer shows the resolution.
+    """
+    return reply(unmatched_data(unmatched.reopen(uow, unmatched_id, query["reason_code"])))

@@ -22,6 +22,7 @@ from refunds.domain.records import Contact
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Crowded, FieldError, InvalidInput, Message, StorageUnavailable
 from refunds.presentation.language import LANGUAGES, bind, language, translate
+from refunds.presentation.texts.answers import look_of
 from refunds.service.store import Store
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, idempotency, intake, sessions
@@ -56,6 +57,7 @@ _STARTS = {
 _NAVIGATION = (
     ("console.check", (Scope.ORDERS_READ, Scope.CHECKS_RUN)),
     ("console.open_requests", (Scope.CONTACTS_READ,)),
+    ("console.all_cancellations", (Scope.CANCELLATIONS_REVOKE, Scope.AUDIT_READ)),
     ("console.recent", (Scope.CANCELLATIONS_ISSUE,)),
     ("console.policies", (Scope.POLICIES_READ,)),
     ("console.data_requests_due", (Scope.PRIVACY_READ,)),
@@ -139,12 +141,19 @@ def _viewed(view: View, uow: UnitOfWork | None, form: Form, arguments: dict[str,
     return view(uow, form, **arguments)
 
 
+class ChosenByLink(Rejected):
+    """A link chooses what only a form of the console may: an override, or why something is done."""
+
+
 def linked() -> dict[str, str]:
-    """The parameters of the address, without `lang`, and without what a link must not choose: an override's fields."""
-    return {name: value for name, value in intake.parameters(request).items() if name not in _NOT_BY_LINK}
+    """The parameters of the address, without `lang`. Raises `ChosenByLink` if one is what a link must not choose."""
+    found = intake.parameters(request)
+    if not _NOT_BY_LINK.isdisjoint(found):
+        raise ChosenByLink("bad-request", Message("A link cannot choose an override, or its reason."))
+    return {name: value for name, value in found.items() if name != "lang"}
 
 
-_NOT_BY_LINK = {"lang", "override", "reason", "outcome_reason", "erasure_reason", "anyway", "fee"}
+_NOT_BY_LINK = {"override", "reason", "outcome_reason", "erasure_reason", "anyway", "fee"}
 
 
 def _sent(most_bytes: int) -> Form:
@@ -152,7 +161,7 @@ def _sent(most_bytes: int) -> Form:
 
     Its `notice` is `stale` if it was not sent by a page of this session, and `too_large` if it may have a file and has
     more than `most_bytes`: then it is not read. Raises `InvalidInput` if a parameter or a field is repeated, and
-    otherwise as `sessions.form`.
+    otherwise as `linked` and `sessions.form`.
     """
     sent, own = linked(), True
     if request.method == "POST":
@@ -211,6 +220,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
         "Scope": Scope,
         "local": lambda instant, name: local_date(instant, zone(name)),
         "channels": [*Channel],
+        "look_of": look_of,
         "named": lambda code: translate(NAMES.get(code, code)),
     }
     text = render_template(f"console/{template}", **common | values)
@@ -224,7 +234,7 @@ def start(principal: Principal | None) -> str:
 
 def own_address(path: str) -> str:
     """The address of a path, with the query of this request as far as it is `linked`."""
-    parameters = {name: value for name, value in request.args.items() if name not in _NOT_BY_LINK}
+    parameters = {name: value for name, value in request.args.items() if name not in {"lang", *_NOT_BY_LINK}}
     return iri_to_uri(path) + (f"?{urlencode(parameters, safe=':')}" if parameters else "")
 
 

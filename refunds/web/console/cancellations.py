@@ -1,23 +1,36 @@
-"""Cancellations: one with the text to read aloud, its revocation, and the agent's most recent ones."""
+"""Cancellations: one with the text to read aloud, its revocation, the agent's most recent ones, and all of them."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from functools import partial
+from http import HTTPStatus
+from typing import Any
 
 from flask import Response, g
 
+from refunds.domain.instants import end_of_day, first_instant, format_instant, local_date, zone
+from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
-from refunds.domain.records import REVOCABLE_FOR, State
-from refunds.domain.references import format_reference
+from refunds.domain.records import REVOCABLE_FOR, UNSETTLED, Basis, Cancellation, State
+from refunds.domain.references import format_reference, format_request_number
+from refunds.errors import InvalidInput
+from refunds.presentation import tables
 from refunds.presentation.documents import confirmation as documents
 from refunds.presentation.language import each_language, language, speaking
-from refunds.presentation.texts.customer import cancelled_words, withdrawal_of
+from refunds.presentation.texts.answers import cancelled_said
 from refunds.service import cancellations, settlements
+from refunds.service.assignments import AContact
 from refunds.service.settlements import OWN_REVOCATION
 from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web import auth
 from refunds.web.console import page, screen, to
-from refunds.web.console.forms import Form, PrintedSchema
-from refunds.web.endpoint import Transaction
+from refunds.web.console.eligibility import PAGE, time_zone_of
+from refunds.web.console.forms import CancellationsSchema, Form, PrintedSchema, all_of
+from refunds.web.cursors import cursor, paginate
+from refunds.web.endpoint import CSV, Transaction
 from refunds.web.responses import document
-from refunds.web.schemas.cancellations import RevocationRequestSchema
+from refunds.web.schemas.cancellations import CancellationQuerySchema, RevocationRequestSchema
 from refunds.web.schemas.documents import HTML
 
 RECENT = 50
@@ -34,8 +47,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     words = {}
     if found.state is not State.REVOKED:
         confirmed = cancellations.confirmation(uow, cancellation_id)
-        said = found.order_id, format_reference(found.reference), withdrawal_of(*confirmed[:2])
-        words = {name: (cancelled_words(*said), documents.render_text(*confirmed)) for name in each_language()}
+        words = {name: cancelled_said(*confirmed[:2], documents.render_text(*confirmed)) for name in each_language()}
     actors = (found.issued_by, found.override_by, found.refund_begun_by, found.settled_by, found.revoked_by)
     return page(
         "cancellation.html",
@@ -79,20 +91,119 @@ def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 
 @screen("/recent", scopes=(Scope.CANCELLATIONS_ISSUE,))
 def recent(uow: UnitOfWork, form: Form) -> Response:
-    """The last 50 cancellations that the signed-in user issued, newest first.
+    """The last 50 cancellations that the signed-in user issued, and the last 50 requests that they resolved.
 
-    Each has whether they can still revoke it, and for how long.
+    The newest first. Each cancellation has whether they can still revoke it, and for how long.
     """
-    found = uow.cancellations.issued_by(uow.principal.actor, RECENT)
+    own = uow.principal.actor
+    found = uow.cancellations.issued_by(own, RECENT)
+    resolved: list[tuple[datetime | None, AContact]] = [
+        *((one.resolved_at, one) for one in uow.contacts.resolved_by(own, RECENT)),
+        *((one.closed_at, one) for one in uow.unmatched.resolved_by(own, RECENT)),
+    ]
     always = g.principal.may(Scope.CANCELLATIONS_REVOKE)
     left = {one.cancellation_id: timedelta() if always else one.issued_at + OWN_REVOCATION - uow.now for one in found}
     return page(
         "recent.html",
         form,
         cancellations=found,
+        resolved=sorted(resolved, key=lambda one: one[0] or uow.now, reverse=True)[:RECENT],
+        time_zone=time_zone_of(uow, uow.policies.default),
         format_reference=format_reference,
+        format_request_number=format_request_number,
         minutes={key: -(-time // timedelta(minutes=1)) for key, time in left.items()},
         revocable={
             one.cancellation_id for one in found if one.state is State.ISSUED and settlements.may_revoke(uow, one)
         },
     )
+
+
+_ALL = "console cancellations"
+_READERS = (Scope.CANCELLATIONS_REVOKE, Scope.AUDIT_READ)
+_DATES: dict[str, Callable[[date, Any], str]] = {
+    "issued_from": lambda day, tz: format_instant(first_instant(day, tz)),
+    "issued_to": lambda day, tz: format_instant(end_of_day(day, tz)),
+    "due_from": lambda day, _: day.isoformat(),
+    "due_to": lambda day, _: day.isoformat(),
+}
+"""What the list of the API gets for a typed date; the last date counts."""
+
+
+@screen("/cancellations", scopes=_READERS)
+def all_cancellations(uow: UnitOfWork, form: Form) -> Response:
+    """A page of up to 25 cancellations, the newest first or, if only overdue ones are asked for, the longest overdue.
+
+    It has the filters of the API's list, which are shown again with what is wrong with them. Raises `InvalidCursor` if
+    `after` or `before` in the address is no cursor of this list.
+    """
+    status, items = HTTPStatus.OK, list[Cancellation]()
+    pages: dict[str, str | None] = {}
+    try:
+        query = _query(uow, form)
+    except InvalidInput as error:
+        status, form = HTTPStatus.UNPROCESSABLE_ENTITY, replace(form, errors=form.errors or error.errors)
+    else:
+        items, pages = _page(uow, form, query)
+    time_zone, may_see = time_zone_of(uow, uow.policies.default), uow.principal.may(Scope.PERSONAL_READ)
+    return page(
+        "cancellations.html",
+        form,
+        status,
+        cancellations=items,
+        orders=uow.orders.with_ids({one.order_id for one in items}),
+        filters={name: value for name, value in form.data.items() if name not in {"after", "before", "csrf_token"}},
+        **pages,
+        overdue=[one.cancellation_id for one in items if one.state in UNSETTLED and one.overdue_at <= uow.now],
+        states=list(State),
+        bases=list(Basis),
+        users=[(one.user_id, (may_see and one.name) or one.user_id) for one in uow.users.iter_all()],
+        names=uow.users.names(one.issued_by for one in items),
+        format_reference=format_reference,
+        time_zone=time_zone,
+    )
+
+
+def _query(uow: UnitOfWork, form: Form) -> dict[str, Any]:
+    """The query of the API's list that the filters stand for. Raises `InvalidInput` if they do not fit."""
+    found = form.read(CancellationsSchema)
+    tz = zone(time_zone_of(uow, uow.policies.default))
+
+    def typed(name: str) -> str:
+        return _DATES[name](local_date(found[name].begin(name, uow.now, tz.key), tz), tz)
+
+    names = [name for name in _DATES if name in found]
+    days = dict(zip(names, all_of(*(partial(typed, name) for name in names)), strict=True))
+    plain = {name: str(found[name]) for name in ("state", "basis", "issued_by", "overdue") if name in found}
+    return CancellationQuerySchema().read(plain | days)
+
+
+def _page(uow: UnitOfWork, form: Form, query: dict[str, Any]) -> tuple[list[Cancellation], dict[str, str | None]]:
+    """The cancellations of a page, and the cursors of the pages before and after it."""
+    after, before = form.data.get("after"), form.data.get("before")
+    newest, repository = "overdue" not in query, uow.cancellations
+    filters = {name: str(value) for name, value in query.items()}
+    fetch = partial(repository.paginate, newest=newest is (before is None), **query)
+    items, more = paginate(uow, _ALL, filters, before or after, limit=PAGE, fetch=fetch, place_of=repository.place_of)
+    ends = [cursor(uow, _ALL, filters, repository.place_of(one)) for one in (items[:1] + items[-1:])]
+    if before is None:
+        return items, {"previous": ends[0] if after and ends else None, "following": more}
+    return items[::-1], {"previous": more, "following": ends[0] if ends else None}
+
+
+@screen("/cancellations", scopes=_READERS, transaction=Transaction.WRITE, method="POST", form_view=all_cancellations)
+def cancellations_table(uow: UnitOfWork, form: Form) -> Response:
+    """All cancellations that the filters leave, as CSV; the journal says that the table was made.
+
+    Raises `InvalidInput` if the filters do not fit.
+    """
+    query = _query(uow, form)
+    tz = zone(time_zone_of(uow, uow.policies.default))
+    dates = {}
+    for name, inside in (("from", timedelta()), ("to", timedelta(microseconds=1))):
+        at = query.get(f"issued_{name}")
+        dates[name] = at and local_date(at - inside, tz).isoformat()
+    uow.events.note(EventType.PRIVACY_TABLE_EXPORTED, "cancellations", dates)
+    newest = "overdue" not in query
+    lines = tables.pages(auth.store(), uow.principal, "cancellations", newest=newest, **query)
+    named = {"Content-Disposition": "attachment; filename=cancellations.csv"}
+    return Response(lines, mimetype=CSV, headers=named)

@@ -10,25 +10,28 @@ from flask import Response, g, request, session
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
 from refunds.domain.instants import format_instant
-from refunds.domain.outcomes import RecordedDecision
+from refunds.domain.outcomes import Outcome, RecordedDecision
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Cancellation, Contact, Intent, Order
 from refunds.domain.references import format_reference
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
+from refunds.domain.unmatched import UnmatchedContact
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
 from refunds.presentation.language import each_language
-from refunds.presentation.texts.customer import receipt_words
+from refunds.presentation.texts.answers import Said, contact_said, is_address, look_of
+from refunds.presentation.texts.dates import clock_text
 from refunds.schemas.strict import StrictSchema
-from refunds.service import cancellations, contacts, resolutions
+from refunds.security.encryption import Erased, Hidden
+from refunds.service import assignments, cancellations, contacts, resolutions
 from refunds.service.cancellations import Issued, Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import at, page, screen, to
-from refunds.web.console.eligibility import Asked, asked, time_zone_of
-from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form
+from refunds.web.console.eligibility import Asked, asked, entered, time_zone_of
+from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form, Typed
 from refunds.web.endpoint import Transaction
 from refunds.web.schemas.contacts import CompletionRequestSchema, ReopenQuerySchema, ResolutionRequestSchema
 
@@ -72,7 +75,7 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
     Times that cannot be read or are not possible are shown as errors. The session keeps the channel. Raises `Forbidden`
     if the form has an override and the user lacks its scope, and what `_taken_over` and `_foreseen` raise.
     """
-    form = _taken_over(uow, form)
+    form, corrected = _taken_over(uow, form, doing)
     found = form.read_leniently(EntrySchema)
     override = found.get("override")
     if override is not None:
@@ -87,9 +90,10 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
         intent=intent,
         order=order,
         contact=contact,
-        channel=session.get("channel", Channel.PHONE),
+        corrected=corrected,
+        channel=found.get("channel") or session.get("channel", Channel.PHONE),
         # The time that is shown is the time that is recorded, even if the agent waits before sending.
-        entry=how and replace(how, received_at=how.received_at or uow.now),
+        entry=how and how.begun(uow.now),
         outcome=decision.outcome if decision else None,
         on_record=decision and decision.eligible and decision.facts.request,
         override=override,
@@ -102,21 +106,45 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
     )
 
 
-def _taken_over(uow: UnitOfWork, form: Form) -> Form:
+def _taken_over(uow: UnitOfWork, form: Form, doing: str) -> tuple[Form, Contact | None]:
     """The form, with the recorded details, times and channel of the contact that it supersedes in place of its own.
 
-    It stays as it is if it supersedes none, or has been sent: then what was typed counts. Raises `NotFound` if there is
-    no such contact.
+    It stays as it is if it supersedes none, or has been sent: then what was typed counts. Beside it is the contact if
+    it is to be corrected: superseded by one that asks for the same, with its times as they are typed. Raises `NotFound`
+    if there is no such contact.
     """
-    earlier = form.read_leniently(EntrySchema).get("supersedes")
-    if earlier is None or request.method == "POST":
-        return form
+    found = form.read_leniently(EntrySchema)
+    earlier = found.get("supersedes")
+    if earlier is None:
+        return form, None
     contact = uow.contacts.get(earlier)
+    corrected = contact if doing == "record" and found.get("intent", Intent.CANCEL) is contact.intent else None
+    if request.method == "POST":
+        return form, corrected
     details = {name: getattr(contact, name) for name in ABOUT_THE_CONTACT}
-    times = {"received_at": contact.received_at, "sent_at": contact.sent_at}
-    details |= {name: format_instant(at) for name, at in times.items() if at}
+    details = {name: value for name, value in details.items() if not isinstance(value, Erased | Hidden)}
+    zone, times = _zone(uow, contact), {name: getattr(contact, name) for name in _TIMES}
+    details |= {name: clock_text(at, zone) if corrected else format_instant(at) for name, at in times.items() if at}
     recorded = {name: value for name, value in details.items() if value} | {"channel": str(contact.channel)}
-    return replace(form, data={**form.data, **recorded})
+    return replace(form, data={**form.data, **recorded}), corrected
+
+
+_TIMES = ("received_at", "sent_at")
+
+
+def _exact(uow: UnitOfWork, found: dict[str, Any]) -> dict[str, Any]:
+    """The entry; a time that was left as it was shown is to the second that of the contact which is superseded."""
+    contact = uow.contacts.find(found["supersedes"]) if "supersedes" in found else None
+    if contact is None:
+        return found
+    zone, times = _zone(uow, contact), {name: getattr(contact, name) for name in _TIMES if name in found}
+    same = {name: at for name, at in times.items() if at and found[name].text == clock_text(at, zone)}
+    return found | {name: Typed(format_instant(at)) for name, at in same.items()}
+
+
+def _zone(uow: UnitOfWork, contact: Contact) -> str:
+    """The time zone in which times of a contact are typed."""
+    return time_zone_of(uow, uow.orders.get(contact.order_id).policy)
 
 
 def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
@@ -151,9 +179,10 @@ def _foreseen(
 def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewContact:
     """The contact as it was entered, not recorded yet. Without an intent, it asks for a cancellation.
 
-    The session keeps the channel. Raises `InvalidInput` if a time cannot be read.
+    The session keeps the channel. Raises what `entered` raises.
     """
-    return new_contact(asked(found, uow.now, time_zone_of(uow, order.policy)), found)
+    found = _exact(uow, found)
+    return new_contact(entered(found, uow.now, time_zone_of(uow, order.policy)), found)
 
 
 def new_contact(how: Asked, found: dict[str, Any]) -> NewContact:
@@ -235,6 +264,9 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     preview, order = decision.outcome, order or uow.orders.get(found.order_id)
     judged_by = uow.policies[preview.policy].version(preview.version)
     active = uow.cancellations.active(found.order_id)
+    ended = preview.deadline is not None and preview.deadline <= uow.now
+    taking = assignments.taking(uow, found)
+    actors = (found.recorded_by, found.resolved_by, found.acknowledged_by, found.taken_by, taking and taking.holder)
     return page(
         "contact.html",
         form,
@@ -243,28 +275,27 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         preview=preview,
         on_record=decision.facts.request if preview.eligible else None,
         waiting=None if preview.eligible else decision.facts.request,
-        ended=preview.deadline is not None and preview.deadline <= uow.now,
+        ended=ended,
         active=active,
         overrides=cancellations.fitting_overrides(preview),
         period=information_period(order.ordered_at, preview, judged_by.terms),
         now=uow.now,
-        words=_receipt(found, active),
-        lacks=[name for name in ("ticket_ref", "note") if getattr(found, name) is None],
+        look=look_of(preview, ended=ended, active=active),
+        words=_words(found, preview, active, ended=ended),
+        mails_to=found.from_detail if is_address(found.from_detail) else None,
+        lacks=missing(found),
         reopening=list(ReopeningReason),
         **choices,
-        names=uow.users.names(filter(None, (found.recorded_by, found.resolved_by, found.acknowledged_by))),
+        taking=taking,
+        names=uow.users.names(filter(None, actors)),
         format_reference=format_reference,
     )
 
 
-def _receipt(found: Contact, active: Cancellation | None) -> dict[str, tuple[str, str]]:
-    """What to say and to write about the receipt of a withdrawal, by the code of the language.
-
-    Nothing for another contact, or once the order is cancelled on it: then there is the confirmation of that.
-    """
-    if found.intent is not Intent.WITHDRAWAL or (active and active.contact_id == found.contact_id):
-        return {}
-    return {name: receipt_words(found) for name in each_language()}
+def _words(found: Contact, preview: Outcome, active: Cancellation | None, *, ended: bool) -> dict[str, list[Said]]:
+    """What to say and to write about a contact, by the code of the language; empty if there is nothing."""
+    words = {name: contact_said(found, preview, active, ended=ended) for name in each_language()}
+    return words if any(words.values()) else {}
 
 
 def _acknowledge(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
@@ -275,10 +306,20 @@ def _acknowledge(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> Non
     resolutions.acknowledge(uow, contact_id, **found)
 
 
-def _complete(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
+def missing(contact: Contact | UnmatchedContact) -> list[str]:
+    """The details that a contact was recorded without, and that can be added."""
+    return [name for name in ("ticket_ref", "note") if getattr(contact, name) is None]
+
+
+def some(found: dict[str, Any]) -> dict[str, Any]:
+    """What is to be added to a contact. Raises `InvalidInput` if that is nothing."""
     if not found:
         raise InvalidInput([FieldError("/note", Message("write a ticket or a note"), "required")])
-    resolutions.complete(uow, contact_id, **found)
+    return found
+
+
+def _complete(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
+    resolutions.complete(uow, contact_id, **some(found))
 
 
 def _resolve(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation.documents.export import render_html
 from refunds.presentation.exports import export_data
 from refunds.presentation.language import each_language, language, speaking
+from refunds.presentation.texts.answers import Said
 from refunds.presentation.texts.privacy import answer_text, certificate_lines, last_day
 from refunds.schemas.strict import StrictSchema
 from refunds.service import data_requests, exports, rectification
@@ -134,7 +135,7 @@ def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
     request, certificate, recipients = data_requests.answered(uow, uow.data_requests.get(request_id))
     time_zone, held = data_requests.time_zone(uow), data_requests.is_held(uow, request)
     until, left = _until(uow, request)
-    said = {name: ("", answer_text(request, time_zone)) for name in each_language()}
+    texts = {name: answer_text(request, time_zone) for name in each_language()}
     is_open, limits = request.state is DataRequestState.OPEN, {request.kind} & {"restriction", "objection"}
     return page(
         "data_request.html",
@@ -145,7 +146,7 @@ def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
         next=_next(uow, request),
         held=held,
         limits=uow.limits.kinds(request.customer_id) if request.customer_id else set(),
-        words=said if all(text for _, text in said.values()) else {},
+        words={name: [Said("write", text)] for name, text in texts.items() if text},
         recipients=recipients,
         certificate=certificate and list(certificate_lines(certificate, is_scrubbed=auth.store().is_scrubbed)),
         extendable=is_open and request.kind in EXTENDABLE and not request.extended_at and left >= 0,

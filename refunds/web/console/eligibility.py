@@ -1,7 +1,7 @@
 """Check and Answer: from an order's number, or a day and a region, to the answer for the customer."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -10,14 +10,16 @@ from flask import Response, current_app, g, session
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
 from refunds.domain.instants import format_instant, format_known, local_date, zone
-from refunds.domain.outcomes import Outcome
+from refunds.domain.outcomes import Verdict
 from refunds.domain.permissions import Scope
-from refunds.domain.records import ACTIVE, Cancellation, Intent, Order
+from refunds.domain.records import ACTIVE, Intent, Order
 from refunds.domain.references import format_reference
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CalendarNotCovered, FieldError, InvalidInput, Message, NoPolicyInForce, NotFound
 from refunds.presentation.language import each_language
-from refunds.presentation.texts.customer import refund_words, spoken_words, written_words
+from refunds.presentation.texts.answers import answer_said, look_of
+from refunds.presentation.texts.customer import refund_words
+from refunds.security.encryption import Erased
 from refunds.service import cancellations, checks, contacts, demonstration, orders, search
 from refunds.service.checks import Check
 from refunds.service.contacts import NewContact
@@ -31,34 +33,54 @@ from refunds.web.responses import present_policies
 
 PAGE = 25
 
+OPENED_FOR = timedelta(minutes=15)
+"""How long the time at which a page was opened counts as that of the contact, unless the user says so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How and when a customer asks. If `received_at` is None, they ask now."""
+    """How and when a customer asks. If `received_at` is None, they ask now; `opened`: it is when a page was opened."""
 
     channel: Channel
     received_at: datetime | None
     sent_at: datetime | None
+    opened: bool = False
 
     @property
     def parameters(self) -> dict[str, str]:
         """The same as parameters of an address: the channel, and the times if they are given."""
-        at = {"received_at": self.received_at, "sent_at": self.sent_at}
+        at = {"received_at": self.received_at, "sent_at": self.sent_at, "opened": self.opened and self.received_at}
         return {"channel": self.channel} | {name: format_instant(one) for name, one in at.items() if one}
+
+    def begun(self, now: datetime) -> "Asked":
+        """The same, made when the page was opened, which is now, if no time was given."""
+        return self if self.received_at else replace(self, received_at=now, opened=True)
 
 
 def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
     """How and when the customer asks, as typed. Without a channel, that of the session counts, or else the telephone.
 
-    The session keeps the channel. Raises `InvalidInput`, with the errors of both times, if one is not a date with its
-    time.
+    The session keeps the channel, but not that of a correction. Raises `InvalidInput`, with the errors of both times,
+    if one is not a date with its time.
     """
-    if "channel" in found:
+    if "channel" in found and "supersedes" not in found:
         session["channel"] = str(found["channel"])
     received, sent = forms.all_of(
         *(partial(_instant, found.get(name), name, now, time_zone) for name in ("received_at", "sent_at"))
     )
-    return Asked(Channel(session.get("channel", Channel.PHONE)), received, sent)
+    opened = "opened" in found and found.get("received_at") == Typed(found["opened"])
+    return Asked(Channel(found.get("channel") or session.get("channel", Channel.PHONE)), received, sent, opened)
+
+
+def entered(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
+    """How and when the customer asks, as in `asked`, to be put on record.
+
+    Raises `InvalidInput` also if the time is that at which a page was opened, and that was long ago.
+    """
+    how = asked(found, now, time_zone)
+    if how.opened and how.received_at and now - how.received_at > OPENED_FOR:
+        raise InvalidInput([FieldError("/received_at", Message("the page was opened long ago"), "opened_long_ago")])
+    return how
 
 
 def _instant(typed: Typed | None, field: str, now: datetime, time_zone: str) -> datetime | None:
@@ -226,10 +248,13 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
 
 
 def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | None:
-    """The decision on an open request that was in time, to be shown first; None if there is none."""
-    if decision.eligible and not decision.facts.request:
-        decision = orders.request_on_record(uow, order, decision.facts.received_at) or decision
-    return decision if decision.eligible and decision.facts.request else None
+    """The decision on an open request, to be shown first: one that was in time, or else that waits for a supervisor.
+
+    None if there is none, or the order is cancelled.
+    """
+    if decision.facts.request or not decision.eligible:
+        return decision if decision.facts.request else None
+    return orders.request_on_record(uow, order, decision.facts.received_at)
 
 
 def _answer(
@@ -238,59 +263,75 @@ def _answer(
     """The page with the answer for an order or, if it is None, for a day. The decision is counted, not recorded."""
     outcome = decision.outcome
     telemetry.count_decisions([outcome.reason])
-    every = uow.cancellations.paginate(limit=1, newest=True, order_id=order.order_id) if order else []
-    active = every[0] if every and every[0].state in ACTIVE else None
+    about = _about(uow, order, decision)
+    active, on_record = about["active"], about["on_record"]
     tz = zone(outcome.time_zone)
     now_local, then_local = local_date(uow.now, tz), local_date(outcome.requested_at, tz)
     # A contact recorded next was received when this page was opened, even if the customer goes on talking.
-    entry = Asked(how.channel, how.received_at or uow.now, how.sent_at).parameters
+    entry = how.begun(uow.now).parameters
     end = outcome.deadline or decision.facts.service_provided_at
     ended = end is not None and end <= uow.now
+    standing = {"ended": ended, "active": active, "on_record": on_record and on_record.outcome}
+    order_id = order.order_id if order else None
     return page(
         "answer.html",
         form,
         order=order,
+        **about,
         ended=ended,
-        is_demonstration=order is not None and order.order_id.startswith(demonstration.PREFIX) and not _in_production(),
         typed_zone=time_zone_of(uow, order.policy if order else uow.policies.default),
-        active=active,
-        revoked=every[0] if every and not active else None,
         refund_words=refund_words,
-        names=uow.users.names(one.revoked_by for one in every if one.revoked_by),
-        on_record=_on_record(uow, order, decision) if order else None,
-        limits=uow.limits.kinds(order.customer_id) if order else (),
+        look=look_of(outcome, **standing),
         format_reference=format_reference,
-        others=uow.orders.count_of(customer_id=order.customer_id) - 1 if order else 0,
-        last_contact=next(iter(uow.contacts.paginate(limit=1, newest=True, order_id=order.order_id)), None)
-        if order and g.principal.may(Scope.CONTACTS_READ)
-        else None,
         outcome=outcome,
         today=now_local,
         then=then_local != now_local,
         entry=entry,
         how=how,
         needs_evidence=needs_evidence,
-        words=_words(outcome, order, active, ended=ended),
+        words={name: answer_said(outcome, order_id, revoked=about["revoked"], **standing) for name in each_language()},
         override=None if outcome.eligible or active else cancellations.fitting_override(outcome),
-        period=information_period(order.ordered_at, outcome, decision.version.terms) if order else None,
         now=uow.now,
-        waiting=None if outcome.eligible else decision.facts.request,
+        waiting=on_record if on_record and not on_record.eligible else None,
         check_address=at("answer", order_id=order.order_id) if order else at("by_date"),
     )
 
 
-def _words(
-    outcome: Outcome, order: Order | None, active: Cancellation | None, *, ended: bool
-) -> dict[str, tuple[str, str]]:
-    """What to say to the customer and what to write, by the code of the language; parameters as in `_answer`."""
-    found, reference = {}, format_reference(active.reference) if active else ""
-    for name in each_language():
-        words = (
-            spoken_words(outcome, reference, ended=ended),
-            written_words(outcome, order.order_id if order else None, reference, ended=ended),
-        )
-        found[name] = (f"{words[0]} {refund_words(active)}", f"{words[1]} {refund_words(active)}") if active else words
-    return found
+_NOTHING: dict[str, Any] = {
+    **dict.fromkeys(("active", "revoked", "on_record", "late", "last_contact", "period")),
+    "names": {},
+    "limits": (),
+    "erased": False,
+    "others": 0,
+    "is_demonstration": False,
+}
+"""What is on record about an order that is not known."""
+
+
+def _about(uow: UnitOfWork, order: Order | None, decision: Decision) -> dict[str, Any]:
+    """What is on record about an order, by the names in the page: its cancellation, requests, customer and limits."""
+    if order is None:
+        return _NOTHING
+    order_id, outcome = order.order_id, decision.outcome
+    every = uow.cancellations.paginate(limit=1, newest=True, order_id=order_id)
+    active = every[0] if every and every[0].state in ACTIVE else None
+    late = not active and not decision.facts.request and outcome.verdict is Verdict.REFUSED
+    newest = (
+        uow.contacts.paginate(limit=1, newest=True, order_id=order_id) if g.principal.may(Scope.CONTACTS_READ) else []
+    )
+    return {
+        "active": active,
+        "revoked": every[0] if every and not active else None,
+        "on_record": _on_record(uow, order, decision),
+        "late": next(iter(uow.contacts.open_about([order_id])), None) if late else None,
+        "last_contact": newest[0] if newest else None,
+        "names": uow.users.names(one.revoked_by for one in every if one.revoked_by),
+        "limits": uow.limits.kinds(order.customer_id),
+        "erased": isinstance(order.customer_ref, Erased),
+        "others": uow.orders.count_of(customer_id=order.customer_id) - 1,
+        "is_demonstration": order_id.startswith(demonstration.PREFIX) and not _in_production(),
+        "period": information_period(order.ordered_at, outcome, decision.version.terms),
+    }
 
 
 @screen("/demonstration", scopes=(Scope.ORDERS_WRITE,), transaction=Transaction.WRITE, method="POST", form_view=check)

@@ -13,7 +13,8 @@ from marshmallow import EXCLUDE, ValidationError
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import first_instant, local_date, parse_instant, shown_instant, zone
 from refunds.domain.journal import EventType
-from refunds.domain.records import Intent, OverrideKind
+from refunds.domain.records import Basis, Intent, OverrideKind, State
+from refunds.domain.resolutions import ResolutionReason
 from refunds.domain.terms import TimelyBy
 from refunds.errors import FieldError, InvalidInput, Message, Unfit
 from refunds.presentation.language import LANGUAGES
@@ -23,7 +24,7 @@ from refunds.service.queue import Tab
 from refunds.web.console.dates import typed_instant, typed_time
 from refunds.web.schemas.contacts import AcknowledgementRequestSchema, InlineContactSchema
 from refunds.web.schemas.policies import MOST_BYTES
-from refunds.web.schemas.request_fields import After, RecordId
+from refunds.web.schemas.request_fields import MOST, After, RecordId
 from refunds.web.schemas.unmatched import UnmatchedContactRequestSchema
 
 
@@ -125,11 +126,12 @@ class Moment(Text):
 
 
 class AskedSchema(StrictSchema):
-    """How and when a customer asks."""
+    """How and when a customer asks; `opened` is the time of receipt if that is when a page was opened."""
 
     channel = Choice(Channel)
     received_at = Moment()
     sent_at = Moment()
+    opened = Text(100)
 
 
 class FindSchema(AskedSchema):
@@ -166,6 +168,7 @@ class EntrySchema(InlineContactSchema):
     channel = Choice(Channel)
     received_at = Moment()  # type: ignore[assignment] # also accepts how people write times
     sent_at = Moment()  # type: ignore[assignment]
+    opened = Text(100)
     contact_id = RecordId("con", "")
     intent = Choice(Intent)
     override = Choice(OverrideKind)
@@ -184,6 +187,7 @@ class UnmatchedEntrySchema(UnmatchedContactRequestSchema):
     channel = Choice(Channel)
     received_at = Moment()  # type: ignore[assignment] # also accepts how people write times
     sent_at = Moment()  # type: ignore[assignment]
+    opened = Text(100)
 
 
 class BegunSchema(AskedSchema):
@@ -206,11 +210,53 @@ class ListSchema(StrictSchema):
 
 
 class QueueSchema(StrictSchema):
-    """The tab of the queue, its page from 1 on, and what is left for the next: an order, or a contact without one."""
+    """What is shown of the queue, and what is left for the next: an order, or a contact without one.
+
+    It is a tab, its page from 1 on, and the rows of a page, which can be `ticked`; `result` is what became of several.
+    """
 
     tab = Choice(Tab)
     page = WholeText(1, 10_000)
+    rows = WholeText(1, MOST)
+    ticked = Text(3, "all")
+    result = Text(8000)
     done = Text(200)
+
+
+class Doing(StrEnum):
+    """What is done about who deals with a request, or about several requests."""
+
+    TAKE = "take"
+    GIVE_BACK = "give_back"
+    ASSIGN = "assign"
+    RESOLVE = "resolve"
+
+
+class AssignedSchema(StrictSchema):
+    """Who deals with a request."""
+
+    doing = Choice((Doing.TAKE, Doing.GIVE_BACK, Doing.ASSIGN), required=True)
+    taken_by = Text(64)
+
+
+class SeveralSchema(QueueSchema):
+    """What is done with several entries of the queue."""
+
+    doing = Choice((Doing.TAKE, Doing.ASSIGN, Doing.RESOLVE), required=True)
+    taken_by = Text(64)
+    reason_code = Choice([one for one in ResolutionReason if one is not ResolutionReason.DUPLICATE])
+    reason = FreeText(500)
+
+
+class CancellationsSchema(StrictSchema):
+    """Which cancellations are shown: the filters of their list, with dates as people write them, and the page."""
+
+    state = Choice(State)
+    basis = Choice(Basis)
+    issued_by = Text(64)
+    overdue = Text(4, "true")
+    issued_from, issued_to, due_from, due_to = Moment(), Moment(), Moment(), Moment()
+    after, before = After(), After()
 
 
 class PrintedSchema(StrictSchema):

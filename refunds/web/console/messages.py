@@ -28,6 +28,7 @@ _REASONS = (
 NAMES: Mapping[str, Message] = {
     "console.check": Message("Check"),
     "console.open_requests": Message("Open"),
+    "console.all_cancellations": Message("Cancellations"),
     "console.recent": Message("Recent"),
     "console.data_requests_due": Message("Data requests"),
     "console.policies": Message("Policies"),
@@ -62,6 +63,10 @@ NAMES: Mapping[str, Message] = {
     "next.erasure": Message("Erase"),
     "next.restriction": Message("Restrict the use of the data"),
     "next.objection": Message("Note the objection"),
+    "said.say": Message("To say"),
+    "said.write": Message("To write"),
+    "said.asks": Message("To write: they ask"),
+    "said.cancels": Message("To write: they cancel"),
     "customers": Message("Customer"),
     "orders": Message("Order"),
     "contacts": Message("Request"),
@@ -133,6 +138,7 @@ _EXPECTED: Mapping[str, Message] = {
         "Write where it went: a telephone number with + and its country code or an e-mail address, as was chosen."
     ),
     "given_at": _MOMENT,
+    **dict.fromkeys(("issued_from", "issued_to", "due_from", "due_to"), Message("Write a date, such as 8.4.2026.")),
     "duplicate_of": Message("Choose the other request: it must be about this order, and in time if this one was."),
     "ticket_ref": Message("Write the ticket in one line of at most 100 characters."),
     "note": Message("Write at most 2000 characters, with a letter or a digit among them."),
@@ -171,6 +177,10 @@ _WRONG: Mapping[str, Message] = {
         "This time cannot be: it lies in the future, long before the order, or the message was sent after it arrived."
     ),
     "impossible_answer": Message("This time cannot be: it lies in the future, or before the customer made contact."),
+    "opened_long_ago": Message(
+        "This page has been open for more than 15 minutes: look at the time of receipt, correct it if need be, and "
+        "send it again."
+    ),
     "ambiguous_time": Message(
         "That can mean more than one time: write the date with the name of its month, and the time with a colon, as in "
         "8 April 2026 23:05."
@@ -205,6 +215,12 @@ _WRONG: Mapping[str, Message] = {
     "misheard": Message("The check digit of this number does not fit: one of its digits was misheard or mistyped."),
     "calendar-not-covered": Message("The holidays of that year are not known, and none are made up. Check the year."),
     "no-policy-in-force": Message("No version of the policy was in force then. Check the date."),
+    "taken": Message("%(name)s was quicker and deals with it. Nothing was changed; a supervisor can assign it to you."),
+    "left": Message(
+        "This colleague has left or does not deal with requests. Nothing was changed: choose somebody else."
+    ),
+    "ticked": Message("Tick at least one request, and at most 200."),
+    "contradiction": Message("Nothing can fit this and the other fields: change one of them."),
     "unchanged_fields": Message("Nothing was typed over: change what is wrong."),
     "password_unauthenticated": Message("This is not your password. Nothing was changed."),
     "password_rate-limited": Message("There were too many attempts: wait a quarter of an hour. Nothing was changed."),
@@ -222,7 +238,8 @@ _WRONG: Mapping[str, Message] = {
 def field_error_text(field_error: FieldError) -> str:
     """What to do about a field error, in the reader's language: by its code, or else by the field's name.
 
-    If neither is known, general advice. The name is the last step of its pointer. A country in its detail is named.
+    If neither is known, general advice. The name is the last step of its pointer. A country or user in its detail is
+    named.
     """
     name = field_error.pointer.rpartition("/")[2]
     code = "evidence" if (name, field_error.code) == ("ticket_ref", "required") else field_error.code
@@ -231,7 +248,7 @@ def field_error_text(field_error: FieldError) -> str:
     text = _WRONG.get(code) or _EXPECTED.get(name) or _WRONG_SOMEHOW
     if code == "impossible_number":
         return translate(text, country=region_text(str(field_error.detail.values["country"])))
-    return translate(text)
+    return translate(text, name=field_error.detail.values["name"]) if code == "taken" else translate(text)
 
 
 _WRONG_SOMEHOW = Message("This does not fit: check it, and send it again.")
@@ -248,6 +265,10 @@ _PROBLEMS: Mapping[str, tuple[Message, Message]] = {
     "forbidden": (
         Message("This is not for you to do"),
         Message("Your role does not include it, or the time for it is over. Ask a supervisor."),
+    ),
+    "override-by-link": (
+        Message("A link cannot choose that"),
+        Message("Whether to depart from a decision, and why, is chosen in the console itself. Search for the order."),
     ),
     "contact-state-conflict": (
         Message("The request is no longer what you saw"),

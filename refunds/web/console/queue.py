@@ -1,30 +1,64 @@
-"""Open: the queue of what has neither been cancelled nor resolved, by what it needs."""
+"""Open: the queue of what has neither been cancelled nor resolved, by what it needs; who deals with it."""
 
-from flask import Response, session
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from flask import Response, request, session
 
 from refunds.domain.permissions import Scope
+from refunds.domain.records import Intent
 from refunds.domain.references import format_request_number
-from refunds.service import queue, watch
+from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ResolutionReason
+from refunds.errors import ContactStateConflict, FieldError, InvalidInput, Message
+from refunds.service import assignments, overview, queue, resolutions, unmatched, watch
+from refunds.service.assignments import AContact
 from refunds.service.queue import Tab
+from refunds.service.resolutions import RESOLVABLE_FOR, Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.console import page, screen, to
+from refunds.web.console.contacts import contact
 from refunds.web.console.eligibility import PAGE, time_zone_of
-from refunds.web.console.forms import Form, QueueSchema
+from refunds.web.console.forms import AssignedSchema, Form, QueueSchema, SeveralSchema
+from refunds.web.console.unmatched import unmatched_contact
+from refunds.web.cursors import cursor, place
+from refunds.web.endpoint import Transaction
+from refunds.web.schemas.request_fields import MOST
+
+_PICK = re.compile(r"pick-((?:con|unm)_[0-9A-HJKMNP-TV-Z]{26})")
+_RESULT, _NAMED = "what became of several", 100
+"""The list of which an address says what became of several entries, and the most that it names."""
+
+
+class Result(NamedTuple):
+    """What became of several entries: what was done with how many, how many were left alone, and which, with why."""
+
+    doing: str
+    done: int
+    number: int
+    left: list[tuple[AContact, str]]
 
 
 @screen("/open", scopes=(Scope.CONTACTS_READ,))
 def open_requests(uow: UnitOfWork, form: Form) -> Response:
-    """A page of up to 25 entries of a tab of the queue; without a tab, of the first that has any.
+    """A page of up to 25 entries of a tab of the queue, or 200; without a tab, of the first that has any.
 
-    The session keeps the tab, for `next_request`.
+    The session keeps the tab, for `next_request`. With `result`, it says what became of several entries.
     """
-    asked, tabs = form.read(QueueSchema), queue.queue(uow)
+    asked = (form.read if request.method == "GET" else form.read_leniently)(QueueSchema)
+    tabs = queue.queue(uow)
     tab: Tab = asked.get("tab") or next((one for one, entries in tabs.items() if entries), Tab.IN_TIME)
     session["tab"] = str(tab)
-    number = asked.get("page", 1)
-    shown = tabs[tab][(number - 1) * PAGE : number * PAGE]
+    number, rows, result = asked.get("page", 1), asked.get("rows", PAGE), _result(uow, asked.get("result"))
+    shown = tabs[tab][(number - 1) * rows : number * rows]
     kept = uow.unmatched if tab is Tab.UNMATCHED else uow.contacts
     found = kept.with_ids([entry.record_id for entry in shown])
+    takers = (one.taken_by for one in (*shown, *(one for one, _ in (result.left if result else ()))))
+    time_zone = time_zone_of(uow, uow.policies.default)
+    acts, may_assign = (uow.principal.may(one) for one in (Scope.CONTACTS_WRITE, Scope.CANCELLATIONS_OVERRIDE))
+    seen = overview.read(uow, tabs, time_zone) if may_assign else None
+    ids = (*takers, *(seen.week.goodwill if seen else ()))
     return page(
         "open.html",
         form,
@@ -33,13 +67,122 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
         entries=[(entry, found[entry.record_id]) for entry in shown],
         orders=uow.orders.with_ids({entry.order_id for entry in shown if entry.order_id}),
         number=number,
-        has_more=len(tabs[tab]) > number * PAGE,
+        rows=rows,
+        has_more=len(tabs[tab]) > number * rows,
         now=uow.now,
         format_request_number=format_request_number,
-        names=uow.users.names(one.recorded_by for one in found.values()),
+        names=uow.users.names(filter(None, ids)),
         changed=watch.recent_change(uow),
-        time_zone=time_zone_of(uow, uow.policies.default),
+        time_zone=time_zone,
+        acts=acts,
+        ticked="ticked" in asked,
+        staff=assignments.staff(uow) if may_assign else [],
+        reasons=_reasons(tab, is_supervisor=may_assign) if acts else [],
+        result=result,
+        overview=seen,
     )
+
+
+def _reasons(tab: Tab, *, is_supervisor: bool) -> list[ResolutionReason]:
+    """The reasons for which several entries of a tab can be resolved; a duplicate is one of another, so none is."""
+    intent = Intent.WITHDRAWAL if tab is Tab.WITHDRAWALS else Intent.CANCEL
+    if not is_supervisor and intent is Intent.WITHDRAWAL:
+        return []
+    every = is_supervisor or tab is Tab.TOO_LATE
+    possible = (one for one in RESOLVABLE_FOR[intent] if every or one in ENDS_A_TIMELY_REQUEST)
+    return [one for one in possible if one is not ResolutionReason.DUPLICATE]
+
+
+def _result(uow: UnitOfWork, given: str | None) -> Result | None:
+    """What became of several entries, as the service itself wrote it into an address; None if it did not."""
+    if given is None:
+        return None
+    doing, done, number, left = place(uow, _RESULT, None, given)
+    ids = [name for name, _ in left]
+    found: dict[str, AContact] = {**uow.contacts.with_ids(ids), **uow.unmatched.with_ids(ids)}
+    return Result(doing, done, number, [(found[name], why) for name, why in left if name in found])
+
+
+@screen(
+    "/open",
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.IDEMPOTENT,
+    method="POST",
+    form_view=open_requests,
+)
+def act_on_several(uow: UnitOfWork, form: Form) -> Response:
+    """Take, assign or resolve the entries that were ticked, up to 200; then show the queue and what became of them.
+
+    Those that have changed since the page was shown are left alone, and named. Raises `InvalidInput` if none is ticked,
+    or too many are, or the form does not fit.
+    """
+    picked = {match[1]: value for name, value in form.data.items() if (match := _PICK.fullmatch(name))}
+    others = {name: value for name, value in form.data.items() if not name.startswith("pick-")}
+    found = replace(form, data=others).read(SeveralSchema)
+    if not 0 < len(picked) <= MOST:
+        raise InvalidInput([FieldError("/ticked", Message("tick 1 to %(most)s of them", most=MOST), "ticked")])
+    left = queue.for_each(uow, picked, _act(uow, found))
+    alone = [(name, why) for name, why in left.items() if why]
+    said = (found["doing"], len(left) - len(alone), len(alone), alone[:_NAMED])
+    return to("open_requests", tab=found.get("tab"), result=cursor(uow, _RESULT, None, said))
+
+
+def _act(uow: UnitOfWork, found: dict[str, Any]) -> Callable[[str], object]:
+    """What is done with each entry, by its record's id. Raises `InvalidInput` if something about it is missing."""
+    if found["doing"] != "resolve":
+        _require(found, "taken_by", found["doing"] == "assign")
+        return lambda name: assignments.assign(uow, name, found.get("taken_by") if found["doing"] == "assign" else None)
+    code, reason = found.get("reason_code"), found.get("reason")
+    is_unmatched = found.get("tab") is Tab.UNMATCHED
+    _require(found, "reason_code", not is_unmatched)
+    _require(found, "reason", is_unmatched or code is ResolutionReason.OTHER)
+    if code is None or is_unmatched:
+        return lambda name: unmatched.resolve(uow, name, str(reason))
+    return lambda name: resolutions.resolve(uow, name, Resolution(reason_code=code, reason=reason))
+
+
+def _require(found: Mapping[str, Any], name: str, needed: object) -> None:
+    """Raise `InvalidInput` if a field is needed and blank."""
+    if needed and name not in found:
+        raise InvalidInput([FieldError(f"/{name}", Message("is required"), "required")])
+
+
+def _page_of(*, form: Form, contact_id: str) -> Response:
+    """The page of a contact, whether its order is known or not."""
+    if contact_id.startswith("unm_"):
+        return unmatched_contact(form=form, unmatched_id=contact_id)
+    return contact(form=form, contact_id=contact_id)
+
+
+@screen(
+    "/open/<contact_id>",
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="POST",
+    form_view=_page_of,
+)
+def taken(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
+    """Take an open contact, give it back, or assign it to a colleague. Then show its page.
+
+    Raises `InvalidInput` if somebody else has taken it, who is named, or if the colleague has left, and what
+    `assignments.assign` and `give_back` raise.
+    """
+    found = form.read(AssignedSchema)
+    _require(found, "taken_by", found["doing"] == "assign")
+    try:
+        if found["doing"] == "give_back":
+            assignments.give_back(uow, contact_id)
+        else:
+            assignments.assign(uow, contact_id, found.get("taken_by") if found["doing"] == "assign" else None)
+    except ContactStateConflict as error:
+        holder = error.detail.values.get("holder")
+        if holder is None:
+            raise
+        who = Message("%(name)s has taken it", name=uow.users.names([str(holder)]).get(str(holder), holder))
+        raise InvalidInput([FieldError("/doing", who, "taken")]) from None
+    if contact_id.startswith("unm_"):
+        return to("unmatched_contact", unmatched_id=contact_id)
+    return to("contact", contact_id=contact_id)
 
 
 @screen("/open/next", scopes=(Scope.CONTACTS_READ,))

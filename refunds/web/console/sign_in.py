@@ -14,7 +14,7 @@ from refunds.errors import InvalidInput, RefundsError, TooManyAttempts, Unauthen
 from refunds.service import users
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, sessions, telemetry
-from refunds.web.console import PREFIX, blueprint, linked, own_address, page, screen, see, start, to
+from refunds.web.console import PREFIX, ChosenByLink, blueprint, linked, own_address, page, screen, see, start, to
 from refunds.web.console.eligibility import check
 from refunds.web.console.forms import Form
 from refunds.web.console.messages import problem_words
@@ -120,7 +120,7 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
     status = PROBLEMS[slug].status
     if isinstance(error, RefundsError) and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         current_app.log_exception(sys.exc_info())
-    title, fix = problem_words(slug, error)
+    title, fix = problem_words("override-by-link" if isinstance(error, ChosenByLink) else slug, error)
     shown = page("problem.html", Form(), status, title=title, fix=fix, request_id=g.request_id)
     shown.headers.update((error.headers if isinstance(error, Rejected) else HEADERS.get(slug)) or {})
     return shown

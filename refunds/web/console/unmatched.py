@@ -9,16 +9,20 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent
 from refunds.domain.references import format_request_number
+from refunds.domain.resolutions import ReopeningReason
 from refunds.errors import FieldError, InvalidInput, Message
+from refunds.presentation.language import each_language
+from refunds.presentation.texts.answers import unmatched_said
 from refunds.presentation.texts.dates import clock_text
-from refunds.service import search, unmatched
+from refunds.service import assignments, search, unmatched
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import at, page, screen, to
-from refunds.web.console.contacts import new_contact
-from refunds.web.console.eligibility import asked, time_zone_of
+from refunds.web.console.contacts import missing, new_contact, some
+from refunds.web.console.eligibility import asked, entered, time_zone_of
 from refunds.web.console.forms import BegunSchema, Form, MatchSchema, UnmatchedEntrySchema
 from refunds.web.endpoint import Transaction
+from refunds.web.schemas.contacts import CompletionRequestSchema, ReopenQuerySchema
 from refunds.web.schemas.unmatched import UnmatchedResolutionRequestSchema
 
 
@@ -40,10 +44,13 @@ def _new(uow: UnitOfWork, form: Form) -> Response:
     time_zone = time_zone_of(uow, uow.policies.default)
     found = form.read_leniently(UnmatchedEntrySchema)
     received_at, sent_at = (form.data.get(name, "") for name in ("received_at", "sent_at"))
+    opened = ""
     with suppress(InvalidInput):
-        how = asked(found, uow.now, time_zone)
+        how = asked(found, uow.now, time_zone).begun(uow.now)
         received_at = clock_text(how.received_at or uow.now, time_zone)
         sent_at = clock_text(how.sent_at, time_zone) if how.sent_at else ""
+        asks_again = any(one.pointer == "/received_at" for one in form.errors)
+        opened = received_at if how.opened and not asks_again else ""
     return page(
         "unmatched_new.html",
         replace(form, address=at("new_unmatched")),
@@ -51,6 +58,7 @@ def _new(uow: UnitOfWork, form: Form) -> Response:
         channel=session.get("channel", Channel.PHONE),
         received_at=received_at,
         sent_at=sent_at,
+        opened=opened,
     )
 
 
@@ -64,7 +72,7 @@ def _new(uow: UnitOfWork, form: Form) -> Response:
 def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
     """Record a contact whose order is not known, and redirect to it. Raises `InvalidInput` if the form does not fit."""
     found = form.read(UnmatchedEntrySchema)
-    how = asked(found, uow.now, time_zone_of(uow, uow.policies.default))
+    how = entered(found, uow.now, time_zone_of(uow, uow.policies.default))
     kept = unmatched.record(uow, found["order_hint"], new_contact(how, found))
     return to("unmatched_contact", unmatched_id=kept.unmatched_id)
 
@@ -75,14 +83,18 @@ def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respons
 
     Raises `NotFound` if there is none.
     """
-    found = uow.unmatched.get(unmatched_id)
+    found, time_zone = uow.unmatched.get(unmatched_id), time_zone_of(uow, uow.policies.default)
     return page(
         "unmatched.html",
         replace(form, address=at("unmatched_contact", unmatched_id=unmatched_id)),
         contact=found,
+        lacks=missing(found),
         number=format_request_number(found.request_number),
-        names=uow.users.names([found.recorded_by, found.closed_by or ""]),
-        time_zone=time_zone_of(uow, uow.policies.default),
+        reopening=list(ReopeningReason),
+        taking=assignments.taking(uow, found),
+        names=uow.users.names(filter(None, (found.recorded_by, found.closed_by, found.taken_by))),
+        words={name: unmatched_said(found, time_zone) for name in each_language()} if found.is_open else {},
+        time_zone=time_zone,
     )
 
 
@@ -121,4 +133,30 @@ def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
 def resolve_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
     """Close a contact without an order, for a reason. Then show it again."""
     unmatched.resolve(uow, unmatched_id, form.read(UnmatchedResolutionRequestSchema)["reason"])
+    return to("unmatched_contact", unmatched_id=unmatched_id)
+
+
+@screen(
+    "/unmatched/<unmatched_id>/details",
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="POST",
+    form_view=unmatched_contact,
+)
+def complete_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
+    """Add a ticket or a note to a contact without an order. Then show it again."""
+    unmatched.complete(uow, unmatched_id, **some(form.read(CompletionRequestSchema)))
+    return to("unmatched_contact", unmatched_id=unmatched_id)
+
+
+@screen(
+    "/unmatched/<unmatched_id>/resolution",
+    scopes=(Scope.CONTACTS_WRITE,),
+    transaction=Transaction.WRITE,
+    method="POST",
+    form_view=unmatched_contact,
+)
+def reopen_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
+    """Open a contact without an order again, for a reason. Then show it."""
+    unmatched.reopen(uow, unmatched_id, form.read(ReopenQuerySchema)["reason_code"])
     return to("unmatched_contact", unmatched_id=unmatched_id)

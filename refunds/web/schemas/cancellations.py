@@ -17,7 +17,7 @@ from refunds.domain.records import (
 )
 from refunds.domain.references import parse_reference
 from refunds.errors import Message
-from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Nested, Reference, Text
+from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, LocalDate, Nested, Reference, Text
 from refunds.schemas.orders import InlineOrderSchema, OrderId
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema, StrictSchema
@@ -175,6 +175,8 @@ class CancellationQuerySchema(ListQuerySchema):
     issued_by = Text(64, metadata={"description": "Only those that this client or user issued, by the opaque id."})
     issued_from = Instant(metadata={"description": "Only those issued at this instant or later."})
     issued_to = Instant(metadata={"description": "Only those issued before this instant."})
+    due_from = LocalDate(metadata={"description": "Only those whose refund is due on this date or later."})
+    due_to = LocalDate(metadata={"description": "Only those whose refund is due on this date or before."})
     settled_from = Instant(metadata={"description": "Only those refunded at this instant or later."})
     settled_to = Instant(metadata={"description": "Only those refunded before this instant."})
     overdue = FlagText(
@@ -187,6 +189,7 @@ class CancellationQuerySchema(ListQuerySchema):
     contradictions = (
         backwards("issued_from", "issued_to"),
         backwards("settled_from", "settled_to"),
+        backwards("due_from", "due_to"),
         Contradiction(
             lambda query: bool(query.get("overdue")) and query.get("order") is ListOrder.NEWEST,
             "order",

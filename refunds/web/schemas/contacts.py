@@ -7,7 +7,7 @@ from refunds.domain.records import ASKING, Intent
 from refunds.domain.references import parse_request_number
 from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ReopeningReason, ResolutionReason
 from refunds.errors import any_of
-from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line
+from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Text
 from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
@@ -147,6 +147,25 @@ class ReopenQuerySchema(QuerySchema):
     )
 
 
+class AssignmentRequestSchema(StrictSchema):
+    """Who deals with a contact."""
+
+    taken_by = Text(
+        64,
+        metadata={
+            "description": "The opaque id of a user. Default: who sends this. Somebody else needs the scope "
+            "`cancellations:override`, and with it takes the place of whoever had it."
+        },
+    )
+
+
+class AssignmentSchema(response_fields.ResponseSchema):
+    """Who deals with a contact."""
+
+    contact_id = response_fields.String("The contact, or the unmatched contact.")
+    taken_by = response_fields.String("Who deals with it; null: nobody in particular.", allow_none=True)
+
+
 class ContactAcknowledgementSchema(response_fields.ResponseSchema):
     """The acknowledgement of a contact: when and how the customer was answered, and by whom."""
 
@@ -183,6 +202,7 @@ class RecordedDetailsSchema(response_fields.ResponseSchema):
     from_detail = response_fields.String("The customer's number or address, if given and not hidden.", allow_none=True)
     ticket_ref = response_fields.String("The ticket, if given and not hidden.", allow_none=True)
     note = response_fields.String("The note, if given and not hidden.", allow_none=True)
+    taken_by = response_fields.String("Who deals with it, or did; null: nobody in particular.", allow_none=True)
 
 
 class ContactSchema(RecordedDetailsSchema):
@@ -220,6 +240,13 @@ class ContactListSchema(response_fields.ResponseSchema):
     next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
 
 
+class TakenBy(Text):
+    """Who deals with the contacts of a list."""
+
+    def __init__(self) -> None:
+        super().__init__(64, metadata={"description": "Only those that this user or client has taken."})
+
+
 class ContactQuerySchema(QuerySchema):
     """The filters of a list of contacts."""
 
@@ -232,6 +259,7 @@ class ContactQuerySchema(QuerySchema):
             "others."
         }
     )
+    taken_by = TakenBy()
     after = After()
     limit = Limit()
 
@@ -260,6 +288,7 @@ CONTACT = {
     "from_detail": "+4989123456",
     "ticket_ref": None,
     "note": None,
+    "taken_by": None,
     "supersedes": None,
     "superseded_by": None,
     "open": True,
@@ -286,6 +315,9 @@ RESOLUTION = {
     "resolved_at": "2026-04-09T07:12:20.004112Z",
     "resolved_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
 }
+
+
+ASSIGNED = {"contact_id": CONTACT["contact_id"], "taken_by": "usr_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"}
 
 
 EXAMPLE = shared({"contact": {"summary": "A call in time", "value": CONTACT}})

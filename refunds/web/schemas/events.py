@@ -72,11 +72,20 @@ _REQUEST: dict[str, ma.fields.Field[Any]] = {
 LIMITED = [event for event in EventType if event.startswith("customer.") and event not in WITHOUT_RECORD]
 """The events about limits."""
 
+_COMPLETED: dict[str, ma.fields.Field[Any]] = {
+    "fields": ma.fields.List(
+        response_fields.String("A field."), required=True, metadata={"description": "What was added."}
+    )
+}
 _EMPTIED: dict[str, ma.fields.Field[Any]] = {
     "fields": ma.fields.List(
         response_fields.String("A field."), required=True, metadata={"description": "What was emptied."}
     ),
     "reason": response_fields.Code(ErasureReason, "Why."),
+}
+
+_ASSIGNED: dict[str, ma.fields.Field[Any]] = {
+    "taken_by": response_fields.String("Who deals with it from now on; null: it was given back.", allow_none=True)
 }
 
 _FORGOTTEN: dict[str, ma.fields.Field[Any]] = {
@@ -121,19 +130,19 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
         ),
     },
     EventType.CONTACT_REOPENED: {"reason_code": response_fields.Code(ReopeningReason, "Why.")},
+    EventType.CONTACT_ASSIGNED: _ASSIGNED,
     EventType.CONTACT_ACKNOWLEDGED: {"channel": response_fields.Code(Channel, "How the customer was answered.")},
-    EventType.CONTACT_COMPLETED: {
-        "fields": ma.fields.List(
-            response_fields.String("A field."), required=True, metadata={"description": "What was added."}
-        )
-    },
+    EventType.CONTACT_COMPLETED: _COMPLETED,
     EventType.CONTACT_EMPTIED: _EMPTIED,
     EventType.CONTACT_DETAILS_FORGOTTEN: {"fields": _EMPTIED["fields"]},
     EventType.CONTACT_UNMATCHED_RECORDED: {
         "intent": response_fields.Code(Intent, "What the customer wanted."),
         "channel": response_fields.Code(Channel, "The channel."),
     },
+    EventType.CONTACT_UNMATCHED_COMPLETED: _COMPLETED,
     EventType.CONTACT_UNMATCHED_RESOLVED: {},
+    EventType.CONTACT_UNMATCHED_REOPENED: {"reason_code": response_fields.Code(ReopeningReason, "Why.")},
+    EventType.CONTACT_UNMATCHED_ASSIGNED: _ASSIGNED,
     EventType.CONTACT_UNMATCHED_EMPTIED: _EMPTIED,
     EventType.CONTACT_UNMATCHED_FORGOTTEN: _FORGOTTEN,
     EventType.CONTACT_MATCHED: {"contact_id": response_fields.String("The contact that it became.")},
@@ -176,8 +185,11 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     },
     EventType.PRIVACY_EVIDENCE_SHOWN: {},
     EventType.PRIVACY_TABLE_EXPORTED: {
-        "from": response_fields.Date("The first date of the table of the records that `subject` names."),
-        "to": response_fields.Date("Its last date."),
+        "from": response_fields.Date(
+            "The first date of the table of the records that `subject` names; null: it has no beginning.",
+            allow_none=True,
+        ),
+        "to": response_fields.Date("Its last date; null: it has no end.", allow_none=True),
     },
     EventType.PRIVACY_FORGOTTEN: _FORGOTTEN,
     EventType.POLICY_IMPORTED: _VERSION,
@@ -258,7 +270,10 @@ _WITHOUT_ORDER = {
     *ABOUT_POLICIES,
     *WITHOUT_RECORD,
     EventType.CONTACT_UNMATCHED_RECORDED,
+    EventType.CONTACT_UNMATCHED_COMPLETED,
     EventType.CONTACT_UNMATCHED_RESOLVED,
+    EventType.CONTACT_UNMATCHED_REOPENED,
+    EventType.CONTACT_UNMATCHED_ASSIGNED,
     *LIMITED,
     EventType.CONTACT_UNMATCHED_EMPTIED,
 } - {EventType.ORDER_FORGOTTEN}
@@ -328,6 +343,7 @@ HAPPENED = [
     _example(10, EventType.CANCELLATION_REVOKED, _CANCELLATION, reason_code="customer_kept_order"),
     _example(11, EventType.CONTACT_RESOLVED, _CORRECTED, reason_code="customer_kept_order", duplicate_of=None),
     _example(12, EventType.CONTACT_REOPENED, _CORRECTED, reason_code="customer_asked_again"),
+    _example(12, EventType.CONTACT_ASSIGNED, _CORRECTED, taken_by="usr_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"),
     _example(12, EventType.CONTACT_ACKNOWLEDGED, _CORRECTED, channel="email"),
     _example(12, EventType.CONTACT_COMPLETED, _CORRECTED, fields=["ticket_ref"]),
     _example(12, EventType.CONTACT_EMPTIED, _CORRECTED, fields=["from_detail", "note"], reason="request"),
@@ -335,7 +351,10 @@ HAPPENED = [
     _example(12, EventType.ORDER_FORGOTTEN, _ORDER, records={"contacts": [_CONTACT], "orders": [_ORDER]}),
     _example(11, EventType.CONTACT_UNMATCHED_EMPTIED, _UNMATCHED, fields=["order_hint"], reason="request"),
     _example(11, EventType.CONTACT_UNMATCHED_RECORDED, _UNMATCHED, intent="cancel", channel="phone"),
+    _example(11, EventType.CONTACT_UNMATCHED_COMPLETED, _UNMATCHED, fields=["note"]),
     _example(11, EventType.CONTACT_UNMATCHED_RESOLVED, _UNMATCHED),
+    _example(12, EventType.CONTACT_UNMATCHED_REOPENED, _UNMATCHED, reason_code="entered_in_error"),
+    _example(12, EventType.CONTACT_UNMATCHED_ASSIGNED, _UNMATCHED, taken_by=None),
     _example(11, EventType.CONTACT_UNMATCHED_FORGOTTEN, _UNMATCHED, records={"unmatched_contacts": [_UNMATCHED]}),
     _example(11, EventType.CONTACT_MATCHED, _UNMATCHED, contact_id=_CONTACT),
     _example(

@@ -8,7 +8,7 @@ from refunds.schemas.fields import Choice, FlagText, FreeText, Line
 from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
-from refunds.web.schemas.contacts import CONTACT, ContactDetailsSchema, RecordedDetailsSchema
+from refunds.web.schemas.contacts import CONTACT, ContactDetailsSchema, RecordedDetailsSchema, TakenBy
 from refunds.web.schemas.examples import shared
 from refunds.web.schemas.request_fields import After, Limit, Spoken
 
@@ -84,6 +84,7 @@ class UnmatchedContactQuerySchema(QuerySchema):
 
     request_number = Spoken("request number", parse_request_number)
     open = FlagText(metadata={"description": "`true`: only those that are open. `false`: only the others."})
+    taken_by = TakenBy()
     after = After()
     limit = Limit()
 
@@ -104,6 +105,7 @@ UNMATCHED = {
     "from_detail": "+4989123456",
     "ticket_ref": None,
     "note": None,
+    "taken_by": None,
     "open": True,
     "contact_id": None,
     "resolution": None,

@@ -1,0 +1,250 @@
+"""Answers about an order by what is on record about it: how they look, and what to say and to write to customers."""
+
+from typing import NamedTuple
+from unicodedata import category
+from urllib.parse import quote, urlencode
+
+from refunds.domain.instants import local_date, zone
+from refunds.domain.outcomes import Notice, Outcome, Reason, Verdict
+from refunds.domain.records import Cancellation, Contact, Intent, RevocationReason, State
+from refunds.domain.references import format_reference, format_request_number
+from refunds.domain.unmatched import UnmatchedContact
+from refunds.errors import Message
+from refunds.presentation.language import translate
+from refunds.presentation.texts.customer import (
+    cancelled_words,
+    receipt_words,
+    refund_words,
+    spoken_words,
+    withdrawal_of,
+    written_cancelling,
+    written_words,
+)
+from refunds.presentation.texts.dates import date_text, moment_text
+from refunds.presentation.texts.decisions import headline, outcome_words, request_on_record, verdict
+
+
+class Look(NamedTuple):
+    """How an answer looks: its `tone` (good, wait, neutral) and icon, its state in a word or two, and its heading."""
+
+    tone: str
+    icon: str
+    word: str
+    heading: str
+
+
+_LOOKS = {
+    Verdict.CANCELLABLE: ("good", "yes"),
+    Verdict.NEEDS_SUPERVISOR: ("wait", "supervisor"),
+    Verdict.REFUSED: ("neutral", "no"),
+}
+
+_CANCELLED = {
+    State.ISSUED: (Message("Cancelled"), Message("Cancelled on %(day)s")),
+    State.REFUNDING: (Message("Being refunded"), Message("Cancelled: the refund is under way")),
+    State.SETTLED: (Message("Refunded"), Message("Cancelled and refunded")),
+}
+
+
+def look_of(
+    outcome: Outcome, *, ended: bool = False, active: Cancellation | None = None, on_record: Outcome | None = None
+) -> Look:
+    """How the answer about an order looks: by its cancellation, an open request, or the decision on who asks now.
+
+    `on_record` is of a request that was in time, or needs a supervisor; `ended` is as in `decisions.headline`.
+    """
+    if active is not None:
+        word, title = _CANCELLED[active.state]
+        at = active.settled_at or active.issued_at
+        day = date_text(local_date(at, zone(active.outcome.time_zone)))
+        return Look(*_LOOKS[Verdict.CANCELLABLE], translate(word), translate(title, day=day))
+    judged = on_record or outcome
+    in_time = on_record is not None and on_record.eligible
+    heading = request_on_record(judged) if in_time else headline(judged, ended=ended and on_record is None)
+    return Look(*_LOOKS[judged.verdict], verdict(judged), heading)
+
+
+class Said(NamedTuple):
+    """What to say, or to write with a link that opens the `mail`.
+
+    `kind` is `say`, `write`, or what is written to a customer who `asks` or who `cancels`.
+    """
+
+    kind: str
+    text: str
+    mail: str = ""
+
+
+def said(spoken: str, written: dict[str, str], subject: str, to: str | None = None) -> list[Said]:
+    """What to say, and what to write by its kind, in a mail with a subject to an address, if one is known."""
+    mails = [Said(kind, text, mail_link(subject, text, to)) for kind, text in written.items() if text]
+    return [Said("say", spoken), *mails] if spoken else mails
+
+
+def is_address(detail: str | None) -> bool:
+    """Whether a customer's detail is an e-mail address that the reader may see; what is erased is of another type."""
+    return type(detail) is str and "@" in detail
+
+
+def mail_link(subject: str, text: str, to: str | None = None) -> str:
+    """The link that opens a mail with its subject and text, without characters that are not seen; RFC 6068.
+
+    `to` counts only if it is an address.
+    """
+    address = quote(to, safe="@") if to and is_address(to) else ""
+    title, seen = ("".join(letter for letter in one if category(letter) != "Cf") for one in (subject, text))
+    fields = {"subject": " ".join(title.split()), "body": "\r\n".join(seen.splitlines())}
+    return f"mailto:{address}?{urlencode(fields, quote_via=quote)}"
+
+
+def answer_said(
+    outcome: Outcome,
+    order_id: str | None,
+    *,
+    ended: bool = False,
+    active: Cancellation | None = None,
+    revoked: Cancellation | None = None,
+    on_record: Outcome | None = None,
+) -> list[Said]:
+    """What to say and to write about an order, in the reader's language; the parameters are as in `look_of`.
+
+    `revoked` is its last cancellation if that was revoked. Without an `order_id`, nothing is offered that needs one.
+    """
+    if active is not None:
+        return said(*_about_cancelled(outcome, order_id, active), _subject(order_id))
+    before = _joined(_revoked_text(revoked), "" if ended or on_record else _date_text(outcome, order_id))
+    if on_record is not None and on_record.eligible:
+        at = {"at": moment_text(on_record.requested_at, on_record.time_zone), "number": f" {order_id}"}
+        spoken, answer = (_joined(before, translate(text, **at)) for text in _ON_RECORD)
+        return said(spoken, {"write": answer}, _subject(order_id))
+    spoken = spoken_words(outcome, ended=ended) if order_id else _without_order(outcome, ended=ended)
+    asks, cancels = written_words(outcome, order_id, ended=ended), written_cancelling(outcome, order_id)
+    written = {"asks": asks, "cancels": cancels} if cancels and order_id else {"write": asks}
+    whole = {kind: text if kind == "cancels" else _joined(before, text) for kind, text in written.items()}
+    return said(_joined(before, spoken), whole, _subject(order_id))
+
+
+def contact_said(contact: Contact, outcome: Outcome, active: Cancellation | None, *, ended: bool) -> list[Said]:
+    """What to say and to write about a contact on record, in the reader's language, with its request number.
+
+    Nothing about one that was superseded or resolved, or whose cancellation has its own words, and about a question
+    whose answer is over.
+    """
+    asks, withdrawn = contact.intent.asks, contact.intent is Intent.WITHDRAWAL
+    if contact.superseded_by or contact.resolved_at or (ended and not asks):
+        return []
+    if active is not None and (active.contact_id == contact.contact_id or not withdrawn):
+        return []
+    if withdrawn:
+        spoken, written = receipt_words(contact)
+    else:
+        spoken = spoken_words(outcome, ended=ended)
+        written = (asks and written_cancelling(outcome, contact.order_id)) or written_words(
+            outcome, contact.order_id, ended=ended
+        )
+    number = _number_text(contact.request_number)
+    mail = {"write": _joined(written, number)}
+    return said(_joined(spoken, number), mail, _subject(contact.order_id), contact.from_detail)
+
+
+def cancelled_said(cancellation: Cancellation, contact: Contact, confirmation: str) -> list[Said]:
+    """What to say when an order is cancelled, and the confirmation to write, in the reader's language."""
+    reference, order_id = format_reference(cancellation.reference), cancellation.order_id
+    spoken = cancelled_words(order_id, reference, withdrawal_of(cancellation, contact))
+    return said(spoken, {"write": confirmation}, _subject(order_id), contact.from_detail)
+
+
+def unmatched_said(contact: UnmatchedContact, time_zone: str) -> list[Said]:
+    """What to say and to write about an open contact whose order is not known, in the reader's language."""
+    at, number = moment_text(contact.received_at, time_zone), format_request_number(contact.request_number)
+    spoken, written = (translate(text, at=at, number=number) for text in _UNMATCHED[contact.intent])
+    subject = translate("Your request %(number)s", number=number)
+    return said(_joined(spoken, _number_text(contact.request_number)), {"write": written}, subject, contact.from_detail)
+
+
+def _about_cancelled(outcome: Outcome, order_id: str | None, active: Cancellation) -> tuple[str, dict[str, str]]:
+    reference, refund = format_reference(active.reference), refund_words(active)
+    spoken, written = spoken_words(outcome, reference), written_words(outcome, order_id, reference)
+    return _joined(spoken, refund), {"write": _joined(written, refund)}
+
+
+def _subject(order_id: str | None) -> str:
+    return translate("Your order %(order)s", order=order_id) if order_id else translate("Your order")
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
+
+
+def _number_text(number: str | None) -> str:
+    return translate("Your request number is %(number)s.", number=format_request_number(number)) if number else ""
+
+
+def _revoked_text(revoked: Cancellation | None) -> str:
+    """That the last cancellation of an order was revoked, and why."""
+    if revoked is None or revoked.revoked_at is None:
+        return ""
+    text = _REVOKED if revoked.revocation_code is RevocationReason.ENTERED_IN_ERROR else _KEPT
+    return translate(text, day=date_text(local_date(revoked.revoked_at, zone(revoked.outcome.time_zone))))
+
+
+def _date_text(outcome: Outcome, order_id: str | None) -> str:
+    """What else there is to say about the end of a window that runs."""
+    if outcome.reason is not Reason.WITHIN_WINDOW:
+        return ""
+    found = ((Notice.PROMISE_KEPT, _PROMISED), (Notice.CALENDAR_PROVISIONAL, _PROVISIONAL if order_id else _MAY_MOVE))
+    return _joined(*(translate(text) for notice, text in found if notice in outcome.notices))
+
+
+def _without_order(outcome: Outcome, *, ended: bool) -> str:
+    """What to say to a customer whose order is not known."""
+    if not outcome.eligible:
+        return spoken_words(outcome, ended=ended)
+    text = _UNTIL if outcome.reason is Reason.WITHIN_WINDOW and not ended else _IN_TIME
+    return translate(text, **outcome_words(outcome))
+
+
+_ON_RECORD = (
+    Message("Your request of %(at)s was made in time. Shall I cancel the order for you now?"),
+    Message(
+        "Your request of %(at)s about your order%(number)s was made in time. We are cancelling the order, and you will "
+        "receive the confirmation with its reference."
+    ),
+)
+_KEPT = Message("The cancellation of your order was revoked on %(day)s, because you wanted to keep the order.")
+_REVOKED = Message("A cancellation of your order was entered by mistake and revoked on %(day)s.")
+_PROMISED = Message("The end of the window that you were promised stands.")
+_PROVISIONAL = Message(
+    "The public holidays of these days are not all fixed yet: the window may still become longer, but not shorter."
+)
+_MAY_MOVE = Message("The public holidays of these days are not all fixed yet: the end of the window may still move.")
+_UNTIL = Message(
+    "Going by what you tell me, your order can be cancelled until the end of %(last_day)s. I am recording your "
+    "request, and its time counts."
+)
+_IN_TIME = Message(
+    "Going by what you tell me, your order can be cancelled. I am recording your request, and its time counts."
+)
+_UNMATCHED = {
+    Intent.CANCEL: (
+        Message("I have recorded your request. Its time counts, also if we find your order only later."),
+        Message(
+            "We have recorded your request of %(at)s; its time counts. We have not found your order yet: please send "
+            "us its number, and name the request number %(number)s."
+        ),
+    ),
+    Intent.QUESTION: (
+        Message("I have recorded your question. You will hear from us once we have found your order."),
+        Message(
+            "We have recorded your question of %(at)s. We have not found your order yet: please send us its number, "
+            "and name the request number %(number)s."
+        ),
+    ),
+    Intent.WITHDRAWAL: (
+        Message("We received your withdrawal, and its time counts, also if we find your order only later."),
+        Message(
+            "Confirmation of receipt: we received your withdrawal on %(at)s; its time counts. We have not found your "
+            "order yet: please send us its number, and name the request number %(number)s."
+        ),
+    ),
+}

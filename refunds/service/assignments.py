@@ -1,0 +1,115 @@
+"""Who deals with an open request: it is taken, given back, or assigned to somebody by a supervisor."""
+
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from typing import NamedTuple, Protocol
+
+from refunds.domain.journal import EventType
+from refunds.domain.permissions import SCOPES, Scope
+from refunds.domain.records import Contact, User
+from refunds.domain.unmatched import UnmatchedContact
+from refunds.errors import ContactStateConflict, FieldError, Forbidden, InvalidInput, Message
+from refunds.storage.unit_of_work import UnitOfWork
+
+AContact = Contact | UnmatchedContact
+
+
+def assign(uow: UnitOfWork, name: str, to: str | None = None) -> AContact:
+    """Let somebody deal with an open contact, and with all others that are open about its order.
+
+    It is the principal or, if a supervisor says so, the user `to`. The same again changes nothing. Raises `NotFound` if
+    there is no such contact, `ContactStateConflict` if it is not open, or if somebody else has taken it who is still
+    here and no `to` overrules that, `InvalidInput` if `to` has left or does not deal with contacts, and `Forbidden` if
+    the principal is no supervisor and `to` is somebody else.
+    """
+    own = uow.principal.actor
+    if to not in (None, own):
+        uow.principal.require(Scope.CANCELLATIONS_OVERRIDE)
+        if to not in dict(staff(uow)):
+            detail = Message("must be a user who has not left and may deal with contacts")
+            raise InvalidInput([FieldError("/taken_by", detail, "left")])
+    contacts = _locked(uow, name)
+    overrules = to is not None and uow.principal.may(Scope.CANCELLATIONS_OVERRIDE)
+    holder = taken_by(contacts)
+    if holder not in (None, own) and not overrules and not has_left(uow.users.find(holder)):
+        detail = Message("The contact %(name)s is taken already, by %(holder)s.", name=name, holder=holder)
+        raise ContactStateConflict(detail, contacts[0].state)
+    return _assigned(uow, contacts, to or own)
+
+
+def give_back(uow: UnitOfWork, name: str) -> AContact:
+    """Let nobody in particular deal with an open contact; if nobody does, nothing changes.
+
+    Raises `NotFound` and `ContactStateConflict` as `assign`, and `Forbidden` if somebody else has taken it and the
+    principal is no supervisor.
+    """
+    contacts = _locked(uow, name)
+    if taken_by(contacts) not in (None, uow.principal.actor) and not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
+        raise Forbidden(Message("Only who has taken it or a supervisor can give it back: %(name)s.", name=name))
+    return _assigned(uow, contacts, None)
+
+
+class _Takeable(Protocol):
+    @property
+    def taken_by(self) -> str | None: ...
+
+
+def taken_by(contacts: Iterable[_Takeable]) -> str | None:
+    """Who deals with the open contacts of an order; None if nobody does."""
+    return next((one.taken_by for one in contacts if one.taken_by), None)
+
+
+class Taking(NamedTuple):
+    """Who deals with an open contact, whether they have left, and to whom it can be assigned."""
+
+    holder: str | None
+    has_left: bool
+    staff: list[tuple[str, str]]
+
+
+def taking(uow: UnitOfWork, contact: AContact) -> Taking | None:
+    """Who deals with a contact, for those who can change it; None if it is not open."""
+    if not contact.is_open or not uow.principal.may(Scope.CONTACTS_WRITE):
+        return None
+    holder = taken_by(uow.contacts.open_about([contact.order_id]) if isinstance(contact, Contact) else [contact])
+    gone = holder is not None and has_left(uow.users.find(holder))
+    return Taking(holder, gone, staff(uow) if uow.principal.may(Scope.CANCELLATIONS_OVERRIDE) else [])
+
+
+def staff(uow: UnitOfWork) -> list[tuple[str, str]]:
+    """The id and the name of each user who can deal with contacts, by name."""
+    found = ((one.user_id, one.name or one.user_id) for one in uow.users.iter_all() if not has_left(one))
+    return sorted(found, key=itemgetter(1))
+
+
+def has_left(user: User | None) -> bool:
+    """Whether a user is disabled, forgotten, or does not deal with contacts any more; None is a client, who does."""
+    return user is not None and (user.disabled_at is not None or Scope.CONTACTS_WRITE not in SCOPES[user.role])
+
+
+def _locked(uow: UnitOfWork, name: str) -> Sequence[AContact]:
+    """The open contacts that are dealt with together, this one first; nobody else can change them."""
+    if name.startswith("unm_"):
+        found: AContact = uow.unmatched.get(name, lock=True)
+    else:
+        found = uow.contacts.get(name, lock=True)
+    if not found.is_open:
+        raise ContactStateConflict(Message("The contact %(name)s is not open.", name=name), found.state)
+    if isinstance(found, UnmatchedContact):
+        return [found]
+    others = uow.contacts.open_about([found.order_id])
+    return [found, *(one for one in others if one.contact_id != name)]
+
+
+def _assigned(uow: UnitOfWork, contacts: Sequence[AContact], to: str | None) -> AContact:
+    """The first of some contacts, once they are all assigned."""
+    data, first = {"taken_by": to}, contacts[0]
+    for one in contacts:
+        if one.taken_by != to and isinstance(one, Contact):
+            changed: AContact = uow.contacts.update(one, EventType.CONTACT_ASSIGNED, data, **data)
+        elif one.taken_by != to and isinstance(one, UnmatchedContact):
+            changed = uow.unmatched.update(one, EventType.CONTACT_UNMATCHED_ASSIGNED, data, **data)
+        else:
+            continue
+        first = changed if one is first else first
+    return first

@@ -1,0 +1,51 @@
+"""What a supervisor sees of the work at a glance: today, this week, and what is late."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from refunds.domain.instants import first_instant, local_date, zone
+from refunds.domain.outcomes import Outcome, Reason, Verdict
+from refunds.service.queue import Entry, Tab
+from refunds.storage.unit_of_work import UnitOfWork
+
+
+class Period(NamedTuple):
+    """How many requests were recorded since an instant and how many of these refused, and goodwill by who issued it."""
+
+    requests: int
+    refused: int
+    goodwill: Mapping[str, int]
+
+
+class Overview(NamedTuple):
+    """Today and this week from Monday on, the first receipt of what is open, and how many refunds are overdue."""
+
+    today: Period
+    week: Period
+    oldest: datetime | None
+    overdue: int
+
+
+def read(uow: UnitOfWork, tabs: Mapping[Tab, list[Entry]], time_zone: str) -> Overview:
+    """The overview of the records, with the queue as it was read, by the dates of a time zone; in four statements."""
+    tz = zone(time_zone)
+    today = local_date(uow.now, tz)
+    monday = first_instant(today - timedelta(days=today.weekday()), tz)
+    requests = [(at, _is_refused(outcome)) for at, outcome in uow.contacts.requests_since(monday)]
+    requests += [(at, False) for at in uow.unmatched.requests_since(monday)]
+    goodwill = list(uow.cancellations.goodwill_since(monday))
+
+    def since(begin: datetime) -> Period:
+        recorded = [refused for at, refused in requests if at >= begin]
+        return Period(len(recorded), sum(recorded), Counter(by for at, by in goodwill if at >= begin))
+
+    received = (entry.received_at for entries in tabs.values() for entry in entries)
+    overdue = uow.cancellations.count_of(overdue=True)
+    return Overview(since(first_instant(today, tz)), since(monday), min(received, default=None), overdue)
+
+
+def _is_refused(outcome: Outcome) -> bool:
+    """Whether a request was refused, and not because the order was cancelled already."""
+    return outcome.verdict is Verdict.REFUSED and outcome.reason is not Reason.ORDER_ALREADY_CANCELLED
