@@ -86,7 +86,10 @@ def orders():
         *made,
         ordinary._replace(order_id="B-0", provided_at=None),
         ordinary._replace(order_id="C-0", region="NL-NH"),
-        ordinary._replace(order_id="C-1", provided_at=first - timedelta(days=1), requested_at=first),
+        *(
+            ordinary._replace(order_id=f"C-{days}", provided_at=first - timedelta(days=days), requested_at=first)
+            for days in (1, 120, 130, 9_000)
+        ),
     ]
 
 
