@@ -40,7 +40,7 @@ def command() -> None:
     """List until when orders can be cancelled, by service day: for a week, or for years, as a file."""
 
 
-@command.command("sheet", cls=Command)
+@command.command("sheet", cls=Command, short_help="List the deadlines of a week, as a table or a page.")
 @click.option("--week", metavar="DATE", help="A date of the week. Default: this week.")
 @click.option("--region", "regions", multiple=True, help="A region; may be repeated. Default: the policy's country.")
 @click.option("--print", "as_page", is_flag=True, help="A page to print, instead of a table.")
@@ -69,7 +69,7 @@ def sheet(week: str | None, regions: tuple[str, ...], policy: str | None, *, as_
         console.print(note)
 
 
-@command.command("export", cls=Command)
+@command.command("export", cls=Command, short_help="Write all deadlines to a file, for any number of orders.")
 @click.option("--from", "first", required=True, metavar="DATE", help="The first service date.")
 @click.option("--to", "last", required=True, metavar="DATE", help="The last service date.")
 @click.option("--regions", metavar="CODE,CODE", help="Default: all that have a calendar for the whole time.")

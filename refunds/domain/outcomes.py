@@ -1,6 +1,6 @@
 """What a decision is about and comes to: facts, reasons, notices, the verdict, and what is stored of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -69,6 +69,15 @@ _FOR_SUPERVISORS: tuple[tuple[Reason, Notice | None], ...] = (
     (Reason.LATE_ENTRY_NEEDS_SUPERVISOR, None),
 )
 """The reasons for which a supervisor has to decide; one with a notice only if the decision has that notice."""
+
+
+def verdict_of(reason: Reason, notices: Callable[[], Collection[Notice]]) -> Verdict:
+    """What a decision with this reason comes to; its notices are made only if they matter."""
+    if reason in ELIGIBLE:
+        return Verdict.CANCELLABLE
+    asks = any(one is reason and (notice is None or notice in notices()) for one, notice in _FOR_SUPERVISORS)
+    return Verdict.NEEDS_SUPERVISOR if asks else Verdict.REFUSED
+
 
 Names = Mapping[date, Mapping[str, tuple[str, str]]]
 """Public holidays by date and by the reader's language: the name, and the language that it is in."""
@@ -171,10 +180,7 @@ class Outcome(NamedTuple):
     @property
     def verdict(self) -> Verdict:
         """What the decision comes to."""
-        if self.eligible:
-            return Verdict.CANCELLABLE
-        asks = any(reason is self.reason and notice in (None, *self.notices) for reason, notice in _FOR_SUPERVISORS)
-        return Verdict.NEEDS_SUPERVISOR if asks else Verdict.REFUSED
+        return verdict_of(self.reason, lambda: self.notices)
 
     @property
     def days(self) -> tuple[Day, ...]:

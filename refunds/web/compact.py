@@ -6,9 +6,13 @@ from functools import partial
 from typing import Any
 
 import orjson
-from flask import Response, current_app, g, stream_with_context
+from flask import Response, current_app, g
+from flask.ctx import AppContext
+from flask.globals import app_ctx
 
+from refunds.domain.holidays_data import CalendarNotReady, only_ready
 from refunds.domain.instants import format_known
+from refunds.domain.outcomes import verdict_of
 from refunds.errors import RefundsError
 from refunds.service import checks
 from refunds.service.calendars import MOST_BUILT
@@ -17,6 +21,7 @@ from refunds.storage.policies import Policies
 from refunds.web import telemetry
 from refunds.web.responses import present_policies
 from refunds.web.schemas.decisions import CheckItemSchema
+from refunds.web.telemetry import unwrapped
 
 NDJSON = "application/x-ndjson"
 
@@ -33,33 +38,36 @@ def reply_compact(items: Sequence[Any], given: Mapping[str, Any]) -> Response:
     `given` has what an item need not name. A reader who leaves ends the work after the piece that is being decided.
     """
     g.builder.left = MOST_BUILT
-    response = Response(stream_with_context(_pieces(present_policies(), items, given)), mimetype=NDJSON)
+    response = Response(_pieces(unwrapped(app_ctx), items, given), mimetype=NDJSON)
     response.headers["Vary"] = "Accept, Authorization"
     return response
 
 
-def _pieces(policies: Policies, items: Sequence[Any], given: Mapping[str, Any]) -> Iterator[bytes]:
+def _pieces(context: AppContext, items: Sequence[Any], given: Mapping[str, Any]) -> Iterator[bytes]:
+    """The lines; the context of the request is entered for each piece, and never kept while others read."""
     for start in range(0, len(items), _PIECE):
-        lines, reasons = {}, []
-        for i, item in sorted(enumerate(items[start : start + _PIECE]), key=region_of):
-            data = _line(policies, given, item)
-            lines[i] = orjson.dumps(data, option=orjson.OPT_APPEND_NEWLINE)
-            if "reason" in data:
-                reasons.append(data["reason"])
-        telemetry.count_decisions(reasons)
-        yield b"".join(lines[i] for i in range(len(lines)))
+        with context, only_ready():
+            piece = sorted(enumerate(items[start : start + _PIECE]), key=region_of)
+            found = {i: _line(present_policies(), given, item) for i, item in piece}
+            telemetry.count_decisions(line["reason"] for line in found.values() if "reason" in line)
+        yield b"".join(orjson.dumps(found[i], option=orjson.OPT_APPEND_NEWLINE) for i in range(len(found)))
 
 
 def _line(policies: Policies, given: Mapping[str, Any], item: Any) -> dict[str, Any]:
     try:
         check = Check(**{**given, **_read_item(item)})
-        found = g.builder.ready(partial(checks.check_eligibility, policies, check)).outcome
+        try:
+            found = checks.check_eligibility(policies, check)
+        except CalendarNotReady:
+            found = g.builder.ready(partial(checks.check_eligibility, policies, check))
+        reason = found.reason
+        verdict = verdict_of(reason, lambda: found.notices)
     except RefundsError as error:
         return {"problem": error.code}
     except Exception:  # noqa: BLE001 - the answer has begun, and a reader counts its lines
         current_app.log_exception(sys.exc_info())
         return {"problem": RefundsError.code}
-    return {"verdict": found.verdict, "deadline": format_known(found.deadline), "reason": found.reason}
+    return {"verdict": verdict, "deadline": format_known(found.deadline), "reason": reason}
 
 
 _read_item = CheckItemSchema().read

@@ -12,7 +12,7 @@ from functools import cache
 from http import HTTPStatus
 from time import perf_counter, time
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flask import Flask, Request, Response, current_app, g, request
 from werkzeug.exceptions import SecurityError
@@ -194,32 +194,47 @@ def _refused_host(request: Request) -> dict[str, str]:
 
 
 def _finish(response: Response) -> Response:
-    """The response with its default headers, once its request is measured and logged."""
+    """The response with its default headers, once its request is measured and logged; of a stream, when it ends."""
     asked, known = unwrapped(request), unwrapped(g)
     given = {name.lower() for name, _ in response.headers}
     missing = [(name, value) for name, value in _HEADERS.items() if name.lower() not in given]
     response.headers.extend([("X-Request-ID", known.request_id), *missing])
+    expires = _announce_end(known.get("principal"), response)
+    if response.is_streamed and not response.direct_passthrough:
+        app = unwrapped(current_app)
+
+        def ended() -> None:
+            with app.app_context():
+                _measure(asked, known, response.status_code, expires)
+
+        response.call_on_close(ended)
+    else:
+        _measure(asked, known, response.status_code, expires)
+    return response
+
+
+def _measure(asked: Request, known: Any, status: int, expires: str | None) -> None:
+    """Measure and log a request that is answered; `known` is its `g`, and `expires` when its token does, if soon."""
     seconds = perf_counter() - known.began
     method = asked.method if asked.method in _METHODS else "other"
     route = _route(asked.url_rule.rule) if asked.url_rule else "unknown"
-    metrics().count(method, route, response.status_code, seconds)
+    metrics().count(method, route, status, seconds)
     principal: Principal | None = known.get("principal")
     more = {
         "waited_milliseconds": None if known.waited is None else round(known.waited * 1000, 3),
         "trace_id": known.trace_id,
-        "token_expires": _announce_end(principal, response),
+        "token_expires": expires,
     } | known.get("unavailable", _refused_host(asked))
-    getattr(current_app.extensions["refunds.log"](), _level(response.status_code, route))(
+    getattr(current_app.extensions["refunds.log"](), _level(status, route))(
         "request",
         request_id=known.request_id,
         method=method,
         operation=(asked.endpoint or "unknown").rpartition(".")[2],
-        status=response.status_code,
+        status=status,
         milliseconds=round(seconds * 1000, 3),
         actor=principal and principal.actor,
         **{name: value for name, value in more.items() if value is not None},
     )
-    return response
 
 
 @cache

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from time import perf_counter
 from types import SimpleNamespace
+from unittest.mock import ANY
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -24,7 +25,7 @@ from refunds.errors import StorageUnavailable
 from refunds.service import upkeep
 from refunds.service.figures import _of_records as read_figures
 from refunds.storage.checkpoints import EVERY
-from refunds.web import create_app
+from refunds.web import compact, create_app
 from tests.conftest import ROOT, client_of, settings, token
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -148,6 +149,26 @@ def test_a_path_with_two_slashes_is_no_operation(own, path):
     (line,) = logged(own)
     assert (line["operation"], line["status"]) == ("unknown", 404)
     assert figures(own)["refunds_http_requests_total", "404", "GET", "unknown"] == 1
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_stream_is_measured_and_logged_when_it_ends(own, monkeypatch, leaves):
+    """Once, with what was decided until then, also if its reader leaves."""
+    client, items = client_of(own), [{"service_provided_at": None}] * 4
+    monkeypatch.setattr(compact, "_PIECE", 1)
+    logged(own)
+    answer = client.post("/v1/eligibility-checks/batch", json={"items": items}, headers={"Accept": compact.NDJSON})
+    assert (answer.headers["X-Request-ID"], answer.headers["Cache-Control"]) == (ANY, "no-store")
+    parts = answer.iter_encoded()
+    assert (next(parts).count(b"\n"), logged(own)) == (1, [])
+    read = 1 if leaves else 1 + len(list(parts))
+    answer.close()
+    (line,) = logged(own)
+    assert (line["operation"], line["status"], line["actor"]) == ("check_eligibility_batch", 200, ANY)
+    assert line["request_id"] == answer.headers["X-Request-ID"]
+    found = figures(own)
+    assert found["refunds_http_requests_total", "/v1/eligibility-checks/batch", "200", "POST"] == 1
+    assert found["refunds_decisions_total", "service_not_yet_provided"] == read
 
 
 def test_how_long_a_request_waited_for_a_thread_is_measured_and_logged(own):

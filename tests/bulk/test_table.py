@@ -1,8 +1,11 @@
 """The table agrees with `decide()`: random orders, one by one, in random regions, by policies of every kind."""
 
+import os
 import random
+import tracemalloc
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,8 @@ from refunds.domain.instants import zone
 from refunds.domain.judging import judge
 from refunds.domain.outcomes import Facts
 from refunds.errors import CalendarNotCovered
+from refunds.presentation import deadline_files
+from refunds.presentation.deadline_files import WRITERS
 from refunds.service import deadline_table
 from refunds.service.deadline_table import region_number
 from tests import bulk, scaled
@@ -101,3 +106,21 @@ def test_a_window_that_leaves_the_data_is_never_a_row():
     """The region is refused if it was asked for."""
     with pytest.raises(CalendarNotCovered):
         list(bulk.table(bulk.policy(), date(2026, 12, 1), date(2026, 12, 31), ["LK"]))
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_the_memory_does_not_grow_with_the_table(form, monkeypatch):
+    """Twelve provinces with one calendar are six times the rows of two."""
+    monkeypatch.setattr(deadline_files, "_ROWS", 3_000)
+    provinces = [f"NL-{code}" for code in ("DR", "FL", "FR", "GE", "GR", "LI", "NB", "NH", "OV", "UT", "ZE", "ZH")]
+
+    def peak(regions):
+        tracemalloc.start()
+        with Path(os.devnull).open("wb") as file:
+            WRITERS[form](file, bulk.table(bulk.policy(), date(2020, 1, 1), date(2024, 12, 31), regions))
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(provinces[:1])
+    assert peak(provinces) < 1.2 * peak(provinces[:2])
