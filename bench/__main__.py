@@ -1,10 +1,9 @@
-"""`python -m bench`: measure, print one table, write `bench/results.json`."""
+"""`python -m bench`: measure each row and print it, then write `bench/results.json`; `python -m bench 4` only row 4."""
 
 import argparse
 import json
 import platform
 from collections.abc import Callable, Iterable, Mapping
-from itertools import groupby
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -33,40 +32,30 @@ ROWS: Mapping[int, Callable[..., Iterable[Comparison]]] = {
 def main() -> None:
     options = _options()
     console = Console()
+    rows = options.rows or list(ROWS)
     compared: list[Comparison] = []
-    with console.status("") as status:
-        for row in options.only:
-            status.update(f"Measuring row {row} of {', '.join(map(str, options.only))} ...")
-            compared += ROWS[row](quick=options.quick)
-    console.print(_table(compared))
+    for done, row in enumerate(rows):
+        with console.status(f"Measuring row {row}: {done} of {len(rows)} rows are done ..."):
+            found = list(ROWS[row](quick=options.quick))
+        console.print(_table(found))
+        compared += found
     _write(compared, quick=options.quick)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Compare the service with its controls.")
-    parser.add_argument("--only", type=_rows, default=list(ROWS), metavar="1,3", help="only these rows")
+    parser.add_argument("rows", type=int, choices=list(ROWS), nargs="*", help="only these rows; default: all")
     parser.add_argument("--quick", action="store_true", help="few rounds and fewer stored orders: whether it runs")
     return parser.parse_args()
 
 
-def _rows(text: str) -> list[int]:
-    """The rows in a text such as `1,3`, in its order. Raises `ArgumentTypeError` if one of them does not exist."""
-    known = {str(row): row for row in ROWS}
-    wanted = text.split(",")
-    if not known.keys() >= set(wanted):
-        raise argparse.ArgumentTypeError(f"choose from {', '.join(known)}")
-    return [known[row] for row in wanted]
-
-
 def _table(compared: Iterable[Comparison]) -> Table:
-    table = Table("#", "what", "against", title="Best of interleaved rounds", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table("#", "what", "against", box=SIMPLE_HEAD, pad_edge=False)
     for name in ("measured", "goal"):
         table.add_column(name, justify="right")
     table.add_column("reached")
-    for row, of_one_row in groupby(compared, key=lambda one: one.row):
-        for one in of_one_row:
-            table.add_row(str(row), one.what, one.against, _figure(one), _goal(one), _reached(one))
-        table.add_section()
+    for one in compared:
+        table.add_row(str(one.row), one.what, one.against, _figure(one), _goal(one), _reached(one))
     return table
 
 

@@ -3,11 +3,11 @@
 They are repeated in a copy of the records as they were before, so they store the same rows.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any, NamedTuple, Protocol
 from unittest import mock
+from weakref import WeakKeyDictionary
 
 import psycopg
 
@@ -49,16 +49,17 @@ _OF = {
 def recording(engine: Engine) -> Iterator[list[Transaction]]:
     """What is committed in the block, transaction by transaction; one thread writes in it."""
     module, of = _OF[engine]
-    under_way: dict[int, list[Statement]] = defaultdict(list)
+    under_way: MutableMapping[Any, list[Statement]] = WeakKeyDictionary()
     committed: list[Transaction] = []
 
     def noting(kind: str) -> Any:
         run = getattr(of, kind)
 
         def noted(self: Any, sql: str, *rows: Any, **parameters: Any) -> Any:
-            each = list(rows[0]) if rows else [parameters]
-            under_way[id(self)] += [Statement(module._rendered(sql), one) for one in each]
-            return run(self, sql, each) if rows else run(self, sql, **parameters)
+            given = (list(rows[0]),) if kind == "many" else rows
+            each = given[0] if kind == "many" else given or [parameters]
+            under_way.setdefault(self, []).extend(Statement(module._rendered(sql), one) for one in each)
+            return run(self, sql, *given, **parameters)
 
         return noted
 
@@ -66,7 +67,7 @@ def recording(engine: Engine) -> Iterator[list[Transaction]]:
         run = getattr(of, name)
 
         def ended(self: Any, *args: Any) -> Any:
-            statements = under_way.pop(id(self), ())
+            statements = under_way.pop(self, ())
             if name == "commit" and statements:
                 committed.append(tuple(statements))
             return run(self, *args)
@@ -75,7 +76,7 @@ def recording(engine: Engine) -> Iterator[list[Transaction]]:
 
     rollback = "rollback" if engine is Engine.SQLITE else "end"
     with ExitStack() as stack:
-        for kind in ("one", "all", "run", "many"):
+        for kind in ("one", "all", "run", "many", "later"):
             stack.enter_context(mock.patch.object(of, kind, noting(kind)))
         for name in ("commit", rollback):
             stack.enter_context(mock.patch.object(of, name, ending(name)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, ClassVar, NamedTuple
 
 import orjson
@@ -208,10 +209,23 @@ def hash_at(tx: Transaction | Engine, position: int) -> bytes | None:
     return None if row is None else bytes(row["hash"])
 
 
+_AT_ONCE = 8
+"""The most events that one statement stores: more than nearly every write has."""
+
+
+@cache
+def _insertion(number: int) -> str:
+    """The statement that stores so many events."""
+    rows = (", ".join(f":{name}_{i}" for name in EVENTS.names) for i in range(number))
+    return f"INSERT INTO events ({', '.join(EVENTS.names)}) VALUES ({'), ('.join(rows)})"  # noqa: S608 - ours
+
+
 def append(tx: Transaction, events: Sequence[Event], after: Head) -> None:
     """Store events, which must be chained to the head `after`, and move the head to the last of them."""
     # The digest is not needed: only the chain vouches for an event.
-    tx.later(EVENTS.insertion, *(EVENTS.row(event, NO_ACCESS) for event in events))
+    for start in range(0, len(events), _AT_ONCE):
+        rows = [EVENTS.row(event, NO_ACCESS) for event in events[start : start + _AT_ONCE]]
+        tx.later(_insertion(len(rows)), {f"{name}_{i}": row[name] for i, row in enumerate(rows) for name in row})
     set_head(tx, moved(after, events))
 
 
