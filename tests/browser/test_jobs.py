@@ -224,7 +224,7 @@ def _(case):
     product.opens_at("policies")
     yield product
     product.clicks(product.page.locator("main").get_by_role("link", name="virtual-numbers"))
-    product.clicks(product.field("Window in business days"))
+    product.clicks(product.page.locator("[name=window_business_days]"))
     product.presses("Control+a")
     product.pastes("5")
     product.presses("Enter")
