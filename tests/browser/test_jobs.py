@@ -218,7 +218,7 @@ def _(case):
     expect(auditor.page.get_by_role("status")).to_contain_text("Nothing has been changed")
 
 
-@job("simulate another window", 4)
+@job("simulate another window", 5)
 def _(case):
     product = case.visit("product")
     product.opens_at("policies")
