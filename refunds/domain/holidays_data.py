@@ -226,7 +226,8 @@ class _Parts(NamedTuple):
     years: range
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64)  # quicker than the other, which lets threads that need the same calendar wait for it
+@cached(LRUCache(maxsize=64), condition=Condition())
 def _calendar(
     country: str, subdivision: str | None, week: Week, end_week: Week | None, rules: DayRules
 ) -> BusinessCalendar:
