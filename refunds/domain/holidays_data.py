@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from datetime import date
-from functools import cache, lru_cache, partial, wraps
+from functools import cache, partial, wraps
 from importlib.metadata import version
 from itertools import chain
 from threading import Condition, Lock
@@ -226,7 +226,6 @@ class _Parts(NamedTuple):
     years: range
 
 
-@lru_cache(maxsize=64)  # quicker than the other, which lets threads that need the same calendar wait for it
 @cached(LRUCache(maxsize=64), condition=Condition())
 def _calendar(
     country: str, subdivision: str | None, week: Week, end_week: Week | None, rules: DayRules

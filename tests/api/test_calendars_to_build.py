@@ -47,7 +47,7 @@ def built(monkeypatch):
 
 def forget():
     """Let no calendar be built, as in a new process."""
-    holidays_data._calendar.cache_clear()
+    holidays_data._calendar.cache.clear()
     for kept in (holidays_data._region_days, holidays_data._parts):
         kept.cache.clear()
 

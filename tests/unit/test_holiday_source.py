@@ -24,7 +24,7 @@ ALL = holidays.list_supported_countries(include_aliases=False)
 
 def forget():
     """Empty the caches, as in a new process."""
-    holidays_data._calendar.cache_clear()
+    holidays_data._calendar.cache.clear()
     for cached in (holidays_data._region_days, holidays_data._names, holidays_data._parts):
         cached.cache.clear()
 
