@@ -215,9 +215,9 @@ def _forgotten() -> Iterator[None]:
 
 
 def _forget() -> None:
-    for kept in (holidays_data._region_days, holidays_data._names, holidays_data._parts):
+    for kept in (holidays_data._calendar, holidays_data._region_days, holidays_data._names, holidays_data._parts):
         kept.cache.clear()
     holidays_data.subdivisions_that_differ.cache.clear()
-    counted = (holidays_data._calendar, holidays_data._law_days, judging._closed, judging._closed_again)
-    for kept in (*counted, instants.zone, decisions._kept):
+    counted = (holidays_data._law_days, judging._closed, judging._closed_again, instants.zone, decisions._kept)
+    for kept in counted:
         kept.cache_clear()
