@@ -250,7 +250,7 @@ SCREENS = (
         "acknowledge-failed",
         "samuel",
         lambda s: f"/console/contacts/{s.open_contact}",
-        sending("form:has([value=acknowledge]) button", to="nowhere"),
+        sending("form:has([value=acknowledge]):has([name=to]) button", to="nowhere"),
     ),
     Screen(
         "policy-failed",

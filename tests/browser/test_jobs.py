@@ -91,7 +91,7 @@ def _(case):
     yield agent
     expect(agent.page.locator("main [role=alert]")).to_be_visible()
     expect(agent.page.locator("#q")).to_be_focused()
-    assert agent.page.evaluate("getSelection().toString()") == "A-0000"
+    agent.page.wait_for_function("getSelection().toString() === 'A-0000'")
 
 
 @job("Friday's mail to cancelled", 8)
