@@ -190,7 +190,7 @@ def test_the_text_about_a_cancellation_names_order_and_reference(language):
         ("en", "Your request was made in time, before the end of Wednesday, 8 April 2026.", "was made in time"),
         (
             "de",
-            "Sie haben sich rechtzeitig gemeldet, vor dem Ende der Frist am Mittwoch, 8. April 2026.",
+            "Sie haben sich rechtzeitig gemeldet, vor Ablauf der Frist am Mittwoch, 8. April 2026.",
             "rechtzeitig gemeldet",
         ),
     ],
