@@ -9,7 +9,9 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from math import inf
+from secrets import token_hex
 from typing import NamedTuple
+from urllib.parse import urlencode
 from uuid import uuid4
 
 from bench import stored
@@ -18,9 +20,12 @@ from bench.installed import Engine, Installed, installed, postgresql
 from bench.measure import Comparison, at_most, in_turn, seconds
 from bench.server import SERVICE, Running, running
 from bench.writes import CALL
+from refunds.domain.permissions import COMMAND_LINE, Role
+from refunds.service import users
 from refunds.service.events import place
 from refunds.storage import events
 from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web import create_app, sessions
 from refunds.web.cursors import cursor
 from tests.postgres import Cluster
 
@@ -104,7 +109,8 @@ def _ready(home: Installed, size: Size) -> Grown:
     with home.store() as store, store.read(home.principal(store)) as uow:
         if size.orders == FEW:
             uow.verify(store.checkpoints)  # the audit passes only if the rows are as the service writes them
-        return Grown(size, home, _asked(uow, home, size.orders))
+        asked = _asked(uow, home, size.orders)
+    return Grown(size, home, asked | _looked_at(home, size.orders))
 
 
 def _asked(uow: UnitOfWork, home: Installed, orders: int) -> dict[str, Drawn]:
@@ -134,6 +140,35 @@ def _asked(uow: UnitOfWork, home: Installed, orders: int) -> dict[str, Drawn]:
         "overdue cancellations, none": lambda: home.get("/v1/cancellations?overdue=true"),
         "page of open contacts": lambda: home.get(f"/v1/contacts?open=true&after={waiting()}&limit={PAGE}"),
     }
+
+
+def _looked_at(home: Installed, orders: int) -> dict[str, Drawn]:
+    """A function for each kind of page of the console, which returns a request of a supervisor who has signed in."""
+    app, chance = create_app(home.settings), random.Random(orders)
+    store = app.extensions["refunds.store"]
+    with store.write(COMMAND_LINE) as uow:
+        user = users.add(uow, f"bench-{token_hex(4)}", Role.SUPERVISOR).user
+    with app.test_request_context("/console/") as context:
+        sessions.begin(users.session_for(store, user))
+        token = sessions.token(store)
+        cookie = app.session_interface.get_signing_serializer(app).dumps(dict(context.session))
+    store.close()
+
+    def browse(path: str, **form: str) -> bytes:
+        body = urlencode(form).encode()
+        lines = (
+            f"{'POST' if form else 'GET'} /console/{path} HTTP/1.1",
+            "Host: 127.0.0.1",
+            f"Cookie: __Host-refunds={cookie}",
+            "Content-Type: application/x-www-form-urlencoded",
+            f"Content-Length: {len(body)}",
+        )
+        return "\r\n".join((*lines, "", "")).encode() + body
+
+    def search() -> bytes:
+        return browse("search", search=stored.order_id(chance.randrange(FEW))[:-1], csrf_token=token)
+
+    return {"page of the queue": lambda: browse("open?tab=in_time&page=2"), "search by a part": search}
 
 
 def _places(uow: UnitOfWork, listing: str, filters: object, sql: str, before: list[int]) -> Callable[[], str]:

@@ -219,7 +219,7 @@ def change_password(store: Store, principal: Principal, kept: str, old: str, off
     password for this user, and what `sign_in` raises.
     """
     with store.read(principal) as uow:
-        if not compare_digest(_mark(uow, offered.password), offered.mark):
+        if not compare_digest(_mark(uow, offered.password).encode(), offered.mark.encode()):
             raise InvalidInput([FieldError("/new_password", Message("take the one that is shown"), "not_offered")])
     try:
         user = sign_in(store, principal.name, old, principal.actor)

@@ -101,7 +101,7 @@ class Users(Repository[User]):
         return {row["id"]: row["name"] for row in self._tx.all(sql, **named)} if named else {}
 
     def begin_session(self, session_id: str, user: User) -> None:
-        """Store a session that begins now, unless the user's sessions were ended meanwhile.
+        """Store a session that begins now, unless the user's sessions or their password ended meanwhile.
 
         Also deletes those that have lasted too long, of everybody.
         """
@@ -109,10 +109,13 @@ class Users(Repository[User]):
         self._tx.run("DELETE FROM sessions WHERE began_at <= :expired", expired=micros(now - LASTS))
         self._tx.run(
             "INSERT INTO sessions (session_id, user_id, began_at, seen_at)"
-            " SELECT :session_id, user_id, :now, :now FROM users WHERE user_id = :user_id AND epoch = :epoch",
+            # Locked: a change of the password, which ends the sessions that it sees, comes before or after it.
+            " SELECT :session_id, user_id, :now, :now FROM users"
+            " WHERE user_id = :user_id AND epoch = :epoch AND password_hash = :checked {for_update}",
             session_id=session_id,
             user_id=user.user_id,
             epoch=user.epoch,
+            checked=user.password_hash,
             now=micros(now),
         )
 

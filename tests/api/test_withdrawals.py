@@ -251,7 +251,7 @@ def confirmation(desk, issued, language):
     """The confirmation of a cancellation as a text and as a page, without its line ends."""
     address = f"/v1/cancellations/{issued['cancellation_id']}/confirmation?lang={language}"
     texts = [desk.client.get(address, headers={"Accept": form}).text for form in ("text/plain", "text/html")]
-    return [" ".join(text.split()) for text in texts]
+    return [re.sub(r'<span class="whole">(.*?)</span>', r"\1", " ".join(text.split())) for text in texts]
 
 
 CONFIRMED = {

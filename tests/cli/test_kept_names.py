@@ -10,6 +10,7 @@ import pytest
 from refunds.domain.eligibility import Decision
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import LANGUAGES
+from refunds.presentation import decisions
 from refunds.service import users
 from tests.api.conftest import IN_TIME, PROVIDED, now  # noqa: F401 - a fixture
 from tests.cli.test_proof import Place
@@ -87,6 +88,7 @@ def say(monkeypatch, holiday_name):
     """Let the holiday data say something else from now on."""
     for module in ("domain.judging", "presentation.texts.decisions"):
         monkeypatch.setattr(f"refunds.{module}.holiday_name", holiday_name)
+    decisions._kept.cache_clear()  # as in the process that starts with the new data
 
 
 @pytest.mark.parametrize("later", LATER)

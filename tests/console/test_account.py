@@ -138,6 +138,16 @@ def test_the_password_is_changed_with_the_old_one_and_other_sessions_end(site, a
     site.verify()
 
 
+def test_no_session_begins_with_a_password_that_was_changed_while_it_was_checked(site, anna):
+    """Checking takes a while: the old password is right when it begins, and no longer when it ends."""
+    own, checked = signed_in(site.app, anna.user), users.sign_in(site.store, anna.user.name, anna.password)
+    assert is_in(own)
+    own.press(own.get("/console/account"), "Take the new password", old_password=anna.password)
+    late = signed_in(site.app, checked)
+    assert not is_in(late)
+    assert is_in(own)
+
+
 @pytest.mark.parametrize("typed", ["wrong", "x" * 5000, "\u202e", ""])
 def test_a_wrong_old_password_is_an_error_beside_its_field(site, anna, typed):
     own, before = signed_in(site.app, anna.user), site.end
@@ -160,11 +170,12 @@ def test_guesses_of_the_old_password_are_counted_like_those_at_the_sign_in(site,
     assert "too many attempts" in page.errors["old_password"]
 
 
-@pytest.mark.parametrize("whose", ["nobody's", "another's"])
+@pytest.mark.parametrize("whose", ["nobody's", "another's", "not even ASCII"])
 def test_only_a_password_that_the_service_has_made_for_this_user_is_taken(site, anna, agent, whose):
     own, before = signed_in(site.app, anna.user), site.end
     page = own.get("/console/account")
-    new, mark = ("password1", tokens_of(page)[1]) if whose == "nobody's" else tokens_of(agent.get("/console/account"))
+    foreign = tokens_of(agent.get("/console/account"))
+    new, mark = {"nobody's": ("password1", tokens_of(page)[1]), "another's": foreign}.get(whose, ("password1", "é"))
     page = own.press(page, "Take the new password", old_password=anna.password, new_password=new, mark=mark)
     assert (page.status, page.errors.keys()) == (422, {"new_password"})
     assert tokens_of(page) != (new, mark)

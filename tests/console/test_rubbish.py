@@ -325,3 +325,25 @@ def test_no_form_causes_a_failure(site, records, fields, place):
     assert page.status in {200, 400, 401, 404, 409, 422}, (path, page.status)
     if page.status != 200 and endpoint != "console.sign_out":
         assert site.position == before
+
+
+ENDS = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "Fri, 31 Dec 9999 23:59:59 -1400", "31.12.9999")
+"""Times at both ends of the calendar, some of which it does not have in UTC."""
+
+
+@pytest.mark.parametrize("typed", ENDS)
+@pytest.mark.parametrize(
+    "address",
+    [
+        "cancellations?issued_from=",
+        "cancellations?issued_to=",
+        "cancellations?due_to=",
+        "journal?since=",
+        "journal?until=",
+        "orders/A-0000/record?received_at=",
+        "orders/A-0000?received_at=",
+        "days?provided_on=2026-04-02&received_at=",
+    ],
+)
+def test_a_time_at_the_end_of_the_calendar_is_answered(site, address, typed):
+    assert site.browser(Role.ADMIN).get(f"/console/{address}{quote(typed)}").status in {200, 404, 422}

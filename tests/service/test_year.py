@@ -28,7 +28,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.outcomes import Facts
 from refunds.domain.permissions import Principal, Role
 from refunds.domain.records import Intent, RevocationReason
-from refunds.errors import EvidenceRequired
+from refunds.errors import EvidenceRequired, Forbidden
 from refunds.schemas.policy import read_policy
 from refunds.service import cancellations, contacts, evidence, orders, publication, settlements
 from refunds.service.cancellations import Issued, Request
@@ -696,7 +696,7 @@ class Actor:
     def _register(self, uow: Any, action: Action) -> None:
         facts, provided_later = self._script.facts[action.order_id]
         if provided_later:
-            facts = facts._replace(service_provided_at=None)
+            facts = replace(facts, service_provided_at=None)
         assert orders.register(uow, facts)[1] is Registration.REGISTERED
         self._year.orders[action.order_id] = facts
 
@@ -707,29 +707,39 @@ class Actor:
             self._year.orders[action.order_id] = facts
 
     def _contact(self, uow: Any, action: Action) -> None:
-        year, contacterms_of_the_oracle = self._year, self._new_contact(action)
+        new = self._new_contact(action)
+        try:
+            self._record(uow, action, new)
+        except Forbidden:  # only a supervisor replaces a timely request by one that is refused
+            self._record(uow, action, replace(new, supersedes=None))
+
+    def _record(self, uow: Any, action: Action, new: NewContact) -> None:
+        year = self._year
+        # Nobody becomes late because of a correction: it counts as entered when the first one was.
+        first = year.own[new.supersedes] if new.supersedes else None
+        is_correction = first is not None and first.asks and (new.received_at or uow.now) <= first.recorded_at
         question = Question(
             order=year.orders[action.order_id],
-            received_at=contacterms_of_the_oracle.received_at,
-            recorded_at=uow.now,
+            received_at=new.received_at,
+            recorded_at=first.recorded_at if is_correction else uow.now,
             as_of=uow.now,
             channel=action.channel,
-            sent_at=contacterms_of_the_oracle.sent_at,
+            sent_at=new.sent_at,
             point=action.point and action.point[1],
             cancelled=action.order_id in year.active,
             by_supervisor=action.by_supervisor,
             asks=action.asks,
         )
-        answered = year.answered(question, contacterms_of_the_oracle.supersedes)
+        answered = year.answered(question, new.supersedes)
         if action.careless:
             try:
-                result = self._send(uow, action, contacterms_of_the_oracle)
+                result = self._send(uow, action, new)
             except EvidenceRequired:
                 result = None
             year.evidence.append((question, result is None))
         if not action.careless or result is None:
-            result = self._send(uow, action, replace(contacterms_of_the_oracle, ticket_ref="T-1"))
-        contact_id = self._remember(uow, action.order_id, contacterms_of_the_oracle, answered, result)
+            result = self._send(uow, action, replace(new, ticket_ref="T-1"))
+        contact_id = self._remember(uow, action.order_id, new, answered, result)
         # Of a contact that is judged by another one, nothing tells that a supervisor has entered it.
         year.own[contact_id] = replace(question, by_supervisor=question.by_supervisor and answered is question)
         if action.issue == "after" and action.asks:
@@ -749,19 +759,17 @@ class Actor:
             supersedes=supersedes,
         )
 
-    def _send(self, uow: Any, action: Action, contacterms_of_the_oracle: NewContact) -> Any:
+    def _send(self, uow: Any, action: Action, new: NewContact) -> Any:
         if action.issue == "at once" and action.asks:
-            return cancellations.issue(uow, Request(order=action.order_id, contact=contacterms_of_the_oracle))
-        return contacts.record(uow, action.order_id, contacterms_of_the_oracle)
+            return cancellations.issue(uow, Request(order=action.order_id, contact=new))
+        return contacts.record(uow, action.order_id, new)
 
-    def _remember(
-        self, uow: Any, order_id: str, contacterms_of_the_oracle: NewContact, question: Question, result: Any
-    ) -> str:
+    def _remember(self, uow: Any, order_id: str, new: NewContact, question: Question, result: Any) -> str:
         year = self._year
         recorded = (contact.contact_id for contact in uow.contacts.of_order(order_id))
         (contact_id,) = set(recorded).difference(year.contacts_of[order_id])
-        if contacterms_of_the_oracle.supersedes:
-            year.superseded.add(contacterms_of_the_oracle.supersedes)
+        if new.supersedes:
+            year.superseded.add(new.supersedes)
         if isinstance(result, Issued):
             self._cancelled(order_id, question, result)
         year.contacts_of[order_id].append(contact_id)

@@ -142,7 +142,7 @@ FILLED = (
     row("promises", "'prm_1'", "'A-1'", *PROMISED),
     row("contacts", "'con_1'", *CONTACT, "NULL", *JUDGED),
     row("contacts", "'con_2'", *CONTACT, "'con_1'", *JUDGED),
-    row("unmatched_contacts", "'unm_1'", "'1'", *UNMATCHED, "'con_1'", *NONE[:3]),
+    row("unmatched_contacts", "'unm_1'", "'1'", *UNMATCHED, "'con_1'", *NONE[:4]),
     row("cancellations", "'can_1'", "'1'", "'A-1'", *CANCELLATION, "'issued'", *ISSUED),
     row("cancellations", "'can_2'", "'2'", "'A-2'", *CANCELLATION, "'revoked'", *ISSUED),
     row("data_requests", "'dsr_1'", *REQUEST),
@@ -174,9 +174,9 @@ CONFLICTS = {
     "contacts.contact_id": row("contacts", "'con_1'", *CONTACT, "NULL", *JUDGED),
     "contacts.supersedes": row("contacts", "'con_3'", *CONTACT, "'con_1'", *JUDGED),
     "contacts.request_number": "UPDATE contacts SET request_number = '1'",
-    "unmatched_contacts.unmatched_id": row("unmatched_contacts", "'unm_1'", "'2'", *UNMATCHED, *NONE[:4]),
-    "unmatched_contacts.request_number": row("unmatched_contacts", "'unm_2'", "'1'", *UNMATCHED, *NONE[:4]),
-    "unmatched_contacts.contact_id": row("unmatched_contacts", "'unm_2'", "'2'", *UNMATCHED, "'con_1'", *NONE[:3]),
+    "unmatched_contacts.unmatched_id": row("unmatched_contacts", "'unm_1'", "'2'", *UNMATCHED, *NONE[:5]),
+    "unmatched_contacts.request_number": row("unmatched_contacts", "'unm_2'", "'1'", *UNMATCHED, *NONE[:5]),
+    "unmatched_contacts.contact_id": row("unmatched_contacts", "'unm_2'", "'2'", *UNMATCHED, "'con_1'", *NONE[:4]),
     "cancellations.cancellation_id": row(
         "cancellations", "'can_1'", "'3'", "'A-2'", *CANCELLATION, "'revoked'", *ISSUED
     ),

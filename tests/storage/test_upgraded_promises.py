@@ -43,6 +43,8 @@ DAYS = scaled(8, 60)
 KEPT_ON = date(2026, 11, 28)
 
 BACK = (
+    "DROP TABLE sessions",
+    "DROP INDEX contacts_of_resolver",
     "DROP INDEX cancellations_of_contact",
     "DROP INDEX contacts_with_details",
     "DROP TABLE statistics",

@@ -14,7 +14,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
 from refunds.domain.records import REVOCABLE_FOR, UNSETTLED, Basis, Cancellation, State
 from refunds.domain.references import format_reference, format_request_number
-from refunds.errors import InvalidInput
+from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation import tables
 from refunds.presentation.documents import confirmation as documents
 from refunds.presentation.language import each_language, language, speaking
@@ -169,7 +169,10 @@ def _query(uow: UnitOfWork, form: Form) -> dict[str, Any]:
     tz = zone(time_zone_of(uow, uow.policies.default))
 
     def typed(name: str) -> str:
-        return _DATES[name](local_date(found[name].begin(name, uow.now, tz.key), tz), tz)
+        try:
+            return _DATES[name](local_date(found[name].begin(name, uow.now, tz.key), tz), tz)
+        except OverflowError:
+            raise InvalidInput([FieldError(f"/{name}", Message("no such date: check the year"))]) from None
 
     names = [name for name in _DATES if name in found]
     days = dict(zip(names, all_of(*(partial(typed, name) for name in names)), strict=True))

@@ -58,20 +58,27 @@ _LONGEST = 200
 
 
 def typed_instant(text: str) -> datetime:
-    """The instant in a text that has its offset, as in the header `Date` of a mail. Raises `ValueError` if it has none.
+    """The instant in a text that has its offset, as in the header `Date` of a mail, in UTC.
 
-    Source: RFC 5322, section 3.3.
+    Raises `ValueError` if it has none, or if the calendar ends before. Source: RFC 5322, section 3.3.
     """
     bare = _bare(text)
     if _ZONED.fullmatch(bare):
-        return datetime.fromisoformat(bare.replace(" ", "T", 1).replace(" ", ""))
+        return _in_utc(datetime.fromisoformat(bare.replace(" ", "T", 1).replace(" ", "")))
     found = _OF_MAIL.fullmatch(bare)
     if not found:
         raise ValueError("no date of a mail")
     instant = parsedate_to_datetime(bare)
     if found["weekday"] and weekday_numbers().get(found["weekday"].lower()) != instant.weekday():
         raise ValueError("not the weekday of this date")
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)  # -0000: in UTC, wherever it was sent
+    return _in_utc(instant if instant.tzinfo else instant.replace(tzinfo=UTC))  # -0000: in UTC, wherever it was sent
+
+
+def _in_utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("no such instant: check the year") from None
 
 
 def typed_time(text: str, today: date) -> tuple[date, time | None]:
