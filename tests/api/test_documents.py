@@ -431,7 +431,7 @@ TEXTS = {
         "Ihre Stornierung ist eingegangen",
         "Mittwoch, 8. April 2026, 22:59 Uhr (Ortszeit Berlin)",
         "Mittwoch, 8. April 2026, 23:05 Uhr (Ortszeit Berlin)",
-        "per Telefon, über +493012345678",
+        "telefonisch, über +493012345678",
         CLAUSE["de"],
         "Fassung 1, in Kraft seit Sonntag, 1. März 2026. Veröffentlicht unter https://example.com/terms.",
         "Ihre gesetzlichen Rechte",

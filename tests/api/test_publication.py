@@ -201,7 +201,7 @@ WORDS = [
             "By e-mail: does not count (was: counts, by whatever number or address)",
         ],
         [
-            f"Per Telefon: zählt über {OURS} (bisher: zählt über jede Nummer oder Adresse)",
+            f"Telefonisch: zählt über {OURS} (bisher: zählt über jede Nummer oder Adresse)",
             "Per E-Mail: zählt nicht (bisher: zählt über jede Nummer oder Adresse)",
         ],
     ),

@@ -257,7 +257,7 @@ def confirmation(desk, issued, language):
 CONFIRMED = {
     ("policy", "de"): ("Die Bestellung {order} ist storniert.", "Stornobedingungen"),
     ("policy", "en"): ("The order {order} is cancelled.", "the policy"),
-    ("goodwill", "de"): ("Die Bestellung {order} ist aus Kulanz storniert.", "Kulanz"),
+    ("goodwill", "de"): ("Die Bestellung {order} wurde aus Kulanz storniert.", "Kulanz"),
     ("goodwill", "en"): ("The order {order} is cancelled as a gesture of goodwill.", "goodwill"),
     ("statutory", "de"): (
         "Wir haben Ihren Widerruf vom 9. April 2026, 00:00 Uhr erhalten. Die Bestellung {order} ist damit beendet.",

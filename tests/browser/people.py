@@ -105,7 +105,9 @@ class Person:
 
     def button(self, name: str) -> Locator:
         """The button with this name, whichever way of asking it names."""
-        return self.page.get_by_role("button", name=re.compile(rf"^{re.escape(name)}( (by|per) [-A-Za-z]+)?$"))
+        return self.page.get_by_role(
+            "button", name=re.compile(rf"^{re.escape(name)}( (by [-A-Za-z]+|per [-A-Za-z]+|telefonisch))?$")
+        )
 
     def link(self, name: str) -> Locator:
         """The link with this name."""

@@ -59,7 +59,7 @@ STATES = {
         CAN,
         (
             "A request was made in time: 7 April 2026, 10:20, by telephone",
-            "Rechtzeitige Anfrage liegt vor: 7. April 2026, 10:20 Uhr, per Telefon",
+            "Rechtzeitige Anfrage liegt vor: 7. April 2026, 10:20 Uhr, telefonisch",
         ),
         (
             "Your request of 7 April 2026, 10:20 was made in time. Shall I",
@@ -108,7 +108,7 @@ STATES = {
         ("Not matched to an order yet", "Noch keiner Bestellung zugeordnet"),
         (
             "Its time counts, also if we find your order only later. Your request number is",
-            "Es gilt der Zeitpunkt Ihrer Meldung, auch wenn wir Ihre Bestellung erst später finden. Ihre Vorgangsnummer",
+            "Es zählt, wann Sie sich gemeldet haben, auch wenn wir Ihre Bestellung erst später finden. Ihre Vorgangsnummer",
         ),
     ),
     "cancelled": State(
@@ -149,7 +149,7 @@ STATES = {
         CAN,
         (
             "A request was made in time: 8 April 2026, 09:55, by telephone",
-            "Rechtzeitige Anfrage liegt vor: 8. April 2026, 09:55 Uhr, per Telefon",
+            "Rechtzeitige Anfrage liegt vor: 8. April 2026, 09:55 Uhr, telefonisch",
         ),
         (
             "A cancellation of your order was entered by mistake and revoked on",

@@ -382,7 +382,9 @@ def test_a_simulation_is_summed_up_in_words(simulated):
     assert f"{brand.id}-early" not in out
     german = succeed("policy", "simulate", file, "--lang", "de")
     assert "Frist: 3 Werktage (bisher: 2 Werktage)" in german
-    assert "Kontakte: 2, davon neu erstattbar 1 (Bestellungen: 1), nicht mehr erstattbar 0 (Bestellungen: 0)." in german
+    assert (
+        "Anfragen: 2, davon neu stornierbar 1 (Bestellungen: 1), nicht mehr stornierbar 0 (Bestellungen: 0)." in german
+    )
 
 
 def test_the_report_of_a_simulation_is_a_self_contained_file(simulated):

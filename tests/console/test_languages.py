@@ -65,7 +65,7 @@ def forms_of(message):
 
 OF_THE_OTHER = {
     "de": re.compile(r"\b(?:the|and|of|is|with|for|received|entered|business|refundable)\b", re.IGNORECASE),
-    "en": re.compile(r"\b(?:der|die|das|und|nicht|ist|wurde|mit|für|noch|Werktage?|erstattbar)\b", re.IGNORECASE),
+    "en": re.compile(r"\b(?:der|die|das|und|nicht|ist|wurde|mit|für|noch|Werktage?|stornierbar)\b", re.IGNORECASE),
 }
 """Words that only occur in the other language."""
 

@@ -20,7 +20,7 @@ FRESH = "2026-04-07T10:00:00Z"
 
 ON_RECORD = {
     "en": "A request was made in time: 8 April 2026, 10:20, by telephone",
-    "de": "Rechtzeitige Anfrage liegt vor: 8. April 2026, 10:20 Uhr, per Telefon",
+    "de": "Rechtzeitige Anfrage liegt vor: 8. April 2026, 10:20 Uhr, telefonisch",
 }
 BUTTON = {"en": "Cancel as requested", "de": "Auf diese Anfrage hin stornieren"}
 

@@ -60,7 +60,7 @@ SPOKEN = {
     },
     "de": {
         Reason.ORDER_ALREADY_CANCELLED: "Ihre Bestellung ist bereits storniert; die Stornonummer lautet 123-456-7894. Sie brauchen nichts weiter zu tun.",
-        Reason.CHANNEL_NOT_ACCEPTED: "Es tut mir leid, eine Bestellung wie Ihre kann nicht per Telefon storniert werden. Ich habe Ihre Anfrage notiert.",
+        Reason.CHANNEL_NOT_ACCEPTED: "Es tut mir leid, eine Bestellung wie Ihre kann nicht telefonisch storniert werden. Ich habe Ihre Anfrage notiert.",
         Reason.WINDOW_ELAPSED: "Es tut mir leid, die vertragliche Frist für eine Stornierung endete am Mittwoch, 8. April 2026, um 24 Uhr. Das betrifft nur die vertragliche Frist; gesetzliche Rechte bleiben unberührt.",
         Reason.WITHIN_WINDOW: "Ihre Bestellung kann bis Mittwoch, 8. April 2026, 24 Uhr storniert werden. Soll ich sie jetzt für Sie stornieren?",
     },
@@ -190,7 +190,7 @@ def test_the_text_about_a_cancellation_names_order_and_reference(language):
         ("en", "Your request was made in time, before the end of Wednesday, 8 April 2026.", "was made in time"),
         (
             "de",
-            "Sie haben sich rechtzeitig gemeldet, vor dem Ende der Frist am Mittwoch, 8. April 2026.",
+            "Sie haben sich rechtzeitig gemeldet, vor Ablauf der Frist am Mittwoch, 8. April 2026.",
             "rechtzeitig gemeldet",
         ),
     ],
