@@ -184,7 +184,8 @@ class Front:
                 settle = partial(answered.set_result, self._answer(environ, protocol, answered.get_loop()))
             except BaseException as error:  # noqa: BLE001 - the thread goes on; the server logs it and answers with 500
                 settle = partial(answered.set_exception, error)
-            answered.get_loop().call_soon_threadsafe(settle)
+            with suppress(RuntimeError):  # the server has stopped meanwhile, and its loop is closed
+                answered.get_loop().call_soon_threadsafe(settle)
 
     def _answer(
         self, environ: dict[str, Any], protocol: HTTPProtocol, loop: asyncio.AbstractEventLoop
