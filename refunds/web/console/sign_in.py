@@ -121,7 +121,7 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
     if isinstance(error, RefundsError) and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         current_app.log_exception(sys.exc_info())
     title, fix = problem_words("override-by-link" if isinstance(error, ChosenByLink) else slug, error)
-    shown = page("problem.html", Form(), status, title=title, fix=fix, request_id=g.request_id)
+    shown = page("problem.html", Form.of(g.get("typed", {})), status, title=title, fix=fix, request_id=g.request_id)
     shown.headers.update((error.headers if isinstance(error, Rejected) else HEADERS.get(slug)) or {})
     return shown
 
