@@ -159,7 +159,7 @@ _EXPECTED: Mapping[str, Message] = {
     "timely_by": Message("Choose one of the two."),
     "file": _NOT_UTF_8,
     "draft": Message("Write the text of a policy file."),
-    "date": Message("Choose a date that is at most five years away."),
+    "date": Message("Write a date that exists, such as 2026-12-24."),
     "reason_de": _WHY_CLOSED,
     "reason_en": _WHY_CLOSED,
     "type": Message("Choose one of the list."),
@@ -203,7 +203,8 @@ _WRONG: Mapping[str, Message] = {
         "it when it has."
     ),
     "other_order": Message("This order was placed long after the customer made contact: it must be another one."),
-    "evidence": Message(
+    "date_out_of_range": Message("Choose a date that is at most five years away."),
+    "ticket_ref_required": Message(
         "The customer made contact before the deadline and it is entered after it: name the ticket of the call or "
         "e-mail that shows it."
     ),
@@ -224,7 +225,7 @@ _WRONG: Mapping[str, Message] = {
     ),
     "ticked": Message("Tick at least one request, and at most 200."),
     "contradiction": Message("Nothing can fit this and the other fields: change one of them."),
-    "unchanged_fields": Message("Nothing was typed over: change what is wrong."),
+    "unchanged_fields": Message("Nothing is changed: change what is wrong."),
     "password_unauthenticated": Message("This is not your password. Nothing was changed."),
     "password_rate-limited": Message("There were too many attempts: wait a quarter of an hour. Nothing was changed."),
     "not_offered": Message("The password was not made by the service. Take the one that is shown now."),
@@ -279,13 +280,12 @@ def field_error_text(field_error: FieldError) -> str:
     If neither is known, general advice. The name is the last step of its pointer. A country or user in its detail is
     named.
     """
-    name = field_error.pointer.rpartition("/")[2]
-    code = "evidence" if (name, field_error.code) == ("ticket_ref", "required") else field_error.code
+    name, code = field_error.pointer.rpartition("/")[2], field_error.code
     if code == "in_draft":
         return translate(field_error.detail)
     if code == "conflict":
         return _conflict_text(field_error.detail)
-    text = _WRONG.get(code) or _EXPECTED.get(name) or _WRONG_SOMEHOW
+    text = _WRONG.get(f"{name}_{code}") or _WRONG.get(code) or _EXPECTED.get(name) or _WRONG_SOMEHOW
     if code == "impossible_number":
         return translate(text, country=region_text(str(field_error.detail.values["country"])))
     return translate(text, name=field_error.detail.values["name"]) if code == "taken" else translate(text)
