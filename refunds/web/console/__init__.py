@@ -128,6 +128,7 @@ def screen(
             return answer
 
         serve.scopes = scopes  # type: ignore[attr-defined] # read where requests are admitted
+        serve.most_bytes = most_bytes  # type: ignore[attr-defined] # read where a form is kept for after a sign-in
         serve.form_view = form_view  # type: ignore[attr-defined] # read after a new sign-in
         blueprint.add_url_rule(rule, view.__name__, serve, methods=[method])
         return serve
