@@ -163,8 +163,10 @@ def read_policy(text: str) -> PolicyVersion:
     """
     try:
         data = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput([FieldError("", Message("not a TOML file: %(error)s", error=error))]) from None
+    except RecursionError:
+        raise InvalidInput([FieldError("", Message("not a policy: nested too deeply"), "too_deep")]) from None
+    except ValueError as error:
+        raise InvalidInput([FieldError("", Message("not a TOML file: %(error)s", error=error), "not_toml")]) from None
     try:
         read = _policy_file.read(data)
     except InvalidInput as error:

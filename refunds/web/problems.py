@@ -100,13 +100,16 @@ def register(app: Flask) -> None:
     def rejected(error: Rejected) -> Response:
         return problem_answer(problem_data(error.slug, error.detail), error.headers)
 
-    @app.errorhandler(HTTPException)
-    def http_error(error: HTTPException) -> Response | HTTPException:
-        slug = slug_of(error)
-        if slug is None:
-            return error
-        response = problem_answer(problem_data(slug, PROBLEMS[slug].happened))
-        for name, value in error.get_headers():
-            if name == "Allow":
-                response.headers[name] = value
-        return response
+    app.errorhandler(HTTPException)(http_error)
+
+
+def http_error(error: HTTPException) -> Response | HTTPException:
+    """The response with the problem of an HTTP error; a redirect stays as it is."""
+    slug = slug_of(error)
+    if slug is None:
+        return error
+    response = problem_answer(problem_data(slug, PROBLEMS[slug].happened))
+    for name, value in error.get_headers():
+        if name == "Allow":
+            response.headers[name] = value
+    return response

@@ -27,6 +27,9 @@ from refunds.web.problems import Rejected
 MOST_BYTES = 2**16
 """The most bytes of a form."""
 
+MOST_KEPT = 2**19
+"""The most bytes of a form that the sign-in page keeps: of the largest one, with as many quotation marks."""
+
 TOKEN = "csrf_token"  # noqa: S105 - the name of a field
 _KEPT = ("lang", "channel", "known")
 """What the session keeps when the user changes: the language, the channel, and who signed in last."""

@@ -174,7 +174,7 @@ BRAND = 'policy = "brand"\nversion = 1\n'
         (f'{BRAND}time_zone = "Mars/Olympus"', ["time_zone: unknown time zone"]),
         (f'{BRAND}region = "Germany"', ["region: unknown country: use the two capital letters"]),
         (f"{BRAND}version 1", ["not a TOML file"]),
-        (f"{BRAND}closures = {'[' * 20_000}", ["not a TOML file"]),
+        (f"{BRAND}closures = {'[' * 20_000}", ["not a policy: nested too deeply"]),
         (f"{BRAND}effective_from = 0001-01-01T00:00:00+23:59", ["effective_from: no such instant"]),
         (
             f"{BRAND}[phone]\npoints = ['030 123456']",

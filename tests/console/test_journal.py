@@ -1,8 +1,11 @@
 """What auditors see: the journal by type, order, actor and time, page by page, and each of its events."""
 
+from contextlib import closing
+
 import pytest
 
-from refunds.domain.permissions import Role
+from refunds.domain.permissions import COMMAND_LINE, Role
+from tests.console.conftest import opened
 
 
 def positions(page):
@@ -102,6 +105,19 @@ def test_every_event_has_a_page_with_its_data_and_its_seal(site, auditor, filled
     assert auditor.follow(page, "The earlier entry").path == f"/console/journal/{position - 1}"
     for nowhere in (0, site.end + 1, 10**30):
         assert auditor.get(f"/console/journal/{nowhere}").status == 404
+
+
+def test_no_link_leads_to_an_entry_that_is_missing():
+    own = opened()
+    with closing(own.store):
+        auditor = own.browser(Role.AUDITOR)
+        with own.store.write(COMMAND_LINE) as uow:
+            uow.tx.run("DELETE FROM events WHERE position = 4")
+        before, after = (auditor.get(f"/console/journal/{position}") for position in (3, 5))
+        assert "The later entry" not in before.links
+        assert "The later entry is missing: verify the journal." in before.text
+        assert "The earlier entry" not in after.links
+        assert "The earlier entry is missing: verify the journal." in after.text
 
 
 def test_nothing_found_is_said(auditor):

@@ -5,8 +5,10 @@ from contextlib import closing
 import pytest
 
 from refunds.domain.permissions import COMMAND_LINE, Role
+from refunds.errors import FieldError, Message
 from refunds.schemas.policy import policy_file, read_policy
 from refunds.service import publication
+from refunds.web.console.publishing import _error_in
 from tests.console.conftest import opened
 from tests.console.pages import Page
 
@@ -200,6 +202,29 @@ def test_all_that_is_wrong_in_a_draft_is_said_at_once_in_the_readers_language(ow
     assert "unknown" not in page.text
 
 
+NOT_TOML = {
+    "the end is missing": ("policy", "at the end of the text: not TOML", "am Ende des Textes: kein TOML"),
+    "nested": ("a = " + "[" * 3_000, "nested too deeply", "zu tief verschachtelt"),
+    "a number without end": ("version = " + "1" * 5_000, "not TOML: each line", "kein TOML: Jede Zeile"),
+}
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("what", NOT_TOML)
+def test_a_text_that_is_not_toml_is_said_to_be_so_in_the_readers_language(own, what, language):
+    text, *said = NOT_TOML[what]
+    browser = own.browser(Role.PRODUCT, language)
+    button = ("See what it changes", "Änderungen ansehen")[language == "de"]
+    error = browser.press(browser.get("/console/draft"), button, draft=text).errors["draft"]
+    assert said[language == "de"] in error
+    assert not any(word in error for word in ("Expected", "document", "recursion", "limit"))
+
+
+def test_an_error_of_the_whole_text_names_no_line():
+    text = DRAFT.replace("window_business_days = 3", 'business_week = [\n  "MON",\n  "TUE",\n]')
+    assert _error_in(text, FieldError("", Message("changes nothing"))).detail == "changes nothing"
+
+
 FILES = {
     "a picture": (b"\x89PNG\r\n\x1a\n\x00\x00\xff\xfe" * 100, "This is not text in UTF-8"),
     "UTF-16": (DRAFT.encode("utf-16"), "This is not text in UTF-8"),
@@ -310,3 +335,13 @@ def test_other_roles_neither_see_nor_send_these_forms(own, role):
     for path in ("/console/draft", "/console/draft/publication", f"/console/policies/{POLICY}/closures/entry"):
         assert browser.post(path, {"csrf_token": browser.token, "draft": DRAFT}).status == 403
     assert own.position == before
+
+
+@pytest.mark.parametrize(
+    ("date", "said"),
+    [("heute", "Write a date that exists"), ("2026-02-30", "Write a date that exists"), ("2099-01-01", "five years away")],
+)  # fmt: skip
+def test_what_is_wrong_with_the_date_of_a_closure_is_said(own, date, said):
+    product = own.browser(Role.PRODUCT)
+    page = product.press(product.get(f"/console/policies/{POLICY}"), "See what it changes", date=date)
+    assert said in page.errors["date"]

@@ -8,6 +8,7 @@ import pytest
 
 from refunds.domain.permissions import Role
 from tests.console.conftest import TOO_LONG_AGO
+from tests.console.pages import HOST, Page
 
 
 def check(site):
@@ -251,3 +252,39 @@ def test_a_sign_out_of_an_ended_session_is_not_kept(site, stranger):
     page = stranger.post("/console/sign-out", {})
     shown = signed_in(stranger, page, site, Role.AGENT)
     assert (shown.status, shown.path) == (200, "/console/")
+
+
+@pytest.mark.parametrize("size", [54_000, 200_000])
+def test_a_large_draft_of_an_ended_session_is_shown_again_after_the_sign_in(site, now, size):
+    browser = site.browser(Role.ADMIN)
+    text = '# "quoted"\n' * (size // 11) + "version = 2"
+    form = browser.get("/console/draft").form("See what it changes")
+    now.shift(timedelta(hours=12, seconds=1))
+    kept = Page(sent_as_parts(browser, "/console/draft", form.filled({"draft": text})), HOST)
+    assert (kept.status, kept.notices[0][:22]) == (401, "Your session has ended")
+    form = kept.form("Sign in")
+    assert form.element["enctype"] == "multipart/form-data", "the text would grow more in another encoding"
+    typed = form.filled({"name": "admin-1", "password": site.passwords[Role.ADMIN]})
+    shown = Page(sent_as_parts(browser, form.action.removeprefix(HOST), typed), HOST)
+    assert shown.notices[0].startswith("You are signed in again")
+    assert shown.form("See what it changes").fields["draft"] == text
+
+
+@pytest.mark.parametrize("text", ["#" * 300_000, "\x01" * 200_000])
+def test_what_is_too_large_to_be_kept_is_said_to_be_so_before_the_sign_in(site, now, text):
+    browser = site.browser(Role.ADMIN)
+    form = browser.get("/console/draft").form("See what it changes")
+    now.shift(timedelta(hours=12, seconds=1))
+    page = Page(sent_as_parts(browser, "/console/draft", form.filled({"draft": text})), HOST)
+    assert (page.status, page.h1) == (401, "Sign in")
+    assert "too large to be kept: sign in, and choose the file" in page.notices[0]
+    assert "kept" not in page.form("Sign in").names
+
+
+def sent_as_parts(browser, path, fields):
+    """The response to a form that is sent as one with a file is."""
+    part = '--x\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
+    body = "".join(part.format(name, value) for name, value in fields.items()) + "--x--\r\n"
+    headers = {"Origin": HOST, "Sec-Fetch-Site": "same-origin"}
+    sent = {"data": body.encode(), "content_type": "multipart/form-data; boundary=x"}
+    return browser.send("POST", path, headers=headers, **sent)

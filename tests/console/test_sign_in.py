@@ -13,7 +13,7 @@ from refunds.service import users
 from refunds.service.users import ATTEMPTS
 from tests.conftest import client_of
 from tests.console.conftest import opened
-from tests.console.pages import HOST
+from tests.console.pages import HOST, Page
 
 NAME = "__Host-refunds"
 
@@ -415,3 +415,11 @@ def test_the_browser_sets_the_language_until_the_user_chooses_one(site, accepted
         assert browser.get("/console/").lang == chosen
     for unknown in ("fr", "", "../de", "<script>"):
         assert browser.get(f"/console/?lang={quote(unknown)}").lang == "en"
+
+
+@pytest.mark.parametrize("path", ["/console/nowhere", "/console/orders/A-1/nothing", "/console/journal"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_what_is_sent_to_an_address_that_does_not_take_it_is_answered_with_a_page(site, agent, path, method):
+    page = Page(agent.send(method, path), f"{HOST}{path}")
+    assert (page.status, page.h1) == (404, "There is nothing here")
+    assert site.browser().send(method, "/v1/nowhere").mimetype == "application/problem+json"

@@ -20,7 +20,7 @@ from refunds.domain.instants import local_date, zone
 from refunds.domain.permissions import Principal, Role, Scope
 from refunds.domain.records import Contact
 from refunds.domain.unmatched import UnmatchedContact
-from refunds.errors import Crowded, FieldError, InvalidInput, Message, StorageUnavailable
+from refunds.errors import ContactStateConflict, Crowded, FieldError, InvalidInput, Message, StorageUnavailable
 from refunds.presentation.language import LANGUAGES, bind, language, translate
 from refunds.presentation.texts.answers import look_of
 from refunds.service.store import Store
@@ -94,12 +94,12 @@ def screen(
 
     The view gets its unit of work, its form and the arguments of the rule; the decorated function takes only these
     arguments, and `form` to show another form than the request's. `form_view` shows the form again, with what was
-    typed, if the view raises `InvalidInput`; after a POST also if the records or the calendar are not available, or if
-    no page of this session has sent the form, which is then not acted on, or if it has more than `most_bytes`, which
-    is an error of its field `file`. Without a `form_view`, these are problems. An idempotent view acts on a form only
-    once; `Rejected` is raised if the form has no `idempotency_key`. One of `scopes` is needed; if empty, any user may.
-    Without a `transaction`, the view gets None for its unit of work. `then` is done after what the view changed is
-    stored, if it redirects.
+    typed, if the view raises `InvalidInput` or `ContactStateConflict`; after a POST also if the records or the calendar
+    are not available, or if no page of this session has sent the form, which is then not acted on, or if it has more
+    than `most_bytes`, which is an error of its field `file`. Without a `form_view`, these are problems. An idempotent
+    view acts on a form only once; `Rejected` is raised if the form has no `idempotency_key`. One of `scopes` is needed;
+    if empty, any user may. Without a `transaction`, the view gets None for its unit of work. `then` is done after what
+    the view changed is stored, if it redirects.
     """
 
     def declare(view: View) -> View:
@@ -112,10 +112,11 @@ def screen(
             key = idempotency.checked_key(sent.idempotency_key) if transaction is Transaction.IDEMPOTENT else None
             try:
                 answer = call(lambda uow=None: _viewed(view, uow, sent, arguments), transaction, key, sent.data)
-            except InvalidInput as error:
+            except (InvalidInput, ContactStateConflict) as error:
                 if form_view is None:
                     raise
-                again = replace(sent, errors=error.errors)
+                errors = error.errors or (FieldError("/conflict", error.detail, "conflict"),)
+                again = replace(sent, errors=errors)
                 return _shown_again(form_view, again, arguments, PROBLEMS[error.code].status)
             except (StorageUnavailable, Crowded) as error:
                 if form_view is None or method == "GET":
@@ -127,6 +128,7 @@ def screen(
             return answer
 
         serve.scopes = scopes  # type: ignore[attr-defined] # read where requests are admitted
+        serve.most_bytes = most_bytes  # type: ignore[attr-defined] # read where a form is kept for after a sign-in
         serve.form_view = form_view  # type: ignore[attr-defined] # read after a new sign-in
         blueprint.add_url_rule(rule, view.__name__, serve, methods=[method])
         return serve
@@ -173,6 +175,7 @@ def _sent(most_bytes: int) -> Form:
             return Form(sent, errors=(FieldError("/file", error.detail, "too_large"),), notice="too_large")
         own = sessions.is_own(auth.store(), form)
         sent |= form
+        g.typed = form  # an error's page shows it
     return replace(Form.of(sent), notice=None if own else "stale")
 
 

@@ -121,8 +121,7 @@ def _taken_over(uow: UnitOfWork, form: Form, doing: str) -> tuple[Form, Contact 
     corrected = contact if doing == "record" and found.get("intent", Intent.CANCEL) is contact.intent else None
     if request.method == "POST":
         return form, corrected
-    details = {name: getattr(contact, name) for name in ABOUT_THE_CONTACT}
-    details = {name: value for name, value in details.items() if not isinstance(value, Erased | Hidden)}
+    details = {name: _readable(contact, name) for name in ABOUT_THE_CONTACT}
     zone, times = _zone(uow, contact), {name: getattr(contact, name) for name in _TIMES}
     details |= {name: clock_text(at, zone) if corrected else format_instant(at) for name, at in times.items() if at}
     recorded = {name: value for name, value in details.items() if value} | {"channel": str(contact.channel)}
@@ -130,6 +129,13 @@ def _taken_over(uow: UnitOfWork, form: Form, doing: str) -> tuple[Form, Contact 
 
 
 _TIMES = ("received_at", "sent_at")
+_CORRECTABLE = ("intent", "channel", *_TIMES, *ABOUT_THE_CONTACT)
+
+
+def _readable(contact: Contact, name: str) -> Any:
+    """A field of a contact; None if it was erased or is not for this user."""
+    value = getattr(contact, name)
+    return None if isinstance(value, Erased | Hidden) else value
 
 
 def _exact(uow: UnitOfWork, found: dict[str, Any]) -> dict[str, Any]:
@@ -235,9 +241,13 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Record a contact with its decision, without cancelling: a question, or a request for later. Then redirect to it.
 
-    The decision is counted. Raises `InvalidInput` if the form does not fit, and what `contacts.record` raises.
+    The decision is counted. Raises `InvalidInput` if the form does not fit or a correction changes nothing, and what
+    `contacts.record` raises.
     """
     new = _new_contact(uow, uow.orders.get(order_id), form.read(EntrySchema))
+    earlier = uow.contacts.find(new.supersedes) if new.supersedes else None
+    if earlier and all(getattr(new, name) == _readable(earlier, name) for name in _CORRECTABLE):
+        raise InvalidInput([FieldError("/channel", Message("change at least one field"), "unchanged_fields")])
     contact = contacts.record(uow, order_id, new)
     telemetry.count_decisions([contact.outcome.reason])
     return to("contact", contact_id=contact.contact_id)

@@ -88,6 +88,8 @@ def event(uow: UnitOfWork, form: Form, position: int) -> Response:
     if not found or found[0][0].position != position:
         raise NotFound(Message("there is no such event"))
     shown, sound = found[0]
+    last = uow.events.head().position
+    beside = {"later": position + 1 if position < last else 0, "earlier": position - 1}
     return page(
         "event.html",
         form,
@@ -95,9 +97,13 @@ def event(uow: UnitOfWork, form: Form, position: int) -> Response:
         sound=sound,
         at=format_instant(shown.at),
         data=_laid_out(shown.data),
-        last=uow.events.head().position,
+        beside={name: (at, _is_there(uow, at)) for name, at in beside.items() if at},
         names=uow.users.names([shown.actor]),
     )
+
+
+def _is_there(uow: UnitOfWork, position: int) -> bool:
+    return any(one.position == position for one, _ in uow.events.newest(position + 1, 1))
 
 
 def _laid_out(data: str) -> str:

@@ -11,7 +11,7 @@ from refunds.domain.privacy import DataRequestChannel, ErasureReason
 from refunds.domain.records import Intent, RevocationReason, State
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.domain.terms import TimelyBy
-from refunds.errors import PAYMENT_DATA, CalendarNotCovered, FieldError, Message
+from refunds.errors import PAYMENT_DATA, CalendarNotCovered, ContactStateConflict, FieldError, Message
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import region_text
 from refunds.presentation.texts.decisions import BASIS
@@ -63,6 +63,9 @@ NAMES: Mapping[str, Message] = {
     "next.erasure": Message("Erase"),
     "next.restriction": Message("Restrict the use of the data"),
     "next.objection": Message("Note the objection"),
+    "order_id": Message("Order number"),
+    "to": Message("Answered at"),
+    "given_at": Message("Answered"),
     "said.say": Message("To say"),
     "said.write": Message("To write"),
     "said.asks": Message("To write: they ask"),
@@ -156,7 +159,7 @@ _EXPECTED: Mapping[str, Message] = {
     "timely_by": Message("Choose one of the two."),
     "file": _NOT_UTF_8,
     "draft": Message("Write the text of a policy file."),
-    "date": Message("Choose a date that is at most five years away."),
+    "date": Message("Write a date that exists, such as 2026-12-24."),
     "reason_de": _WHY_CLOSED,
     "reason_en": _WHY_CLOSED,
     "type": Message("Choose one of the list."),
@@ -200,7 +203,8 @@ _WRONG: Mapping[str, Message] = {
         "it when it has."
     ),
     "other_order": Message("This order was placed long after the customer made contact: it must be another one."),
-    "evidence": Message(
+    "date_out_of_range": Message("Choose a date that is at most five years away."),
+    "ticket_ref_required": Message(
         "The customer made contact before the deadline and it is entered after it: name the ticket of the call or "
         "e-mail that shows it."
     ),
@@ -221,7 +225,7 @@ _WRONG: Mapping[str, Message] = {
     ),
     "ticked": Message("Tick at least one request, and at most 200."),
     "contradiction": Message("Nothing can fit this and the other fields: change one of them."),
-    "unchanged_fields": Message("Nothing was typed over: change what is wrong."),
+    "unchanged_fields": Message("Nothing is changed: change what is wrong."),
     "password_unauthenticated": Message("This is not your password. Nothing was changed."),
     "password_rate-limited": Message("There were too many attempts: wait a quarter of an hour. Nothing was changed."),
     "not_offered": Message("The password was not made by the service. Take the one that is shown now."),
@@ -235,17 +239,53 @@ _WRONG: Mapping[str, Message] = {
 """What is wrong, by the code of the field error. It takes precedence over what the field expects."""
 
 
+_RESOLVED = Message("The request has been resolved meanwhile. If that is wrong, reopen it and enter this again.")
+_REPLACED = Message("Another entry has replaced this one meanwhile. Go on there.")
+_CONFLICTS: Mapping[str, Message] = {
+    "The contact %(name)s has another %(field)s: to correct it, record a contact that supersedes it.": Message(
+        "Somebody else has added a ticket or a note meanwhile, which stands. Add what is still missing; to change what "
+        "is there, correct the request once it has its order: its note can be written anew there."
+    ),
+    "The contact %(name)s has another acknowledgement, which stands.": Message(
+        "It has been recorded already that the customer was answered, and that stands: see below when and where. If "
+        "yours was another answer, write it in the note."
+    ),
+    "Its order is cancelled by %(name)s: revoke that first.": Message(
+        "The order has been cancelled. To reopen the request, revoke that cancellation first: its reference is below."
+    ),
+    "The contact %(name)s is not open: it has been resolved for another reason.": _RESOLVED,
+    "The contact has been resolved: record the customer's new one.": _RESOLVED,
+    "The contact %(name)s is not open: it has been superseded by %(following)s.": _REPLACED,
+    "The contact %(contact_id)s has been superseded by %(superseded_by)s.": _REPLACED,
+    "The contact %(name)s is not open: its order is cancelled.": Message(
+        "The order has been cancelled meanwhile: nothing is left to be done about the request."
+    ),
+    "The contact %(name)s was matched: it is %(contact)s now.": Message(
+        "It has been matched to its order meanwhile. Go on there."
+    ),
+    "The contact %(name)s has been resolved.": Message(
+        "It has been closed meanwhile. If that is wrong, reopen it and enter this again."
+    ),
+}
+"""What has happened to a contact meanwhile and what to do, by the detail of its `ContactStateConflict`."""
+
+
+def _conflict_text(detail: str) -> str:
+    return translate(_CONFLICTS.get(getattr(detail, "template", detail), detail))
+
+
 def field_error_text(field_error: FieldError) -> str:
     """What to do about a field error, in the reader's language: by its code, or else by the field's name.
 
     If neither is known, general advice. The name is the last step of its pointer. A country or user in its detail is
     named.
     """
-    name = field_error.pointer.rpartition("/")[2]
-    code = "evidence" if (name, field_error.code) == ("ticket_ref", "required") else field_error.code
+    name, code = field_error.pointer.rpartition("/")[2], field_error.code
     if code == "in_draft":
         return translate(field_error.detail)
-    text = _WRONG.get(code) or _EXPECTED.get(name) or _WRONG_SOMEHOW
+    if code == "conflict":
+        return _conflict_text(field_error.detail)
+    text = _WRONG.get(f"{name}_{code}") or _WRONG.get(code) or _EXPECTED.get(name) or _WRONG_SOMEHOW
     if code == "impossible_number":
         return translate(text, country=region_text(str(field_error.detail.values["country"])))
     return translate(text, name=field_error.detail.values["name"]) if code == "taken" else translate(text)
@@ -272,7 +312,7 @@ _PROBLEMS: Mapping[str, tuple[Message, Message]] = {
     ),
     "contact-state-conflict": (
         Message("The request is no longer what you saw"),
-        Message("Somebody has dealt with it meanwhile, or it asks for nothing. Look at the history of the order."),
+        Message("Look at the history of the order."),
     ),
     "cancellation-state-conflict": (
         Message("The cancellation is no longer what you saw"),
@@ -355,4 +395,6 @@ def problem_words(slug: str, error: Exception) -> tuple[str, str]:
             "The data of this region covers %(first)s to %(last)s.", first=error.first.year, last=error.last.year
         )
         return translate(title), f"{translate(fix)} {covered}"
+    if isinstance(error, ContactStateConflict):
+        return translate(title), _conflict_text(error.detail)
     return translate(title), translate(fix)

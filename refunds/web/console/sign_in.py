@@ -20,7 +20,7 @@ from refunds.web.console.forms import Form
 from refunds.web.console.messages import problem_words
 from refunds.web.endpoint import Transaction
 from refunds.web.problem_types import PROBLEMS
-from refunds.web.problems import HEADERS, Rejected, slug_of
+from refunds.web.problems import HEADERS, Rejected, http_error, slug_of
 
 
 @blueprint.post("/sign-in/", defaults={"rest": ""})
@@ -34,7 +34,7 @@ def sign_in(rest: str) -> Response:
     `sessions.form` and `_resumed` raise.
     """
     sessions.require_same_site()
-    store, form = auth.store(), sessions.form()
+    store, form = auth.store(), sessions.form(sessions.MOST_KEPT + sessions.MOST_BYTES)
     name, kept = form.get("name", ""), form.get("kept", "")
     if not sessions.is_own(store, form):
         return _page(rest, kept, "no_cookie", HTTPStatus.BAD_REQUEST, name)
@@ -121,23 +121,38 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
     if isinstance(error, RefundsError) and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         current_app.log_exception(sys.exc_info())
     title, fix = problem_words("override-by-link" if isinstance(error, ChosenByLink) else slug, error)
-    shown = page("problem.html", Form(), status, title=title, fix=fix, request_id=g.request_id)
+    shown = page("problem.html", Form.of(g.get("typed", {})), status, title=title, fix=fix, request_id=g.request_id)
     shown.headers.update((error.headers if isinstance(error, Rejected) else HEADERS.get(slug)) or {})
     return shown
+
+
+@blueprint.app_errorhandler(MethodNotAllowed)
+def misdirected(error: MethodNotAllowed) -> Response | HTTPException:
+    """Show that there is nothing at an address of the console for this method; elsewhere, the usual problem."""
+    return problem(NotFound()) if request.path.startswith(f"{PREFIX}/") else http_error(error)
 
 
 def _asked_to_sign_in() -> Response:
     """The sign-in page, shown in place of the requested page, with the status 401. It keeps a form that was sent.
 
-    Raises as `sessions.form` if that form cannot be read.
+    It says so if that form is too large to be kept. Raises as `sessions.form` if it cannot be read for another reason.
     """
-    rest, kept = request.path.removeprefix(f"{PREFIX}/"), ""
+    rest, kept, said = request.path.removeprefix(f"{PREFIX}/"), "", None
     if request.method == "POST":
-        form = sessions.form()
+        view = current_app.view_functions.get(request.endpoint or "")
+        try:
+            form = sessions.form(getattr(view, "most_bytes", sessions.MOST_BYTES))
+        except Rejected as error:
+            if error.slug != "body-too-large":
+                raise
+            return _page(rest, "", "too_large", HTTPStatus.UNAUTHORIZED)
         for secret in (sessions.TOKEN, "old_password", "new_password"):
             form.pop(secret, None)
         kept = orjson.dumps(form).decode() if form else ""
-    return _page(rest, kept, "session_ended" if kept else None, HTTPStatus.UNAUTHORIZED)
+        said = "session_ended" if kept else None
+        if len(kept.encode()) > sessions.MOST_KEPT:
+            kept, said = "", "too_large"
+    return _page(rest, kept, said, HTTPStatus.UNAUTHORIZED)
 
 
 def _page(rest: str, kept: str, said: str | None, status: int, name: str = "") -> Response:
