@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from flask import Response, request, session
 
 from refunds.domain.permissions import Scope
-from refunds.domain.records import Intent
+from refunds.domain.records import Contact, Intent
 from refunds.domain.references import format_request_number
 from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ResolutionReason
 from refunds.errors import ContactStateConflict, FieldError, InvalidInput, Message
@@ -32,29 +32,34 @@ _RESULT, _NAMED = "what became of several", 100
 
 
 class Result(NamedTuple):
-    """What became of several entries: what was done with how many, how many were left alone, and which, with why."""
+    """What became of several entries: what was done with how many, and how many were left alone.
+
+    `left` has which were, each with why, and with who deals with it if it is open.
+    """
 
     doing: str
     done: int
     number: int
-    left: list[tuple[AContact, str]]
+    left: list[tuple[AContact, str, str | None]]
 
 
 @screen("/open", scopes=(Scope.CONTACTS_READ,))
 def open_requests(uow: UnitOfWork, form: Form) -> Response:
     """A page of up to 25 entries of a tab of the queue, or 200; without a tab, of the first that has any.
 
-    The session keeps the tab, for `next_request`. With `result`, it says what became of several entries.
+    A page after the last is the last. The session keeps the tab, for `next_request`. With `result`, it says what became
+    of several entries.
     """
     asked = (form.read if request.method == "GET" else form.read_leniently)(QueueSchema)
     tabs = queue.queue(uow)
     tab: Tab = asked.get("tab") or next((one for one, entries in tabs.items() if entries), Tab.IN_TIME)
     session["tab"] = str(tab)
-    number, rows, result = asked.get("page", 1), asked.get("rows", PAGE), _result(uow, asked.get("result"))
+    rows, result = asked.get("rows", PAGE), _result(uow, asked.get("result"))
+    number = min(asked.get("page", 1), max(1, -(-len(tabs[tab]) // rows)))
     shown = tabs[tab][(number - 1) * rows : number * rows]
     kept = uow.unmatched if tab is Tab.UNMATCHED else uow.contacts
     found = kept.with_ids([entry.record_id for entry in shown])
-    takers = (one.taken_by for one in (*shown, *(one for one, _ in (result.left if result else ()))))
+    takers = (*(one.taken_by for one in shown), *(taker for *_, taker in (result.left if result else ())))
     time_zone = time_zone_of(uow, uow.policies.default)
     acts, may_assign = (uow.principal.may(one) for one in (Scope.CONTACTS_WRITE, Scope.CANCELLATIONS_OVERRIDE))
     seen = overview.read(uow, tabs, time_zone) if may_assign else None
@@ -100,7 +105,14 @@ def _result(uow: UnitOfWork, given: str | None) -> Result | None:
     doing, done, number, left = place(uow, _RESULT, None, given)
     ids = [name for name, _ in left]
     found: dict[str, AContact] = {**uow.contacts.with_ids(ids), **uow.unmatched.with_ids(ids)}
-    return Result(doing, done, number, [(found[name], why) for name, why in left if name in found])
+    opened = uow.contacts.open_about([one.order_id for one in found.values() if isinstance(one, Contact)])
+
+    def taker(one: AContact) -> str | None:
+        about = [other for other in opened if other.order_id == one.order_id] if isinstance(one, Contact) else [one]
+        return assignments.taken_by(about) if one.is_open else None
+
+    shown = [(found[name], why, taker(found[name])) for name, why in left if name in found]
+    return Result(doing, done, number, shown)
 
 
 @screen(
@@ -111,7 +123,7 @@ def _result(uow: UnitOfWork, given: str | None) -> Result | None:
     form_view=open_requests,
 )
 def act_on_several(uow: UnitOfWork, form: Form) -> Response:
-    """Take, assign or resolve the entries that were ticked, up to 200; then show the queue and what became of them.
+    """Take, assign or resolve the entries that were ticked, up to 200; then show the page and what became of them.
 
     Those that have changed since the page was shown are left alone, and named. Raises `InvalidInput` if none is ticked,
     or too many are, or the form does not fit.
@@ -124,7 +136,8 @@ def act_on_several(uow: UnitOfWork, form: Form) -> Response:
     left = queue.for_each(uow, picked, _act(uow, found))
     alone = [(name, why) for name, why in left.items() if why]
     said = (found["doing"], len(left) - len(alone), len(alone), alone[:_NAMED])
-    return to("open_requests", tab=found.get("tab"), result=cursor(uow, _RESULT, None, said))
+    shown = {name: found.get(name) for name in ("tab", "page", "rows")}
+    return to("open_requests", **shown, result=cursor(uow, _RESULT, None, said))
 
 
 def _act(uow: UnitOfWork, found: dict[str, Any]) -> Callable[[str], object]:
