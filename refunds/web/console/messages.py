@@ -186,6 +186,7 @@ _WRONG: Mapping[str, Message] = {
         "8 April 2026 23:05."
     ),
     "time_missing": Message("Add the time, such as 8.4.2026 23:05."),
+    "time_given": Message("Write the date without a time, such as 8.4.2026: only whole days can be listed."),
     "time_skipped": Message("There was no such time on that day: the clocks were put forward over it."),
     "not_found": Message(
         "Nothing has this number. Compare it digit by digit with what the customer says; try the cancellation "
