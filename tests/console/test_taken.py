@@ -1,5 +1,7 @@
 """Who deals with a request, and what is done with several requests at once."""
 
+from datetime import timedelta
+
 import pytest
 
 from refunds.domain.permissions import COMMAND_LINE, Role
@@ -193,7 +195,7 @@ def test_several_are_taken_or_assigned(own, ben):
     assert said(page)[0].startswith("0 requests were taken 3 were left alone:")
     assert said(page)[0].count(": taken already (Taken by: ben)") == 3
     assert "changed" not in said(page)[0], "nothing has: the page showed that they were taken"
-    german = own.browser(Role.AGENT, "de").get(page.address.partition("localhost")[2])
+    german = agent.get(page.address.partition("localhost")[2] + "&lang=de")
     assert german.text.count(": hat schon jemand übernommen (In Arbeit bei: ben)") == 3
 
 
@@ -280,8 +282,16 @@ def test_a_tick_of_nothing_changes_nothing(own, picked):
     assert (page.status in {200, 422}, own.position) == (True, position)
 
 
-def test_an_address_cannot_claim_what_was_not_done(own):
-    assert own.browser(Role.AGENT).get("/console/open?result=WyJyZXNvbHZlIiwgMTk3LCAwLCBbXV0").status == 400
+def test_an_address_cannot_claim_what_was_not_done(own, now):
+    own.record(own.register())
+    agent = own.browser(Role.AGENT)
+    page = agent.press(agent.get("/console/open?tab=in_time&ticked=all"), "Take what is ticked")
+    path = page.address.partition("localhost")[2]
+    assert said(agent.get(path)) == ["1 request was taken"], "loaded again"
+    assert said(own.browser(Role.AGENT).get(path)) == [], "another session did it"
+    assert said(agent.get("/console/open?result=WyJyZXNvbHZlIiwgMTk3LCAwLCBbXV0")) == []
+    now.shift(timedelta(minutes=6))
+    assert said(agent.get(path)) == [], "that was a while ago"
 
 
 def test_a_role_that_only_reads_has_nothing_to_tick(own):

@@ -17,18 +17,18 @@ from refunds.service.assignments import AContact
 from refunds.service.queue import Tab
 from refunds.service.resolutions import RESOLVABLE_FOR, Resolution
 from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web import auth, sessions
 from refunds.web.console import page, screen, to
 from refunds.web.console.contacts import contact
 from refunds.web.console.eligibility import PAGE, time_zone_of
 from refunds.web.console.forms import AssignedSchema, Form, QueueSchema, SeveralSchema
 from refunds.web.console.unmatched import unmatched_contact
-from refunds.web.cursors import cursor, place
 from refunds.web.endpoint import Transaction
 from refunds.web.schemas.request_fields import MOST
 
 _PICK = re.compile(r"pick-((?:con|unm)_[0-9A-HJKMNP-TV-Z]{26})")
-_RESULT, _NAMED = "what became of several", 100
-"""The list of which an address says what became of several entries, and the most that it names."""
+_NAMED = 100
+"""How many entries that were left alone an address names at most."""
 
 
 class Result(NamedTuple):
@@ -99,10 +99,11 @@ def _reasons(tab: Tab, *, is_supervisor: bool) -> list[ResolutionReason]:
 
 
 def _result(uow: UnitOfWork, given: str | None) -> Result | None:
-    """What became of several entries, as the service itself wrote it into an address; None if it did not."""
-    if given is None:
+    """What became of several entries, if this session was `told`."""
+    said = sessions.heard(auth.store(), "open", given)
+    if not said:
         return None
-    doing, done, number, left = place(uow, _RESULT, None, given)
+    doing, done, number, left = said
     ids = [name for name, _ in left]
     found: dict[str, AContact] = {**uow.contacts.with_ids(ids), **uow.unmatched.with_ids(ids)}
     opened = uow.contacts.open_about([one.order_id for one in found.values() if isinstance(one, Contact)])
@@ -135,9 +136,9 @@ def act_on_several(uow: UnitOfWork, form: Form) -> Response:
         raise InvalidInput([FieldError("/ticked", Message("tick 1 to %(most)s of them", most=MOST), "ticked")])
     left = queue.for_each(uow, picked, _act(uow, found))
     alone = [(name, why) for name, why in left.items() if why]
-    said = (found["doing"], len(left) - len(alone), len(alone), alone[:_NAMED])
+    said = sessions.told(auth.store(), "open", found["doing"], len(left) - len(alone), len(alone), alone[:_NAMED])
     shown = {name: found.get(name) for name in ("tab", "page", "rows")}
-    return to("open_requests", **shown, result=cursor(uow, _RESULT, None, said))
+    return to("open_requests", **shown, result=said)
 
 
 def _act(uow: UnitOfWork, found: dict[str, Any]) -> Callable[[str], object]:
