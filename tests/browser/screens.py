@@ -97,8 +97,7 @@ def closing_again(day: str) -> Callable[[Page], None]:
     def send(page: Page) -> None:
         page.locator("main details").first.evaluate("one => one.open = true")
         page.locator("main [name=date]").fill(day)
-        page.locator("form[action$=closures]").evaluate("one => one.action += '/entry'")
-        page.locator("form[action$=entry] button").click()
+        page.locator("form[action$=closures]").evaluate("one => { one.action += '/entry'; one.submit() }")
         page.wait_for_selector("main [role=status]")
 
     return send
