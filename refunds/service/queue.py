@@ -59,6 +59,7 @@ class Left(StrEnum):
     """Why one of several was left alone."""
 
     CHANGED = "changed"
+    TAKEN = "taken"
     FOR_SUPERVISORS = "for_supervisors"
 
 
@@ -116,8 +117,8 @@ def following(uow: UnitOfWork, tab: Tab | None, done: str | None) -> Entry | Non
 def for_each(uow: UnitOfWork, picked: Mapping[str, str], act: Callable[[str], object]) -> dict[str, Left | None]:
     """Do the same with several entries, given by the ids of their records, each with what was `seen` of it.
 
-    What has changed since then, or is not for the principal to do, is left alone. Returns for each why, or None: it was
-    done.
+    What has changed since then, somebody else has taken, or is not for the principal to do, is left alone. Returns for
+    each why, or None: it was done.
     """
     found: dict[str, Left | None] = {}
     known = uow.contacts.with_ids(picked)
@@ -129,8 +130,8 @@ def for_each(uow: UnitOfWork, picked: Mapping[str, str], act: Callable[[str], ob
             try:
                 act(name)
                 found[name] = None
-            except ContactStateConflict:
-                pass
+            except ContactStateConflict as error:
+                found[name] = Left.TAKEN if "holder" in error.detail.values else Left.CHANGED
             except Forbidden:
                 found[name] = Left.FOR_SUPERVISORS
     return found

@@ -212,6 +212,11 @@ def offer(uow: UnitOfWork) -> Offer:
     return Offer(password, _mark(uow, password))
 
 
+def has_offered(uow: UnitOfWork, offered: Offer) -> bool:
+    """Whether the service has made a password for the principal."""
+    return compare_digest(_mark(uow, offered.password).encode(), offered.mark.encode())
+
+
 def change_password(store: Store, principal: Principal, kept: str, old: str, offered: Offer) -> None:
     """Give a user the password that was offered to them, if `old` is theirs, and end their sessions but the one `kept`.
 
@@ -219,7 +224,7 @@ def change_password(store: Store, principal: Principal, kept: str, old: str, off
     password for this user, and what `sign_in` raises.
     """
     with store.read(principal) as uow:
-        if not compare_digest(_mark(uow, offered.password).encode(), offered.mark.encode()):
+        if not has_offered(uow, offered):
             raise InvalidInput([FieldError("/new_password", Message("take the one that is shown"), "not_offered")])
     try:
         user = sign_in(store, principal.name, old, principal.actor)
@@ -235,11 +240,13 @@ def change_password(store: Store, principal: Principal, kept: str, old: str, off
         end_other_sessions(uow, kept)
 
 
-def end_other_sessions(uow: UnitOfWork, kept: str) -> None:
-    """End every session of the principal but the one `kept`; the journal has the events."""
-    for one in uow.users.sessions(uow.principal.actor):
-        if one.session_id != kept:
-            uow.users.end_session(uow.principal.actor, one.session_id)
+def end_other_sessions(uow: UnitOfWork, kept: str) -> bool:
+    """End every session of the principal but the one `kept`, and return whether any was; the journal has the events."""
+    own = uow.principal.actor
+    others = [one.session_id for one in uow.users.sessions(own) if one.session_id != kept]
+    for name in others:
+        uow.users.end_session(own, name)
+    return bool(others)
 
 
 def _mark(uow: UnitOfWork, password: str) -> str:

@@ -32,6 +32,10 @@ class Clients(Repository[Client]):
         row = self._tx.one(f"SELECT {CLIENTS.columns} FROM clients WHERE name = :name {{for_update}}", name=name)  # noqa: S608
         return None if row is None else self._load(row)
 
+    def iter_all(self) -> Iterator[Client]:
+        """Every client, by id, which is the order in which they were added."""
+        return map(self._load, iter_clients(self._tx))
+
 
 class Tokens(Repository[ClientToken]):
     """The tokens of clients."""

@@ -134,13 +134,14 @@ class Users(Repository[User]):
         )
         return [UserSession(row["session_id"], instant(row["began_at"]), instant(row["seen_at"])) for row in rows]
 
-    def end_session(self, user_id: str, session_id: str) -> None:
-        """End one session of a user, if it is theirs; the journal has the event."""
+    def end_session(self, user_id: str, session_id: str) -> bool:
+        """End one session of a user, if it is theirs, and return whether it was; the journal has the event."""
         ending = "DELETE FROM sessions WHERE user_id = :user_id AND session_id = :session_id"
-        if self._tx.run(ending, user_id=user_id, session_id=session_id):
+        if found := self._tx.run(ending, user_id=user_id, session_id=session_id):
             data = {"user_id": user_id}
             entry = Entry(type=EventType.SESSION_ENDED, subject=session_id, order_id=None, digest=b"", data=data)
             self._context.entries.append(entry)
+        return bool(found)
 
     def forget_sessions(self, user_id: str) -> None:
         """Delete the sessions of a user, which have ended."""

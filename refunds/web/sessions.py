@@ -4,13 +4,15 @@ The cookie has no personal data. It is invalid once the user's epoch has changed
 their sessions, so sign-out ends the sessions in all browsers. Only the console has sessions; the API uses only tokens.
 """
 
+from contextlib import suppress
 from time import time
+from typing import Any
 
 from flask import Flask, Request, session
 from flask import request as current_request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import generate_csrf, validate_csrf
-from itsdangerous import URLSafeTimedSerializer
+from itsdangerous import BadData, URLSafeTimedSerializer
 from wtforms import ValidationError
 
 from refunds.domain.permissions import Principal
@@ -31,6 +33,9 @@ MOST_KEPT = 2**19
 """The most bytes of a form that the sign-in page keeps: of the largest one, with as many quotation marks."""
 
 TOKEN = "csrf_token"  # noqa: S105 - the name of a field
+_TOLD_FOR = 300
+"""For how many seconds an address says what was done."""
+
 _KEPT = ("lang", "channel", "known")
 """What the session keeps when the user changes: the language, the channel, and who signed in last."""
 
@@ -150,6 +155,24 @@ def is_own(store: Store, form: dict[str, str]) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def told(store: Store, screen: str, *said: Any) -> str:
+    """What was just done, for the address of the screen that says it."""
+    signed: str = _teller(store, screen).dumps(said)
+    return signed
+
+
+def heard(store: Store, screen: str, given: str | None) -> list[Any]:
+    """What was `told` to this session for this screen in the last five minutes; empty if nothing was."""
+    said: list[Any] = []
+    with suppress(BadData):
+        said = _teller(store, screen).loads(given or "", max_age=_TOLD_FOR)
+    return said
+
+
+def _teller(store: Store, screen: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(_keys(store).session, salt=f"said on {screen} in {current()}")
 
 
 def form(most_bytes: int = MOST_BYTES) -> dict[str, str]:

@@ -91,6 +91,18 @@ def closing_on(day: str) -> Callable[[Page], None]:
     return send
 
 
+def closing_again(day: str) -> Callable[[Page], None]:
+    """An action that enters a closure which is entered already, without its dry run, so that nothing changes."""
+
+    def send(page: Page) -> None:
+        page.locator("main details").first.evaluate("one => one.open = true")
+        page.locator("main [name=date]").fill(day)
+        page.locator("form[action$=closures]").evaluate("one => { one.action += '/entry'; one.submit() }")
+        page.wait_for_selector("main [role=status]")
+
+    return send
+
+
 def sign_in(page: Page, name: str, password: str) -> None:
     """Sign in on the current page."""
     page.locator("input[name=name]").fill(name)
@@ -193,7 +205,7 @@ SCREENS = (
     Screen("draft-shown", "petra", lambda _: "/console/draft", drafting(WARNED)),
     Screen("draft-failed", "petra", lambda _: "/console/draft", sending(".primary", draft=UNFIT)),
     Screen("policy-withdrawal", "petra", lambda _: "/console/policies/virtual-numbers/versions/2/withdrawal"),
-    Screen("policy-published", "petra", lambda _: "/console/policies/virtual-numbers?done=published&version=2"),
+    Screen("policy-closed", "petra", lambda _: "/console/policies/virtual-numbers", closing_again("2026-05-15")),
     Screen("closing", "petra", lambda _: "/console/policies/virtual-numbers", closing_on("2026-12-28")),
     Screen("closing-failed", "petra", lambda _: "/console/policies/virtual-numbers", closing_on("")),
     Screen("simulation", "petra", lambda _: "/console/policies/virtual-numbers/simulation?window_business_days=5"),

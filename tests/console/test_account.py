@@ -1,6 +1,7 @@
 """What is a user's own: their password, and the list of their sessions."""
 
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 
@@ -73,6 +74,7 @@ def test_one_session_or_all_others_can_be_ended(site, anna):
     assert len(forms) == 3
     page = own.submit(forms[0])
     assert "The sessions have ended." in page.text
+    assert "The sessions have ended." not in own.submit(forms[0]).text, "it was over already"
     assert sorted(map(is_in, others)) == [False, True, True]
     own.press(page, "End all others")
     assert not any(map(is_in, others))
@@ -87,7 +89,9 @@ def test_nobody_ends_a_session_of_somebody_else(site, anna, agent):
     with site.store.read(COMMAND_LINE) as uow:
         (session,) = uow.users.sessions(anna.user.user_id)
     before = site.end
-    agent.post("/console/account/sessions", {"csrf_token": agent.token, "session": session.session_id})
+    for name in (session.session_id, "ses_1"):
+        page = agent.post("/console/account/sessions", {"csrf_token": agent.token, "session": name})
+        assert ("have ended" in page.text, "There was no session to end." in page.text) == (False, True)
     assert site.end == before
     assert is_in(own)
 
@@ -146,6 +150,28 @@ def test_no_session_begins_with_a_password_that_was_changed_while_it_was_checked
     late = signed_in(site.app, checked)
     assert not is_in(late)
     assert is_in(own)
+
+
+def test_an_address_says_nothing_that_was_not_done_in_this_session(site, anna, now):
+    own, other = signed_in(site.app, anna.user), signed_in(site.app, anna.user)
+    for query in ("done=password", "done=sessions", "said=password", "said=sessions", "said=W10.x.y"):
+        assert "ended." not in own.get(f"/console/account?{query}").text
+    page = own.press(own.get("/console/account"), "End all others")
+    path = page.address.partition("localhost")[2]
+    assert "The sessions have ended." in own.get(path).text, "loaded again"
+    other = signed_in(site.app, anna.user)
+    assert "have ended" not in other.get(path).text, "another session did it"
+    now.shift(timedelta(minutes=6))
+    assert "have ended" not in own.get(path).text, "that was a while ago"
+
+
+def test_only_what_the_page_offers_is_shown_as_the_new_password(site, anna, agent):
+    own = signed_in(site.app, anna.user)
+    theirs, mark = tokens_of(agent.get("/console/account"))
+    for new, mark_given in (("evil", "x"), ("evil", "\u00e4"), (theirs, mark), ("evil", mark)):
+        page = own.get(f"/console/account?{urlencode({'new_password': new, 'mark': mark_given})}")
+        assert page.status == 200
+        assert new not in page.main.one("input", id="new_password")["value"]
 
 
 @pytest.mark.parametrize("typed", ["wrong", "x" * 5000, "\u202e", ""])

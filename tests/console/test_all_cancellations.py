@@ -7,10 +7,12 @@ from io import StringIO
 import pytest
 import time_machine
 
-from refunds.domain.permissions import COMMAND_LINE, Role
+from refunds.domain.contact_points import Channel
+from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.records import Intent, OverrideKind, RevocationReason
-from refunds.service import cancellations, settlements
+from refunds.service import cancellations, clients, settlements, users
 from refunds.service.cancellations import Override, Request
+from refunds.service.contacts import NewContact
 from refunds.web.console.eligibility import PAGE
 from tests.console.conftest import NOW, TOO_LONG_AGO, opened
 
@@ -94,6 +96,9 @@ def test_each_filter_leaves_what_fits_it(own):
         ("issued_from=soon&issued_to=later", {"issued_from", "issued_to"}),
         ("issued_from=8.4.2026&issued_to=1.4.2026", {"issued_to"}),
         ("due_from=8.4.2026&due_to=1.4.2026", {"due_to"}),
+        ("issued_from=8.4.2026 10:20&issued_to=today 11:00", {"issued_from", "issued_to"}),
+        ("issued_to=2026-04-08T00:00:00%2B02:00", {"issued_to"}),
+        ("due_from=8.4.2026 10:20&due_to=9.4.2026 0:00", {"due_from", "due_to"}),
         ("state=gone", {"state"}),
         ("state=revoked&overdue=true", {"state"}),
         ("overdue=perhaps", {"overdue"}),
@@ -103,6 +108,34 @@ def test_filters_that_do_not_fit_are_shown_again_with_what_is_wrong(own, query, 
     own.cancel(own.register())
     page = own.browser(Role.SUPERVISOR).get(f"/console/cancellations?{query}")
     assert (page.status, set(page.errors), shown(page)) == (422, wrong, [])
+
+
+def issuers(page):
+    """The ids of those whose cancellations can be chosen, by their names."""
+    return {one.text: one["value"] for one in page.main.one("select", id="issued_by").every("option")}
+
+
+def test_who_can_have_issued_one_can_be_chosen_and_clients_too(own):
+    with own.store.write(COMMAND_LINE) as uow:
+        clients.create_token(uow, Role.BILLING, "the shop", 30)
+        clients.create_token(uow, Role.OPERATOR, "the watch", 30)
+        shop, watch = (uow.clients.by_name(name) for name in ("the shop", "the watch"))
+        users.disable(uow, "billing-1")
+    order = own.register()
+    with own.store.write(Principal(shop.client_id, shop.name, shop.role)) as uow:
+        cancellations.issue(uow, Request(order=order, contact=NewContact(channel=Channel.PHONE)))
+    own.cancel(own.register())
+    supervisor = own.browser(Role.SUPERVISOR)
+    page = supervisor.get("/console/cancellations")
+    assert set(issuers(page)) == {"all", "admin-1", "agent-1", "billing-1", "supervisor-1", "the shop"}
+    page = supervisor.press(page, "Show", issued_by=issuers(page)["the shop"])
+    assert shown(page) == [order]
+    assert shown(supervisor.press(page, "Show")) == [order], "the filter stays"
+    for other in (watch.client_id, own.user("auditor-1").user_id, "cli_gone"):
+        page = supervisor.get(f"/console/cancellations?issued_by={other}")
+        assert page.form("Show").fields["issued_by"] == other
+    codes = own.browser(Role.AUDITOR).get("/console/cancellations")
+    assert shop.client_id in issuers(codes), "an auditor sees no names"
 
 
 def test_a_forged_cursor_is_a_problem(own):

@@ -1,6 +1,7 @@
 """How product teams change policies: a version is published or withdrawn, or a day closed, as it was shown before."""
 
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 
@@ -80,6 +81,18 @@ def test_sending_the_publication_twice_publishes_once(own):
     for said in ("is published", "was registered before; nothing has changed"):
         assert said in product.submit(form).text
     assert versions(own) == (2, [1, 2])
+
+
+def test_an_address_says_nothing_of_a_policy_that_was_not_done_in_this_session(own, now):
+    product = own.browser(Role.PRODUCT)
+    for query in ("done=published&version=1", "done=known&version=1", "said=published", "said=W10.x.y"):
+        assert "Version 1 of" not in product.get(f"/console/policies/{POLICY}?{query}").text, query
+    page = product.press(shown(product), "Publish it as shown")
+    path, said = page.address.partition("localhost")[2], "is published"
+    assert said in product.get(path).main.one("div", role="status").text, "loaded again"
+    assert not list(own.browser(Role.SUPERVISOR).get(path).main.every("div", role="status")), "somebody else did it"
+    now.shift(timedelta(minutes=6))
+    assert not list(product.get(path).main.every("div", role="status")), "that was a while ago"
 
 
 def test_a_publication_is_refused_if_what_was_shown_has_changed_meanwhile(own):
@@ -313,6 +326,7 @@ def test_a_closure_in_the_past_is_shown_as_one(own):
     assert "It is in the past" in page.text
     assert "It is not a business day in the policy's region anyway." in page.text
     form = page.form("Enter it as shown")
+    assert "It is in the past" in product.submit(form).text
     page = product.submit(form, date="2026-04-07")
     assert (page.status, page.errors.keys()) == (422, {"shown"}), "another day than was shown"
 

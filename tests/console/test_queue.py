@@ -94,6 +94,14 @@ def test_a_tab_or_a_page_that_is_none_is_a_problem(own, query):
     assert own.browser(Role.AGENT).get(f"/console/open?{query}").status in {400, 422}
 
 
-def test_a_page_after_the_last_is_empty(own):
-    page = own.browser(Role.AGENT).get("/console/open?tab=in_time&page=7")
+def test_a_page_after_the_last_shows_the_last(own):
+    agent = own.browser(Role.AGENT)
+    page = agent.get("/console/open?tab=in_time&page=7")
     assert (page.status, "There is none" in page.text) == (200, True)
+    for _ in range(4):
+        own.record(own.register())
+    every = listed(agent, "in_time")
+    assert (len(every), listed(agent, "in_time", 2)) == (4, every)
+    page = agent.get("/console/open?tab=in_time&page=7&rows=3")
+    assert ("There is none" in page.text, "Next page" in page.links) == (False, False)
+    assert agent.follow(page, "Previous page").query["page"] == "1"

@@ -1,5 +1,7 @@
 """Who deals with a request, and what is done with several requests at once."""
 
+from datetime import timedelta
+
 import pytest
 
 from refunds.domain.permissions import COMMAND_LINE, Role
@@ -191,7 +193,34 @@ def test_several_are_taken_or_assigned(own, ben):
     assert (said(page), {taken_by(own, order) for order in orders}) == (["3 requests were assigned"], {ben.user_id})
     page = agent.press(agent.get("/console/open?tab=in_time&ticked=all"), "Take what is ticked")
     assert said(page)[0].startswith("0 requests were taken 3 were left alone:")
-    assert "(Taken by: ben)" in said(page)[0]
+    assert said(page)[0].count(": taken already (Taken by: ben)") == 3
+    assert "changed" not in said(page)[0], "nothing has: the page showed that they were taken"
+    german = agent.get(page.address.partition("localhost")[2] + "&lang=de")
+    assert german.text.count(": hat schon jemand übernommen (In Arbeit bei: ben)") == 3
+
+
+def test_who_deals_with_an_order_is_named_though_another_request_about_it_is_ticked(own, ben):
+    order = own.register()
+    first = own.record(order, intent=Intent.WITHDRAWAL)
+    with own.store.write(own.principal(Role.SUPERVISOR)) as uow:
+        assignments.assign(uow, first, ben.user_id)
+    own.record(order)
+    agent = own.browser(Role.AGENT)
+    page = agent.press(agent.get("/console/open?tab=in_time&ticked=all"), "Take what is ticked")
+    assert said(page)[0].endswith(f"{order}: taken already (Taken by: ben)")
+
+
+def test_after_several_the_same_page_with_as_many_rows_is_shown_or_the_last_that_there_is(own):
+    for _ in range(7):
+        own.record(own.register())
+    agent = own.browser(Role.AGENT)
+    for done in ("3 requests were resolved", "1 request was resolved"):
+        page = agent.get("/console/open?tab=in_time&page=2&rows=3&ticked=all")
+        page = agent.press(page, "Resolve what is ticked", **KEPT)
+        assert said(page) == [done]
+        assert (page.query["page"], page.query["rows"]) == ("2", "3")
+        assert list(page.main.every("input", type="checkbox"))
+        assert "There is none" not in page.text
 
 
 def test_several_contacts_without_an_order_are_closed_for_a_reason_and_opened_again(own):
@@ -253,8 +282,16 @@ def test_a_tick_of_nothing_changes_nothing(own, picked):
     assert (page.status in {200, 422}, own.position) == (True, position)
 
 
-def test_an_address_cannot_claim_what_was_not_done(own):
-    assert own.browser(Role.AGENT).get("/console/open?result=WyJyZXNvbHZlIiwgMTk3LCAwLCBbXV0").status == 400
+def test_an_address_cannot_claim_what_was_not_done(own, now):
+    own.record(own.register())
+    agent = own.browser(Role.AGENT)
+    page = agent.press(agent.get("/console/open?tab=in_time&ticked=all"), "Take what is ticked")
+    path = page.address.partition("localhost")[2]
+    assert said(agent.get(path)) == ["1 request was taken"], "loaded again"
+    assert said(own.browser(Role.AGENT).get(path)) == [], "another session did it"
+    assert said(agent.get("/console/open?result=WyJyZXNvbHZlIiwgMTk3LCAwLCBbXV0")) == []
+    now.shift(timedelta(minutes=6))
+    assert said(agent.get(path)) == [], "that was a while ago"
 
 
 def test_a_role_that_only_reads_has_nothing_to_tick(own):

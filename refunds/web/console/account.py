@@ -18,9 +18,9 @@ ANYBODY: tuple[Scope, ...] = ()
 
 @screen("/account", scopes=ANYBODY)
 def account(uow: UnitOfWork, form: Form) -> Response:
-    """The user's sessions, and the form to take the new password that is offered in it."""
+    """The user's sessions, and the form to take the new password that is offered in it; and what was just done."""
     offered = Offer(form.data.get("new_password", ""), form.data.get("mark", ""))
-    if not offered.mark or any(error.code == "not_offered" for error in form.errors):
+    if not users.has_offered(uow, offered):
         offered = users.offer(uow)
     return page(
         "account.html",
@@ -28,7 +28,7 @@ def account(uow: UnitOfWork, form: Form) -> Response:
         offered=offered,
         sessions=uow.users.sessions(uow.principal.actor),
         current=sessions.current(),
-        done=form.data.get("done"),
+        said="".join(sessions.heard(auth.store(), "account", form.data.get("said"))),
         time_zone=time_zone_of(uow, uow.policies.default),
     )
 
@@ -46,7 +46,7 @@ def change_password(_: UnitOfWork | None, form: Form) -> Response:
     except (Unauthenticated, TooManyAttempts) as error:
         wrong = FieldError("/old_password", Message("does not fit"), f"password_{error.code}")
         raise InvalidInput([wrong]) from None
-    return to("account", done="password")
+    return _said("password")
 
 
 @screen("/account/sessions", scopes=ANYBODY, transaction=Transaction.WRITE, method="POST", form_view=account)
@@ -54,7 +54,12 @@ def end_sessions(uow: UnitOfWork, form: Form) -> Response:
     """End one session of the user or, if none is named, all but this one. Then show the account."""
     found = form.read(OwnSessionSchema)
     if "session" in found:
-        uow.users.end_session(uow.principal.actor, found["session"])
+        ended = uow.users.end_session(uow.principal.actor, found["session"])
     else:
-        users.end_other_sessions(uow, sessions.current())
-    return to("account", done="sessions")
+        ended = users.end_other_sessions(uow, sessions.current())
+    return _said("sessions" if ended else "no_session")
+
+
+def _said(done: str) -> Response:
+    """The redirect to the account, which says what was done."""
+    return to("account", said=sessions.told(auth.store(), "account", done))

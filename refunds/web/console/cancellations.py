@@ -11,7 +11,7 @@ from flask import Response, g
 
 from refunds.domain.instants import end_of_day, first_instant, format_instant, local_date, zone
 from refunds.domain.journal import EventType
-from refunds.domain.permissions import Scope
+from refunds.domain.permissions import SCOPES, Scope
 from refunds.domain.records import REVOCABLE_FOR, UNSETTLED, Basis, Cancellation, State
 from refunds.domain.references import format_reference, format_request_number
 from refunds.errors import FieldError, InvalidInput, Message
@@ -126,7 +126,7 @@ _DATES: dict[str, Callable[[date, Any], str]] = {
     "due_from": lambda day, _: day.isoformat(),
     "due_to": lambda day, _: day.isoformat(),
 }
-"""What the list of the API gets for a typed date; the last date counts."""
+"""What the list of the API gets for a typed date, which has no time; the last date counts."""
 
 
 @screen("/cancellations", scopes=_READERS)
@@ -144,7 +144,7 @@ def all_cancellations(uow: UnitOfWork, form: Form) -> Response:
         status, form = HTTPStatus.UNPROCESSABLE_ENTITY, replace(form, errors=form.errors or error.errors)
     else:
         items, pages = _page(uow, form, query)
-    time_zone, may_see = time_zone_of(uow, uow.policies.default), uow.principal.may(Scope.PERSONAL_READ)
+    time_zone = time_zone_of(uow, uow.policies.default)
     return page(
         "cancellations.html",
         form,
@@ -156,11 +156,21 @@ def all_cancellations(uow: UnitOfWork, form: Form) -> Response:
         overdue=[one.cancellation_id for one in items if one.state in UNSETTLED and one.overdue_at <= uow.now],
         states=list(State),
         bases=list(Basis),
-        users=[(one.user_id, (may_see and one.name) or one.user_id) for one in uow.users.iter_all()],
+        issuers=_issuers(uow, form.data.get("issued_by")),
         names=uow.users.names(one.issued_by for one in items),
         format_reference=format_reference,
         time_zone=time_zone,
     )
+
+
+def _issuers(uow: UnitOfWork, chosen: str | None) -> list[tuple[str, str]]:
+    """The id and, if the reader may see it, the name of all who can have issued a cancellation, and who is `chosen`."""
+    roles = {one.user_id: one.role for one in uow.users.iter_all()}
+    roles |= {one.client_id: one.role for one in uow.clients.iter_all()}
+    able = (name for name, role in roles.items() if Scope.CANCELLATIONS_ISSUE in SCOPES[role])
+    ids = dict.fromkeys([*able, *filter(None, [chosen])])
+    names = uow.users.names(ids) if uow.principal.may(Scope.PERSONAL_READ) else {}
+    return [(name, names.get(name, name)) for name in ids]
 
 
 def _query(uow: UnitOfWork, form: Form) -> dict[str, Any]:
@@ -169,8 +179,11 @@ def _query(uow: UnitOfWork, form: Form) -> dict[str, Any]:
     tz = zone(time_zone_of(uow, uow.policies.default))
 
     def typed(name: str) -> str:
+        begin = found[name].begin(name, uow.now, tz.key)
+        if begin == found[name].end(name, uow.now, tz.key):
+            raise InvalidInput([FieldError(f"/{name}", Message("must be a date without a time"), "time_given")])
         try:
-            return _DATES[name](local_date(found[name].begin(name, uow.now, tz.key), tz), tz)
+            return _DATES[name](local_date(begin, tz), tz)
         except OverflowError:
             raise InvalidInput([FieldError(f"/{name}", Message("no such date: check the year"))]) from None
 

@@ -28,16 +28,6 @@ from refunds.web.schemas.request_fields import MOST, After, RecordId
 from refunds.web.schemas.unmatched import UnmatchedContactRequestSchema
 
 
-class Done(StrEnum):
-    """What was done to a policy."""
-
-    PUBLISHED = "published"
-    KNOWN = "known"
-    WITHDRAWN = "withdrawn"
-    CLOSED = "closed"
-    CLOSED_BEFORE = "closed_before"
-
-
 @dataclass(frozen=True, slots=True)
 class Typed:
     """A date and time as typed. Its meaning depends on the time zone and the current date there."""
@@ -316,14 +306,6 @@ class ClosingSchema(WithdrawingSchema):
     date = LocalDate(required=True)
     reason_de = FreeText(200)
     reason_en = FreeText(200)
-
-
-class DoneSchema(StrictSchema):
-    """What was done to a policy, for the page to say."""
-
-    done = Choice(Done)
-    version = WholeText(1, 100_000)
-    date = LocalDate()
 
 
 class WhatIfSchema(StrictSchema):

@@ -189,6 +189,7 @@ _WRONG: Mapping[str, Message] = {
         "8 April 2026 23:05."
     ),
     "time_missing": Message("Add the time, such as 8.4.2026 23:05."),
+    "time_given": Message("Write the date without a time, such as 8.4.2026: only whole days can be listed."),
     "time_skipped": Message("There was no such time on that day: the clocks were put forward over it."),
     "not_found": Message(
         "Nothing has this number. Compare it digit by digit with what the customer says; try the cancellation "
@@ -391,9 +392,8 @@ def problem_words(slug: str, error: Exception) -> tuple[str, str]:
     """
     title, fix = _PROBLEMS.get(slug, _NOT_UNDERSTOOD)
     if isinstance(error, CalendarNotCovered):
-        covered = translate(
-            "The data of this region covers %(first)s to %(last)s.", first=error.first.year, last=error.last.year
-        )
+        years = {"first": error.first.year, "last": error.last.year}
+        covered = translate("The data of this region covers %(first)s to %(last)s.", **years)
         return translate(title), f"{translate(fix)} {covered}"
     if isinstance(error, ContactStateConflict):
         return translate(title), _conflict_text(error.detail)

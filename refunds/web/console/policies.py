@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from itertools import pairwise
 from typing import Any
 
@@ -17,8 +18,9 @@ from refunds.presentation.language import LANGUAGES, translate
 from refunds.presentation.texts.policies import closure_text, difference_text, registration_text
 from refunds.service import publication, simulation
 from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web import auth, sessions
 from refunds.web.console import page, screen
-from refunds.web.console.forms import Done, DoneSchema, Form, WhatIfSchema
+from refunds.web.console.forms import Form, WhatIfSchema
 
 WEEKS: dict[str, Any] = {"mon-fri": WEEKDAYS[:5], "mon-sat": WEEKDAYS[:6], "country": "country"}
 
@@ -62,24 +64,23 @@ def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
 
 
 def _said(uow: UnitOfWork, form: Form, before: Mapping[PolicyVersion, int], policy_id: str) -> str | None:
-    """What was just done to a policy, in words, if the address says it and it is true.
+    """What was just done to a policy in this session, in words, if it is still true.
 
     `before` has the number of the version before each version in force.
     """
-    asked = form.read_leniently(DoneSchema)
-    done, found = asked.get("done"), uow.policies[policy_id]
-    if done in {Done.CLOSED, Done.CLOSED_BEFORE}:
-        days = {closure.date for closure in publication.closures(uow, policy_id)}
-        return closure_text(asked["date"], [], new=done is Done.CLOSED) if asked.get("date") in days else None
-    number = asked.get("version", 0)
-    if not 1 <= number <= len(found.versions):
+    said = sessions.heard(auth.store(), policy_id, form.data.get("said"))
+    if not said:
         return None
-    version = found.version(number)
-    if (done is Done.WITHDRAWN) is (version in found.effective_versions):
+    done, what, *notices = said
+    if done in {"closed", "closed_before"}:
+        return closure_text(date.fromisoformat(what), notices, new=done == "closed")
+    found = uow.policies[policy_id]
+    version = found.version(what)
+    if (done == "withdrawn") is (version in found.effective_versions):
         return None
-    if done is Done.WITHDRAWN:
-        return translate("Version %(version)s of %(policy)s is withdrawn.", version=number, policy=policy_id)
-    return done and registration_text(version, before.get(version), done)
+    if done == "withdrawn":
+        return translate("Version %(version)s of %(policy)s is withdrawn.", version=what, policy=policy_id)
+    return registration_text(version, before.get(version), done)
 
 
 def _changes(earlier: PolicyVersion, later: PolicyVersion) -> list[str]:

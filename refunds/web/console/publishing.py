@@ -26,6 +26,7 @@ from refunds.schemas.policy import policy_file, read_policy, version_data
 from refunds.service import publication, simulation, watch
 from refunds.service.publication import PublishResult
 from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web import auth, sessions
 from refunds.web.console import at, page, screen, to
 from refunds.web.console.forms import ClosingSchema, DraftFormSchema, Form, WithdrawingSchema
 from refunds.web.console.policies import policy
@@ -174,8 +175,12 @@ def publish(uow: UnitOfWork, form: Form) -> Response:
     result, fingerprint = _result(uow, text, version, dry_run=False)
     if not result.known:
         _require_as_shown(form, fingerprint)
-    done = "known" if result.known else "published"
-    return to("policy", policy_id=version.policy_id, done=done, version=version.version)
+    return _said(version.policy_id, "known" if result.known else "published", version.version)
+
+
+def _said(policy_id: str, *said: Any) -> Response:
+    """The redirect to a policy, which says what was done to it."""
+    return to("policy", policy_id=policy_id, said=sessions.told(auth.store(), policy_id, *said))
 
 
 @screen("/draft/simulation", scopes=(Scope.POLICIES_SIMULATE,), method="POST", form_view=draft, most_bytes=MOST_BYTES)
@@ -238,7 +243,7 @@ def withdraw(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Respo
     except PolicyVersionConflict:
         fingerprint = ""
     _require_as_shown(form, fingerprint)
-    return to("policy", policy_id=policy_id, done="withdrawn", version=version)
+    return _said(policy_id, "withdrawn", version)
 
 
 def _closed(
@@ -277,4 +282,4 @@ def close_day(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     if entered.created:
         _require_as_shown(form, fingerprint)
     done = "closed" if entered.created else "closed_before"
-    return to("policy", policy_id=policy_id, done=done, date=entered.closure.date.isoformat())
+    return _said(policy_id, done, entered.closure.date.isoformat(), *entered.notices)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from flask import Response, request, session
 
 from refunds.domain.permissions import Scope
-from refunds.domain.records import Intent
+from refunds.domain.records import Contact, Intent
 from refunds.domain.references import format_request_number
 from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ResolutionReason
 from refunds.errors import ContactStateConflict, FieldError, InvalidInput, Message
@@ -17,44 +17,49 @@ from refunds.service.assignments import AContact
 from refunds.service.queue import Tab
 from refunds.service.resolutions import RESOLVABLE_FOR, Resolution
 from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web import auth, sessions
 from refunds.web.console import page, screen, to
 from refunds.web.console.contacts import contact
 from refunds.web.console.eligibility import PAGE, time_zone_of
 from refunds.web.console.forms import AssignedSchema, Form, QueueSchema, SeveralSchema
 from refunds.web.console.unmatched import unmatched_contact
-from refunds.web.cursors import cursor, place
 from refunds.web.endpoint import Transaction
 from refunds.web.schemas.request_fields import MOST
 
 _PICK = re.compile(r"pick-((?:con|unm)_[0-9A-HJKMNP-TV-Z]{26})")
-_RESULT, _NAMED = "what became of several", 100
-"""The list of which an address says what became of several entries, and the most that it names."""
+_NAMED = 100
+"""How many entries that were left alone an address names at most."""
 
 
 class Result(NamedTuple):
-    """What became of several entries: what was done with how many, how many were left alone, and which, with why."""
+    """What became of several entries: what was done with how many, and how many were left alone.
+
+    `left` has which were, each with why, and with who deals with it if it is open.
+    """
 
     doing: str
     done: int
     number: int
-    left: list[tuple[AContact, str]]
+    left: list[tuple[AContact, str, str | None]]
 
 
 @screen("/open", scopes=(Scope.CONTACTS_READ,))
 def open_requests(uow: UnitOfWork, form: Form) -> Response:
     """A page of up to 25 entries of a tab of the queue, or 200; without a tab, of the first that has any.
 
-    The session keeps the tab, for `next_request`. With `result`, it says what became of several entries.
+    A page after the last is the last. The session keeps the tab, for `next_request`. With `result`, it says what became
+    of several entries.
     """
     asked = (form.read if request.method == "GET" else form.read_leniently)(QueueSchema)
     tabs = queue.queue(uow)
     tab: Tab = asked.get("tab") or next((one for one, entries in tabs.items() if entries), Tab.IN_TIME)
     session["tab"] = str(tab)
-    number, rows, result = asked.get("page", 1), asked.get("rows", PAGE), _result(uow, asked.get("result"))
+    rows, result = asked.get("rows", PAGE), _result(uow, asked.get("result"))
+    number = min(asked.get("page", 1), max(1, -(-len(tabs[tab]) // rows)))
     shown = tabs[tab][(number - 1) * rows : number * rows]
     kept = uow.unmatched if tab is Tab.UNMATCHED else uow.contacts
     found = kept.with_ids([entry.record_id for entry in shown])
-    takers = (one.taken_by for one in (*shown, *(one for one, _ in (result.left if result else ()))))
+    takers = (*(one.taken_by for one in shown), *(taker for *_, taker in (result.left if result else ())))
     time_zone = time_zone_of(uow, uow.policies.default)
     acts, may_assign = (uow.principal.may(one) for one in (Scope.CONTACTS_WRITE, Scope.CANCELLATIONS_OVERRIDE))
     seen = overview.read(uow, tabs, time_zone) if may_assign else None
@@ -94,13 +99,21 @@ def _reasons(tab: Tab, *, is_supervisor: bool) -> list[ResolutionReason]:
 
 
 def _result(uow: UnitOfWork, given: str | None) -> Result | None:
-    """What became of several entries, as the service itself wrote it into an address; None if it did not."""
-    if given is None:
+    """What became of several entries, if this session was `told`."""
+    said = sessions.heard(auth.store(), "open", given)
+    if not said:
         return None
-    doing, done, number, left = place(uow, _RESULT, None, given)
+    doing, done, number, left = said
     ids = [name for name, _ in left]
     found: dict[str, AContact] = {**uow.contacts.with_ids(ids), **uow.unmatched.with_ids(ids)}
-    return Result(doing, done, number, [(found[name], why) for name, why in left if name in found])
+    opened = uow.contacts.open_about([one.order_id for one in found.values() if isinstance(one, Contact)])
+
+    def taker(one: AContact) -> str | None:
+        about = [other for other in opened if other.order_id == one.order_id] if isinstance(one, Contact) else [one]
+        return assignments.taken_by(about) if one.is_open else None
+
+    shown = [(found[name], why, taker(found[name])) for name, why in left if name in found]
+    return Result(doing, done, number, shown)
 
 
 @screen(
@@ -111,7 +124,7 @@ def _result(uow: UnitOfWork, given: str | None) -> Result | None:
     form_view=open_requests,
 )
 def act_on_several(uow: UnitOfWork, form: Form) -> Response:
-    """Take, assign or resolve the entries that were ticked, up to 200; then show the queue and what became of them.
+    """Take, assign or resolve the entries that were ticked, up to 200; then show the page and what became of them.
 
     Those that have changed since the page was shown are left alone, and named. Raises `InvalidInput` if none is ticked,
     or too many are, or the form does not fit.
@@ -123,8 +136,9 @@ def act_on_several(uow: UnitOfWork, form: Form) -> Response:
         raise InvalidInput([FieldError("/ticked", Message("tick 1 to %(most)s of them", most=MOST), "ticked")])
     left = queue.for_each(uow, picked, _act(uow, found))
     alone = [(name, why) for name, why in left.items() if why]
-    said = (found["doing"], len(left) - len(alone), len(alone), alone[:_NAMED])
-    return to("open_requests", tab=found.get("tab"), result=cursor(uow, _RESULT, None, said))
+    said = sessions.told(auth.store(), "open", found["doing"], len(left) - len(alone), len(alone), alone[:_NAMED])
+    shown = {name: found.get(name) for name in ("tab", "page", "rows")}
+    return to("open_requests", **shown, result=said)
 
 
 def _act(uow: UnitOfWork, found: dict[str, Any]) -> Callable[[str], object]:
