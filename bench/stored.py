@@ -122,9 +122,8 @@ def _store_cancellation(uow: UnitOfWork, like: Cancellation, name: str, contact_
     cancellation = replace(
         like, cancellation_id=f"can_{ULID()}", reference=new_reference(), order_id=name, contact_id=contact_id
     )
-    uow.cancellations.add(
+    uow.cancellations.issue(
         cancellation,
-        EventType.CANCELLATION_ISSUED,
         contact_id=contact_id,
         basis=cancellation.basis,
         reason=cancellation.outcome.reason,

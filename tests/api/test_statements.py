@@ -78,7 +78,7 @@ COUNTS = {
     "screen: cancellation": 7,
     "screen: open": 13,
     "screen: recent": 6,
-    "screen: cancellations": 7,
+    "screen: cancellations": 9,
     "screen: history": 8,
     "screen: policy": 5,
 }
