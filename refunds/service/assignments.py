@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import SCOPES, Scope
-from refunds.domain.records import Contact, User
+from refunds.domain.records import Contact, ContactState, User
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import ContactStateConflict, FieldError, Forbidden, InvalidInput, Message
 from refunds.storage.unit_of_work import UnitOfWork
@@ -14,13 +14,23 @@ from refunds.storage.unit_of_work import UnitOfWork
 AContact = Contact | UnmatchedContact
 
 
+class TakenAlready(ContactStateConflict):
+    """Somebody else deals with the contact, who is still here: `holder`."""
+
+    def __init__(self, name: str, holder: str, state: ContactState) -> None:
+        super().__init__(
+            Message("The contact %(name)s is taken already, by %(holder)s.", name=name, holder=holder), state
+        )
+        self.holder = holder
+
+
 def assign(uow: UnitOfWork, name: str, to: str | None = None) -> AContact:
     """Let somebody deal with an open contact, and with all others that are open about its order.
 
     It is the principal or, if a supervisor says so, the user `to`. The same again changes nothing. Raises `NotFound` if
-    there is no such contact, `ContactStateConflict` if it is not open, or if somebody else has taken it who is still
-    here and no `to` overrules that, `InvalidInput` if `to` has left or does not deal with contacts, and `Forbidden` if
-    the principal is no supervisor and `to` is somebody else.
+    there is no such contact, `ContactStateConflict` if it is not open, `TakenAlready` if somebody else has taken it who
+    is still here and no `to` overrules that, `InvalidInput` if `to` has left or does not deal with contacts, and
+    `Forbidden` if the principal is no supervisor and `to` is somebody else.
     """
     own = uow.principal.actor
     if to not in (None, own):
@@ -32,8 +42,7 @@ def assign(uow: UnitOfWork, name: str, to: str | None = None) -> AContact:
     overrules = to is not None and uow.principal.may(Scope.CANCELLATIONS_OVERRIDE)
     holder = taken_by(contacts)
     if holder not in (None, own) and not overrules and not has_left(uow.users.find(holder)):
-        detail = Message("The contact %(name)s is taken already, by %(holder)s.", name=name, holder=holder)
-        raise ContactStateConflict(detail, contacts[0].state)
+        raise TakenAlready(name, holder, contacts[0].state)
     return _assigned(uow, contacts, to or own)
 
 

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from itertools import chain
+from itertools import chain, starmap
 from typing import NamedTuple
 
 from refunds.domain.outcomes import Outcome, Verdict
-from refunds.domain.records import Contact, Intent
-from refunds.domain.unmatched import UnmatchedContact
+from refunds.domain.records import Intent
 from refunds.errors import ContactStateConflict, Forbidden
 from refunds.service import assignments
 from refunds.storage.unit_of_work import UnitOfWork
@@ -70,14 +69,12 @@ def queue(uow: UnitOfWork) -> dict[Tab, list[Entry]]:
     """
     tabs: dict[Tab, list[Entry]] = {tab: [] for tab in Tab}
     of_order: dict[str, list[Entry]] = {}
-    for contact_id, order_id, intent, received_at, outcome, taker in uow.contacts.iter_open():
-        entry = Entry(_tab(intent, outcome), contact_id, order_id, received_at, outcome.deadline, taker)
-        of_order.setdefault(order_id, []).append(entry)
+    for entry in map(_entry, uow.contacts.iter_open()):
+        of_order.setdefault(str(entry.order_id), []).append(entry)
     for found in of_order.values():
         first = _together(found)
         tabs[first.tab].append(first)
-    for unmatched_id, received_at, taker in uow.unmatched.iter_open():
-        tabs[Tab.UNMATCHED].append(Entry(Tab.UNMATCHED, unmatched_id, None, received_at, None, taker))
+    tabs[Tab.UNMATCHED] += starmap(_entry_without_order, uow.unmatched.iter_open())
     for entries in tabs.values():
         entries.sort(key=lambda entry: entry.place)
     return tabs
@@ -121,36 +118,43 @@ def for_each(uow: UnitOfWork, picked: Mapping[str, str], act: Callable[[str], ob
     each why, or None: it was done.
     """
     found: dict[str, Left | None] = {}
-    known = uow.contacts.with_ids(picked)
+    orders = {one.contact_id: one.order_id for one in uow.contacts.with_ids(picked).values()}
+    known = orders.keys() | uow.unmatched.with_ids(picked)
     # All who lock several orders lock them by their ids, so that none waits for another.
-    for name in sorted(picked, key=lambda name: (known[name].order_id if name in known else "", name)):
+    for name in sorted(picked, key=lambda name: (orders.get(name, ""), name)):
         found[name] = Left.CHANGED
-        entry = _locked(uow, name, known.get(name))
+        entry = _locked(uow, name, orders.get(name)) if name in known else None
         if entry is not None and (entry.record_id, entry.seen) == (name, picked[name]):
             try:
                 act(name)
                 found[name] = None
-            except ContactStateConflict as error:
-                found[name] = Left.TAKEN if "holder" in error.detail.values else Left.CHANGED
+            except assignments.TakenAlready:
+                found[name] = Left.TAKEN
+            except ContactStateConflict:
+                found[name] = Left.CHANGED
             except Forbidden:
                 found[name] = Left.FOR_SUPERVISORS
     return found
 
 
-def _locked(uow: UnitOfWork, name: str, known: Contact | None) -> Entry | None:
-    """The entry of a record, which nobody else can change; None if it is not open."""
-    if known is not None:
-        uow.contacts.get(name, lock=True)
-        opened = uow.contacts.open_about([known.order_id])
-        return _together([_entry(one) for one in opened]) if opened else None
-    unmatched = uow.unmatched.with_ids([name]).get(name)
-    return _entry_without_order(uow.unmatched.get(name, lock=True)) if unmatched else None
+def _locked(uow: UnitOfWork, name: str, order_id: str | None) -> Entry | None:
+    """The entry of a record, of an order or without one, which nobody else can change; None if it is not open."""
+    if order_id is None:
+        one = uow.unmatched.get(name, lock=True)
+        return _entry_without_order(name, one.received_at, one.taken_by) if one.is_open else None
+    uow.contacts.get(name, lock=True)
+    opened = uow.contacts.open_about([order_id])
+    entries = [
+        _entry((one.contact_id, order_id, one.intent, one.received_at, one.outcome, one.taken_by)) for one in opened
+    ]
+    return _together(entries) if entries else None
 
 
-def _entry(one: Contact) -> Entry:
-    tab = _tab(one.intent, one.outcome)
-    return Entry(tab, one.contact_id, one.order_id, one.received_at, one.outcome.deadline, one.taken_by)
+def _entry(contact: tuple[str, str, Intent, datetime, Outcome, str | None]) -> Entry:
+    """The entry of an open contact, given as `Contacts.iter_open` gives it."""
+    contact_id, order_id, intent, received_at, outcome, taker = contact
+    return Entry(_tab(intent, outcome), contact_id, order_id, received_at, outcome.deadline, taker)
 
 
-def _entry_without_order(one: UnmatchedContact) -> Entry | None:
-    return Entry(Tab.UNMATCHED, one.unmatched_id, None, one.received_at, None, one.taken_by) if one.is_open else None
+def _entry_without_order(unmatched_id: str, received_at: datetime, taker: str | None) -> Entry:
+    return Entry(Tab.UNMATCHED, unmatched_id, None, received_at, None, taker)

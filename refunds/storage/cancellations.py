@@ -11,7 +11,7 @@ from refunds.domain.references import format_reference, new_reference
 from refunds.errors import Message, NotFound
 from refunds.storage import Row, Transaction
 from refunds.storage.keys import with_key
-from refunds.storage.mapper import RecordMapper, first_id, instant, micros
+from refunds.storage.mapper import RecordMapper, instant, made_since
 from refunds.storage.repository import OfOrders
 
 CANCELLATIONS = RecordMapper(
@@ -91,8 +91,7 @@ class Cancellations(OfOrders[Cancellation]):
         rows = self._tx.each(
             "SELECT issued_at, issued_by FROM cancellations WHERE cancellation_id >= :first AND issued_at >= :since"
             " AND basis = 'goodwill' AND state <> 'revoked'",
-            first=first_id("can", since),
-            since=micros(since),
+            **made_since("can", since),
         )
         for row in rows:
             yield instant(row["issued_at"]), row["issued_by"]

@@ -12,7 +12,7 @@ from refunds.storage import Row, Transaction
 from refunds.storage.cancellations import IS_ACTIVE
 from refunds.storage.decisions import load_outcome
 from refunds.storage.keys import COUNTED, with_key
-from refunds.storage.mapper import RecordMapper, first_id, instant, micros
+from refunds.storage.mapper import RecordMapper, instant, made_since
 from refunds.storage.repository import OfOrders, named_list
 
 CONTACTS = RecordMapper(
@@ -112,8 +112,7 @@ class Contacts(OfOrders[Contact]):
         rows = self._tx.each(
             "SELECT recorded_at, decision FROM contacts WHERE contact_id >= :first AND recorded_at >= :since"
             " AND intent IN ('cancel', 'withdrawal') AND superseded_by IS NULL",
-            first=first_id("con", since),
-            since=micros(since),
+            **made_since("con", since),
         )
         for row in rows:
             yield instant(row["recorded_at"]), load_outcome(row["decision"])

@@ -39,9 +39,12 @@ def instant(stored: int) -> datetime:
     return _EPOCH + stored * MICROSECOND
 
 
-def first_id(prefix: str, since: datetime) -> str:
-    """What no id comes before that was made at an instant or later, as ids begin with their time."""
-    return f"{prefix}_{str(ULID.from_datetime(since))[:10]}"
+def made_since(prefix: str, since: datetime) -> dict[str, Any]:
+    """The values `since`, an instant as it is stored, and `first`: no id that was made then or later comes before it.
+
+    Ids begin with their time, so that the index of the ids finds where to begin.
+    """
+    return {"first": f"{prefix}_{str(ULID.from_datetime(since))[:10]}", "since": micros(since)}
 
 
 class _Kind(NamedTuple):

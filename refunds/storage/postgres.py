@@ -141,9 +141,9 @@ class PostgreSQL:
         """The row that a statement returns which reads, by itself; None if there is none."""
         with self._translated():
             pool = self._opened()
-            connection, found = self._first(pool, lambda taken: PostgresTransaction(taken).all(sql, **parameters))
+            connection, row = self._first(pool, lambda taken: PostgresTransaction(taken).one(sql, **parameters))
             pool.putconn(connection)
-        return found[0] if found else None
+        return row
 
     @contextmanager
     def read(self) -> Iterator[PostgresTransaction]:

@@ -59,7 +59,7 @@ class SQLite:
     def one(self, sql: str, **parameters: Any) -> Row | None:
         """The row that a statement returns which reads, by itself; None if there is none."""
         with self._reader() as reader:
-            found = reader.all(sql, **parameters)
+            found = reader.all(sql, **parameters)  # to the end: else the statement would keep its snapshot open
         return found[0] if found else None
 
     @contextmanager

@@ -89,8 +89,7 @@ class Connection:
         return changed
 
     def many(self, sql: str, rows: Iterable[Row]) -> None:
-        for row in rows:
-            self.execute(_rendered(sql), row)
+        self.later(sql, *rows)
 
     def later(self, sql: str, *rows: Row) -> None:
         for row in rows:

@@ -12,7 +12,7 @@ from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Message, NotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher
 from refunds.storage import Row, Transaction, idempotency, keys
-from refunds.storage.mapper import RecordMapper, first_id, instant, micros
+from refunds.storage.mapper import RecordMapper, instant, made_since
 from refunds.storage.repository import Context, Listed
 
 UNMATCHED = RecordMapper(UnmatchedContact, "unmatched_contacts", added={"taken_by": "0011_queue"})
@@ -57,8 +57,7 @@ class Unmatched(Listed[UnmatchedContact]):
         rows = self._tx.each(
             "SELECT recorded_at FROM unmatched_contacts WHERE unmatched_id >= :first AND recorded_at >= :since"
             " AND intent IN ('cancel', 'withdrawal') AND contact_id IS NULL",
-            first=first_id("unm", since),
-            since=micros(since),
+            **made_since("unm", since),
         )
         return (instant(row["recorded_at"]) for row in rows)
 

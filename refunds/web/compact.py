@@ -10,6 +10,7 @@ from flask import Response, current_app, g
 from flask.ctx import AppContext
 from flask.globals import app_ctx
 
+from refunds.domain.eligibility import Decision
 from refunds.domain.holidays_data import CalendarNotReady, only_ready
 from refunds.domain.instants import format_known
 from refunds.domain.outcomes import verdict_of
@@ -53,13 +54,19 @@ def _pieces(context: AppContext, items: Sequence[Any], given: Mapping[str, Any])
         yield b"".join(orjson.dumps(found[i], option=orjson.OPT_APPEND_NEWLINE) for i in range(len(found)))
 
 
+def decided(policies: Policies, given: Mapping[str, Any], item: Any) -> Decision:
+    """The decision on an item of a batch, whose calendar is made ready if it is not; `given` as in `reply_compact`."""
+    check = Check(**{**given, **_read_item(item)})
+    try:
+        return checks.check_eligibility(policies, check)
+    except CalendarNotReady:  # seldom: to enter the builder's block for each item would take longer than to decide
+        found: Decision = g.builder.ready(partial(checks.check_eligibility, policies, check))
+        return found
+
+
 def _line(policies: Policies, given: Mapping[str, Any], item: Any) -> dict[str, Any]:
     try:
-        check = Check(**{**given, **_read_item(item)})
-        try:
-            found = checks.check_eligibility(policies, check)
-        except CalendarNotReady:
-            found = g.builder.ready(partial(checks.check_eligibility, policies, check))
+        found = decided(policies, given, item)
         reason = found.reason
         verdict = verdict_of(reason, lambda: found.notices)
     except RefundsError as error:

@@ -33,7 +33,7 @@ MOST_KEPT = 2**19
 """The most bytes of a form that the sign-in page keeps: of the largest one, with as many quotation marks."""
 
 TOKEN = "csrf_token"  # noqa: S105 - the name of a field
-_TOLD_FOR = 300
+_MESSAGE_LASTS = 300
 """For how many seconds an address says what was done."""
 
 _KEPT = ("lang", "channel", "known")
@@ -157,21 +157,21 @@ def is_own(store: Store, form: dict[str, str]) -> bool:
     return True
 
 
-def told(store: Store, screen: str, *said: Any) -> str:
+def signed_message(store: Store, screen: str, *said: Any) -> str:
     """What was just done, for the address of the screen that says it."""
-    signed: str = _teller(store, screen).dumps(said)
+    signed: str = _message_signer(store, screen).dumps(said)
     return signed
 
 
-def heard(store: Store, screen: str, given: str | None) -> list[Any]:
-    """What was `told` to this session for this screen in the last five minutes; empty if nothing was."""
+def read_message(store: Store, screen: str, given: str | None) -> list[Any]:
+    """The message that was signed for this session for this screen in the last five minutes; empty if nothing was."""
     said: list[Any] = []
     with suppress(BadData):
-        said = _teller(store, screen).loads(given or "", max_age=_TOLD_FOR)
+        said = _message_signer(store, screen).loads(given or "", max_age=_MESSAGE_LASTS)
     return said
 
 
-def _teller(store: Store, screen: str) -> URLSafeTimedSerializer:
+def _message_signer(store: Store, screen: str) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(_keys(store).session, salt=f"said on {screen} in {current()}")
 
 

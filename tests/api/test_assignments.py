@@ -91,7 +91,7 @@ def test_all_that_is_open_about_an_order_is_taken_together(agent, billing):
     assert agent.get(f"/v1/contacts/{second}").json["taken_by"] is None
 
 
-def test_a_supervisor_assigns_it_in_the_place_of_whoever_had_it(agent, supervisor, colleague):
+def test_a_supervisor_assigns_it_to_somebody_else(agent, supervisor, colleague):
     name = contact(agent)
     assign(agent, name)
     assert assign(supervisor, name).status_code == 409, "to take is not to assign"

@@ -1,4 +1,4 @@
-"""An answer that is kept for equal questions is the one that would be written anew, byte for byte."""
+"""An answer that is kept for equal questions is the one that would be written again, byte for byte."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -80,22 +80,24 @@ ASKED = st.lists(
 )
 
 
-def anew(outcome: Outcome, request: str | None, *, with_days: bool) -> bytes:
+def written_again(outcome: Outcome, request: str | None, *, with_days: bool) -> bytes:
     """The answer, written without what is kept."""
     before, after = decisions._written(outcome, with_days)
     instant = outcome.requested_at.strftime("%Y-%m-%dT%H:%M:%S.%f").removesuffix(".000000") + "Z"
     return before + f'"{instant}"'.encode() + after + (f'"{request}"' if request else "null").encode() + b"}"
 
 
-def is_as_anew(outcome: Outcome, request: str | None, with_days: bool, language: str) -> bool:
+def is_as_written_again(outcome: Outcome, request: str | None, with_days: bool, language: str) -> bool:
     with speaking(language):
-        return decision_json(outcome, request, with_days=with_days) == anew(outcome, request, with_days=with_days)
+        return decision_json(outcome, request, with_days=with_days) == written_again(
+            outcome, request, with_days=with_days
+        )
 
 
 @settings(max_examples=scaled(150, 5000), deadline=None)
 @given(ASKED)
-def test_a_kept_answer_is_the_one_that_is_written_anew(asked):
-    assert all(is_as_anew(*one) for one in asked)
+def test_a_kept_answer_is_the_one_that_is_written_again(asked):
+    assert all(is_as_written_again(*one) for one in asked)
 
 
 def outcome(**changed: object) -> Outcome:
@@ -151,15 +153,15 @@ def kept_without(part):
     return kept
 
 
-def all_as_anew(questions):
-    return all(is_as_anew(one, None, with_days, language) for one, with_days, language in questions)
+def all_as_written_again(questions):
+    return all(is_as_written_again(one, None, with_days, language) for one, with_days, language in questions)
 
 
 @pytest.mark.parametrize("part", QUESTIONS)
 def test_no_part_of_the_question_can_be_left_out(part, monkeypatch):
-    assert all_as_anew(QUESTIONS[part])
+    assert all_as_written_again(QUESTIONS[part])
     monkeypatch.setattr(decisions, "_kept", kept_without(part))
-    assert not all_as_anew(QUESTIONS[part])
+    assert not all_as_written_again(QUESTIONS[part])
 
 
 def test_every_part_of_an_outcome_is_tried():
@@ -172,7 +174,7 @@ def test_what_if_answers_long_ones_and_those_with_names_are_not_kept():
     other = {"day_codes": codes, "fingerprint": fingerprint_of(date(2026, 4, 1), codes)}
     decisions._kept.cache_clear()
     for changed in ({"overridden": ("closures",)}, {"names": named}, other):
-        assert is_as_anew(outcome(**changed), None, True, "en")
+        assert is_as_written_again(outcome(**changed), None, True, "en")
     assert decisions._kept.cache_info().currsize == 0
 
 
@@ -180,4 +182,4 @@ def test_threads_that_speak_different_languages_share_what_is_kept():
     questions = list(product([one for pair in PAIRS.values() for one in pair], [None], [True, False], LANGUAGES))
     decisions._kept.cache_clear()
     with ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(lambda question: is_as_anew(*question), questions * 4))
+        assert all(pool.map(lambda question: is_as_written_again(*question), questions * 4))

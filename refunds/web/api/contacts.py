@@ -240,7 +240,7 @@ def reopen_contact(uow: UnitOfWork, contact_id: str, query: dict[str, Any]) -> R
     method="PUT",
     body=AssignmentRequestSchema,
     body_examples={
-        "taken": {"summary": "By whoever sends it", "value": {}},
+        "taken": {"summary": "By the caller", "value": {}},
         "assigned": {"summary": "To somebody else", "value": {"taken_by": ASSIGNED["taken_by"]}},
     },
     path=CONTACT_ID_HELP,

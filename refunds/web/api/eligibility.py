@@ -1,13 +1,11 @@
 """Checks over HTTP: one, or many at once."""
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import orjson
 from flask import Response, g
 
-from refunds.domain.holidays_data import CalendarNotReady
 from refunds.domain.permissions import Scope
 from refunds.domain.regions import require_region
 from refunds.errors import FieldError, InvalidInput, Message, RefundsError
@@ -16,7 +14,7 @@ from refunds.service import checks
 from refunds.service.calendars import MOST_BUILT
 from refunds.service.checks import Check
 from refunds.web import telemetry
-from refunds.web.compact import FORM, NDJSON, region_of, reply_compact
+from refunds.web.compact import FORM, NDJSON, decided, region_of, reply_compact
 from refunds.web.endpoint import JSON, Answer, Tag
 from refunds.web.problems import error_data
 from refunds.web.responses import accepted, present_policies, reply
@@ -26,7 +24,6 @@ from refunds.web.schemas.decisions import (
     MOST_DAYS,
     BatchResultSchema,
     BatchSchema,
-    CheckItemSchema,
     CheckSchema,
     DecisionSchema,
 )
@@ -106,11 +103,7 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
     # Region by region, so that each calendar is built only once even if the regions are mixed.
     for i, item in sorted(enumerate(body["items"]), key=region_of):
         try:
-            check = Check(**given | _read_item(item))
-            try:
-                outcome = checks.check_eligibility(policies, check).outcome
-            except CalendarNotReady:
-                outcome = g.builder.ready(partial(checks.check_eligibility, policies, check)).outcome
+            outcome = decided(policies, given, item).outcome
         except RefundsError as error:
             answers[i] = orjson.Fragment(orjson.dumps(error_data(error, f"/items/{i}")))
             continue
@@ -125,6 +118,3 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
     response = reply({"items": [answers[i] for i in range(len(answers))]})
     response.vary.add("Accept")
     return response
-
-
-_read_item = CheckItemSchema().read

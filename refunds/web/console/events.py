@@ -84,10 +84,10 @@ def _journal(uow: UnitOfWork, form: Form, events: Any, status: int = HTTPStatus.
 @screen("/journal/<number:position>", scopes=(Scope.AUDIT_READ,))
 def event(uow: UnitOfWork, form: Form, position: int) -> Response:
     """The page of an event: all that was recorded of it, and its seal. Raises `NotFound` if there is none."""
-    found = uow.events.newest(position + 1, 1)
-    if not found or found[0][0].position != position:
+    near = {one.position: (one, sound) for one, sound in uow.events.newest(position + 2, 3)}
+    if position not in near:
         raise NotFound(Message("there is no such event"))
-    shown, sound = found[0]
+    shown, sound = near[position]
     last = uow.events.head().position
     beside = {"later": position + 1 if position < last else 0, "earlier": position - 1}
     return page(
@@ -97,13 +97,9 @@ def event(uow: UnitOfWork, form: Form, position: int) -> Response:
         sound=sound,
         at=format_instant(shown.at),
         data=_laid_out(shown.data),
-        beside={name: (at, _is_there(uow, at)) for name, at in beside.items() if at},
+        beside={name: (at, at in near) for name, at in beside.items() if at},
         names=uow.users.names([shown.actor]),
     )
-
-
-def _is_there(uow: UnitOfWork, position: int) -> bool:
-    return any(one.position == position for one, _ in uow.events.newest(position + 1, 1))
 
 
 def _laid_out(data: str) -> str:

@@ -245,7 +245,7 @@ _REPLACED = Message("Another entry has replaced this one meanwhile. Go on there.
 _CONFLICTS: Mapping[str, Message] = {
     "The contact %(name)s has another %(field)s: to correct it, record a contact that supersedes it.": Message(
         "Somebody else has added a ticket or a note meanwhile, which stands. Add what is still missing; to change what "
-        "is there, correct the request once it has its order: its note can be written anew there."
+        "is there, correct the request once it has its order: its note can be corrected there."
     ),
     "The contact %(name)s has another acknowledgement, which stands.": Message(
         "It has been recorded already that the customer was answered, and that stands: see below when and where. If "

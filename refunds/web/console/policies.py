@@ -68,7 +68,7 @@ def _said(uow: UnitOfWork, form: Form, before: Mapping[PolicyVersion, int], poli
 
     `before` has the number of the version before each version in force.
     """
-    said = sessions.heard(auth.store(), policy_id, form.data.get("said"))
+    said = sessions.read_message(auth.store(), policy_id, form.data.get("said"))
     if not said:
         return None
     done, what, *notices = said

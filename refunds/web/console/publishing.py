@@ -180,7 +180,7 @@ def publish(uow: UnitOfWork, form: Form) -> Response:
 
 def _said(policy_id: str, *said: Any) -> Response:
     """The redirect to a policy, which says what was done to it."""
-    return to("policy", policy_id=policy_id, said=sessions.told(auth.store(), policy_id, *said))
+    return to("policy", policy_id=policy_id, said=sessions.signed_message(auth.store(), policy_id, *said))
 
 
 @screen("/draft/simulation", scopes=(Scope.POLICIES_SIMULATE,), method="POST", form_view=draft, most_bytes=MOST_BYTES)

@@ -11,14 +11,14 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent
 from refunds.domain.references import format_request_number
 from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ResolutionReason
-from refunds.errors import ContactStateConflict, FieldError, InvalidInput, Message
+from refunds.errors import FieldError, InvalidInput, Message
 from refunds.service import assignments, overview, queue, resolutions, unmatched, watch
-from refunds.service.assignments import AContact
+from refunds.service.assignments import AContact, TakenAlready
 from refunds.service.queue import Tab
 from refunds.service.resolutions import RESOLVABLE_FOR, Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, sessions
-from refunds.web.console import page, screen, to
+from refunds.web.console import page, screen, to, to_contact
 from refunds.web.console.contacts import contact
 from refunds.web.console.eligibility import PAGE, time_zone_of
 from refunds.web.console.forms import AssignedSchema, Form, QueueSchema, SeveralSchema
@@ -99,8 +99,8 @@ def _reasons(tab: Tab, *, is_supervisor: bool) -> list[ResolutionReason]:
 
 
 def _result(uow: UnitOfWork, given: str | None) -> Result | None:
-    """What became of several entries, if this session was `told`."""
-    said = sessions.heard(auth.store(), "open", given)
+    """What became of several entries, by the message of this session."""
+    said = sessions.read_message(auth.store(), "open", given)
     if not said:
         return None
     doing, done, number, left = said
@@ -136,7 +136,9 @@ def act_on_several(uow: UnitOfWork, form: Form) -> Response:
         raise InvalidInput([FieldError("/ticked", Message("tick 1 to %(most)s of them", most=MOST), "ticked")])
     left = queue.for_each(uow, picked, _act(uow, found))
     alone = [(name, why) for name, why in left.items() if why]
-    said = sessions.told(auth.store(), "open", found["doing"], len(left) - len(alone), len(alone), alone[:_NAMED])
+    said = sessions.signed_message(
+        auth.store(), "open", found["doing"], len(left) - len(alone), len(alone), alone[:_NAMED]
+    )
     shown = {name: found.get(name) for name in ("tab", "page", "rows")}
     return to("open_requests", **shown, result=said)
 
@@ -145,7 +147,7 @@ def _act(uow: UnitOfWork, found: dict[str, Any]) -> Callable[[str], object]:
     """What is done with each entry, by its record's id. Raises `InvalidInput` if something about it is missing."""
     if found["doing"] != "resolve":
         _require(found, "taken_by", found["doing"] == "assign")
-        return lambda name: assignments.assign(uow, name, found.get("taken_by") if found["doing"] == "assign" else None)
+        return lambda name: assignments.assign(uow, name, _colleague(found))
     code, reason = found.get("reason_code"), found.get("reason")
     is_unmatched = found.get("tab") is Tab.UNMATCHED
     _require(found, "reason_code", not is_unmatched)
@@ -153,6 +155,11 @@ def _act(uow: UnitOfWork, found: dict[str, Any]) -> Callable[[str], object]:
     if code is None or is_unmatched:
         return lambda name: unmatched.resolve(uow, name, str(reason))
     return lambda name: resolutions.resolve(uow, name, Resolution(reason_code=code, reason=reason))
+
+
+def _colleague(found: Mapping[str, Any]) -> str | None:
+    """To whom an entry is assigned; None if the user takes it."""
+    return found.get("taken_by") if found["doing"] == "assign" else None
 
 
 def _require(found: Mapping[str, Any], name: str, needed: object) -> None:
@@ -185,18 +192,11 @@ def taken(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     _require(found, "taken_by", found["doing"] == "assign")
     try:
         if found["doing"] == "give_back":
-            assignments.give_back(uow, contact_id)
-        else:
-            assignments.assign(uow, contact_id, found.get("taken_by") if found["doing"] == "assign" else None)
-    except ContactStateConflict as error:
-        holder = error.detail.values.get("holder")
-        if holder is None:
-            raise
-        who = Message("%(name)s has taken it", name=uow.users.names([str(holder)]).get(str(holder), holder))
+            return to_contact(assignments.give_back(uow, contact_id))
+        return to_contact(assignments.assign(uow, contact_id, _colleague(found)))
+    except TakenAlready as error:
+        who = Message("%(name)s has taken it", name=uow.users.names([error.holder]).get(error.holder, error.holder))
         raise InvalidInput([FieldError("/doing", who, "taken")]) from None
-    if contact_id.startswith("unm_"):
-        return to("unmatched_contact", unmatched_id=contact_id)
-    return to("contact", contact_id=contact_id)
 
 
 @screen("/open/next", scopes=(Scope.CONTACTS_READ,))

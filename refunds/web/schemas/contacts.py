@@ -154,7 +154,7 @@ class AssignmentRequestSchema(StrictSchema):
         64,
         metadata={
             "description": "The opaque id of a user. Default: who sends this. Somebody else needs the scope "
-            "`cancellations:override`, and with it takes the place of whoever had it."
+            "`cancellations:override`, and with it replaces the one who had it."
         },
     )
 
