@@ -71,9 +71,11 @@ def _whole(text_of: Callable[..., str]) -> Callable[..., str]:
     return shown
 
 
-def unbroken(text: str) -> Markup:
-    """A text for a page on which no line ends inside a date or a number such as A-1001."""
-    return Markup(_NUMBER.sub(r'<span class="whole">\g<0></span>', _INSIDE.sub("\u00a0", escape(text))))  # noqa: S704
+def unbroken(value: Any) -> Any:
+    """A text for a page on which no line ends inside a date or a number such as A-1001; other values as they are."""
+    if not isinstance(value, str) or type(value) in _UNREAD:
+        return value
+    return Markup(_NUMBER.sub(r'<span class="whole">\g<0></span>', _INSIDE.sub("\u00a0", escape(value))))  # noqa: S704
 
 
 _NUMBER = re.compile(r"\b[A-Z]{1,4}-\d{2,12}\b|\b\d{3,4}(?:-\d{3,4})+\b")
