@@ -162,7 +162,11 @@ class Store:
                 upkeep.note(self.erasures.file.parent, "scrub", size)
 
     def scrub(self) -> None:
-        """Take what was deleted out of the database's files; raises `StorageUnavailable` if a reader does not go."""
+        """Take what was deleted out of the database's files; raises `StorageUnavailable` if a reader does not go.
+
+        What can take seconds is done here, too: no request waits for it.
+        """
+        self.open()[0].compact()
         until = monotonic() + PATIENCE
         while not self.open()[0].scrub():
             if monotonic() > until:

@@ -98,6 +98,12 @@ class Engine(Protocol):
         If something is read or written meanwhile, for longer than `patience` in seconds, it may not be.
         """
 
+    def compact(self) -> None:
+        """Write a small file anew, without traces of rows that moved before they were deleted; a server does its own.
+
+        Writes wait meanwhile.
+        """
+
     def require_there(self) -> None:
         """Raise `ConfigurationError` if there is no such file or an empty one, with the ways on; a server is there.
 

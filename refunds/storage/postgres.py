@@ -196,6 +196,9 @@ class PostgreSQL:
         """Nothing: its files are the server's, and its own VACUUM takes dead rows out of them."""
         return True
 
+    def compact(self) -> None:
+        """Nothing: that is what its own VACUUM does."""
+
     def require_there(self) -> None:
         """Nothing: a server that can be connected to is there."""
 
