@@ -169,6 +169,7 @@ def opened_by(file, key):
 
 def prove_that_nothing_is_left(one, oldest):
     """Assert that no byte of what went is in the files, and that old ones cannot be read; returns how much went."""
+    ran(one.store)
     live = heads(one.store)
     went = one.years.seen - live
     there = {file: file.read_bytes() for file in oldest.file.parent.rglob("*") if file.is_file()}
