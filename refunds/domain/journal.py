@@ -185,12 +185,25 @@ def is_sound(event: Event, key: bytes, position: int, previous: bytes) -> bool:
     return hmac.compare_digest(_with_hash(event, key).hash, event.hash)
 
 
-def emptied_by(event: Event) -> set[str]:
-    """The customer whom an event erased, or the fields that it emptied, each as `record/field`; else nothing."""
+def note_empty(emptied: set[str], event: Event) -> None:
+    """Keep in a set which customers are erased, and which fields empty, as `record/field`, after an event.
+
+    The reason of a resolution is no longer one when that is undone: what is there afterwards is another text.
+    """
     if event.type in (*EMPTYING, EventType.CONTACT_DETAILS_FORGOTTEN):
         with suppress(ValueError, TypeError, LookupError):  # it need not be sound
-            return {id_within(event.subject, name) for name in orjson.loads(event.data)["fields"]}
-    return {event.subject} if event.type == EventType.CUSTOMER_ERASED else set()
+            emptied |= {id_within(event.subject, name) for name in orjson.loads(event.data)["fields"]}
+    elif event.type == EventType.CUSTOMER_ERASED:
+        emptied.add(event.subject)
+    elif event.type in _REASONS:
+        emptied.discard(id_within(event.subject, _REASONS[event.type]))
+
+
+_REASONS: dict[str, str] = {
+    EventType.CONTACT_REOPENED: "resolution_reason",
+    EventType.CONTACT_UNMATCHED_REOPENED: "closed_reason",
+}
+"""By the events that undo a resolution, the field with its reason."""
 
 
 def forgotten_by(event: Event) -> set[tuple[str, str]]:

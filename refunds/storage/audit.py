@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
-from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, emptied_by, forgotten_by, is_sound
+from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, forgotten_by, is_sound, note_empty
 from refunds.domain.records import id_within
 from refunds.errors import Message, RefundsError, Unreadable
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Erased, Tampered
@@ -187,7 +187,7 @@ class _Journal:
         """After the last event that is in its place, and after the last sound one."""
         self.digests: dict[Place, bytes] = {}
         self.erased: set[str] = set()
-        """The customers who were erased, and the single fields that were emptied, as `emptied_by` names them."""
+        """The customers who were erased, and the single fields that were emptied, as `note_empty` names them."""
         self.accepted: list[Event] = []
 
     def faults(self) -> Iterator[Broken]:
@@ -222,7 +222,7 @@ class _Journal:
         """Move the end over a sound event, and keep what it vouches for."""
         if event.type == EventType.AUDIT_ACCEPTED:
             self.accepted.append(event)
-        self.erased |= emptied_by(event)
+        note_empty(self.erased, event)
         for place in forgotten_by(event):
             self.digests.pop(place, None)
         if event.type not in WITHOUT_RECORD:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from refunds.domain.instants import zone
-from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, emptied_by, forgotten_by, is_sound
+from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, forgotten_by, is_sound, note_empty
 from refunds.domain.records import (
     Cancellation,
     Closure,
@@ -85,8 +85,9 @@ class Inspection:
         self._rows = {table: of_order(self._tx(table), order_id) for table, of_order in _OF_ORDER.items()}
         if not self._rows[ORDERS] and not self._events:
             raise OrderNotFound
-        readable = filter(None, map(events.readable, self._events))
-        self._erased = {one for event in readable for one in emptied_by(event)}
+        self._erased: set[str] = set()
+        for event in filter(None, map(events.readable, self._events)):
+            note_empty(self._erased, event)
         self._cipher, self._has_key = NO_ACCESS, True
         for row in self._rows[ORDERS]:
             self._find_key(row)

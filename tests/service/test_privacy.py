@@ -10,7 +10,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import CustomerHasOpenMatters, ErasureReason, LegalHold, LimitKind
 from refunds.domain.records import Intent, OverrideKind, RevocationReason, State, UnsettleReason
-from refunds.domain.resolutions import ResolutionReason
+from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.errors import CancellationStateConflict, NotFound, StorageUnavailable
 from refunds.security.encryption import ERASED, CustomerErased
 from refunds.service import cancellations, contacts, evidence, orders, privacy, resolutions, settlements
@@ -250,6 +250,24 @@ def test_a_field_that_was_emptied_by_hand_is_found(store, what):
     with store.read(COMMAND_LINE) as uow:
         assert bool(evidence.gather(uow, "A-1", []).broken) is (what != "a limit")
         assert not evidence.gather(uow, "B-1", []).broken
+
+
+def test_a_reason_that_was_blanked_after_the_one_before_was_emptied_is_found(store):
+    registered(store, "A-1")
+    contact_id = recorded(store, "A-1").contact_id
+    given = Resolution(reason_code=ResolutionReason.OTHER, reason="Anna hat es sich anders überlegt")
+    with store.write(COMMAND_LINE) as uow:
+        resolutions.resolve(uow, contact_id, given)
+        uow.erasures.empty(uow.contacts.get(contact_id, lock=True), ErasureReason.REQUEST)
+    sound(store)
+    with store.write(COMMAND_LINE) as uow:
+        resolutions.reopen(uow, contact_id, ReopeningReason.ENTERED_IN_ERROR)
+        resolutions.resolve(uow, contact_id, given)
+    sound(store)
+    with store.write(COMMAND_LINE) as uow:
+        uow.tx.run("UPDATE contacts SET resolution_reason = :empty", empty=b"")
+    with pytest.raises(Broken, match="emptied"):
+        sound(store)
 
 
 def test_an_erasure_that_only_the_journal_has_is_found(store):
