@@ -6,18 +6,19 @@ A command and its output libraries are imported when it is called, because `rich
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
+from pkgutil import iter_modules
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 from flask import current_app
-from flask.cli import AppGroup
+from flask.cli import AppGroup, with_appcontext
 
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import Message, RefundsError
@@ -50,32 +51,7 @@ POLICY = click.option("--policy", help="The policy. Default: the configured one.
 class Commands(AppGroup):
     """The commands of the service. Each is a module of this package."""
 
-    NAMES = (
-        "audit",
-        "backup",
-        "calendar",
-        "check",
-        "clock",
-        "copy",
-        "deadlines",
-        "demo",
-        "doctor",
-        "evidence",
-        "export",
-        "init",
-        "keys",
-        "migrate",
-        "openapi",
-        "orders",
-        "policy",
-        "privacy",
-        "restore",
-        "retention",
-        "serve",
-        "statistics",
-        "tokens",
-        "users",
-    )
+    NAMES = tuple(module.name for module in iter_modules(__path__) if module.name not in {"persons", "server"})
 
     def list_commands(self, _: click.Context) -> list[str]:
         """The names of the commands."""
@@ -87,19 +63,6 @@ class Commands(AppGroup):
             return None
         command: click.Command = import_module(f"{__name__}.{name}").command
         return command
-
-
-class CommandsAndOne(click.Group):
-    """Commands, and `unnamed`, whose name may be left out: it was once the only one."""
-
-    def __init__(self, *given: Any, unnamed: str, **options: Any) -> None:
-        super().__init__(*given, **options)
-        self._unnamed = unnamed
-
-    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments, with the name that may be left out before those that begin with no command."""
-        named = args[0] in {*self.commands, *self.get_help_option_names(context)} if args else self.no_args_is_help
-        return super().parse_args(context, args if named else [self._unnamed, *args])
 
 
 class Command(click.Command):
@@ -128,6 +91,30 @@ class Command(click.Command):
             if not error.errors:
                 click.echo(translate(error.detail if str(error) == error.detail else str(error)), err=True)
             sys.exit(error.exit_code)
+
+
+class Group(AppGroup):
+    """Commands under one name, each with the app at hand."""
+
+    command_class = Command
+
+
+def standalone(name: str, **options: Any) -> Callable[[Callable[..., Any]], click.Command]:
+    """Declare a command that is in no group, with the app at hand."""
+    return lambda function: click.command(name, cls=Command, **options)(with_appcontext(function))
+
+
+class CommandsAndOne(Group):
+    """Commands, and `unnamed`, whose name may be left out: it was once the only one."""
+
+    def __init__(self, *given: Any, unnamed: str, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._unnamed = unnamed
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments, with the name that may be left out before those that begin with no command."""
+        named = args[0] in {*self.commands, *self.get_help_option_names(context)} if args else self.no_args_is_help
+        return super().parse_args(context, args if named else [self._unnamed, *args])
 
 
 def loaded_store(to: Opening = Opening.RECORD) -> Store:

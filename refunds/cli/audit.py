@@ -6,9 +6,8 @@ from datetime import datetime
 
 import click
 import orjson
-from flask.cli import with_appcontext
 
-from refunds.cli import LANG, LEDGER_LOST, Command, loaded_store, note_done, progress
+from refunds.cli import LANG, LEDGER_LOST, Group, loaded_store, note_done, progress
 from refunds.domain.business_days import Window
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import COMMAND_LINE
@@ -21,15 +20,14 @@ from refunds.service.store import Opening
 from refunds.storage.audit import Report
 
 
-@click.group("audit")
+@click.group("audit", cls=Group)
 def command() -> None:
     """Prove that the records are as they were written."""
 
 
-@command.command("verify", cls=Command)
+@command.command("verify")
 @click.option("--first", is_flag=True, help="Stop at the first fault, and print it on standard error.")
 @LANG
-@with_appcontext
 def verify(*, first: bool) -> None:
     """Compare the journal with itself, the records with the journal, and the journal's length with the checkpoints.
 
@@ -61,10 +59,9 @@ def verify(*, first: bool) -> None:
     click.echo(translate("Not yet in a checkpoint: %(events)s events.", events=uncovered))
 
 
-@command.command("accept", cls=Command)
+@command.command("accept")
 @click.option("--reason", required=True, help="Why, in one line without personal data. It is entered in the journal.")
 @LEDGER_LOST
-@with_appcontext
 def accept(reason: str, ledger_lost: str | None) -> None:
     """Accept that the database is not as it was at its last checkpoint, as after a restore of an older state.
 
@@ -84,8 +81,7 @@ def accept(reason: str, ledger_lost: str | None) -> None:
         click.echo(f"Erasures from {since} on may have been undone: erase these customers again.")
 
 
-@command.command("replay", cls=Command)
-@with_appcontext
+@command.command("replay")
 def replay() -> None:
     """Repeat every stored decision from its own facts, with today's code and calendars, and list those that differ.
 

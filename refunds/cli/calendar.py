@@ -9,11 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import click
-from flask.cli import with_appcontext
 from rich.console import Console
 from rich.table import Table
 
-from refunds.cli import LANG, Command, CommandsAndOne, loaded_store, present_policies, progress, wide_console
+from refunds.cli import LANG, CommandsAndOne, loaded_store, present_policies, progress, wide_console
 from refunds.domain.business_days import SkipReason
 from refunds.domain.holidays_data import holiday_name
 from refunds.domain.instants import format_local, zone
@@ -39,12 +38,11 @@ def command() -> None:
     """List the business days of a year, the regions, and the open windows that other holiday data moves."""
 
 
-@command.command("days", cls=Command)
+@command.command("days")
 @click.argument("region")
 @click.option("--year", type=click.IntRange(1, 9999), help="Default: the current year.")
 @click.option("--policy", help="The policy whose week and closures count. Default: the configured one.")
 @LANG
-@with_appcontext
 def days(region: str, year: int | None, policy: str | None) -> None:
     """List the public holidays and closures of a year in REGION, and count its business days.
 
@@ -73,11 +71,10 @@ def days(region: str, year: int | None, policy: str | None) -> None:
         console.print(calendar_notice_text(notice), style="dim", soft_wrap=True)
 
 
-@command.command("regions", cls=Command)
+@command.command("regions")
 @click.argument("country", required=False)
 @click.option("--used", is_flag=True, help="Only those by which policies and orders with an open window are counted.")
 @LANG
-@with_appcontext
 def regions(country: str | None, *, used: bool) -> None:
     """List the regions that have a calendar of their own, by default of all countries.
 
@@ -100,8 +97,7 @@ def regions(country: str | None, *, used: bool) -> None:
     wide_console().print(table)
 
 
-@command.command("changes", cls=Command)
-@with_appcontext
+@command.command("changes")
 def changes() -> None:
     """List the open windows that keep another end than today's data says, and those that the last watch lengthened.
 
@@ -145,9 +141,8 @@ def _local(at: datetime, change: Change) -> str:
     return format_local(at.replace(microsecond=0), zone(change.time_zone))
 
 
-@command.command("compare", cls=Command)
+@command.command("compare")
 @click.argument("folder", type=click.Path(path_type=Path, resolve_path=True))
-@with_appcontext
 def compare(folder: Path) -> None:
     """List the open windows that would end at another time by the release of the holiday data that is in FOLDER.
 

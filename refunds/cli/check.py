@@ -6,12 +6,11 @@ from typing import Any
 
 import click
 import orjson
-from flask.cli import with_appcontext
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from refunds.cli import LANG, Command, present_policies
+from refunds.cli import LANG, present_policies, standalone
 from refunds.domain.business_days import DayStatus
 from refunds.domain.contact_points import Channel
 from refunds.domain.outcomes import Outcome, Verdict
@@ -34,7 +33,7 @@ _MARK = {DayStatus.SERVICE_DAY: "○", DayStatus.COUNTED: "●", DayStatus.SKIPP
 _STYLE = {Verdict.CANCELLABLE: "bold green", Verdict.NEEDS_SUPERVISOR: "bold yellow", Verdict.REFUSED: "bold"}
 
 
-@click.command("check", cls=Command)
+@standalone("check")
 @click.option("--provided", required=True, metavar="INSTANT", help="When the service was provided, with its offset.")
 @click.option("--requested", metavar="INSTANT", help="When the customer asked. Default: now.")
 @click.option("--channel", type=click.Choice([channel.value for channel in Channel]), help="How the customer asked.")
@@ -42,7 +41,6 @@ _STYLE = {Verdict.CANCELLABLE: "bold green", Verdict.NEEDS_SUPERVISOR: "bold yel
 @click.option("--policy", help="The policy that judges. Default: the configured one.")
 @LANG
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as the API returns it.")
-@with_appcontext
 def command(provided: str, requested: str | None, as_json: bool, **asked: str | None) -> None:
     """Say whether an order is refundable, until when, and why. Nothing is recorded.
 

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from flask.cli import with_appcontext
 from rich.table import Table
 
-from refunds.cli import LANG, POLICY, Command, CommandsAndOne, loaded_store, new_file, progress, wide_console
+from refunds.cli import LANG, POLICY, CommandsAndOne, loaded_store, new_file, progress, wide_console
 from refunds.cli.export import read_range
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import FieldError, InvalidInput, Message
@@ -40,13 +39,12 @@ def command() -> None:
     """List until when orders can be cancelled, by service day: for a week, or for years, as a file."""
 
 
-@command.command("sheet", cls=Command, short_help="List the deadlines of a week, as a table or a page.")
+@command.command("sheet", short_help="List the deadlines of a week, as a table or a page.")
 @click.option("--week", metavar="DATE", help="A date of the week. Default: this week.")
 @click.option("--region", "regions", multiple=True, help="A region; may be repeated. Default: the policy's country.")
 @click.option("--print", "as_page", is_flag=True, help="A page to print, instead of a table.")
 @POLICY
 @LANG
-@with_appcontext
 def sheet(week: str | None, regions: tuple[str, ...], policy: str | None, *, as_page: bool) -> None:
     """List the deadlines of a week, for agents to use when everything is down.
 
@@ -69,7 +67,7 @@ def sheet(week: str | None, regions: tuple[str, ...], policy: str | None, *, as_
         console.print(note)
 
 
-@command.command("export", cls=Command, short_help="Write all deadlines to a file, for any number of orders.")
+@command.command("export", short_help="Write all deadlines to a file, for any number of orders.")
 @click.option("--from", "first", required=True, metavar="DATE", help="The first service date.")
 @click.option("--to", "last", required=True, metavar="DATE", help="The last service date.")
 @click.option("--regions", metavar="CODE,CODE", help="Default: all that have a calendar for the whole time.")
@@ -77,7 +75,6 @@ def sheet(week: str | None, regions: tuple[str, ...], policy: str | None, *, as_
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="The file, which must not exist.")
 @POLICY
 @LANG
-@with_appcontext
 def export(first: str, last: str, regions: str | None, policy: str | None, *, form: str, output: Path) -> None:
     """Write the deadline of every service date in every region to a file, for any number of orders at once.
 

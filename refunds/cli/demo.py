@@ -1,18 +1,15 @@
 """`flask demo`: a few orders for trying out the service."""
 
-import click
 from flask import current_app
-from flask.cli import with_appcontext
 from rich.table import Table
 
-from refunds.cli import Command, loaded_store, wide_console
+from refunds.cli import loaded_store, standalone, wide_console
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.service import demonstration
 from refunds.service.store import Opening
 
 
-@click.command("demo", cls=Command, short_help="Register a few demonstration orders around today.")
-@with_appcontext
+@standalone("demo", short_help="Register a few demonstration orders around today.")
 def command() -> None:
     """Register a few demonstration orders around today, marked as such, and list them. Not available in production.
 

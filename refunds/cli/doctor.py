@@ -5,9 +5,8 @@ from textwrap import indent
 
 import click
 from flask import current_app
-from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command
+from refunds.cli import LANG, standalone
 from refunds.errors import Message
 from refunds.presentation.language import translate
 from refunds.service.doctor import examine
@@ -20,9 +19,8 @@ _WORDS = {Level.OK: Message("ok"), Level.WARNING: Message("warning"), Level.FAIL
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILED: "red"}
 
 
-@click.command("doctor", cls=Command, short_help="Examine the installation, and say what to do.")
+@standalone("doctor", short_help="Examine the installation, and say what to do.")
 @LANG
-@with_appcontext
 def command() -> None:
     """Examine the installation: a line for each finding, with what to do about it.
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_store, write_private
+from refunds.cli import LANG, loaded_store, standalone, write_private
 from refunds.domain.instants import end_of_day, first_instant, zone
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
@@ -27,7 +26,7 @@ class _RangeSchema(StrictSchema):
     last = NearDate(required=True, data_key="to")
 
 
-@click.command("export", cls=Command)
+@standalone("export")
 @click.argument(
     "kind", metavar="cancellations|contacts|orders", type=click.Choice(["cancellations", "contacts", "orders"])
 )
@@ -35,7 +34,6 @@ class _RangeSchema(StrictSchema):
 @click.option("--to", "last", required=True, metavar="DATE", help="The last date.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of standard output.")
 @LANG
-@with_appcontext
 def command(kind: str, first: str, last: str, output: Path | None) -> None:
     """Write the records of a range of dates as CSV.
 

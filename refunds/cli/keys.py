@@ -3,22 +3,20 @@
 import sys
 
 import click
-from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_store, progress
+from refunds.cli import LANG, Group, loaded_store, progress
 from refunds.errors import Message
 from refunds.presentation.language import translate
 from refunds.service.rotation import Rotation, rotate
 
 
-@click.group("keys")
+@click.group("keys", cls=Group)
 def command() -> None:
     """Change the master key."""
 
 
-@command.command("rotate", cls=Command)
+@command.command("rotate")
 @LANG
-@with_appcontext
 def rotate_() -> None:
     """Wrap by the first key of the master key file what others wrap.
 

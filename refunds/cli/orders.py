@@ -7,9 +7,8 @@ from io import TextIOWrapper
 from pathlib import Path
 
 import click
-from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_store, progress
+from refunds.cli import LANG, Group, loaded_store, progress
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import CallersError, InvalidInput
 from refunds.presentation.language import translate
@@ -21,15 +20,14 @@ from refunds.storage.checkpoints import Checkpoint
 REFUSED = "refused"
 
 
-@click.group("orders")
+@click.group("orders", cls=Group)
 def command() -> None:
     """Bring orders in."""
 
 
-@command.command("import", cls=Command)
+@command.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @LANG
-@with_appcontext
 def import_(file: Path) -> None:
     """Register the orders in FILE: CSV with the API's names as columns, or JSON lines.
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 import orjson
-from flask.cli import with_appcontext
 from rich.table import Table
 
-from refunds.cli import LANG, POLICY, Command, loaded_store, progress, wide_console
+from refunds.cli import LANG, POLICY, Group, loaded_store, progress, wide_console
 from refunds.domain.instants import format_local, zone
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.policy import Difference, PolicyVersion, differences
@@ -38,15 +37,14 @@ from refunds.storage.unit_of_work import UnitOfWork
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
-@click.group("policy", short_help="Draft, simulate, publish and withdraw versions of policies.")
+@click.group("policy", cls=Group, short_help="Draft, simulate, publish and withdraw versions of policies.")
 def command() -> None:
     """Draft, compare, simulate, publish and withdraw versions of policies, and enter closures."""
 
 
-@command.command("show", cls=Command)
+@command.command("show")
 @click.argument("policy", required=False)
 @click.argument("version", required=False, type=click.IntRange(1))
-@with_appcontext
 def show(policy: str | None, version: int | None) -> None:
     """List the versions and closures of POLICY, or of all policies.
 
@@ -94,10 +92,9 @@ def _draft(file: Path) -> PolicyVersion:
         raise error.under(f"/{file.name}") from None
 
 
-@command.command("diff", cls=Command)
+@command.command("diff")
 @click.argument("file", type=FILE)
 @LANG
-@with_appcontext
 def diff(file: Path) -> None:
     """Show how the version in FILE differs from the one in force, or everything it says if it begins a new policy.
 
@@ -124,12 +121,11 @@ def _print_warnings(version: PolicyVersion) -> None:
         click.echo("  " + translate("Warning: %(text)s", text=warning["text"]))
 
 
-@command.command("publish", cls=Command)
+@command.command("publish")
 @click.argument("file", type=FILE)
 @click.option("--now", is_flag=True, help="Take effect as soon as possible, if the file has no effective_from.")
 @click.option("--dry-run", is_flag=True, help="Say what would be published, and publish nothing.")
 @LANG
-@with_appcontext
 def publish(file: Path, *, now: bool, dry_run: bool) -> None:
     """Publish the version in FILE. It takes effect at its effective_from, which must not be in the past.
 
@@ -161,10 +157,9 @@ def _unclear(file: Path, detail: Message) -> InvalidInput:
     return InvalidInput([FieldError(f"/{file.name}/effective_from", detail)])
 
 
-@command.command("import", cls=Command)
+@command.command("import")
 @click.argument("files", type=FILE, nargs=-1, required=True)
 @LANG
-@with_appcontext
 def import_(files: tuple[Path, ...]) -> None:
     """Import the versions in FILES, with the dates from which they were really in force: all of them or none.
 
@@ -187,10 +182,9 @@ def _print_result(result: PublishResult, done: str) -> None:
     _print_warnings(version)
 
 
-@command.command("withdraw", cls=Command)
+@command.command("withdraw")
 @click.argument("policy")
 @click.argument("version", type=click.IntRange(1))
-@with_appcontext
 def withdraw(policy: str, version: int) -> None:
     """Withdraw VERSION of POLICY, which must not have taken effect yet. Its number cannot be used again."""
     with _changing() as uow:
@@ -206,13 +200,12 @@ class _ClosureSchema(StrictSchema):
     reason_en = FreeText(200)
 
 
-@command.command("close", cls=Command)
+@command.command("close")
 @click.argument("date")
 @POLICY
 @click.option("--reason-de", help="Why, in German.")
 @click.option("--reason-en", help="Why, in English.")
 @LANG
-@with_appcontext
 def close(date: str, policy: str | None, **reasons: str | None) -> None:
     """Enter DATE, such as 2026-12-24, as a closure. It cannot be undone.
 
@@ -225,12 +218,11 @@ def close(date: str, policy: str | None, **reasons: str | None) -> None:
     click.echo(closure_text(entered.closure.date, entered.notices, new=entered.created))
 
 
-@command.command("simulate", cls=Command)
+@command.command("simulate")
 @click.argument("file", type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print the simulation as the API returns it.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report to this file.")
 @LANG
-@with_appcontext
 def simulate(file: Path, html: Path | None, *, as_json: bool) -> None:
     """Judge every stored order and contact of its policy by the version in FILE, and compare with what was decided.
 

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
-from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_store, persons, wide_console
+from refunds.cli import LANG, Group, loaded_store, persons, wide_console
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import (
@@ -33,7 +32,7 @@ from refunds.service.store import Opening
 from refunds.storage.unit_of_work import UnitOfWork
 
 
-@click.group("privacy")
+@click.group("privacy", cls=Group)
 def command() -> None:
     """Answer what persons ask about their data."""
 
@@ -84,13 +83,12 @@ def _of_customer(reference: str, *, by_id: bool, act: Callable[[UnitOfWork, str]
     return None
 
 
-@command.command("erase", cls=Command)
+@command.command("erase")
 @click.argument("reference")
 @click.option("--reason", required=True, type=click.Choice([one.value for one in ErasureReason]), help="Why.")
 @click.option("--anyway", metavar="REASON", help="Why not to wait for open matters; without personal data.")
 @BY_ID
 @LANG
-@with_appcontext
 def erase(reference: str, reason: str, anyway: str | None, *, by_id: bool) -> None:
     """Erase the customer with this reference in billing, and print the certificate.
 
@@ -111,12 +109,11 @@ def _show(certificate: Certificate | None) -> None:
             click.echo(line)
 
 
-@command.command("hold", cls=Command)
+@command.command("hold")
 @click.argument("reference")
 @click.option("--reason", required=True, help="Why; it is kept encrypted.")
 @BY_ID
 @LANG
-@with_appcontext
 def hold(reference: str, reason: str, *, by_id: bool) -> None:
     """Keep a customer from erasure and retention until the hold is lifted."""
     _limit(LimitKind.HOLD, reference, reason, by_id=by_id)
@@ -149,13 +146,12 @@ _DONE = {
 LIFT = click.option("--lift", is_flag=True, help="Lift it again; tell the person before.")
 
 
-@command.command("restrict", cls=Command)
+@command.command("restrict")
 @REFERENCE
 @REASON
 @LIFT
 @BY_ID
 @LANG
-@with_appcontext
 def restrict(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> None:
     """Let the privacy role alone read a customer's data.
 
@@ -164,34 +160,31 @@ def restrict(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> 
     _limit(LimitKind.RESTRICTION, reference, reason, by_id=by_id, lift=lift)
 
 
-@command.command("object", cls=Command)
+@command.command("object")
 @REFERENCE
 @REASON
 @LIFT
 @BY_ID
 @LANG
-@with_appcontext
 def note_objection(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> None:
     """Leave a customer out of statistics and simulations until it is lifted."""
     _limit(LimitKind.OBJECTION, reference, reason, by_id=by_id, lift=lift)
 
 
-@command.command("lift", cls=Command)
+@command.command("lift")
 @click.argument("reference")
 @BY_ID
 @LANG
-@with_appcontext
 def lift(reference: str, *, by_id: bool) -> None:
     """Lift the hold on a customer."""
     _limit(LimitKind.HOLD, reference, None, by_id=by_id, lift=True)
 
 
-@command.command("rectify", cls=Command)
+@command.command("rectify")
 @REFERENCE
 @SET
 @BY_ID
 @LANG
-@with_appcontext
 def rectify(reference: str, corrections: tuple[tuple[str, str, str, str], ...], *, by_id: bool) -> None:
     """Correct personal fields of a customer where they stand.
 
@@ -203,13 +196,12 @@ def rectify(reference: str, corrections: tuple[tuple[str, str, str, str], ...], 
         click.echo(translate("Corrected.") if is_other else translate("Nothing to correct: it stands as given."))
 
 
-@command.command("disclose", cls=Command)
+@command.command("disclose")
 @REFERENCE
 @click.option("--basis", required=True, type=_choice(DisclosureBasis), help="What it is based on.")
 @click.option("--recipient", required=True, help="Who gets the data; it is kept encrypted.")
 @click.option("--file", "file", required=True, metavar="REFERENCE", help="The recipient's own reference.")
 @LANG
-@with_appcontext
 def disclose(reference: str, basis: str, recipient: str, file: str) -> None:
     """Note that a customer's data were handed to somebody else."""
     read = _read(recipient=recipient, reference=file)
@@ -218,7 +210,7 @@ def disclose(reference: str, basis: str, recipient: str, file: str) -> None:
         click.echo(disclosures.disclose(uow, new).disclosure_id)
 
 
-@command.command("open", cls=Command)
+@command.command("open")
 @click.argument("kind", type=_choice(DataRequestKind))
 @REFERENCE
 @click.option("--channel", required=True, type=_choice(DataRequestChannel), help="How it arrived.")
@@ -226,7 +218,6 @@ def disclose(reference: str, basis: str, recipient: str, file: str) -> None:
 @click.option("--identity-check", help="How the person's identity was checked; it is kept encrypted.")
 @click.option("--recipient", help="Who else gets the data; it is kept encrypted.")
 @LANG
-@with_appcontext
 def open_request(kind: str, reference: str, channel: str, **given: str | None) -> None:
     """Open a data request, and print its id and by when to answer."""
     read = _read(**given)
@@ -239,11 +230,10 @@ def open_request(kind: str, reference: str, channel: str, **given: str | None) -
     click.echo(translate("%(request_id)s, to be answered before %(due)s", **values))
 
 
-@command.command("requests", cls=Command)
+@command.command("requests")
 @click.option("--kind", type=_choice(DataRequestKind), help="Only those of this kind.")
 @click.option("--state", type=_choice(DataRequestState), help="Only open or only closed ones.")
 @click.option("--overdue", is_flag=True, help="Only those that are open and too late.")
-@with_appcontext
 def requests(kind: str | None, state: str | None, *, overdue: bool) -> None:
     """List the data requests, without personal data; with --overdue or --state open, what is due first."""
     from rich.table import Table  # noqa: PLC0415
@@ -260,11 +250,10 @@ def requests(kind: str | None, state: str | None, *, overdue: bool) -> None:
     wide_console().print(table)
 
 
-@command.command("identity", cls=Command)
+@command.command("identity")
 @REQUEST
 @click.argument("how")
 @LANG
-@with_appcontext
 def identity(request_id: str, how: str) -> None:
     """Note how the identity of a data request's person was checked."""
     read = _read(identity_check=how)["identity_check"]
@@ -272,11 +261,10 @@ def identity(request_id: str, how: str) -> None:
         data_requests.check_identity(uow, request_id, read)
 
 
-@command.command("extend", cls=Command, short_help="Extend the time to answer a data request.")
+@command.command("extend", short_help="Extend the time to answer a data request.")
 @REQUEST
 @click.option("--reason", required=True, help="Why; it is kept encrypted.")
 @LANG
-@with_appcontext
 def extend(request_id: str, reason: str) -> None:
     """Extend the time to answer a data request to three months from receipt, and print what to write to the person."""
     read = _read(reason=reason)
@@ -285,12 +273,11 @@ def extend(request_id: str, reason: str) -> None:
     click.echo(said)
 
 
-@command.command("fee", cls=Command, short_help="Note that a data request may cost something.")
+@command.command("fee", short_help="Note that a data request may cost something.")
 @REQUEST
 @click.argument("fee", type=click.Choice([*map(str, Fee), "none"]))
 @REASON
 @LANG
-@with_appcontext
 def fee(request_id: str, fee: str, reason: str | None) -> None:
     """Note that a data request may cost something, and print what to write to the person; none: that it does not."""
     why, read = None if fee == "none" else Fee(fee), _read(reason=reason).get("reason")
@@ -300,7 +287,7 @@ def fee(request_id: str, fee: str, reason: str | None) -> None:
         click.echo(said)
 
 
-@command.command("close", cls=Command)
+@command.command("close")
 @REQUEST
 @click.option("--outcome", required=True, type=_choice(DataRequestOutcome), help="fulfilled does what was asked for.")
 @REASON
@@ -308,7 +295,6 @@ def fee(request_id: str, fee: str, reason: str | None) -> None:
 @click.option("--erasure-reason", type=_choice(ErasureReason), help="Of an erasure: why. Default: request.")
 @click.option("--anyway", metavar="REASON", help="Of an erasure: why not to wait; without personal data.")
 @LANG
-@with_appcontext
 def close(
     request_id: str,
     outcome: str,

@@ -4,19 +4,17 @@ from pathlib import Path
 
 import click
 from flask import current_app
-from flask.cli import with_appcontext
 
-from refunds.cli import LEDGER_LOST, Command
+from refunds.cli import LEDGER_LOST, standalone
 from refunds.domain.instants import format_instant
 from refunds.service import backups
 from refunds.service.backups import Restored
 
 
-@click.command("restore", cls=Command, short_help="Put a backup in the place of the database.")
+@standalone("restore", short_help="Put a backup in the place of the database.")
 @click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--reason", default="", help="Why, in one line without personal data. It is entered in the journal.")
 @LEDGER_LOST
-@with_appcontext
 def command(file: Path, reason: str, ledger_lost: str | None) -> None:
     """Put a backup in the place of a SQLite database, and print what is lost.
 

@@ -2,21 +2,19 @@
 
 import click
 import orjson
-from flask.cli import with_appcontext
 
-from refunds.cli import Command, loaded_store, progress
+from refunds.cli import Group, loaded_store, progress
 from refunds.service import retention
 from refunds.service.store import Opening
 
 
-@click.group("retention")
+@click.group("retention", cls=Group)
 def command() -> None:
     """Let go of what is no longer needed."""
 
 
-@command.command("run", cls=Command, short_help="Let go of everything whose period is over.")
+@command.command("run", short_help="Let go of everything whose period is over.")
 @click.option("--dry-run", is_flag=True, help="Only count what would go; change nothing.")
-@with_appcontext
 def run(*, dry_run: bool) -> None:
     """Let go of everything whose period is over by the default policy, and print how many records of each kind went.
 

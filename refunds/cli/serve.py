@@ -12,9 +12,8 @@ from time import sleep
 
 import click
 from flask import Flask, current_app
-from flask.cli import with_appcontext
 
-from refunds.cli import Command, loaded_store, progress, server
+from refunds.cli import loaded_store, progress, server, standalone
 from refunds.cli.tokens import DAYS
 from refunds.config import Settings
 from refunds.domain.permissions import COMMAND_LINE, Role
@@ -27,8 +26,7 @@ from refunds.service.watch import Watched, watch
 WAITS = "Another instance prepares the records for its data: this one waits until that is done, and serves then."
 
 
-@click.command("serve", cls=Command, short_help="Serve the API and the console.")
-@with_appcontext
+@standalone("serve", short_help="Serve the API and the console.")
 def command() -> None:
     """Serve the API and the console until SIGTERM or Ctrl-C, on the loopback interface unless REFUNDS_LISTEN differs.
 

@@ -1,9 +1,8 @@
 """`flask statistics`: close months."""
 
 import click
-from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_store
+from refunds.cli import LANG, Group, loaded_store
 from refunds.domain.instants import format_instant
 from refunds.presentation.language import translate
 from refunds.schemas.fields import Month
@@ -11,7 +10,7 @@ from refunds.schemas.strict import StrictSchema
 from refunds.service import statistics
 
 
-@click.group("statistics")
+@click.group("statistics", cls=Group)
 def command() -> None:
     """Close the statistics of months."""
 
@@ -22,10 +21,9 @@ class _MonthSchema(StrictSchema):
     month = Month()
 
 
-@command.command("close", cls=Command)
+@command.command("close")
 @click.option("--month", metavar="YYYY-MM", help="The month. Default: the last one that has ended.")
 @LANG
-@with_appcontext
 def close(month: str | None) -> None:
     """Count the customers of a month that has ended, and store what may be shown.
 

@@ -1,10 +1,9 @@
 """`flask tokens`: who may call the service."""
 
 import click
-from flask.cli import with_appcontext
 from rich.table import Table
 
-from refunds.cli import ROLE, Command, loaded_store, wide_console
+from refunds.cli import ROLE, Group, loaded_store, wide_console
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service import clients
 from refunds.service.store import Opening
@@ -12,16 +11,15 @@ from refunds.service.store import Opening
 DAYS = 365
 
 
-@click.group("tokens")
+@click.group("tokens", cls=Group)
 def command() -> None:
     """Create, list and revoke tokens of clients, forget clients."""
 
 
-@command.command("create", cls=Command)
+@command.command("create")
 @ROLE
 @click.option("--client", help="Its name, which tells its tokens apart from others'. Default: the role.")
 @click.option("--days", type=click.IntRange(1, 3650), default=DAYS, show_default=True, help="How long it is valid.")
-@with_appcontext
 def create(role: str, client: str | None, days: int) -> None:
     """Create a token and print it. It is shown only this once.
 
@@ -32,8 +30,7 @@ def create(role: str, client: str | None, days: int) -> None:
     click.echo(token)
 
 
-@command.command("list", cls=Command)
-@with_appcontext
+@command.command("list")
 def list_() -> None:
     """List the tokens, also those revoked or expired, without their secrets."""
     with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
@@ -45,9 +42,8 @@ def list_() -> None:
     wide_console().print(table)
 
 
-@command.command("revoke", cls=Command)
+@command.command("revoke")
 @click.argument("token_id")
-@with_appcontext
 def revoke(token_id: str) -> None:
     """Revoke the token with this id: requests with it are refused from now on."""
     with loaded_store().write(COMMAND_LINE) as uow:
@@ -55,9 +51,8 @@ def revoke(token_id: str) -> None:
     click.echo(f"{token_id} is revoked.")
 
 
-@command.command("forget", cls=Command)
+@command.command("forget")
 @click.argument("client")
-@with_appcontext
 def forget(client: str) -> None:
     """Take a client's name out of the records, and revoke its tokens. What it did keeps its id."""
     store = loaded_store()

@@ -1,24 +1,22 @@
 """`flask users`: who may sign in to the console."""
 
 import click
-from flask.cli import with_appcontext
 from rich.table import Table
 
-from refunds.cli import ROLE, Command, loaded_store, wide_console
+from refunds.cli import ROLE, Group, loaded_store, wide_console
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service import users
 from refunds.service.store import Opening
 
 
-@click.group("users")
+@click.group("users", cls=Group)
 def command() -> None:
     """Add, list, disable, forget and reset the users of the console."""
 
 
-@command.command("add", cls=Command)
+@command.command("add")
 @click.argument("name")
 @ROLE
-@with_appcontext
 def add(name: str, role: str) -> None:
     """Add a user and print the password. It is shown only this once.
 
@@ -29,8 +27,7 @@ def add(name: str, role: str) -> None:
     click.echo(made.password)
 
 
-@command.command("list", cls=Command)
-@with_appcontext
+@command.command("list")
 def list_() -> None:
     """List the users.
 
@@ -44,9 +41,8 @@ def list_() -> None:
     wide_console().print(table)
 
 
-@command.command("disable", cls=Command)
+@command.command("disable")
 @click.argument("name")
-@with_appcontext
 def disable(name: str) -> None:
     """Disable a user. They cannot sign in, and every session of theirs ends with the next request.
 
@@ -57,9 +53,8 @@ def disable(name: str) -> None:
     click.echo(f"{user.name} is disabled: flask users reset {user.name} enables them again.")
 
 
-@command.command("forget", cls=Command)
+@command.command("forget")
 @click.argument("name")
-@with_appcontext
 def forget(name: str) -> None:
     """Take a user's name and password out of the records. What they did keeps their id.
 
@@ -72,9 +67,8 @@ def forget(name: str) -> None:
     click.echo(f"{user.user_id} has no name any more.")
 
 
-@command.command("reset", cls=Command)
+@command.command("reset")
 @click.argument("name")
-@with_appcontext
 def reset(name: str) -> None:
     """Give a user a new password and print it. Every session of theirs ends; a disabled user can sign in again.
 
