@@ -7,7 +7,7 @@ A command and its output libraries are imported when it is called, because `rich
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from importlib import import_module
 from io import TextIOWrapper
@@ -17,6 +17,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
+import orjson
 from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
@@ -25,7 +26,7 @@ from refunds.errors import Message, RefundsError
 from refunds.presentation.language import LANGUAGES, speaking, translate
 from refunds.service import ProgressCallback, upkeep
 from refunds.service.store import Opening, Store
-from refunds.storage.policies import Policies
+from refunds.storage.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +40,17 @@ LANG = click.option(
     expose_value=False,
     callback=lambda context, _, name: context.with_resource(speaking(name)),
 )
-ROLE = click.option("--role", required=True, type=click.Choice([role.value for role in Role]), help="What it may do.")
+
+
+class OneOf(click.Choice[Any]):
+    """The members of an enumeration, each written as its value; the command gets the member."""
+
+    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:
+        """A member as it is written."""
+        return str(choice)
+
+
+ROLE = click.option("--role", required=True, type=OneOf(Role), help="What it may do.")
 LEDGER_LOST = click.option(
     "--ledger-lost",
     metavar="REASON",
@@ -133,6 +144,16 @@ def loaded_store(to: Opening = Opening.RECORD) -> Store:
     return found
 
 
+def reading() -> AbstractContextManager[UnitOfWork]:
+    """A unit of work of the command line that reads."""
+    return loaded_store(Opening.READ).read(COMMAND_LINE)
+
+
+def writing() -> AbstractContextManager[UnitOfWork]:
+    """A unit of work of the command line that writes."""
+    return loaded_store().write(COMMAND_LINE)
+
+
 @contextmanager
 def new_file(output: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     """A file to write in the block: it gets its name when the disk has all of it, and is removed if that fails."""
@@ -172,6 +193,21 @@ def wide_console() -> "Console":
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
 
 
+def print_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Print rows under their headings."""
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(*headings, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    wide_console().print(table)
+
+
+def print_json(data: Any) -> None:
+    """Print plain data as JSON."""
+    click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2))
+
+
 @contextmanager
 def progress(*, passing: bool = True) -> Iterator[ProgressCallback]:
     """Show progress bars on standard error during the block, one for each step that the callback reports.
@@ -186,9 +222,3 @@ def progress(*, passing: bool = True) -> Iterator[ProgressCallback]:
     with Progress(*columns, console=console, transient=passing, disable=passing and not console.is_terminal) as shown:
         steps = cache(shown.add_task)
         yield lambda step, done, there: shown.update(steps(step), completed=done, total=there)
-
-
-def present_policies() -> Policies:
-    """The policies as they are now, from the opened store."""
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
-        return uow.policies

@@ -7,7 +7,7 @@ from datetime import datetime
 import click
 import orjson
 
-from refunds.cli import LANG, LEDGER_LOST, Group, loaded_store, note_done, progress
+from refunds.cli import LANG, LEDGER_LOST, Group, loaded_store, note_done, progress, reading
 from refunds.domain.business_days import Window
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import COMMAND_LINE
@@ -89,7 +89,7 @@ def replay() -> None:
     otherwise.
     """
     found = Replayed()
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow, progress() as shown:
+    with reading() as uow, progress() as shown:
         for difference in service.replay(uow, found, shown):
             click.echo(f"{difference.order_id} {difference.record_id}: {_summary(difference)}")
     click.echo(f"Replayed: {found.decisions} decisions, {found.differences} differences.")

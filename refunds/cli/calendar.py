@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from refunds.cli import LANG, CommandsAndOne, loaded_store, present_policies, progress, wide_console
+from refunds.cli import LANG, CommandsAndOne, loaded_store, print_table, progress, reading
 from refunds.domain.business_days import SkipReason
 from refunds.domain.holidays_data import holiday_name
 from refunds.domain.instants import format_local, zone
@@ -23,7 +23,6 @@ from refunds.presentation.texts.decisions import calendar_notice_text, why_text
 from refunds.service import calendars, watch
 from refunds.service.calendars import calendar_days
 from refunds.service.checks import named_policy
-from refunds.service.store import Opening
 from refunds.service.watch import Change
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -51,7 +50,8 @@ def days(region: str, year: int | None, policy: str | None) -> None:
     """
     now = datetime.now(UTC)
     year = year or now.year
-    version = named_policy(present_policies(), policy).in_force(now)
+    with reading() as uow:
+        version = named_policy(uow.policies, policy).in_force(now)
     calendar, found, notices = calendar_days(version, region, date(year, 1, 1), date(year, 12, 31))
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for day, why in found:
@@ -86,15 +86,15 @@ def regions(country: str | None, *, used: bool) -> None:
     """
     wanted = None
     if used:
-        with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
+        with reading() as uow:
             wanted = calendars.in_use(uow)
-    table = Table("region", "name", "covered", "provisional from", "parts that differ", box=None, pad_edge=False)
+    rows = []
     for one in calendars.regions(datetime.now(UTC).year, country):
         if wanted is None or one.code in wanted:
             covered = f"{one.covered_from.year}-{one.covered_until.year}"
             provisional = one.provisional_from.isoformat() if one.provisional_from else ""
-            table.add_row(one.code, region_text(one.code), covered, provisional, ", ".join(one.parts_that_differ))
-    wide_console().print(table)
+            rows.append((one.code, region_text(one.code), covered, provisional, ", ".join(one.parts_that_differ)))
+    print_table(("region", "name", "covered", "provisional from", "parts that differ"), rows)
 
 
 @command.command("changes")
@@ -105,7 +105,7 @@ def changes() -> None:
     it was promised, and each contact that was told it, by its id, its channel and when it was received.
     The service watches its data when it starts. Nothing is stored.
     """
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow, progress() as shown:
+    with reading() as uow, progress() as shown:
         last = watch.last_change(uow)
         _show("Lengthened by the last watch", list(watch.lengthened(uow)), uow)
         longer, kept = _sorted(watch.changes(uow, shown))
@@ -123,17 +123,17 @@ def _sorted(found: Iterable[Change]) -> tuple[list[Change], list[Change]]:
 
 def _show(title: str, found: list[Change], uow: UnitOfWork | None = None) -> None:
     """Print changes and how many there are; with a unit of work, also who was told the earlier end."""
-    table = Table("order", "told", "now", *(("promised", "contacts") if uow else ()), box=None, pad_edge=False)
+    rows = []
     for one in found:
         now = one.stands if one.is_longer else one.today
         row = [one.order_id, _local(one.promised, one), _local(now, one) if now else "not covered"]
         if uow is not None:
             told = (f"{its.contact_id} {its.channel} {_local(its.received_at, one)}" for its in watch.told(uow, one))
             row += [_local(one.promised_at, one), "\n".join(told)]
-        table.add_row(*row)
+        rows.append(row)
     click.echo(f"{title}: {len(found)}")
     if found:
-        wide_console().print(table)
+        print_table(("order", "told", "now", *(("promised", "contacts") if uow else ())), rows)
 
 
 def _local(at: datetime, change: Change) -> str:

@@ -1,16 +1,12 @@
 """`flask deadlines`: a sheet with the deadlines of a week, and the table of all deadlines, as a file."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
-from rich.table import Table
 
-from refunds.cli import LANG, POLICY, CommandsAndOne, loaded_store, new_file, progress, wide_console
+from refunds.cli import LANG, POLICY, CommandsAndOne, new_file, print_table, progress, reading, wide_console
 from refunds.cli.export import read_range
-from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation.deadline_files import WRITERS
 from refunds.presentation.documents import deadlines as documents
@@ -19,7 +15,6 @@ from refunds.presentation.texts.dates import short_date_text
 from refunds.schemas.fields import LocalDate
 from refunds.schemas.strict import StrictSchema
 from refunds.service import deadline_table, deadlines
-from refunds.service.store import Opening
 
 
 class _WeekSchema(StrictSchema):
@@ -51,18 +46,16 @@ def sheet(week: str | None, regions: tuple[str, ...], policy: str | None, *, as_
     It has the service days up to the end of the week if their window ends in the week or later: at most the latest 24.
     The name of this command may be left out: flask deadlines --week 2026-12-24.
     """
-    read: Mapping[str, Any] = _WeekSchema().read({} if week is None else {"week": week})
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
+    read = _WeekSchema().read({"week": week})
+    with reading() as uow:
         found = deadlines.sheet(uow, policy or uow.policies.default, read.get("week"), regions)
     if as_page:
         click.echo(documents.render_html(found))
         return
     console = wide_console()
     console.print(documents.title(found))
-    table = Table(documents.heading(), *documents.group_names(found), box=None, pad_edge=False)
-    for row in found.provided:
-        table.add_row(documents.service_day(row), *(short_date_text(day) for day in row.last_days))
-    console.print(table)
+    rows = [(documents.service_day(row), *map(short_date_text, row.last_days)) for row in found.provided]
+    print_table((documents.heading(), *documents.group_names(found)), rows)
     for note in documents.notes(found):
         console.print(note)
 
@@ -86,7 +79,7 @@ def export(first: str, last: str, regions: str | None, policy: str | None, *, fo
         raise InvalidInput([FieldError("/output", Message("exists already: name a new file"))])
     left_out: list[str] = []
     with progress(passing=False) as shown:
-        with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
+        with reading() as uow:
             asked = policy or uow.policies.default, read["first"], read["last"], regions.split(",") if regions else ()
             rows = deadline_table.table(uow, *asked, report=shown, leave_out=left_out.append)
         with new_file(output) as file:

@@ -3,9 +3,8 @@
 import sys
 
 import click
-import orjson
 
-from refunds.cli import LANG, loaded_store, standalone
+from refunds.cli import LANG, loaded_store, print_json, standalone
 from refunds.domain.permissions import COMMAND_LINE_READER
 from refunds.presentation import serializers
 from refunds.presentation.documents import evidence as documents
@@ -30,6 +29,6 @@ def command(order: str, *, as_page: bool) -> None:
     if as_page:
         click.echo(documents.render_html(found))
     else:
-        click.echo(orjson.dumps(serializers.evidence_data(found), option=orjson.OPT_INDENT_2))
+        print_json(serializers.evidence_data(found))
     if found.broken:
         sys.exit(Broken.exit_code)

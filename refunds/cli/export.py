@@ -1,10 +1,8 @@
 """`flask export`: take records out as CSV, for finance."""
 
 import sys
-from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -54,9 +52,9 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
     write_private(output, lines)
 
 
-def read_range(first: str, last: str) -> Mapping[str, Any]:
+def read_range(first: str, last: str) -> dict[str, date]:
     """The dates `first` and `last`, read. Raises `InvalidInput` if one is no date, or the last before the first."""
-    read: Mapping[str, Any] = _RangeSchema().read({"from": first, "to": last})
+    read = _RangeSchema().read({"from": first, "to": last})
     if read["last"] < read["first"]:
         raise InvalidInput([FieldError("/to", Message("must not be before %(since)s", since="from"))])
     return read

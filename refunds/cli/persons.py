@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import orjson
 
-from refunds.cli import LANG, loaded_store, progress, standalone, write_private
+from refunds.cli import LANG, OneOf, loaded_store, progress, standalone, write_private, writing
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import ErasureReason
 from refunds.domain.records import Contact
@@ -36,7 +36,7 @@ def export(output: Path, *, as_page: bool, **given: str | None) -> None:
     """
     if sum(one is not None for one in given.values()) != 1:
         raise click.UsageError(translate("Name one of REQUEST_ID, --customer-ref, --customer-id and --contact."))
-    with loaded_store().write(COMMAND_LINE) as uow:
+    with writing() as uow:
         found = _exported(uow, **given)
     if found is None:
         click.echo(translate("Nothing is held about this customer."))
@@ -81,12 +81,12 @@ def find(detail: str) -> None:
 
 @standalone("empty", short_help="Empty the personal fields of a contact.")
 @click.option("--contact", metavar="ID", required=True, help="The contact, or the unmatched contact.")
-@click.option("--reason", required=True, type=click.Choice([one.value for one in ErasureReason]), help="Why.")
+@click.option("--reason", required=True, type=OneOf(ErasureReason), help="Why.")
 @LANG
-def empty(contact: str, reason: str) -> None:
+def empty(contact: str, reason: ErasureReason) -> None:
     """Empty the personal fields of a contact of somebody who is no customer; its order and its decision stay."""
-    with loaded_store().write(COMMAND_LINE) as uow:
-        fields = findings.empty(uow, contact, ErasureReason(reason))
+    with writing() as uow:
+        fields = findings.empty(uow, contact, reason)
     for name in fields:
         click.echo(translate("Emptied: %(name)s.", name=name))
     if not fields:

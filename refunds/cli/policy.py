@@ -6,10 +6,8 @@ from datetime import datetime
 from pathlib import Path
 
 import click
-import orjson
-from rich.table import Table
 
-from refunds.cli import LANG, POLICY, Group, loaded_store, progress, wide_console
+from refunds.cli import LANG, POLICY, Group, loaded_store, print_json, print_table, progress, reading, wide_console
 from refunds.domain.instants import format_local, zone
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.policy import Difference, PolicyVersion, differences
@@ -31,7 +29,6 @@ from refunds.schemas.strict import StrictSchema
 from refunds.service import publication, simulation, watch
 from refunds.service.publication import PublishResult
 from refunds.service.simulation import Flip, Simulation
-from refunds.service.store import Opening
 from refunds.storage.unit_of_work import UnitOfWork
 
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -50,23 +47,23 @@ def show(policy: str | None, version: int | None) -> None:
 
     With VERSION, print that version as a policy file, as the basis of a draft.
     """
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
+    with reading() as uow:
         if policy is not None and version is not None:
             click.echo(policy_file(uow.policies[policy].version(version)), nl=False)
             return
-        versions = Table("policy", "version", "effective from", "registered", "state", box=None, pad_edge=False)
-        closed = Table("policy", "closed", "entered", "reason", box=None, pad_edge=False)
+        versions, closed = [], []
         for policy_id in uow.policies if policy is None else [policy]:
             for one, record in zip(uow.policies[policy_id].versions, uow.policies.records(policy_id), strict=True):
                 since = _local(record.effective_from, one) if record.effective_from else "the beginning"
                 registered = _local(record.registered_at, one)
-                versions.add_row(policy_id, str(one.version), since, registered, _state(uow, one))
+                versions.append((policy_id, str(one.version), since, registered, _state(uow, one)))
             for closure in publication.closures(uow, policy_id):
                 reason = closure.reason_en or closure.reason_de or ""
-                closed.add_row(policy_id, closure.date.isoformat(), _local(closure.entered_at, one), reason)
-    for table in (versions, closed):
-        if table.row_count:
-            wide_console().print(table)
+                closed.append((policy_id, closure.date.isoformat(), _local(closure.entered_at, one), reason))
+    if versions:
+        print_table(("policy", "version", "effective from", "registered", "state"), versions)
+    if closed:
+        print_table(("policy", "closed", "entered", "reason"), closed)
 
 
 def _local(at: datetime, version: PolicyVersion) -> str:
@@ -102,7 +99,7 @@ def diff(file: Path) -> None:
     terms. Nothing is stored.
     """
     draft = _draft(file)
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
+    with reading() as uow:
         known = draft.policy_id in uow.policies
         before = uow.policies[draft.policy_id].current(uow.now) if known else None
     found = differences(before.terms if before else None, draft.terms)
@@ -137,7 +134,7 @@ def publish(file: Path, *, now: bool, dry_run: bool) -> None:
         raise _unclear(file, Message("is required, or --now: the version then takes effect as soon as possible"))
     if draft.effective_from is not None and now:
         raise _unclear(file, Message("remove it, or leave out --now"))
-    with loaded_store(Opening.READ).read(COMMAND_LINE) if dry_run else _changing() as uow:
+    with reading() if dry_run else _changing() as uow:
         result = publication.publish(uow, draft, dry_run=dry_run)
     _print_result(result, "dry_run" if dry_run else "published")
 
@@ -211,8 +208,7 @@ def close(date: str, policy: str | None, **reasons: str | None) -> None:
 
     Every window that has not ended yet skips it. The same date again changes nothing, not even the reasons.
     """
-    given = {"date": date} | {name: reason for name, reason in reasons.items() if reason is not None}
-    read = _ClosureSchema().read(given)
+    read = _ClosureSchema().read({"date": date} | reasons)
     with _changing() as uow:
         entered = publication.close(uow, policy or uow.policies.default, read.pop("date"), **read)
     click.echo(closure_text(entered.closure.date, entered.notices, new=entered.created))
@@ -229,13 +225,13 @@ def simulate(file: Path, html: Path | None, *, as_json: bool) -> None:
     Nothing is stored. With --html, no summary is printed, and an existing file is replaced.
     """
     draft = _draft(file)
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow, progress() as shown:
+    with reading() as uow, progress() as shown:
         found = simulation.simulate(uow, draft, shown)
     if html is not None:
         html.write_text(documents.render_html(found), encoding="utf-8")
         click.echo(f"The report is in {html}.", err=as_json)
     if as_json:
-        click.echo(orjson.dumps(serializers.simulation_data(found), option=orjson.OPT_INDENT_2))
+        print_json(serializers.simulation_data(found))
     elif html is None:
         _show(found)
 

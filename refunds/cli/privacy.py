@@ -1,13 +1,12 @@
 """`flask privacy`: what persons ask for about their data, and what is done about it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from refunds.cli import LANG, Group, loaded_store, persons, wide_console
+from refunds.cli import LANG, Group, OneOf, loaded_store, persons, print_table, reading, writing
 from refunds.domain.instants import format_instant
-from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import (
     DataRequestChannel,
     DataRequestKind,
@@ -28,7 +27,6 @@ from refunds.service.data_requests import Given, NewDataRequest
 from refunds.service.disclosures import NewDisclosure
 from refunds.service.privacy import Certificate
 from refunds.service.rectification import Correction
-from refunds.service.store import Opening
 from refunds.storage.unit_of_work import UnitOfWork
 
 
@@ -53,10 +51,6 @@ SET = click.option(
 )
 
 
-def _choice(members: Iterable[str]) -> click.Choice[str]:
-    return click.Choice([str(one) for one in members])
-
-
 class _TextsSchema(StrictSchema):
     """The texts and times that these commands take, each if it is given."""
 
@@ -75,7 +69,7 @@ def _read(**given: str | None) -> dict[str, Any]:
 
 def _of_customer(reference: str, *, by_id: bool, act: Callable[[UnitOfWork, str], Any]) -> Any:
     """What an act returns for the customer with this reference; None, and a message, if there is none."""
-    with loaded_store().write(COMMAND_LINE) as uow:
+    with writing() as uow:
         customer_id = reference if by_id else uow.customers.find(reference)
         if customer_id is not None:
             return act(uow, customer_id)
@@ -85,20 +79,18 @@ def _of_customer(reference: str, *, by_id: bool, act: Callable[[UnitOfWork, str]
 
 @command.command("erase")
 @click.argument("reference")
-@click.option("--reason", required=True, type=click.Choice([one.value for one in ErasureReason]), help="Why.")
+@click.option("--reason", required=True, type=OneOf(ErasureReason), help="Why.")
 @click.option("--anyway", metavar="REASON", help="Why not to wait for open matters; without personal data.")
 @BY_ID
 @LANG
-def erase(reference: str, reason: str, anyway: str | None, *, by_id: bool) -> None:
+def erase(reference: str, reason: ErasureReason, anyway: str | None, *, by_id: bool) -> None:
     """Erase the customer with this reference in billing, and print the certificate.
 
     Their orders stay, with their times and decisions. It waits until their requests and refunds are dealt with, unless
     --anyway says why not, or it is a child. Erased again by their --id, they get the same certificate.
     """
     anyway = _read(anyway=anyway).get("anyway")
-    done = _of_customer(
-        reference, by_id=by_id, act=lambda uow, who: privacy.erase(uow, who, ErasureReason(reason), anyway)
-    )
+    done = _of_customer(reference, by_id=by_id, act=lambda uow, who: privacy.erase(uow, who, reason, anyway))
     _show(done)
 
 
@@ -198,31 +190,31 @@ def rectify(reference: str, corrections: tuple[tuple[str, str, str, str], ...], 
 
 @command.command("disclose")
 @REFERENCE
-@click.option("--basis", required=True, type=_choice(DisclosureBasis), help="What it is based on.")
+@click.option("--basis", required=True, type=OneOf(DisclosureBasis), help="What it is based on.")
 @click.option("--recipient", required=True, help="Who gets the data; it is kept encrypted.")
 @click.option("--file", "file", required=True, metavar="REFERENCE", help="The recipient's own reference.")
 @LANG
-def disclose(reference: str, basis: str, recipient: str, file: str) -> None:
+def disclose(reference: str, basis: DisclosureBasis, recipient: str, file: str) -> None:
     """Note that a customer's data were handed to somebody else."""
     read = _read(recipient=recipient, reference=file)
-    with loaded_store().write(COMMAND_LINE) as uow:
-        new = NewDisclosure(reference, DisclosureBasis(basis), **read)
+    with writing() as uow:
+        new = NewDisclosure(reference, basis, **read)
         click.echo(disclosures.disclose(uow, new).disclosure_id)
 
 
 @command.command("open")
-@click.argument("kind", type=_choice(DataRequestKind))
+@click.argument("kind", type=OneOf(DataRequestKind))
 @REFERENCE
-@click.option("--channel", required=True, type=_choice(DataRequestChannel), help="How it arrived.")
+@click.option("--channel", required=True, type=OneOf(DataRequestChannel), help="How it arrived.")
 @click.option("--received-at", help="When it arrived, as in 2026-04-02T16:20:00+02:00. Default: now.")
 @click.option("--identity-check", help="How the person's identity was checked; it is kept encrypted.")
 @click.option("--recipient", help="Who else gets the data; it is kept encrypted.")
 @LANG
-def open_request(kind: str, reference: str, channel: str, **given: str | None) -> None:
+def open_request(kind: DataRequestKind, reference: str, channel: DataRequestChannel, **given: str | None) -> None:
     """Open a data request, and print its id and by when to answer."""
     read = _read(**given)
-    with loaded_store().write(COMMAND_LINE) as uow:
-        new = NewDataRequest(DataRequestKind(kind), reference, DataRequestChannel(channel), **read)
+    with writing() as uow:
+        new = NewDataRequest(kind, reference, channel, **read)
         request = data_requests.open_request(uow, new)
     if request.customer_id is None:
         click.echo(translate("Nothing is held about this customer."))
@@ -231,23 +223,21 @@ def open_request(kind: str, reference: str, channel: str, **given: str | None) -
 
 
 @command.command("requests")
-@click.option("--kind", type=_choice(DataRequestKind), help="Only those of this kind.")
-@click.option("--state", type=_choice(DataRequestState), help="Only open or only closed ones.")
+@click.option("--kind", type=OneOf(DataRequestKind), help="Only those of this kind.")
+@click.option("--state", type=OneOf(DataRequestState), help="Only open or only closed ones.")
 @click.option("--overdue", is_flag=True, help="Only those that are open and too late.")
-def requests(kind: str | None, state: str | None, *, overdue: bool) -> None:
+def requests(kind: DataRequestKind | None, state: DataRequestState | None, *, overdue: bool) -> None:
     """List the data requests, without personal data; with --overdue or --state open, what is due first."""
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table("request", "kind", "customer", "received", "due", "outcome", box=None, pad_edge=False)
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
-        asked: dict[str, Any] = {"kind": kind, "state": state and DataRequestState(state), "overdue": overdue or None}
+    rows = []
+    with reading() as uow:
+        asked: dict[str, Any] = {"kind": kind, "state": state, "overdue": overdue or None}
         after: tuple[Any, ...] = ()
         while found := uow.data_requests.paginate(*after, limit=200, **asked):
             for one in found:
                 times = map(format_instant, (one.received_at, one.due_at))
-                table.add_row(one.request_id, one.kind, one.customer_id or "", *times, one.outcome or "")
+                rows.append((one.request_id, one.kind, one.customer_id or "", *times, one.outcome or ""))
             after = uow.data_requests.place_of(found[-1])
-    wide_console().print(table)
+    print_table(("request", "kind", "customer", "received", "due", "outcome"), rows)
 
 
 @command.command("identity")
@@ -257,7 +247,7 @@ def requests(kind: str | None, state: str | None, *, overdue: bool) -> None:
 def identity(request_id: str, how: str) -> None:
     """Note how the identity of a data request's person was checked."""
     read = _read(identity_check=how)["identity_check"]
-    with loaded_store().write(COMMAND_LINE) as uow:
+    with writing() as uow:
         data_requests.check_identity(uow, request_id, read)
 
 
@@ -268,20 +258,20 @@ def identity(request_id: str, how: str) -> None:
 def extend(request_id: str, reason: str) -> None:
     """Extend the time to answer a data request to three months from receipt, and print what to write to the person."""
     read = _read(reason=reason)
-    with loaded_store().write(COMMAND_LINE) as uow:
+    with writing() as uow:
         said = answer_text(data_requests.extend(uow, request_id, **read), data_requests.time_zone(uow))
     click.echo(said)
 
 
 @command.command("fee", short_help="Note that a data request may cost something.")
 @REQUEST
-@click.argument("fee", type=click.Choice([*map(str, Fee), "none"]))
+@click.argument("fee", type=OneOf([*Fee, "none"]))
 @REASON
 @LANG
-def fee(request_id: str, fee: str, reason: str | None) -> None:
+def fee(request_id: str, fee: Fee | str, reason: str | None) -> None:
     """Note that a data request may cost something, and print what to write to the person; none: that it does not."""
-    why, read = None if fee == "none" else Fee(fee), _read(reason=reason).get("reason")
-    with loaded_store().write(COMMAND_LINE) as uow:
+    why, read = fee if isinstance(fee, Fee) else None, _read(reason=reason).get("reason")
+    with writing() as uow:
         said = answer_text(data_requests.note_fee(uow, request_id, why, read), data_requests.time_zone(uow))
     if said:
         click.echo(said)
@@ -289,27 +279,27 @@ def fee(request_id: str, fee: str, reason: str | None) -> None:
 
 @command.command("close")
 @REQUEST
-@click.option("--outcome", required=True, type=_choice(DataRequestOutcome), help="fulfilled does what was asked for.")
+@click.option("--outcome", required=True, type=OneOf(DataRequestOutcome), help="fulfilled does what was asked for.")
 @REASON
 @SET
-@click.option("--erasure-reason", type=_choice(ErasureReason), help="Of an erasure: why. Default: request.")
+@click.option("--erasure-reason", type=OneOf(ErasureReason), help="Of an erasure: why. Default: request.")
 @click.option("--anyway", metavar="REASON", help="Of an erasure: why not to wait; without personal data.")
 @LANG
 def close(
     request_id: str,
-    outcome: str,
+    outcome: DataRequestOutcome,
     corrections: tuple[tuple[str, str, str, str], ...],
-    erasure_reason: str | None,
+    erasure_reason: ErasureReason | None,
     **given: str | None,
 ) -> None:
     """Close a data request, having done what it asks for.
 
     Prints what to write to the person, and who got the data before and must be told, too.
     """
-    read, why = _read(**given), erasure_reason and ErasureReason(erasure_reason)
+    read = _read(**given)
     right = tuple(Correction(*one) for one in corrections)
-    with loaded_store().write(COMMAND_LINE) as uow:
-        end = Given(DataRequestOutcome(outcome), corrections=right, erasure_reason=why or None, **read)
+    with writing() as uow:
+        end = Given(outcome, corrections=right, erasure_reason=erasure_reason, **read)
         done = data_requests.close(uow, request_id, end)
         said = answer_text(done.request, data_requests.time_zone(uow))
     if said:

@@ -1,9 +1,8 @@
 """`flask retention`: what is no longer needed goes."""
 
 import click
-import orjson
 
-from refunds.cli import Group, loaded_store, progress
+from refunds.cli import Group, loaded_store, print_json, progress
 from refunds.service import retention
 from refunds.service.store import Opening
 
@@ -24,4 +23,4 @@ def run(*, dry_run: bool) -> None:
     store = loaded_store(Opening.READ if dry_run else Opening.RECORD)
     with progress() as shown:
         gone = retention.run(store, dry_run=dry_run, progress=shown)
-    click.echo(orjson.dumps({"dry_run": dry_run, "gone": gone}, option=orjson.OPT_INDENT_2).decode())
+    print_json({"dry_run": dry_run, "gone": gone})

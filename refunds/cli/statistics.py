@@ -30,7 +30,7 @@ def close(month: str | None) -> None:
     It is counted once: closed again, it stays as it is, whatever was recorded or erased since. Customers who objected,
     are restricted or were erased are left out.
     """
-    given = _MonthSchema().read({} if month is None else {"month": month})
+    given = _MonthSchema().read({"month": month})
     found, is_new = statistics.close(loaded_store(), given.get("month"))
     values = {"month": found.month, "at": format_instant(found.closed_at)}
     if is_new:

@@ -1,12 +1,10 @@
 """`flask users`: who may sign in to the console."""
 
 import click
-from rich.table import Table
 
-from refunds.cli import ROLE, Group, loaded_store, wide_console
+from refunds.cli import ROLE, Group, loaded_store, print_table, reading, writing
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service import users
-from refunds.service.store import Opening
 
 
 @click.group("users", cls=Group)
@@ -17,13 +15,13 @@ def command() -> None:
 @command.command("add")
 @click.argument("name")
 @ROLE
-def add(name: str, role: str) -> None:
+def add(name: str, role: Role) -> None:
     """Add a user and print the password. It is shown only this once.
 
     NAME must be free: a disabled user keeps theirs.
     """
-    with loaded_store().write(COMMAND_LINE) as uow:
-        made = users.add(uow, name, Role(role))
+    with writing() as uow:
+        made = users.add(uow, name, role)
     click.echo(made.password)
 
 
@@ -33,12 +31,12 @@ def list_() -> None:
 
     Those who are disabled are listed, too.
     """
-    table = Table("user", "role", "user id", "added", "state", box=None, pad_edge=False)
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
+    rows = []
+    with reading() as uow:
         for user in uow.users.iter_all():
             state = "disabled" if user.disabled_at else "active"
-            table.add_row(user.name or "", user.role, user.user_id, user.registered_at.date().isoformat(), state)
-    wide_console().print(table)
+            rows.append((user.name or "", user.role, user.user_id, user.registered_at.date().isoformat(), state))
+    print_table(("user", "role", "user id", "added", "state"), rows)
 
 
 @command.command("disable")
@@ -48,7 +46,7 @@ def disable(name: str) -> None:
 
     Resetting the user enables them again. Disabling them again changes nothing.
     """
-    with loaded_store().write(COMMAND_LINE) as uow:
+    with writing() as uow:
         user = users.disable(uow, name)
     click.echo(f"{user.name} is disabled: flask users reset {user.name} enables them again.")
 
@@ -74,6 +72,6 @@ def reset(name: str) -> None:
 
     The password is shown only this once. Failed attempts to sign in are forgotten.
     """
-    with loaded_store().write(COMMAND_LINE) as uow:
+    with writing() as uow:
         made = users.reset(uow, name)
     click.echo(made.password)
