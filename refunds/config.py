@@ -181,12 +181,10 @@ _DEFAULT = Path("instance/refunds.db")
 
 
 def _one_of(*words: str) -> validate.OneOf:
-    """Accepts these words only."""
     return validate.OneOf(words, error="must be one of: {choices}")
 
 
 def _ip_address(text: str) -> None:
-    """Raise `ValidationError` unless a text is an IPv4 or IPv6 address."""
     try:
         ip_address(text)
     except ValueError:

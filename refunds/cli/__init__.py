@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from functools import cache
 from importlib import import_module
 from io import TextIOWrapper
@@ -21,6 +22,7 @@ import orjson
 from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
+from refunds.domain.instants import format_instant, format_local, zone
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import Message, RefundsError
 from refunds.presentation.language import LANGUAGES, speaking, translate
@@ -175,6 +177,21 @@ def write_private(output: Path, parts: Iterable[bytes]) -> None:
     """Write a file with personal data, which only its owner may read; it is complete if it has its name."""
     with new_file(output, 0o600) as written:
         written.writelines(parts)
+
+
+def local_text(at: datetime, time_zone: str) -> str:
+    """An instant to the second, in a time zone."""
+    return format_local(at.replace(microsecond=0), zone(time_zone))
+
+
+def since_text(at: datetime | None) -> str:
+    """The time of the last event that is left; None if there is none."""
+    return "the beginning" if at is None else format_instant(at)
+
+
+def warn_of_erasures(since: datetime | None) -> None:
+    """Print that erasures may have been undone, since the ledger of erasures is lost."""
+    click.echo(f"Erasures from {since_text(since)} on may have been undone: erase these customers again.")
 
 
 def note_done(store: Store, done: str, position: int) -> None:

@@ -7,7 +7,17 @@ from datetime import datetime
 import click
 import orjson
 
-from refunds.cli import LANG, LEDGER_LOST, Group, loaded_store, note_done, progress, reading
+from refunds.cli import (
+    LANG,
+    LEDGER_LOST,
+    Group,
+    loaded_store,
+    note_done,
+    progress,
+    reading,
+    since_text,
+    warn_of_erasures,
+)
 from refunds.domain.business_days import Window
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import COMMAND_LINE
@@ -72,13 +82,12 @@ def accept(reason: str, ledger_lost: str | None) -> None:
     store = loaded_store(Opening.ACCEPT)
     lost = acceptance.accept(store, reason, ledger_lost=ledger_lost)
     click.echo(f"Accepted: {translate(lost.how)}.")
-    since = "the beginning" if lost.since is None else format_instant(lost.since)
     click.echo(
-        f"What was recorded from {since} to {format_instant(lost.until)}, and after, may be lost: "
+        f"What was recorded from {since_text(lost.since)} to {format_instant(lost.until)}, and after, may be lost: "
         "billing must send the orders of that time again, and read the feed from its beginning."
     )
     if ledger_lost:
-        click.echo(f"Erasures from {since} on may have been undone: erase these customers again.")
+        warn_of_erasures(lost.since)
 
 
 @command.command("replay")
@@ -116,7 +125,6 @@ _UNREADABLE = {"day_codes"}
 
 
 def _plain(value: object) -> str:
-    """A part of a decision as text; a window by its service day and last day."""
     if isinstance(value, Window):
         return f"{value.service_day} to {value.last_day}"
     return format_instant(value) if isinstance(value, datetime) else str(value)

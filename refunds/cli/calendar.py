@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,10 +13,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from refunds.cli import LANG, CommandsAndOne, loaded_store, print_table, progress, reading
+from refunds.cli import LANG, CommandsAndOne, loaded_store, local_text, print_table, progress, reading
 from refunds.domain.business_days import SkipReason
 from refunds.domain.holidays_data import holiday_name
-from refunds.domain.instants import format_local, zone
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.presentation.language import language, translate
 from refunds.presentation.texts.dates import business_days_text, date_text, region_text
@@ -125,20 +125,15 @@ def _show(title: str, found: list[Change], uow: UnitOfWork | None = None) -> Non
     """Print changes and how many there are; with a unit of work, also who was told the earlier end."""
     rows = []
     for one in found:
-        now = one.stands if one.is_longer else one.today
-        row = [one.order_id, _local(one.promised, one), _local(now, one) if now else "not covered"]
+        now, local = one.stands if one.is_longer else one.today, partial(local_text, time_zone=one.time_zone)
+        row = [one.order_id, local(one.promised), local(now) if now else "not covered"]
         if uow is not None:
-            told = (f"{its.contact_id} {its.channel} {_local(its.received_at, one)}" for its in watch.told(uow, one))
-            row += [_local(one.promised_at, one), "\n".join(told)]
+            told = (f"{its.contact_id} {its.channel} {local(its.received_at)}" for its in watch.told(uow, one))
+            row += [local(one.promised_at), "\n".join(told)]
         rows.append(row)
     click.echo(f"{title}: {len(found)}")
     if found:
         print_table(("order", "told", "now", *(("promised", "contacts") if uow else ())), rows)
-
-
-def _local(at: datetime, change: Change) -> str:
-    """An instant to the second, in the time zone in which an order was told."""
-    return format_local(at.replace(microsecond=0), zone(change.time_zone))
 
 
 @command.command("compare")

@@ -20,8 +20,6 @@ from refunds.service.checks import Check, check_eligibility
 
 
 class _OptionsSchema(StrictSchema):
-    """The options whose format click cannot check."""
-
     provided = fields.Instant(required=True)
     requested = fields.Instant()
 
@@ -63,7 +61,6 @@ def command(
 
 
 def _show(outcome: Outcome) -> None:
-    """Print a decision in words, with its days and notices."""
     console = Console(highlight=False)
     console.print(Text(verdict(outcome), style=_STYLE[outcome.verdict]))
     console.print(reason_text(outcome), soft_wrap=True)

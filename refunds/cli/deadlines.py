@@ -18,8 +18,6 @@ from refunds.service import deadline_table, deadlines
 
 
 class _WeekSchema(StrictSchema):
-    """The options whose format click cannot check."""
-
     week = LocalDate()
 
 

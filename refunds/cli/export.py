@@ -18,8 +18,6 @@ from refunds.service.store import Store
 
 
 class _RangeSchema(StrictSchema):
-    """Options for a range of dates, whose format click cannot check."""
-
     first = NearDate(required=True, data_key="from")
     last = NearDate(required=True, data_key="to")
 

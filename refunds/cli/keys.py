@@ -39,7 +39,6 @@ def rotate_() -> None:
 
 
 def _told(done: Rotation, masters: int) -> list[Message]:
-    """What was done, and what is left to do, in sentences."""
     which = ", ".join(f"{table} {number}" for table, number in done.rewrapped.items())
     lines = [Message("Wrapped anew by the first key: %(which)s.", which=which)]
     if done.lost:

@@ -54,18 +54,15 @@ def import_(file: Path) -> None:
 
 
 def _report_failure(checkpoint: Checkpoint, failure: OSError | None) -> None:
-    """Print that a checkpoint could not be written; the next one covers its events."""
     if failure is not None:
         click.echo(f"no checkpoint at {checkpoint.position}: {failure.strerror or failure}", err=True)
 
 
 def _facts(lines: Iterator[str]) -> Iterator[tuple[int, OrderFacts | InvalidInput]]:
-    """The facts in each line, or what is wrong with it, by its number."""
     for number, read in read_orders(lines):
         yield number, read if isinstance(read, InvalidInput) else OrderFacts(**read)
 
 
 def _refusal(number: int, error: CallersError) -> str:
-    """One line: why a line of the file is refused."""
     places = (f"{one.pointer}: {translate(one.detail)}".removeprefix(": ") for one in error.errors)
     return f"line {number}: {'; '.join(places) or translate(error.detail)}"

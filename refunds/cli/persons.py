@@ -52,7 +52,6 @@ def _exported(
     customer_id: str | None,
     contact: str | None,
 ) -> Export | None:
-    """The export that was asked for; None if there is no customer with the reference."""
     if request_id is not None:
         return exports.for_request(uow, request_id)
     if contact is not None:

@@ -2,13 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import click
 
-from refunds.cli import LANG, POLICY, Group, loaded_store, print_json, print_table, progress, reading, wide_console
-from refunds.domain.instants import format_local, zone
+from refunds.cli import (
+    LANG,
+    POLICY,
+    Group,
+    loaded_store,
+    local_text,
+    print_json,
+    print_table,
+    progress,
+    reading,
+    wide_console,
+)
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.policy import Difference, PolicyVersion, differences
 from refunds.errors import FieldError, InvalidInput, Message
@@ -54,25 +64,19 @@ def show(policy: str | None, version: int | None) -> None:
         versions, closed = [], []
         for policy_id in uow.policies if policy is None else [policy]:
             for one, record in zip(uow.policies[policy_id].versions, uow.policies.records(policy_id), strict=True):
-                since = _local(record.effective_from, one) if record.effective_from else "the beginning"
-                registered = _local(record.registered_at, one)
-                versions.append((policy_id, str(one.version), since, registered, _state(uow, one)))
+                local = partial(local_text, time_zone=one.terms.time_zone)
+                since = local(record.effective_from) if record.effective_from else "the beginning"
+                versions.append((policy_id, str(one.version), since, local(record.registered_at), _state(uow, one)))
             for closure in publication.closures(uow, policy_id):
                 reason = closure.reason_en or closure.reason_de or ""
-                closed.append((policy_id, closure.date.isoformat(), _local(closure.entered_at, one), reason))
+                closed.append((policy_id, closure.date.isoformat(), local(closure.entered_at), reason))
     if versions:
         print_table(("policy", "version", "effective from", "registered", "state"), versions)
     if closed:
         print_table(("policy", "closed", "entered", "reason"), closed)
 
 
-def _local(at: datetime, version: PolicyVersion) -> str:
-    """An instant to the second, in the time zone of a version."""
-    return format_local(at.replace(microsecond=0), zone(version.terms.time_zone))
-
-
 def _state(uow: UnitOfWork, version: PolicyVersion) -> str:
-    """Whether a version is withdrawn, to come, in force or past, in a word."""
     policy = uow.policies[version.policy_id]
     if version not in policy.effective_versions:
         return "withdrawn"
@@ -130,10 +134,10 @@ def publish(file: Path, *, now: bool, dry_run: bool) -> None:
     effect, it can be withdrawn. Warns where the clause differs from the terms, and publishes it all the same.
     """
     draft = _draft(file)
-    if draft.effective_from is None and not now:
-        raise _unclear(file, Message("is required, or --now: the version then takes effect as soon as possible"))
-    if draft.effective_from is not None and now:
-        raise _unclear(file, Message("remove it, or leave out --now"))
+    if (draft.effective_from is None) is not now:
+        required = Message("is required, or --now: the version then takes effect as soon as possible")
+        detail = Message("remove it, or leave out --now") if now else required
+        raise InvalidInput([FieldError(f"/{file.name}/effective_from", detail)])
     with reading() if dry_run else _changing() as uow:
         result = publication.publish(uow, draft, dry_run=dry_run)
     _print_result(result, "dry_run" if dry_run else "published")
@@ -147,11 +151,6 @@ def _changing() -> Iterator[UnitOfWork]:
         yield uow
     with progress() as shown:
         watch.extend(store, progress=shown)
-
-
-def _unclear(file: Path, detail: Message) -> InvalidInput:
-    """The error if it is not clear when a version takes effect."""
-    return InvalidInput([FieldError(f"/{file.name}/effective_from", detail)])
 
 
 @command.command("import")
@@ -190,8 +189,6 @@ def withdraw(policy: str, version: int) -> None:
 
 
 class _ClosureSchema(StrictSchema):
-    """The options whose format click cannot check."""
-
     date = LocalDate(required=True)
     reason_de = FreeText(200)
     reason_en = FreeText(200)

@@ -52,8 +52,6 @@ SET = click.option(
 
 
 class _TextsSchema(StrictSchema):
-    """The texts and times that these commands take, each if it is given."""
-
     received_at = fields.Instant()
     identity_check = fields.FreeText(500)
     recipient = fields.Line(254)
@@ -63,7 +61,6 @@ class _TextsSchema(StrictSchema):
 
 
 def _read(**given: str | None) -> dict[str, Any]:
-    """The texts and times that were given, read; raises `InvalidInput` if one does not fit."""
     return _TextsSchema().read(given)
 
 
@@ -95,7 +92,6 @@ def erase(reference: str, reason: ErasureReason, anyway: str | None, *, by_id: b
 
 
 def _show(certificate: Certificate | None) -> None:
-    """Print a certificate, if there is one."""
     if certificate is not None:
         for line in certificate_lines(certificate, is_scrubbed=loaded_store().is_scrubbed):
             click.echo(line)
@@ -112,7 +108,6 @@ def hold(reference: str, reason: str, *, by_id: bool) -> None:
 
 
 def _limit(kind: LimitKind, reference: str, reason: str | None, *, by_id: bool, lift: bool = False) -> None:
-    """Set or lift a limit of a customer, and print whose it is."""
     reason = _read(reason=reason).get("reason")
 
     def act(uow: UnitOfWork, customer_id: str) -> str:

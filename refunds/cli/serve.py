@@ -114,7 +114,6 @@ def _say(text: str) -> None:
 
 
 def _show_watched(watched: Watched) -> None:
-    """Print what the watch has done, if anything; that the data is older than before, as a warning."""
     if watched.filled:
         _say(f"{watched.filled} orders that had no promise have one now.")
     if watched.older:

@@ -102,7 +102,6 @@ class Front:
         self._probes = {path: self._answered_by(1) for path in PROBES}
 
     def _answered_by(self, threads: int) -> "SimpleQueue[_Waiting]":
-        """A queue whose requests are answered by so many threads."""
         queue: SimpleQueue[_Waiting] = SimpleQueue()
         for _ in range(threads):
             threading.Thread(target=self._answer_all, args=(queue,), daemon=True).start()
@@ -177,7 +176,6 @@ class Front:
                 return
 
     def _answer_all(self, queue: "SimpleQueue[_Waiting]") -> None:
-        """Answer the requests in a queue, for as long as the process runs."""
         while True:
             environ, protocol, answered = queue.get()
             try:
@@ -374,7 +372,6 @@ class Server(MTServer):
 
 
 def _unsent() -> bool:
-    """Whether a socket of this process has bytes that its peer does not have yet."""
     waiting = bytearray(4)
     for path in Path("/dev/fd").iterdir():
         with suppress(OSError):  # it is closed by now

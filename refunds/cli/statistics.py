@@ -16,8 +16,6 @@ def command() -> None:
 
 
 class _MonthSchema(StrictSchema):
-    """The month that was given, if any."""
-
     month = Month()
 
 

@@ -235,7 +235,6 @@ def _calendar(
 
 @_kept(1024)  # all regions by one version's rules: 60 MB
 def _region_days(country: str, subdivision: str | None, rules: DayRules) -> RegionDays:
-    """The marks of all covered dates."""
     english, _ = _language(country, "en")
     own = _built(country, subdivision, english)
     names, years, differ = dict(own.names), own.years, frozenset[int]()
@@ -334,7 +333,6 @@ def _covered(country: str, subdivision: str | None) -> range:
 
 @cache
 def _last_decree(country: str) -> int:
-    """The last year for which the package has holidays by decree, in a country that has decrees."""
     with _building:
         years: Mapping[int, object] = holidays.country_holidays(country, expand=False).special_public_holidays
         return max(years)

@@ -218,7 +218,6 @@ def record_digest(table: str, columns: Mapping[str, Any]) -> bytes:
 
 
 def _with_hash(event: Event, key: bytes) -> Event:
-    """The event with its hash, which covers all the rest of it."""
     order = () if event.order_id is None else (event.order_id.encode(),)
     payload = (
         event.previous,

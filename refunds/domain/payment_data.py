@@ -141,7 +141,6 @@ def _is_card_among(text: str, groups: Groups) -> bool:
 
 @cache
 def _lengths(beginning: str) -> tuple[int, ...]:
-    """The lengths of the card numbers that begin with these four digits."""
     return tuple({one for prefix, lengths in _ISSUED if prefix.match(beginning) for one in lengths})
 
 
@@ -183,7 +182,6 @@ def _telephone(text: str, groups: Groups, sign: str) -> int:
 
 
 def _before(text: str, start: int) -> str:
-    """The few characters before a place, in which dialling shows."""
     return text[max(start - 6, 0) : start]
 
 
@@ -206,7 +204,6 @@ def _ibans(text: str) -> Iterator[str]:
 
 
 def _compact(text: str) -> str:
-    """The text in capital letters, without blanks and punctuation."""
     return re.sub(r"[\W_]+", "", text.upper())
 
 
@@ -217,6 +214,5 @@ def _begins_with_iban(text: str) -> bool:
 
 @cache
 def _iban_length(country: str) -> int | None:
-    """The length of a country's IBANs; None if it has none."""
     ((_, known), *_) = numdb.get("iban").info(country)
     return 4 + sum(map(int, re.findall("[0-9]+", known["bban"]))) if "bban" in known else None

@@ -69,7 +69,6 @@ class RegionDays:
 
 
 def _by_byte(made: Callable[[int], int]) -> bytes:
-    """A table for `bytes.translate`: the result for each byte."""
     return bytes(map(made, range(256)))
 
 

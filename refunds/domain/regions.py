@@ -170,7 +170,6 @@ def _country_aliases() -> Mapping[str, str]:
 
 
 def _meant(region: str) -> str | None:
-    """The region that was probably meant: it is spelt otherwise, or called by its name."""
     named, _, part = region.replace("_", "-").partition("-")
     country = _country_aliases().get(named.strip().upper())
     if country is None or not part:
@@ -189,7 +188,6 @@ def _spellings(country: str) -> Iterator[tuple[str, str]]:
 
 
 def _unknown(country: str, meant: str | None) -> Message:
-    """What is wrong with a region, and what to write."""
     if country not in countries() and meant:
         return Message(
             "unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY; did you mean %(hint)s?",

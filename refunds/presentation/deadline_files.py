@@ -46,7 +46,6 @@ WRITERS: Mapping[str, Callable[[BinaryIO, Blocks], None]] = {"parquet": write_pa
 
 
 def _groups(blocks: Blocks) -> Iterator[list[Row]]:
-    """The rows in larger blocks."""
     held: list[Row] = []
     for rows in blocks:
         held += rows

@@ -55,7 +55,6 @@ def password_fits(password: str, stored: str | None) -> bool:
 
 @cache
 def _passwords() -> "PasswordHasher":
-    """The hasher (argon2id), imported and made at the first call."""
     from argon2 import PasswordHasher  # noqa: PLC0415
 
     return PasswordHasher(_ROUNDS, _KIBIBYTES, _LANES)

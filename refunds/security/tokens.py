@@ -42,7 +42,6 @@ def read_token(text: str) -> Token | None:
 
 
 def _token(token_id: str, secret: str) -> Token:
-    """The token with this id and secret, its checksum computed."""
     body = f"{_PREFIX}_{token_id}_{secret}"
     return Token(token_id, f"{body}_{_base62(zlib.crc32(body.encode()))}", sha256(secret.encode()).digest())
 

@@ -204,13 +204,11 @@ def _verified(uow: UnitOfWork, checkpoints: Iterable[Checkpoint], failed: str) -
 
 
 def _at(tx: Transaction, head: Head) -> datetime | None:
-    """The time of the last event; None if there is none."""
     return next((instant(row["at"]) for row in list(events.between(tx, head.position, head.position))), None)
 
 
 @contextmanager
 def _directory_beside(path: Path) -> Iterator[Path]:
-    """An empty directory beside a file, which is deleted afterwards."""
     work = path.with_name(f"{path.name}.restoring")
     shutil.rmtree(work, ignore_errors=True)  # that of a restore that was killed
     work.mkdir(mode=0o700)

@@ -242,8 +242,6 @@ def _samples(tx: Transaction) -> Found:
 
 
 def _on_server(check: Callable[[Transaction], Found]) -> Callable[[Patient], Found]:
-    """A check that is made only if the database is on a server."""
-
     def checked(patient: Patient) -> Found:
         if patient.file is None:
             with patient.tables() as tx:

@@ -359,5 +359,4 @@ def _versions(data: str) -> list[list[tuple[int, str]]]:
 
 
 def _is_older(now: str, before: str) -> bool:
-    """Whether any of the data is older than that of before."""
     return any(mine < theirs for mine, theirs in zip(_versions(now), _versions(before), strict=True))

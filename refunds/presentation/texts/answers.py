@@ -181,7 +181,6 @@ def _number_text(number: str | None) -> str:
 
 
 def _revoked_text(revoked: Cancellation | None) -> str:
-    """That the last cancellation of an order was revoked, and why."""
     if revoked is None or revoked.revoked_at is None:
         return ""
     text = _REVOKED if revoked.revocation_code is RevocationReason.ENTERED_IN_ERROR else _KEPT
@@ -197,7 +196,6 @@ def _date_text(outcome: Outcome, order_id: str | None) -> str:
 
 
 def _without_order(outcome: Outcome, *, ended: bool) -> str:
-    """What to say to a customer whose order is not known."""
     if not outcome.eligible:
         return spoken_words(outcome, ended=ended)
     text = _UNTIL if outcome.reason is Reason.WITHIN_WINDOW and not ended else _IN_TIME
