@@ -25,14 +25,8 @@ from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation import serializers
 from refunds.presentation.documents import simulation as documents
 from refunds.presentation.language import translate
+from refunds.presentation.texts import policies
 from refunds.presentation.texts.decisions import reason_text
-from refunds.presentation.texts.policies import (
-    closure_text,
-    compared_text,
-    difference_text,
-    registration_text,
-    warnings_data,
-)
 from refunds.schemas.fields import FreeText, LocalDate
 from refunds.schemas.policy import policy_file, read_policy_file
 from refunds.schemas.strict import StrictSchema
@@ -107,18 +101,18 @@ def diff(file: Path) -> None:
         known = draft.policy_id in uow.policies
         before = uow.policies[draft.policy_id].current(uow.now) if known else None
     found = differences(before.terms if before else None, draft.terms)
-    click.echo(compared_text(draft, before.version if before else None, same=not found))
+    click.echo(policies.compared_text(draft, before.version if before else None, same=not found))
     _print_differences(found, draft)
     _print_warnings(draft)
 
 
 def _print_differences(found: Sequence[Difference], version: PolicyVersion) -> None:
     for difference in found:
-        click.echo(f"  {difference_text(difference, version.terms.time_zone)}")
+        click.echo(f"  {policies.difference_text(difference, version.terms.time_zone)}")
 
 
 def _print_warnings(version: PolicyVersion) -> None:
-    for warning in warnings_data(version.terms):
+    for warning in policies.warnings_data(version.terms):
         click.echo("  " + translate("Warning: %(text)s", text=warning["text"]))
 
 
@@ -173,7 +167,7 @@ def _print_result(result: PublishResult, done: str) -> None:
     version, follows = result.version, result.follows
     if result.known:
         done = "known"
-    click.echo(registration_text(version, follows.version if follows else None, done))
+    click.echo(policies.registration_text(version, follows.version if follows else None, done))
     _print_differences(result.differences, version)
     _print_warnings(version)
 
@@ -208,7 +202,7 @@ def close(date: str, policy: str | None, **reasons: str | None) -> None:
     read = _ClosureSchema().read({"date": date} | reasons)
     with _changing() as uow:
         entered = publication.close(uow, policy or uow.policies.default, read.pop("date"), **read)
-    click.echo(closure_text(entered.closure.date, entered.notices, new=entered.created))
+    click.echo(policies.closure_text(entered.closure.date, entered.notices, new=entered.created))
 
 
 @command.command("simulate")
@@ -237,7 +231,7 @@ def _show(found: Simulation) -> None:
     """Print the simulation in words; its tables are in the report."""
     console = wide_console()
     total, flipped = found.total, found.orders_flipped
-    console.print(compared_text(found.draft, found.compared_with.version, same=not found.differences))
+    console.print(policies.compared_text(found.draft, found.compared_with.version, same=not found.differences))
     _print_differences(found.differences, found.draft)
     console.print(
         translate(

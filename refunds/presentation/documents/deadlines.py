@@ -8,14 +8,7 @@ from refunds.domain.instants import zone
 from refunds.domain.regions import subdivisions
 from refunds.presentation.documents.templating import written
 from refunds.presentation.language import translate
-from refunds.presentation.texts.dates import (
-    date_text,
-    instant_text,
-    region_text,
-    short_date_text,
-    time_text,
-    zone_text,
-)
+from refunds.presentation.texts import dates
 from refunds.service.deadlines import Provided, Sheet
 
 _LISTED = 4
@@ -42,8 +35,8 @@ def title(sheet: Sheet) -> str:
         "%(policy)s: until when an order can be cancelled, week from %(monday)s. A request counts until midnight "
         "(%(zone)s).",
         policy=sheet.policy.policy_id,
-        monday=date_text(sheet.monday),
-        zone=zone_text(sheet.version.terms.time_zone),
+        monday=dates.date_text(sheet.monday),
+        zone=dates.zone_text(sheet.version.terms.time_zone),
     )
 
 
@@ -70,7 +63,7 @@ def _listed(regions: Iterable[str]) -> str:
 
 def _region(region: str) -> str:
     """The name of a region; a country that has parts is for customers whose part is unknown."""
-    name = region_text(region)
+    name = dates.region_text(region)
     whole = "-" in region or not subdivisions(region)
     return name if whole else translate("%(country)s (part unknown)", country=name)
 
@@ -94,13 +87,13 @@ def notes(sheet: Sheet) -> list[str]:
                 "%(regions)s: last days from %(since)s on are provisional, because the holidays and working weekends "
                 "are not decreed yet.",
                 regions=_listed(regions),
-                since=date_text(first),
+                since=dates.date_text(first),
             )
         )
     if sheet.shortened:
         lines.append(translate("For services provided earlier, the window may still run: they are not on this sheet."))
     if sheet.ordered_from is not None:
-        ordered = instant_text(sheet.ordered_from, sheet.version.terms.time_zone)
+        ordered = dates.instant_text(sheet.ordered_from, sheet.version.terms.time_zone)
         lines.append(
             translate(
                 "Orders placed before %(since)s are judged by an earlier version: their deadlines may be others.",
@@ -112,9 +105,9 @@ def notes(sheet: Sheet) -> list[str]:
 
 def service_day(row: Provided) -> str:
     """The service day of a row; with the part of the day if another version is in force in the rest."""
-    tz, day = zone(row.version.terms.time_zone), short_date_text(row.day)
-    since = row.since and time_text(row.since.astimezone(tz))
-    until = row.until and time_text(row.until.astimezone(tz))
+    tz, day = zone(row.version.terms.time_zone), dates.short_date_text(row.day)
+    since = row.since and dates.time_text(row.since.astimezone(tz))
+    until = row.until and dates.time_text(row.until.astimezone(tz))
     if since and until:
         return translate("%(day)s, from %(since)s, until %(until)s", day=day, since=since, until=until)
     if since:

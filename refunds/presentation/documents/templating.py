@@ -16,20 +16,7 @@ from markupsafe import Markup, escape
 
 from refunds.errors import Message
 from refunds.presentation.language import catalogue, language, translate
-from refunds.presentation.texts import dates
-from refunds.presentation.texts.decisions import (
-    basis_text,
-    channel_text,
-    day_text,
-    headline,
-    information_text,
-    left_text,
-    notice_text,
-    reason_text,
-    request_on_record,
-    verdict,
-    why_text,
-)
+from refunds.presentation.texts import dates, decisions
 from refunds.presentation.texts.events import cause_text, event_text
 from refunds.security.encryption import Erased, Hidden
 
@@ -83,31 +70,31 @@ _NUMBER = re.compile(r"\b[A-Z]{1,4}-\d{2,12}\b|\b\d{3,4}(?:-\d{3,4})+\b")
 
 _TEXTS = (
     dates.age_text,
-    basis_text,
+    decisions.basis_text,
     cause_text,
-    channel_text,
+    decisions.channel_text,
     dates.clock_text,
     dates.data_changed_text,
     dates.date_text,
     dates.day_and_month_text,
-    day_text,
+    decisions.day_text,
     event_text,
-    headline,
-    information_text,
+    decisions.headline,
+    decisions.information_text,
     dates.instant_text,
     language,
-    left_text,
+    decisions.left_text,
     dates.moment_text,
     dates.month_text,
-    notice_text,
+    decisions.notice_text,
     dates.number_text,
-    reason_text,
+    decisions.reason_text,
     dates.region_text,
-    request_on_record,
+    decisions.request_on_record,
     dates.short_date_text,
-    verdict,
+    decisions.verdict,
     dates.weekday_text,
-    why_text,
+    decisions.why_text,
     dates.zone_text,
 )
 
