@@ -154,10 +154,7 @@ _OF_KUBERNETES = re.compile(
 
 
 def _unknown(known: Iterable[str]) -> Iterator[str]:
-    """A line for each variable that begins with `REFUNDS_` and is no setting, with the setting that is probably meant.
-
-    Their values are not quoted: they may be secrets.
-    """
+    """A line for each variable that begins like a setting and is none, with the setting that is probably meant."""
     endings = {name.removeprefix("REFUNDS_"): name for name in known}
     for name in sorted(os.environ):
         ending = name.removeprefix("REFUNDS_")

@@ -149,10 +149,7 @@ class UnknownRegion(InvalidInput):
 
 
 class CalendarNotCovered(CallersError):
-    """A date that the holiday data of a region does not cover; this never counts as "no holidays".
-
-    `first` and `last` are the ends of what the data covers.
-    """
+    """A date that is not in the holiday data of a region, `first` to `last`; this never counts as "no holidays"."""
 
     code = "calendar-not-covered"
 
@@ -169,10 +166,7 @@ class CalendarNotCovered(CallersError):
 
 
 class NoPolicyInForce(CallersError):
-    """No version of the policy was in force at the instant `at`.
-
-    `first` is the instant at which the first one takes effect; None if all are withdrawn.
-    """
+    """No version of the policy was in force at an instant; the `first` takes effect then, None if all are withdrawn."""
 
     code = "no-policy-in-force"
 
@@ -378,10 +372,7 @@ class Unreadable(RefundsError):
 
 
 class Conflict(StorageUnavailable):
-    """Another transaction was first; a retry finds its result.
-
-    `constraint` names what the two cannot both have: columns, a table, or `policies`.
-    """
+    """Another transaction was first, and a retry finds its result; `constraint` names what the two cannot both have."""
 
     def __init__(self, constraint: str) -> None:
         self.constraint = constraint

@@ -227,10 +227,7 @@ def print_json(data: Any) -> None:
 
 @contextmanager
 def progress(*, passing: bool = True) -> Iterator[ProgressCallback]:
-    """Show progress bars on standard error during the block, one for each step that the callback reports.
-
-    If `passing`, the bars are shown only on a terminal and disappear at the end; otherwise they always stay.
-    """
+    """Show a bar on standard error for each step that is reported; if `passing`, only on a terminal, until the end."""
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 

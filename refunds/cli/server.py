@@ -210,10 +210,7 @@ class Front:
 
 
 class _Stream:
-    """An answer that is sent while a thread makes it. The thread never waits for its reader.
-
-    `sent` is done when everything is sent, or the reader has left.
-    """
+    """An answer that is sent while a thread makes it; `sent` is done at its end, or when the reader has left."""
 
     def __init__(
         self, protocol: HTTPProtocol, status: int, headers: list[tuple[str, str]], loop: asyncio.AbstractEventLoop

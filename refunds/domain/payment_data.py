@@ -164,10 +164,7 @@ def _without_telephone(text: str, groups: Groups) -> Iterator[Groups]:
 
 
 def _telephone(text: str, groups: Groups, sign: str) -> int:
-    """How many of the groups at the beginning are a telephone number, the shortest that is valid; 0 if none is.
-
-    Four groups of four digits that a card number can have are none.
-    """
+    """How many groups, from the first, are a valid telephone number; 0 if none, or if they are four of a card's."""
     if [end - start for start, end in groups[:4]] == [4] * 4 and _is_card_among(text, groups[:4]):
         return 0
     digits = ""

@@ -24,10 +24,7 @@ def personal() -> Any:
 
 
 def not_digested(**default: Any) -> Any:
-    """A dataclass field that the journal does not vouch for.
-
-    It follows from other records and is stored only for look-ups, or it is erased or changed without a trace.
-    """
+    """A field that the journal does not vouch for: it follows from other records, or changes without a trace."""
     return field(metadata={"not_digested": True}, **default)
 
 

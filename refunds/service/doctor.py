@@ -29,10 +29,7 @@ _UNDO = Message("undo what was changed by hand, or restore a backup")
 
 
 def examine(patient: Patient) -> Iterator[tuple[str, Finding]]:
-    """Each finding with the name of its check, in the order of `CHECKS`.
-
-    What keeps several checks from being made is told by the first of them; the others are named at the end.
-    """
+    """Each finding with the name of its check; what stops several of them is told by the first."""
     told: set[str] = set()
     left_out = []
     for name, check in CHECKS.items():

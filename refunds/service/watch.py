@@ -209,10 +209,7 @@ def _told(row: Row) -> ToldWindow | None:
 
 
 def changes(uow: UnitOfWork, progress: ProgressCallback = silently) -> Iterator[Change]:
-    """The orders with an open window that ends at another time by today's data than it was promised.
-
-    Nothing is stored.
-    """
+    """The orders whose open window ends at another time by today's data than was promised; nothing is stored."""
     comparison, done, rows = _Comparison(uow), 0, _open(uow, uow.now)
     while rows:
         yield from comparison.changes(rows)
@@ -271,10 +268,7 @@ class _Comparison:
                 yield _change(row, *ends)
 
     def _ends(self, row: Row) -> tuple[int | None, int] | None:
-        """The ends of a change, `today` and `stands`, for the order in the row of its promise; None if nothing changes.
-
-        They are as stored.
-        """
+        """The ends of a change as stored, `today` and `stands`, for the order in a row; None if nothing changes."""
         case = row["policy"], self._cases(row["policy"]).case(row), row["told"]
         if case not in self._known:
             if len(self._known) == KNOWN:
@@ -301,11 +295,7 @@ class _Comparison:
 
 
 def _fill(store: Store, progress: ProgressCallback) -> int:
-    """Promise what orders were told before there were promises; the number of orders that got a promise.
-
-    That is the last of the windows that decisions on record have told, or today's if that ends later; the dates that
-    were told do not count in today's either.
-    """
+    """Promise the last window that decisions on record told, or today's if later; the number of orders promised."""
     filled, after = 0, ""
     while True:
         found, promised = write_batch(store, COMMAND_LINE, partial(_fill_batch, after=after))
@@ -317,10 +307,7 @@ def _fill(store: Store, progress: ProgressCallback) -> int:
 
 
 def _fill_batch(uow: UnitOfWork, after: str) -> tuple[list[Order], int]:
-    """The next orders after an id that have a service date and no promise, and how many of them have got one.
-
-    After the first watch they are those that no calendar covered before.
-    """
+    """The next orders after an id that need a promise, and how many of them have got one."""
     cause = PromiseCause.CALENDAR_CHANGED if last_change(uow) else PromiseCause.BEFORE_PROMISES
     found, promised = uow.orders.without_promise(after, BATCH), 0
     on_record = _on_record(uow, found)
@@ -335,10 +322,7 @@ def _fill_batch(uow: UnitOfWork, after: str) -> tuple[list[Order], int]:
 
 
 def _on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, ToldWindow]:
-    """The window that decisions on record have told of an order for its policy and service date, by order id.
-
-    If they have told several, it is the one that ends last.
-    """
+    """The last window that decisions on record have told of each order for its policy and service date, by its id."""
     by_id = {order.order_id: order for order in found}
     told: dict[str, ToldWindow] = {}
     for row in chain(uow.contacts.decisions(by_id), uow.cancellations.decisions(by_id)):

@@ -46,10 +46,7 @@ def heading() -> str:
 
 
 def group_names(sheet: Sheet) -> list[str]:
-    """The names of the groups: their regions, or "most regions" for the largest group if it has more than four.
-
-    If all of several regions are one group, it is "everywhere".
-    """
+    """The names of the groups: their regions, "most regions" for a large first one, or "everywhere"."""
     if len(sheet.groups) == 1 and len(sheet.groups[0]) > 1:
         return [translate("everywhere")]
     first, *others = sheet.groups

@@ -135,19 +135,13 @@ _WRITTEN_THEN: Texts = {
 
 
 def spoken_words(outcome: Outcome, reference: str = "", *, ended: bool = False) -> str:
-    """What an agent says to the customer about a decision.
-
-    `reference` is that of the cancellation that the order already has; `ended` is as in `decisions.headline`.
-    """
+    """What an agent says about a decision; `reference` of a cancellation that there is, `ended` as in `headline`."""
     texts = _SPOKEN | _SPOKEN_THEN if ended else _SPOKEN
     return translate(texts[answered_by(outcome, ended=ended)], **outcome_words(outcome), reference=reference)
 
 
 def written_words(outcome: Outcome, order_id: str | None = None, reference: str = "", *, ended: bool = False) -> str:
-    """What an agent writes to the customer about a decision, in a paragraph; other parameters as in `spoken_words`.
-
-    Without an `order_id`, the text names no order.
-    """
+    """What an agent writes about a decision, as in `spoken_words`; without an `order_id`, it names no order."""
     words, number = outcome_words(outcome), f" {order_id}" if order_id else ""
     texts = _WRITTEN | _WRITTEN_THEN if ended else _WRITTEN
     return translate(
@@ -170,10 +164,7 @@ def written_cancelling(outcome: Outcome, order_id: str | None) -> str:
 
 
 def _counted(outcome: Outcome, words: dict[str, object]) -> str:
-    """How the window of a decision was counted, in a sentence that names the holidays and closures it passes over.
-
-    Without a window, the sentence makes no sense.
-    """
+    """How the window of a decision was counted, with the holidays and closures that it passes over; needs a window."""
     passed_over = ", ".join(_passed_over(outcome))
     if not passed_over:
         return translate(
@@ -246,10 +237,7 @@ def withdrawal_of(cancellation: Cancellation, contact: Contact) -> Contact | Non
 
 
 def cancelled_words(order_id: str, reference: str, withdrawal: Contact | None = None) -> str:
-    """What an agent says when an order is cancelled, or has ended because of a withdrawal.
-
-    They read the reference digit by digit.
-    """
+    """What an agent says when an order is cancelled, or has ended by a withdrawal; the reference is read by digits."""
     if withdrawal is not None:
         noted = translate("Please note the reference: %(reference)s.", reference=reference)
         return f"{withdrawn_words(withdrawal)} {noted}"
