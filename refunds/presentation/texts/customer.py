@@ -60,13 +60,11 @@ _WRITTEN: Texts = {
     ),
     Reason.UNOFFICIAL_CONTACT_POINT: Message(
         "Your request about your order%(number)s has not reached us by one of our official contact points. We have "
-        "recorded it, "
-        "and a supervisor will decide whether it counts."
+        "recorded it, and a supervisor will decide whether it counts."
     ),
     Reason.SERVICE_NOT_YET_PROVIDED: Message(
         "The service has not been provided yet, so your order%(number)s can be cancelled. If that is what you want, "
-        "please tell "
-        "us."
+        "please tell us."
     ),
     Notice.NO_SERVICE_DATE: Message(
         "We have no date of provision of your order%(number)s on record yet, so it can be cancelled. If that is what "
@@ -78,8 +76,7 @@ _WRITTEN: Texts = {
     ),
     Reason.WINDOW_ELAPSED: Message(
         "The contractual window for cancelling your order%(number)s ended at the end of %(last_day)s (%(zone)s). "
-        "%(counted)s This "
-        "concerns the contractual window alone; rights that you have by law are not affected."
+        "%(counted)s This concerns the contractual window alone; rights that you have by law are not affected."
     ),
     Reason.CALENDAR_UNKNOWN: Message(
         "We have recorded your request about your order%(number)s. A colleague will check whether it is in time, and "
@@ -91,8 +88,7 @@ _WRITTEN: Texts = {
     ),
     Reason.WITHIN_WINDOW: Message(
         "Your order%(number)s can be cancelled until the end of %(last_day)s (%(zone)s). %(counted)s If that is what "
-        "you want, "
-        "please tell us by then."
+        "you want, please tell us by then."
     ),
 }
 
@@ -127,8 +123,7 @@ _WRITTEN_THEN: Texts = {
     ),
     Reason.WITHIN_WINDOW: Message(
         "Your request about your order%(number)s was made in time: it could be cancelled until the end of %(last_day)s "
-        "(%(zone)s). "
-        "%(counted)s If you still want it cancelled, please tell us."
+        "(%(zone)s). %(counted)s If you still want it cancelled, please tell us."
     ),
 }
 """For a request that was made in time, if its window has ended, or the service was provided, since."""
