@@ -20,10 +20,8 @@ _NONCE = 12
 KEY_BYTES = 32
 
 
-class CustomerErased(CallersError):
+class CustomerErased(CallersError, code="customer-erased"):
     """This would store something personal of a customer who was erased."""
-
-    code = "customer-erased"
 
     def __init__(self) -> None:
         super().__init__(Message("The customer of this order was erased: nothing personal of them is stored any more."))
