@@ -83,7 +83,7 @@ def holds_payment_data(text: str) -> bool:
     return (
         bool(_LABELLED.search(plain))
         or any(_holds_card(plain, run) for run in _RUN.finditer(plain))
-        or any(map(_begins_with_iban, _ibans(plain)))
+        or any(_begins_with_iban(found[1]) for found in _IBAN.finditer(_compact(plain)))
     )
 
 
@@ -193,11 +193,6 @@ def _is_dialled(before: str, digits: str) -> bool:
     if _DIALLING.search(before):
         return phonenumbers.is_possible_number(number)
     return len(digits) == _SHORTEST_CARD and phonenumbers.is_valid_number(number)
-
-
-def _ibans(text: str) -> Iterator[str]:
-    """What begins like an IBAN, at any place of the text without blanks and punctuation."""
-    return (found[1] for found in _IBAN.finditer(_compact(text)))
 
 
 def _compact(text: str) -> str:

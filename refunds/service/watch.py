@@ -93,7 +93,7 @@ class LastChange(NamedTuple):
     @property
     def is_newer(self) -> bool:
         """Whether this instance counts by older data than that of the journal."""
-        return self.now != data_now() and _is_older(data_now(), self.now)
+        return any(mine < its for mine, its in zip(_versions(data_now()), _versions(self.now), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +340,3 @@ def _versions(data: str) -> list[list[tuple[int, str]]]:
     """The versions in a description of data, in a form in which the newer one is the greater: 0.109 is after 0.57."""
     parts = (part.split()[1] for part in data.split(", "))
     return [[(int(number or 0), letters) for number, letters in re.findall(r"(\d*)([a-z]*)", part)] for part in parts]
-
-
-def _is_older(now: str, before: str) -> bool:
-    return any(mine < theirs for mine, theirs in zip(_versions(now), _versions(before), strict=True))
