@@ -22,8 +22,7 @@ def _setting(name: str, help_text: str, *, secret: bool = False) -> Any:
 
 _LEVELS = ("debug", "info", "warning", "error")
 
-RELEASE = "0.2.0"
-"""The release of the service, as in `pyproject.toml`."""
+RELEASE = "0.2.0"  # the release of the service, as in `pyproject.toml`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,8 +55,7 @@ class Unfit(ValueError):
         super().__init__(detail)
 
 
-MOST_FLAWS = 50
-"""Nobody fixes more at once, and an answer must not grow with its input."""
+MOST_FLAWS = 50  # nobody fixes more at once, and an answer must not grow with its input
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +118,7 @@ class InvalidInput(CallersError, code="validation-error"):
         super().__init__(summary(self.errors))
 
 
-PAYMENT_DATA = "payment_data"
-"""The code of the field error that makes the error a `PaymentDataRefused`."""
+PAYMENT_DATA = "payment_data"  # the code of the field error that makes the error a `PaymentDataRefused`
 
 
 class PaymentDataRefused(InvalidInput, code="payment-data-refused"):
@@ -288,8 +286,7 @@ class StorageUnavailable(RefundsError, code="storage-unavailable"):
     Its text is `told`, for the operator, if there is one; the `detail` is for everyone, and names no files.
     """
 
-    retry_after: ClassVar[int] = 1
-    """Seconds."""
+    retry_after: ClassVar[int] = 1  # seconds
 
     def __init__(self, detail: Message, told: str = "") -> None:
         self.told = told

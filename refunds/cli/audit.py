@@ -108,8 +108,7 @@ def replay() -> None:
         sys.exit(DIFFERENT)
 
 
-DIFFERENT = 22
-"""The exit code of a replay that found differences."""
+DIFFERENT = 22  # the exit code of a replay that found differences
 
 
 def _summary(difference: Difference) -> str:
@@ -120,8 +119,7 @@ def _summary(difference: Difference) -> str:
     return "; ".join(f"{name} {_plain(was)}, now {_plain(now)}" for name, (was, now) in shown.items())
 
 
-_UNREADABLE = {"day_codes"}
-"""Parts that are not shown, because the fingerprint stands for them."""
+_UNREADABLE = {"day_codes"}  # parts that are not shown, because the fingerprint stands for them
 
 
 def _plain(value: object) -> str:

@@ -12,8 +12,7 @@ from refunds.presentation.language import translate
 from refunds.service.doctor import examine
 from refunds.service.examination import Level, Patient
 
-FAILED = 25
-"""The exit code if a check has failed."""
+FAILED = 25  # the exit code if a check has failed
 
 _WORDS = {Level.OK: Message("ok"), Level.WARNING: Message("warning"), Level.FAILED: Message("failed")}
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILED: "red"}

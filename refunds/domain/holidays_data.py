@@ -108,8 +108,7 @@ class DayRules(NamedTuple):
     period_law_days: bool = True
 
 
-DAY_RULES = DayRules()
-"""Those of the terms' defaults."""
+DAY_RULES = DayRules()  # those of the terms' defaults
 
 FIRST_DAY_RULES = DayRules(None, period_law_days=False)
 """Those of the first editions of the rules, which did not know of decrees either."""

@@ -139,8 +139,7 @@ WITHOUT_RECORD = {
 }
 """Events about no record: what they say is in their data alone."""
 
-GENESIS = bytes(32)
-"""The hash before the first entry."""
+GENESIS = bytes(32)  # the hash before the first entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,8 +29,7 @@ _ISSUED = tuple(
     )
 )
 
-_RUN = re.compile(r"[0-9](?:[\W_]*[0-9])*")
-"""Groups of digits without a letter between them."""
+_RUN = re.compile(r"[0-9](?:[\W_]*[0-9])*")  # groups of digits without a letter between them
 
 _GROUP = re.compile(r"[0-9]+")
 
@@ -113,8 +112,7 @@ def _plain(text: str) -> str:
 _UNSEEN = {"Cf", "Mn", "Me"}
 
 
-Groups = list[tuple[int, int]]
-"""Where groups of digits begin and end in a text."""
+Groups = list[tuple[int, int]]  # where groups of digits begin and end in a text
 
 
 def _holds_card(text: str, run: re.Match[str]) -> bool:

@@ -86,12 +86,9 @@ class DisclosureBasis(StrEnum):
 class LimitKind(StrEnum):
     """What a limit does."""
 
-    HOLD = "hold"
-    """The data must not be erased or forgotten."""
-    RESTRICTION = "restriction"
-    """The data are only kept; the privacy role alone reads them."""
-    OBJECTION = "objection"
-    """The data are in no statistics and no simulation."""
+    HOLD = "hold"  # the data must not be erased or forgotten
+    RESTRICTION = "restriction"  # the data are only kept; the privacy role alone reads them
+    OBJECTION = "objection"  # the data are in no statistics and no simulation
 
 
 class ErasureReason(StrEnum):

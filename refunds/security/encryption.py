@@ -102,18 +102,12 @@ class Keyring:
     """The master keys, of which the first wraps, and the service's keys that they unwrap, one for each purpose."""
 
     masters: tuple[bytes, ...]
-    lookup: bytes
-    """Finds a customer by a reference that is not stored in clear."""
-    audit: bytes
-    """Chains the journal."""
-    idempotency: bytes
-    """Recognises a request that was sent before."""
-    cursor: bytes
-    """Marks the cursors of lists as the service's own."""
-    notes: bytes
-    """Encrypts what staff wrote about no customer."""
-    session: bytes
-    """Signs the sessions of the console and its forms, and counts attempts at signing in."""
+    lookup: bytes  # finds a customer by a reference that is not stored in clear
+    audit: bytes  # chains the journal
+    idempotency: bytes  # recognises a request that was sent before
+    cursor: bytes  # marks the cursors of lists as the service's own
+    notes: bytes  # encrypts what staff wrote about no customer
+    session: bytes  # signs the sessions of the console and its forms, and counts attempts at signing in
 
 
 SERVICE_KEYS = ("lookup", "audit", "idempotency", "cursor", "notes", "session")
@@ -166,5 +160,4 @@ class CustomerCipher:
         return Hidden(text) if self.hides else text
 
 
-NO_ACCESS = CustomerCipher(None)
-"""For records without personal fields, and for readers who may not see them."""
+NO_ACCESS = CustomerCipher(None)  # for records without personal fields, and for readers who may not see them

@@ -10,11 +10,8 @@ from refunds.errors import Crowded, Message
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-_PASSWORD = 4, 5
-"""Groups of a password, and letters in each: 100 random bits, to be typed once and then saved."""
-
-_PLAIN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
-"""Without letters that look alike."""
+_PASSWORD = 4, 5  # groups of a password, and letters in each: 100 random bits, to be typed once and then saved
+_PLAIN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # without letters that look alike
 
 _ROUNDS, _KIBIBYTES, _LANES = 2, 19 * 1024, 1
 

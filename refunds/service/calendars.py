@@ -25,8 +25,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 MOST_DAYS = 400
 
-MOST_BUILT = 50
-"""The most calendars that are built for one batch."""
+MOST_BUILT = 50  # the most calendars that are built for one batch
 
 _builders = BoundedSemaphore(2)
 

@@ -17,8 +17,7 @@ from refunds.storage import Transaction, lineage, schema
 from refunds.storage.postgres import CONNECTIONS
 from refunds.storage.sqlite import wal_is_sound
 
-SOON = timedelta(days=30)
-"""How long before a token ends, or dates become provisional, that is found."""
+SOON = timedelta(days=30)  # how long before a token ends, or dates become provisional, that is found
 
 LONG = timedelta(days=400)
 """How long the data of the calendars may stay the same: a year brings new decrees and new rules of time zones."""

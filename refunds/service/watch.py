@@ -33,23 +33,15 @@ from refunds.storage.decisions import load_decision, load_told
 from refunds.storage.mapper import instant, micros
 from refunds.storage.unit_of_work import UnitOfWork
 
-STEP = 5_000
-"""Promises that are compared in one read."""
-
-BATCH = 500
-"""Orders that get a promise in one transaction."""
-
-KNOWN = 20_000
-"""Windows of which a comparison remembers how they end; they come in the order of their ends."""
+STEP = 5_000  # promises that are compared in one read
+BATCH = 500  # orders that get a promise in one transaction
+KNOWN = 20_000  # windows of which a comparison remembers how they end; they come in the order of their ends
 
 ENDED = timedelta(days=14)
 """How long after its end a window is still compared: by other data it may end later, and contacts are entered late."""
 
-RECENT = timedelta(days=14)
-"""How long agents are told of changed data."""
-
-SUBJECT = "calendar"
-"""The subject of the events about changed data."""
+RECENT = timedelta(days=14)  # how long agents are told of changed data
+SUBJECT = "calendar"  # the subject of the events about changed data
 
 
 class Change(NamedTuple):

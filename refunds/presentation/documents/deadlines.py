@@ -11,8 +11,7 @@ from refunds.presentation.language import translate
 from refunds.presentation.texts import dates
 from refunds.service.deadlines import Provided, Sheet
 
-_LISTED = 4
-"""Regions that the first heading lists at most; a larger group is "most regions"."""
+_LISTED = 4  # regions that the first heading lists at most; a larger group is "most regions"
 
 
 def render_html(sheet: Sheet) -> str:

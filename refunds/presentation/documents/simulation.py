@@ -54,8 +54,7 @@ class Chart:
     """Columns up and down from a line, for contacts newly eligible and refused; `top` and `bottom` are the longest."""
 
     columns: list[Column]
-    width: float
-    """The width of one column, without its gap."""
+    width: float  # the width of one column, without its gap
     top: float
     bottom: float
 
