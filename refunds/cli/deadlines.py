@@ -53,7 +53,7 @@ def sheet(week: str | None, regions: tuple[str, ...], policy: str | None, *, as_
     console = wide_console()
     console.print(documents.title(found))
     rows = [(documents.service_day(row), *map(short_date_text, row.last_days)) for row in found.provided]
-    print_table((documents.heading(), *documents.group_names(found)), rows)
+    print_table((translate("Service provided"), *documents.group_names(found)), rows)
     for note in documents.notes(found):
         console.print(note)
 

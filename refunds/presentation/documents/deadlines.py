@@ -1,6 +1,6 @@
 """The sheet of deadlines: one page for a week, for agents when all systems are down."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 
 from refunds.domain.holidays_data import provisional_from
@@ -39,11 +39,6 @@ def title(sheet: Sheet) -> str:
     )
 
 
-def heading() -> str:
-    """The heading of the first column."""
-    return translate("Service provided")
-
-
 def group_names(sheet: Sheet) -> list[str]:
     """The names of the groups: their regions, "most regions" for a large first one, or "everywhere"."""
     if len(sheet.groups) == 1 and len(sheet.groups[0]) > 1:
@@ -64,13 +59,8 @@ def _region(region: str) -> str:
     return name if whole else translate("%(country)s (part unknown)", country=name)
 
 
-def notes(sheet: Sheet) -> list[str]:
-    """What the sheet does not show, in sentences; empty if there is nothing else to know.
-
-    These are last days that may still move, earlier services, if there were too many rows, and orders from before the
-    version took effect, if it judges by the time of the order.
-    """
-    lines = []
+def notes(sheet: Sheet) -> Iterator[str]:
+    """What the sheet does not show: last days that may move, earlier services, and orders that others judge."""
     moving: dict[date, list[str]] = {}
     for i, group in enumerate(sheet.groups):
         for region in group:
@@ -78,25 +68,20 @@ def notes(sheet: Sheet) -> list[str]:
             if since and any(row.last_days[i] >= since for row in sheet.provided):
                 moving.setdefault(since, []).append(region)
     for first, regions in moving.items():
-        lines.append(
-            translate(
-                "%(regions)s: last days from %(since)s on are provisional, because the holidays and working weekends "
-                "are not decreed yet.",
-                regions=_listed(regions),
-                since=dates.date_text(first),
-            )
+        yield translate(
+            "%(regions)s: last days from %(since)s on are provisional, because the holidays and working weekends "
+            "are not decreed yet.",
+            regions=_listed(regions),
+            since=dates.date_text(first),
         )
     if sheet.shortened:
-        lines.append(translate("For services provided earlier, the window may still run: they are not on this sheet."))
+        yield translate("For services provided earlier, the window may still run: they are not on this sheet.")
     if sheet.ordered_from is not None:
         ordered = dates.instant_text(sheet.ordered_from, sheet.version.terms.time_zone)
-        lines.append(
-            translate(
-                "Orders placed before %(since)s are judged by an earlier version: their deadlines may be others.",
-                since=ordered,
-            )
+        yield translate(
+            "Orders placed before %(since)s are judged by an earlier version: their deadlines may be others.",
+            since=ordered,
         )
-    return lines
 
 
 def service_day(row: Provided) -> str:
