@@ -22,8 +22,7 @@ def _setting(name: str, help_text: str, *, secret: bool = False) -> Any:
 
 _LEVELS = ("debug", "info", "warning", "error")
 
-RELEASE = "0.2.0"
-"""The release of the service, as in `pyproject.toml`."""
+RELEASE = "0.2.0"  # the release of the service, as in `pyproject.toml`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,15 +101,15 @@ def load_settings() -> Settings:
     name = {f.name: f.metadata["name"] for f in fields(Settings)}
     some = validate.Length(min=1, error="must not be empty: unset it for the default")
     read: dict[str, Any] = {
-        "port": env.str(name["port"], "8000", validate=_port),
+        "port": env.str(name["port"], "8000", validate=_number(1, 65_535)),
         "policy": env.str(name["policy"], "virtual-numbers", validate=some),
         "env": env.str(name["env"], "development", validate=_one_of("development", "production")),
         "database": env.str(name["database"], f"sqlite:///{_DEFAULT}", validate=some),
         "master_key_file": env.str(name["master_key_file"], None, validate=some),
         "ledger_dir": env.str(name["ledger_dir"], None, validate=some),
-        "rate_limit": env.str(name["rate_limit"], "1000", validate=_number(999_999)),
-        "drain_seconds": env.str(name["drain_seconds"], None, validate=_number(600)),
-        "public_url": env.str(name["public_url"], "", validate=_address),
+        "rate_limit": env.str(name["rate_limit"], "1000", validate=_number(0, 999_999)),
+        "drain_seconds": env.str(name["drain_seconds"], None, validate=_number(0, 600)),
+        "public_url": env.str(name["public_url"], "", validate=_ADDRESS),
         "trusted_hosts": env.list(name["trusted_hosts"], ["localhost", "127.0.0.1"], validate=[some, _hosts]),
         "listen": env.str(name["listen"], "127.0.0.1", validate=_ip_address),
         "behind_tls_proxy": env.str(name["behind_tls_proxy"], "false", validate=_one_of("true", "false")),
@@ -154,10 +153,7 @@ _OF_KUBERNETES = re.compile(
 
 
 def _unknown(known: Iterable[str]) -> Iterator[str]:
-    """A line for each variable that begins with `REFUNDS_` and is no setting, with the setting that is probably meant.
-
-    Their values are not quoted: they may be secrets.
-    """
+    """A line for each variable that begins like a setting and is none, with the setting that is probably meant."""
     endings = {name.removeprefix("REFUNDS_"): name for name in known}
     for name in sorted(os.environ):
         ending = name.removeprefix("REFUNDS_")
@@ -181,18 +177,10 @@ _DEFAULT = Path("instance/refunds.db")
 
 
 def _one_of(*words: str) -> validate.OneOf:
-    """Accepts these words only."""
     return validate.OneOf(words, error="must be one of: {choices}")
 
 
-def _port(text: str) -> None:
-    """Raise `ValidationError` unless a text is a number from 1 to 65535."""
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65_535:  # noqa: PLR2004 - the last port there is
-        raise ValidationError("must be a number from 1 to 65535")
-
-
 def _ip_address(text: str) -> None:
-    """Raise `ValidationError` unless a text is an IPv4 or IPv6 address."""
     try:
         ip_address(text)
     except ValueError:
@@ -205,23 +193,19 @@ def _hosts(names: list[str]) -> None:
         raise ValidationError("must be host names without scheme and port, such as refunds.example,10.0.0.1")
 
 
-def _address(text: str) -> None:
-    """Raise `ValidationError` unless a text is empty, `http://HOST` or `https://HOST`.
-
-    A port may follow the host, but no path, not even a final `/`.
-    """
-    if not re.fullmatch(r"(?:https?://[A-Za-z0-9.:\[\]-]+)?", text):
-        raise ValidationError("must be an address without a path, such as https://refunds.example")
-
-
-def _number(most: int) -> Callable[[str], None]:
-    """A check that raises `ValidationError` unless a text is a whole number from 0 to `most`, without leading zeros."""
+def _number(least: int, most: int) -> Callable[[str], None]:
+    """A check that raises `ValidationError` unless a text is a number within bounds, without leading zeros."""
 
     def check(text: str) -> None:
-        if not re.fullmatch(r"0|[1-9][0-9]{0,5}", text) or int(text) > most:
-            raise ValidationError(f"must be a number from 0 to {most}")
+        if not re.fullmatch(r"0|[1-9][0-9]{0,5}", text) or not least <= int(text) <= most:
+            raise ValidationError(f"must be a number from {least} to {most}")
 
     return check
+
+
+_ADDRESS = validate.Regexp(
+    r"(https?://[A-Za-z0-9.:\[\]-]+)?\Z", error="must be an address without a path, such as https://refunds.example"
+)
 
 
 def require_key_file(settings: Settings) -> Path:

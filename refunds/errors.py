@@ -55,8 +55,7 @@ class Unfit(ValueError):
         super().__init__(detail)
 
 
-MOST_FLAWS = 50
-"""Nobody fixes more at once, and an answer must not grow with its input."""
+MOST_FLAWS = 50  # nobody fixes more at once, and an answer must not grow with its input
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,10 @@ class RefundsError(Exception):
     code: ClassVar[str] = "internal-error"
     exit_code: ClassVar[int] = 1
     errors: tuple[FieldError, ...] = ()
+
+    def __init_subclass__(cls, *, code: str | None = None, exit_code: int | None = None) -> None:
+        """A kind of error, with codes of its own or else those of its base."""
+        cls.code, cls.exit_code = code or cls.code, exit_code or cls.exit_code
 
     @property
     def detail(self) -> str:
@@ -107,30 +110,23 @@ class CallersError(RefundsError):
         super().__init__(detail)
 
 
-class InvalidInput(CallersError):
+class InvalidInput(CallersError, code="validation-error"):
     """The input breaks its contract; `errors` has the places (the first `MOST_FLAWS`) and the fix of each."""
-
-    code = "validation-error"
 
     def __init__(self, errors: Iterable[FieldError]) -> None:
         self.errors = tuple(islice(errors, MOST_FLAWS))
         super().__init__(summary(self.errors))
 
 
-PAYMENT_DATA = "payment_data"
-"""The code of the field error that makes the error a `PaymentDataRefused`."""
+PAYMENT_DATA = "payment_data"  # the code of the field error that makes the error a `PaymentDataRefused`
 
 
-class PaymentDataRefused(InvalidInput):
+class PaymentDataRefused(InvalidInput, code="payment-data-refused"):
     """A text contains the number of a payment card or a bank account, a CVV or a PIN, which is never stored."""
 
-    code = "payment-data-refused"
 
-
-class EvidenceRequired(InvalidInput):
+class EvidenceRequired(InvalidInput, code="evidence-required"):
     """A contact from before the deadline is entered after it, without the ticket reference that is then needed."""
-
-    code = "evidence-required"
 
 
 def summary(errors: Iterable[FieldError], read: Callable[[Message], str] = str) -> Message:
@@ -139,22 +135,15 @@ def summary(errors: Iterable[FieldError], read: Callable[[Message], str] = str) 
     return Message(text)
 
 
-class UnknownRegion(InvalidInput):
+class UnknownRegion(InvalidInput, code="unknown-region"):
     """A region that the holiday data does not know by exactly this code."""
-
-    code = "unknown-region"
 
     def __init__(self, detail: Message) -> None:
         super().__init__([FieldError("", detail, "unknown_region")])
 
 
-class CalendarNotCovered(CallersError):
-    """A date that the holiday data of a region does not cover; this never counts as "no holidays".
-
-    `first` and `last` are the ends of what the data covers.
-    """
-
-    code = "calendar-not-covered"
+class CalendarNotCovered(CallersError, code="calendar-not-covered"):
+    """A date that is not in the holiday data of a region, `first` to `last`; this never counts as "no holidays"."""
 
     def __init__(self, region: str, first: date, last: date) -> None:
         self.region, self.first, self.last = region, first, last
@@ -168,13 +157,8 @@ class CalendarNotCovered(CallersError):
         )
 
 
-class NoPolicyInForce(CallersError):
-    """No version of the policy was in force at the instant `at`.
-
-    `first` is the instant at which the first one takes effect; None if all are withdrawn.
-    """
-
-    code = "no-policy-in-force"
+class NoPolicyInForce(CallersError, code="no-policy-in-force"):
+    """No version of the policy was in force at an instant; the `first` takes effect then, None if all are withdrawn."""
 
     def __init__(self, policy_id: str, at: datetime, first: datetime | None) -> None:
         self.policy_id, self.at, self.first = policy_id, at, first
@@ -192,37 +176,27 @@ class NoPolicyInForce(CallersError):
         super().__init__(detail)
 
 
-class NotFound(CallersError):
+class NotFound(CallersError, code="not-found"):
     """Nothing has this id, name or number."""
 
-    code = "not-found"
 
-
-class OrderNotFound(NotFound):
+class OrderNotFound(NotFound, code="order-not-found"):
     """No order is registered with this id."""
-
-    code = "order-not-found"
 
     def __init__(self) -> None:
         super().__init__(Message("there is no order of this id: register it first"))
 
 
-class EffectiveTooEarly(InvalidInput):
+class EffectiveTooEarly(InvalidInput, code="effective-too-early"):
     """A policy version would take effect before it is registered, or before its page was published."""
 
-    code = "effective-too-early"
 
-
-class PolicyVersionConflict(CallersError):
+class PolicyVersionConflict(CallersError, code="policy-version-conflict"):
     """A registered version of a policy, or a decision by it, does not allow this."""
 
-    code = "policy-version-conflict"
 
-
-class OrderFactsConflict(CallersError):
+class OrderFactsConflict(CallersError, code="order-facts-conflict"):
     """The facts of an order differ from those registered before; `errors` has the differences."""
-
-    code = "order-facts-conflict"
 
     def __init__(self, order_id: str, errors: Iterable[FieldError]) -> None:
         self.errors = tuple(errors)
@@ -235,10 +209,8 @@ class OrderFactsConflict(CallersError):
         )
 
 
-class OrderFrozen(CallersError):
+class OrderFrozen(CallersError, code="order-frozen"):
     """The facts of an order cannot change while a cancellation is based on them."""
-
-    code = "order-frozen"
 
     def __init__(self, order_id: str, cancellation_id: str) -> None:
         super().__init__(
@@ -258,40 +230,28 @@ class StateConflict(CallersError):
         super().__init__(detail)
 
 
-class ContactStateConflict(StateConflict):
+class ContactStateConflict(StateConflict, code="contact-state-conflict"):
     """A contact is not in the state that this needs."""
 
-    code = "contact-state-conflict"
 
-
-class CancellationStateConflict(StateConflict):
+class CancellationStateConflict(StateConflict, code="cancellation-state-conflict"):
     """A cancellation is not in the state that this needs."""
 
-    code = "cancellation-state-conflict"
 
-
-class PreconditionFailed(CallersError):
+class PreconditionFailed(CallersError, code="precondition-failed"):
     """The record has changed since the caller read it."""
 
-    code = "precondition-failed"
 
-
-class PreconditionRequired(CallersError):
+class PreconditionRequired(CallersError, code="precondition-required"):
     """The request must say which state of the record the caller has seen."""
 
-    code = "precondition-required"
 
-
-class InvalidCursor(CallersError):
+class InvalidCursor(CallersError, code="invalid-cursor"):
     """A cursor that does not come from this list."""
 
-    code = "invalid-cursor"
 
-
-class FeedRewound(CallersError):
+class FeedRewound(CallersError, code="feed-rewound"):
     """A place in the feed that this journal has not given; `place` is where to read on."""
-
-    code = "feed-rewound"
 
     def __init__(self, place: str) -> None:
         self.place = place
@@ -300,45 +260,33 @@ class FeedRewound(CallersError):
         super().__init__(summary(self.errors))
 
 
-class IdempotencyKeyReused(CallersError):
+class IdempotencyKeyReused(CallersError, code="idempotency-key-reused"):
     """A key that was already used with another request."""
 
-    code = "idempotency-key-reused"
 
-
-class Unauthenticated(CallersError):
+class Unauthenticated(CallersError, code="unauthenticated"):
     """The caller is not known: there is no token, or it is not valid (any more)."""
 
-    code = "unauthenticated"
 
-
-class Crowded(CallersError):
+class Crowded(CallersError, code="rate-limited"):
     """Too many requests do this at the same time for one more."""
 
-    code = "rate-limited"
 
-
-class TooManyAttempts(CallersError):
+class TooManyAttempts(CallersError, code="rate-limited"):
     """Too many failed attempts to sign in with one name; the user has to wait."""
 
-    code = "rate-limited"
 
-
-class Forbidden(CallersError):
+class Forbidden(CallersError, code="forbidden"):
     """The caller is known and may not do this."""
 
-    code = "forbidden"
 
-
-class StorageUnavailable(RefundsError):
+class StorageUnavailable(RefundsError, code="storage-unavailable"):
     """The storage is not available now; nothing was changed, or it is not known whether; try again.
 
     Its text is `told`, for the operator, if there is one; the `detail` is for everyone, and names no files.
     """
 
-    code = "storage-unavailable"
-    retry_after: ClassVar[int] = 1
-    """Seconds."""
+    retry_after: ClassVar[int] = 1  # seconds
 
     def __init__(self, detail: Message, told: str = "") -> None:
         self.told = told
@@ -348,29 +296,20 @@ class StorageUnavailable(RefundsError):
         return self.told or str(self.detail)
 
 
-class AnotherJournal(StorageUnavailable):
+class AnotherJournal(StorageUnavailable, exit_code=23):
     """The database is not the one that was seen or checkpointed before, or has lost events; an operator must act."""
 
-    exit_code = 23
 
-
-class FileReplaced(StorageUnavailable):
+class FileReplaced(StorageUnavailable, exit_code=23):
     """The file of the database was removed or replaced while it was in use; an operator must act."""
 
-    exit_code = 23
 
-
-class DamagedDatabase(StorageUnavailable):
+class DamagedDatabase(StorageUnavailable, exit_code=23):
     """The file of the database is damaged, or no database; an operator must act."""
 
-    exit_code = 23
 
-
-class ClockInDoubt(RefundsError):
+class ClockInDoubt(RefundsError, code="clock-in-doubt", exit_code=24):
     """The clock does not fit the journal, so what depends on the time must wait for an operator."""
-
-    code = "clock-in-doubt"
-    exit_code = 24
 
 
 class Unreadable(RefundsError):
@@ -378,23 +317,16 @@ class Unreadable(RefundsError):
 
 
 class Conflict(StorageUnavailable):
-    """Another transaction was first; a retry finds its result.
-
-    `constraint` names what the two cannot both have: columns, a table, or `policies`.
-    """
+    """Another transaction was first, and a retry finds its result; `constraint` names what the two cannot both have."""
 
     def __init__(self, constraint: str) -> None:
         self.constraint = constraint
         super().__init__(Message("Another request changed the same record at the same moment."))
 
 
-class ConfigurationError(RefundsError):
+class ConfigurationError(RefundsError, exit_code=4):
     """The service or a command cannot run with this configuration; every reason is listed, one a line."""
 
-    exit_code = 4
 
-
-class ServerAway(ConfigurationError):
+class ServerAway(ConfigurationError, exit_code=26):
     """The server of the database cannot be reached now, as while it starts: a later start may find it."""
-
-    exit_code = 26

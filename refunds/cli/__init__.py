@@ -6,25 +6,29 @@ A command and its output libraries are imported when it is called, because `rich
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from functools import cache
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
+from pkgutil import iter_modules
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
+import orjson
 from flask import current_app
-from flask.cli import AppGroup
+from flask.cli import AppGroup, with_appcontext
 
+from refunds.domain.instants import format_instant, format_local, zone
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import Message, RefundsError
 from refunds.presentation.language import LANGUAGES, speaking, translate
 from refunds.service import ProgressCallback, upkeep
 from refunds.service.store import Opening, Store
-from refunds.storage.policies import Policies
+from refunds.storage.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +42,17 @@ LANG = click.option(
     expose_value=False,
     callback=lambda context, _, name: context.with_resource(speaking(name)),
 )
-ROLE = click.option("--role", required=True, type=click.Choice([role.value for role in Role]), help="What it may do.")
+
+
+class OneOf(click.Choice[Any]):
+    """The members of an enumeration, each written as its value; the command gets the member."""
+
+    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:
+        """A member as it is written."""
+        return str(choice)
+
+
+ROLE = click.option("--role", required=True, type=OneOf(Role), help="What it may do.")
 LEDGER_LOST = click.option(
     "--ledger-lost",
     metavar="REASON",
@@ -50,32 +64,7 @@ POLICY = click.option("--policy", help="The policy. Default: the configured one.
 class Commands(AppGroup):
     """The commands of the service. Each is a module of this package."""
 
-    NAMES = (
-        "audit",
-        "backup",
-        "calendar",
-        "check",
-        "clock",
-        "copy",
-        "deadlines",
-        "demo",
-        "doctor",
-        "evidence",
-        "export",
-        "init",
-        "keys",
-        "migrate",
-        "openapi",
-        "orders",
-        "policy",
-        "privacy",
-        "restore",
-        "retention",
-        "serve",
-        "statistics",
-        "tokens",
-        "users",
-    )
+    NAMES = tuple(module.name for module in iter_modules(__path__) if module.name not in {"persons", "server"})
 
     def list_commands(self, _: click.Context) -> list[str]:
         """The names of the commands."""
@@ -87,19 +76,6 @@ class Commands(AppGroup):
             return None
         command: click.Command = import_module(f"{__name__}.{name}").command
         return command
-
-
-class CommandsAndOne(click.Group):
-    """Commands, and `unnamed`, whose name may be left out: it was once the only one."""
-
-    def __init__(self, *given: Any, unnamed: str, **options: Any) -> None:
-        super().__init__(*given, **options)
-        self._unnamed = unnamed
-
-    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments, with the name that may be left out before those that begin with no command."""
-        named = args[0] in {*self.commands, *self.get_help_option_names(context)} if args else self.no_args_is_help
-        return super().parse_args(context, args if named else [self._unnamed, *args])
 
 
 class Command(click.Command):
@@ -130,6 +106,30 @@ class Command(click.Command):
             sys.exit(error.exit_code)
 
 
+class Group(AppGroup):
+    """Commands under one name, each with the app at hand."""
+
+    command_class = Command
+
+
+def standalone(name: str, **options: Any) -> Callable[[Callable[..., Any]], click.Command]:
+    """Declare a command that is in no group, with the app at hand."""
+    return lambda function: click.command(name, cls=Command, **options)(with_appcontext(function))
+
+
+class CommandsAndOne(Group):
+    """Commands, and `unnamed`, whose name may be left out: it was once the only one."""
+
+    def __init__(self, *given: Any, unnamed: str, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._unnamed = unnamed
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments, with the name that may be left out before those that begin with no command."""
+        named = args[0] in {*self.commands, *self.get_help_option_names(context)} if args else self.no_args_is_help
+        return super().parse_args(context, args if named else [self._unnamed, *args])
+
+
 def loaded_store(to: Opening = Opening.RECORD) -> Store:
     """The store of this app, opened now for what that says, and closed when the command ends.
 
@@ -144,6 +144,16 @@ def loaded_store(to: Opening = Opening.RECORD) -> Store:
         made = Message("Made a master key for development: %(path)s. Without it the records cannot be read.", path=path)
         click.echo(translate(made), err=True)
     return found
+
+
+def reading() -> AbstractContextManager[UnitOfWork]:
+    """A unit of work of the command line that reads."""
+    return loaded_store(Opening.READ).read(COMMAND_LINE)
+
+
+def writing() -> AbstractContextManager[UnitOfWork]:
+    """A unit of work of the command line that writes."""
+    return loaded_store().write(COMMAND_LINE)
 
 
 @contextmanager
@@ -169,6 +179,21 @@ def write_private(output: Path, parts: Iterable[bytes]) -> None:
         written.writelines(parts)
 
 
+def local_text(at: datetime, time_zone: str) -> str:
+    """An instant to the second, in a time zone."""
+    return format_local(at.replace(microsecond=0), zone(time_zone))
+
+
+def since_text(at: datetime | None) -> str:
+    """The time of the last event that is left; None if there is none."""
+    return "the beginning" if at is None else format_instant(at)
+
+
+def warn_of_erasures(since: datetime | None) -> None:
+    """Print that erasures may have been undone, since the ledger of erasures is lost."""
+    click.echo(f"Erasures from {since_text(since)} on may have been undone: erase these customers again.")
+
+
 def note_done(store: Store, done: str, position: int) -> None:
     """Note for operators that a `backup` or `verify` is done; prints on standard error if that is not possible."""
     try:
@@ -185,12 +210,24 @@ def wide_console() -> "Console":
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
 
 
+def print_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Print rows under their headings."""
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(*headings, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    wide_console().print(table)
+
+
+def print_json(data: Any) -> None:
+    """Print plain data as JSON."""
+    click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2))
+
+
 @contextmanager
 def progress(*, passing: bool = True) -> Iterator[ProgressCallback]:
-    """Show progress bars on standard error during the block, one for each step that the callback reports.
-
-    If `passing`, the bars are shown only on a terminal and disappear at the end; otherwise they always stay.
-    """
+    """Show a bar on standard error for each step that is reported; if `passing`, only on a terminal, until the end."""
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
@@ -199,9 +236,3 @@ def progress(*, passing: bool = True) -> Iterator[ProgressCallback]:
     with Progress(*columns, console=console, transient=passing, disable=passing and not console.is_terminal) as shown:
         steps = cache(shown.add_task)
         yield lambda step, done, there: shown.update(steps(step), completed=done, total=there)
-
-
-def present_policies() -> Policies:
-    """The policies as they are now, from the opened store."""
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
-        return uow.policies

@@ -6,9 +6,18 @@ from datetime import datetime
 
 import click
 import orjson
-from flask.cli import with_appcontext
 
-from refunds.cli import LANG, LEDGER_LOST, Command, loaded_store, note_done, progress
+from refunds.cli import (
+    LANG,
+    LEDGER_LOST,
+    Group,
+    loaded_store,
+    note_done,
+    progress,
+    reading,
+    since_text,
+    warn_of_erasures,
+)
 from refunds.domain.business_days import Window
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import COMMAND_LINE
@@ -21,15 +30,14 @@ from refunds.service.store import Opening
 from refunds.storage.audit import Report
 
 
-@click.group("audit")
+@click.group("audit", cls=Group)
 def command() -> None:
     """Prove that the records are as they were written."""
 
 
-@command.command("verify", cls=Command)
+@command.command("verify")
 @click.option("--first", is_flag=True, help="Stop at the first fault, and print it on standard error.")
 @LANG
-@with_appcontext
 def verify(*, first: bool) -> None:
     """Compare the journal with itself, the records with the journal, and the journal's length with the checkpoints.
 
@@ -61,10 +69,9 @@ def verify(*, first: bool) -> None:
     click.echo(translate("Not yet in a checkpoint: %(events)s events.", events=uncovered))
 
 
-@command.command("accept", cls=Command)
+@command.command("accept")
 @click.option("--reason", required=True, help="Why, in one line without personal data. It is entered in the journal.")
 @LEDGER_LOST
-@with_appcontext
 def accept(reason: str, ledger_lost: str | None) -> None:
     """Accept that the database is not as it was at its last checkpoint, as after a restore of an older state.
 
@@ -75,17 +82,15 @@ def accept(reason: str, ledger_lost: str | None) -> None:
     store = loaded_store(Opening.ACCEPT)
     lost = acceptance.accept(store, reason, ledger_lost=ledger_lost)
     click.echo(f"Accepted: {translate(lost.how)}.")
-    since = "the beginning" if lost.since is None else format_instant(lost.since)
     click.echo(
-        f"What was recorded from {since} to {format_instant(lost.until)}, and after, may be lost: "
+        f"What was recorded from {since_text(lost.since)} to {format_instant(lost.until)}, and after, may be lost: "
         "billing must send the orders of that time again, and read the feed from its beginning."
     )
     if ledger_lost:
-        click.echo(f"Erasures from {since} on may have been undone: erase these customers again.")
+        warn_of_erasures(lost.since)
 
 
-@command.command("replay", cls=Command)
-@with_appcontext
+@command.command("replay")
 def replay() -> None:
     """Repeat every stored decision from its own facts, with today's code and calendars, and list those that differ.
 
@@ -93,7 +98,7 @@ def replay() -> None:
     otherwise.
     """
     found = Replayed()
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow, progress() as shown:
+    with reading() as uow, progress() as shown:
         for difference in service.replay(uow, found, shown):
             click.echo(f"{difference.order_id} {difference.record_id}: {_summary(difference)}")
     click.echo(f"Replayed: {found.decisions} decisions, {found.differences} differences.")
@@ -103,8 +108,7 @@ def replay() -> None:
         sys.exit(DIFFERENT)
 
 
-DIFFERENT = 22
-"""The exit code of a replay that found differences."""
+DIFFERENT = 22  # the exit code of a replay that found differences
 
 
 def _summary(difference: Difference) -> str:
@@ -115,12 +119,10 @@ def _summary(difference: Difference) -> str:
     return "; ".join(f"{name} {_plain(was)}, now {_plain(now)}" for name, (was, now) in shown.items())
 
 
-_UNREADABLE = {"day_codes"}
-"""Parts that are not shown, because the fingerprint stands for them."""
+_UNREADABLE = {"day_codes"}  # parts that are not shown, because the fingerprint stands for them
 
 
 def _plain(value: object) -> str:
-    """A part of a decision as text; a window by its service day and last day."""
     if isinstance(value, Window):
         return f"{value.service_day} to {value.last_day}"
     return format_instant(value) if isinstance(value, datetime) else str(value)

@@ -3,17 +3,15 @@
 from pathlib import Path
 
 import click
-from flask.cli import with_appcontext
 
-from refunds.cli import Command, loaded_store, note_done
+from refunds.cli import loaded_store, note_done, standalone
 from refunds.domain.instants import format_instant
 from refunds.service import backups
 from refunds.service.store import Opening
 
 
-@click.command("backup", cls=Command, short_help="Copy the database to a file, while the service runs.")
+@standalone("backup", short_help="Copy the database to a file, while the service runs.")
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
-@with_appcontext
 def command(file: Path) -> None:
     """Copy a SQLite database to a file that does not exist yet, while the service runs, and audit the copy.
 

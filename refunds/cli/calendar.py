@@ -5,18 +5,17 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
-from flask.cli import with_appcontext
 from rich.console import Console
 from rich.table import Table
 
-from refunds.cli import LANG, Command, CommandsAndOne, loaded_store, present_policies, progress, wide_console
+from refunds.cli import LANG, CommandsAndOne, loaded_store, local_text, print_table, progress, reading
 from refunds.domain.business_days import SkipReason
 from refunds.domain.holidays_data import holiday_name
-from refunds.domain.instants import format_local, zone
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.presentation.language import language, translate
 from refunds.presentation.texts.dates import business_days_text, date_text, region_text
@@ -24,7 +23,6 @@ from refunds.presentation.texts.decisions import calendar_notice_text, why_text
 from refunds.service import calendars, watch
 from refunds.service.calendars import calendar_days
 from refunds.service.checks import named_policy
-from refunds.service.store import Opening
 from refunds.service.watch import Change
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -39,12 +37,11 @@ def command() -> None:
     """List the business days of a year, the regions, and the open windows that other holiday data moves."""
 
 
-@command.command("days", cls=Command)
+@command.command("days")
 @click.argument("region")
 @click.option("--year", type=click.IntRange(1, 9999), help="Default: the current year.")
 @click.option("--policy", help="The policy whose week and closures count. Default: the configured one.")
 @LANG
-@with_appcontext
 def days(region: str, year: int | None, policy: str | None) -> None:
     """List the public holidays and closures of a year in REGION, and count its business days.
 
@@ -53,7 +50,8 @@ def days(region: str, year: int | None, policy: str | None) -> None:
     """
     now = datetime.now(UTC)
     year = year or now.year
-    version = named_policy(present_policies(), policy).in_force(now)
+    with reading() as uow:
+        version = named_policy(uow.policies, policy).in_force(now)
     calendar, found, notices = calendar_days(version, region, date(year, 1, 1), date(year, 12, 31))
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for day, why in found:
@@ -73,11 +71,10 @@ def days(region: str, year: int | None, policy: str | None) -> None:
         console.print(calendar_notice_text(notice), style="dim", soft_wrap=True)
 
 
-@command.command("regions", cls=Command)
+@command.command("regions")
 @click.argument("country", required=False)
 @click.option("--used", is_flag=True, help="Only those by which policies and orders with an open window are counted.")
 @LANG
-@with_appcontext
 def regions(country: str | None, *, used: bool) -> None:
     """List the regions that have a calendar of their own, by default of all countries.
 
@@ -89,19 +86,18 @@ def regions(country: str | None, *, used: bool) -> None:
     """
     wanted = None
     if used:
-        with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
+        with reading() as uow:
             wanted = calendars.in_use(uow)
-    table = Table("region", "name", "covered", "provisional from", "parts that differ", box=None, pad_edge=False)
+    rows = []
     for one in calendars.regions(datetime.now(UTC).year, country):
         if wanted is None or one.code in wanted:
             covered = f"{one.covered_from.year}-{one.covered_until.year}"
             provisional = one.provisional_from.isoformat() if one.provisional_from else ""
-            table.add_row(one.code, region_text(one.code), covered, provisional, ", ".join(one.parts_that_differ))
-    wide_console().print(table)
+            rows.append((one.code, region_text(one.code), covered, provisional, ", ".join(one.parts_that_differ)))
+    print_table(("region", "name", "covered", "provisional from", "parts that differ"), rows)
 
 
-@command.command("changes", cls=Command)
-@with_appcontext
+@command.command("changes")
 def changes() -> None:
     """List the open windows that keep another end than today's data says, and those that the last watch lengthened.
 
@@ -109,7 +105,7 @@ def changes() -> None:
     it was promised, and each contact that was told it, by its id, its channel and when it was received.
     The service watches its data when it starts. Nothing is stored.
     """
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow, progress() as shown:
+    with reading() as uow, progress() as shown:
         last = watch.last_change(uow)
         _show("Lengthened by the last watch", list(watch.lengthened(uow)), uow)
         longer, kept = _sorted(watch.changes(uow, shown))
@@ -127,27 +123,21 @@ def _sorted(found: Iterable[Change]) -> tuple[list[Change], list[Change]]:
 
 def _show(title: str, found: list[Change], uow: UnitOfWork | None = None) -> None:
     """Print changes and how many there are; with a unit of work, also who was told the earlier end."""
-    table = Table("order", "told", "now", *(("promised", "contacts") if uow else ()), box=None, pad_edge=False)
+    rows = []
     for one in found:
-        now = one.stands if one.is_longer else one.today
-        row = [one.order_id, _local(one.promised, one), _local(now, one) if now else "not covered"]
+        now, local = one.stands if one.is_longer else one.today, partial(local_text, time_zone=one.time_zone)
+        row = [one.order_id, local(one.promised), local(now) if now else "not covered"]
         if uow is not None:
-            told = (f"{its.contact_id} {its.channel} {_local(its.received_at, one)}" for its in watch.told(uow, one))
-            row += [_local(one.promised_at, one), "\n".join(told)]
-        table.add_row(*row)
+            told = (f"{its.contact_id} {its.channel} {local(its.received_at)}" for its in watch.told(uow, one))
+            row += [local(one.promised_at), "\n".join(told)]
+        rows.append(row)
     click.echo(f"{title}: {len(found)}")
     if found:
-        wide_console().print(table)
+        print_table(("order", "told", "now", *(("promised", "contacts") if uow else ())), rows)
 
 
-def _local(at: datetime, change: Change) -> str:
-    """An instant to the second, in the time zone in which an order was told."""
-    return format_local(at.replace(microsecond=0), zone(change.time_zone))
-
-
-@command.command("compare", cls=Command)
+@command.command("compare")
 @click.argument("folder", type=click.Path(path_type=Path, resolve_path=True))
-@with_appcontext
 def compare(folder: Path) -> None:
     """List the open windows that would end at another time by the release of the holiday data that is in FOLDER.
 

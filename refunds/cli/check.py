@@ -1,17 +1,13 @@
 """`flask check`: what the decision would be, and why, day by day."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import click
-import orjson
-from flask.cli import with_appcontext
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from refunds.cli import LANG, Command, present_policies
+from refunds.cli import LANG, OneOf, print_json, reading, standalone
 from refunds.domain.business_days import DayStatus
 from refunds.domain.contact_points import Channel
 from refunds.domain.outcomes import Outcome, Verdict
@@ -24,8 +20,6 @@ from refunds.service.checks import Check, check_eligibility
 
 
 class _OptionsSchema(StrictSchema):
-    """The options whose format click cannot check."""
-
     provided = fields.Instant(required=True)
     requested = fields.Instant()
 
@@ -34,41 +28,39 @@ _MARK = {DayStatus.SERVICE_DAY: "○", DayStatus.COUNTED: "●", DayStatus.SKIPP
 _STYLE = {Verdict.CANCELLABLE: "bold green", Verdict.NEEDS_SUPERVISOR: "bold yellow", Verdict.REFUSED: "bold"}
 
 
-@click.command("check", cls=Command)
+@standalone("check")
 @click.option("--provided", required=True, metavar="INSTANT", help="When the service was provided, with its offset.")
 @click.option("--requested", metavar="INSTANT", help="When the customer asked. Default: now.")
-@click.option("--channel", type=click.Choice([channel.value for channel in Channel]), help="How the customer asked.")
+@click.option("--channel", type=OneOf(Channel), help="How the customer asked.")
 @click.option("--region", help="As in DE-BY: see flask calendar regions. Default: the policy's.")
 @click.option("--policy", help="The policy that judges. Default: the configured one.")
 @LANG
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as the API returns it.")
-@with_appcontext
-def command(provided: str, requested: str | None, as_json: bool, **asked: str | None) -> None:
+def command(
+    provided: str,
+    requested: str | None,
+    channel: Channel | None,
+    region: str | None,
+    policy: str | None,
+    *,
+    as_json: bool,
+) -> None:
     """Say whether an order is refundable, until when, and why. Nothing is recorded.
 
     Instants are RFC 3339, as in 2026-04-02T16:20:00+02:00. Exits with 0 whether it is refundable or not.
     """
-    given = {"provided": provided} | ({"requested": requested} if requested is not None else {})
-    read: Mapping[str, Any] = _OptionsSchema().read(given)
-    channel = asked.pop("channel")
-    outcome = check_eligibility(
-        present_policies(),
-        Check(
-            service_provided_at=read["provided"],
-            requested_at=read.get("requested", datetime.now(UTC)),
-            channel=Channel(channel) if channel else None,
-            region=asked["region"],
-            policy=asked["policy"],
-        ),
-    ).outcome
+    read = _OptionsSchema().read({"provided": provided, "requested": requested})
+    requested_at = read.get("requested", datetime.now(UTC))
+    with reading() as uow:
+        asking = Check(read["provided"], requested_at, channel=channel, region=region, policy=policy)
+        outcome = check_eligibility(uow.policies, asking).outcome
     if as_json:
-        click.echo(orjson.dumps(decision_data(outcome), option=orjson.OPT_INDENT_2))
+        print_json(decision_data(outcome))
     else:
         _show(outcome)
 
 
 def _show(outcome: Outcome) -> None:
-    """Print a decision in words, with its days and notices."""
     console = Console(highlight=False)
     console.print(Text(verdict(outcome), style=_STYLE[outcome.verdict]))
     console.print(reason_text(outcome), soft_wrap=True)

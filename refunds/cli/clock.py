@@ -3,17 +3,15 @@
 from datetime import UTC, datetime
 
 import click
-from flask.cli import with_appcontext
 
-from refunds.cli import Command, loaded_store
+from refunds.cli import loaded_store, standalone
 from refunds.domain.instants import format_instant
 from refunds.service import clock
 from refunds.service.store import Opening
 
 
-@click.command("clock", cls=Command, short_help="Compare the clock with the journal.")
+@standalone("clock", short_help="Compare the clock with the journal.")
 @click.option("--confirm", is_flag=True, help="Say that the clock is right; this is entered in the journal.")
-@with_appcontext
 def command(*, confirm: bool) -> None:
     """Compare the clock with the events and the checkpoints of the journal.
 

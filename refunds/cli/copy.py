@@ -4,17 +4,15 @@ from contextlib import closing
 
 import click
 from flask import current_app
-from flask.cli import with_appcontext
 
-from refunds.cli import Command, loaded_store, progress
+from refunds.cli import loaded_store, progress, standalone
 from refunds.service import copies
 from refunds.service.store import Opening
 from refunds.storage import open_engine
 
 
-@click.command("copy", cls=Command, short_help="Copy all records to another database, and prove the copy.")
+@standalone("copy", short_help="Copy all records to another database, and prove the copy.")
 @click.option("--to", required=True, metavar="URL", help="The new database, as in REFUNDS_DATABASE; it must be empty.")
-@with_appcontext
 def command(to: str) -> None:
     """Copy all records to another database, and prove that they are the same.
 

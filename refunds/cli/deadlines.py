@@ -1,17 +1,12 @@
 """`flask deadlines`: a sheet with the deadlines of a week, and the table of all deadlines, as a file."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
-from flask.cli import with_appcontext
-from rich.table import Table
 
-from refunds.cli import LANG, POLICY, Command, CommandsAndOne, loaded_store, new_file, progress, wide_console
+from refunds.cli import LANG, POLICY, CommandsAndOne, new_file, print_table, progress, reading, wide_console
 from refunds.cli.export import read_range
-from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation.deadline_files import WRITERS
 from refunds.presentation.documents import deadlines as documents
@@ -20,12 +15,9 @@ from refunds.presentation.texts.dates import short_date_text
 from refunds.schemas.fields import LocalDate
 from refunds.schemas.strict import StrictSchema
 from refunds.service import deadline_table, deadlines
-from refunds.service.store import Opening
 
 
 class _WeekSchema(StrictSchema):
-    """The options whose format click cannot check."""
-
     week = LocalDate()
 
 
@@ -40,36 +32,33 @@ def command() -> None:
     """List until when orders can be cancelled, by service day: for a week, or for years, as a file."""
 
 
-@command.command("sheet", cls=Command, short_help="List the deadlines of a week, as a table or a page.")
+@command.command("sheet", short_help="List the deadlines of a week, as a table or a page.")
 @click.option("--week", metavar="DATE", help="A date of the week. Default: this week.")
 @click.option("--region", "regions", multiple=True, help="A region; may be repeated. Default: the policy's country.")
 @click.option("--print", "as_page", is_flag=True, help="A page to print, instead of a table.")
 @POLICY
 @LANG
-@with_appcontext
 def sheet(week: str | None, regions: tuple[str, ...], policy: str | None, *, as_page: bool) -> None:
     """List the deadlines of a week, for agents to use when everything is down.
 
     It has the service days up to the end of the week if their window ends in the week or later: at most the latest 24.
     The name of this command may be left out: flask deadlines --week 2026-12-24.
     """
-    read: Mapping[str, Any] = _WeekSchema().read({} if week is None else {"week": week})
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
+    read = _WeekSchema().read({"week": week})
+    with reading() as uow:
         found = deadlines.sheet(uow, policy or uow.policies.default, read.get("week"), regions)
     if as_page:
         click.echo(documents.render_html(found))
         return
     console = wide_console()
     console.print(documents.title(found))
-    table = Table(documents.heading(), *documents.group_names(found), box=None, pad_edge=False)
-    for row in found.provided:
-        table.add_row(documents.service_day(row), *(short_date_text(day) for day in row.last_days))
-    console.print(table)
+    rows = [(documents.service_day(row), *map(short_date_text, row.last_days)) for row in found.provided]
+    print_table((translate("Service provided"), *documents.group_names(found)), rows)
     for note in documents.notes(found):
         console.print(note)
 
 
-@command.command("export", cls=Command, short_help="Write all deadlines to a file, for any number of orders.")
+@command.command("export", short_help="Write all deadlines to a file, for any number of orders.")
 @click.option("--from", "first", required=True, metavar="DATE", help="The first service date.")
 @click.option("--to", "last", required=True, metavar="DATE", help="The last service date.")
 @click.option("--regions", metavar="CODE,CODE", help="Default: all that have a calendar for the whole time.")
@@ -77,7 +66,6 @@ def sheet(week: str | None, regions: tuple[str, ...], policy: str | None, *, as_
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="The file, which must not exist.")
 @POLICY
 @LANG
-@with_appcontext
 def export(first: str, last: str, regions: str | None, policy: str | None, *, form: str, output: Path) -> None:
     """Write the deadline of every service date in every region to a file, for any number of orders at once.
 
@@ -89,7 +77,7 @@ def export(first: str, last: str, regions: str | None, policy: str | None, *, fo
         raise InvalidInput([FieldError("/output", Message("exists already: name a new file"))])
     left_out: list[str] = []
     with progress(passing=False) as shown:
-        with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
+        with reading() as uow:
             asked = policy or uow.policies.default, read["first"], read["last"], regions.split(",") if regions else ()
             rows = deadline_table.table(uow, *asked, report=shown, leave_out=left_out.append)
         with new_file(output) as file:

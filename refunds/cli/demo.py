@@ -1,18 +1,14 @@
 """`flask demo`: a few orders for trying out the service."""
 
-import click
 from flask import current_app
-from flask.cli import with_appcontext
-from rich.table import Table
 
-from refunds.cli import Command, loaded_store, wide_console
+from refunds.cli import loaded_store, print_table, standalone
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.service import demonstration
 from refunds.service.store import Opening
 
 
-@click.command("demo", cls=Command, short_help="Register a few demonstration orders around today.")
-@with_appcontext
+@standalone("demo", short_help="Register a few demonstration orders around today.")
 def command() -> None:
     """Register a few demonstration orders around today, marked as such, and list them. Not available in production.
 
@@ -21,7 +17,5 @@ def command() -> None:
     production = current_app.extensions["refunds.settings"].production
     with loaded_store(Opening.USE).write(COMMAND_LINE) as uow:
         found = demonstration.register(uow, production=production)
-    table = Table("order", "service provided", "shows", box=None, pad_edge=False)
-    for order_id, provided_on, shows in found:
-        table.add_row(order_id, provided_on.isoformat() if provided_on else "not yet", shows)
-    wide_console().print(table)
+    rows = [(order_id, provided.isoformat() if provided else "not yet", shows) for order_id, provided, shows in found]
+    print_table(("order", "service provided", "shows"), rows)

@@ -5,24 +5,21 @@ from textwrap import indent
 
 import click
 from flask import current_app
-from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command
+from refunds.cli import LANG, standalone
 from refunds.errors import Message
 from refunds.presentation.language import translate
 from refunds.service.doctor import examine
 from refunds.service.examination import Level, Patient
 
-FAILED = 25
-"""The exit code if a check has failed."""
+FAILED = 25  # the exit code if a check has failed
 
 _WORDS = {Level.OK: Message("ok"), Level.WARNING: Message("warning"), Level.FAILED: Message("failed")}
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILED: "red"}
 
 
-@click.command("doctor", cls=Command, short_help="Examine the installation, and say what to do.")
+@standalone("doctor", short_help="Examine the installation, and say what to do.")
 @LANG
-@with_appcontext
 def command() -> None:
     """Examine the installation: a line for each finding, with what to do about it.
 

@@ -3,10 +3,8 @@
 import sys
 
 import click
-import orjson
-from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_store
+from refunds.cli import LANG, loaded_store, print_json, standalone
 from refunds.domain.permissions import COMMAND_LINE_READER
 from refunds.presentation import serializers
 from refunds.presentation.documents import evidence as documents
@@ -15,11 +13,10 @@ from refunds.service.store import Opening
 from refunds.storage.audit import Broken
 
 
-@click.command("evidence", cls=Command, short_help="Print everything stored about an order.")
+@standalone("evidence", short_help="Print everything stored about an order.")
 @click.argument("order")
 @click.option("--page", "as_page", is_flag=True, help="A page to print, instead of JSON.")
 @LANG
-@with_appcontext
 def command(order: str, *, as_page: bool) -> None:
     """Print everything stored about ORDER, with the clause as it was, and proof of whether all is as it was written.
 
@@ -32,6 +29,6 @@ def command(order: str, *, as_page: bool) -> None:
     if as_page:
         click.echo(documents.render_html(found))
     else:
-        click.echo(orjson.dumps(serializers.evidence_data(found), option=orjson.OPT_INDENT_2))
+        print_json(serializers.evidence_data(found))
     if found.broken:
         sys.exit(Broken.exit_code)

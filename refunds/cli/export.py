@@ -1,15 +1,12 @@
 """`flask export`: take records out as CSV, for finance."""
 
 import sys
-from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 import click
-from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_store, write_private
+from refunds.cli import LANG, loaded_store, standalone, write_private
 from refunds.domain.instants import end_of_day, first_instant, zone
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
@@ -21,13 +18,11 @@ from refunds.service.store import Store
 
 
 class _RangeSchema(StrictSchema):
-    """Options for a range of dates, whose format click cannot check."""
-
     first = NearDate(required=True, data_key="from")
     last = NearDate(required=True, data_key="to")
 
 
-@click.command("export", cls=Command)
+@standalone("export")
 @click.argument(
     "kind", metavar="cancellations|contacts|orders", type=click.Choice(["cancellations", "contacts", "orders"])
 )
@@ -35,7 +30,6 @@ class _RangeSchema(StrictSchema):
 @click.option("--to", "last", required=True, metavar="DATE", help="The last date.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of standard output.")
 @LANG
-@with_appcontext
 def command(kind: str, first: str, last: str, output: Path | None) -> None:
     """Write the records of a range of dates as CSV.
 
@@ -56,9 +50,9 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
     write_private(output, lines)
 
 
-def read_range(first: str, last: str) -> Mapping[str, Any]:
+def read_range(first: str, last: str) -> dict[str, date]:
     """The dates `first` and `last`, read. Raises `InvalidInput` if one is no date, or the last before the first."""
-    read: Mapping[str, Any] = _RangeSchema().read({"from": first, "to": last})
+    read = _RangeSchema().read({"from": first, "to": last})
     if read["last"] < read["first"]:
         raise InvalidInput([FieldError("/to", Message("must not be before %(since)s", since="from"))])
     return read

@@ -1,14 +1,12 @@
 """`flask init`: make a new installation."""
 
 import click
-from flask.cli import with_appcontext
 
-from refunds.cli import Command, loaded_store
+from refunds.cli import loaded_store, standalone
 from refunds.service.store import Opening
 
 
-@click.command("init", cls=Command, short_help="Make a new installation in an empty database.")
-@with_appcontext
+@standalone("init", short_help="Make a new installation in an empty database.")
 def command() -> None:
     """Make a new installation in an empty database, with a journal of its own and its first checkpoint.
 

@@ -1,24 +1,22 @@
 """`flask keys`: change the master key."""
 
 import sys
+from collections.abc import Iterator
 
 import click
-from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_store, progress
-from refunds.errors import Message
+from refunds.cli import LANG, Group, loaded_store, progress
 from refunds.presentation.language import translate
 from refunds.service.rotation import Rotation, rotate
 
 
-@click.group("keys")
+@click.group("keys", cls=Group)
 def command() -> None:
     """Change the master key."""
 
 
-@command.command("rotate", cls=Command)
+@command.command("rotate")
 @LANG
-@with_appcontext
 def rotate_() -> None:
     """Wrap by the first key of the master key file what others wrap.
 
@@ -31,48 +29,39 @@ def rotate_() -> None:
     with progress() as tell:
         done = rotate(store, tell)
     if len(masters) == 1:
-        one = Message(
-            "The file has one key: put a new one into a line before it, restart the instances, run this again."
+        click.echo(
+            translate(
+                "The file has one key: put a new one into a line before it, restart the instances, run this again."
+            )
         )
-        click.echo(translate(one))
     for line in _told(done, len(masters)):
-        click.echo(translate(line))
+        click.echo(line)
     sys.exit(bool(done.older or done.lost or not done.is_scrubbed))
 
 
-def _told(done: Rotation, masters: int) -> list[Message]:
-    """What was done, and what is left to do, in sentences."""
+def _told(done: Rotation, masters: int) -> Iterator[str]:
     which = ", ".join(f"{table} {number}" for table, number in done.rewrapped.items())
-    lines = [Message("Wrapped anew by the first key: %(which)s.", which=which)]
+    yield translate("Wrapped anew by the first key: %(which)s.", which=which)
     if done.lost:
         lost = ", ".join(f"{table} {number}" for table, number in done.lost.items())
-        lines.append(
-            Message(
-                "No key in the file opens these: %(lost)s. Bring back the key that is missing, as a further line: "
-                "without it they are lost.",
-                lost=lost,
-            )
+        yield translate(
+            "No key in the file opens these: %(lost)s. Bring back the key that is missing, as a further line: "
+            "without it they are lost.",
+            lost=lost,
         )
     if done.older:
-        lines.append(
-            Message(
-                "%(number)s need an older key still: an instance wraps by it. Restart every instance with the new key "
-                "in the first line, and run this again.",
-                number=done.older,
-            )
+        yield translate(
+            "%(number)s need an older key still: an instance wraps by it. Restart every instance with the new key "
+            "in the first line, and run this again.",
+            number=done.older,
         )
     if not done.is_scrubbed:
-        lines.append(
-            Message(
-                "What the older keys wrapped may still be in the files of the database, because it is being read: run "
-                "this again."
-            )
+        yield translate(
+            "What the older keys wrapped may still be in the files of the database, because it is being read: run "
+            "this again."
         )
     if masters > 1 and not (done.older or done.lost) and done.is_scrubbed:
-        lines.append(
-            Message(
-                "The older keys are needed no more: delete their lines, restart every instance, run flask doctor, and "
-                "destroy them. From then on nobody can open what was copied before."
-            )
+        yield translate(
+            "The older keys are needed no more: delete their lines, restart every instance, run flask doctor, and "
+            "destroy them. From then on nobody can open what was copied before."
         )
-    return lines

@@ -1,14 +1,12 @@
 """`flask migrate`: bring a database of an earlier version up to date."""
 
 import click
-from flask.cli import with_appcontext
 
-from refunds.cli import Command, loaded_store
+from refunds.cli import loaded_store, standalone
 from refunds.cli.serve import prepare
 
 
-@click.command("migrate", cls=Command, short_help="Bring the database of an earlier version up to date.")
-@with_appcontext
+@standalone("migrate", short_help="Bring the database of an earlier version up to date.")
 def command() -> None:
     """Bring the database of an earlier version of the service up to date, as `flask serve` does when it starts.
 

@@ -4,14 +4,12 @@ from pathlib import Path
 
 import click
 from flask import current_app
-from flask.cli import with_appcontext
 
-from refunds.cli import Command
+from refunds.cli import standalone
 
 
-@click.command("openapi", cls=Command)
+@standalone("openapi")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of standard output.")
-@with_appcontext
 def command(output: Path | None) -> None:
     """Print the API document as YAML, or replace a file."""
     text = current_app.extensions["refunds.contract"].text

@@ -7,9 +7,8 @@ from io import TextIOWrapper
 from pathlib import Path
 
 import click
-from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_store, progress
+from refunds.cli import LANG, Group, loaded_store, progress
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import CallersError, InvalidInput
 from refunds.presentation.language import translate
@@ -21,15 +20,14 @@ from refunds.storage.checkpoints import Checkpoint
 REFUSED = "refused"
 
 
-@click.group("orders")
+@click.group("orders", cls=Group)
 def command() -> None:
     """Bring orders in."""
 
 
-@command.command("import", cls=Command)
+@command.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @LANG
-@with_appcontext
 def import_(file: Path) -> None:
     """Register the orders in FILE: CSV with the API's names as columns, or JSON lines.
 
@@ -56,18 +54,15 @@ def import_(file: Path) -> None:
 
 
 def _report_failure(checkpoint: Checkpoint, failure: OSError | None) -> None:
-    """Print that a checkpoint could not be written; the next one covers its events."""
     if failure is not None:
         click.echo(f"no checkpoint at {checkpoint.position}: {failure.strerror or failure}", err=True)
 
 
 def _facts(lines: Iterator[str]) -> Iterator[tuple[int, OrderFacts | InvalidInput]]:
-    """The facts in each line, or what is wrong with it, by its number."""
     for number, read in read_orders(lines):
         yield number, read if isinstance(read, InvalidInput) else OrderFacts(**read)
 
 
 def _refusal(number: int, error: CallersError) -> str:
-    """One line: why a line of the file is refused."""
     places = (f"{one.pointer}: {translate(one.detail)}".removeprefix(": ") for one in error.errors)
     return f"line {number}: {'; '.join(places) or translate(error.detail)}"

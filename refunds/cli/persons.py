@@ -4,9 +4,8 @@ from pathlib import Path
 
 import click
 import orjson
-from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_store, progress, write_private
+from refunds.cli import LANG, OneOf, loaded_store, progress, standalone, write_private, writing
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import ErasureReason
 from refunds.domain.records import Contact
@@ -21,7 +20,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command("export", cls=Command, short_help="Write everything about a person to a file.")
+@standalone("export", short_help="Write everything about a person to a file.")
 @click.argument("request_id", required=False)
 @click.option("--customer-ref", metavar="REFERENCE", help="Of the customer with this reference in billing instead.")
 @click.option("--customer-id", metavar="ID", help="Of the customer with this id instead, also if they were erased.")
@@ -29,7 +28,6 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--output", required=True, type=_FILE, help="The file; only its owner may read it.")
 @click.option("--html", "as_page", is_flag=True, help="A page to read, instead of JSON.")
 @LANG
-@with_appcontext
 def export(output: Path, *, as_page: bool, **given: str | None) -> None:
     """Write everything that is stored about a person to a file, with what the law says that they are told.
 
@@ -38,7 +36,7 @@ def export(output: Path, *, as_page: bool, **given: str | None) -> None:
     """
     if sum(one is not None for one in given.values()) != 1:
         raise click.UsageError(translate("Name one of REQUEST_ID, --customer-ref, --customer-id and --contact."))
-    with loaded_store().write(COMMAND_LINE) as uow:
+    with writing() as uow:
         found = _exported(uow, **given)
     if found is None:
         click.echo(translate("Nothing is held about this customer."))
@@ -54,7 +52,6 @@ def _exported(
     customer_id: str | None,
     contact: str | None,
 ) -> Export | None:
-    """The export that was asked for; None if there is no customer with the reference."""
     if request_id is not None:
         return exports.for_request(uow, request_id)
     if contact is not None:
@@ -63,10 +60,9 @@ def _exported(
     return None if customer_id is None else exports.of_customer(uow, customer_id)
 
 
-@click.command("find", cls=Command, short_help="Find a person who need not be a customer.")
+@standalone("find", short_help="Find a person who need not be a customer.")
 @click.argument("detail")
 @LANG
-@with_appcontext
 def find(detail: str) -> None:
     """Open every contact, and list those that hold DETAIL of a person, such as a number that a customer's friend used.
 
@@ -82,15 +78,14 @@ def find(detail: str) -> None:
         click.echo(translate("Nothing is held: every contact was opened."))
 
 
-@click.command("empty", cls=Command, short_help="Empty the personal fields of a contact.")
+@standalone("empty", short_help="Empty the personal fields of a contact.")
 @click.option("--contact", metavar="ID", required=True, help="The contact, or the unmatched contact.")
-@click.option("--reason", required=True, type=click.Choice([one.value for one in ErasureReason]), help="Why.")
+@click.option("--reason", required=True, type=OneOf(ErasureReason), help="Why.")
 @LANG
-@with_appcontext
-def empty(contact: str, reason: str) -> None:
+def empty(contact: str, reason: ErasureReason) -> None:
     """Empty the personal fields of a contact of somebody who is no customer; its order and its decision stay."""
-    with loaded_store().write(COMMAND_LINE) as uow:
-        fields = findings.empty(uow, contact, ErasureReason(reason))
+    with writing() as uow:
+        fields = findings.empty(uow, contact, reason)
     for name in fields:
         click.echo(translate("Emptied: %(name)s.", name=name))
     if not fields:

@@ -2,82 +2,75 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import click
-import orjson
-from flask.cli import with_appcontext
-from rich.table import Table
 
-from refunds.cli import LANG, POLICY, Command, loaded_store, progress, wide_console
-from refunds.domain.instants import format_local, zone
+from refunds.cli import (
+    LANG,
+    POLICY,
+    Group,
+    loaded_store,
+    local_text,
+    print_json,
+    print_table,
+    progress,
+    reading,
+    wide_console,
+)
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.policy import Difference, PolicyVersion, differences
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation import serializers
 from refunds.presentation.documents import simulation as documents
 from refunds.presentation.language import translate
+from refunds.presentation.texts import policies
 from refunds.presentation.texts.decisions import reason_text
-from refunds.presentation.texts.policies import (
-    closure_text,
-    compared_text,
-    difference_text,
-    registration_text,
-    warnings_data,
-)
 from refunds.schemas.fields import FreeText, LocalDate
 from refunds.schemas.policy import policy_file, read_policy_file
 from refunds.schemas.strict import StrictSchema
 from refunds.service import publication, simulation, watch
 from refunds.service.publication import PublishResult
 from refunds.service.simulation import Flip, Simulation
-from refunds.service.store import Opening
 from refunds.storage.unit_of_work import UnitOfWork
 
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
-@click.group("policy", short_help="Draft, simulate, publish and withdraw versions of policies.")
+@click.group("policy", cls=Group, short_help="Draft, simulate, publish and withdraw versions of policies.")
 def command() -> None:
     """Draft, compare, simulate, publish and withdraw versions of policies, and enter closures."""
 
 
-@command.command("show", cls=Command)
+@command.command("show")
 @click.argument("policy", required=False)
 @click.argument("version", required=False, type=click.IntRange(1))
-@with_appcontext
 def show(policy: str | None, version: int | None) -> None:
     """List the versions and closures of POLICY, or of all policies.
 
     With VERSION, print that version as a policy file, as the basis of a draft.
     """
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
+    with reading() as uow:
         if policy is not None and version is not None:
             click.echo(policy_file(uow.policies[policy].version(version)), nl=False)
             return
-        versions = Table("policy", "version", "effective from", "registered", "state", box=None, pad_edge=False)
-        closed = Table("policy", "closed", "entered", "reason", box=None, pad_edge=False)
+        versions, closed = [], []
         for policy_id in uow.policies if policy is None else [policy]:
             for one, record in zip(uow.policies[policy_id].versions, uow.policies.records(policy_id), strict=True):
-                since = _local(record.effective_from, one) if record.effective_from else "the beginning"
-                registered = _local(record.registered_at, one)
-                versions.add_row(policy_id, str(one.version), since, registered, _state(uow, one))
+                local = partial(local_text, time_zone=one.terms.time_zone)
+                since = local(record.effective_from) if record.effective_from else "the beginning"
+                versions.append((policy_id, str(one.version), since, local(record.registered_at), _state(uow, one)))
             for closure in publication.closures(uow, policy_id):
                 reason = closure.reason_en or closure.reason_de or ""
-                closed.add_row(policy_id, closure.date.isoformat(), _local(closure.entered_at, one), reason)
-    for table in (versions, closed):
-        if table.row_count:
-            wide_console().print(table)
-
-
-def _local(at: datetime, version: PolicyVersion) -> str:
-    """An instant to the second, in the time zone of a version."""
-    return format_local(at.replace(microsecond=0), zone(version.terms.time_zone))
+                closed.append((policy_id, closure.date.isoformat(), local(closure.entered_at), reason))
+    if versions:
+        print_table(("policy", "version", "effective from", "registered", "state"), versions)
+    if closed:
+        print_table(("policy", "closed", "entered", "reason"), closed)
 
 
 def _state(uow: UnitOfWork, version: PolicyVersion) -> str:
-    """Whether a version is withdrawn, to come, in force or past, in a word."""
     policy = uow.policies[version.policy_id]
     if version not in policy.effective_versions:
         return "withdrawn"
@@ -94,10 +87,9 @@ def _draft(file: Path) -> PolicyVersion:
         raise error.under(f"/{file.name}") from None
 
 
-@command.command("diff", cls=Command)
+@command.command("diff")
 @click.argument("file", type=FILE)
 @LANG
-@with_appcontext
 def diff(file: Path) -> None:
     """Show how the version in FILE differs from the one in force, or everything it says if it begins a new policy.
 
@@ -105,31 +97,30 @@ def diff(file: Path) -> None:
     terms. Nothing is stored.
     """
     draft = _draft(file)
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
+    with reading() as uow:
         known = draft.policy_id in uow.policies
         before = uow.policies[draft.policy_id].current(uow.now) if known else None
     found = differences(before.terms if before else None, draft.terms)
-    click.echo(compared_text(draft, before.version if before else None, same=not found))
+    click.echo(policies.compared_text(draft, before.version if before else None, same=not found))
     _print_differences(found, draft)
     _print_warnings(draft)
 
 
 def _print_differences(found: Sequence[Difference], version: PolicyVersion) -> None:
     for difference in found:
-        click.echo(f"  {difference_text(difference, version.terms.time_zone)}")
+        click.echo(f"  {policies.difference_text(difference, version.terms.time_zone)}")
 
 
 def _print_warnings(version: PolicyVersion) -> None:
-    for warning in warnings_data(version.terms):
+    for warning in policies.warnings_data(version.terms):
         click.echo("  " + translate("Warning: %(text)s", text=warning["text"]))
 
 
-@command.command("publish", cls=Command)
+@command.command("publish")
 @click.argument("file", type=FILE)
 @click.option("--now", is_flag=True, help="Take effect as soon as possible, if the file has no effective_from.")
 @click.option("--dry-run", is_flag=True, help="Say what would be published, and publish nothing.")
 @LANG
-@with_appcontext
 def publish(file: Path, *, now: bool, dry_run: bool) -> None:
     """Publish the version in FILE. It takes effect at its effective_from, which must not be in the past.
 
@@ -137,11 +128,11 @@ def publish(file: Path, *, now: bool, dry_run: bool) -> None:
     effect, it can be withdrawn. Warns where the clause differs from the terms, and publishes it all the same.
     """
     draft = _draft(file)
-    if draft.effective_from is None and not now:
-        raise _unclear(file, Message("is required, or --now: the version then takes effect as soon as possible"))
-    if draft.effective_from is not None and now:
-        raise _unclear(file, Message("remove it, or leave out --now"))
-    with loaded_store(Opening.READ).read(COMMAND_LINE) if dry_run else _changing() as uow:
+    if (draft.effective_from is None) is not now:
+        required = Message("is required, or --now: the version then takes effect as soon as possible")
+        detail = Message("remove it, or leave out --now") if now else required
+        raise InvalidInput([FieldError(f"/{file.name}/effective_from", detail)])
+    with reading() if dry_run else _changing() as uow:
         result = publication.publish(uow, draft, dry_run=dry_run)
     _print_result(result, "dry_run" if dry_run else "published")
 
@@ -156,15 +147,9 @@ def _changing() -> Iterator[UnitOfWork]:
         watch.extend(store, progress=shown)
 
 
-def _unclear(file: Path, detail: Message) -> InvalidInput:
-    """The error if it is not clear when a version takes effect."""
-    return InvalidInput([FieldError(f"/{file.name}/effective_from", detail)])
-
-
-@command.command("import", cls=Command)
+@command.command("import")
 @click.argument("files", type=FILE, nargs=-1, required=True)
 @LANG
-@with_appcontext
 def import_(files: tuple[Path, ...]) -> None:
     """Import the versions in FILES, with the dates from which they were really in force: all of them or none.
 
@@ -182,15 +167,14 @@ def _print_result(result: PublishResult, done: str) -> None:
     version, follows = result.version, result.follows
     if result.known:
         done = "known"
-    click.echo(registration_text(version, follows.version if follows else None, done))
+    click.echo(policies.registration_text(version, follows.version if follows else None, done))
     _print_differences(result.differences, version)
     _print_warnings(version)
 
 
-@command.command("withdraw", cls=Command)
+@command.command("withdraw")
 @click.argument("policy")
 @click.argument("version", type=click.IntRange(1))
-@with_appcontext
 def withdraw(policy: str, version: int) -> None:
     """Withdraw VERSION of POLICY, which must not have taken effect yet. Its number cannot be used again."""
     with _changing() as uow:
@@ -199,51 +183,46 @@ def withdraw(policy: str, version: int) -> None:
 
 
 class _ClosureSchema(StrictSchema):
-    """The options whose format click cannot check."""
-
     date = LocalDate(required=True)
     reason_de = FreeText(200)
     reason_en = FreeText(200)
 
 
-@command.command("close", cls=Command)
+@command.command("close")
 @click.argument("date")
 @POLICY
 @click.option("--reason-de", help="Why, in German.")
 @click.option("--reason-en", help="Why, in English.")
 @LANG
-@with_appcontext
 def close(date: str, policy: str | None, **reasons: str | None) -> None:
     """Enter DATE, such as 2026-12-24, as a closure. It cannot be undone.
 
     Every window that has not ended yet skips it. The same date again changes nothing, not even the reasons.
     """
-    given = {"date": date} | {name: reason for name, reason in reasons.items() if reason is not None}
-    read = _ClosureSchema().read(given)
+    read = _ClosureSchema().read({"date": date} | reasons)
     with _changing() as uow:
         entered = publication.close(uow, policy or uow.policies.default, read.pop("date"), **read)
-    click.echo(closure_text(entered.closure.date, entered.notices, new=entered.created))
+    click.echo(policies.closure_text(entered.closure.date, entered.notices, new=entered.created))
 
 
-@command.command("simulate", cls=Command)
+@command.command("simulate")
 @click.argument("file", type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print the simulation as the API returns it.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report to this file.")
 @LANG
-@with_appcontext
 def simulate(file: Path, html: Path | None, *, as_json: bool) -> None:
     """Judge every stored order and contact of its policy by the version in FILE, and compare with what was decided.
 
     Nothing is stored. With --html, no summary is printed, and an existing file is replaced.
     """
     draft = _draft(file)
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow, progress() as shown:
+    with reading() as uow, progress() as shown:
         found = simulation.simulate(uow, draft, shown)
     if html is not None:
         html.write_text(documents.render_html(found), encoding="utf-8")
         click.echo(f"The report is in {html}.", err=as_json)
     if as_json:
-        click.echo(orjson.dumps(serializers.simulation_data(found), option=orjson.OPT_INDENT_2))
+        print_json(serializers.simulation_data(found))
     elif html is None:
         _show(found)
 
@@ -252,7 +231,7 @@ def _show(found: Simulation) -> None:
     """Print the simulation in words; its tables are in the report."""
     console = wide_console()
     total, flipped = found.total, found.orders_flipped
-    console.print(compared_text(found.draft, found.compared_with.version, same=not found.differences))
+    console.print(policies.compared_text(found.draft, found.compared_with.version, same=not found.differences))
     _print_differences(found.differences, found.draft)
     console.print(
         translate(

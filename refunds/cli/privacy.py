@@ -1,14 +1,12 @@
 """`flask privacy`: what persons ask for about their data, and what is done about it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import click
-from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_store, persons, wide_console
+from refunds.cli import LANG, Group, OneOf, loaded_store, persons, print_table, reading, writing
 from refunds.domain.instants import format_instant
-from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import (
     DataRequestChannel,
     DataRequestKind,
@@ -29,11 +27,10 @@ from refunds.service.data_requests import Given, NewDataRequest
 from refunds.service.disclosures import NewDisclosure
 from refunds.service.privacy import Certificate
 from refunds.service.rectification import Correction
-from refunds.service.store import Opening
 from refunds.storage.unit_of_work import UnitOfWork
 
 
-@click.group("privacy")
+@click.group("privacy", cls=Group)
 def command() -> None:
     """Answer what persons ask about their data."""
 
@@ -54,13 +51,7 @@ SET = click.option(
 )
 
 
-def _choice(members: Iterable[str]) -> click.Choice[str]:
-    return click.Choice([str(one) for one in members])
-
-
 class _TextsSchema(StrictSchema):
-    """The texts and times that these commands take, each if it is given."""
-
     received_at = fields.Instant()
     identity_check = fields.FreeText(500)
     recipient = fields.Line(254)
@@ -70,13 +61,12 @@ class _TextsSchema(StrictSchema):
 
 
 def _read(**given: str | None) -> dict[str, Any]:
-    """The texts and times that were given, read; raises `InvalidInput` if one does not fit."""
     return _TextsSchema().read(given)
 
 
 def _of_customer(reference: str, *, by_id: bool, act: Callable[[UnitOfWork, str], Any]) -> Any:
     """What an act returns for the customer with this reference; None, and a message, if there is none."""
-    with loaded_store().write(COMMAND_LINE) as uow:
+    with writing() as uow:
         customer_id = reference if by_id else uow.customers.find(reference)
         if customer_id is not None:
             return act(uow, customer_id)
@@ -84,46 +74,40 @@ def _of_customer(reference: str, *, by_id: bool, act: Callable[[UnitOfWork, str]
     return None
 
 
-@command.command("erase", cls=Command)
+@command.command("erase")
 @click.argument("reference")
-@click.option("--reason", required=True, type=click.Choice([one.value for one in ErasureReason]), help="Why.")
+@click.option("--reason", required=True, type=OneOf(ErasureReason), help="Why.")
 @click.option("--anyway", metavar="REASON", help="Why not to wait for open matters; without personal data.")
 @BY_ID
 @LANG
-@with_appcontext
-def erase(reference: str, reason: str, anyway: str | None, *, by_id: bool) -> None:
+def erase(reference: str, reason: ErasureReason, anyway: str | None, *, by_id: bool) -> None:
     """Erase the customer with this reference in billing, and print the certificate.
 
     Their orders stay, with their times and decisions. It waits until their requests and refunds are dealt with, unless
     --anyway says why not, or it is a child. Erased again by their --id, they get the same certificate.
     """
     anyway = _read(anyway=anyway).get("anyway")
-    done = _of_customer(
-        reference, by_id=by_id, act=lambda uow, who: privacy.erase(uow, who, ErasureReason(reason), anyway)
-    )
+    done = _of_customer(reference, by_id=by_id, act=lambda uow, who: privacy.erase(uow, who, reason, anyway))
     _show(done)
 
 
 def _show(certificate: Certificate | None) -> None:
-    """Print a certificate, if there is one."""
     if certificate is not None:
         for line in certificate_lines(certificate, is_scrubbed=loaded_store().is_scrubbed):
             click.echo(line)
 
 
-@command.command("hold", cls=Command)
+@command.command("hold")
 @click.argument("reference")
 @click.option("--reason", required=True, help="Why; it is kept encrypted.")
 @BY_ID
 @LANG
-@with_appcontext
 def hold(reference: str, reason: str, *, by_id: bool) -> None:
     """Keep a customer from erasure and retention until the hold is lifted."""
     _limit(LimitKind.HOLD, reference, reason, by_id=by_id)
 
 
 def _limit(kind: LimitKind, reference: str, reason: str | None, *, by_id: bool, lift: bool = False) -> None:
-    """Set or lift a limit of a customer, and print whose it is."""
     reason = _read(reason=reason).get("reason")
 
     def act(uow: UnitOfWork, customer_id: str) -> str:
@@ -149,13 +133,12 @@ _DONE = {
 LIFT = click.option("--lift", is_flag=True, help="Lift it again; tell the person before.")
 
 
-@command.command("restrict", cls=Command)
+@command.command("restrict")
 @REFERENCE
 @REASON
 @LIFT
 @BY_ID
 @LANG
-@with_appcontext
 def restrict(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> None:
     """Let the privacy role alone read a customer's data.
 
@@ -164,34 +147,31 @@ def restrict(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> 
     _limit(LimitKind.RESTRICTION, reference, reason, by_id=by_id, lift=lift)
 
 
-@command.command("object", cls=Command)
+@command.command("object")
 @REFERENCE
 @REASON
 @LIFT
 @BY_ID
 @LANG
-@with_appcontext
 def note_objection(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> None:
     """Leave a customer out of statistics and simulations until it is lifted."""
     _limit(LimitKind.OBJECTION, reference, reason, by_id=by_id, lift=lift)
 
 
-@command.command("lift", cls=Command)
+@command.command("lift")
 @click.argument("reference")
 @BY_ID
 @LANG
-@with_appcontext
 def lift(reference: str, *, by_id: bool) -> None:
     """Lift the hold on a customer."""
     _limit(LimitKind.HOLD, reference, None, by_id=by_id, lift=True)
 
 
-@command.command("rectify", cls=Command)
+@command.command("rectify")
 @REFERENCE
 @SET
 @BY_ID
 @LANG
-@with_appcontext
 def rectify(reference: str, corrections: tuple[tuple[str, str, str, str], ...], *, by_id: bool) -> None:
     """Correct personal fields of a customer where they stand.
 
@@ -203,35 +183,33 @@ def rectify(reference: str, corrections: tuple[tuple[str, str, str, str], ...], 
         click.echo(translate("Corrected.") if is_other else translate("Nothing to correct: it stands as given."))
 
 
-@command.command("disclose", cls=Command)
+@command.command("disclose")
 @REFERENCE
-@click.option("--basis", required=True, type=_choice(DisclosureBasis), help="What it is based on.")
+@click.option("--basis", required=True, type=OneOf(DisclosureBasis), help="What it is based on.")
 @click.option("--recipient", required=True, help="Who gets the data; it is kept encrypted.")
 @click.option("--file", "file", required=True, metavar="REFERENCE", help="The recipient's own reference.")
 @LANG
-@with_appcontext
-def disclose(reference: str, basis: str, recipient: str, file: str) -> None:
+def disclose(reference: str, basis: DisclosureBasis, recipient: str, file: str) -> None:
     """Note that a customer's data were handed to somebody else."""
     read = _read(recipient=recipient, reference=file)
-    with loaded_store().write(COMMAND_LINE) as uow:
-        new = NewDisclosure(reference, DisclosureBasis(basis), **read)
+    with writing() as uow:
+        new = NewDisclosure(reference, basis, **read)
         click.echo(disclosures.disclose(uow, new).disclosure_id)
 
 
-@command.command("open", cls=Command)
-@click.argument("kind", type=_choice(DataRequestKind))
+@command.command("open")
+@click.argument("kind", type=OneOf(DataRequestKind))
 @REFERENCE
-@click.option("--channel", required=True, type=_choice(DataRequestChannel), help="How it arrived.")
+@click.option("--channel", required=True, type=OneOf(DataRequestChannel), help="How it arrived.")
 @click.option("--received-at", help="When it arrived, as in 2026-04-02T16:20:00+02:00. Default: now.")
 @click.option("--identity-check", help="How the person's identity was checked; it is kept encrypted.")
 @click.option("--recipient", help="Who else gets the data; it is kept encrypted.")
 @LANG
-@with_appcontext
-def open_request(kind: str, reference: str, channel: str, **given: str | None) -> None:
+def open_request(kind: DataRequestKind, reference: str, channel: DataRequestChannel, **given: str | None) -> None:
     """Open a data request, and print its id and by when to answer."""
     read = _read(**given)
-    with loaded_store().write(COMMAND_LINE) as uow:
-        new = NewDataRequest(DataRequestKind(kind), reference, DataRequestChannel(channel), **read)
+    with writing() as uow:
+        new = NewDataRequest(kind, reference, channel, **read)
         request = data_requests.open_request(uow, new)
     if request.customer_id is None:
         click.echo(translate("Nothing is held about this customer."))
@@ -239,91 +217,84 @@ def open_request(kind: str, reference: str, channel: str, **given: str | None) -
     click.echo(translate("%(request_id)s, to be answered before %(due)s", **values))
 
 
-@command.command("requests", cls=Command)
-@click.option("--kind", type=_choice(DataRequestKind), help="Only those of this kind.")
-@click.option("--state", type=_choice(DataRequestState), help="Only open or only closed ones.")
+@command.command("requests")
+@click.option("--kind", type=OneOf(DataRequestKind), help="Only those of this kind.")
+@click.option("--state", type=OneOf(DataRequestState), help="Only open or only closed ones.")
 @click.option("--overdue", is_flag=True, help="Only those that are open and too late.")
-@with_appcontext
-def requests(kind: str | None, state: str | None, *, overdue: bool) -> None:
+def requests(kind: DataRequestKind | None, state: DataRequestState | None, *, overdue: bool) -> None:
     """List the data requests, without personal data; with --overdue or --state open, what is due first."""
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table("request", "kind", "customer", "received", "due", "outcome", box=None, pad_edge=False)
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
-        asked: dict[str, Any] = {"kind": kind, "state": state and DataRequestState(state), "overdue": overdue or None}
+    rows = []
+    with reading() as uow:
+        asked: dict[str, Any] = {"kind": kind, "state": state, "overdue": overdue or None}
         after: tuple[Any, ...] = ()
         while found := uow.data_requests.paginate(*after, limit=200, **asked):
             for one in found:
                 times = map(format_instant, (one.received_at, one.due_at))
-                table.add_row(one.request_id, one.kind, one.customer_id or "", *times, one.outcome or "")
+                rows.append((one.request_id, one.kind, one.customer_id or "", *times, one.outcome or ""))
             after = uow.data_requests.place_of(found[-1])
-    wide_console().print(table)
+    print_table(("request", "kind", "customer", "received", "due", "outcome"), rows)
 
 
-@command.command("identity", cls=Command)
+@command.command("identity")
 @REQUEST
 @click.argument("how")
 @LANG
-@with_appcontext
 def identity(request_id: str, how: str) -> None:
     """Note how the identity of a data request's person was checked."""
     read = _read(identity_check=how)["identity_check"]
-    with loaded_store().write(COMMAND_LINE) as uow:
+    with writing() as uow:
         data_requests.check_identity(uow, request_id, read)
 
 
-@command.command("extend", cls=Command, short_help="Extend the time to answer a data request.")
+@command.command("extend", short_help="Extend the time to answer a data request.")
 @REQUEST
 @click.option("--reason", required=True, help="Why; it is kept encrypted.")
 @LANG
-@with_appcontext
 def extend(request_id: str, reason: str) -> None:
     """Extend the time to answer a data request to three months from receipt, and print what to write to the person."""
     read = _read(reason=reason)
-    with loaded_store().write(COMMAND_LINE) as uow:
+    with writing() as uow:
         said = answer_text(data_requests.extend(uow, request_id, **read), data_requests.time_zone(uow))
     click.echo(said)
 
 
-@command.command("fee", cls=Command, short_help="Note that a data request may cost something.")
+@command.command("fee", short_help="Note that a data request may cost something.")
 @REQUEST
-@click.argument("fee", type=click.Choice([*map(str, Fee), "none"]))
+@click.argument("fee", type=OneOf([*Fee, "none"]))
 @REASON
 @LANG
-@with_appcontext
-def fee(request_id: str, fee: str, reason: str | None) -> None:
+def fee(request_id: str, fee: Fee | str, reason: str | None) -> None:
     """Note that a data request may cost something, and print what to write to the person; none: that it does not."""
-    why, read = None if fee == "none" else Fee(fee), _read(reason=reason).get("reason")
-    with loaded_store().write(COMMAND_LINE) as uow:
+    why, read = fee if isinstance(fee, Fee) else None, _read(reason=reason).get("reason")
+    with writing() as uow:
         said = answer_text(data_requests.note_fee(uow, request_id, why, read), data_requests.time_zone(uow))
     if said:
         click.echo(said)
 
 
-@command.command("close", cls=Command)
+@command.command("close")
 @REQUEST
-@click.option("--outcome", required=True, type=_choice(DataRequestOutcome), help="fulfilled does what was asked for.")
+@click.option("--outcome", required=True, type=OneOf(DataRequestOutcome), help="fulfilled does what was asked for.")
 @REASON
 @SET
-@click.option("--erasure-reason", type=_choice(ErasureReason), help="Of an erasure: why. Default: request.")
+@click.option("--erasure-reason", type=OneOf(ErasureReason), help="Of an erasure: why. Default: request.")
 @click.option("--anyway", metavar="REASON", help="Of an erasure: why not to wait; without personal data.")
 @LANG
-@with_appcontext
 def close(
     request_id: str,
-    outcome: str,
+    outcome: DataRequestOutcome,
     corrections: tuple[tuple[str, str, str, str], ...],
-    erasure_reason: str | None,
+    erasure_reason: ErasureReason | None,
     **given: str | None,
 ) -> None:
     """Close a data request, having done what it asks for.
 
     Prints what to write to the person, and who got the data before and must be told, too.
     """
-    read, why = _read(**given), erasure_reason and ErasureReason(erasure_reason)
+    read = _read(**given)
     right = tuple(Correction(*one) for one in corrections)
-    with loaded_store().write(COMMAND_LINE) as uow:
-        end = Given(DataRequestOutcome(outcome), corrections=right, erasure_reason=why or None, **read)
+    with writing() as uow:
+        end = Given(outcome, corrections=right, erasure_reason=erasure_reason, **read)
         done = data_requests.close(uow, request_id, end)
         said = answer_text(done.request, data_requests.time_zone(uow))
     if said:

@@ -4,19 +4,17 @@ from pathlib import Path
 
 import click
 from flask import current_app
-from flask.cli import with_appcontext
 
-from refunds.cli import LEDGER_LOST, Command
+from refunds.cli import LEDGER_LOST, since_text, standalone, warn_of_erasures
 from refunds.domain.instants import format_instant
 from refunds.service import backups
 from refunds.service.backups import Restored
 
 
-@click.command("restore", cls=Command, short_help="Put a backup in the place of the database.")
+@standalone("restore", short_help="Put a backup in the place of the database.")
 @click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--reason", default="", help="Why, in one line without personal data. It is entered in the journal.")
 @LEDGER_LOST
-@with_appcontext
 def command(file: Path, reason: str, ledger_lost: str | None) -> None:
     """Put a backup in the place of a SQLite database, and print what is lost.
 
@@ -32,21 +30,18 @@ def command(file: Path, reason: str, ledger_lost: str | None) -> None:
     for line in _lost(restored):
         click.echo(line)
     if ledger_lost:
-        since = "the beginning" if restored.since is None else format_instant(restored.since)
-        click.echo(f"Erasures from {since} on may have been undone: erase these customers again.")
+        warn_of_erasures(restored.since)
 
 
 def _lost(restored: Restored) -> list[str]:
-    """What is lost, and what billing has to do, in lines."""
-    since = "the beginning" if restored.since is None else format_instant(restored.since)
+    since = since_text(restored.since)
     if restored.all_known and not restored.events:
         return ["Nothing is lost: the database that was there had no other events."]
     if restored.all_known:
         lost = f"Lost events: {restored.events}, from {since} to {format_instant(restored.until)}."
     elif restored.events:
-        lost = (
-            f"Lost events: at least {restored.events}, from {since} to {format_instant(restored.until)}, and all after."
-        )
+        until = format_instant(restored.until)
+        lost = f"Lost events: at least {restored.events}, from {since} to {until}, and all after."
     else:
         lost = f"Lost: everything that was recorded after {since}, if anything was; no checkpoint shows it."
     then = (

@@ -1,22 +1,19 @@
 """`flask retention`: what is no longer needed goes."""
 
 import click
-import orjson
-from flask.cli import with_appcontext
 
-from refunds.cli import Command, loaded_store, progress
+from refunds.cli import Group, loaded_store, print_json, progress
 from refunds.service import retention
 from refunds.service.store import Opening
 
 
-@click.group("retention")
+@click.group("retention", cls=Group)
 def command() -> None:
     """Let go of what is no longer needed."""
 
 
-@command.command("run", cls=Command, short_help="Let go of everything whose period is over.")
+@command.command("run", short_help="Let go of everything whose period is over.")
 @click.option("--dry-run", is_flag=True, help="Only count what would go; change nothing.")
-@with_appcontext
 def run(*, dry_run: bool) -> None:
     """Let go of everything whose period is over by the default policy, and print how many records of each kind went.
 
@@ -26,4 +23,4 @@ def run(*, dry_run: bool) -> None:
     store = loaded_store(Opening.READ if dry_run else Opening.RECORD)
     with progress() as shown:
         gone = retention.run(store, dry_run=dry_run, progress=shown)
-    click.echo(orjson.dumps({"dry_run": dry_run, "gone": gone}, option=orjson.OPT_INDENT_2).decode())
+    print_json({"dry_run": dry_run, "gone": gone})

@@ -12,9 +12,8 @@ from time import sleep
 
 import click
 from flask import Flask, current_app
-from flask.cli import with_appcontext
 
-from refunds.cli import Command, loaded_store, progress, server
+from refunds.cli import loaded_store, progress, server, standalone
 from refunds.cli.tokens import DAYS
 from refunds.config import Settings
 from refunds.domain.permissions import COMMAND_LINE, Role
@@ -27,8 +26,7 @@ from refunds.service.watch import Watched, watch
 WAITS = "Another instance prepares the records for its data: this one waits until that is done, and serves then."
 
 
-@click.command("serve", cls=Command, short_help="Serve the API and the console.")
-@with_appcontext
+@standalone("serve", short_help="Serve the API and the console.")
 def command() -> None:
     """Serve the API and the console until SIGTERM or Ctrl-C, on the loopback interface unless REFUNDS_LISTEN differs.
 
@@ -116,7 +114,6 @@ def _say(text: str) -> None:
 
 
 def _show_watched(watched: Watched) -> None:
-    """Print what the watch has done, if anything; that the data is older than before, as a warning."""
     if watched.filled:
         _say(f"{watched.filled} orders that had no promise have one now.")
     if watched.older:
@@ -133,10 +130,7 @@ def _show_watched(watched: Watched) -> None:
 
 
 class _Lookout(threading.Thread):
-    """Looks every second whether the file of the database is still there; if not, it says why and stops the service.
-
-    `code` is the exit code of the service: 0 unless that has happened.
-    """
+    """Looks every second for the file of the database; stops the service with an exit `code` if it is gone."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(daemon=True)
@@ -166,11 +160,7 @@ class _Lookout(threading.Thread):
 
 
 def _show_how_to_sign_in(store: Store, settings: Settings) -> None:
-    """Print how to sign in and call the API.
-
-    Outside production, also adds the first users if there are none, and the first tokens if there are none. It prints
-    their secrets, which are not shown again, and writes the tokens to `tokens.env` beside the master key.
-    """
+    """Print how to sign in and call the API; outside production, with the secrets of the first users and tokens."""
     found: list[Credentials] = []
     tokens: dict[Role, str] = {}
     if not settings.production:
@@ -193,10 +183,7 @@ def _show_how_to_sign_in(store: Store, settings: Settings) -> None:
 
 
 def _keep(tokens: dict[Role, str], beside: Path) -> None:
-    """Write tokens as variables to `tokens.env` beside a file, where only its owner can read them, and print where.
-
-    An earlier `tokens.env` is replaced. A failure is printed, not raised.
-    """
+    """Write tokens as variables to a private `tokens.env` beside a file, and print where, or why that failed."""
     path = beside.with_name("tokens.env")
     try:
         path.unlink(missing_ok=True)  # that of an earlier database
@@ -209,10 +196,7 @@ def _keep(tokens: dict[Role, str], beside: Path) -> None:
 
 
 def _require_free(address: str, port: int) -> None:
-    """Raise `ConfigurationError` if an address and its port cannot be used, as by another process.
-
-    Otherwise the two would share it, and each would answer some requests.
-    """
+    """Raise `ConfigurationError` if an address is in use: two services would share it, each answering some requests."""
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -35,8 +35,7 @@ from granian.server import MTServer
 THREADS = 4
 """Threads that answer requests. They take turns with the interpreter, so more would only wait for each other."""
 
-AT_ONCE = 2
-"""Threads that one client keeps busy at most; its further requests wait without one."""
+AT_ONCE = 2  # threads that one client keeps busy at most; its further requests wait without one
 
 IN_TIME = 10
 """Seconds within which a head and a body must have arrived, and a client read some of its answer or ask again."""
@@ -44,14 +43,9 @@ IN_TIME = 10
 LONGEST_WAIT = 20
 """Seconds that a request waits for its client's turn. Clients give up later than that, and would send it again."""
 
-CONNECTIONS = 2048
-"""Connections at once; further ones wait until one of them ends."""
-
-LONGEST_HEAD = 2**16
-"""Bytes of a head."""
-
-SMALL, LARGEST = 2**16, 8 * 2**20
-"""Bytes of a small body, and of the largest that an operation takes."""
+CONNECTIONS = 2048  # connections at once; further ones wait until one of them ends
+LONGEST_HEAD = 2**16  # bytes of a head
+SMALL, LARGEST = 2**16, 8 * 2**20  # bytes of a small body, and of the largest that an operation takes
 
 MOST_HELD, MOST_OF_ONE = 2**26, 2**24
 """Bytes of all bodies that are held, and of one client's, from which on large ones are refused."""
@@ -68,8 +62,7 @@ _LOOKS, _LOOKING = 5, 0.1
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
-PATIENCE = 30
-"""Seconds that a request under way gets to finish when the service stops."""
+PATIENCE = 30  # seconds that a request under way gets to finish when the service stops
 
 Application = Callable[..., Iterable[bytes]]
 
@@ -102,7 +95,6 @@ class Front:
         self._probes = {path: self._answered_by(1) for path in PROBES}
 
     def _answered_by(self, threads: int) -> "SimpleQueue[_Waiting]":
-        """A queue whose requests are answered by so many threads."""
         queue: SimpleQueue[_Waiting] = SimpleQueue()
         for _ in range(threads):
             threading.Thread(target=self._answer_all, args=(queue,), daemon=True).start()
@@ -177,7 +169,6 @@ class Front:
                 return
 
     def _answer_all(self, queue: "SimpleQueue[_Waiting]") -> None:
-        """Answer the requests in a queue, for as long as the process runs."""
         while True:
             environ, protocol, answered = queue.get()
             try:
@@ -212,10 +203,7 @@ class Front:
 
 
 class _Stream:
-    """An answer that is sent while a thread makes it. The thread never waits for its reader.
-
-    `sent` is done when everything is sent, or the reader has left.
-    """
+    """An answer that is sent while a thread makes it; `sent` is done at its end, or when the reader has left."""
 
     def __init__(
         self, protocol: HTTPProtocol, status: int, headers: list[tuple[str, str]], loop: asyncio.AbstractEventLoop
@@ -374,7 +362,6 @@ class Server(MTServer):
 
 
 def _unsent() -> bool:
-    """Whether a socket of this process has bytes that its peer does not have yet."""
     waiting = bytearray(4)
     for path in Path("/dev/fd").iterdir():
         with suppress(OSError):  # it is closed by now

@@ -1,9 +1,8 @@
 """`flask statistics`: close months."""
 
 import click
-from flask.cli import with_appcontext
 
-from refunds.cli import LANG, Command, loaded_store
+from refunds.cli import LANG, Group, loaded_store
 from refunds.domain.instants import format_instant
 from refunds.presentation.language import translate
 from refunds.schemas.fields import Month
@@ -11,28 +10,25 @@ from refunds.schemas.strict import StrictSchema
 from refunds.service import statistics
 
 
-@click.group("statistics")
+@click.group("statistics", cls=Group)
 def command() -> None:
     """Close the statistics of months."""
 
 
 class _MonthSchema(StrictSchema):
-    """The month that was given, if any."""
-
     month = Month()
 
 
-@command.command("close", cls=Command)
+@command.command("close")
 @click.option("--month", metavar="YYYY-MM", help="The month. Default: the last one that has ended.")
 @LANG
-@with_appcontext
 def close(month: str | None) -> None:
     """Count the customers of a month that has ended, and store what may be shown.
 
     It is counted once: closed again, it stays as it is, whatever was recorded or erased since. Customers who objected,
     are restricted or were erased are left out.
     """
-    given = _MonthSchema().read({} if month is None else {"month": month})
+    given = _MonthSchema().read({"month": month})
     found, is_new = statistics.close(loaded_store(), given.get("month"))
     values = {"month": found.month, "at": format_instant(found.closed_at)}
     if is_new:

@@ -1,63 +1,56 @@
 """`flask tokens`: who may call the service."""
 
 import click
-from flask.cli import with_appcontext
-from rich.table import Table
 
-from refunds.cli import ROLE, Command, loaded_store, wide_console
+from refunds.cli import ROLE, Group, loaded_store, print_table, reading, writing
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service import clients
-from refunds.service.store import Opening
 
 DAYS = 365
 
 
-@click.group("tokens")
+@click.group("tokens", cls=Group)
 def command() -> None:
     """Create, list and revoke tokens of clients, forget clients."""
 
 
-@command.command("create", cls=Command)
+@command.command("create")
 @ROLE
 @click.option("--client", help="Its name, which tells its tokens apart from others'. Default: the role.")
 @click.option("--days", type=click.IntRange(1, 3650), default=DAYS, show_default=True, help="How long it is valid.")
-@with_appcontext
-def create(role: str, client: str | None, days: int) -> None:
+def create(role: Role, client: str | None, days: int) -> None:
     """Create a token and print it. It is shown only this once.
 
     A client can have two active tokens at a time, to change from one to the next. All its tokens have the same role.
     """
-    with loaded_store().write(COMMAND_LINE) as uow:
-        token = clients.create_token(uow, Role(role), role if client is None else client, days)
+    with writing() as uow:
+        token = clients.create_token(uow, role, role if client is None else client, days)
     click.echo(token)
 
 
-@command.command("list", cls=Command)
-@with_appcontext
+@command.command("list")
 def list_() -> None:
     """List the tokens, also those revoked or expired, without their secrets."""
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
-        table = Table("token", "client", "role", "client id", "expires", "state", box=None, pad_edge=False)
+    with reading() as uow:
+        rows = []
         for client, token in uow.tokens.with_clients():
             state = "revoked" if token.revoked_at else "expired" if token.expires_at <= uow.now else "active"
             expires = token.expires_at.date().isoformat()
-            table.add_row(token.token_id, client.name, client.role, client.client_id, expires, state)
-    wide_console().print(table)
+            rows.append((token.token_id, client.name, client.role, client.client_id, expires, state))
+    print_table(("token", "client", "role", "client id", "expires", "state"), rows)
 
 
-@command.command("revoke", cls=Command)
+@command.command("revoke")
 @click.argument("token_id")
-@with_appcontext
 def revoke(token_id: str) -> None:
     """Revoke the token with this id: requests with it are refused from now on."""
-    with loaded_store().write(COMMAND_LINE) as uow:
+    with writing() as uow:
         clients.revoke_token(uow, token_id)
     click.echo(f"{token_id} is revoked.")
 
 
-@command.command("forget", cls=Command)
+@command.command("forget")
 @click.argument("client")
-@with_appcontext
 def forget(client: str) -> None:
     """Take a client's name out of the records, and revoke its tokens. What it did keeps its id."""
     store = loaded_store()

@@ -1,65 +1,58 @@
 """`flask users`: who may sign in to the console."""
 
 import click
-from flask.cli import with_appcontext
-from rich.table import Table
 
-from refunds.cli import ROLE, Command, loaded_store, wide_console
+from refunds.cli import ROLE, Group, loaded_store, print_table, reading, writing
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service import users
-from refunds.service.store import Opening
 
 
-@click.group("users")
+@click.group("users", cls=Group)
 def command() -> None:
     """Add, list, disable, forget and reset the users of the console."""
 
 
-@command.command("add", cls=Command)
+@command.command("add")
 @click.argument("name")
 @ROLE
-@with_appcontext
-def add(name: str, role: str) -> None:
+def add(name: str, role: Role) -> None:
     """Add a user and print the password. It is shown only this once.
 
     NAME must be free: a disabled user keeps theirs.
     """
-    with loaded_store().write(COMMAND_LINE) as uow:
-        made = users.add(uow, name, Role(role))
+    with writing() as uow:
+        made = users.add(uow, name, role)
     click.echo(made.password)
 
 
-@command.command("list", cls=Command)
-@with_appcontext
+@command.command("list")
 def list_() -> None:
     """List the users.
 
     Those who are disabled are listed, too.
     """
-    table = Table("user", "role", "user id", "added", "state", box=None, pad_edge=False)
-    with loaded_store(Opening.READ).read(COMMAND_LINE) as uow:
+    rows = []
+    with reading() as uow:
         for user in uow.users.iter_all():
             state = "disabled" if user.disabled_at else "active"
-            table.add_row(user.name or "", user.role, user.user_id, user.registered_at.date().isoformat(), state)
-    wide_console().print(table)
+            rows.append((user.name or "", user.role, user.user_id, user.registered_at.date().isoformat(), state))
+    print_table(("user", "role", "user id", "added", "state"), rows)
 
 
-@command.command("disable", cls=Command)
+@command.command("disable")
 @click.argument("name")
-@with_appcontext
 def disable(name: str) -> None:
     """Disable a user. They cannot sign in, and every session of theirs ends with the next request.
 
     Resetting the user enables them again. Disabling them again changes nothing.
     """
-    with loaded_store().write(COMMAND_LINE) as uow:
+    with writing() as uow:
         user = users.disable(uow, name)
     click.echo(f"{user.name} is disabled: flask users reset {user.name} enables them again.")
 
 
-@command.command("forget", cls=Command)
+@command.command("forget")
 @click.argument("name")
-@with_appcontext
 def forget(name: str) -> None:
     """Take a user's name and password out of the records. What they did keeps their id.
 
@@ -72,14 +65,13 @@ def forget(name: str) -> None:
     click.echo(f"{user.user_id} has no name any more.")
 
 
-@command.command("reset", cls=Command)
+@command.command("reset")
 @click.argument("name")
-@with_appcontext
 def reset(name: str) -> None:
     """Give a user a new password and print it. Every session of theirs ends; a disabled user can sign in again.
 
     The password is shown only this once. Failed attempts to sign in are forgotten.
     """
-    with loaded_store().write(COMMAND_LINE) as uow:
+    with writing() as uow:
         made = users.reset(uow, name)
     click.echo(made.password)

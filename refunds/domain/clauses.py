@@ -182,10 +182,7 @@ def _value(word: str) -> int:
 
 
 def _channels(sentences: list[str], terms: Terms) -> _Found:
-    """Channels that the clause names though they do not count, or leaves out though they do; unofficial points.
-
-    A clause that names no channel at all leaves out none.
-    """
+    """Channels that the clause names but do not count, or lacks though it names another; unofficial points."""
     parts = [part for one in sentences for part in _SEGMENT.split(_NOT_OURS.sub(" ", one)) if not _ASIDE.search(part)]
     text = " | ".join(parts)
     points = {

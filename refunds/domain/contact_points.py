@@ -11,11 +11,8 @@ from refunds.errors import Message, Unfit
 
 _DIALLED = re.compile(r"\+?[0-9][0-9 ()./-]{0,30}|\([0-9 ()./-]{1,31}")
 
-_SIGNIFICANT = 6
-"""Digits: fewer would be in many texts that name no such number."""
-
-LONGEST_NUMBER = len("+") + 15
-"""Source: ITU-T E.164, section 6."""
+_SIGNIFICANT = 6  # digits: fewer would be in many texts that name no such number
+LONGEST_NUMBER = len("+") + 15  # source: ITU-T E.164, section 6
 
 
 class Channel(StrEnum):
@@ -23,8 +20,7 @@ class Channel(StrEnum):
 
     PHONE = "phone"
     EMAIL = "email"
-    WEB = "web"
-    """A form or button on the vendor's website."""
+    WEB = "web"  # a form or button on the vendor's website
     POST = "post"
 
 

@@ -72,10 +72,7 @@ _builder: ContextVar[Callable[[CalendarNotReady], bool] | None] = ContextVar("_b
 
 @contextmanager
 def only_ready(builder: Callable[[CalendarNotReady], bool] = lambda _: False) -> Iterator[None]:
-    """A block in which a calendar is built only if `builder` does so, and says that it has.
-
-    Else `CalendarNotReady` is raised for one that is not there.
-    """
+    """A block in which a calendar is built only if `builder` does so; else `CalendarNotReady` is raised for it."""
     token = _builder.set(builder)
     try:
         yield
@@ -105,17 +102,13 @@ def _kept(most: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
 
 
 class DayRules(NamedTuple):
-    """What counts as a public holiday besides a region's own: the terms of these names.
-
-    `without_subdivision` None: nothing of what its subdivisions have counts in a country.
-    """
+    """What counts as a holiday besides a region's own: the terms of these names; None: nothing of its subdivisions."""
 
     without_subdivision: WithoutSubdivision | None = WithoutSubdivision.SHARED
     period_law_days: bool = True
 
 
-DAY_RULES = DayRules()
-"""Those of the terms' defaults."""
+DAY_RULES = DayRules()  # those of the terms' defaults
 
 FIRST_DAY_RULES = DayRules(None, period_law_days=False)
 """Those of the first editions of the rules, which did not know of decrees either."""
@@ -126,11 +119,7 @@ FIRST_EDITIONS = (1, 2)
 def business_calendar(
     region: str, week: Week, end_week: Week | None = None, rules: DayRules = DAY_RULES
 ) -> BusinessCalendar:
-    """The calendar by which a region is counted (`regions.place`), with these weeks.
-
-    It has no closures yet. The days of its region are built at first use and then kept. Raises `UnknownRegion` if there
-    is no such region.
-    """
+    """The calendar by which a region is counted, without closures, built at first use; raises `UnknownRegion`."""
     country, subdivision = (place_before_iso if rules == FIRST_DAY_RULES else place)(region)
     return _calendar(country, subdivision, week, end_week, rules)
 
@@ -155,19 +144,13 @@ def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | Non
 
 
 def decreed_until(country: str) -> int | None:
-    """The last year whose decrees on working weekends and moved holidays the data has.
-
-    None if the country has no such decrees (any more).
-    """
+    """The last year whose decrees on working weekends and holidays the data has; None in other countries."""
     decrees = DECREES.get(country)
     return _last_decree(country) if decrees and decrees.ended is None else None
 
 
 def provisional_from(region: str) -> date | None:
-    """The first date whose decrees on working weekends and moved holidays the data does not have (yet).
-
-    None if the region's country has no such decrees (any more). Raises `UnknownRegion` if there is no such region.
-    """
+    """The first date whose decrees the data does not have yet, None if there are none; raises `UnknownRegion`."""
     country = place(region).country
     until = decreed_until(country)
     if until is None:
@@ -183,10 +166,7 @@ def is_provisional(region: str, last_day: date) -> bool:
 
 
 def covered_years(region: str) -> range:
-    """The years for which the data has the public holidays of a region.
-
-    Raises `UnknownRegion` if there is no such region.
-    """
+    """The years for which the data has the public holidays of a region; raises `UnknownRegion` if there is none."""
     return _covered(*place(region))
 
 
@@ -235,7 +215,6 @@ def _calendar(
 
 @_kept(1024)  # all regions by one version's rules: 60 MB
 def _region_days(country: str, subdivision: str | None, rules: DayRules) -> RegionDays:
-    """The marks of all covered dates."""
     english, _ = _language(country, "en")
     own = _built(country, subdivision, english)
     names, years, differ = dict(own.names), own.years, frozenset[int]()
@@ -334,7 +313,6 @@ def _covered(country: str, subdivision: str | None) -> range:
 
 @cache
 def _last_decree(country: str) -> int:
-    """The last year for which the package has holidays by decree, in a country that has decrees."""
     with _building:
         years: Mapping[int, object] = holidays.country_holidays(country, expand=False).special_public_holidays
         return max(years)

@@ -125,18 +125,12 @@ def months_on(day: date, months: int) -> date:
 
 @lru_cache(maxsize=16_384)
 def end_of_day(day: date, tz: ZoneInfo) -> datetime:
-    """The exclusive end of a local date, in UTC: the first instant of the next date.
-
-    Source: BGB section 188(1), "with the end of the last day".
-    """
+    """The exclusive end of a local date, in UTC. Source: BGB section 188(1), "with the end of the last day"."""
     return first_instant(day + _DAY, tz)
 
 
 def first_instant(day: date, tz: ZoneInfo) -> datetime:
-    """The first instant of a local date, in UTC.
-
-    If the clocks skip midnight, it is the first instant that exists; if midnight comes twice, the first of the two.
-    """
+    """The first instant of a local date, in UTC: if the clocks skip midnight, what comes after it."""
     midnight = datetime.combine(day, time.min, tz).astimezone(UTC)
     if midnight.astimezone(tz).replace(tzinfo=None) == datetime.combine(day, time.min):
         return midnight
@@ -149,10 +143,7 @@ def first_instant(day: date, tz: ZoneInfo) -> datetime:
 
 
 def shown_instant(day: date, clock: time, tz: ZoneInfo) -> datetime:
-    """The instant, in UTC, at which the clocks of a zone show this; the first if they show it twice.
-
-    Raises `Unfit` if they never do because they are put forward over it, or if the year is out of range.
-    """
+    """The first instant, in UTC, at which the clocks of a zone show this; raises `Unfit` if they never do."""
     shown = datetime.combine(day, clock)
     try:
         instant = shown.replace(tzinfo=tz).astimezone(UTC)

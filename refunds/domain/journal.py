@@ -12,84 +12,93 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
 from refunds.domain.instants import format_instant
 from refunds.domain.records import id_within
+from refunds.errors import Message
 from refunds.security.encryption import keyed_digest
 
 
 class EventType(StrEnum):
-    """The types of events."""
+    """The types of events, each with what happened in a few words."""
 
-    ORDER_REGISTERED = "order.registered"
-    ORDER_CORRECTED = "order.corrected"
-    ORDER_CONFIRMED = "order.confirmed"
-    ORDER_PROMISED = "order.promised"
-    ORDER_FORGOTTEN = "order.forgotten"
-    CONTACT_RECORDED = "contact.recorded"
-    CONTACT_SUPERSEDED = "contact.superseded"
-    CONTACT_RESOLVED = "contact.resolved"
-    CONTACT_REOPENED = "contact.reopened"
-    CONTACT_ASSIGNED = "contact.assigned"
-    CONTACT_ACKNOWLEDGED = "contact.acknowledged"
-    CONTACT_COMPLETED = "contact.completed"
-    CONTACT_EMPTIED = "contact.emptied"
-    CONTACT_DETAILS_FORGOTTEN = "contact.details_forgotten"
-    CONTACT_UNMATCHED_RECORDED = "contact.unmatched_recorded"
-    CONTACT_UNMATCHED_COMPLETED = "contact.unmatched_completed"
-    CONTACT_UNMATCHED_RESOLVED = "contact.unmatched_resolved"
-    CONTACT_UNMATCHED_REOPENED = "contact.unmatched_reopened"
-    CONTACT_UNMATCHED_ASSIGNED = "contact.unmatched_assigned"
-    CONTACT_UNMATCHED_EMPTIED = "contact.unmatched_emptied"
-    CONTACT_UNMATCHED_FORGOTTEN = "contact.unmatched_forgotten"
-    CONTACT_MATCHED = "contact.matched"
-    CANCELLATION_ISSUED = "cancellation.issued"
-    CANCELLATION_REFUND_BEGUN = "cancellation.refund_begun"
-    CANCELLATION_REFUND_FAILED = "cancellation.refund_failed"
-    CANCELLATION_SETTLED = "cancellation.settled"
-    CANCELLATION_UNSETTLED = "cancellation.unsettled"
-    CANCELLATION_REVOKED = "cancellation.revoked"
-    CUSTOMER_ERASED = "customer.erased"
-    CUSTOMER_HELD = "customer.held"
-    CUSTOMER_HOLD_LIFTED = "customer.hold_lifted"
-    CUSTOMER_RECTIFIED = "customer.rectified"
-    CUSTOMER_RESTRICTED = "customer.restricted"
-    CUSTOMER_RESTRICTION_LIFTED = "customer.restriction_lifted"
-    CUSTOMER_OBJECTED = "customer.objected"
-    CUSTOMER_OBJECTION_LIFTED = "customer.objection_lifted"
-    DATA_REQUEST_OPENED = "data_request.opened"
-    DATA_REQUEST_IDENTITY_CHECKED = "data_request.identity_checked"
-    DATA_REQUEST_EXTENDED = "data_request.extended"
-    DATA_REQUEST_FEE_NOTED = "data_request.fee_noted"
-    DATA_REQUEST_CLOSED = "data_request.closed"
-    PRIVACY_DISCLOSED = "privacy.disclosed"
-    PRIVACY_EXPORTED = "privacy.exported"
-    PRIVACY_EVIDENCE_SHOWN = "privacy.evidence_shown"
-    PRIVACY_TABLE_EXPORTED = "privacy.table_exported"
-    STATISTICS_CLOSED = "statistics.closed"
-    PRIVACY_FORGOTTEN = "privacy.forgotten"
-    POLICY_IMPORTED = "policy.imported"
-    POLICY_PUBLISHED = "policy.published"
-    POLICY_WITHDRAWN = "policy.withdrawn"
-    CLOSURE_ADDED = "closure.added"
-    CALENDAR_CHANGED = "calendar.changed"
-    CLIENT_CREATED = "access.client_created"
-    CLIENT_FORGOTTEN = "access.client_forgotten"
-    TOKEN_CREATED = "access.token_created"  # noqa: S105 - no secret
-    TOKEN_REVOKED = "access.token_revoked"  # noqa: S105 - no secret
-    USER_CREATED = "access.user_created"
-    USER_RESET = "access.user_reset"
-    USER_DISABLED = "access.user_disabled"
-    USER_FORGOTTEN = "access.user_forgotten"
-    USER_SIGNED_OUT = "access.user_signed_out"
-    USER_PASSWORD_CHANGED = "access.user_password_changed"  # noqa: S105 - no secret
-    SESSION_ENDED = "access.session_ended"
-    AUDIT_ACCEPTED = "audit.accepted"
-    AUDIT_CLOCK_CONFIRMED = "audit.clock_confirmed"
-    AUDIT_KEYS_ROTATED = "audit.keys_rotated"
+    words: Message
+
+    def __new__(cls, value: str, words: Message) -> Self:
+        """A type, as it is stored, and its words."""
+        event = str.__new__(cls, value)
+        event._value_, event.words = value, words
+        return event
+
+    ORDER_REGISTERED = "order.registered", Message("order registered")
+    ORDER_CORRECTED = "order.corrected", Message("order corrected")
+    ORDER_CONFIRMED = "order.confirmed", Message("order confirmed by billing")
+    ORDER_PROMISED = "order.promised", Message("window promised")
+    ORDER_FORGOTTEN = "order.forgotten", Message("order forgotten")
+    CONTACT_RECORDED = "contact.recorded", Message("contact recorded")
+    CONTACT_SUPERSEDED = "contact.superseded", Message("contact superseded")
+    CONTACT_RESOLVED = "contact.resolved", Message("contact resolved")
+    CONTACT_REOPENED = "contact.reopened", Message("contact reopened")
+    CONTACT_ASSIGNED = "contact.assigned", Message("contact taken or given back")
+    CONTACT_ACKNOWLEDGED = "contact.acknowledged", Message("customer answered")
+    CONTACT_COMPLETED = "contact.completed", Message("contact completed")
+    CONTACT_EMPTIED = "contact.emptied", Message("contact emptied")
+    CONTACT_DETAILS_FORGOTTEN = "contact.details_forgotten", Message("note and ticket forgotten")
+    CONTACT_UNMATCHED_RECORDED = "contact.unmatched_recorded", Message("contact recorded without its order")
+    CONTACT_UNMATCHED_COMPLETED = "contact.unmatched_completed", Message("contact without an order completed")
+    CONTACT_UNMATCHED_RESOLVED = "contact.unmatched_resolved", Message("contact without an order resolved")
+    CONTACT_UNMATCHED_REOPENED = "contact.unmatched_reopened", Message("contact without an order reopened")
+    CONTACT_UNMATCHED_ASSIGNED = "contact.unmatched_assigned", Message("contact without an order taken or given back")
+    CONTACT_UNMATCHED_EMPTIED = "contact.unmatched_emptied", Message("contact without an order emptied")
+    CONTACT_UNMATCHED_FORGOTTEN = "contact.unmatched_forgotten", Message("contact without an order forgotten")
+    CONTACT_MATCHED = "contact.matched", Message("contact matched to its order")
+    CANCELLATION_ISSUED = "cancellation.issued", Message("cancellation issued")
+    CANCELLATION_REFUND_BEGUN = "cancellation.refund_begun", Message("refund begun")
+    CANCELLATION_REFUND_FAILED = "cancellation.refund_failed", Message("refund failed")
+    CANCELLATION_SETTLED = "cancellation.settled", Message("refund settled")
+    CANCELLATION_UNSETTLED = "cancellation.unsettled", Message("settlement undone")
+    CANCELLATION_REVOKED = "cancellation.revoked", Message("cancellation revoked")
+    CUSTOMER_ERASED = "customer.erased", Message("customer erased")
+    CUSTOMER_HELD = "customer.held", Message("legal hold on a customer")
+    CUSTOMER_HOLD_LIFTED = "customer.hold_lifted", Message("legal hold lifted")
+    CUSTOMER_RECTIFIED = "customer.rectified", Message("customer's data corrected")
+    CUSTOMER_RESTRICTED = "customer.restricted", Message("customer's data restricted")
+    CUSTOMER_RESTRICTION_LIFTED = "customer.restriction_lifted", Message("restriction lifted")
+    CUSTOMER_OBJECTED = "customer.objected", Message("customer's objection noted")
+    CUSTOMER_OBJECTION_LIFTED = "customer.objection_lifted", Message("objection lifted")
+    DATA_REQUEST_OPENED = "data_request.opened", Message("data request received")
+    DATA_REQUEST_IDENTITY_CHECKED = "data_request.identity_checked", Message("identity checked")
+    DATA_REQUEST_EXTENDED = "data_request.extended", Message("data request extended")
+    DATA_REQUEST_FEE_NOTED = "data_request.fee_noted", Message("fee for a data request noted")
+    DATA_REQUEST_CLOSED = "data_request.closed", Message("data request answered")
+    PRIVACY_DISCLOSED = "privacy.disclosed", Message("data disclosed")
+    PRIVACY_EXPORTED = "privacy.exported", Message("data handed out")
+    PRIVACY_EVIDENCE_SHOWN = "privacy.evidence_shown", Message("evidence shown")
+    PRIVACY_TABLE_EXPORTED = "privacy.table_exported", Message("table exported")
+    STATISTICS_CLOSED = "statistics.closed", Message("statistics of a month closed")
+    PRIVACY_FORGOTTEN = "privacy.forgotten", Message("record beside the orders forgotten")
+    POLICY_IMPORTED = "policy.imported", Message("version imported")
+    POLICY_PUBLISHED = "policy.published", Message("version published")
+    POLICY_WITHDRAWN = "policy.withdrawn", Message("version withdrawn")
+    CLOSURE_ADDED = "closure.added", Message("closure entered")
+    CALENDAR_CHANGED = "calendar.changed", Message("calendar data changed")
+    CLIENT_CREATED = "access.client_created", Message("client added")
+    CLIENT_FORGOTTEN = "access.client_forgotten", Message("client forgotten")
+    TOKEN_CREATED = "access.token_created", Message("token made")
+    TOKEN_REVOKED = "access.token_revoked", Message("token revoked")
+    USER_CREATED = "access.user_created", Message("user added")
+    USER_RESET = "access.user_reset", Message("password reset")
+    USER_DISABLED = "access.user_disabled", Message("user disabled")
+    USER_FORGOTTEN = "access.user_forgotten", Message("user forgotten")
+    USER_SIGNED_OUT = "access.user_signed_out", Message("user signed out")
+    USER_PASSWORD_CHANGED = "access.user_password_changed", Message("password changed")
+    SESSION_ENDED = "access.session_ended", Message("session ended by its user")
+    AUDIT_ACCEPTED = "audit.accepted", Message("another state of the records accepted")
+    AUDIT_CLOCK_CONFIRMED = "audit.clock_confirmed", Message("clock confirmed")
+    AUDIT_KEYS_ROTATED = "audit.keys_rotated", Message("master key rotated")
 
 
 FOR_AUDITORS = tuple(
@@ -130,8 +139,7 @@ WITHOUT_RECORD = {
 }
 """Events about no record: what they say is in their data alone."""
 
-GENESIS = bytes(32)
-"""The hash before the first entry."""
+GENESIS = bytes(32)  # the hash before the first entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +230,6 @@ def record_digest(table: str, columns: Mapping[str, Any]) -> bytes:
 
 
 def _with_hash(event: Event, key: bytes) -> Event:
-    """The event with its hash, which covers all the rest of it."""
     order = () if event.order_id is None else (event.order_id.encode(),)
     payload = (
         event.previous,

@@ -118,10 +118,7 @@ class Facts(NamedTuple):
 
 
 class ToldWindow(NamedTuple):
-    """A window as a customer was told it, kept whole, so that no later data can shorten it.
-
-    `names` has the holidays as they were named.
-    """
+    """A window as a customer was told it, with the `names` of holidays then: no later data can shorten it."""
 
     window: Window
     day_codes: bytes

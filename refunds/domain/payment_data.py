@@ -29,8 +29,7 @@ _ISSUED = tuple(
     )
 )
 
-_RUN = re.compile(r"[0-9](?:[\W_]*[0-9])*")
-"""Groups of digits without a letter between them."""
+_RUN = re.compile(r"[0-9](?:[\W_]*[0-9])*")  # groups of digits without a letter between them
 
 _GROUP = re.compile(r"[0-9]+")
 
@@ -83,7 +82,7 @@ def holds_payment_data(text: str) -> bool:
     return (
         bool(_LABELLED.search(plain))
         or any(_holds_card(plain, run) for run in _RUN.finditer(plain))
-        or any(map(_begins_with_iban, _ibans(plain)))
+        or any(_begins_with_iban(found[1]) for found in _IBAN.finditer(_compact(plain)))
     )
 
 
@@ -113,8 +112,7 @@ def _plain(text: str) -> str:
 _UNSEEN = {"Cf", "Mn", "Me"}
 
 
-Groups = list[tuple[int, int]]
-"""Where groups of digits begin and end in a text."""
+Groups = list[tuple[int, int]]  # where groups of digits begin and end in a text
 
 
 def _holds_card(text: str, run: re.Match[str]) -> bool:
@@ -141,7 +139,6 @@ def _is_card_among(text: str, groups: Groups) -> bool:
 
 @cache
 def _lengths(beginning: str) -> tuple[int, ...]:
-    """The lengths of the card numbers that begin with these four digits."""
     return tuple({one for prefix, lengths in _ISSUED if prefix.match(beginning) for one in lengths})
 
 
@@ -165,10 +162,7 @@ def _without_telephone(text: str, groups: Groups) -> Iterator[Groups]:
 
 
 def _telephone(text: str, groups: Groups, sign: str) -> int:
-    """How many of the groups at the beginning are a telephone number, the shortest that is valid; 0 if none is.
-
-    Four groups of four digits that a card number can have are none.
-    """
+    """How many groups, from the first, are a valid telephone number; 0 if none, or if they are four of a card's."""
     if [end - start for start, end in groups[:4]] == [4] * 4 and _is_card_among(text, groups[:4]):
         return 0
     digits = ""
@@ -183,7 +177,6 @@ def _telephone(text: str, groups: Groups, sign: str) -> int:
 
 
 def _before(text: str, start: int) -> str:
-    """The few characters before a place, in which dialling shows."""
     return text[max(start - 6, 0) : start]
 
 
@@ -200,13 +193,7 @@ def _is_dialled(before: str, digits: str) -> bool:
     return len(digits) == _SHORTEST_CARD and phonenumbers.is_valid_number(number)
 
 
-def _ibans(text: str) -> Iterator[str]:
-    """What begins like an IBAN, at any place of the text without blanks and punctuation."""
-    return (found[1] for found in _IBAN.finditer(_compact(text)))
-
-
 def _compact(text: str) -> str:
-    """The text in capital letters, without blanks and punctuation."""
     return re.sub(r"[\W_]+", "", text.upper())
 
 
@@ -217,6 +204,5 @@ def _begins_with_iban(text: str) -> bool:
 
 @cache
 def _iban_length(country: str) -> int | None:
-    """The length of a country's IBANs; None if it has none."""
     ((_, known), *_) = numdb.get("iban").info(country)
     return 4 + sum(map(int, re.findall("[0-9]+", known["bban"]))) if "bban" in known else None

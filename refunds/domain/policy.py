@@ -40,10 +40,7 @@ class PolicyVersion:
     closures: Closures = NO_CLOSURES
 
     def what_if(self, terms: Mapping[str, Any]) -> "PolicyVersion":
-        """This version with these terms replaced, and only these named in `overridden`; none: this version itself.
-
-        Their values must already be read.
-        """
+        """This version with these terms, which are read, replaced and named in `overridden`; itself if none."""
         if not terms:
             return self
         overridden = tuple(name for name in TERM_NAMES if name in terms)
@@ -101,10 +98,7 @@ class Policy:
         return version
 
     def current(self, at: datetime) -> PolicyVersion:
-        """The version in force at an instant.
-
-        If none is yet, the first to take effect; if all are withdrawn, the one with the lowest number.
-        """
+        """The version in force, or else the first to be; if all are withdrawn, that with the lowest number."""
         first = (*self.effective_versions, *self.versions)[0]
         return next((version for version in reversed(self.effective_versions) if version.effective_at <= at), first)
 
@@ -144,10 +138,7 @@ def policy_of(versions: Iterable[PolicyVersion], withdrawn: Collection[int] = ()
 
 
 class Difference(NamedTuple):
-    """A term that a version sets to another value than the version before it.
-
-    `replaces` is false for a term of a first version, which has nothing before it; `before` is then None.
-    """
+    """A term that a version sets to another value; if nothing was before it, `before` is None, and `replaces` false."""
 
     term: str
     before: Any

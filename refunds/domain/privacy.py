@@ -9,37 +9,27 @@ from refunds.domain.records import personal
 from refunds.errors import CallersError, Message, StateConflict
 
 
-class CustomerHasOpenMatters(CallersError):
+class CustomerHasOpenMatters(CallersError, code="customer-has-open-matters"):
     """A customer cannot be erased yet: requests of theirs wait for an answer, or refunds for billing."""
 
-    code = "customer-has-open-matters"
 
-
-class LegalHold(CallersError):
+class LegalHold(CallersError, code="legal-hold"):
     """A customer cannot be erased, because a legal hold keeps their data."""
 
-    code = "legal-hold"
 
-
-class IdentityNotChecked(CallersError):
+class IdentityNotChecked(CallersError, code="identity-not-checked"):
     """Personal data would be handed out or erased for somebody whose identity was not checked."""
-
-    code = "identity-not-checked"
 
     def __init__(self, request_id: str) -> None:
         super().__init__(Message("The data request %(name)s has no identity check: add it first.", name=request_id))
 
 
-class DataRequestConflict(StateConflict):
+class DataRequestConflict(StateConflict, code="data-request-state-conflict"):
     """A data request is closed, with another outcome."""
 
-    code = "data-request-state-conflict"
 
-
-class CannotBeExtended(CallersError):
+class CannotBeExtended(CallersError, code="cannot-be-extended"):
     """The time to answer a data request cannot be extended."""
-
-    code = "cannot-be-extended"
 
 
 class DataRequestKind(StrEnum):
@@ -96,12 +86,9 @@ class DisclosureBasis(StrEnum):
 class LimitKind(StrEnum):
     """What a limit does."""
 
-    HOLD = "hold"
-    """The data must not be erased or forgotten."""
-    RESTRICTION = "restriction"
-    """The data are only kept; the privacy role alone reads them."""
-    OBJECTION = "objection"
-    """The data are in no statistics and no simulation."""
+    HOLD = "hold"  # the data must not be erased or forgotten
+    RESTRICTION = "restriction"  # the data are only kept; the privacy role alone reads them
+    OBJECTION = "objection"  # the data are in no statistics and no simulation
 
 
 class ErasureReason(StrEnum):

@@ -24,10 +24,7 @@ def personal() -> Any:
 
 
 def not_digested(**default: Any) -> Any:
-    """A dataclass field that the journal does not vouch for.
-
-    It follows from other records and is stored only for look-ups, or it is erased or changed without a trace.
-    """
+    """A field that the journal does not vouch for: it follows from other records, or changes without a trace."""
     return field(metadata={"not_digested": True}, **default)
 
 
@@ -36,8 +33,7 @@ class Intent(StrEnum):
 
     CANCEL = "cancel"
     QUESTION = "question"
-    WITHDRAWAL = "withdrawal"
-    """To withdraw from the contract by law, whatever the policy says."""
+    WITHDRAWAL = "withdrawal"  # to withdraw from the contract by law, whatever the policy says
 
     @property
     def asks(self) -> bool:
@@ -45,8 +41,7 @@ class Intent(StrEnum):
         return self in ASKING
 
 
-ASKING = (Intent.CANCEL, Intent.WITHDRAWAL)
-"""The intents that ask for a cancellation."""
+ASKING = (Intent.CANCEL, Intent.WITHDRAWAL)  # the intents that ask for a cancellation
 
 
 class ContactState(StrEnum):
@@ -67,11 +62,8 @@ class State(StrEnum):
     REVOKED = "revoked"
 
 
-UNSETTLED = (State.ISSUED, State.REFUNDING)
-"""The states in which billing still has to refund."""
-
-ACTIVE = (*UNSETTLED, State.SETTLED)
-"""The states in which the order is cancelled."""
+UNSETTLED = (State.ISSUED, State.REFUNDING)  # the states in which billing still has to refund
+ACTIVE = (*UNSETTLED, State.SETTLED)  # the states in which the order is cancelled
 
 
 class Basis(StrEnum):
@@ -149,13 +141,10 @@ class PromiseCause(StrEnum):
 
     REGISTERED = "registered"
     CORRECTED = "corrected"
-    RECORDED = "recorded"
-    """A contact or a cancellation was recorded, and its window ended later than promised."""
-    POLICY_CHANGED = "policy_changed"
-    """A version was published, imported or withdrawn, or a closure entered."""
+    RECORDED = "recorded"  # a contact or a cancellation was recorded, and its window ended later than promised
+    POLICY_CHANGED = "policy_changed"  # a version was published, imported or withdrawn, or a closure entered
     CALENDAR_CHANGED = "calendar_changed"
-    BEFORE_PROMISES = "before_promises"
-    """The order was registered by a version of the service that kept no promises."""
+    BEFORE_PROMISES = "before_promises"  # the order was registered by a version of the service that kept no promises
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,7 @@ _RANDOM_DIGITS_OF_REQUESTS = 7
 
 
 def new_request_number() -> str:
-    """A random number of eight digits for a request, which may be taken already; the last is a check digit.
-
-    It has another length than a reference, so that neither passes for the other.
-    """
+    """A random number of seven digits and a check digit, which may be taken; a reference has another length."""
     return _checked(_RANDOM_DIGITS_OF_REQUESTS)
 
 
@@ -25,10 +22,7 @@ def format_request_number(number: str) -> str:
 
 
 def new_reference() -> str:
-    """A random reference of ten digits, which may be taken already.
-
-    The last is a check digit that finds a mistyped digit or two swapped neighbours (Damm, 2004).
-    """
+    """A random reference of nine digits and a check digit (Damm, 2004), which may be taken."""
     return _checked(_RANDOM_DIGITS)
 
 
@@ -43,19 +37,12 @@ def format_reference(reference: str) -> str:
 
 
 def parse_reference(text: str) -> str:
-    """The ten digits of a reference, which may be typed with dashes and spaces.
-
-    Raises `Unfit` if there are not exactly ten digits and nothing else, if the check digit is wrong, or if it is the
-    number of a request.
-    """
+    """The ten digits of a reference, typed with dashes and spaces or without; raises `Unfit` if it is none."""
     return _parsed(text, _REFERENCE, _REQUEST_NUMBER)
 
 
 def parse_request_number(text: str) -> str:
-    """The eight digits of the number of a request, typed as a reference may be.
-
-    Raises `Unfit` as `parse_reference`, also if it is the reference of a cancellation.
-    """
+    """The eight digits of the number of a request, typed as a reference may be; raises `Unfit` if it is none."""
     return _parsed(text, _REQUEST_NUMBER, _REFERENCE)
 
 

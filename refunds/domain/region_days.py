@@ -20,12 +20,9 @@ class DayFlag(IntEnum):
     """What the data says about one date of a region, as bits of one byte."""
 
     HOLIDAY = 1
-    ESTIMATED = 2
-    """A holiday whose date is not yet certain: it depends on a sighting of the moon."""
-    WORKING_WEEKEND = 4
-    """A weekend date on which the country works by decree."""
-    WEEKEND = 8
-    """Not a working day of the statutory week that is valid on this date."""
+    ESTIMATED = 2  # a holiday whose date is not yet certain: it depends on a sighting of the moon
+    WORKING_WEEKEND = 4  # a weekend date on which the country works by decree
+    WEEKEND = 8  # not a working day of the statutory week that is valid on this date
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,6 @@ class RegionDays:
 
 
 def _by_byte(made: Callable[[int], int]) -> bytes:
-    """A table for `bytes.translate`: the result for each byte."""
     return bytes(map(made, range(256)))
 
 

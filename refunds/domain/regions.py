@@ -96,10 +96,7 @@ def country_of(region: str) -> str:
 
 
 def place_before_iso(region: str) -> Place:
-    """The place of a region in decisions by the first editions of the rules, which knew the package's codes alone.
-
-    It is the country if the package does not know the region any more. Raises `UnknownRegion` if it does not know that.
-    """
+    """The place of a region by the first editions of the rules: its country if the package has no other."""
     country, _, part = region.partition("-")
     if country not in countries():
         raise UnknownRegion(_unknown(country, _meant(region)))
@@ -136,10 +133,7 @@ def subdivisions(country: str) -> tuple[str, ...]:
 
 
 def region_name(region: str, language: str) -> str:
-    """The name of a subdivision in German if it has one, and `language` is that, else in the country's own.
-
-    It is the code of the region if neither is known.
-    """
+    """The name of a subdivision in German, if asked for and known, else in the country's own; or else its code."""
     country, _, part = region.partition("-")
     if iso := _iso(region):
         return _translations(language).gettext(iso.name).partition(" [")[0]
@@ -170,7 +164,6 @@ def _country_aliases() -> Mapping[str, str]:
 
 
 def _meant(region: str) -> str | None:
-    """The region that was probably meant: it is spelt otherwise, or called by its name."""
     named, _, part = region.replace("_", "-").partition("-")
     country = _country_aliases().get(named.strip().upper())
     if country is None or not part:
@@ -189,7 +182,6 @@ def _spellings(country: str) -> Iterator[tuple[str, str]]:
 
 
 def _unknown(country: str, meant: str | None) -> Message:
-    """What is wrong with a region, and what to write."""
     if country not in countries() and meant:
         return Message(
             "unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY; did you mean %(hint)s?",

@@ -7,13 +7,10 @@ class ResolutionReason(StrEnum):
     """Why a request was ended without a cancellation."""
 
     CUSTOMER_KEPT_ORDER = "customer_kept_order"
-    DUPLICATE = "duplicate"
-    """Another contact about the same order asks for the same."""
+    DUPLICATE = "duplicate"  # another contact about the same order asks for the same
     ENTERED_IN_ERROR = "entered_in_error"
-    ANSWERED_IN_WRITING = "answered_in_writing"
-    """Only of a statutory declaration."""
-    OTHER = "other"
-    """As its free text says."""
+    ANSWERED_IN_WRITING = "answered_in_writing"  # only of a statutory declaration
+    OTHER = "other"  # as its free text says
 
 
 ENDS_A_TIMELY_REQUEST = (
@@ -27,6 +24,5 @@ ENDS_A_TIMELY_REQUEST = (
 class ReopeningReason(StrEnum):
     """Why a resolved request is open again."""
 
-    ENTERED_IN_ERROR = "entered_in_error"
-    """Its resolution was."""
+    ENTERED_IN_ERROR = "entered_in_error"  # its resolution was
     CUSTOMER_ASKED_AGAIN = "customer_asked_again"

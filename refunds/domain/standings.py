@@ -19,10 +19,7 @@ class OrderState(StrEnum):
 
 
 class Standing(NamedTuple):
-    """An order and what has become of it at an instant.
-
-    `promise` is the current one, `cancelled` the state of its active cancellation; `requested`: it has an open contact.
-    """
+    """An order at an instant: its current promise, the state of its active cancellation, if a contact is open."""
 
     order: Order
     promise: Promise | None
@@ -32,10 +29,7 @@ class Standing(NamedTuple):
 
     @property
     def state(self) -> OrderState:
-        """By the active cancellation; without one, whether a request is open; else whether the window has ended.
-
-        An order without a promise is open.
-        """
+        """By the active cancellation, else whether a request is open, else whether the promised window has ended."""
         if self.cancelled is not None:
             return OrderState.CANCELLED if self.cancelled is State.ISSUED else OrderState(self.cancelled)
         if self.requested:

@@ -17,22 +17,16 @@ from refunds.domain.instants import first_instant
 from refunds.domain.outcomes import Verdict
 from refunds.domain.records import Intent
 
-MONTH = r"(?!000)[0-9]{4}-(0[1-9]|1[0-2])"
-"""A month as it is written: `YYYY-MM`, from the year 10."""
-
-FEWEST = 10
-"""A cell with fewer customers is never shown."""
+MONTH = r"(?!000)[0-9]{4}-(0[1-9]|1[0-2])"  # a month as it is written: `YYYY-MM`, from the year 10
+FEWEST = 10  # a cell with fewer customers is never shown
 
 
 class ContactOutcome(StrEnum):
     """What a contact had come to when its month was closed."""
 
-    CANCELLED = "cancelled"
-    """Its order is cancelled on it."""
-    CANCELLABLE = "cancellable"
-    """It asked for a cancellation as of right, and its order is not cancelled on it."""
-    NEEDS_SUPERVISOR = "needs_supervisor"
-    """It asked, a supervisor had to decide, and its order is not cancelled on it."""
+    CANCELLED = "cancelled"  # its order is cancelled on it
+    CANCELLABLE = "cancellable"  # it asked for a cancellation as of right, and its order is not cancelled on it
+    NEEDS_SUPERVISOR = "needs_supervisor"  # it asked, a supervisor had to decide, and its order is not cancelled on it
     REFUSED = "refused"
     QUESTION = "question"
     WITHDRAWAL = "withdrawal"
@@ -46,8 +40,7 @@ class Cell(NamedTuple):
     outcome: ContactOutcome
 
 
-Cells = Mapping[str, Mapping[str, Mapping[str, int]]]
-"""The cells that are shown, by country, channel and outcome."""
+Cells = Mapping[str, Mapping[str, Mapping[str, int]]]  # the cells that are shown, by country, channel and outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

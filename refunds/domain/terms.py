@@ -43,8 +43,7 @@ class ContactChannel:
     points: tuple[str, ...] = ()
 
 
-_NEVER_ACCEPTED = ContactChannel(accepted=False)
-"""A channel that no policy accepts: only withdrawals count by it."""
+_NEVER_ACCEPTED = ContactChannel(accepted=False)  # a channel that no policy accepts: only withdrawals count by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +60,7 @@ class Bounds(NamedTuple):
     least: int = 1
     most: int | None = None
     pattern: str | None = None
-    shape: Message = Message("must be a text")
-    """What a text must be to match the pattern, in words."""
+    shape: Message = Message("must be a text")  # what a text must be to match the pattern, in words
 
 
 def term(default: Any, text: str, *bounds: Any) -> Any:

@@ -10,8 +10,7 @@ from refunds.service.deadline_table import Row
 
 Blocks = Iterable[Sequence[Row]]
 
-_ROWS = 2**16
-"""Rows in a group of a Parquet file, which is held in memory; a reader skips groups that it does not need."""
+_ROWS = 2**16  # rows in a group of a Parquet file, which is held in memory; a reader skips groups that it does not need
 
 
 def write_csv(file: BinaryIO, blocks: Blocks) -> None:
@@ -46,7 +45,6 @@ WRITERS: Mapping[str, Callable[[BinaryIO, Blocks], None]] = {"parquet": write_pa
 
 
 def _groups(blocks: Blocks) -> Iterator[list[Row]]:
-    """The rows in larger blocks."""
     held: list[Row] = []
     for rows in blocks:
         held += rows

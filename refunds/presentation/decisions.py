@@ -71,7 +71,6 @@ def _written(outcome: Outcome, with_days: bool) -> tuple[bytes, bytes]:
 
 
 def _window_data(outcome: Outcome) -> dict[str, Any] | None:
-    """The window of a decision as the API returns it; None if none runs yet."""
     window, deadline = outcome.window, outcome.deadline
     if window is None or deadline is None:
         return None

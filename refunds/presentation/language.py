@@ -13,8 +13,7 @@ from importlib.resources import files
 from refunds import errors
 from refunds.errors import Message
 
-LANGUAGES = errors.LANGUAGES
-"""The languages of the service; the first is the default."""
+LANGUAGES = errors.LANGUAGES  # the languages of the service; the first is the default
 
 _bound = ContextVar("language", default=LANGUAGES[0])
 

@@ -20,10 +20,8 @@ _NONCE = 12
 KEY_BYTES = 32
 
 
-class CustomerErased(CallersError):
+class CustomerErased(CallersError, code="customer-erased"):
     """This would store something personal of a customer who was erased."""
-
-    code = "customer-erased"
 
     def __init__(self) -> None:
         super().__init__(Message("The customer of this order was erased: nothing personal of them is stored any more."))
@@ -104,18 +102,12 @@ class Keyring:
     """The master keys, of which the first wraps, and the service's keys that they unwrap, one for each purpose."""
 
     masters: tuple[bytes, ...]
-    lookup: bytes
-    """Finds a customer by a reference that is not stored in clear."""
-    audit: bytes
-    """Chains the journal."""
-    idempotency: bytes
-    """Recognises a request that was sent before."""
-    cursor: bytes
-    """Marks the cursors of lists as the service's own."""
-    notes: bytes
-    """Encrypts what staff wrote about no customer."""
-    session: bytes
-    """Signs the sessions of the console and its forms, and counts attempts at signing in."""
+    lookup: bytes  # finds a customer by a reference that is not stored in clear
+    audit: bytes  # chains the journal
+    idempotency: bytes  # recognises a request that was sent before
+    cursor: bytes  # marks the cursors of lists as the service's own
+    notes: bytes  # encrypts what staff wrote about no customer
+    session: bytes  # signs the sessions of the console and its forms, and counts attempts at signing in
 
 
 SERVICE_KEYS = ("lookup", "audit", "idempotency", "cursor", "notes", "session")
@@ -168,5 +160,4 @@ class CustomerCipher:
         return Hidden(text) if self.hides else text
 
 
-NO_ACCESS = CustomerCipher(None)
-"""For records without personal fields, and for readers who may not see them."""
+NO_ACCESS = CustomerCipher(None)  # for records without personal fields, and for readers who may not see them

@@ -41,7 +41,6 @@ def read_master_keys(path: Path) -> tuple[bytes, ...]:
 
 
 def _read(path: Path, text: str) -> tuple[bytes, ...]:
-    """The keys in the text of a file; raises `ConfigurationError` as `read_master_keys` does."""
     lines: dict[bytes, int] = {}
     for line, digits in enumerate(text.splitlines() or [""], 1):
         try:

@@ -10,11 +10,8 @@ from refunds.errors import Crowded, Message
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-_PASSWORD = 4, 5
-"""Groups of a password, and letters in each: 100 random bits, to be typed once and then saved."""
-
-_PLAIN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
-"""Without letters that look alike."""
+_PASSWORD = 4, 5  # groups of a password, and letters in each: 100 random bits, to be typed once and then saved
+_PLAIN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # without letters that look alike
 
 _ROUNDS, _KIBIBYTES, _LANES = 2, 19 * 1024, 1
 
@@ -55,7 +52,6 @@ def password_fits(password: str, stored: str | None) -> bool:
 
 @cache
 def _passwords() -> "PasswordHasher":
-    """The hasher (argon2id), imported and made at the first call."""
     from argon2 import PasswordHasher  # noqa: PLC0415
 
     return PasswordHasher(_ROUNDS, _KIBIBYTES, _LANES)

@@ -28,10 +28,7 @@ def new_token() -> Token:
 
 
 def read_token(text: str) -> Token | None:
-    """The token that this whole text is; None if it is none, which its form and checksum show without a look-up.
-
-    Whether the service has issued it is not checked.
-    """
+    """The token that this whole text is, whether issued or not; None if its form or checksum shows that it is none."""
     parts = text.split("_")
     if len(parts) != 4 or [len(part) for part in parts[1:]] != [_ID, _SECRET, _CHECK]:  # noqa: PLR2004
         return None
@@ -42,7 +39,6 @@ def read_token(text: str) -> Token | None:
 
 
 def _token(token_id: str, secret: str) -> Token:
-    """The token with this id and secret, its checksum computed."""
     body = f"{_PREFIX}_{token_id}_{secret}"
     return Token(token_id, f"{body}_{_base62(zlib.crc32(body.encode()))}", sha256(secret.encode()).digest())
 

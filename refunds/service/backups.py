@@ -204,13 +204,11 @@ def _verified(uow: UnitOfWork, checkpoints: Iterable[Checkpoint], failed: str) -
 
 
 def _at(tx: Transaction, head: Head) -> datetime | None:
-    """The time of the last event; None if there is none."""
     return next((instant(row["at"]) for row in list(events.between(tx, head.position, head.position))), None)
 
 
 @contextmanager
 def _directory_beside(path: Path) -> Iterator[Path]:
-    """An empty directory beside a file, which is deleted afterwards."""
     work = path.with_name(f"{path.name}.restoring")
     shutil.rmtree(work, ignore_errors=True)  # that of a restore that was killed
     work.mkdir(mode=0o700)
@@ -221,10 +219,7 @@ def _directory_beside(path: Path) -> Iterator[Path]:
 
 
 def _copy(file: Path, path: Path, to: Path) -> None:
-    """Copy a backup to a new file.
-
-    Raises `ConfigurationError` if it is the database itself or no backup, and `OSError` if it cannot be copied.
-    """
+    """Copy a backup to a new file. Raises `ConfigurationError` if it is no backup, `OSError` if it cannot be copied."""
     if path.exists() and file.samefile(path):
         raise ConfigurationError(f"{file} is the database itself: name a backup of it")
     with closing(SQLite(str(file), readonly=True)) as backup:
@@ -260,10 +255,7 @@ def _audited(copy: Store, file: Path, live: Checkpoints) -> tuple[Report, Lineag
 
 
 def _checkpoint_end(database: SQLite, live: Checkpoints) -> bool:
-    """Write a checkpoint at the end of the journal that is to be replaced, so that it is known what it had.
-
-    Returns whether that could be read, and goes on from the last checkpoint.
-    """
+    """Write a checkpoint at the end of the journal to be replaced; false if that cannot be read or is another."""
     last = live.last()
     assert last is not None
     with suppress(RefundsError, ValueError, TypeError), database.read() as tx:

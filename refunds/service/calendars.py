@@ -25,8 +25,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 MOST_DAYS = 400
 
-MOST_BUILT = 50
-"""The most calendars that are built for one batch."""
+MOST_BUILT = 50  # the most calendars that are built for one batch
 
 _builders = BoundedSemaphore(2)
 
@@ -44,10 +43,7 @@ class Builder:
         self.seconds, self.left = 0.0, inf
 
     def ready(self, work: Callable[[], T], *, in_place: bool = True) -> T:
-        """What `work` returns. If calendars are not built in place, it ends for each, and is begun again.
-
-        Raises what `build` raises.
-        """
+        """What `work` returns. Not `in_place`, it is begun again after each calendar. Raises as `build`."""
         while True:
             try:
                 with only_ready(self._has_built) if in_place else only_ready():
@@ -56,10 +52,7 @@ class Builder:
                 self.build(missing)
 
     def build(self, missing: CalendarNotReady) -> None:
-        """Build a calendar, unless that was done meanwhile.
-
-        Raises `Crowded` at once if two others are being built, or if it may build no more.
-        """
+        """Build a calendar if nobody has; raises `Crowded` at once if it may not, or two others are built."""
         if missing.is_ready():
             return
         if not self.left:
@@ -82,10 +75,7 @@ class Builder:
 
 
 class Region(NamedTuple):
-    """A region that has a calendar of its own.
-
-    `parts_that_differ` are the parts of a country with other public holidays than it, this year or next.
-    """
+    """A region with a calendar of its own; `parts_that_differ` have other holidays than it, this year or next."""
 
     code: str
     country: str

@@ -17,8 +17,7 @@ from refunds.storage import Transaction, lineage, schema
 from refunds.storage.postgres import CONNECTIONS
 from refunds.storage.sqlite import wal_is_sound
 
-SOON = timedelta(days=30)
-"""How long before a token ends, or dates become provisional, that is found."""
+SOON = timedelta(days=30)  # how long before a token ends, or dates become provisional, that is found
 
 LONG = timedelta(days=400)
 """How long the data of the calendars may stay the same: a year brings new decrees and new rules of time zones."""
@@ -29,10 +28,7 @@ _UNDO = Message("undo what was changed by hand, or restore a backup")
 
 
 def examine(patient: Patient) -> Iterator[tuple[str, Finding]]:
-    """Each finding with the name of its check, in the order of `CHECKS`.
-
-    What keeps several checks from being made is told by the first of them; the others are named at the end.
-    """
+    """Each finding with the name of its check; what stops several of them is told by the first."""
     told: set[str] = set()
     left_out = []
     for name, check in CHECKS.items():
@@ -242,8 +238,6 @@ def _samples(tx: Transaction) -> Found:
 
 
 def _on_server(check: Callable[[Transaction], Found]) -> Callable[[Patient], Found]:
-    """A check that is made only if the database is on a server."""
-
     def checked(patient: Patient) -> Found:
         if patient.file is None:
             with patient.tables() as tx:

@@ -21,8 +21,7 @@ LEAST, ENOUGH = 10**8, 10**9
 Beside the database twice its size, for a backup and a restore.
 """
 
-LOGS = Path("/var/log")
-"""Where a machine keeps its logs, unless the operator has chosen another place."""
+LOGS = Path("/var/log")  # where a machine keeps its logs, unless the operator has chosen another place
 
 
 def key(patient: Patient) -> Found:

@@ -33,23 +33,15 @@ from refunds.storage.decisions import load_decision, load_told
 from refunds.storage.mapper import instant, micros
 from refunds.storage.unit_of_work import UnitOfWork
 
-STEP = 5_000
-"""Promises that are compared in one read."""
-
-BATCH = 500
-"""Orders that get a promise in one transaction."""
-
-KNOWN = 20_000
-"""Windows of which a comparison remembers how they end; they come in the order of their ends."""
+STEP = 5_000  # promises that are compared in one read
+BATCH = 500  # orders that get a promise in one transaction
+KNOWN = 20_000  # windows of which a comparison remembers how they end; they come in the order of their ends
 
 ENDED = timedelta(days=14)
 """How long after its end a window is still compared: by other data it may end later, and contacts are entered late."""
 
-RECENT = timedelta(days=14)
-"""How long agents are told of changed data."""
-
-SUBJECT = "calendar"
-"""The subject of the events about changed data."""
+RECENT = timedelta(days=14)  # how long agents are told of changed data
+SUBJECT = "calendar"  # the subject of the events about changed data
 
 
 class Change(NamedTuple):
@@ -93,7 +85,7 @@ class LastChange(NamedTuple):
     @property
     def is_newer(self) -> bool:
         """Whether this instance counts by older data than that of the journal."""
-        return self.now != data_now() and _is_older(data_now(), self.now)
+        return any(mine < its for mine, its in zip(_versions(data_now()), _versions(self.now), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +201,7 @@ def _told(row: Row) -> ToldWindow | None:
 
 
 def changes(uow: UnitOfWork, progress: ProgressCallback = silently) -> Iterator[Change]:
-    """The orders with an open window that ends at another time by today's data than it was promised.
-
-    Nothing is stored.
-    """
+    """The orders whose open window ends at another time by today's data than was promised; nothing is stored."""
     comparison, done, rows = _Comparison(uow), 0, _open(uow, uow.now)
     while rows:
         yield from comparison.changes(rows)
@@ -271,10 +260,7 @@ class _Comparison:
                 yield _change(row, *ends)
 
     def _ends(self, row: Row) -> tuple[int | None, int] | None:
-        """The ends of a change, `today` and `stands`, for the order in the row of its promise; None if nothing changes.
-
-        They are as stored.
-        """
+        """The ends of a change as stored, `today` and `stands`, for the order in a row; None if nothing changes."""
         case = row["policy"], self._cases(row["policy"]).case(row), row["told"]
         if case not in self._known:
             if len(self._known) == KNOWN:
@@ -301,11 +287,7 @@ class _Comparison:
 
 
 def _fill(store: Store, progress: ProgressCallback) -> int:
-    """Promise what orders were told before there were promises; the number of orders that got a promise.
-
-    That is the last of the windows that decisions on record have told, or today's if that ends later; the dates that
-    were told do not count in today's either.
-    """
+    """Promise the last window that decisions on record told, or today's if later; the number of orders promised."""
     filled, after = 0, ""
     while True:
         found, promised = write_batch(store, COMMAND_LINE, partial(_fill_batch, after=after))
@@ -317,10 +299,7 @@ def _fill(store: Store, progress: ProgressCallback) -> int:
 
 
 def _fill_batch(uow: UnitOfWork, after: str) -> tuple[list[Order], int]:
-    """The next orders after an id that have a service date and no promise, and how many of them have got one.
-
-    After the first watch they are those that no calendar covered before.
-    """
+    """The next orders after an id that need a promise, and how many of them have got one."""
     cause = PromiseCause.CALENDAR_CHANGED if last_change(uow) else PromiseCause.BEFORE_PROMISES
     found, promised = uow.orders.without_promise(after, BATCH), 0
     on_record = _on_record(uow, found)
@@ -335,10 +314,7 @@ def _fill_batch(uow: UnitOfWork, after: str) -> tuple[list[Order], int]:
 
 
 def _on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, ToldWindow]:
-    """The window that decisions on record have told of an order for its policy and service date, by order id.
-
-    If they have told several, it is the one that ends last.
-    """
+    """The last window that decisions on record have told of each order for its policy and service date, by its id."""
     by_id = {order.order_id: order for order in found}
     told: dict[str, ToldWindow] = {}
     for row in chain(uow.contacts.decisions(by_id), uow.cancellations.decisions(by_id)):
@@ -356,8 +332,3 @@ def _versions(data: str) -> list[list[tuple[int, str]]]:
     """The versions in a description of data, in a form in which the newer one is the greater: 0.109 is after 0.57."""
     parts = (part.split()[1] for part in data.split(", "))
     return [[(int(number or 0), letters) for number, letters in re.findall(r"(\d*)([a-z]*)", part)] for part in parts]
-
-
-def _is_older(now: str, before: str) -> bool:
-    """Whether any of the data is older than that of before."""
-    return any(mine < theirs for mine, theirs in zip(_versions(now), _versions(before), strict=True))

@@ -90,10 +90,7 @@ def clause_in(terms: Terms, name: str) -> tuple[str | None, str]:
 
 
 def source_of(version: PolicyVersion) -> str:
-    """Where a clause is from, in sentences in the reader's language.
-
-    They name its version, since when it is in force (a date in the policy's time zone), and the vendor's page with it.
-    """
+    """Where a clause is from, in sentences: its version, since when it is in force, and the vendor's page with it."""
     terms = version.terms
     sentence = Message("Version %(version)s.", version=version.version)
     if version.effective_from is not None:

@@ -1,6 +1,6 @@
 """The sheet of deadlines: one page for a week, for agents when all systems are down."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 
 from refunds.domain.holidays_data import provisional_from
@@ -8,18 +8,10 @@ from refunds.domain.instants import zone
 from refunds.domain.regions import subdivisions
 from refunds.presentation.documents.templating import written
 from refunds.presentation.language import translate
-from refunds.presentation.texts.dates import (
-    date_text,
-    instant_text,
-    region_text,
-    short_date_text,
-    time_text,
-    zone_text,
-)
+from refunds.presentation.texts import dates
 from refunds.service.deadlines import Provided, Sheet
 
-_LISTED = 4
-"""Regions that the first heading lists at most; a larger group is "most regions"."""
+_LISTED = 4  # regions that the first heading lists at most; a larger group is "most regions"
 
 
 def render_html(sheet: Sheet) -> str:
@@ -42,21 +34,13 @@ def title(sheet: Sheet) -> str:
         "%(policy)s: until when an order can be cancelled, week from %(monday)s. A request counts until midnight "
         "(%(zone)s).",
         policy=sheet.policy.policy_id,
-        monday=date_text(sheet.monday),
-        zone=zone_text(sheet.version.terms.time_zone),
+        monday=dates.date_text(sheet.monday),
+        zone=dates.zone_text(sheet.version.terms.time_zone),
     )
 
 
-def heading() -> str:
-    """The heading of the first column."""
-    return translate("Service provided")
-
-
 def group_names(sheet: Sheet) -> list[str]:
-    """The names of the groups: their regions, or "most regions" for the largest group if it has more than four.
-
-    If all of several regions are one group, it is "everywhere".
-    """
+    """The names of the groups: their regions, "most regions" for a large first one, or "everywhere"."""
     if len(sheet.groups) == 1 and len(sheet.groups[0]) > 1:
         return [translate("everywhere")]
     first, *others = sheet.groups
@@ -70,18 +54,13 @@ def _listed(regions: Iterable[str]) -> str:
 
 def _region(region: str) -> str:
     """The name of a region; a country that has parts is for customers whose part is unknown."""
-    name = region_text(region)
+    name = dates.region_text(region)
     whole = "-" in region or not subdivisions(region)
     return name if whole else translate("%(country)s (part unknown)", country=name)
 
 
-def notes(sheet: Sheet) -> list[str]:
-    """What the sheet does not show, in sentences; empty if there is nothing else to know.
-
-    These are last days that may still move, earlier services, if there were too many rows, and orders from before the
-    version took effect, if it judges by the time of the order.
-    """
-    lines = []
+def notes(sheet: Sheet) -> Iterator[str]:
+    """What the sheet does not show: last days that may move, earlier services, and orders that others judge."""
     moving: dict[date, list[str]] = {}
     for i, group in enumerate(sheet.groups):
         for region in group:
@@ -89,32 +68,27 @@ def notes(sheet: Sheet) -> list[str]:
             if since and any(row.last_days[i] >= since for row in sheet.provided):
                 moving.setdefault(since, []).append(region)
     for first, regions in moving.items():
-        lines.append(
-            translate(
-                "%(regions)s: last days from %(since)s on are provisional, because the holidays and working weekends "
-                "are not decreed yet.",
-                regions=_listed(regions),
-                since=date_text(first),
-            )
+        yield translate(
+            "%(regions)s: last days from %(since)s on are provisional, because the holidays and working weekends "
+            "are not decreed yet.",
+            regions=_listed(regions),
+            since=dates.date_text(first),
         )
     if sheet.shortened:
-        lines.append(translate("For services provided earlier, the window may still run: they are not on this sheet."))
+        yield translate("For services provided earlier, the window may still run: they are not on this sheet.")
     if sheet.ordered_from is not None:
-        ordered = instant_text(sheet.ordered_from, sheet.version.terms.time_zone)
-        lines.append(
-            translate(
-                "Orders placed before %(since)s are judged by an earlier version: their deadlines may be others.",
-                since=ordered,
-            )
+        ordered = dates.instant_text(sheet.ordered_from, sheet.version.terms.time_zone)
+        yield translate(
+            "Orders placed before %(since)s are judged by an earlier version: their deadlines may be others.",
+            since=ordered,
         )
-    return lines
 
 
 def service_day(row: Provided) -> str:
     """The service day of a row; with the part of the day if another version is in force in the rest."""
-    tz, day = zone(row.version.terms.time_zone), short_date_text(row.day)
-    since = row.since and time_text(row.since.astimezone(tz))
-    until = row.until and time_text(row.until.astimezone(tz))
+    tz, day = zone(row.version.terms.time_zone), dates.short_date_text(row.day)
+    since = row.since and dates.time_text(row.since.astimezone(tz))
+    until = row.until and dates.time_text(row.until.astimezone(tz))
     if since and until:
         return translate("%(day)s, from %(since)s, until %(until)s", day=day, since=since, until=until)
     if since:

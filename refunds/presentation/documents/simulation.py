@@ -51,23 +51,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Columns above and below a line: contacts that would become eligible, and those that would be refused.
-
-    `top` and `bottom` are the longest reach up and down.
-    """
+    """Columns up and down from a line, for contacts newly eligible and refused; `top` and `bottom` are the longest."""
 
     columns: list[Column]
-    width: float
-    """The width of one column, without its gap."""
+    width: float  # the width of one column, without its gap
     top: float
     bottom: float
 
 
 def _chart(by_month: Mapping[str, Tally]) -> Chart | None:
-    """The chart of the months (`YYYY-MM`), in the order given; None if no contact flips.
-
-    At most twelve columns are named.
-    """
+    """The chart of the months (`YYYY-MM`) in this order, at most twelve with a name; None if no contact flips."""
     most = max((max(tally.to_eligible, tally.to_refused) for tally in by_month.values()), default=0)
     if not most:
         return None

@@ -15,22 +15,8 @@ from jinja2.nodes import EvalContext
 from markupsafe import Markup, escape
 
 from refunds.errors import Message
-from refunds.presentation.language import catalogue, language, translate
-from refunds.presentation.texts import dates
-from refunds.presentation.texts.decisions import (
-    basis_text,
-    channel_text,
-    day_text,
-    headline,
-    information_text,
-    left_text,
-    notice_text,
-    reason_text,
-    request_on_record,
-    verdict,
-    why_text,
-)
-from refunds.presentation.texts.events import cause_text, event_text
+from refunds.presentation.language import catalogue, translate
+from refunds.presentation.texts import dates, decisions, events
 from refunds.security.encryption import Erased, Hidden
 
 _STYLE = (files("refunds") / "presentation/documents/templates/sheet.css").read_text(encoding="utf-8")
@@ -48,7 +34,7 @@ def install(templates: Environment) -> None:
         newstyle=True,
     )
     templates.finalize = lambda value: translate(_UNREAD[type(value)]) if type(value) in _UNREAD else value
-    templates.globals |= {text.__name__: _whole(text) for text in _TEXTS} | {"unbroken": unbroken}
+    templates.globals |= {name: _whole(text) for name, text in _TEXTS.items()} | {"unbroken": unbroken}
 
 
 _UNREAD: dict[type, Message] = {Erased: Message("[erased]"), Hidden: Message("[restricted]")}
@@ -81,35 +67,12 @@ def unbroken(value: Any) -> Any:
 _NUMBER = re.compile(r"\b[A-Z]{1,4}-\d{2,12}\b|\b\d{3,4}(?:-\d{3,4})+\b")
 
 
-_TEXTS = (
-    dates.age_text,
-    basis_text,
-    cause_text,
-    channel_text,
-    dates.clock_text,
-    dates.data_changed_text,
-    dates.date_text,
-    dates.day_and_month_text,
-    day_text,
-    event_text,
-    headline,
-    information_text,
-    dates.instant_text,
-    language,
-    left_text,
-    dates.moment_text,
-    dates.month_text,
-    notice_text,
-    dates.number_text,
-    reason_text,
-    dates.region_text,
-    request_on_record,
-    dates.short_date_text,
-    verdict,
-    dates.weekday_text,
-    why_text,
-    dates.zone_text,
-)
+_TEXTS: dict[str, Callable[..., str]] = {
+    name: text
+    for module in (dates, decisions, events)
+    for name, text in vars(module).items()
+    if name.endswith("_text") or name in {"headline", "language", "request_on_record", "verdict"}
+}
 
 _templates = Environment(
     loader=PackageLoader("refunds", "presentation/documents/templates"),

@@ -49,10 +49,7 @@ _CANCELLED = {
 def look_of(
     outcome: Outcome, *, ended: bool = False, active: Cancellation | None = None, on_record: Outcome | None = None
 ) -> Look:
-    """How the answer about an order looks: by its cancellation, an open request, or the decision on who asks now.
-
-    `on_record` is of a request that was in time, or needs a supervisor; `ended` is as in `decisions.headline`.
-    """
+    """How the answer looks: by the cancellation, a request `on_record`, or the decision on who asks now."""
     if active is not None:
         word, title = _CANCELLED[active.state]
         at = active.settled_at or active.issued_at
@@ -65,10 +62,7 @@ def look_of(
 
 
 class Said(NamedTuple):
-    """What to say, or to write with a link that opens the `mail`.
-
-    `kind` is `say`, `write`, or what is written to a customer who `asks` or who `cancels`.
-    """
+    """What to say or, with a link that opens the `mail`, to write; `kind`: `say`, `write`, `asks`, `cancels`."""
 
     kind: str
     text: str
@@ -87,10 +81,7 @@ def is_address(detail: str | None) -> bool:
 
 
 def mail_link(subject: str, text: str, to: str | None = None) -> str:
-    """The link that opens a mail with its subject and text, without characters that are not seen; RFC 6068.
-
-    `to` counts only if it is an address.
-    """
+    """The link (RFC 6068) that opens a mail with its subject and text, `to` an address if that is one."""
     address = quote(to, safe="@") if to and is_address(to) else ""
     title, seen = ("".join(letter for letter in one if category(letter) != "Cf") for one in (subject, text))
     fields = {"subject": " ".join(title.split()), "body": "\r\n".join(seen.splitlines())}
@@ -181,7 +172,6 @@ def _number_text(number: str | None) -> str:
 
 
 def _revoked_text(revoked: Cancellation | None) -> str:
-    """That the last cancellation of an order was revoked, and why."""
     if revoked is None or revoked.revoked_at is None:
         return ""
     text = _REVOKED if revoked.revocation_code is RevocationReason.ENTERED_IN_ERROR else _KEPT
@@ -197,7 +187,6 @@ def _date_text(outcome: Outcome, order_id: str | None) -> str:
 
 
 def _without_order(outcome: Outcome, *, ended: bool) -> str:
-    """What to say to a customer whose order is not known."""
     if not outcome.eligible:
         return spoken_words(outcome, ended=ended)
     text = _UNTIL if outcome.reason is Reason.WITHIN_WINDOW and not ended else _IN_TIME

@@ -60,13 +60,11 @@ _WRITTEN: Texts = {
     ),
     Reason.UNOFFICIAL_CONTACT_POINT: Message(
         "Your request about your order%(number)s has not reached us by one of our official contact points. We have "
-        "recorded it, "
-        "and a supervisor will decide whether it counts."
+        "recorded it, and a supervisor will decide whether it counts."
     ),
     Reason.SERVICE_NOT_YET_PROVIDED: Message(
         "The service has not been provided yet, so your order%(number)s can be cancelled. If that is what you want, "
-        "please tell "
-        "us."
+        "please tell us."
     ),
     Notice.NO_SERVICE_DATE: Message(
         "We have no date of provision of your order%(number)s on record yet, so it can be cancelled. If that is what "
@@ -78,8 +76,7 @@ _WRITTEN: Texts = {
     ),
     Reason.WINDOW_ELAPSED: Message(
         "The contractual window for cancelling your order%(number)s ended at the end of %(last_day)s (%(zone)s). "
-        "%(counted)s This "
-        "concerns the contractual window alone; rights that you have by law are not affected."
+        "%(counted)s This concerns the contractual window alone; rights that you have by law are not affected."
     ),
     Reason.CALENDAR_UNKNOWN: Message(
         "We have recorded your request about your order%(number)s. A colleague will check whether it is in time, and "
@@ -91,8 +88,7 @@ _WRITTEN: Texts = {
     ),
     Reason.WITHIN_WINDOW: Message(
         "Your order%(number)s can be cancelled until the end of %(last_day)s (%(zone)s). %(counted)s If that is what "
-        "you want, "
-        "please tell us by then."
+        "you want, please tell us by then."
     ),
 }
 
@@ -127,27 +123,20 @@ _WRITTEN_THEN: Texts = {
     ),
     Reason.WITHIN_WINDOW: Message(
         "Your request about your order%(number)s was made in time: it could be cancelled until the end of %(last_day)s "
-        "(%(zone)s). "
-        "%(counted)s If you still want it cancelled, please tell us."
+        "(%(zone)s). %(counted)s If you still want it cancelled, please tell us."
     ),
 }
 """For a request that was made in time, if its window has ended, or the service was provided, since."""
 
 
 def spoken_words(outcome: Outcome, reference: str = "", *, ended: bool = False) -> str:
-    """What an agent says to the customer about a decision.
-
-    `reference` is that of the cancellation that the order already has; `ended` is as in `decisions.headline`.
-    """
+    """What an agent says about a decision; `reference` of a cancellation that there is, `ended` as in `headline`."""
     texts = _SPOKEN | _SPOKEN_THEN if ended else _SPOKEN
     return translate(texts[answered_by(outcome, ended=ended)], **outcome_words(outcome), reference=reference)
 
 
 def written_words(outcome: Outcome, order_id: str | None = None, reference: str = "", *, ended: bool = False) -> str:
-    """What an agent writes to the customer about a decision, in a paragraph; other parameters as in `spoken_words`.
-
-    Without an `order_id`, the text names no order.
-    """
+    """What an agent writes about a decision, as in `spoken_words`; without an `order_id`, it names no order."""
     words, number = outcome_words(outcome), f" {order_id}" if order_id else ""
     texts = _WRITTEN | _WRITTEN_THEN if ended else _WRITTEN
     return translate(
@@ -170,10 +159,7 @@ def written_cancelling(outcome: Outcome, order_id: str | None) -> str:
 
 
 def _counted(outcome: Outcome, words: dict[str, object]) -> str:
-    """How the window of a decision was counted, in a sentence that names the holidays and closures it passes over.
-
-    Without a window, the sentence makes no sense.
-    """
+    """How the window of a decision was counted, with the holidays and closures that it passes over; needs a window."""
     passed_over = ", ".join(_passed_over(outcome))
     if not passed_over:
         return translate(
@@ -246,10 +232,7 @@ def withdrawal_of(cancellation: Cancellation, contact: Contact) -> Contact | Non
 
 
 def cancelled_words(order_id: str, reference: str, withdrawal: Contact | None = None) -> str:
-    """What an agent says when an order is cancelled, or has ended because of a withdrawal.
-
-    They read the reference digit by digit.
-    """
+    """What an agent says when an order is cancelled, or has ended by a withdrawal; the reference is read by digits."""
     if withdrawal is not None:
         noted = translate("Please note the reference: %(reference)s.", reference=reference)
         return f"{withdrawn_words(withdrawal)} {noted}"

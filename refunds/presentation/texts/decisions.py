@@ -122,10 +122,7 @@ _DAY = {
 
 
 def why_data(day: date, why: SkipReason, region: str, names: Names = NO_NAMES) -> dict[str, str]:
-    """Why a date does not count, as the API returns it; a holiday with its name in `names`, else with today's if any.
-
-    If `names` has the date only in other languages, the first of them counts: today's name may be another.
-    """
+    """Why a date does not count, for the API; a holiday by a name in `names`, in any language, or else today's."""
     named = None
     if why is SkipReason.PUBLIC_HOLIDAY:
         kept = names.get(day, {})

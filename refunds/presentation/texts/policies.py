@@ -57,10 +57,7 @@ _WORD: dict[Any, Message] = {
 
 
 def difference_text(difference: Difference, time_zone: str) -> str:
-    """A difference in words: what the term says now, and what it said before, if anything; instants in a time zone.
-
-    For closures and texts, only what has changed.
-    """
+    """A difference in words, with instants in a time zone; of closures and texts, only what has changed."""
     term, before, after, replaces = difference
     label = translate(_LABEL[term])
     if term in _CHANGES:
@@ -219,10 +216,7 @@ def registration_text(version: PolicyVersion, follows: int | None, done: str) ->
 
 
 def compared_text(version: PolicyVersion, beside: int | None, *, same: bool) -> str:
-    """The heading of a list of differences: which version is compared with which.
-
-    `beside` is the number of the other version, None for a new policy; `same` is whether they say the same.
-    """
+    """The heading of differences to the version `beside`, None for a new policy; `same` if they say the same."""
     if beside is None:
         text = Message("Version %(version)s of %(policy)s, a new policy:")
     elif same:
