@@ -155,12 +155,23 @@ def _path(operation: Operation) -> tuple[str, list[dict[str, Any]]]:
             if kind == "number"
             else {"type": "string", "minLength": 1}
         )
-        described = {"description": operation.path[name]} if name in operation.path else {}
-        parameters.append({"in": "path", "name": name} | described | {"required": True, "schema": schema})
+        described = {"in": "path", "name": name, "description": _PATH_PARAMETERS[name]}
+        parameters.append(described | {"required": True, "schema": schema})
     return _PARAMETER.sub(r"{\2}", operation.rule), parameters
 
 
 _PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
+_PATH_PARAMETERS = {
+    "cancellation_id": "The cancellation.",
+    "contact_id": "The contact.",
+    "customer_id": "The customer, by the service's own id.",
+    "order_id": "The billing system's id of the order.",
+    "policy_id": "The id of the policy, such as `virtual-numbers`.",
+    "region": "A country or a country and a subdivision, percent-encoded, as in `DE` and `DE-BY`.",
+    "request_id": "The data request.",
+    "unmatched_id": "The unmatched contact.",
+    "version": "The number of the version, from 1.",
+}
 
 
 def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:

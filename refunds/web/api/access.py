@@ -42,7 +42,7 @@ ME = {
 
 
 @tag.operation(
-    "/v1/me",
+    "GET /v1/me",
     Answer("The caller.", MeSchema, {"operator": {"summary": "An operator's client", "value": ME}}),
     scopes=(),
 )

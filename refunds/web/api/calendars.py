@@ -27,7 +27,7 @@ tag = Tag("Calendars", "Which dates count as business days, and why others do no
 
 
 @tag.operation(
-    "/v1/calendars",
+    "GET /v1/calendars",
     Answer(
         "The regions, each country before its parts.",
         RegionListSchema,
@@ -63,7 +63,7 @@ def _region_data(region: Region) -> dict[str, Any]:
 
 
 @tag.operation(
-    "/v1/calendars/<string:region>/days",
+    "GET /v1/calendars/<string:region>/days",
     Answer(
         "Each date from the first to the last.",
         CalendarDaysSchema,
@@ -71,7 +71,6 @@ def _region_data(region: Region) -> dict[str, Any]:
     ),
     scopes=(Scope.POLICIES_READ,),
     query=DaysQuerySchema,
-    path={"region": "A country or a country and a subdivision, percent-encoded, as in `DE` and `DE-BY`."},
     problems=("unknown-region", "calendar-not-covered", "no-policy-in-force"),
 )
 def list_calendar_days(region: str, query: dict[str, Any]) -> Response:

@@ -16,11 +16,10 @@ from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.endpoint import Answer, Tag
 from refunds.web.problems import problem_answer, problem_data
 from refunds.web.responses import reply
 from refunds.web.schemas.cancellations import (
-    CANCELLATION_ID_HELP,
     EXAMPLE,
     LINKS,
     LISTED,
@@ -37,11 +36,9 @@ tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
 
 
 @tag.operation(
-    "/v1/cancellations",
+    "POST /v1/cancellations",
     Answer("The order is cancelled.", CancellationSchema, EXAMPLE, links=LINKS, status=201),
     scopes=(Scope.CANCELLATIONS_ISSUE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
     body=CancellationRequestSchema,
     body_examples={
         "inline": {
@@ -103,11 +100,9 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/cancellations/<string:cancellation_id>",
+    "GET /v1/cancellations/<string:cancellation_id>",
     Answer("The cancellation.", CancellationSchema, EXAMPLE, etag=True),
     scopes=(Scope.CANCELLATIONS_READ,),
-    transaction=Transaction.READ,
-    path=CANCELLATION_ID_HELP,
     problems=("not-found",),
 )
 def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
@@ -120,7 +115,7 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
 
 
 @tag.operation(
-    "/v1/cancellations",
+    "GET /v1/cancellations",
     Answer(
         "A page of cancellations, in the order in which they were issued.",
         CancellationListSchema,
@@ -128,7 +123,6 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
         also=lists.FORMS,
     ),
     scopes=(Scope.CANCELLATIONS_READ,),
-    transaction=Transaction.READ,
     query=CancellationQuerySchema,
     problems=("invalid-cursor", "not-acceptable"),
 )

@@ -11,14 +11,13 @@ from refunds.service.contacts import NewContact
 from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
 from refunds.web.schemas.contacts import (
     ACKNOWLEDGEMENT,
     ASSIGNED,
     CALL,
     CONTACT,
-    CONTACT_ID_HELP,
     EXAMPLE,
     LINKS,
     RESOLUTION,
@@ -34,24 +33,21 @@ from refunds.web.schemas.contacts import (
     ReopenQuerySchema,
     ResolutionRequestSchema,
 )
-from refunds.web.schemas.orders import JUDGED, ORDER_ID_HELP
+from refunds.web.schemas.orders import JUDGED
 
 tag = Tag("Contacts", "Calls and e-mails of customers, each recorded with the decision on it.")
 
 
 @tag.operation(
-    "/v1/orders/<order:order_id>/contacts",
+    "POST /v1/orders/<order:order_id>/contacts",
     Answer("The contact is recorded.", ContactSchema, EXAMPLE, links=LINKS, status=201),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
     body=ContactRequestSchema,
     body_examples={
         "call": {"summary": "A call", "value": CALL},
         "withdrawal": {"summary": "A withdrawal by letter", "value": WITHDRAWAL},
         "question": {"summary": "Only a question", "value": {"channel": "email", "intent": "question"}},
     },
-    path=ORDER_ID_HELP,
     problems=(*JUDGED, "evidence-required", "order-not-found", "contact-state-conflict"),
 )
 def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
@@ -73,11 +69,9 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
 
 
 @tag.operation(
-    "/v1/contacts/<string:contact_id>",
+    "GET /v1/contacts/<string:contact_id>",
     Answer("The contact.", ContactSchema, EXAMPLE, etag=True),
     scopes=(Scope.CONTACTS_READ,),
-    transaction=Transaction.READ,
-    path=CONTACT_ID_HELP,
     problems=("not-found",),
 )
 def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
@@ -90,7 +84,7 @@ def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
 
 
 @tag.operation(
-    "/v1/contacts",
+    "GET /v1/contacts",
     Answer(
         "A page of contacts, in the order in which they were recorded.",
         ContactListSchema,
@@ -98,7 +92,6 @@ def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
         also=lists.FORMS,
     ),
     scopes=(Scope.CONTACTS_READ,),
-    transaction=Transaction.READ,
     query=ContactQuerySchema,
     problems=("invalid-cursor", "not-acceptable"),
 )
@@ -113,18 +106,15 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/contacts/<string:contact_id>",
+    "PATCH /v1/contacts/<string:contact_id>",
     Answer(
         "The completed contact.",
         ContactSchema,
         {"completed": {"summary": "With its ticket", "value": CONTACT | {"ticket_ref": "T-20391"}}},
     ),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PATCH",
     body=CompletionRequestSchema,
     body_examples={"ticket": {"summary": "Its ticket", "value": {"ticket_ref": "T-20391"}}},
-    path=CONTACT_ID_HELP,
     problems=("not-found", "contact-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
@@ -138,7 +128,7 @@ def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> 
 
 
 @tag.operation(
-    "/v1/contacts/<string:contact_id>/acknowledgement",
+    "PUT /v1/contacts/<string:contact_id>/acknowledgement",
     Answer(
         "The acknowledged contact.",
         ContactSchema,
@@ -150,8 +140,6 @@ def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> 
         },
     ),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
     body=AcknowledgementRequestSchema,
     body_examples={
         "said": {"summary": "Said on the telephone", "value": {"channel": "phone"}},
@@ -160,7 +148,6 @@ def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> 
             "value": {name: ACKNOWLEDGEMENT[name] for name in ("channel", "to", "given_at")},
         },
     },
-    path=CONTACT_ID_HELP,
     problems=("not-found", "contact-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
@@ -175,7 +162,7 @@ def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) 
 
 
 @tag.operation(
-    "/v1/contacts/<string:contact_id>/resolution",
+    "PUT /v1/contacts/<string:contact_id>/resolution",
     Answer(
         "The resolved contact.",
         ContactSchema,
@@ -187,8 +174,6 @@ def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) 
         },
     ),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
     body=ResolutionRequestSchema,
     body_examples={
         "stays": {
@@ -196,7 +181,6 @@ def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) 
             "value": {name: RESOLUTION[name] for name in ("reason_code", "reason")},
         }
     },
-    path=CONTACT_ID_HELP,
     problems=("not-found", "contact-state-conflict", "payment-data-refused"),
 )
 def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
@@ -213,13 +197,10 @@ def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> R
 
 
 @tag.operation(
-    "/v1/contacts/<string:contact_id>/resolution",
+    "DELETE /v1/contacts/<string:contact_id>/resolution",
     Answer("The contact, open again.", ContactSchema, EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="DELETE",
     query=ReopenQuerySchema,
-    path=CONTACT_ID_HELP,
     problems=("not-found", "contact-state-conflict"),
 )
 def reopen_contact(uow: UnitOfWork, contact_id: str, query: dict[str, Any]) -> Response:
@@ -233,17 +214,14 @@ def reopen_contact(uow: UnitOfWork, contact_id: str, query: dict[str, Any]) -> R
 
 
 @tag.operation(
-    "/v1/contacts/<string:contact_id>/assignment",
+    "PUT /v1/contacts/<string:contact_id>/assignment",
     Answer("Who deals with the contact now.", AssignmentSchema, {"taken": {"summary": "Taken", "value": ASSIGNED}}),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
     body=AssignmentRequestSchema,
     body_examples={
         "taken": {"summary": "By the caller", "value": {}},
         "assigned": {"summary": "To somebody else", "value": {"taken_by": ASSIGNED["taken_by"]}},
     },
-    path=CONTACT_ID_HELP,
     problems=("not-found", "contact-state-conflict"),
 )
 def assign_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
@@ -259,16 +237,13 @@ def assign_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Re
 
 
 @tag.operation(
-    "/v1/contacts/<string:contact_id>/assignment",
+    "DELETE /v1/contacts/<string:contact_id>/assignment",
     Answer(
         "Nobody in particular deals with the contact now.",
         AssignmentSchema,
         {"given_back": {"summary": "Given back", "value": ASSIGNED | {"taken_by": None}}},
     ),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="DELETE",
-    path=CONTACT_ID_HELP,
     problems=("not-found", "contact-state-conflict"),
 )
 def give_back_contact(uow: UnitOfWork, contact_id: str) -> Response:

@@ -32,10 +32,9 @@ tag = Tag("Eligibility", "Whether an order can be cancelled, until when, and why
 
 
 @tag.operation(
-    "/v1/eligibility-checks",
+    "POST /v1/eligibility-checks",
     Answer("The decision.", DecisionSchema, {"in_time": {"summary": "In time, over Easter", "value": DECISION}}),
     scopes=(Scope.CHECKS_RUN,),
-    method="POST",
     body=CheckSchema,
     body_examples={
         "in_time": {"summary": "A call after Easter", "value": CHECK},
@@ -60,7 +59,7 @@ def check_eligibility(body: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/eligibility-checks/batch",
+    "POST /v1/eligibility-checks/batch",
     Answer(
         "A decision or a problem for each item, in order.",
         BatchResultSchema,
@@ -68,7 +67,6 @@ def check_eligibility(body: dict[str, Any]) -> Response:
         also=FORM,
     ),
     scopes=(Scope.CHECKS_RUN,),
-    method="POST",
     body=BatchSchema,
     body_examples={"one": {"summary": "One item", "value": {"items": [CHECK]}}},
     most_bytes=8 * 2**20,

@@ -9,7 +9,7 @@ from refunds.errors import FeedRewound
 from refunds.presentation.serializers import event_data
 from refunds.service import events
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.endpoint import Answer, Tag
 from refunds.web.problems import error_data, problem_answer
 from refunds.web.responses import reply
 from refunds.web.schemas import response_fields
@@ -27,10 +27,9 @@ class RewoundSchema(ProblemSchema):
 
 
 @tag.operation(
-    "/v1/events",
+    "GET /v1/events",
     Answer("A page of the feed.", FeedSchema, EXAMPLES),
     scopes=(Scope.EVENTS_READ, Scope.AUDIT_READ),
-    transaction=Transaction.READ,
     query=EventQuerySchema,
     refusal=RewoundSchema,
     problems=("feed-rewound", "invalid-cursor"),

@@ -24,7 +24,7 @@ class HealthSchema(response_fields.ResponseSchema):
 OK = Answer("The service works.", HealthSchema, {"ok": {"summary": "It works", "value": {"status": "ok"}}})
 
 
-@tag.operation("/livez", OK, scopes=None)
+@tag.operation("GET /livez", OK, scopes=None)
 def is_alive() -> Response:
     """Check whether the process runs
 
@@ -34,7 +34,7 @@ def is_alive() -> Response:
     return reply({"status": "ok"})
 
 
-@tag.operation("/readyz", OK, scopes=None, problems=("storage-unavailable", "clock-in-doubt", "stopping"))
+@tag.operation("GET /readyz", OK, scopes=None, problems=("storage-unavailable", "clock-in-doubt", "stopping"))
 def is_ready() -> Response:
     """Check whether the service can handle requests
 
@@ -50,7 +50,7 @@ def is_ready() -> Response:
 
 
 @tag.operation(
-    "/metrics",
+    "GET /metrics",
     Answer("The measurements.", {"type": "string"}, media_type="text/plain"),
     scopes=(Scope.METRICS_READ,),
 )

@@ -42,7 +42,6 @@ from refunds.web.schemas.orders import (
     JUDGED,
     LINKS,
     ORDER,
-    ORDER_ID_HELP,
     PERIOD,
     CustomerSchema,
     EligibilityQuerySchema,
@@ -61,7 +60,7 @@ tag = Tag("Orders", "Orders as billing registers them: facts, and no amounts.")
 
 
 @tag.operation(
-    "/v1/orders/<order:order_id>",
+    "PUT /v1/orders/<order:order_id>",
     Answer(
         "The order was registered already, and now has the facts that were sent.",
         OrderSchema,
@@ -71,14 +70,11 @@ tag = Tag("Orders", "Orders as billing registers them: facts, and no amounts.")
     ),
     Answer("The order is registered.", OrderSchema, EXAMPLE, etag=True, links=LINKS, status=201),
     scopes=(Scope.ORDERS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
     body=OrderRequestSchema,
     body_examples={
         "register": {"summary": "Register an order", "value": FACTS},
         "later": {"summary": "Not provided yet", "value": FACTS | {"service_provided_at": None}},
     },
-    path=ORDER_ID_HELP,
     headers=("IfMatch",),
     problems=(
         *JUDGED,
@@ -114,11 +110,9 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
 
 
 @tag.operation(
-    "/v1/orders/<order:order_id>",
+    "GET /v1/orders/<order:order_id>",
     Answer("The order.", OrderSchema, EXAMPLE, etag=True, links=LINKS),
     scopes=(Scope.ORDERS_READ,),
-    transaction=Transaction.READ,
-    path=ORDER_ID_HELP,
     problems=("order-not-found",),
 )
 def get_order(uow: UnitOfWork, order_id: str) -> Response:
@@ -132,7 +126,7 @@ def get_order(uow: UnitOfWork, order_id: str) -> Response:
 
 
 @tag.operation(
-    "/v1/orders",
+    "GET /v1/orders",
     Answer(
         "A page of orders, in the order in which they were registered.",
         OrderListSchema,
@@ -140,7 +134,6 @@ def get_order(uow: UnitOfWork, order_id: str) -> Response:
         also=lists.FORMS,
     ),
     scopes=(Scope.ORDERS_READ,),
-    transaction=Transaction.READ,
     query=OrderQuerySchema,
     problems=("invalid-cursor", "not-acceptable"),
 )
@@ -155,14 +148,13 @@ def list_orders(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/orders/batch",
+    "POST /v1/orders/batch",
     Answer(
         "An outcome or a problem for each item, in order.",
         OrderBatchResultSchema,
         {"one": {"summary": "One order", "value": {"items": [IMPORTED]}}},
     ),
     scopes=(Scope.ORDERS_WRITE,),
-    method="POST",
     body=OrderBatchSchema,
     body_examples={"one": {"summary": "One order", "value": {"items": [{"order_id": "A-1001"} | FACTS]}}},
     most_bytes=2 * 2**20,
@@ -183,16 +175,14 @@ def import_orders(body: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/orders/<order:order_id>/eligibility",
+    "GET /v1/orders/<order:order_id>/eligibility",
     Answer(
         "The decision.",
         OrderDecisionSchema,
         {"in_time": {"summary": "In time, over Easter", "value": DECISION | {"information_period": PERIOD}}},
     ),
     scopes=(Scope.ORDERS_READ,),
-    transaction=Transaction.READ,
     query=EligibilityQuerySchema,
-    path=ORDER_ID_HELP,
     problems=("order-not-found", "calendar-not-covered", "no-policy-in-force"),
 )
 def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
@@ -213,7 +203,7 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
 
 
 @tag.operation(
-    "/v1/customers/lookup",
+    "POST /v1/customers/lookup",
     Answer(
         "The customer and their orders, sorted by id.",
         CustomerSchema,
@@ -226,7 +216,6 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
     ),
     scopes=(Scope.PERSONAL_READ,),
     transaction=Transaction.READ,
-    method="POST",
     body=LookupRequestSchema,
     body_examples={"known": {"summary": "By billing's reference", "value": {"customer_ref": "K-20391"}}},
     problems=("invalid-cursor", "payment-data-refused"),

@@ -26,7 +26,6 @@ from refunds.web.schemas.policies import (
     DRAFT,
     MOST_BYTES,
     POLICY,
-    POLICY_ID_HELP,
     PUBLISHED,
     VERSION_EXAMPLE,
     VERSION_LINK,
@@ -48,7 +47,7 @@ tag = Tag("Policies", "The terms by which orders are judged, version by version.
 
 
 @tag.operation(
-    "/v1/policies",
+    "GET /v1/policies",
     Answer(
         "The policies, by id.",
         PolicyListSchema,
@@ -70,7 +69,7 @@ def list_policies() -> Response:
 
 
 @tag.operation(
-    "/v1/policies/<string:policy_id>",
+    "GET /v1/policies/<string:policy_id>",
     Answer(
         "The policy.",
         PolicySchema,
@@ -79,7 +78,6 @@ def list_policies() -> Response:
         links=VERSION_LINK,
     ),
     scopes=(Scope.POLICIES_READ,),
-    path={"policy_id": POLICY_ID_HELP},
     problems=("not-found",),
 )
 def get_policy(policy_id: str) -> Response:
@@ -92,10 +90,9 @@ def get_policy(policy_id: str) -> Response:
 
 
 @tag.operation(
-    "/v1/policies/<string:policy_id>/versions/<number:version>",
+    "GET /v1/policies/<string:policy_id>/versions/<number:version>",
     Answer("The version.", PolicyVersionSchema, VERSION_EXAMPLE, etag=True),
     scopes=(Scope.POLICIES_READ,),
-    path={"policy_id": POLICY_ID_HELP, "version": "The number of the version, from 1."},
     problems=("not-found",),
 )
 def get_policy_version(policy_id: str, version: int) -> Response:
@@ -108,15 +105,13 @@ def get_policy_version(policy_id: str, version: int) -> Response:
 
 
 @tag.operation(
-    "/v1/policies/<string:policy_id>/closures",
+    "GET /v1/policies/<string:policy_id>/closures",
     Answer(
         "The closures, by date.",
         ClosureListSchema,
         {"one": {"summary": "A staff outing", "value": {"items": [CLOSURE], "next": None}}},
     ),
     scopes=(Scope.POLICIES_READ,),
-    transaction=Transaction.READ,
-    path={"policy_id": POLICY_ID_HELP},
     problems=("not-found",),
 )
 def list_closures(uow: UnitOfWork, policy_id: str) -> Response:
@@ -163,18 +158,16 @@ publication_tag = Tag("Publication", "How policies change. Existing decisions ne
 
 
 @publication_tag.operation(
-    "/v1/policies/<string:policy_id>/versions",
+    "POST /v1/policies/<string:policy_id>/versions",
     Answer("The version that would be published, or that is registered already.", PublishedVersionSchema, PUBLISHED),
     Answer("The version is published.", PublishedVersionSchema, PUBLISHED, links=VERSION_LINKS, status=201),
     scopes=(Scope.POLICIES_WRITE,),
     transaction=Transaction.WRITE,
     then=watch.extend,
-    method="POST",
     body=DraftSchema,
     body_examples={"draft": {"summary": "Three days from New Year on", "value": DRAFT}},
     most_bytes=MOST_BYTES,
     query=PublishQuerySchema,
-    path={"policy_id": POLICY_ID_HELP},
     problems=("policy-version-conflict", "effective-too-early", "unknown-region", "payment-data-refused"),
 )
 def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any], query: dict[str, Any]) -> Response:
@@ -195,13 +188,10 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
 
 
 @publication_tag.operation(
-    "/v1/policies/<string:policy_id>/versions/<number:version>/withdrawal",
+    "PUT /v1/policies/<string:policy_id>/versions/<number:version>/withdrawal",
     Answer("The withdrawn version.", PolicyVersionSchema, WITHDRAWN),
     scopes=(Scope.POLICIES_WRITE,),
-    transaction=Transaction.WRITE,
     then=watch.extend,
-    method="PUT",
-    path={"policy_id": POLICY_ID_HELP, "version": "The number of the version, from 1."},
     problems=("not-found", "policy-version-conflict"),
 )
 def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Response:
@@ -215,16 +205,14 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
 
 
 @publication_tag.operation(
-    "/v1/policies/<string:policy_id>/closures",
+    "POST /v1/policies/<string:policy_id>/closures",
     Answer("The closure that was entered already.", EnteredClosureSchema, CLOSURE_EXAMPLE),
     Answer("The closure is entered.", EnteredClosureSchema, CLOSURE_EXAMPLE, status=201),
     scopes=(Scope.POLICIES_WRITE,),
     transaction=Transaction.WRITE,
     then=watch.extend,
-    method="POST",
     body=ClosureRequestSchema,
     body_examples={"closed": {"summary": "A staff outing", "value": {"date": "2026-07-10"}}},
-    path={"policy_id": POLICY_ID_HELP},
     problems=("not-found", "payment-data-refused"),
 )
 def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:
@@ -265,15 +253,13 @@ simulations_tag = Tag("Simulations", "What a draft of a policy would change.")
 
 
 @simulations_tag.operation(
-    "/v1/policies/<string:policy_id>/simulations",
+    "POST /v1/policies/<string:policy_id>/simulations",
     Answer("What the draft would change.", SimulationSchema, SIMULATED),
     scopes=(Scope.POLICIES_SIMULATE,),
     transaction=Transaction.READ,
-    method="POST",
     body=DraftSchema,
     body_examples={"draft": {"summary": "Three days from New Year on", "value": DRAFT}},
     most_bytes=MOST_BYTES,
-    path={"policy_id": POLICY_ID_HELP},
     problems=("not-found", "unknown-region", "payment-data-refused"),
 )
 def simulate_policy(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:

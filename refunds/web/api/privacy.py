@@ -22,7 +22,6 @@ from refunds.web.responses import accepted, document, reply
 from refunds.web.schemas.documents import HTML, JSON
 from refunds.web.schemas.exports import EXPORT, CustomerExportSchema, ExportQuerySchema
 from refunds.web.schemas.privacy import (
-    CUSTOMER_ID_HELP,
     DISCLOSED,
     DISCLOSURE,
     ERASED_EXAMPLE,
@@ -34,7 +33,6 @@ from refunds.web.schemas.privacy import (
     OUTCOMES,
     REQUEST,
     REQUEST_EXAMPLE,
-    REQUEST_ID_HELP,
     REQUEST_LINKS,
     DataRequestListSchema,
     DataRequestQuerySchema,
@@ -55,11 +53,9 @@ tag = Tag("Privacy", "What persons ask for about their data, what is done about 
 
 
 @tag.operation(
-    "/v1/data-requests",
+    "POST /v1/data-requests",
     Answer("The request is open.", DataRequestSchema, REQUEST_EXAMPLE, links=REQUEST_LINKS, status=201),
     scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
     body=DataRequestRequestSchema,
     body_examples={"erasure": {"summary": "By e-mail", "value": OPENED}},
     problems=("payment-data-refused",),
@@ -83,14 +79,13 @@ def _shown(uow: UnitOfWork, request: DataRequest | Answered, *, is_scrubbed: boo
 
 
 @tag.operation(
-    "/v1/data-requests",
+    "GET /v1/data-requests",
     Answer(
         "A page of data requests, in the order in which they were entered; of open ones alone, what is due first.",
         DataRequestListSchema,
         {"open": {"summary": "One that is open", "value": {"items": [REQUEST], "next": None}}},
     ),
     scopes=(Scope.PRIVACY_READ,),
-    transaction=Transaction.READ,
     query=DataRequestQuerySchema,
     problems=("invalid-cursor",),
 )
@@ -110,11 +105,9 @@ def list_data_requests(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/data-requests/<string:request_id>",
+    "GET /v1/data-requests/<string:request_id>",
     Answer("The data request.", DataRequestSchema, REQUEST_EXAMPLE, etag=True),
     scopes=(Scope.PRIVACY_READ,),
-    transaction=Transaction.READ,
-    path=REQUEST_ID_HELP,
     problems=("not-found",),
 )
 def get_data_request(uow: UnitOfWork, request_id: str) -> Response:
@@ -128,14 +121,11 @@ def get_data_request(uow: UnitOfWork, request_id: str) -> Response:
 
 
 @tag.operation(
-    "/v1/data-requests/<string:request_id>/identity-check",
+    "PUT /v1/data-requests/<string:request_id>/identity-check",
     Answer("The data request with the check.", DataRequestSchema, REQUEST_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
     body=IdentityCheckRequestSchema,
     body_examples={"called": {"summary": "Called back", "value": {"identity_check": OPENED["identity_check"]}}},
-    path=REQUEST_ID_HELP,
     problems=("not-found", "data-request-state-conflict", "customer-erased", "payment-data-refused"),
 )
 def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
@@ -148,14 +138,11 @@ def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 
 
 @tag.operation(
-    "/v1/data-requests/<string:request_id>/extension",
+    "PUT /v1/data-requests/<string:request_id>/extension",
     Answer("The extended request.", DataRequestSchema, EXTENDED_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
     body=ExtensionRequestSchema,
     body_examples={"many": {"summary": "Many records", "value": {"reason": EXTENDED["extension_reason"]}}},
-    path=REQUEST_ID_HELP,
     problems=(
         "not-found",
         "data-request-state-conflict",
@@ -175,17 +162,14 @@ def extend_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 
 
 @tag.operation(
-    "/v1/data-requests/<string:request_id>/fee",
+    "PUT /v1/data-requests/<string:request_id>/fee",
     Answer("The request with the fee.", DataRequestSchema, EXTENDED_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
     body=FeeRequestSchema,
     body_examples={
         "copy": {"summary": "A further copy", "value": {"fee": "further_copy", "reason": EXTENDED["fee_reason"]}},
         "none": {"summary": "No fee after all", "value": {}},
     },
-    path=REQUEST_ID_HELP,
     problems=("not-found", "data-request-state-conflict", "customer-erased", "payment-data-refused"),
 )
 def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
@@ -198,14 +182,11 @@ def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response
 
 
 @tag.operation(
-    "/v1/data-requests/<string:request_id>/outcome",
+    "PUT /v1/data-requests/<string:request_id>/outcome",
     Answer("The closed request.", DataRequestSchema, ERASED_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
     body=OutcomeRequestSchema,
     body_examples=OUTCOMES,
-    path=REQUEST_ID_HELP,
     problems=(
         "not-found",
         "data-request-state-conflict",
@@ -230,14 +211,11 @@ def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 
 
 @tag.operation(
-    "/v1/customers/<string:customer_id>/hold",
+    "PUT /v1/customers/<string:customer_id>/hold",
     Answer("The customer is held.", HoldSchema, {"held": {"summary": "A claim", "value": HOLD}}),
     scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
     body=HoldRequestSchema,
     body_examples={"claim": {"summary": "A claim", "value": {"reason": HOLD["reason"]}}},
-    path=CUSTOMER_ID_HELP,
     problems=("not-found", "customer-erased", "payment-data-refused"),
 )
 def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Response:
@@ -250,12 +228,9 @@ def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Re
 
 
 @tag.operation(
-    "/v1/customers/<string:customer_id>/hold",
+    "DELETE /v1/customers/<string:customer_id>/hold",
     Answer("The customer is not held.", HoldSchema, {"lifted": {"summary": "No hold", "value": LIFTED}}),
     scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.WRITE,
-    method="DELETE",
-    path=CUSTOMER_ID_HELP,
     problems=("not-found",),
 )
 def lift_hold(uow: UnitOfWork, customer_id: str) -> Response:
@@ -269,7 +244,7 @@ def lift_hold(uow: UnitOfWork, customer_id: str) -> Response:
 
 
 @tag.operation(
-    "/v1/disclosures",
+    "POST /v1/disclosures",
     Answer(
         "The disclosure is noted.",
         DisclosureSchema,
@@ -277,8 +252,6 @@ def lift_hold(uow: UnitOfWork, customer_id: str) -> Response:
         status=201,
     ),
     scopes=(Scope.PRIVACY_EXPORT,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
     body=DisclosureRequestSchema,
     body_examples={"police": {"summary": "An authority", "value": DISCLOSED}},
     problems=("not-found", "payment-data-refused"),
@@ -293,12 +266,11 @@ def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/data-requests/<string:request_id>/export",
+    "GET /v1/data-requests/<string:request_id>/export",
     Answer("The export.", CustomerExportSchema, EXPORT, also={HTML: {"type": "string"}}),
     scopes=(Scope.PRIVACY_EXPORT,),
     transaction=Transaction.WRITE,
     query=ExportQuerySchema,
-    path=REQUEST_ID_HELP,
     problems=("not-found", "not-acceptable", "identity-not-checked"),
 )
 def export_data(uow: UnitOfWork, request_id: str, query: dict[str, Any]) -> Response:

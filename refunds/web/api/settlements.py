@@ -8,10 +8,9 @@ from refunds.domain.permissions import Scope
 from refunds.presentation.serializers import cancellation_data
 from refunds.service import settlements
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
 from refunds.web.schemas.cancellations import (
-    CANCELLATION_ID_HELP,
     EXAMPLE,
     REFUNDING,
     REVOKED,
@@ -29,17 +28,14 @@ tag = Tag("Settlements", "What happens to a cancellation: billing refunds and se
 
 
 @tag.operation(
-    "/v1/cancellations/<string:cancellation_id>/refund",
+    "PUT /v1/cancellations/<string:cancellation_id>/refund",
     Answer("The cancellation, whose refund has begun.", CancellationSchema, REFUNDING),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
     body=RefundRequestSchema,
     body_examples={
         "begun": {"summary": "With billing's reference", "value": {"billing_ref": SETTLEMENT["billing_ref"]}},
         "without": {"summary": "Without one", "value": {}},
     },
-    path=CANCELLATION_ID_HELP,
     problems=("not-found", "cancellation-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
@@ -55,13 +51,10 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) ->
 
 
 @tag.operation(
-    "/v1/cancellations/<string:cancellation_id>/refund",
+    "DELETE /v1/cancellations/<string:cancellation_id>/refund",
     Answer("The cancellation, which waits for a refund again.", CancellationSchema, EXAMPLE),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
-    transaction=Transaction.WRITE,
-    method="DELETE",
     query=EndRefundQuerySchema,
-    path=CANCELLATION_ID_HELP,
     problems=("not-found", "cancellation-state-conflict"),
 )
 def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
@@ -75,11 +68,9 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> 
 
 
 @tag.operation(
-    "/v1/cancellations/<string:cancellation_id>/settlement",
+    "PUT /v1/cancellations/<string:cancellation_id>/settlement",
     Answer("The settled cancellation.", CancellationSchema, SETTLED),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
     body=SettlementRequestSchema,
     body_examples={
         "settled": {
@@ -87,7 +78,6 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> 
             "value": {"settled_at": SETTLEMENT["settled_at"], "billing_ref": SETTLEMENT["billing_ref"]},
         }
     },
-    path=CANCELLATION_ID_HELP,
     problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
 )
 def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
@@ -103,13 +93,10 @@ def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
 
 
 @tag.operation(
-    "/v1/cancellations/<string:cancellation_id>/settlement",
+    "DELETE /v1/cancellations/<string:cancellation_id>/settlement",
     Answer("The cancellation, now no longer settled.", CancellationSchema, EXAMPLE),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
-    transaction=Transaction.WRITE,
-    method="DELETE",
     query=UnsettleQuerySchema,
-    path=CANCELLATION_ID_HELP,
     problems=("not-found", "cancellation-state-conflict"),
 )
 def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
@@ -124,14 +111,11 @@ def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str
 
 
 @tag.operation(
-    "/v1/cancellations/<string:cancellation_id>/revocation",
+    "PUT /v1/cancellations/<string:cancellation_id>/revocation",
     Answer("The revoked cancellation.", CancellationSchema, REVOKED),
     scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
-    transaction=Transaction.WRITE,
-    method="PUT",
     body=RevocationRequestSchema,
     body_examples={"revoked": {"summary": "A customer who stays", "value": {"reason_code": "customer_kept_order"}}},
-    path=CANCELLATION_ID_HELP,
     problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
 )
 def revoke_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:

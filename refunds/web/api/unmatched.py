@@ -10,7 +10,7 @@ from refunds.service import unmatched
 from refunds.service.contacts import NewContact
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
 from refunds.web.schemas.contacts import EXAMPLE, LINKS, CompletionRequestSchema, ContactSchema, ReopenQuerySchema
 from refunds.web.schemas.orders import JUDGED
@@ -19,7 +19,6 @@ from refunds.web.schemas.unmatched import (
     UNKNOWN_CALL,
     UNMATCHED,
     UNMATCHED_EXAMPLE,
-    UNMATCHED_ID_HELP,
     UNMATCHED_LINKS,
     MatchRequestSchema,
     UnmatchedContactListSchema,
@@ -33,11 +32,9 @@ tag = Tag("Unmatched contacts", "Calls and e-mails about orders that are not kno
 
 
 @tag.operation(
-    "/v1/contacts",
+    "POST /v1/contacts",
     Answer("The contact is kept.", UnmatchedContactSchema, UNMATCHED_EXAMPLE, links=UNMATCHED_LINKS, status=201),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
     body=UnmatchedContactRequestSchema,
     body_examples={"call": {"summary": "A call about an unknown order", "value": UNKNOWN_CALL}},
     problems=("payment-data-refused",),
@@ -54,11 +51,9 @@ def record_unmatched_contact(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/unmatched-contacts/<string:unmatched_id>",
+    "GET /v1/unmatched-contacts/<string:unmatched_id>",
     Answer("The unmatched contact.", UnmatchedContactSchema, UNMATCHED_EXAMPLE, etag=True),
     scopes=(Scope.CONTACTS_READ,),
-    transaction=Transaction.READ,
-    path=UNMATCHED_ID_HELP,
     problems=("not-found",),
 )
 def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
@@ -71,7 +66,7 @@ def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
 
 
 @tag.operation(
-    "/v1/unmatched-contacts",
+    "GET /v1/unmatched-contacts",
     Answer(
         "A page of unmatched contacts, in the order in which they were recorded.",
         UnmatchedContactListSchema,
@@ -79,7 +74,6 @@ def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
         also=lists.FORMS,
     ),
     scopes=(Scope.CONTACTS_READ,),
-    transaction=Transaction.READ,
     query=UnmatchedContactQuerySchema,
     problems=("invalid-cursor", "not-acceptable"),
 )
@@ -93,15 +87,12 @@ def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/contacts/<string:unmatched_id>/order",
+    "PUT /v1/contacts/<string:unmatched_id>/order",
     Answer("The contact that it became.", ContactSchema, EXAMPLE, links=LINKS, status=201),
     Answer("The same match again: the contact that it has become.", ContactSchema, EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
     body=MatchRequestSchema,
     body_examples={"order": {"summary": "Its order", "value": {"order_id": "A-1001"}}},
-    path=UNMATCHED_ID_HELP,
     problems=(*JUDGED, "evidence-required", "order-not-found", "not-found", "contact-state-conflict"),
 )
 def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
@@ -120,14 +111,11 @@ def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> R
 
 
 @tag.operation(
-    "/v1/unmatched-contacts/<string:unmatched_id>",
+    "PATCH /v1/unmatched-contacts/<string:unmatched_id>",
     Answer("The completed contact.", UnmatchedContactSchema, UNMATCHED_EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PATCH",
     body=CompletionRequestSchema,
     body_examples={"ticket": {"summary": "Its ticket", "value": {"ticket_ref": "T-20391"}}},
-    path=UNMATCHED_ID_HELP,
     problems=("not-found", "contact-state-conflict", "payment-data-refused"),
 )
 def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
@@ -141,14 +129,11 @@ def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[st
 
 
 @tag.operation(
-    "/v1/unmatched-contacts/<string:unmatched_id>/resolution",
+    "PUT /v1/unmatched-contacts/<string:unmatched_id>/resolution",
     Answer("The resolved contact.", UnmatchedContactSchema, CLOSED),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
     body=UnmatchedResolutionRequestSchema,
     body_examples={"elsewhere": {"summary": "A wrong number", "value": {"reason": "The number is another shop's."}}},
-    path=UNMATCHED_ID_HELP,
     problems=("not-found", "contact-state-conflict", "payment-data-refused"),
 )
 def resolve_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
@@ -161,13 +146,10 @@ def resolve_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str
 
 
 @tag.operation(
-    "/v1/unmatched-contacts/<string:unmatched_id>/resolution",
+    "DELETE /v1/unmatched-contacts/<string:unmatched_id>/resolution",
     Answer("The unmatched contact, open again.", UnmatchedContactSchema, UNMATCHED_EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="DELETE",
     query=ReopenQuerySchema,
-    path=UNMATCHED_ID_HELP,
     problems=("not-found", "contact-state-conflict"),
 )
 def reopen_unmatched_contact(uow: UnitOfWork, unmatched_id: str, query: dict[str, Any]) -> Response:

@@ -236,9 +236,6 @@ EXAMPLE = shared({"issued": {"summary": "Issued", "value": CANCELLATION}})
 LISTED = shared({"cancellations": {"summary": "One cancellation", "value": {"items": [CANCELLATION], "next": None}}})
 
 
-CANCELLATION_ID_HELP = {"cancellation_id": "The cancellation."}
-
-
 LINKS = {
     name: {"operationId": operation_id, "parameters": {"cancellation_id": "$response.body#/cancellation_id"}}
     for name, operation_id in (

@@ -323,7 +323,4 @@ ASSIGNED = {"contact_id": CONTACT["contact_id"], "taken_by": "usr_01KAN3Y7M0V5Q4
 EXAMPLE = shared({"contact": {"summary": "A call in time", "value": CONTACT}})
 
 
-CONTACT_ID_HELP = {"contact_id": "The contact."}
-
-
 LINKS = {"contact": {"operationId": "getContact", "parameters": {"contact_id": "$response.body#/contact_id"}}}

@@ -254,9 +254,6 @@ IMPORTED = {"status": 201, "order_id": ORDER["order_id"], "outcome": "registered
 EXAMPLE = shared({"order": {"summary": "An order from Bavaria", "value": ORDER}})
 
 
-ORDER_ID_HELP = {"order_id": "The billing system's id of the order."}
-
-
 LINKS = {
     "order": {"operationId": "getOrder", "parameters": {"order_id": "$response.body#/order_id"}},
     "eligibility": {"operationId": "getOrderEligibility", "parameters": {"order_id": "$response.body#/order_id"}},

@@ -165,9 +165,6 @@ VERSION_LINK = {
 }
 
 
-POLICY_ID_HELP = "The id of the policy, such as `virtual-numbers`."
-
-
 class DifferenceSchema(response_fields.ResponseSchema):
     """A term in which a version differs from the one that it is compared with."""
 

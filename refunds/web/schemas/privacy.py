@@ -366,8 +366,6 @@ DISCLOSURE = {
     "disclosed_at": "2026-05-04T09:12:20.004112Z",
     "disclosed_by": _BY,
 }
-REQUEST_ID_HELP = {"request_id": "The data request."}
-CUSTOMER_ID_HELP = {"customer_id": "The customer, by the service's own id."}
 REQUEST_LINKS = {
     "data_request": {"operationId": "getDataRequest", "parameters": {"request_id": "$response.body#/request_id"}}
 }

@@ -130,9 +130,6 @@ CLOSED = {
 }
 
 
-UNMATCHED_ID_HELP = {"unmatched_id": "The unmatched contact."}
-
-
 UNMATCHED_LINKS = {
     "unmatched": {
         "operationId": "getUnmatchedContact",
