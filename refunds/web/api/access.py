@@ -10,6 +10,7 @@ from refunds.domain.permissions import SCOPES, Role, Scope
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
 from refunds.web.schemas import response_fields
+from refunds.web.schemas.examples import example
 
 tag = Tag("Access", "Who the caller is, and what it may do.")
 
@@ -43,7 +44,7 @@ ME = {
 
 @tag.operation(
     "GET /v1/me",
-    Answer("The caller.", MeSchema, {"operator": {"summary": "An operator's client", "value": ME}}),
+    Answer("The caller.", MeSchema, example("operator", "An operator's client", ME)),
     scopes=(),
 )
 def who_am_i() -> Response:

@@ -22,6 +22,7 @@ from refunds.web.schemas.calendars import (
     RegionListSchema,
     RegionQuerySchema,
 )
+from refunds.web.schemas.examples import example
 
 tag = Tag("Calendars", "Which dates count as business days, and why others do not.")
 
@@ -31,7 +32,7 @@ tag = Tag("Calendars", "Which dates count as business days, and why others do no
     Answer(
         "The regions, each country before its parts.",
         RegionListSchema,
-        {"china": {"summary": "China, whose next year is not decreed yet", "value": CHINA}},
+        example("china", "China, whose next year is not decreed yet", CHINA),
         etag=True,
     ),
     scopes=(Scope.POLICIES_READ,),
@@ -64,11 +65,7 @@ def _region_data(region: Region) -> dict[str, Any]:
 
 @tag.operation(
     "GET /v1/calendars/<string:region>/days",
-    Answer(
-        "Each date from the first to the last.",
-        CalendarDaysSchema,
-        {"easter": {"summary": "Easter in Bavaria", "value": EASTER}},
-    ),
+    Answer("Each date from the first to the last.", CalendarDaysSchema, example("easter", "Easter in Bavaria", EASTER)),
     scopes=(Scope.POLICIES_READ,),
     query=DaysQuerySchema,
     problems=("unknown-region", "calendar-not-covered", "no-policy-in-force"),

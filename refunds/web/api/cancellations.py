@@ -30,6 +30,7 @@ from refunds.web.schemas.cancellations import (
     RefusalSchema,
 )
 from refunds.web.schemas.contacts import CALL, CONTACT
+from refunds.web.schemas.examples import example
 from refunds.web.schemas.orders import FACTS, JUDGED
 
 tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
@@ -40,32 +41,32 @@ tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
     Answer("The order is cancelled.", CancellationSchema, EXAMPLE, links=LINKS, status=201),
     scopes=(Scope.CANCELLATIONS_ISSUE,),
     body=CancellationRequestSchema,
-    body_examples={
-        "inline": {
-            "summary": "A new order and a new call",
-            "value": {"order": {"order_id": "A-1001"} | FACTS, "contact": CALL},
+    body_examples=example(
+        "inline", "A new order and a new call", {"order": {"order_id": "A-1001"} | FACTS, "contact": CALL}
+    )
+    | example(
+        "stored",
+        "A registered order and a recorded contact",
+        {"order_id": "A-1001", "contact_id": CONTACT["contact_id"]},
+    )
+    | example(
+        "goodwill",
+        "A supervisor's goodwill",
+        {
+            "order_id": "A-1001",
+            "contact_id": CONTACT["contact_id"],
+            "override": {"kind": "goodwill", "reason": "Our line was down all afternoon."},
         },
-        "stored": {
-            "summary": "A registered order and a recorded contact",
-            "value": {"order_id": "A-1001", "contact_id": CONTACT["contact_id"]},
+    )
+    | example(
+        "statutory",
+        "A withdrawal after the window",
+        {
+            "order_id": "A-1001",
+            "contact_id": CONTACT["contact_id"],
+            "override": {"kind": "statutory", "reason": "A consumer, within 14 days of the order."},
         },
-        "goodwill": {
-            "summary": "A supervisor's goodwill",
-            "value": {
-                "order_id": "A-1001",
-                "contact_id": CONTACT["contact_id"],
-                "override": {"kind": "goodwill", "reason": "Our line was down all afternoon."},
-            },
-        },
-        "statutory": {
-            "summary": "A withdrawal after the window",
-            "value": {
-                "order_id": "A-1001",
-                "contact_id": CONTACT["contact_id"],
-                "override": {"kind": "statutory", "reason": "A consumer, within 14 days of the order."},
-            },
-        },
-    },
+    ),
     refusal=RefusalSchema,
     problems=(
         *JUDGED,

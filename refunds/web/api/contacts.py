@@ -33,6 +33,7 @@ from refunds.web.schemas.contacts import (
     ReopenQuerySchema,
     ResolutionRequestSchema,
 )
+from refunds.web.schemas.examples import example
 from refunds.web.schemas.orders import JUDGED
 
 tag = Tag("Contacts", "Calls and e-mails of customers, each recorded with the decision on it.")
@@ -43,11 +44,9 @@ tag = Tag("Contacts", "Calls and e-mails of customers, each recorded with the de
     Answer("The contact is recorded.", ContactSchema, EXAMPLE, links=LINKS, status=201),
     scopes=(Scope.CONTACTS_WRITE,),
     body=ContactRequestSchema,
-    body_examples={
-        "call": {"summary": "A call", "value": CALL},
-        "withdrawal": {"summary": "A withdrawal by letter", "value": WITHDRAWAL},
-        "question": {"summary": "Only a question", "value": {"channel": "email", "intent": "question"}},
-    },
+    body_examples=example("call", "A call", CALL)
+    | example("withdrawal", "A withdrawal by letter", WITHDRAWAL)
+    | example("question", "Only a question", {"channel": "email", "intent": "question"}),
     problems=(*JUDGED, "evidence-required", "order-not-found", "contact-state-conflict"),
 )
 def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
@@ -88,7 +87,7 @@ def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
     Answer(
         "A page of contacts, in the order in which they were recorded.",
         ContactListSchema,
-        {"open": {"summary": "One open request", "value": {"items": [CONTACT], "next": None}}},
+        example("open", "One open request", {"items": [CONTACT], "next": None}),
         also=lists.FORMS,
     ),
     scopes=(Scope.CONTACTS_READ,),
@@ -110,11 +109,11 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     Answer(
         "The completed contact.",
         ContactSchema,
-        {"completed": {"summary": "With its ticket", "value": CONTACT | {"ticket_ref": "T-20391"}}},
+        example("completed", "With its ticket", CONTACT | {"ticket_ref": "T-20391"}),
     ),
     scopes=(Scope.CONTACTS_WRITE,),
     body=CompletionRequestSchema,
-    body_examples={"ticket": {"summary": "Its ticket", "value": {"ticket_ref": "T-20391"}}},
+    body_examples=example("ticket", "Its ticket", {"ticket_ref": "T-20391"}),
     problems=("not-found", "contact-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
@@ -132,22 +131,14 @@ def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> 
     Answer(
         "The acknowledged contact.",
         ContactSchema,
-        {
-            "acknowledged": {
-                "summary": "Answered by e-mail",
-                "value": CONTACT | {"acknowledgement": ACKNOWLEDGEMENT},
-            }
-        },
+        example("acknowledged", "Answered by e-mail", CONTACT | {"acknowledgement": ACKNOWLEDGEMENT}),
     ),
     scopes=(Scope.CONTACTS_WRITE,),
     body=AcknowledgementRequestSchema,
-    body_examples={
-        "said": {"summary": "Said on the telephone", "value": {"channel": "phone"}},
-        "sent": {
-            "summary": "An e-mail to another address",
-            "value": {name: ACKNOWLEDGEMENT[name] for name in ("channel", "to", "given_at")},
-        },
-    },
+    body_examples=example("said", "Said on the telephone", {"channel": "phone"})
+    | example(
+        "sent", "An e-mail to another address", {name: ACKNOWLEDGEMENT[name] for name in ("channel", "to", "given_at")}
+    ),
     problems=("not-found", "contact-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
@@ -166,21 +157,13 @@ def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) 
     Answer(
         "The resolved contact.",
         ContactSchema,
-        {
-            "resolved": {
-                "summary": "A customer who stays",
-                "value": CONTACT | {"open": False, "resolution": RESOLUTION},
-            }
-        },
+        example("resolved", "A customer who stays", CONTACT | {"open": False, "resolution": RESOLUTION}),
     ),
     scopes=(Scope.CONTACTS_WRITE,),
     body=ResolutionRequestSchema,
-    body_examples={
-        "stays": {
-            "summary": "A customer who stays",
-            "value": {name: RESOLUTION[name] for name in ("reason_code", "reason")},
-        }
-    },
+    body_examples=example(
+        "stays", "A customer who stays", {name: RESOLUTION[name] for name in ("reason_code", "reason")}
+    ),
     problems=("not-found", "contact-state-conflict", "payment-data-refused"),
 )
 def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
@@ -215,13 +198,11 @@ def reopen_contact(uow: UnitOfWork, contact_id: str, query: dict[str, Any]) -> R
 
 @tag.operation(
     "PUT /v1/contacts/<string:contact_id>/assignment",
-    Answer("Who deals with the contact now.", AssignmentSchema, {"taken": {"summary": "Taken", "value": ASSIGNED}}),
+    Answer("Who deals with the contact now.", AssignmentSchema, example("taken", "Taken", ASSIGNED)),
     scopes=(Scope.CONTACTS_WRITE,),
     body=AssignmentRequestSchema,
-    body_examples={
-        "taken": {"summary": "By the caller", "value": {}},
-        "assigned": {"summary": "To somebody else", "value": {"taken_by": ASSIGNED["taken_by"]}},
-    },
+    body_examples=example("taken", "By the caller", {})
+    | example("assigned", "To somebody else", {"taken_by": ASSIGNED["taken_by"]}),
     problems=("not-found", "contact-state-conflict"),
 )
 def assign_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
@@ -241,7 +222,7 @@ def assign_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Re
     Answer(
         "Nobody in particular deals with the contact now.",
         AssignmentSchema,
-        {"given_back": {"summary": "Given back", "value": ASSIGNED | {"taken_by": None}}},
+        example("given_back", "Given back", ASSIGNED | {"taken_by": None}),
     ),
     scopes=(Scope.CONTACTS_WRITE,),
     problems=("not-found", "contact-state-conflict"),

@@ -15,6 +15,7 @@ from refunds.web import auth
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import accepted, document, reply
 from refunds.web.schemas.documents import EVIDENCE, HTML, JSON, TEXT, DocumentQuerySchema, EvidenceSchema
+from refunds.web.schemas.examples import example
 
 tag = Tag("Documents", "Documents to keep or to send: evidence and confirmations.")
 
@@ -49,7 +50,7 @@ def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) ->
     Answer(
         "The confirmation.",
         {"type": "string"},
-        {"page": {"summary": "A page", "value": '<!doctype html>\n<html lang="en">…</html>'}},
+        example("page", "A page", '<!doctype html>\n<html lang="en">…</html>'),
         media_type=HTML,
         also={TEXT: {"type": "string"}},
     ),

@@ -27,22 +27,18 @@ from refunds.web.schemas.decisions import (
     CheckSchema,
     DecisionSchema,
 )
+from refunds.web.schemas.examples import example
 
 tag = Tag("Eligibility", "Whether an order can be cancelled, until when, and why.")
 
 
 @tag.operation(
     "POST /v1/eligibility-checks",
-    Answer("The decision.", DecisionSchema, {"in_time": {"summary": "In time, over Easter", "value": DECISION}}),
+    Answer("The decision.", DecisionSchema, example("in_time", "In time, over Easter", DECISION)),
     scopes=(Scope.CHECKS_RUN,),
     body=CheckSchema,
-    body_examples={
-        "in_time": {"summary": "A call after Easter", "value": CHECK},
-        "what_if": {
-            "summary": "What if the window had three days?",
-            "value": CHECK | {"terms": {"window_business_days": 3}},
-        },
-    },
+    body_examples=example("in_time", "A call after Easter", CHECK)
+    | example("what_if", "What if the window had three days?", CHECK | {"terms": {"window_business_days": 3}}),
     problems=("unknown-region", "calendar-not-covered", "no-policy-in-force"),
 )
 def check_eligibility(body: dict[str, Any]) -> Response:
@@ -63,12 +59,12 @@ def check_eligibility(body: dict[str, Any]) -> Response:
     Answer(
         "A decision or a problem for each item, in order.",
         BatchResultSchema,
-        {"one": {"summary": "One item", "value": {"items": [{k: v for k, v in DECISION.items() if k != "days"}]}}},
+        example("one", "One item", {"items": [{k: v for k, v in DECISION.items() if k != "days"}]}),
         also=FORM,
     ),
     scopes=(Scope.CHECKS_RUN,),
     body=BatchSchema,
-    body_examples={"one": {"summary": "One item", "value": {"items": [CHECK]}}},
+    body_examples=example("one", "One item", {"items": [CHECK]}),
     most_bytes=8 * 2**20,
     problems=("unknown-region", "not-acceptable"),
 )

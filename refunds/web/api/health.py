@@ -11,6 +11,7 @@ from refunds.web.endpoint import Answer, Tag
 from refunds.web.problems import Rejected
 from refunds.web.responses import reply
 from refunds.web.schemas import response_fields
+from refunds.web.schemas.examples import example
 
 tag = Tag("Service", "For operators: whether the service runs, and its measurements.")
 
@@ -21,7 +22,7 @@ class HealthSchema(response_fields.ResponseSchema):
     status = response_fields.Code(["ok"], "`ok`.")
 
 
-OK = Answer("The service works.", HealthSchema, {"ok": {"summary": "It works", "value": {"status": "ok"}}})
+OK = Answer("The service works.", HealthSchema, example("ok", "It works", {"status": "ok"}))
 
 
 @tag.operation("GET /livez", OK, scopes=None)

@@ -35,6 +35,7 @@ from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.problems import error_data
 from refunds.web.responses import reply
 from refunds.web.schemas.decisions import DECISION
+from refunds.web.schemas.examples import example
 from refunds.web.schemas.orders import (
     EXAMPLE,
     FACTS,
@@ -71,10 +72,8 @@ tag = Tag("Orders", "Orders as billing registers them: facts, and no amounts.")
     Answer("The order is registered.", OrderSchema, EXAMPLE, etag=True, links=LINKS, status=201),
     scopes=(Scope.ORDERS_WRITE,),
     body=OrderRequestSchema,
-    body_examples={
-        "register": {"summary": "Register an order", "value": FACTS},
-        "later": {"summary": "Not provided yet", "value": FACTS | {"service_provided_at": None}},
-    },
+    body_examples=example("register", "Register an order", FACTS)
+    | example("later", "Not provided yet", FACTS | {"service_provided_at": None}),
     headers=("IfMatch",),
     problems=(
         *JUDGED,
@@ -130,7 +129,7 @@ def get_order(uow: UnitOfWork, order_id: str) -> Response:
     Answer(
         "A page of orders, in the order in which they were registered.",
         OrderListSchema,
-        {"registered": {"summary": "One order", "value": {"items": [ORDER], "next": None}}},
+        example("registered", "One order", {"items": [ORDER], "next": None}),
         also=lists.FORMS,
     ),
     scopes=(Scope.ORDERS_READ,),
@@ -152,11 +151,11 @@ def list_orders(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     Answer(
         "An outcome or a problem for each item, in order.",
         OrderBatchResultSchema,
-        {"one": {"summary": "One order", "value": {"items": [IMPORTED]}}},
+        example("one", "One order", {"items": [IMPORTED]}),
     ),
     scopes=(Scope.ORDERS_WRITE,),
     body=OrderBatchSchema,
-    body_examples={"one": {"summary": "One order", "value": {"items": [{"order_id": "A-1001"} | FACTS]}}},
+    body_examples=example("one", "One order", {"items": [{"order_id": "A-1001"} | FACTS]}),
     most_bytes=2 * 2**20,
 )
 def import_orders(body: dict[str, Any]) -> Response:
@@ -179,7 +178,7 @@ def import_orders(body: dict[str, Any]) -> Response:
     Answer(
         "The decision.",
         OrderDecisionSchema,
-        {"in_time": {"summary": "In time, over Easter", "value": DECISION | {"information_period": PERIOD}}},
+        example("in_time", "In time, over Easter", DECISION | {"information_period": PERIOD}),
     ),
     scopes=(Scope.ORDERS_READ,),
     query=EligibilityQuerySchema,
@@ -207,17 +206,14 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
     Answer(
         "The customer and their orders, sorted by id.",
         CustomerSchema,
-        {
-            "known": {
-                "summary": "A customer with one order",
-                "value": {"customer_id": ORDER["customer_id"], "items": [ORDER], "next": None},
-            }
-        },
+        example(
+            "known", "A customer with one order", {"customer_id": ORDER["customer_id"], "items": [ORDER], "next": None}
+        ),
     ),
     scopes=(Scope.PERSONAL_READ,),
     transaction=Transaction.READ,
     body=LookupRequestSchema,
-    body_examples={"known": {"summary": "By billing's reference", "value": {"customer_ref": "K-20391"}}},
+    body_examples=example("known", "By billing's reference", {"customer_ref": "K-20391"}),
     problems=("invalid-cursor", "payment-data-refused"),
 )
 def look_up_customer(uow: UnitOfWork, body: dict[str, Any]) -> Response:

@@ -20,6 +20,7 @@ from refunds.service.publication import PublishResult
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import present_policies, reply
+from refunds.web.schemas.examples import example
 from refunds.web.schemas.policies import (
     CLOSURE,
     CLOSURE_EXAMPLE,
@@ -51,7 +52,7 @@ tag = Tag("Policies", "The terms by which orders are judged, version by version.
     Answer(
         "The policies, by id.",
         PolicyListSchema,
-        {"packaged": {"summary": "The packaged policy alone", "value": {"items": [POLICY], "next": None}}},
+        example("packaged", "The packaged policy alone", {"items": [POLICY], "next": None}),
         etag=True,
     ),
     scopes=(Scope.POLICIES_READ,),
@@ -71,11 +72,7 @@ def list_policies() -> Response:
 @tag.operation(
     "GET /v1/policies/<string:policy_id>",
     Answer(
-        "The policy.",
-        PolicySchema,
-        {"packaged": {"summary": "The packaged policy", "value": POLICY}},
-        etag=True,
-        links=VERSION_LINK,
+        "The policy.", PolicySchema, example("packaged", "The packaged policy", POLICY), etag=True, links=VERSION_LINK
     ),
     scopes=(Scope.POLICIES_READ,),
     problems=("not-found",),
@@ -109,7 +106,7 @@ def get_policy_version(policy_id: str, version: int) -> Response:
     Answer(
         "The closures, by date.",
         ClosureListSchema,
-        {"one": {"summary": "A staff outing", "value": {"items": [CLOSURE], "next": None}}},
+        example("one", "A staff outing", {"items": [CLOSURE], "next": None}),
     ),
     scopes=(Scope.POLICIES_READ,),
     problems=("not-found",),
@@ -165,7 +162,7 @@ publication_tag = Tag("Publication", "How policies change. Existing decisions ne
     transaction=Transaction.WRITE,
     then=watch.extend,
     body=DraftSchema,
-    body_examples={"draft": {"summary": "Three days from New Year on", "value": DRAFT}},
+    body_examples=example("draft", "Three days from New Year on", DRAFT),
     most_bytes=MOST_BYTES,
     query=PublishQuerySchema,
     problems=("policy-version-conflict", "effective-too-early", "unknown-region", "payment-data-refused"),
@@ -212,7 +209,7 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
     transaction=Transaction.WRITE,
     then=watch.extend,
     body=ClosureRequestSchema,
-    body_examples={"closed": {"summary": "A staff outing", "value": {"date": "2026-07-10"}}},
+    body_examples=example("closed", "A staff outing", {"date": "2026-07-10"}),
     problems=("not-found", "payment-data-refused"),
 )
 def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:
@@ -258,7 +255,7 @@ simulations_tag = Tag("Simulations", "What a draft of a policy would change.")
     scopes=(Scope.POLICIES_SIMULATE,),
     transaction=Transaction.READ,
     body=DraftSchema,
-    body_examples={"draft": {"summary": "Three days from New Year on", "value": DRAFT}},
+    body_examples=example("draft", "Three days from New Year on", DRAFT),
     most_bytes=MOST_BYTES,
     problems=("not-found", "unknown-region", "payment-data-refused"),
 )

@@ -20,6 +20,7 @@ from refunds.web.cursors import paginate
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import accepted, document, reply
 from refunds.web.schemas.documents import HTML, JSON
+from refunds.web.schemas.examples import example
 from refunds.web.schemas.exports import EXPORT, CustomerExportSchema, ExportQuerySchema
 from refunds.web.schemas.privacy import (
     DISCLOSED,
@@ -57,7 +58,7 @@ tag = Tag("Privacy", "What persons ask for about their data, what is done about 
     Answer("The request is open.", DataRequestSchema, REQUEST_EXAMPLE, links=REQUEST_LINKS, status=201),
     scopes=(Scope.PRIVACY_WRITE,),
     body=DataRequestRequestSchema,
-    body_examples={"erasure": {"summary": "By e-mail", "value": OPENED}},
+    body_examples=example("erasure", "By e-mail", OPENED),
     problems=("payment-data-refused",),
 )
 def open_data_request(uow: UnitOfWork, body: dict[str, Any]) -> Response:
@@ -83,7 +84,7 @@ def _shown(uow: UnitOfWork, request: DataRequest | Answered, *, is_scrubbed: boo
     Answer(
         "A page of data requests, in the order in which they were entered; of open ones alone, what is due first.",
         DataRequestListSchema,
-        {"open": {"summary": "One that is open", "value": {"items": [REQUEST], "next": None}}},
+        example("open", "One that is open", {"items": [REQUEST], "next": None}),
     ),
     scopes=(Scope.PRIVACY_READ,),
     query=DataRequestQuerySchema,
@@ -125,7 +126,7 @@ def get_data_request(uow: UnitOfWork, request_id: str) -> Response:
     Answer("The data request with the check.", DataRequestSchema, REQUEST_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
     body=IdentityCheckRequestSchema,
-    body_examples={"called": {"summary": "Called back", "value": {"identity_check": OPENED["identity_check"]}}},
+    body_examples=example("called", "Called back", {"identity_check": OPENED["identity_check"]}),
     problems=("not-found", "data-request-state-conflict", "customer-erased", "payment-data-refused"),
 )
 def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
@@ -142,7 +143,7 @@ def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
     Answer("The extended request.", DataRequestSchema, EXTENDED_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
     body=ExtensionRequestSchema,
-    body_examples={"many": {"summary": "Many records", "value": {"reason": EXTENDED["extension_reason"]}}},
+    body_examples=example("many", "Many records", {"reason": EXTENDED["extension_reason"]}),
     problems=(
         "not-found",
         "data-request-state-conflict",
@@ -166,10 +167,8 @@ def extend_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
     Answer("The request with the fee.", DataRequestSchema, EXTENDED_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
     body=FeeRequestSchema,
-    body_examples={
-        "copy": {"summary": "A further copy", "value": {"fee": "further_copy", "reason": EXTENDED["fee_reason"]}},
-        "none": {"summary": "No fee after all", "value": {}},
-    },
+    body_examples=example("copy", "A further copy", {"fee": "further_copy", "reason": EXTENDED["fee_reason"]})
+    | example("none", "No fee after all", {}),
     problems=("not-found", "data-request-state-conflict", "customer-erased", "payment-data-refused"),
 )
 def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
@@ -212,10 +211,10 @@ def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 
 @tag.operation(
     "PUT /v1/customers/<string:customer_id>/hold",
-    Answer("The customer is held.", HoldSchema, {"held": {"summary": "A claim", "value": HOLD}}),
+    Answer("The customer is held.", HoldSchema, example("held", "A claim", HOLD)),
     scopes=(Scope.PRIVACY_WRITE,),
     body=HoldRequestSchema,
-    body_examples={"claim": {"summary": "A claim", "value": {"reason": HOLD["reason"]}}},
+    body_examples=example("claim", "A claim", {"reason": HOLD["reason"]}),
     problems=("not-found", "customer-erased", "payment-data-refused"),
 )
 def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Response:
@@ -229,7 +228,7 @@ def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Re
 
 @tag.operation(
     "DELETE /v1/customers/<string:customer_id>/hold",
-    Answer("The customer is not held.", HoldSchema, {"lifted": {"summary": "No hold", "value": LIFTED}}),
+    Answer("The customer is not held.", HoldSchema, example("lifted", "No hold", LIFTED)),
     scopes=(Scope.PRIVACY_WRITE,),
     problems=("not-found",),
 )
@@ -245,15 +244,10 @@ def lift_hold(uow: UnitOfWork, customer_id: str) -> Response:
 
 @tag.operation(
     "POST /v1/disclosures",
-    Answer(
-        "The disclosure is noted.",
-        DisclosureSchema,
-        {"police": {"summary": "An authority", "value": DISCLOSURE}},
-        status=201,
-    ),
+    Answer("The disclosure is noted.", DisclosureSchema, example("police", "An authority", DISCLOSURE), status=201),
     scopes=(Scope.PRIVACY_EXPORT,),
     body=DisclosureRequestSchema,
-    body_examples={"police": {"summary": "An authority", "value": DISCLOSED}},
+    body_examples=example("police", "An authority", DISCLOSED),
     problems=("not-found", "payment-data-refused"),
 )
 def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:

@@ -23,6 +23,7 @@ from refunds.web.schemas.cancellations import (
     SettlementRequestSchema,
     UnsettleQuerySchema,
 )
+from refunds.web.schemas.examples import example
 
 tag = Tag("Settlements", "What happens to a cancellation: billing refunds and settles it, or it is revoked.")
 
@@ -32,10 +33,8 @@ tag = Tag("Settlements", "What happens to a cancellation: billing refunds and se
     Answer("The cancellation, whose refund has begun.", CancellationSchema, REFUNDING),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
     body=RefundRequestSchema,
-    body_examples={
-        "begun": {"summary": "With billing's reference", "value": {"billing_ref": SETTLEMENT["billing_ref"]}},
-        "without": {"summary": "Without one", "value": {}},
-    },
+    body_examples=example("begun", "With billing's reference", {"billing_ref": SETTLEMENT["billing_ref"]})
+    | example("without", "Without one", {}),
     problems=("not-found", "cancellation-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
@@ -72,12 +71,11 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> 
     Answer("The settled cancellation.", CancellationSchema, SETTLED),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
     body=SettlementRequestSchema,
-    body_examples={
-        "settled": {
-            "summary": "Refunded this morning",
-            "value": {"settled_at": SETTLEMENT["settled_at"], "billing_ref": SETTLEMENT["billing_ref"]},
-        }
-    },
+    body_examples=example(
+        "settled",
+        "Refunded this morning",
+        {"settled_at": SETTLEMENT["settled_at"], "billing_ref": SETTLEMENT["billing_ref"]},
+    ),
     problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
 )
 def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
@@ -115,7 +113,7 @@ def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str
     Answer("The revoked cancellation.", CancellationSchema, REVOKED),
     scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
     body=RevocationRequestSchema,
-    body_examples={"revoked": {"summary": "A customer who stays", "value": {"reason_code": "customer_kept_order"}}},
+    body_examples=example("revoked", "A customer who stays", {"reason_code": "customer_kept_order"}),
     problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
 )
 def revoke_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:

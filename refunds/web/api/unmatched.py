@@ -13,6 +13,7 @@ from refunds.web import lists, telemetry
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
 from refunds.web.schemas.contacts import EXAMPLE, LINKS, CompletionRequestSchema, ContactSchema, ReopenQuerySchema
+from refunds.web.schemas.examples import example
 from refunds.web.schemas.orders import JUDGED
 from refunds.web.schemas.unmatched import (
     CLOSED,
@@ -36,7 +37,7 @@ tag = Tag("Unmatched contacts", "Calls and e-mails about orders that are not kno
     Answer("The contact is kept.", UnmatchedContactSchema, UNMATCHED_EXAMPLE, links=UNMATCHED_LINKS, status=201),
     scopes=(Scope.CONTACTS_WRITE,),
     body=UnmatchedContactRequestSchema,
-    body_examples={"call": {"summary": "A call about an unknown order", "value": UNKNOWN_CALL}},
+    body_examples=example("call", "A call about an unknown order", UNKNOWN_CALL),
     problems=("payment-data-refused",),
 )
 def record_unmatched_contact(uow: UnitOfWork, body: dict[str, Any]) -> Response:
@@ -70,7 +71,7 @@ def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
     Answer(
         "A page of unmatched contacts, in the order in which they were recorded.",
         UnmatchedContactListSchema,
-        {"open": {"summary": "One that is open", "value": {"items": [UNMATCHED], "next": None}}},
+        example("open", "One that is open", {"items": [UNMATCHED], "next": None}),
         also=lists.FORMS,
     ),
     scopes=(Scope.CONTACTS_READ,),
@@ -92,7 +93,7 @@ def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     Answer("The same match again: the contact that it has become.", ContactSchema, EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
     body=MatchRequestSchema,
-    body_examples={"order": {"summary": "Its order", "value": {"order_id": "A-1001"}}},
+    body_examples=example("order", "Its order", {"order_id": "A-1001"}),
     problems=(*JUDGED, "evidence-required", "order-not-found", "not-found", "contact-state-conflict"),
 )
 def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
@@ -115,7 +116,7 @@ def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> R
     Answer("The completed contact.", UnmatchedContactSchema, UNMATCHED_EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
     body=CompletionRequestSchema,
-    body_examples={"ticket": {"summary": "Its ticket", "value": {"ticket_ref": "T-20391"}}},
+    body_examples=example("ticket", "Its ticket", {"ticket_ref": "T-20391"}),
     problems=("not-found", "contact-state-conflict", "payment-data-refused"),
 )
 def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
@@ -133,7 +134,7 @@ def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[st
     Answer("The resolved contact.", UnmatchedContactSchema, CLOSED),
     scopes=(Scope.CONTACTS_WRITE,),
     body=UnmatchedResolutionRequestSchema,
-    body_examples={"elsewhere": {"summary": "A wrong number", "value": {"reason": "The number is another shop's."}}},
+    body_examples=example("elsewhere", "A wrong number", {"reason": "The number is another shop's."}),
     problems=("not-found", "contact-state-conflict", "payment-data-refused"),
 )
 def resolve_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:

@@ -24,7 +24,7 @@ from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.contacts import CONTACT, InlineContactSchema
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
-from refunds.web.schemas.examples import shared
+from refunds.web.schemas.examples import example, shared
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.request_fields import (
     After,
@@ -231,9 +231,9 @@ CANCELLATION = {
 }
 
 
-EXAMPLE = shared({"issued": {"summary": "Issued", "value": CANCELLATION}})
+EXAMPLE = shared(example("issued", "Issued", CANCELLATION))
 
-LISTED = shared({"cancellations": {"summary": "One cancellation", "value": {"items": [CANCELLATION], "next": None}}})
+LISTED = shared(example("cancellations", "One cancellation", {"items": [CANCELLATION], "next": None}))
 
 
 LINKS = {
@@ -316,16 +316,10 @@ REFUND = {
 }
 
 
-REFUNDING = shared(
-    {"refunding": {"summary": "Refund begun", "value": CANCELLATION | {"state": "refunding", "refund": REFUND}}}
-)
+REFUNDING = shared(example("refunding", "Refund begun", CANCELLATION | {"state": "refunding", "refund": REFUND}))
 
 
-SETTLED = shared(
-    {"settled": {"summary": "Settled", "value": CANCELLATION | {"state": "settled", "settlement": SETTLEMENT}}}
-)
+SETTLED = shared(example("settled", "Settled", CANCELLATION | {"state": "settled", "settlement": SETTLEMENT}))
 
 
-REVOKED = shared(
-    {"revoked": {"summary": "Revoked", "value": CANCELLATION | {"state": "revoked", "revocation": REVOCATION}}}
-)
+REVOKED = shared(example("revoked", "Revoked", CANCELLATION | {"state": "revoked", "revocation": REVOCATION}))

@@ -12,7 +12,7 @@ from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
-from refunds.web.schemas.examples import shared
+from refunds.web.schemas.examples import example, shared
 from refunds.web.schemas.request_fields import After, Limit, RecordId, Spoken
 
 
@@ -320,7 +320,7 @@ RESOLUTION = {
 ASSIGNED = {"contact_id": CONTACT["contact_id"], "taken_by": "usr_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"}
 
 
-EXAMPLE = shared({"contact": {"summary": "A call in time", "value": CONTACT}})
+EXAMPLE = shared(example("contact", "A call in time", CONTACT))
 
 
 LINKS = {"contact": {"operationId": "getContact", "parameters": {"contact_id": "$response.body#/contact_id"}}}

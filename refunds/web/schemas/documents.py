@@ -14,7 +14,7 @@ from refunds.web.schemas.cancellations import CANCELLATION, CancellationSchema
 from refunds.web.schemas.contacts import CONTACT, ContactSchema
 from refunds.web.schemas.decisions import DECISION, DaySchema
 from refunds.web.schemas.events import HAPPENED, EventSchema
-from refunds.web.schemas.examples import shared
+from refunds.web.schemas.examples import example, shared
 from refunds.web.schemas.orders import ORDER, OrderPromiseSchema, OrderSchema
 from refunds.web.schemas.policies import VERSION, ClosureSchema, PolicyVersionSchema
 from refunds.web.schemas.unmatched import UnmatchedContactSchema
@@ -143,28 +143,27 @@ PROMISE = {
 
 
 EVIDENCE = shared(
-    {
-        "cancelled": {
-            "summary": "A cancelled order",
-            "value": {
-                "order": ORDER,
-                "promises": [PROMISE],
-                "contacts": [CONTACT],
-                "unmatched_contacts": [],
-                "cancellations": [CANCELLATION],
-                "policy_versions": [VERSION],
-                "closures": [],
-                "journal": [
-                    HAPPENED[0]
-                    | {
-                        "digest": _SEAL,
-                        "previous": "0" * len(_SEAL),
-                        "hash": _SEAL[::-1],
-                        "anchor": {"position": 100, "hash": _SEAL, "at": "2026-04-08T21:20:00.000481Z"},
-                    }
-                ],
-                "proof": {"sound": True, "broken": [], "checked_at": "2028-02-01T08:30:00.118205Z"},
-            },
-        }
-    }
+    example(
+        "cancelled",
+        "A cancelled order",
+        {
+            "order": ORDER,
+            "promises": [PROMISE],
+            "contacts": [CONTACT],
+            "unmatched_contacts": [],
+            "cancellations": [CANCELLATION],
+            "policy_versions": [VERSION],
+            "closures": [],
+            "journal": [
+                HAPPENED[0]
+                | {
+                    "digest": _SEAL,
+                    "previous": "0" * len(_SEAL),
+                    "hash": _SEAL[::-1],
+                    "anchor": {"position": 100, "hash": _SEAL, "at": "2026-04-08T21:20:00.000481Z"},
+                }
+            ],
+            "proof": {"sound": True, "broken": [], "checked_at": "2028-02-01T08:30:00.118205Z"},
+        },
+    )
 )

@@ -1,4 +1,4 @@
-"""Examples that the API document has once, however many operations show them."""
+"""Examples, and those that the API document has once, however many operations show them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,11 @@ Example = Mapping[str, Any]
 
 SHARED: dict[str, Example] = {}
 """The shared examples, by name; filled as the schemas are declared."""
+
+
+def example(name: str, summary: str, value: Any) -> dict[str, Example]:
+    """An example under its name, to be joined with others by `|`."""
+    return {name: {"summary": summary, "value": value}}
 
 
 def shared(examples: Mapping[str, Example]) -> dict[str, Example]:

@@ -15,7 +15,7 @@ from refunds.web.schemas.cancellations import CANCELLATION, CancellationSchema
 from refunds.web.schemas.contacts import CONTACT, ContactSchema, RecordedDetailsSchema
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
 from refunds.web.schemas.documents import PROMISE, Language, PromiseOnRecordSchema
-from refunds.web.schemas.examples import shared
+from refunds.web.schemas.examples import example, shared
 from refunds.web.schemas.orders import ORDER, OrderSchema
 from refunds.web.schemas.privacy import DISCLOSURE, REQUEST, DataRequestSchema, DisclosureSchema
 from refunds.web.schemas.unmatched import UnmatchedContactSchema
@@ -180,31 +180,30 @@ _PROMISE = _of(PROMISE, "holidays_version", "tzdata_version", cause=PromiseCause
 _KEPT = {"kept_until": "2029-12-31"}
 
 EXPORT = shared(
-    {
-        "customer_export": {
-            "summary": "A customer with one order",
-            "value": {
-                "customer_id": ORDER["customer_id"],
-                "vendor": "Example Numbers Ltd",
-                "made_at": "2026-05-05T08:00:00.000101Z",
-                "erased": None,
-                "information": {one.name: one.paragraphs for one in information()},
-                "retention": [kept._asdict() for kept in retention(Terms())],
-                "orders": [
-                    {
-                        "order": ORDER,
-                        "kept_until": "2034-12-31",
-                        "promises": [_PROMISE],
-                        "contacts": [_of(CONTACT, decision=_DECISION, details_until="2027-04-08")],
-                        "unmatched_contacts": [],
-                        "cancellations": [_of(CANCELLATION, decision=_DECISION)],
-                    }
-                ],
-                "contact": None,
-                "limits": [],
-                "data_requests": [_of(REQUEST, *OF_ANSWERS, kept_until=None)],
-                "disclosures": [DISCLOSURE | _KEPT],
-            },
-        }
-    }
+    example(
+        "customer_export",
+        "A customer with one order",
+        {
+            "customer_id": ORDER["customer_id"],
+            "vendor": "Example Numbers Ltd",
+            "made_at": "2026-05-05T08:00:00.000101Z",
+            "erased": None,
+            "information": {one.name: one.paragraphs for one in information()},
+            "retention": [kept._asdict() for kept in retention(Terms())],
+            "orders": [
+                {
+                    "order": ORDER,
+                    "kept_until": "2034-12-31",
+                    "promises": [_PROMISE],
+                    "contacts": [_of(CONTACT, decision=_DECISION, details_until="2027-04-08")],
+                    "unmatched_contacts": [],
+                    "cancellations": [_of(CANCELLATION, decision=_DECISION)],
+                }
+            ],
+            "contact": None,
+            "limits": [],
+            "data_requests": [_of(REQUEST, *OF_ANSWERS, kept_until=None)],
+            "disclosures": [DISCLOSURE | _KEPT],
+        },
+    )
 )

@@ -13,7 +13,7 @@ from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.service.orders import Registration
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.decisions import DecisionSchema
-from refunds.web.schemas.examples import shared
+from refunds.web.schemas.examples import example, shared
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.request_fields import (
     MOST,
@@ -251,7 +251,7 @@ ORDER: dict[str, Any] = {
 IMPORTED = {"status": 201, "order_id": ORDER["order_id"], "outcome": "registered"}
 
 
-EXAMPLE = shared({"order": {"summary": "An order from Bavaria", "value": ORDER}})
+EXAMPLE = shared(example("order", "An order from Bavaria", ORDER))
 
 
 LINKS = {

@@ -12,7 +12,7 @@ from refunds.schemas.policy import EmailSchema, PhoneSchema, TermsSchema, TextsS
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.service.publication import ClosureNotice
 from refunds.web.schemas import response_fields
-from refunds.web.schemas.examples import shared
+from refunds.web.schemas.examples import example, shared
 
 
 class VersionSummarySchema(response_fields.ResponseSchema):
@@ -150,7 +150,7 @@ VERSION = {
 }
 
 
-VERSION_EXAMPLE = {"second": {"summary": "A second version", "value": VERSION}}
+VERSION_EXAMPLE = example("second", "A second version", VERSION)
 
 
 POLICY = {"id": "virtual-numbers", "last_updated": SUMMARY["registered_at"], "default": True, "versions": [SUMMARY]}
@@ -258,28 +258,24 @@ VERSION_LINKS = {
 
 
 PUBLISHED = shared(
-    {
-        "draft": {
-            "summary": "Three days from New Year on",
-            "value": VERSION
-            | {
-                "follows": 1,
-                "differences": [
-                    {"term": "window_business_days", "text": "Window: 3 business days (was: 2 business days)"}
-                ],
-                "warnings": [],
-            },
-        }
-    }
+    example(
+        "draft",
+        "Three days from New Year on",
+        VERSION
+        | {
+            "follows": 1,
+            "differences": [{"term": "window_business_days", "text": "Window: 3 business days (was: 2 business days)"}],
+            "warnings": [],
+        },
+    )
 )
 
 
-WITHDRAWN = {
-    "withdrawn": {
-        "summary": "Withdrawn before it took effect",
-        "value": VERSION | {"withdrawn_at": "2026-12-30T10:00:00Z", "withdrawn_by": VERSION["registered_by"]},
-    }
-}
+WITHDRAWN = example(
+    "withdrawn",
+    "Withdrawn before it took effect",
+    VERSION | {"withdrawn_at": "2026-12-30T10:00:00Z", "withdrawn_by": VERSION["registered_by"]},
+)
 
 
 CLOSED = CLOSURE | {
@@ -288,4 +284,4 @@ CLOSED = CLOSURE | {
 }
 
 
-CLOSURE_EXAMPLE = {"closed": {"summary": "A staff outing", "value": CLOSED}}
+CLOSURE_EXAMPLE = example("closed", "A staff outing", CLOSED)

@@ -16,7 +16,7 @@ from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Li
 from refunds.schemas.strict import StrictSchema
 from refunds.service.rectification import CORRECTABLE
 from refunds.web.schemas import response_fields
-from refunds.web.schemas.examples import shared
+from refunds.web.schemas.examples import example, shared
 from refunds.web.schemas.orders import ORDER
 from refunds.web.schemas.request_fields import After, Contradiction, Limit, ListQuerySchema
 
@@ -324,14 +324,15 @@ EXTENDED = REQUEST | {
     "fee_reason": "It is the third copy this year.",
     "answer_text": "We need more time for what you asked for on Monday, 4 May 2026. …",
 }
-EXTENDED_EXAMPLE = {"extended": {"summary": "Until August, and not for free", "value": EXTENDED}}
-REQUEST_EXAMPLE = shared({"data_request": {"summary": "A person asks to be erased", "value": REQUEST}})
-ERASED_EXAMPLE = {"erased": {"summary": "The person was erased", "value": _ERASED}}
-OUTCOMES = {
-    "erased": {"summary": "Erase them", "value": {"outcome": "fulfilled"}},
-    "rectified": {
-        "summary": "Correct a note",
-        "value": {
+EXTENDED_EXAMPLE = example("extended", "Until August, and not for free", EXTENDED)
+REQUEST_EXAMPLE = shared(example("data_request", "A person asks to be erased", REQUEST))
+ERASED_EXAMPLE = example("erased", "The person was erased", _ERASED)
+OUTCOMES = (
+    example("erased", "Erase them", {"outcome": "fulfilled"})
+    | example(
+        "rectified",
+        "Correct a note",
+        {
             "outcome": "fulfilled",
             "corrections": [
                 {
@@ -342,9 +343,9 @@ OUTCOMES = {
                 }
             ],
         },
-    },
-    "refused": {"summary": "Refuse", "value": {"outcome": "refused", "reason": "It was not the customer."}},
-}
+    )
+    | example("refused", "Refuse", {"outcome": "refused", "reason": "It was not the customer."})
+)
 HOLD = {
     "customer_id": ORDER["customer_id"],
     "held": True,

@@ -6,6 +6,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.outcomes import Reason
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.contacts import CONTACT
+from refunds.web.schemas.examples import example
 from refunds.web.schemas.orders import ORDER
 from refunds.web.schemas.policies import DifferenceSchema
 
@@ -123,44 +124,43 @@ _GROUP = {"orders": 412, "longer": 412, "shorter": 0, "contacts": 57, "to_eligib
 _COUNTED = {name: _GROUP[name] for name in ("contacts", "to_eligible", "to_refused")}
 
 
-SIMULATED = {
-    "longer": {
-        "summary": "Three days instead of two",
-        "value": {
-            "policy": "virtual-numbers",
-            "version": 2,
-            "compared_with": 1,
-            "differences": [{"term": "window_business_days", "text": "Window: 3 business days (was: 2 business days)"}],
-            "orders": {
-                "judged": 412,
-                "longer": 412,
-                "shorter": 0,
-                "not_provided": 3,
-                "to_eligible": 6,
-                "to_refused": 0,
-            },
-            "contacts": {"judged": 57, "to_eligible": 6, "to_refused": 0},
-            "by_month": [_GROUP | {"month": "2026-04"}],
-            "by_channel": [_COUNTED | {"channel": "phone"}],
-            "by_region": [_GROUP | {"region": "DE-BY"}],
-            "examples": {
-                "to_eligible": [
-                    {
-                        "order_id": ORDER["order_id"],
-                        "contact_id": CONTACT["contact_id"],
-                        "channel": "phone",
-                        "region": "DE-BY",
-                        "requested_at": "2026-04-09T08:12:00Z",
-                        "reason_before": "window_elapsed",
-                        "reason_after": "within_window",
-                        "deadline_before": "2026-04-08T22:00:00Z",
-                        "deadline_after": "2026-04-09T22:00:00Z",
-                    }
-                ],
-                "to_refused": [],
-            },
-            "coarse": False,
-            "undecided": {},
+SIMULATED = example(
+    "longer",
+    "Three days instead of two",
+    {
+        "policy": "virtual-numbers",
+        "version": 2,
+        "compared_with": 1,
+        "differences": [{"term": "window_business_days", "text": "Window: 3 business days (was: 2 business days)"}],
+        "orders": {
+            "judged": 412,
+            "longer": 412,
+            "shorter": 0,
+            "not_provided": 3,
+            "to_eligible": 6,
+            "to_refused": 0,
         },
-    }
-}
+        "contacts": {"judged": 57, "to_eligible": 6, "to_refused": 0},
+        "by_month": [_GROUP | {"month": "2026-04"}],
+        "by_channel": [_COUNTED | {"channel": "phone"}],
+        "by_region": [_GROUP | {"region": "DE-BY"}],
+        "examples": {
+            "to_eligible": [
+                {
+                    "order_id": ORDER["order_id"],
+                    "contact_id": CONTACT["contact_id"],
+                    "channel": "phone",
+                    "region": "DE-BY",
+                    "requested_at": "2026-04-09T08:12:00Z",
+                    "reason_before": "window_elapsed",
+                    "reason_after": "within_window",
+                    "deadline_before": "2026-04-08T22:00:00Z",
+                    "deadline_after": "2026-04-09T22:00:00Z",
+                }
+            ],
+            "to_refused": [],
+        },
+        "coarse": False,
+        "undecided": {},
+    },
+)

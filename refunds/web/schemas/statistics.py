@@ -7,6 +7,7 @@ from refunds.domain.statistics import FEWEST, ContactOutcome
 from refunds.schemas.fields import Month
 from refunds.schemas.strict import QuerySchema
 from refunds.web.schemas import response_fields
+from refunds.web.schemas.examples import example
 
 
 class StatisticsQuerySchema(QuerySchema):
@@ -44,17 +45,16 @@ class StatisticsSchema(response_fields.ResponseSchema):
     )
 
 
-MONTHLY = {
-    "april": {
-        "summary": "A month",
-        "value": {
-            "month": "2026-04",
-            "closed_at": "2026-05-05T04:00:00Z",
-            "months": ["2026-04", "2026-03"],
-            "cells": [
-                {"country": "DE", "channel": "phone", "outcome": "cancelled", "count": 214},
-                {"country": "DE", "channel": "phone", "outcome": "withdrawal", "count": None},
-            ],
-        },
-    }
-}
+MONTHLY = example(
+    "april",
+    "A month",
+    {
+        "month": "2026-04",
+        "closed_at": "2026-05-05T04:00:00Z",
+        "months": ["2026-04", "2026-03"],
+        "cells": [
+            {"country": "DE", "channel": "phone", "outcome": "cancelled", "count": 214},
+            {"country": "DE", "channel": "phone", "outcome": "withdrawal", "count": None},
+        ],
+    },
+)

@@ -9,7 +9,7 @@ from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
 from refunds.web.schemas.contacts import CONTACT, ContactDetailsSchema, RecordedDetailsSchema, TakenBy
-from refunds.web.schemas.examples import shared
+from refunds.web.schemas.examples import example, shared
 from refunds.web.schemas.request_fields import After, Limit, Spoken
 
 
@@ -112,7 +112,7 @@ UNMATCHED = {
 }
 
 
-UNMATCHED_EXAMPLE = shared({"unmatched": {"summary": "A call about an unknown order", "value": UNMATCHED}})
+UNMATCHED_EXAMPLE = shared(example("unmatched", "A call about an unknown order", UNMATCHED))
 
 
 _RESOLUTION = {
@@ -122,12 +122,7 @@ _RESOLUTION = {
 }
 
 
-CLOSED = {
-    "closed": {
-        "summary": "A call for another shop",
-        "value": UNMATCHED | {"open": False, "resolution": _RESOLUTION},
-    }
-}
+CLOSED = example("closed", "A call for another shop", UNMATCHED | {"open": False, "resolution": _RESOLUTION})
 
 
 UNMATCHED_LINKS = {
