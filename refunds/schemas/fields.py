@@ -28,12 +28,19 @@ _INSTANT = Message("must be a date-time such as 2026-04-02T16:20:00+02:00")
 
 
 class _Strict(fields.Field[Any]):
-    """The base of all fields: their errors are field errors, and they read without detours."""
+    """The base of all fields: their errors are field errors, and they read without detours.
+
+    The description is a sentence for the API document.
+    """
 
     default_error_messages: dict[str, Any] = {  # noqa: RUF012 - marshmallow's own declaration
         "required": FieldError("", Message("is required"), "required"),
         "null": FieldError("", Message("must not be null"), "wrong_type"),
     }
+
+    def __init__(self, description: str = "", **kwargs: Any) -> None:
+        assert not description or description.endswith("."), description
+        super().__init__(metadata={"description": description} if description else {}, **kwargs)
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         """The value, read. Raises `ValidationError` if it does not fit, or is missing or null and must not be."""
@@ -114,10 +121,10 @@ class NearDate(LocalDate):
 class Whole(_Strict, fields.Integer):
     """A whole number from `least` to `most`; 2.0 is one, as in JSON Schema, and `true` is not."""
 
-    def __init__(self, least: int, most: int, **kwargs: Any) -> None:
+    def __init__(self, least: int, most: int, description: str = "", **kwargs: Any) -> None:
         self.least, self.most = least, most
         self._shape = Message("must be a whole number from %(least)s to %(most)s", least=least, most=most)
-        super().__init__(**kwargs)
+        super().__init__(description, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         if type(value) is float and value.is_integer():
@@ -168,10 +175,12 @@ class Text(_Strict, fields.String):
     It has no control characters but tabs and line ends.
     """
 
-    def __init__(self, most: int, pattern: str | None = None, shape: Message = _TEXT, **kwargs: Any) -> None:
+    def __init__(
+        self, most: int, description: str = "", *, pattern: str | None = None, shape: Message = _TEXT, **kwargs: Any
+    ) -> None:
         self.most, self.pattern, self.shape = most, pattern, shape
         self._fits = re.compile(pattern).fullmatch if pattern else None
-        super().__init__(**kwargs)
+        super().__init__(description, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if type(value) is not str:
@@ -194,8 +203,8 @@ class Text(_Strict, fields.String):
 class Month(Text):
     """A month, as `YYYY-MM`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(7, MONTH, Message("not a month: write it as 2026-04"), **kwargs)
+    def __init__(self, description: str = "", **kwargs: Any) -> None:
+        super().__init__(7, description, pattern=MONTH, shape=Message("not a month: write it as 2026-04"), **kwargs)
 
 
 class FreeText(Text):
@@ -248,9 +257,9 @@ class Reference(Line):
 class Choice(_Strict, fields.String):
     """A member of an enumeration, by its value."""
 
-    def __init__(self, members: Iterable[StrEnum], **kwargs: Any) -> None:
+    def __init__(self, members: Iterable[StrEnum], description: str = "", **kwargs: Any) -> None:
         self.members = {str(member): member for member in members}
-        super().__init__(**kwargs)
+        super().__init__(description, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> StrEnum:
         member = self.members.get(value) if type(value) is str else None
@@ -298,9 +307,9 @@ class Weekdays(_Strict, fields.Field[Week]):
 class ListOf(_Strict, fields.List[Any]):
     """A list of at most `most` values of one kind, as a tuple."""
 
-    def __init__(self, kind: fields.Field[Any], most: int, **kwargs: Any) -> None:
+    def __init__(self, kind: fields.Field[Any], most: int, description: str = "", **kwargs: Any) -> None:
         self.most = most
-        super().__init__(kind, **kwargs)
+        super().__init__(description, cls_or_instance=kind, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:  # type: ignore[override]
         if not isinstance(value, list):
@@ -317,6 +326,9 @@ class ListOf(_Strict, fields.List[Any]):
 
 class Nested(_Strict, fields.Nested):
     """An object with a schema of its own."""
+
+    def __init__(self, schema: type[ma.Schema], description: str = "", **kwargs: Any) -> None:
+        super().__init__(description, nested=schema, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         """Its values, as `StrictSchema.read` reads them, with its hooks if it has any.

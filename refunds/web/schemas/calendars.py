@@ -15,11 +15,9 @@ from refunds.web.schemas import response_fields
 class DaysQuerySchema(QuerySchema):
     """The dates to list."""
 
-    first = LocalDate(required=True, data_key="from", metadata={"description": "The first date."})
+    first = LocalDate("The first date.", required=True, data_key="from")
     last = LocalDate(
-        required=True,
-        data_key="to",
-        metadata={"description": f"The last date, at most {calendars.MOST_DAYS - 1} days after the first."},
+        f"The last date, at most {calendars.MOST_DAYS - 1} days after the first.", required=True, data_key="to"
     )
     policy = PolicyId("The policy whose business week and closures count. Default: the configured one.")
 
@@ -66,10 +64,10 @@ class RegionQuerySchema(QuerySchema):
     """Which regions to list."""
 
     country = Text(
-        100,  # another text is told what a country's code is
-        "[A-Z]{2}",
-        Message("must be the two capital letters of a country, such as DE"),
-        metadata={"description": "Only this country and its parts. Default: all."},
+        100,
+        "Only this country and its parts. Default: all.",
+        pattern="[A-Z]{2}",
+        shape=Message("must be the two capital letters of a country, such as DE"),
     )
 
 

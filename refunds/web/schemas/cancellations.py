@@ -44,16 +44,13 @@ class OverrideRequestSchema(StrictSchema):
 
     kind = Choice(
         OverrideKind,
+        "`goodwill`: cancel although the policy does not require it. `statutory`: cancel because of a withdrawal, or "
+        "of a request that is one by law; while a withdrawal is open, nothing is goodwill. `contact_point_accepted`: "
+        "accept as official the number or address that the customer used. `deadline_accepted`: accept that the request "
+        "was in time, where the calendar is unknown or the customer was told a later end before a correction.",
         required=True,
-        metadata={
-            "description": "`goodwill`: cancel although the policy does not require it. `statutory`: cancel because of "
-            "a withdrawal, or of a request that is one by law; while a withdrawal is open, nothing is goodwill. "
-            "`contact_point_accepted`: accept as official the number or address that the customer used. "
-            "`deadline_accepted`: accept that the request was in time, where the calendar is unknown or the customer "
-            "was told a later end before a correction."
-        },
     )
-    reason = FreeText(500, required=True, metadata={"description": "Why. Personal: stored encrypted."})
+    reason = FreeText(500, "Why. Personal: stored encrypted.", required=True)
 
 
 class CancellationRequestSchema(StrictSchema):
@@ -61,17 +58,13 @@ class CancellationRequestSchema(StrictSchema):
 
     order_id = OrderId()
     order = Nested(
-        InlineOrderSchema,
-        metadata={
-            "description": "The order's facts, to register it at the same time; send this instead of `order_id`."
-        },
+        InlineOrderSchema, "The order's facts, to register it at the same time; send this instead of `order_id`."
     )
     contact_id = RecordId("con", "A recorded contact that asks for the cancellation.")
     contact = Nested(
-        InlineContactSchema,
-        metadata={"description": "The contact, to record it at the same time; send this instead of `contact_id`."},
+        InlineContactSchema, "The contact, to record it at the same time; send this instead of `contact_id`."
     )
-    override = Nested(OverrideRequestSchema, metadata={"description": "Needs the scope `cancellations:override`."})
+    override = Nested(OverrideRequestSchema, "Needs the scope `cancellations:override`.")
 
 
 class CancellationOverrideSchema(response_fields.ResponseSchema):
@@ -169,19 +162,17 @@ class CancellationQuerySchema(ListQuerySchema):
 
     order_id = OrderId()
     reference = Spoken("reference", parse_reference)
-    state = Choice(State, metadata={"description": "Only those in this state."})
-    basis = Choice(Basis, metadata={"description": "Only those on this basis."})
+    state = Choice(State, "Only those in this state.")
+    basis = Choice(Basis, "Only those on this basis.")
     policy = PolicyId("Only those that were decided by this policy.")
-    issued_by = Text(64, metadata={"description": "Only those that this client or user issued, by the opaque id."})
-    issued_from = Instant(metadata={"description": "Only those issued at this instant or later."})
-    issued_to = Instant(metadata={"description": "Only those issued before this instant."})
-    due_from = LocalDate(metadata={"description": "Only those whose refund is due on this date or later."})
-    due_to = LocalDate(metadata={"description": "Only those whose refund is due on this date or before."})
-    settled_from = Instant(metadata={"description": "Only those refunded at this instant or later."})
-    settled_to = Instant(metadata={"description": "Only those refunded before this instant."})
-    overdue = FlagText(
-        metadata={"description": "`true`: only those that should have been settled by now, the longest overdue first."}
-    )
+    issued_by = Text(64, "Only those that this client or user issued, by the opaque id.")
+    issued_from = Instant("Only those issued at this instant or later.")
+    issued_to = Instant("Only those issued before this instant.")
+    due_from = LocalDate("Only those whose refund is due on this date or later.")
+    due_to = LocalDate("Only those whose refund is due on this date or before.")
+    settled_from = Instant("Only those refunded at this instant or later.")
+    settled_to = Instant("Only those refunded before this instant.")
+    overdue = FlagText("`true`: only those that should have been settled by now, the longest overdue first.")
     order = SortOrder()
     after = After()
     limit = Limit()
@@ -252,32 +243,28 @@ class RefundRequestSchema(StrictSchema):
 
     billing_ref = Reference(
         100,
-        metadata={
-            "description": "Billing's reference for the refund, which holds it: only a request with the same reference "
-            "gets 200. Left out: the client that begins it holds it. Personal: stored encrypted."
-        },
+        "Billing's reference for the refund, which holds it: only a request with the same reference gets 200. Left "
+        "out: the client that begins it holds it. Personal: stored encrypted.",
     )
 
 
 class EndRefundQuerySchema(QuerySchema):
     """The reason for ending a refund without a settlement."""
 
-    reason_code = Choice(RefundEndReason, required=True, metadata={"description": "Why."})
+    reason_code = Choice(RefundEndReason, "Why.", required=True)
 
 
 class SettlementRequestSchema(StrictSchema):
     """A new settlement: billing has refunded."""
 
-    settled_at = Instant(metadata={"description": "When billing refunded. Default: now."})
-    billing_ref = Reference(
-        100, required=True, metadata={"description": "Billing's reference for the refund. Personal: stored encrypted."}
-    )
+    settled_at = Instant("When billing refunded. Default: now.")
+    billing_ref = Reference(100, "Billing's reference for the refund. Personal: stored encrypted.", required=True)
 
 
 class UnsettleQuerySchema(QuerySchema):
     """The reason for undoing a settlement."""
 
-    reason_code = Choice(UnsettleReason, required=True, metadata={"description": "Why."})
+    reason_code = Choice(UnsettleReason, "Why.", required=True)
 
 
 class RevocationRequestSchema(StrictSchema):
@@ -285,13 +272,10 @@ class RevocationRequestSchema(StrictSchema):
 
     reason_code = Choice(
         REVOCABLE_FOR,
+        "`entered_in_error`: the order's requests are open again. `customer_kept_order`: they are resolved.",
         required=True,
-        metadata={
-            "description": "`entered_in_error`: the order's requests are open again. `customer_kept_order`: they are "
-            "resolved."
-        },
     )
-    reason = FreeText(500, allow_none=True, metadata={"description": "Why, in words. Personal: stored encrypted."})
+    reason = FreeText(500, "Why, in words. Personal: stored encrypted.", allow_none=True)
 
 
 SETTLEMENT = {

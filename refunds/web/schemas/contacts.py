@@ -21,52 +21,34 @@ class ContactDetailsSchema(StrictSchema):
 
     intent = Choice(
         ASKING,
-        metadata={
-            "description": "Default `cancel`. `withdrawal`: the customer withdraws from the contract by law, whatever "
-            "the policy says."
-        },
+        "Default `cancel`. `withdrawal`: the customer withdraws from the contract by law, whatever the policy says.",
     )
     channel = Choice(
         Channel,
+        "How the customer made contact. By `web` and `post`, no policy accepts a request, and only withdrawals count.",
         required=True,
-        metadata={
-            "description": "How the customer made contact. By `web` and `post`, no policy accepts a request, and only "
-            "withdrawals count."
-        },
     )
-    received_at = Instant(
-        metadata={"description": "When the call came or the message arrived, not when it was entered. Default: now."}
-    )
-    sent_at = Instant(
-        allow_none=True,
-        metadata={"description": "When it was sent, if that is known. Of a withdrawal, this time counts."},
-    )
+    received_at = Instant("When the call came or the message arrived, not when it was entered. Default: now.")
+    sent_at = Instant("When it was sent, if that is known. Of a withdrawal, this time counts.", allow_none=True)
     contact_point = Line(
         254,
+        "The vendor's number or address that the customer used. A number without its country code is read as one of "
+        "the country of the policy's region.",
         allow_none=True,
-        metadata={
-            "description": "The vendor's number or address that the customer used. A number without its country code "
-            "is read as one of the country of the policy's region."
-        },
     )
     from_detail = Line(
         254,
+        "The customer's telephone number or e-mail address. A number without its country code is read as one of the "
+        "country of the order's region or, if it names none, of the policy's. Personal: stored encrypted.",
         allow_none=True,
-        metadata={
-            "description": "The customer's telephone number or e-mail address. A number without its country code is "
-            "read as one of the country of the order's region or, if it names none, of the policy's. Personal: stored "
-            "encrypted."
-        },
     )
     ticket_ref = Line(
         100,
+        "The ticket of the call or e-mail. Needed if it was received before the deadline and is entered after it, and "
+        "the policy asks for it. Personal.",
         allow_none=True,
-        metadata={
-            "description": "The ticket of the call or e-mail. Needed if it was received before the deadline and is "
-            "entered after it, and the policy asks for it. Personal."
-        },
     )
-    note = FreeText(2000, allow_none=True, metadata={"description": "What was said, if it matters. Personal."})
+    note = FreeText(2000, "What was said, if it matters. Personal.", allow_none=True)
 
 
 class InlineContactSchema(ContactDetailsSchema):
@@ -80,36 +62,29 @@ class ContactRequestSchema(InlineContactSchema):
 
     intent = Choice(
         Intent,
-        metadata={
-            "description": "What the customer wants. Default `cancel`. `withdrawal`: to withdraw from the contract by "
-            "law. It is recorded whatever the policy says, and refused by nothing; after the window a supervisor "
-            "decides."
-        },
+        "What the customer wants. Default `cancel`. `withdrawal`: to withdraw from the contract by law. It is recorded "
+        "whatever the policy says, and refused by nothing; after the window a supervisor decides.",
     )
 
 
 class CompletionRequestSchema(StrictSchema):
     """What a contact was recorded without; null, or left out: nothing is added."""
 
-    ticket_ref = Line(
-        100, allow_none=True, metadata={"description": "The ticket of the call or e-mail, if it has none. Personal."}
-    )
-    note = FreeText(2000, allow_none=True, metadata={"description": "What was said, if it has no note. Personal."})
+    ticket_ref = Line(100, "The ticket of the call or e-mail, if it has none. Personal.", allow_none=True)
+    note = FreeText(2000, "What was said, if it has no note. Personal.", allow_none=True)
 
 
 class AcknowledgementRequestSchema(StrictSchema):
     """How the customer was answered."""
 
-    channel = Choice(Channel, required=True, metadata={"description": "How the customer was answered."})
+    channel = Choice(Channel, "How the customer was answered.", required=True)
     to = Line(
         254,
+        "The telephone number or e-mail address, if it is not the contact's `from_detail`. It is read as that is. "
+        "Personal: stored encrypted.",
         allow_none=True,
-        metadata={
-            "description": "The telephone number or e-mail address, if it is not the contact's `from_detail`. It is "
-            "read as that is. Personal: stored encrypted."
-        },
     )
-    given_at = Instant(allow_none=True, metadata={"description": "When, not before the contact. Default: now."})
+    given_at = Instant("When, not before the contact. Default: now.", allow_none=True)
 
 
 class ResolutionRequestSchema(StrictSchema):
@@ -117,18 +92,12 @@ class ResolutionRequestSchema(StrictSchema):
 
     reason_code = Choice(
         ResolutionReason,
+        "Why. A request that was in time, or needs a supervisor, is ended by "
+        f"{any_of(f'`{code}`' for code in ENDS_A_TIMELY_REQUEST)}; any other reason then needs the scope "
+        "`cancellations:override`.",
         required=True,
-        metadata={
-            "description": "Why. A request that was in time, or needs a supervisor, is ended by "
-            f"{any_of(f'`{code}`' for code in ENDS_A_TIMELY_REQUEST)}; any other reason then needs the scope "
-            "`cancellations:override`."
-        },
     )
-    reason = FreeText(
-        500,
-        allow_none=True,
-        metadata={"description": "Why, in a sentence. Required with `other`. Personal: stored encrypted."},
-    )
+    reason = FreeText(500, "Why, in a sentence. Required with `other`. Personal: stored encrypted.", allow_none=True)
     duplicate_of = RecordId(
         "con",
         "Only with `duplicate`, and required there: the contact about the same order that asks for the same. It stays "
@@ -141,9 +110,7 @@ class ReopenQuerySchema(QuerySchema):
     """Why a contact is open again."""
 
     reason_code = Choice(
-        ReopeningReason,
-        required=True,
-        metadata={"description": "Why: its resolution was entered in error, or the customer asked again."},
+        ReopeningReason, "Why: its resolution was entered in error, or the customer asked again.", required=True
     )
 
 
@@ -152,10 +119,8 @@ class AssignmentRequestSchema(StrictSchema):
 
     taken_by = Text(
         64,
-        metadata={
-            "description": "The opaque id of a user. Default: who sends this. Somebody else needs the scope "
-            "`cancellations:override`, and with it replaces the one who had it."
-        },
+        "The opaque id of a user. Default: who sends this. Somebody else needs the scope `cancellations:override`, and "
+        "with it replaces the one who had it.",
     )
 
 
@@ -244,7 +209,7 @@ class TakenBy(Text):
     """Who deals with the contacts of a list."""
 
     def __init__(self) -> None:
-        super().__init__(64, metadata={"description": "Only those that this user or client has taken."})
+        super().__init__(64, "Only those that this user or client has taken.")
 
 
 class ContactQuerySchema(QuerySchema):
@@ -252,12 +217,9 @@ class ContactQuerySchema(QuerySchema):
 
     order_id = OrderId()
     request_number = Spoken("request number", parse_request_number)
-    open = FlagText(metadata={"description": "`true`: only those that are open. `false`: only the others."})
+    open = FlagText("`true`: only those that are open. `false`: only the others.")
     backdated = FlagText(
-        metadata={
-            "description": "`true`: only those received before their deadline and entered after it. `false`: only the "
-            "others."
-        }
+        "`true`: only those received before their deadline and entered after it. `false`: only the others."
     )
     taken_by = TakenBy()
     after = After()

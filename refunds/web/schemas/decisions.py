@@ -24,49 +24,28 @@ class CheckItemSchema(StrictSchema):
     """A check of one order."""
 
     service_provided_at = Instant(
-        required=True,
-        allow_none=True,
-        metadata={"description": "When the service was provided; null if no date is on record."},
+        "When the service was provided; null if no date is on record.", required=True, allow_none=True
     )
-    requested_at = Instant(metadata={"description": "When the customer asked. Default: now."})
-    channel = Choice(
-        Channel, metadata={"description": "How the customer asked. If it is left out, the channel is not checked."}
-    )
-    contact_point = Text(
-        254,
-        metadata={
-            "description": "The vendor's number or address that the customer used. Not checked without `channel`."
-        },
-    )
-    ordered_at = Instant(
-        metadata={
-            "description": "When the order was placed. It selects the version if the policy's `judged_by` is `ordered`."
-        }
-    )
-    region = Text(
-        40, metadata={"description": "The customer's place, as in `DE` or `DE-BY`. Default: the policy's region."}
-    )
+    requested_at = Instant("When the customer asked. Default: now.")
+    channel = Choice(Channel, "How the customer asked. If it is left out, the channel is not checked.")
+    contact_point = Text(254, "The vendor's number or address that the customer used. Not checked without `channel`.")
+    ordered_at = Instant("When the order was placed. It selects the version if the policy's `judged_by` is `ordered`.")
+    region = Text(40, "The customer's place, as in `DE` or `DE-BY`. Default: the policy's region.")
     policy = PolicyId("The policy to apply. Default: the configured one.")
 
 
 class CheckSchema(CheckItemSchema):
     """A check of one order, with an optional what-if."""
 
-    terms = Nested(
-        TermsSchema, metadata={"description": "Terms of the policy to replace, for a what-if. Nothing is stored."}
-    )
+    terms = Nested(TermsSchema, "Terms of the policy to replace, for a what-if. Nothing is stored.")
 
 
 class BatchSchema(StrictSchema):
     """Checks of many orders with the same what-if."""
 
-    items = ListOf(
-        Unread(CheckItemSchema), most=MOST_ITEMS, required=True, metadata={"description": "The checks, in order."}
-    )
-    terms = Nested(TermsSchema, metadata={"description": "Terms to replace for all items, for a what-if."})
-    include_days = Flag(
-        metadata={"description": f"Whether each decision lists its days, at most {MOST_DAYS} in all. Default false."}
-    )
+    items = ListOf(Unread(CheckItemSchema), MOST_ITEMS, "The checks, in order.", required=True)
+    terms = Nested(TermsSchema, "Terms to replace for all items, for a what-if.")
+    include_days = Flag(f"Whether each decision lists its days, at most {MOST_DAYS} in all. Default false.")
 
 
 class WindowSchema(response_fields.ResponseSchema):

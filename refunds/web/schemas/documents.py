@@ -27,8 +27,8 @@ class Language(Text):
 
     def __init__(self) -> None:
         shape = Message("must be one of %(names)s", names=", ".join(LANGUAGES))
-        described = {"description": "The language: `de` or `en`. Default: the reader's."}
-        super().__init__(2, "|".join(LANGUAGES), shape, metadata=described)
+        text = "The language: `de` or `en`. Default: the reader's."
+        super().__init__(2, text, pattern="|".join(LANGUAGES), shape=shape)
 
     @property
     def json_schema(self) -> dict[str, Any]:

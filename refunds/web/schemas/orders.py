@@ -33,8 +33,7 @@ class OrderRequestSchema(OrderFactsSchema):
     """An order to register, complete or correct."""
 
     correction_reason = FreeText(
-        500,
-        metadata={"description": "Why the registered facts were wrong. Required for a correction, with `If-Match`."},
+        500, "Why the registered facts were wrong. Required for a correction, with `If-Match`."
     )
 
 
@@ -102,23 +101,18 @@ class OrderQuerySchema(ListQuerySchema):
     """The filters of a list of orders."""
 
     policy = PolicyId("Only orders to which this policy applies.")
-    region = Text(40, metadata={"description": "Only orders that were registered with this region."})
-    registered_from = Instant(metadata={"description": "Only orders registered at this instant or later."})
-    registered_to = Instant(metadata={"description": "Only orders registered before this instant."})
+    region = Text(40, "Only orders that were registered with this region.")
+    registered_from = Instant("Only orders registered at this instant or later.")
+    registered_to = Instant("Only orders registered before this instant.")
     without_service_date = FlagText(
-        metadata={
-            "description": "`true`: only orders without a date of provision on record. `false`: only the others.",
-        }
+        "`true`: only orders without a date of provision on record. `false`: only the others."
     )
     facts_entered_by_agent = FlagText(
-        metadata={
-            "description": "`true`: only orders whose facts an agent has stated and billing has not. `false`: only the "
-            "others."
-        }
+        "`true`: only orders whose facts an agent has stated and billing has not. `false`: only the others."
     )
-    state = Choice(OrderState, metadata={"description": "Only orders in this state."})
-    deadline_from = Instant(metadata={"description": f"Only promised deadlines at this instant or later. {_BY_IT}"})
-    deadline_to = Instant(metadata={"description": f"Only promised deadlines before this instant. {_BY_IT}"})
+    state = Choice(OrderState, "Only orders in this state.")
+    deadline_from = Instant(f"Only promised deadlines at this instant or later. {_BY_IT}")
+    deadline_to = Instant(f"Only promised deadlines before this instant. {_BY_IT}")
     order = SortOrder()
     after = After()
     limit = Limit()
@@ -133,9 +127,7 @@ MOST_ORDERS = 1_000
 class OrderBatchSchema(StrictSchema):
     """Orders to register."""
 
-    items = ListOf(
-        Unread(InlineOrderSchema), most=MOST_ORDERS, required=True, metadata={"description": "The orders, in order."}
-    )
+    items = ListOf(Unread(InlineOrderSchema), MOST_ORDERS, "The orders, in order.", required=True)
 
 
 class ImportedOrderSchema(response_fields.ResponseSchema):
@@ -161,9 +153,9 @@ class OrderBatchResultSchema(response_fields.ResponseSchema):
 class LookupRequestSchema(StrictSchema):
     """The customer to look up."""
 
-    customer_ref = Reference(200, required=True, metadata={"description": "Billing's reference for the customer."})
+    customer_ref = Reference(200, "Billing's reference for the customer.", required=True)
     after = After()
-    limit = Whole(1, MOST, metadata={"description": f"How many orders at most. Default {PAGE}."})
+    limit = Whole(1, MOST, f"How many orders at most. Default {PAGE}.")
 
 
 class CustomerSchema(response_fields.ResponseSchema):
@@ -177,10 +169,8 @@ class CustomerSchema(response_fields.ResponseSchema):
 class EligibilityQuerySchema(QuerySchema):
     """When and how the customer asks."""
 
-    requested_at = Instant(metadata={"description": "When the customer asked. Default: now."})
-    channel = Choice(
-        Channel, metadata={"description": "How the customer asked. If it is left out, the channel is not checked."}
-    )
+    requested_at = Instant("When the customer asked. Default: now.")
+    channel = Choice(Channel, "How the customer asked. If it is left out, the channel is not checked.")
 
 
 class InformationPeriodSchema(response_fields.ResponseSchema):

@@ -193,41 +193,34 @@ class PublishedVersionSchema(PolicyVersionSchema):
 class DraftSchema(StrictSchema):
     """A version to publish or simulate: a version without the fields that the service sets."""
 
-    version = Whole(1, 100_000, required=True, metadata={"description": "Its number: the next one."})
+    version = Whole(1, 100_000, "Its number: the next one.", required=True)
     effective_from = NearInstant(
+        "When it takes effect: not before now, nor before `page_published_at`. Null: now or, if that is later, at "
+        "`page_published_at`. Once in force, the version cannot be withdrawn, so null usually cannot be undone.",
         required=True,
         allow_none=True,
-        metadata={
-            "description": "When it takes effect: not before now, nor before `page_published_at`. Null: now or, if "
-            "that is later, at `page_published_at`. Once in force, the version cannot be withdrawn, so null usually "
-            "cannot be undone."
-        },
     )
-    terms = Nested(
-        TermsSchema, required=True, metadata={"description": "Every term; one that is left out takes its default."}
-    )
+    terms = Nested(TermsSchema, "Every term; one that is left out takes its default.", required=True)
 
 
 class PublishQuerySchema(QuerySchema):
     """Whether to publish or only to show the result."""
 
-    dry_run = FlagText(metadata={"description": "Return what would be published, and publish nothing. Default false."})
+    dry_run = FlagText("Return what would be published, and publish nothing. Default false.")
 
 
 class ClosureReasonRequestSchema(StrictSchema):
     """The reason for a closure."""
 
-    de = FreeText(200, metadata={"description": "In German."})
-    en = FreeText(200, metadata={"description": "In English."})
+    de = FreeText(200, "In German.")
+    en = FreeText(200, "In English.")
 
 
 class ClosureRequestSchema(StrictSchema):
     """A closure to enter: a date on which the vendor is closed."""
 
-    date = LocalDate(required=True, metadata={"description": "The date; at most five years away."})
-    reason = Nested(
-        ClosureReasonRequestSchema, metadata={"description": "Why, for the vendor's own staff. Stored encrypted."}
-    )
+    date = LocalDate("The date; at most five years away.", required=True)
+    reason = Nested(ClosureReasonRequestSchema, "Why, for the vendor's own staff. Stored encrypted.")
 
 
 class EnteredClosureSchema(ClosureSchema):

@@ -26,26 +26,22 @@ class _CustomerRef(Reference):
 
     def __init__(self) -> None:
         text = "Billing's reference for the customer. Personal: it finds them and is not stored."
-        super().__init__(200, required=True, metadata={"description": text})
+        super().__init__(200, text, required=True)
 
 
 def _identity_check(*, required: bool = False) -> FreeText:
-    return FreeText(
-        500, required=required, metadata={"description": "How the person's identity was checked. Personal: encrypted."}
-    )
+    return FreeText(500, "How the person's identity was checked. Personal: encrypted.", required=required)
 
 
 class DataRequestRequestSchema(StrictSchema):
     """What a person asks for about their data."""
 
-    kind = Choice(DataRequestKind, required=True, metadata={"description": "What they ask for."})
+    kind = Choice(DataRequestKind, "What they ask for.", required=True)
     customer_ref = _CustomerRef()
-    channel = Choice(DataRequestChannel, required=True, metadata={"description": "How it arrived."})
-    received_at = Instant(metadata={"description": "When it arrived: the time to answer runs from then. Default: now."})
+    channel = Choice(DataRequestChannel, "How it arrived.", required=True)
+    received_at = Instant("When it arrived: the time to answer runs from then. Default: now.")
     identity_check = _identity_check()
-    recipient = Line(
-        254, metadata={"description": "Who else gets the data, of portability, for example. Personal: encrypted."}
-    )
+    recipient = Line(254, "Who else gets the data, of portability, for example. Personal: encrypted.")
 
 
 class IdentityCheckRequestSchema(StrictSchema):
@@ -59,26 +55,20 @@ class CorrectionRequestSchema(StrictSchema):
 
     table = Text(
         40,
-        "|".join(CORRECTABLE),
-        Message("must be one of %(names)s", names=", ".join(CORRECTABLE)),
+        "The kind of record. `customers` has the reference that stands in all of a customer's orders; that of a single "
+        "order moves it to the customer with that reference.",
+        pattern="|".join(CORRECTABLE),
+        shape=Message("must be one of %(names)s", names=", ".join(CORRECTABLE)),
         required=True,
-        metadata={
-            "description": "The kind of record. `customers` has the reference that stands in all of a customer's "
-            "orders; that of a single order moves it to the customer with that reference."
-        },
     )
-    record_id = Text(128, required=True, metadata={"description": "The record: the id that it has in the API."})
+    record_id = Text(128, "The record: the id that it has in the API.", required=True)
     field = Text(
         40,
-        r"[a-z_]+",
+        "; ".join(f"`{table}`: {', '.join(names)}" for table, names in CORRECTABLE.items()) + ".",
+        pattern=r"[a-z_]+",
         required=True,
-        metadata={
-            "description": "; ".join(f"`{table}`: {', '.join(names)}" for table, names in CORRECTABLE.items()) + "."
-        },
     )
-    value = Text(
-        2000, required=True, metadata={"description": "The right value, which must fit as where it is first entered."}
-    )
+    value = Text(2000, "The right value, which must fit as where it is first entered.", required=True)
 
 
 class OutcomeRequestSchema(StrictSchema):
@@ -86,54 +76,43 @@ class OutcomeRequestSchema(StrictSchema):
 
     outcome = Choice(
         DataRequestOutcome,
+        "`fulfilled` does what was asked for. `taken_back` of a restriction or an objection that was fulfilled lifts "
+        "it: tell the person before.",
         required=True,
-        metadata={
-            "description": "`fulfilled` does what was asked for. `taken_back` of a restriction or an objection that "
-            "was fulfilled lifts it: tell the person before."
-        },
     )
-    reason = FreeText(500, metadata={"description": "Why; required of `refused`. Personal: stored encrypted."})
+    reason = FreeText(500, "Why; required of `refused`. Personal: stored encrypted.")
     corrections = ListOf(
         Nested(CorrectionRequestSchema),
         100,
-        metadata={"description": "What to correct; required if a rectification is fulfilled, else left out."},
+        "What to correct; required if a rectification is fulfilled, else left out.",
     )
-    erasure_reason = Choice(
-        ErasureReason, metadata={"description": "Of an erasure: why. Default `request`. A child does not wait."}
-    )
+    erasure_reason = Choice(ErasureReason, "Of an erasure: why. Default `request`. A child does not wait.")
     anyway = Line(
         200,
-        metadata={
-            "description": "Of an erasure: why it does not wait for open matters. It is entered in the journal for "
-            "ever, so it must not be personal."
-        },
+        "Of an erasure: why it does not wait for open matters. It is entered in the journal for ever, so it must not "
+        "be personal.",
     )
 
 
 class ExtensionRequestSchema(StrictSchema):
     """Why an answer takes longer."""
 
-    reason = FreeText(500, required=True, metadata={"description": "Why; the person is told. Personal: encrypted."})
+    reason = FreeText(500, "Why; the person is told. Personal: encrypted.", required=True)
 
 
 class FeeRequestSchema(StrictSchema):
     """Why a data request may cost something."""
 
-    fee = Choice(
-        Fee,
-        metadata={
-            "description": "`further_copy` only of a request for access. Left out: no fee; a note of one is taken off."
-        },
-    )
-    reason = FreeText(500, metadata={"description": "Why; required with a fee. Personal: encrypted."})
+    fee = Choice(Fee, "`further_copy` only of a request for access. Left out: no fee; a note of one is taken off.")
+    reason = FreeText(500, "Why; required with a fee. Personal: encrypted.")
 
 
 class DataRequestQuerySchema(ListQuerySchema):
     """The filters of a list of data requests."""
 
-    kind = Choice(DataRequestKind, metadata={"description": "Only those of this kind."})
-    state = Choice(DataRequestState, metadata={"description": "Only closed ones, or only open ones: by what is due."})
-    overdue = FlagText(metadata={"description": "`true`: only those that are open and too late, by what was due."})
+    kind = Choice(DataRequestKind, "Only those of this kind.")
+    state = Choice(DataRequestState, "Only closed ones, or only open ones: by what is due.")
+    overdue = FlagText("`true`: only those that are open and too late, by what was due.")
     after = After()
     limit = Limit()
 
@@ -237,7 +216,7 @@ class DataRequestListSchema(response_fields.ResponseSchema):
 class HoldRequestSchema(StrictSchema):
     """Why a customer is kept."""
 
-    reason = FreeText(500, required=True, metadata={"description": "Why. Personal: stored encrypted."})
+    reason = FreeText(500, "Why. Personal: stored encrypted.", required=True)
 
 
 class HoldSchema(response_fields.ResponseSchema):
@@ -254,11 +233,9 @@ class DisclosureRequestSchema(StrictSchema):
     """Data of a customer that are handed to somebody else."""
 
     customer_ref = _CustomerRef()
-    basis = Choice(DisclosureBasis, required=True, metadata={"description": "What it is based on."})
-    recipient = Line(254, required=True, metadata={"description": "Who gets them. Personal: stored encrypted."})
-    reference = Line(
-        200, required=True, metadata={"description": "The recipient's own reference, such as a file number. Personal."}
-    )
+    basis = Choice(DisclosureBasis, "What it is based on.", required=True)
+    recipient = Line(254, "Who gets them. Personal: stored encrypted.", required=True)
+    reference = Line(200, "The recipient's own reference, such as a file number. Personal.", required=True)
 
 
 _BY = "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"

@@ -13,7 +13,7 @@ from refunds.web.schemas.examples import example
 class StatisticsQuerySchema(QuerySchema):
     """Which month."""
 
-    month = Month(metadata={"description": "The month, as in `2026-04`. Default: the last one that is closed."})
+    month = Month("The month, as in `2026-04`. Default: the last one that is closed.")
 
 
 class StatisticsCellSchema(response_fields.ResponseSchema):

@@ -16,17 +16,13 @@ from refunds.web.schemas.request_fields import After, Limit, Spoken
 class UnmatchedContactRequestSchema(ContactDetailsSchema):
     """A contact about an order that is not known yet."""
 
-    order_hint = Line(
-        200, required=True, metadata={"description": "What the customer said of the order, as it was said. Personal."}
-    )
-    intent = Choice(Intent, metadata={"description": "What the customer wants. Default `cancel`."})
+    order_hint = Line(200, "What the customer said of the order, as it was said. Personal.", required=True)
+    intent = Choice(Intent, "What the customer wants. Default `cancel`.")
     from_detail = Line(
         254,
+        "The customer's telephone number, with its country code because no order says where they are, or e-mail "
+        "address. Personal: stored encrypted.",
         allow_none=True,
-        metadata={
-            "description": "The customer's telephone number, with its country code because no order says where they "
-            "are, or e-mail address. Personal: stored encrypted."
-        },
     )
 
 
@@ -35,16 +31,14 @@ class MatchRequestSchema(StrictSchema):
 
     order_id = OrderId(required=True)
     ticket_ref = Line(
-        100,
-        allow_none=True,
-        metadata={"description": "The ticket, in place of the one that was entered first. Personal: stored encrypted."},
+        100, "The ticket, in place of the one that was entered first. Personal: stored encrypted.", allow_none=True
     )
 
 
 class UnmatchedResolutionRequestSchema(StrictSchema):
     """The reason for closing an unmatched contact."""
 
-    reason = FreeText(500, required=True, metadata={"description": "Why, in a sentence. Personal: stored encrypted."})
+    reason = FreeText(500, "Why, in a sentence. Personal: stored encrypted.", required=True)
 
 
 class UnmatchedResolutionSchema(response_fields.ResponseSchema):
@@ -83,7 +77,7 @@ class UnmatchedContactQuerySchema(QuerySchema):
     """The filters of a list of unmatched contacts."""
 
     request_number = Spoken("request number", parse_request_number)
-    open = FlagText(metadata={"description": "`true`: only those that are open. `false`: only the others."})
+    open = FlagText("`true`: only those that are open. `false`: only the others.")
     taken_by = TakenBy()
     after = After()
     limit = Limit()
