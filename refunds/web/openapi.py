@@ -24,7 +24,7 @@ from refunds.web.problem_types import PROBLEMS
 from refunds.web.problems import problem_data
 from refunds.web.schemas.examples import SHARED
 from refunds.web.schemas.problems import ProblemSchema
-from refunds.web.schemas.response_fields import Either
+from refunds.web.schemas.shown import Either
 
 VERSION = "1"
 PROBLEM_JSON = "application/problem+json"

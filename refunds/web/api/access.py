@@ -1,6 +1,5 @@
 """Access over HTTP: who the caller is."""
 
-import marshmallow as ma
 from flask import Response, g
 
 from refunds.config import RELEASE
@@ -9,24 +8,24 @@ from refunds.domain.instants import TZDATA_VERSION, format_instant
 from refunds.domain.permissions import SCOPES, Role, Scope
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
-from refunds.web.schemas import response_fields
+from refunds.web.schemas import shown
 from refunds.web.schemas.examples import example
 
 tag = Tag("Access", "Who the caller is, and what it may do.")
 
 
-class MeSchema(response_fields.ResponseSchema):
+class MeSchema(shown.Schema):
     """The caller, as its token identifies it."""
 
-    client_id = response_fields.String("The client's id. It is recorded with everything that the client does.")
-    name = response_fields.String("Its name.")
-    role = response_fields.Code(Role, "Its role.")
-    scopes = ma.fields.List(response_fields.Code(Scope, "What it may do."), required=True)
-    token_id = response_fields.String("The token of this request.")
-    expires_at = response_fields.Instant("When the token expires.")
-    release = response_fields.String("The release of the service.")
-    holidays_version = response_fields.String("The release of the holiday data.")
-    tzdata_version = response_fields.String("The release of the time-zone data.")
+    client_id = shown.String("The client's id. It is recorded with everything that the client does.")
+    name = shown.String("Its name.")
+    role = shown.Code(Role, "Its role.")
+    scopes = shown.ListOf(shown.Code(Scope, "What it may do."))
+    token_id = shown.String("The token of this request.")
+    expires_at = shown.Instant("When the token expires.")
+    release = shown.String("The release of the service.")
+    holidays_version = shown.String("The release of the holiday data.")
+    tzdata_version = shown.String("The release of the time-zone data.")
 
 
 ME = {

@@ -10,16 +10,16 @@ from refunds.web import auth, telemetry
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.problems import Rejected
 from refunds.web.responses import reply
-from refunds.web.schemas import response_fields
+from refunds.web.schemas import shown
 from refunds.web.schemas.examples import example
 
 tag = Tag("Service", "For operators: whether the service runs, and its measurements.")
 
 
-class HealthSchema(response_fields.ResponseSchema):
+class HealthSchema(shown.Schema):
     """The health of the service."""
 
-    status = response_fields.Code(["ok"], "`ok`.")
+    status = shown.Code(["ok"], "`ok`.")
 
 
 OK = Answer("The service works.", HealthSchema, example("ok", "It works", {"status": "ok"}))

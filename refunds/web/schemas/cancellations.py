@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import marshmallow as ma
-
 from refunds.domain.records import (
     REVOCABLE_FOR,
     UNSETTLED,
@@ -21,7 +19,7 @@ from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, LocalDat
 from refunds.schemas.orders import InlineOrderSchema, OrderId
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema, StrictSchema
-from refunds.web.schemas import response_fields
+from refunds.web.schemas import shown
 from refunds.web.schemas.contacts import CONTACT, InlineContactSchema
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
 from refunds.web.schemas.examples import example, shared
@@ -67,90 +65,80 @@ class CancellationRequestSchema(StrictSchema):
     override = Nested(OverrideRequestSchema, "Needs the scope `cancellations:override`.")
 
 
-class CancellationOverrideSchema(response_fields.ResponseSchema):
+class CancellationOverrideSchema(shown.Schema):
     """The override with which a supervisor replaced a refusal."""
 
-    kind = response_fields.Code(OverrideKind, "Which override.")
-    reason = response_fields.String("Why; null if hidden.", allow_none=True)
-    approved_by = response_fields.String("Who approved it.")
+    kind = shown.Code(OverrideKind, "Which override.")
+    reason = shown.String("Why; null if hidden.", allow_none=True)
+    approved_by = shown.String("Who approved it.")
 
 
-class CancellationRefundSchema(response_fields.ResponseSchema):
+class CancellationRefundSchema(shown.Schema):
     """The refund that billing has begun, after which nobody can revoke the cancellation."""
 
-    begun_at = response_fields.Instant("When billing began it.")
-    begun_by = response_fields.String("Who recorded that.")
-    billing_ref = response_fields.String(
+    begun_at = shown.Instant("When billing began it.")
+    begun_by = shown.String("Who recorded that.")
+    billing_ref = shown.String(
         "Billing's reference for the refund, by which it is held; null if there is none or it is hidden.",
         allow_none=True,
     )
 
 
-class CancellationSettlementSchema(response_fields.ResponseSchema):
+class CancellationSettlementSchema(shown.Schema):
     """The settlement of a cancellation: billing has refunded."""
 
-    settled_at = response_fields.Instant("When billing refunded.")
-    settled_by = response_fields.String("Who recorded it.")
-    billing_ref = response_fields.String("Billing's reference for the refund; null if hidden.", allow_none=True)
+    settled_at = shown.Instant("When billing refunded.")
+    settled_by = shown.String("Who recorded it.")
+    billing_ref = shown.String("Billing's reference for the refund; null if hidden.", allow_none=True)
 
 
-class CancellationRevocationSchema(response_fields.ResponseSchema):
+class CancellationRevocationSchema(shown.Schema):
     """The revocation of a cancellation."""
 
-    reason_code = response_fields.Code(RevocationReason, "Why.")
-    reason = response_fields.String("Why, in words, if given and not hidden.", allow_none=True)
-    revoked_at = response_fields.Instant("When it was revoked.")
-    revoked_by = response_fields.String("Who revoked it.")
+    reason_code = shown.Code(RevocationReason, "Why.")
+    reason = shown.String("Why, in words, if given and not hidden.", allow_none=True)
+    revoked_at = shown.Instant("When it was revoked.")
+    revoked_by = shown.String("Who revoked it.")
 
 
-def _part(schema: type[ma.Schema], description: str) -> ma.fields.Nested:
-    return ma.fields.Nested(schema, required=True, allow_none=True, metadata={"description": description})
-
-
-class CancellationSchema(response_fields.ResponseSchema):
+class CancellationSchema(shown.Schema):
     """The cancellation of an order, which billing refunds."""
 
-    cancellation_id = response_fields.String("The cancellation.")
-    reference = response_fields.String("The ten digits to read out to the customer; the last is a check digit.")
-    order_id = response_fields.String("The order.")
-    contact_id = response_fields.String("The contact that asked for it.")
-    state = response_fields.Code(
-        State, "`issued`; `refunding` once billing has begun to refund; then `settled`. Or `revoked`."
-    )
-    basis = response_fields.Code(Basis, "Whether it was issued under the policy, as goodwill, or by law.")
-    issued_at = response_fields.Instant("When it was issued, by the service's own clock.")
-    issued_by = response_fields.String("Who issued it.")
-    refund_due_by = response_fields.Date(
+    cancellation_id = shown.String("The cancellation.")
+    reference = shown.String("The ten digits to read out to the customer; the last is a check digit.")
+    order_id = shown.String("The order.")
+    contact_id = shown.String("The contact that asked for it.")
+    state = shown.Code(State, "`issued`; `refunding` once billing has begun to refund; then `settled`. Or `revoked`.")
+    basis = shown.Code(Basis, "Whether it was issued under the policy, as goodwill, or by law.")
+    issued_at = shown.Instant("When it was issued, by the service's own clock.")
+    issued_by = shown.String("Who issued it.")
+    refund_due_by = shown.Date(
         "The day by which billing intends to refund: an internal target. With the basis `statutory`, the day by which "
         "it has to: 14 days after receipt."
     )
-    override = _part(CancellationOverrideSchema, "Null: none was needed.")
-    refund = _part(CancellationRefundSchema, "Null: not begun, or not recorded.")
-    settlement = _part(CancellationSettlementSchema, "Null: not settled.")
-    revocation = _part(CancellationRevocationSchema, "Null: not revoked.")
-    decision = ma.fields.Nested(DecisionSchema, required=True)
+    override = shown.Nested(CancellationOverrideSchema, "Null: none was needed.", allow_none=True)
+    refund = shown.Nested(CancellationRefundSchema, "Null: not begun, or not recorded.", allow_none=True)
+    settlement = shown.Nested(CancellationSettlementSchema, "Null: not settled.", allow_none=True)
+    revocation = shown.Nested(CancellationRevocationSchema, "Null: not revoked.", allow_none=True)
+    decision = shown.Nested(DecisionSchema)
 
 
-class CancellationListSchema(response_fields.ResponseSchema):
-    """A page of cancellations."""
-
-    items = ma.fields.List(ma.fields.Nested(CancellationSchema), required=True)
-    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+CancellationListSchema = shown.page_of(CancellationSchema)
 
 
-class ActiveCancellationSchema(response_fields.ResponseSchema):
+class ActiveCancellationSchema(shown.Schema):
     """The cancellation that an order already has."""
 
-    cancellation_id = response_fields.String("The cancellation.")
-    reference = response_fields.String("Its reference, as read out to the customer.")
+    cancellation_id = shown.String("The cancellation.")
+    reference = shown.String("Its reference, as read out to the customer.")
 
 
 class RefusalSchema(ProblemSchema):
     """A problem; a refusal also has the recorded contact, the decision, and the cancellation that the order has."""
 
-    contact_id = response_fields.String("The contact that asked for the cancellation. It is on record.", required=False)
-    decision = ma.fields.Nested(DecisionSchema)
-    cancellation = ma.fields.Nested(ActiveCancellationSchema)
+    contact_id = shown.String("The contact that asked for the cancellation. It is on record.", required=False)
+    decision = shown.Nested(DecisionSchema, required=False)
+    cancellation = shown.Nested(ActiveCancellationSchema, required=False)
 
 
 def _asks_for_settled(query: Mapping[str, Any]) -> bool:

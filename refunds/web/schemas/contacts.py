@@ -1,7 +1,5 @@
 """Schemas of contacts."""
 
-import marshmallow as ma
-
 from refunds.domain.contact_points import Channel
 from refunds.domain.records import ASKING, Intent
 from refunds.domain.references import parse_request_number
@@ -10,7 +8,7 @@ from refunds.errors import any_of
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Text
 from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
-from refunds.web.schemas import response_fields
+from refunds.web.schemas import shown
 from refunds.web.schemas.decisions import DECISION, DecisionSchema
 from refunds.web.schemas.examples import example, shared
 from refunds.web.schemas.request_fields import After, Limit, RecordId, Spoken
@@ -124,85 +122,72 @@ class AssignmentRequestSchema(StrictSchema):
     )
 
 
-class AssignmentSchema(response_fields.ResponseSchema):
+class AssignmentSchema(shown.Schema):
     """Who deals with a contact."""
 
-    contact_id = response_fields.String("The contact, or the unmatched contact.")
-    taken_by = response_fields.String("Who deals with it; null: nobody in particular.", allow_none=True)
+    contact_id = shown.String("The contact, or the unmatched contact.")
+    taken_by = shown.String("Who deals with it; null: nobody in particular.", allow_none=True)
 
 
-class ContactAcknowledgementSchema(response_fields.ResponseSchema):
+class ContactAcknowledgementSchema(shown.Schema):
     """The acknowledgement of a contact: when and how the customer was answered, and by whom."""
 
-    given_at = response_fields.Instant("When the customer was answered.")
-    given_by = response_fields.String("Who recorded it.")
-    channel = response_fields.Code(Channel, "How.")
-    to = response_fields.String("Where, if not at `from_detail`; null also if hidden.", allow_none=True)
+    given_at = shown.Instant("When the customer was answered.")
+    given_by = shown.String("Who recorded it.")
+    channel = shown.Code(Channel, "How.")
+    to = shown.String("Where, if not at `from_detail`; null also if hidden.", allow_none=True)
 
 
-class ContactResolutionSchema(response_fields.ResponseSchema):
+class ContactResolutionSchema(shown.Schema):
     """The resolution of a contact: why it needs nothing more, and who resolved it."""
 
-    reason_code = response_fields.Code(
-        ResolutionReason, "Why; null: it was resolved before there were codes.", allow_none=True
-    )
-    reason = response_fields.String("Why, in words, if given and not hidden.", allow_none=True)
-    duplicate_of = response_fields.String("The contact that asks for the same.", allow_none=True)
-    resolved_at = response_fields.Instant("When it was resolved.")
-    resolved_by = response_fields.String("Who resolved it.")
+    reason_code = shown.Code(ResolutionReason, "Why; null: it was resolved before there were codes.", allow_none=True)
+    reason = shown.String("Why, in words, if given and not hidden.", allow_none=True)
+    duplicate_of = shown.String("The contact that asks for the same.", allow_none=True)
+    resolved_at = shown.Instant("When it was resolved.")
+    resolved_by = shown.String("Who resolved it.")
 
 
-class RecordedDetailsSchema(response_fields.ResponseSchema):
+class RecordedDetailsSchema(shown.Schema):
     """How and when a customer made contact, when it was recorded, and what was noted."""
 
-    intent = response_fields.Code(Intent, "What the customer wanted.")
-    channel = response_fields.Code(Channel, "How the customer made contact.")
-    sent_at = response_fields.Instant("When it was sent, if that is known.", allow_none=True)
-    received_at = response_fields.Instant("When it was received.")
-    recorded_at = response_fields.Instant("When it was entered, by the service's own clock.")
-    recorded_by = response_fields.String("Who entered it.")
-    contact_point = response_fields.String(
+    intent = shown.Code(Intent, "What the customer wanted.")
+    channel = shown.Code(Channel, "How the customer made contact.")
+    sent_at = shown.Instant("When it was sent, if that is known.", allow_none=True)
+    received_at = shown.Instant("When it was received.")
+    recorded_at = shown.Instant("When it was entered, by the service's own clock.")
+    recorded_by = shown.String("Who entered it.")
+    contact_point = shown.String(
         "The vendor's number or address that the customer used, in its standard form.", allow_none=True
     )
-    from_detail = response_fields.String("The customer's number or address, if given and not hidden.", allow_none=True)
-    ticket_ref = response_fields.String("The ticket, if given and not hidden.", allow_none=True)
-    note = response_fields.String("The note, if given and not hidden.", allow_none=True)
-    taken_by = response_fields.String("Who deals with it, or did; null: nobody in particular.", allow_none=True)
+    from_detail = shown.String("The customer's number or address, if given and not hidden.", allow_none=True)
+    ticket_ref = shown.String("The ticket, if given and not hidden.", allow_none=True)
+    note = shown.String("The note, if given and not hidden.", allow_none=True)
+    taken_by = shown.String("Who deals with it, or did; null: nobody in particular.", allow_none=True)
 
 
 class ContactSchema(RecordedDetailsSchema):
     """A contact, with the decision made when it was recorded."""
 
-    contact_id = response_fields.String("The contact.")
-    order_id = response_fields.String("The order that it is about.")
-    supersedes = response_fields.String("The contact that this one corrects.", allow_none=True)
-    superseded_by = response_fields.String("The contact that corrects this one.", allow_none=True)
-    open = response_fields.Boolean(
+    contact_id = shown.String("The contact.")
+    order_id = shown.String("The order that it is about.")
+    supersedes = shown.String("The contact that this one corrects.", allow_none=True)
+    superseded_by = shown.String("The contact that corrects this one.", allow_none=True)
+    open = shown.Boolean(
         "Whether it asks for a cancellation, is not resolved or superseded, and the order is not cancelled."
     )
-    backdated = response_fields.Boolean("Whether it was received before the deadline and entered after it.")
-    request_number = response_fields.String(
+    backdated = shown.Boolean("Whether it was received before the deadline and entered after it.")
+    request_number = shown.String(
         "The eight digits to tell the customer; the last is a check digit. A cancellation's reference has ten. Null "
         "only while the service is being updated.",
         allow_none=True,
     )
-    acknowledgement = ma.fields.Nested(
-        ContactAcknowledgementSchema,
-        required=True,
-        allow_none=True,
-        metadata={"description": "Null: no answer is on record."},
-    )
-    resolution = ma.fields.Nested(
-        ContactResolutionSchema, required=True, allow_none=True, metadata={"description": "Null: not resolved."}
-    )
-    decision = ma.fields.Nested(DecisionSchema, required=True)
+    acknowledgement = shown.Nested(ContactAcknowledgementSchema, "Null: no answer is on record.", allow_none=True)
+    resolution = shown.Nested(ContactResolutionSchema, "Null: not resolved.", allow_none=True)
+    decision = shown.Nested(DecisionSchema)
 
 
-class ContactListSchema(response_fields.ResponseSchema):
-    """A page of contacts."""
-
-    items = ma.fields.List(ma.fields.Nested(ContactSchema), required=True)
-    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+ContactListSchema = shown.page_of(ContactSchema)
 
 
 class TakenBy(Text):

@@ -2,14 +2,12 @@
 
 from typing import Any
 
-import marshmallow as ma
-
 from refunds.domain.records import PromiseCause
 from refunds.errors import Message
 from refunds.presentation.language import LANGUAGES
 from refunds.schemas.fields import Text
 from refunds.schemas.strict import QuerySchema
-from refunds.web.schemas import response_fields
+from refunds.web.schemas import shown
 from refunds.web.schemas.cancellations import CANCELLATION, CancellationSchema
 from refunds.web.schemas.contacts import CONTACT, ContactSchema
 from refunds.web.schemas.decisions import DECISION, DaySchema
@@ -42,89 +40,68 @@ class DocumentQuerySchema(QuerySchema):
     lang = Language()
 
 
-class AnchorSchema(response_fields.ResponseSchema):
+class AnchorSchema(shown.Schema):
     """A checkpoint of the journal, kept outside the database."""
 
-    position = response_fields.Position("The position of the last event at that time.")
-    hash = response_fields.String("The hash of that event.")
-    at = response_fields.Instant("When it was made.")
+    position = shown.Position("The position of the last event at that time.")
+    hash = shown.String("The hash of that event.")
+    at = shown.Instant("When it was made.")
 
 
 class JournalEntrySchema(EventSchema):
     """An event with its links in the journal."""
 
-    digest = response_fields.String("A digest of the record as the event left it.")
-    previous = response_fields.String("The hash of the event before it.")
-    hash = response_fields.String("A keyed hash of the event and the hash before it.")
-    anchor = ma.fields.Nested(
+    digest = shown.String("A digest of the record as the event left it.")
+    previous = shown.String("The hash of the event before it.")
+    hash = shown.String("A keyed hash of the event and the hash before it.")
+    anchor = shown.Nested(
         AnchorSchema,
-        required=True,
+        "The journal was checked from this event up to this checkpoint. Null: up to the journal's end.",
         allow_none=True,
-        metadata={
-            "description": "The journal was checked from this event up to this checkpoint. Null: up to the journal's "
-            "end."
-        },
     )
 
 
-class ProofSchema(response_fields.ResponseSchema):
+class ProofSchema(shown.Schema):
     """Whether the records of an order are as they were written."""
 
-    sound = response_fields.Boolean("Whether the journal, the records and the checkpoints agree.")
-    broken = ma.fields.List(
-        ma.fields.String(), required=True, metadata={"description": "What is not as it was written."}
-    )
-    checked_at = response_fields.Instant("When this was checked.")
+    sound = shown.Boolean("Whether the journal, the records and the checkpoints agree.")
+    broken = shown.ListOf(shown.String(), "What is not as it was written.")
+    checked_at = shown.Instant("When this was checked.")
 
 
 class PromiseOnRecordSchema(OrderPromiseSchema):
     """A window that an order was told, whole, and why."""
 
-    promise_id = response_fields.String("The service's id of the promise.")
-    cause = response_fields.Code(PromiseCause, "What had happened when the order was told this window.")
-    promised_by = response_fields.String("Who caused it.")
-    current = response_fields.Boolean("Whether it is the order's present promise.")
-    days = ma.fields.List(ma.fields.Nested(DaySchema), required=True, metadata={"description": "The days as counted."})
-    region = response_fields.String("The region whose holidays counted.")
-    holidays_version = response_fields.String("The version of the holiday data.")
-    tzdata_version = response_fields.String("The version of the time zone data.")
+    promise_id = shown.String("The service's id of the promise.")
+    cause = shown.Code(PromiseCause, "What had happened when the order was told this window.")
+    promised_by = shown.String("Who caused it.")
+    current = shown.Boolean("Whether it is the order's present promise.")
+    days = shown.ListOf(DaySchema, "The days as counted.")
+    region = shown.String("The region whose holidays counted.")
+    holidays_version = shown.String("The version of the holiday data.")
+    tzdata_version = shown.String("The version of the time zone data.")
 
 
-class EvidenceSchema(response_fields.ResponseSchema):
+class EvidenceSchema(shown.Schema):
     """Everything stored about an order, with the clause as it was, and proof that none of it was changed."""
 
-    order = ma.fields.Nested(
-        OrderSchema,
-        required=True,
-        allow_none=True,
-        metadata={"description": "Null if it is missing or cannot be read; the proof then says so."},
+    order = shown.Nested(
+        OrderSchema, "Null if it is missing or cannot be read; the proof then says so.", allow_none=True
     )
-    promises = ma.fields.List(
-        ma.fields.Nested(PromiseOnRecordSchema),
-        required=True,
-        metadata={"description": "The windows that the order was told, from the first."},
+    promises = shown.ListOf(PromiseOnRecordSchema, "The windows that the order was told, from the first.")
+    contacts = shown.ListOf(ContactSchema)
+    unmatched_contacts = shown.ListOf(
+        UnmatchedContactSchema, "What is left of those contacts that were recorded before their order was known."
     )
-    contacts = ma.fields.List(ma.fields.Nested(ContactSchema), required=True)
-    unmatched_contacts = ma.fields.List(
-        ma.fields.Nested(UnmatchedContactSchema),
-        required=True,
-        metadata={"description": "What is left of those contacts that were recorded before their order was known."},
+    cancellations = shown.ListOf(CancellationSchema)
+    policy_versions = shown.ListOf(
+        PolicyVersionSchema, "The versions that the decisions used, and the one that applies to the order now."
     )
-    cancellations = ma.fields.List(ma.fields.Nested(CancellationSchema), required=True)
-    policy_versions = ma.fields.List(
-        ma.fields.Nested(PolicyVersionSchema),
-        required=True,
-        metadata={"description": "The versions that the decisions used, and the one that applies to the order now."},
+    closures = shown.ListOf(
+        ClosureSchema, "The closures, in addition to those in the terms, that the decisions took into account."
     )
-    closures = ma.fields.List(
-        ma.fields.Nested(ClosureSchema),
-        required=True,
-        metadata={
-            "description": "The closures, in addition to those in the terms, that the decisions took into account."
-        },
-    )
-    journal = ma.fields.List(ma.fields.Nested(JournalEntrySchema), required=True)
-    proof = ma.fields.Nested(ProofSchema, required=True)
+    journal = shown.ListOf(JournalEntrySchema)
+    proof = shown.Nested(ProofSchema)
 
 
 _SEAL = "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e"

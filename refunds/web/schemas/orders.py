@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import marshmallow as ma
-
 from refunds.domain.contact_points import Channel
 from refunds.domain.standings import OrderState
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, ListOf, Reference, Text, Unread, Whole
@@ -11,7 +9,7 @@ from refunds.schemas.orders import InlineOrderSchema, OrderFactsSchema
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.service.orders import Registration
-from refunds.web.schemas import response_fields
+from refunds.web.schemas import shown
 from refunds.web.schemas.decisions import DecisionSchema
 from refunds.web.schemas.examples import example, shared
 from refunds.web.schemas.problems import ProblemSchema
@@ -37,61 +35,54 @@ class OrderRequestSchema(OrderFactsSchema):
     )
 
 
-class OrderPromiseSchema(response_fields.ResponseSchema):
+class OrderPromiseSchema(shown.Schema):
     """The window that an order was told; it never ends earlier than that, whatever changes later."""
 
-    service_day = response_fields.Date("The local date on which the service was provided. It never counts.")
-    length = response_fields.Integer("How many business days the window has.")
-    last_day = response_fields.Date("The last day on which a request is in time.")
-    deadline = response_fields.Instant("The first instant that is too late, in UTC.")
-    deadline_local = response_fields.Instant("The same instant in the policy's time zone.")
-    time_zone = response_fields.String("The policy's time zone.")
-    provisional = response_fields.Boolean(
+    service_day = shown.Date("The local date on which the service was provided. It never counts.")
+    length = shown.Integer("How many business days the window has.")
+    last_day = shown.Date("The last day on which a request is in time.")
+    deadline = shown.Instant("The first instant that is too late, in UTC.")
+    deadline_local = shown.Instant("The same instant in the policy's time zone.")
+    time_zone = shown.String("The policy's time zone.")
+    provisional = shown.Boolean(
         "Whether the holiday data does not have all decrees on holidays and working weekends of the window yet: it may "
         "still end later."
     )
-    promised_at = response_fields.Instant("When the order was told this window.")
+    promised_at = shown.Instant("When the order was told this window.")
 
 
-class OrderSchema(response_fields.ResponseSchema):
+class OrderSchema(shown.Schema):
     """An order as it is registered, what it was promised, and what has become of it."""
 
-    order_id = response_fields.String("The billing system's id of the order.")
-    customer_id = response_fields.String("The customer, by the service's own opaque id.")
-    customer_ref = response_fields.String("Billing's reference for the customer; null if hidden.", allow_none=True)
-    policy = response_fields.String("The policy that applies to it.")
-    region = response_fields.String("The customer's place, if given.", allow_none=True)
-    ordered_at = response_fields.Instant("When the order was placed, if given.", allow_none=True)
-    service_provided_at = response_fields.Instant("When the service was provided; null: not yet.", allow_none=True)
-    state = response_fields.Code(
+    order_id = shown.String("The billing system's id of the order.")
+    customer_id = shown.String("The customer, by the service's own opaque id.")
+    customer_ref = shown.String("Billing's reference for the customer; null if hidden.", allow_none=True)
+    policy = shown.String("The policy that applies to it.")
+    region = shown.String("The customer's place, if given.", allow_none=True)
+    ordered_at = shown.Instant("When the order was placed, if given.", allow_none=True)
+    service_provided_at = shown.Instant("When the service was provided; null: not yet.", allow_none=True)
+    state = shown.Code(
         OrderState,
         "By the active cancellation `cancelled`, `refunding` or `settled`; without one, `requested` if a request to "
         "cancel is open; else `elapsed` if the promised window has ended, and `open` if not or if there is none.",
     )
-    promise = ma.fields.Nested(
+    promise = shown.Nested(
         OrderPromiseSchema,
-        required=True,
+        "Null: no date of service is on record, or the window is beyond the calendar.",
         allow_none=True,
-        metadata={"description": "Null: no date of service is on record, or the window is beyond the calendar."},
     )
-    registered_at = response_fields.Instant("When it was registered, by the service's own clock.")
-    asserted_by = response_fields.String("Who last stated these facts.")
-    revision = response_fields.Integer("The number of this state of the order, from 1.")
-    correction_reason = response_fields.String("Why it was last corrected, if given and not hidden.", allow_none=True)
-    facts_entered_by_agent = response_fields.Boolean(
+    registered_at = shown.Instant("When it was registered, by the service's own clock.")
+    asserted_by = shown.String("Who last stated these facts.")
+    revision = shown.Integer("The number of this state of the order, from 1.")
+    correction_reason = shown.String("Why it was last corrected, if given and not hidden.", allow_none=True)
+    facts_entered_by_agent = shown.Boolean(
         "Whether somebody without the scope `orders:correct` has stated the facts, and billing has not stated the same "
         "since."
     )
-    facts_corrected_after_refusal = response_fields.Boolean(
-        "Whether the facts were corrected after a request was refused."
-    )
+    facts_corrected_after_refusal = shown.Boolean("Whether the facts were corrected after a request was refused.")
 
 
-class OrderListSchema(response_fields.ResponseSchema):
-    """A page of orders."""
-
-    items = ma.fields.List(ma.fields.Nested(OrderSchema), required=True)
-    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+OrderListSchema = shown.page_of(OrderSchema)
 
 
 _BY_IT = "The list is then sorted by the deadline, then by the order's id."
@@ -130,23 +121,22 @@ class OrderBatchSchema(StrictSchema):
     items = ListOf(Unread(InlineOrderSchema), MOST_ORDERS, "The orders, in order.", required=True)
 
 
-class ImportedOrderSchema(response_fields.ResponseSchema):
+class ImportedOrderSchema(shown.Schema):
     """An order of a batch that is registered."""
 
-    status = response_fields.Integer("201 if the order is new, otherwise 200.")
-    order_id = response_fields.String("The billing system's id of the order.")
-    outcome = response_fields.Code(
+    status = shown.Integer("201 if the order is new, otherwise 200.")
+    order_id = shown.String("The billing system's id of the order.")
+    outcome = shown.Code(
         Registration, "What the item did: it `registered` the order, `completed` its facts, or left it `unchanged`."
     )
 
 
-class OrderBatchResultSchema(response_fields.ResponseSchema):
+class OrderBatchResultSchema(shown.Schema):
     """The results of a batch in the order of its items, each an outcome or a problem."""
 
-    items = ma.fields.List(
-        response_fields.Either("OrderBatchItem", ImportedOrderSchema, ProblemSchema),
-        required=True,
-        metadata={"description": "An outcome has `outcome`; a problem has `type`."},
+    items = shown.ListOf(
+        shown.Either("OrderBatchItem", ImportedOrderSchema, ProblemSchema),
+        "An outcome has `outcome`; a problem has `type`.",
     )
 
 
@@ -158,12 +148,12 @@ class LookupRequestSchema(StrictSchema):
     limit = Whole(1, MOST, f"How many orders at most. Default {PAGE}.")
 
 
-class CustomerSchema(response_fields.ResponseSchema):
+class CustomerSchema(shown.Schema):
     """A customer and their orders."""
 
-    customer_id = response_fields.String("The customer's opaque id; null: the customer is not known.", allow_none=True)
-    items = ma.fields.List(ma.fields.Nested(OrderSchema), required=True)
-    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+    customer_id = shown.String("The customer's opaque id; null: the customer is not known.", allow_none=True)
+    items = shown.ListOf(OrderSchema)
+    next = shown.String("Where the next page begins; null: there is none.", allow_none=True)
 
 
 class EligibilityQuerySchema(QuerySchema):
@@ -173,24 +163,23 @@ class EligibilityQuerySchema(QuerySchema):
     channel = Choice(Channel, "How the customer asked. If it is left out, the channel is not checked.")
 
 
-class InformationPeriodSchema(response_fields.ResponseSchema):
+class InformationPeriodSchema(shown.Schema):
     """The 14 calendar days after the order in which the law lets most consumers withdraw: for information only."""
 
-    last_day = response_fields.Date(
+    last_day = shown.Date(
         "The last of them or, if that is a Saturday, a Sunday or a public holiday of the region, the next working day."
     )
-    has_ended = response_fields.Boolean("Whether that day is over.")
-    text = response_fields.String("The same as a sentence in the reader's language, marked as information.")
+    has_ended = shown.Boolean("Whether that day is over.")
+    text = shown.String("The same as a sentence in the reader's language, marked as information.")
 
 
 class OrderDecisionSchema(DecisionSchema):
     """The decision on an order, and what may be of use beside it."""
 
-    information_period = ma.fields.Nested(
+    information_period = shown.Nested(
         InformationPeriodSchema,
-        required=True,
+        "Null: it is not known when the order was placed, or its days are beyond the data.",
         allow_none=True,
-        metadata={"description": "Null: it is not known when the order was placed, or its days are beyond the data."},
     )
 
 

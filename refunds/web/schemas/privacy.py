@@ -1,7 +1,5 @@
 """Schemas of data requests, disclosures and legal holds."""
 
-import marshmallow as ma
-
 from refunds.domain.privacy import (
     DataRequestChannel,
     DataRequestKind,
@@ -15,7 +13,7 @@ from refunds.errors import Message
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, ListOf, Nested, Reference, Text
 from refunds.schemas.strict import StrictSchema
 from refunds.service.rectification import CORRECTABLE
-from refunds.web.schemas import response_fields
+from refunds.web.schemas import shown
 from refunds.web.schemas.examples import example, shared
 from refunds.web.schemas.orders import ORDER
 from refunds.web.schemas.request_fields import After, Contradiction, Limit, ListQuerySchema
@@ -125,92 +123,72 @@ class DataRequestQuerySchema(ListQuerySchema):
     )
 
 
-class CertificateSchema(response_fields.ResponseSchema):
+class CertificateSchema(shown.Schema):
     """What was erased of a customer."""
 
-    customer_id = response_fields.String("The customer.")
-    reason = response_fields.Code(ErasureReason, "Why.")
-    erased_at = response_fields.Instant("When.")
-    order_ids = ma.fields.List(
-        response_fields.String("An order."), required=True, metadata={"description": "Their orders, which stay."}
-    )
-    fields_ = ma.fields.Dict(
-        data_key="fields",
-        required=True,
-        metadata={"description": "How many records of each table have an erased field."},
-    )
-    lines = ma.fields.List(
-        response_fields.String("A line."),
-        required=True,
-        metadata={"description": "The certificate in the reader's language, with the command that proves each line."},
+    customer_id = shown.String("The customer.")
+    reason = shown.Code(ErasureReason, "Why.")
+    erased_at = shown.Instant("When.")
+    order_ids = shown.ListOf(shown.String("An order."), "Their orders, which stay.")
+    fields_ = shown.Dict("How many records of each table have an erased field.", data_key="fields")
+    lines = shown.ListOf(
+        shown.String("A line."), "The certificate in the reader's language, with the command that proves each line."
     )
 
 
-class DisclosureSchema(response_fields.ResponseSchema):
+class DisclosureSchema(shown.Schema):
     """A disclosure."""
 
-    disclosure_id = response_fields.String("The disclosure.")
-    customer_id = response_fields.String("The customer.")
-    basis = response_fields.Code(DisclosureBasis, "What it is based on.")
-    recipient = response_fields.String("Who got the data; null if hidden.", allow_none=True)
-    reference = response_fields.String("The recipient's own reference; null if hidden.", allow_none=True)
-    disclosed_at = response_fields.Instant("When it was noted.")
-    disclosed_by = response_fields.String("Who noted it.")
+    disclosure_id = shown.String("The disclosure.")
+    customer_id = shown.String("The customer.")
+    basis = shown.Code(DisclosureBasis, "What it is based on.")
+    recipient = shown.String("Who got the data; null if hidden.", allow_none=True)
+    reference = shown.String("The recipient's own reference; null if hidden.", allow_none=True)
+    disclosed_at = shown.Instant("When it was noted.")
+    disclosed_by = shown.String("Who noted it.")
 
 
-class DataRequestSchema(response_fields.ResponseSchema):
+class DataRequestSchema(shown.Schema):
     """A data request. Its personal fields are null for readers who may not see them."""
 
-    request_id = response_fields.String("The data request.")
-    kind = response_fields.Code(DataRequestKind, "What it asks for.")
-    state = response_fields.Code(DataRequestState, "Whether it is answered.")
-    customer_id = response_fields.String("The customer; null: nothing is held about the person.", allow_none=True)
-    channel = response_fields.Code(DataRequestChannel, "How it arrived.")
-    identity_check = response_fields.String("How their identity was checked; null: not yet.", allow_none=True)
-    recipient = response_fields.String("Who else gets the data; null: nobody.", allow_none=True)
-    received_at = response_fields.Instant("When it arrived.")
-    recorded_at = response_fields.Instant("When it was entered.")
-    recorded_by = response_fields.String("Who entered it.")
-    due_at = response_fields.Instant(
+    request_id = shown.String("The data request.")
+    kind = shown.Code(DataRequestKind, "What it asks for.")
+    state = shown.Code(DataRequestState, "Whether it is answered.")
+    customer_id = shown.String("The customer; null: nothing is held about the person.", allow_none=True)
+    channel = shown.Code(DataRequestChannel, "How it arrived.")
+    identity_check = shown.String("How their identity was checked; null: not yet.", allow_none=True)
+    recipient = shown.String("Who else gets the data; null: nobody.", allow_none=True)
+    received_at = shown.Instant("When it arrived.")
+    recorded_at = shown.Instant("When it was entered.")
+    recorded_by = shown.String("Who entered it.")
+    due_at = shown.Instant(
         "The first instant that is too late: after 30 days or, if earlier, a calendar month, in the zone of the "
         "default policy; extended: three calendar months."
     )
-    extended_at = response_fields.Instant("When it was extended; null: it was not.", allow_none=True)
-    extended_by = response_fields.String("Who extended it.", allow_none=True)
-    extension_reason = response_fields.String("Why it was extended.", allow_none=True)
-    fee_may_apply = response_fields.Boolean("Whether a fee was noted.")
-    fee = response_fields.Code(Fee, "Why it may cost something; null: it costs nothing.", allow_none=True)
-    fee_reason = response_fields.String("Why, in words.", allow_none=True)
-    closed_at = response_fields.Instant("When it was closed; null: it is open.", allow_none=True)
-    closed_by = response_fields.String("Who closed it.", allow_none=True)
-    outcome = response_fields.Code(DataRequestOutcome, "How it ended; null: it is open.", allow_none=True)
-    outcome_reason = response_fields.String("Why it ended so.", allow_none=True)
-    answer_text = response_fields.String(
+    extended_at = shown.Instant("When it was extended; null: it was not.", allow_none=True)
+    extended_by = shown.String("Who extended it.", allow_none=True)
+    extension_reason = shown.String("Why it was extended.", allow_none=True)
+    fee_may_apply = shown.Boolean("Whether a fee was noted.")
+    fee = shown.Code(Fee, "Why it may cost something; null: it costs nothing.", allow_none=True)
+    fee_reason = shown.String("Why, in words.", allow_none=True)
+    closed_at = shown.Instant("When it was closed; null: it is open.", allow_none=True)
+    closed_by = shown.String("Who closed it.", allow_none=True)
+    outcome = shown.Code(DataRequestOutcome, "How it ended; null: it is open.", allow_none=True)
+    outcome_reason = shown.String("Why it ended so.", allow_none=True)
+    answer_text = shown.String(
         "What to write to the person about a refusal, with their rights, an extension or a fee, in the reader's "
         "language; null: nothing. Null in lists.",
         allow_none=True,
     )
-    earlier_recipients = ma.fields.List(
-        ma.fields.Nested(DisclosureSchema),
-        required=True,
-        metadata={
-            "description": "To whom the data were disclosed before: tell them of a rectification, an erasure or a "
-            "restriction (GDPR, Article 19). The answer to an erasure is the last that can name them. Empty in lists."
-        },
+    earlier_recipients = shown.ListOf(
+        DisclosureSchema,
+        "To whom the data were disclosed before: tell them of a rectification, an erasure or a restriction (GDPR, "
+        "Article 19). The answer to an erasure is the last that can name them. Empty in lists.",
     )
-    certificate = ma.fields.Nested(
-        CertificateSchema,
-        required=True,
-        allow_none=True,
-        metadata={"description": "What was erased; null: nothing was. Null in lists."},
-    )
+    certificate = shown.Nested(CertificateSchema, "What was erased; null: nothing was. Null in lists.", allow_none=True)
 
 
-class DataRequestListSchema(response_fields.ResponseSchema):
-    """A page of data requests."""
-
-    items = ma.fields.List(ma.fields.Nested(DataRequestSchema), required=True)
-    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+DataRequestListSchema = shown.page_of(DataRequestSchema)
 
 
 class HoldRequestSchema(StrictSchema):
@@ -219,14 +197,14 @@ class HoldRequestSchema(StrictSchema):
     reason = FreeText(500, "Why. Personal: stored encrypted.", required=True)
 
 
-class HoldSchema(response_fields.ResponseSchema):
+class HoldSchema(shown.Schema):
     """Whether a legal hold keeps a customer from erasure."""
 
-    customer_id = response_fields.String("The customer.")
-    held = response_fields.Boolean("Whether a hold keeps them.")
-    reason = response_fields.String("Why.", allow_none=True)
-    held_at = response_fields.Instant("Since when.", allow_none=True)
-    held_by = response_fields.String("Who holds them.", allow_none=True)
+    customer_id = shown.String("The customer.")
+    held = shown.Boolean("Whether a hold keeps them.")
+    reason = shown.String("Why.", allow_none=True)
+    held_at = shown.Instant("Since when.", allow_none=True)
+    held_by = shown.String("Who holds them.", allow_none=True)
 
 
 class DisclosureRequestSchema(StrictSchema):

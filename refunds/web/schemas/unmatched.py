@@ -1,13 +1,11 @@
 """Schemas of contacts whose order is not known."""
 
-import marshmallow as ma
-
 from refunds.domain.records import Intent
 from refunds.domain.references import parse_request_number
 from refunds.schemas.fields import Choice, FlagText, FreeText, Line
 from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
-from refunds.web.schemas import response_fields
+from refunds.web.schemas import shown
 from refunds.web.schemas.contacts import CONTACT, ContactDetailsSchema, RecordedDetailsSchema, TakenBy
 from refunds.web.schemas.examples import example, shared
 from refunds.web.schemas.request_fields import After, Limit, Spoken
@@ -41,36 +39,26 @@ class UnmatchedResolutionRequestSchema(StrictSchema):
     reason = FreeText(500, "Why, in a sentence. Personal: stored encrypted.", required=True)
 
 
-class UnmatchedResolutionSchema(response_fields.ResponseSchema):
+class UnmatchedResolutionSchema(shown.Schema):
     """The resolution of an unmatched contact: why it was closed without an order, and who closed it."""
 
-    reason = response_fields.String("The reason; null if hidden.", allow_none=True)
-    resolved_at = response_fields.Instant("When it was resolved.")
-    resolved_by = response_fields.String("Who resolved it.")
+    reason = shown.String("The reason; null if hidden.", allow_none=True)
+    resolved_at = shown.Instant("When it was resolved.")
+    resolved_by = shown.String("Who resolved it.")
 
 
 class UnmatchedContactSchema(RecordedDetailsSchema):
     """A contact that was recorded before its order was known; once matched, nothing personal is left in it."""
 
-    unmatched_id = response_fields.String("The unmatched contact.")
-    request_number = response_fields.String("The number of the request, for the customer; the contact keeps it.")
-    order_hint = response_fields.String(
-        "What the customer said of the order; null if hidden or matched.", allow_none=True
-    )
-    open = response_fields.Boolean("Whether it is neither matched nor resolved.")
-    contact_id = response_fields.String(
-        "The contact that it became when it was matched; null: not matched.", allow_none=True
-    )
-    resolution = ma.fields.Nested(
-        UnmatchedResolutionSchema, required=True, allow_none=True, metadata={"description": "Null: not resolved."}
-    )
+    unmatched_id = shown.String("The unmatched contact.")
+    request_number = shown.String("The number of the request, for the customer; the contact keeps it.")
+    order_hint = shown.String("What the customer said of the order; null if hidden or matched.", allow_none=True)
+    open = shown.Boolean("Whether it is neither matched nor resolved.")
+    contact_id = shown.String("The contact that it became when it was matched; null: not matched.", allow_none=True)
+    resolution = shown.Nested(UnmatchedResolutionSchema, "Null: not resolved.", allow_none=True)
 
 
-class UnmatchedContactListSchema(response_fields.ResponseSchema):
-    """A page of unmatched contacts."""
-
-    items = ma.fields.List(ma.fields.Nested(UnmatchedContactSchema), required=True)
-    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+UnmatchedContactListSchema = shown.page_of(UnmatchedContactSchema)
 
 
 class UnmatchedContactQuerySchema(QuerySchema):

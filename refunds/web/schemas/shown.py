@@ -1,4 +1,4 @@
-"""Response fields. They only describe: responses are written by hand. They are required by default."""
+"""The fields of answers. They only describe: answers are written by hand. They are required by default."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -7,7 +7,7 @@ from typing import Any
 import marshmallow as ma
 
 
-class ResponseSchema(ma.Schema):
+class Schema(ma.Schema):
     """A schema of an answer, to which fields may be added."""
 
     class Meta:
@@ -21,13 +21,15 @@ class ResponseSchema(ma.Schema):
 
 _NONE: Mapping[str, type[ma.Schema]] = MappingProxyType({})
 
+Field = ma.fields.Field[Any]
 
-def _described(kind: type[ma.fields.Field[Any]], schema: dict[str, Any] | None = None) -> Any:
+
+def _described(kind: type[Field], schema: dict[str, Any] | None = None) -> Any:
     """A function that makes fields of a kind, each with its description; `schema` is added to their JSON schema."""
 
-    def make(description: str, *, required: bool = True, allow_none: bool = False) -> ma.fields.Field[Any]:
-        metadata = {"description": description} | (schema or {})
-        return kind(required=required, allow_none=allow_none, metadata=metadata)
+    def make(description: str = "", *, required: bool = True, **options: Any) -> Field:
+        metadata = ({"description": description} if description else {}) | (schema or {})
+        return kind(required=required, metadata=metadata, **options)
 
     return make
 
@@ -38,14 +40,36 @@ Position = _described(ma.fields.Integer, {"format": "int64"})
 Boolean = _described(ma.fields.Boolean)
 Date = _described(ma.fields.Date)
 Instant = _described(ma.fields.DateTime)
+Dict = _described(ma.fields.Dict)
 
 
-def Code(  # noqa: N802
-    members: Iterable[str], description: str, *, required: bool = True, allow_none: bool = False
-) -> ma.fields.String:
+def Nested(schema: type[ma.Schema], description: str = "", **options: Any) -> Field:  # noqa: N802
+    """A field for an object with a schema of its own."""
+    made: Field = _described(ma.fields.Nested)(description, nested=schema, **options)
+    return made
+
+
+def ListOf(kind: type[ma.Schema] | Field, description: str = "", **options: Any) -> Field:  # noqa: N802
+    """A field for a list of objects with a schema, or of values of one kind."""
+    item = ma.fields.Nested(kind) if isinstance(kind, type) else kind
+    made: Field = _described(ma.fields.List)(description, cls_or_instance=item, **options)
+    return made
+
+
+def Code(members: Iterable[str], description: str, **options: Any) -> Field:  # noqa: N802
     """A field for a stable code; `members` are those known now, and clients must expect more."""
-    metadata = {"description": description, "x-extensible-enum": [str(member) for member in members]}
-    return ma.fields.String(required=required, allow_none=allow_none, metadata=metadata)
+    known = {"x-extensible-enum": [str(member) for member in members]}
+    made: Field = _described(ma.fields.String, known)(description, **options)
+    return made
+
+
+def page_of(schema: type[ma.Schema]) -> type[ma.Schema]:
+    """The schema of a page of a list, named for what it lists, as in `ContactListSchema`."""
+    fields = {
+        "items": ListOf(schema),
+        "next": String("Where the next page begins; null: there is none.", allow_none=True),
+    }
+    return Schema.from_dict(fields, name=f"{schema.__name__.removesuffix('Schema')}ListSchema")
 
 
 class Constant(ma.fields.String):
