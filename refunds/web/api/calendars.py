@@ -14,14 +14,7 @@ from refunds.service import calendars, checks
 from refunds.service.calendars import Region
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import present_policies, reply
-from refunds.web.schemas.calendars import (
-    CHINA,
-    EASTER,
-    CalendarDaysSchema,
-    DaysQuerySchema,
-    RegionListSchema,
-    RegionQuerySchema,
-)
+from refunds.web.schemas import calendars as schemas
 from refunds.web.schemas.examples import example
 
 tag = Tag("Calendars", "Which dates count as business days, and why others do not.")
@@ -31,12 +24,12 @@ tag = Tag("Calendars", "Which dates count as business days, and why others do no
     "GET /v1/calendars",
     Answer(
         "The regions, each country before its parts.",
-        RegionListSchema,
-        example("china", "China, whose next year is not decreed yet", CHINA),
+        schemas.RegionListSchema,
+        example("china", "China, whose next year is not decreed yet", schemas.CHINA),
         etag=True,
     ),
     scopes=(Scope.POLICIES_READ,),
-    query=RegionQuerySchema,
+    query=schemas.RegionQuerySchema,
     problems=("unknown-region",),
 )
 def list_calendars(query: dict[str, Any]) -> Response:
@@ -65,9 +58,13 @@ def _region_data(region: Region) -> dict[str, Any]:
 
 @tag.operation(
     "GET /v1/calendars/<string:region>/days",
-    Answer("Each date from the first to the last.", CalendarDaysSchema, example("easter", "Easter in Bavaria", EASTER)),
+    Answer(
+        "Each date from the first to the last.",
+        schemas.CalendarDaysSchema,
+        example("easter", "Easter in Bavaria", schemas.EASTER),
+    ),
     scopes=(Scope.POLICIES_READ,),
-    query=DaysQuerySchema,
+    query=schemas.DaysQuerySchema,
     problems=("unknown-region", "calendar-not-covered", "no-policy-in-force"),
 )
 def list_calendar_days(region: str, query: dict[str, Any]) -> Response:

@@ -19,16 +19,7 @@ from refunds.web import lists, telemetry
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.problems import problem_answer, problem_data
 from refunds.web.responses import reply
-from refunds.web.schemas.cancellations import (
-    EXAMPLE,
-    LINKS,
-    LISTED,
-    CancellationListSchema,
-    CancellationQuerySchema,
-    CancellationRequestSchema,
-    CancellationSchema,
-    RefusalSchema,
-)
+from refunds.web.schemas import cancellations as schemas
 from refunds.web.schemas.contacts import CALL, CONTACT
 from refunds.web.schemas.examples import example
 from refunds.web.schemas.orders import FACTS, JUDGED
@@ -38,9 +29,9 @@ tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
 
 @tag.operation(
     "POST /v1/cancellations",
-    Answer("The order is cancelled.", CancellationSchema, EXAMPLE, links=LINKS, status=201),
+    Answer("The order is cancelled.", schemas.CancellationSchema, schemas.EXAMPLE, links=schemas.LINKS, status=201),
     scopes=(Scope.CANCELLATIONS_ISSUE,),
-    body=CancellationRequestSchema,
+    body=schemas.CancellationRequestSchema,
     body_examples=example(
         "inline", "A new order and a new call", {"order": {"order_id": "A-1001"} | FACTS, "contact": CALL}
     )
@@ -67,7 +58,7 @@ tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
             "override": {"kind": "statutory", "reason": "A consumer, within 14 days of the order."},
         },
     ),
-    refusal=RefusalSchema,
+    refusal=schemas.RefusalSchema,
     problems=(
         *JUDGED,
         "evidence-required",
@@ -102,7 +93,7 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 
 @tag.operation(
     "GET /v1/cancellations/<string:cancellation_id>",
-    Answer("The cancellation.", CancellationSchema, EXAMPLE, etag=True),
+    Answer("The cancellation.", schemas.CancellationSchema, schemas.EXAMPLE, etag=True),
     scopes=(Scope.CANCELLATIONS_READ,),
     problems=("not-found",),
 )
@@ -119,12 +110,12 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
     "GET /v1/cancellations",
     Answer(
         "A page of cancellations, in the order in which they were issued.",
-        CancellationListSchema,
-        LISTED,
+        schemas.CancellationListSchema,
+        schemas.LISTED,
         also=lists.FORMS,
     ),
     scopes=(Scope.CANCELLATIONS_READ,),
-    query=CancellationQuerySchema,
+    query=schemas.CancellationQuerySchema,
     problems=("invalid-cursor", "not-acceptable"),
 )
 def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:

@@ -13,26 +13,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
-from refunds.web.schemas.contacts import (
-    ACKNOWLEDGEMENT,
-    ASSIGNED,
-    CALL,
-    CONTACT,
-    EXAMPLE,
-    LINKS,
-    RESOLUTION,
-    WITHDRAWAL,
-    AcknowledgementRequestSchema,
-    AssignmentRequestSchema,
-    AssignmentSchema,
-    CompletionRequestSchema,
-    ContactListSchema,
-    ContactQuerySchema,
-    ContactRequestSchema,
-    ContactSchema,
-    ReopenQuerySchema,
-    ResolutionRequestSchema,
-)
+from refunds.web.schemas import contacts as schemas
 from refunds.web.schemas.examples import example
 from refunds.web.schemas.orders import JUDGED
 
@@ -41,11 +22,11 @@ tag = Tag("Contacts", "Calls and e-mails of customers, each recorded with the de
 
 @tag.operation(
     "POST /v1/orders/<order:order_id>/contacts",
-    Answer("The contact is recorded.", ContactSchema, EXAMPLE, links=LINKS, status=201),
+    Answer("The contact is recorded.", schemas.ContactSchema, schemas.EXAMPLE, links=schemas.LINKS, status=201),
     scopes=(Scope.CONTACTS_WRITE,),
-    body=ContactRequestSchema,
-    body_examples=example("call", "A call", CALL)
-    | example("withdrawal", "A withdrawal by letter", WITHDRAWAL)
+    body=schemas.ContactRequestSchema,
+    body_examples=example("call", "A call", schemas.CALL)
+    | example("withdrawal", "A withdrawal by letter", schemas.WITHDRAWAL)
     | example("question", "Only a question", {"channel": "email", "intent": "question"}),
     problems=(*JUDGED, "evidence-required", "order-not-found", "contact-state-conflict"),
 )
@@ -69,7 +50,7 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
 
 @tag.operation(
     "GET /v1/contacts/<string:contact_id>",
-    Answer("The contact.", ContactSchema, EXAMPLE, etag=True),
+    Answer("The contact.", schemas.ContactSchema, schemas.EXAMPLE, etag=True),
     scopes=(Scope.CONTACTS_READ,),
     problems=("not-found",),
 )
@@ -86,12 +67,12 @@ def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
     "GET /v1/contacts",
     Answer(
         "A page of contacts, in the order in which they were recorded.",
-        ContactListSchema,
-        example("open", "One open request", {"items": [CONTACT], "next": None}),
+        schemas.ContactListSchema,
+        example("open", "One open request", {"items": [schemas.CONTACT], "next": None}),
         also=lists.FORMS,
     ),
     scopes=(Scope.CONTACTS_READ,),
-    query=ContactQuerySchema,
+    query=schemas.ContactQuerySchema,
     problems=("invalid-cursor", "not-acceptable"),
 )
 def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
@@ -108,11 +89,11 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     "PATCH /v1/contacts/<string:contact_id>",
     Answer(
         "The completed contact.",
-        ContactSchema,
-        example("completed", "With its ticket", CONTACT | {"ticket_ref": "T-20391"}),
+        schemas.ContactSchema,
+        example("completed", "With its ticket", schemas.CONTACT | {"ticket_ref": "T-20391"}),
     ),
     scopes=(Scope.CONTACTS_WRITE,),
-    body=CompletionRequestSchema,
+    body=schemas.CompletionRequestSchema,
     body_examples=example("ticket", "Its ticket", {"ticket_ref": "T-20391"}),
     problems=("not-found", "contact-state-conflict", "payment-data-refused", "customer-erased"),
 )
@@ -130,14 +111,16 @@ def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> 
     "PUT /v1/contacts/<string:contact_id>/acknowledgement",
     Answer(
         "The acknowledged contact.",
-        ContactSchema,
-        example("acknowledged", "Answered by e-mail", CONTACT | {"acknowledgement": ACKNOWLEDGEMENT}),
+        schemas.ContactSchema,
+        example("acknowledged", "Answered by e-mail", schemas.CONTACT | {"acknowledgement": schemas.ACKNOWLEDGEMENT}),
     ),
     scopes=(Scope.CONTACTS_WRITE,),
-    body=AcknowledgementRequestSchema,
+    body=schemas.AcknowledgementRequestSchema,
     body_examples=example("said", "Said on the telephone", {"channel": "phone"})
     | example(
-        "sent", "An e-mail to another address", {name: ACKNOWLEDGEMENT[name] for name in ("channel", "to", "given_at")}
+        "sent",
+        "An e-mail to another address",
+        {name: schemas.ACKNOWLEDGEMENT[name] for name in ("channel", "to", "given_at")},
     ),
     problems=("not-found", "contact-state-conflict", "payment-data-refused", "customer-erased"),
 )
@@ -156,13 +139,15 @@ def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) 
     "PUT /v1/contacts/<string:contact_id>/resolution",
     Answer(
         "The resolved contact.",
-        ContactSchema,
-        example("resolved", "A customer who stays", CONTACT | {"open": False, "resolution": RESOLUTION}),
+        schemas.ContactSchema,
+        example(
+            "resolved", "A customer who stays", schemas.CONTACT | {"open": False, "resolution": schemas.RESOLUTION}
+        ),
     ),
     scopes=(Scope.CONTACTS_WRITE,),
-    body=ResolutionRequestSchema,
+    body=schemas.ResolutionRequestSchema,
     body_examples=example(
-        "stays", "A customer who stays", {name: RESOLUTION[name] for name in ("reason_code", "reason")}
+        "stays", "A customer who stays", {name: schemas.RESOLUTION[name] for name in ("reason_code", "reason")}
     ),
     problems=("not-found", "contact-state-conflict", "payment-data-refused"),
 )
@@ -181,9 +166,9 @@ def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> R
 
 @tag.operation(
     "DELETE /v1/contacts/<string:contact_id>/resolution",
-    Answer("The contact, open again.", ContactSchema, EXAMPLE),
+    Answer("The contact, open again.", schemas.ContactSchema, schemas.EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
-    query=ReopenQuerySchema,
+    query=schemas.ReopenQuerySchema,
     problems=("not-found", "contact-state-conflict"),
 )
 def reopen_contact(uow: UnitOfWork, contact_id: str, query: dict[str, Any]) -> Response:
@@ -198,11 +183,11 @@ def reopen_contact(uow: UnitOfWork, contact_id: str, query: dict[str, Any]) -> R
 
 @tag.operation(
     "PUT /v1/contacts/<string:contact_id>/assignment",
-    Answer("Who deals with the contact now.", AssignmentSchema, example("taken", "Taken", ASSIGNED)),
+    Answer("Who deals with the contact now.", schemas.AssignmentSchema, example("taken", "Taken", schemas.ASSIGNED)),
     scopes=(Scope.CONTACTS_WRITE,),
-    body=AssignmentRequestSchema,
+    body=schemas.AssignmentRequestSchema,
     body_examples=example("taken", "By the caller", {})
-    | example("assigned", "To somebody else", {"taken_by": ASSIGNED["taken_by"]}),
+    | example("assigned", "To somebody else", {"taken_by": schemas.ASSIGNED["taken_by"]}),
     problems=("not-found", "contact-state-conflict"),
 )
 def assign_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
@@ -221,8 +206,8 @@ def assign_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Re
     "DELETE /v1/contacts/<string:contact_id>/assignment",
     Answer(
         "Nobody in particular deals with the contact now.",
-        AssignmentSchema,
-        example("given_back", "Given back", ASSIGNED | {"taken_by": None}),
+        schemas.AssignmentSchema,
+        example("given_back", "Given back", schemas.ASSIGNED | {"taken_by": None}),
     ),
     scopes=(Scope.CONTACTS_WRITE,),
     problems=("not-found", "contact-state-conflict"),

@@ -20,28 +20,8 @@ from refunds.service.publication import PublishResult
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import present_policies, reply
+from refunds.web.schemas import policies as schemas
 from refunds.web.schemas.examples import example
-from refunds.web.schemas.policies import (
-    CLOSURE,
-    CLOSURE_EXAMPLE,
-    DRAFT,
-    MOST_BYTES,
-    POLICY,
-    PUBLISHED,
-    VERSION_EXAMPLE,
-    VERSION_LINK,
-    VERSION_LINKS,
-    WITHDRAWN,
-    ClosureListSchema,
-    ClosureRequestSchema,
-    DraftSchema,
-    EnteredClosureSchema,
-    PolicyListSchema,
-    PolicySchema,
-    PolicyVersionSchema,
-    PublishedVersionSchema,
-    PublishQuerySchema,
-)
 from refunds.web.schemas.simulations import SIMULATED, SimulationSchema
 
 tag = Tag("Policies", "The terms by which orders are judged, version by version.")
@@ -51,8 +31,8 @@ tag = Tag("Policies", "The terms by which orders are judged, version by version.
     "GET /v1/policies",
     Answer(
         "The policies, by id.",
-        PolicyListSchema,
-        example("packaged", "The packaged policy alone", {"items": [POLICY], "next": None}),
+        schemas.PolicyListSchema,
+        example("packaged", "The packaged policy alone", {"items": [schemas.POLICY], "next": None}),
         etag=True,
     ),
     scopes=(Scope.POLICIES_READ,),
@@ -72,7 +52,11 @@ def list_policies() -> Response:
 @tag.operation(
     "GET /v1/policies/<string:policy_id>",
     Answer(
-        "The policy.", PolicySchema, example("packaged", "The packaged policy", POLICY), etag=True, links=VERSION_LINK
+        "The policy.",
+        schemas.PolicySchema,
+        example("packaged", "The packaged policy", schemas.POLICY),
+        etag=True,
+        links=schemas.VERSION_LINK,
     ),
     scopes=(Scope.POLICIES_READ,),
     problems=("not-found",),
@@ -88,7 +72,7 @@ def get_policy(policy_id: str) -> Response:
 
 @tag.operation(
     "GET /v1/policies/<string:policy_id>/versions/<number:version>",
-    Answer("The version.", PolicyVersionSchema, VERSION_EXAMPLE, etag=True),
+    Answer("The version.", schemas.PolicyVersionSchema, schemas.VERSION_EXAMPLE, etag=True),
     scopes=(Scope.POLICIES_READ,),
     problems=("not-found",),
 )
@@ -105,8 +89,8 @@ def get_policy_version(policy_id: str, version: int) -> Response:
     "GET /v1/policies/<string:policy_id>/closures",
     Answer(
         "The closures, by date.",
-        ClosureListSchema,
-        example("one", "A staff outing", {"items": [CLOSURE], "next": None}),
+        schemas.ClosureListSchema,
+        example("one", "A staff outing", {"items": [schemas.CLOSURE], "next": None}),
     ),
     scopes=(Scope.POLICIES_READ,),
     problems=("not-found",),
@@ -156,15 +140,25 @@ publication_tag = Tag("Publication", "How policies change. Existing decisions ne
 
 @publication_tag.operation(
     "POST /v1/policies/<string:policy_id>/versions",
-    Answer("The version that would be published, or that is registered already.", PublishedVersionSchema, PUBLISHED),
-    Answer("The version is published.", PublishedVersionSchema, PUBLISHED, links=VERSION_LINKS, status=201),
+    Answer(
+        "The version that would be published, or that is registered already.",
+        schemas.PublishedVersionSchema,
+        schemas.PUBLISHED,
+    ),
+    Answer(
+        "The version is published.",
+        schemas.PublishedVersionSchema,
+        schemas.PUBLISHED,
+        links=schemas.VERSION_LINKS,
+        status=201,
+    ),
     scopes=(Scope.POLICIES_WRITE,),
     transaction=Transaction.WRITE,
     then=watch.extend,
-    body=DraftSchema,
-    body_examples=example("draft", "Three days from New Year on", DRAFT),
-    most_bytes=MOST_BYTES,
-    query=PublishQuerySchema,
+    body=schemas.DraftSchema,
+    body_examples=example("draft", "Three days from New Year on", schemas.DRAFT),
+    most_bytes=schemas.MOST_BYTES,
+    query=schemas.PublishQuerySchema,
     problems=("policy-version-conflict", "effective-too-early", "unknown-region", "payment-data-refused"),
 )
 def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any], query: dict[str, Any]) -> Response:
@@ -186,7 +180,7 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
 
 @publication_tag.operation(
     "PUT /v1/policies/<string:policy_id>/versions/<number:version>/withdrawal",
-    Answer("The withdrawn version.", PolicyVersionSchema, WITHDRAWN),
+    Answer("The withdrawn version.", schemas.PolicyVersionSchema, schemas.WITHDRAWN),
     scopes=(Scope.POLICIES_WRITE,),
     then=watch.extend,
     problems=("not-found", "policy-version-conflict"),
@@ -203,12 +197,12 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
 
 @publication_tag.operation(
     "POST /v1/policies/<string:policy_id>/closures",
-    Answer("The closure that was entered already.", EnteredClosureSchema, CLOSURE_EXAMPLE),
-    Answer("The closure is entered.", EnteredClosureSchema, CLOSURE_EXAMPLE, status=201),
+    Answer("The closure that was entered already.", schemas.EnteredClosureSchema, schemas.CLOSURE_EXAMPLE),
+    Answer("The closure is entered.", schemas.EnteredClosureSchema, schemas.CLOSURE_EXAMPLE, status=201),
     scopes=(Scope.POLICIES_WRITE,),
     transaction=Transaction.WRITE,
     then=watch.extend,
-    body=ClosureRequestSchema,
+    body=schemas.ClosureRequestSchema,
     body_examples=example("closed", "A staff outing", {"date": "2026-07-10"}),
     problems=("not-found", "payment-data-refused"),
 )
@@ -254,9 +248,9 @@ simulations_tag = Tag("Simulations", "What a draft of a policy would change.")
     Answer("What the draft would change.", SimulationSchema, SIMULATED),
     scopes=(Scope.POLICIES_SIMULATE,),
     transaction=Transaction.READ,
-    body=DraftSchema,
-    body_examples=example("draft", "Three days from New Year on", DRAFT),
-    most_bytes=MOST_BYTES,
+    body=schemas.DraftSchema,
+    body_examples=example("draft", "Three days from New Year on", schemas.DRAFT),
+    most_bytes=schemas.MOST_BYTES,
     problems=("not-found", "unknown-region", "payment-data-refused"),
 )
 def simulate_policy(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:

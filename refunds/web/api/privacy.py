@@ -19,35 +19,10 @@ from refunds.web import auth
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import accepted, document, reply
+from refunds.web.schemas import privacy as schemas
 from refunds.web.schemas.documents import HTML, JSON
 from refunds.web.schemas.examples import example
 from refunds.web.schemas.exports import EXPORT, CustomerExportSchema, ExportQuerySchema
-from refunds.web.schemas.privacy import (
-    DISCLOSED,
-    DISCLOSURE,
-    ERASED_EXAMPLE,
-    EXTENDED,
-    EXTENDED_EXAMPLE,
-    HOLD,
-    LIFTED,
-    OPENED,
-    OUTCOMES,
-    REQUEST,
-    REQUEST_EXAMPLE,
-    REQUEST_LINKS,
-    DataRequestListSchema,
-    DataRequestQuerySchema,
-    DataRequestRequestSchema,
-    DataRequestSchema,
-    DisclosureRequestSchema,
-    DisclosureSchema,
-    ExtensionRequestSchema,
-    FeeRequestSchema,
-    HoldRequestSchema,
-    HoldSchema,
-    IdentityCheckRequestSchema,
-    OutcomeRequestSchema,
-)
 from refunds.web.schemas.request_fields import PAGE
 
 tag = Tag("Privacy", "What persons ask for about their data, what is done about it, and who else got the data.")
@@ -55,10 +30,16 @@ tag = Tag("Privacy", "What persons ask for about their data, what is done about 
 
 @tag.operation(
     "POST /v1/data-requests",
-    Answer("The request is open.", DataRequestSchema, REQUEST_EXAMPLE, links=REQUEST_LINKS, status=201),
+    Answer(
+        "The request is open.",
+        schemas.DataRequestSchema,
+        schemas.REQUEST_EXAMPLE,
+        links=schemas.REQUEST_LINKS,
+        status=201,
+    ),
     scopes=(Scope.PRIVACY_WRITE,),
-    body=DataRequestRequestSchema,
-    body_examples=example("erasure", "By e-mail", OPENED),
+    body=schemas.DataRequestRequestSchema,
+    body_examples=example("erasure", "By e-mail", schemas.OPENED),
     problems=("payment-data-refused",),
 )
 def open_data_request(uow: UnitOfWork, body: dict[str, Any]) -> Response:
@@ -83,11 +64,11 @@ def _shown(uow: UnitOfWork, request: DataRequest | Answered, *, is_scrubbed: boo
     "GET /v1/data-requests",
     Answer(
         "A page of data requests, in the order in which they were entered; of open ones alone, what is due first.",
-        DataRequestListSchema,
-        example("open", "One that is open", {"items": [REQUEST], "next": None}),
+        schemas.DataRequestListSchema,
+        example("open", "One that is open", {"items": [schemas.REQUEST], "next": None}),
     ),
     scopes=(Scope.PRIVACY_READ,),
-    query=DataRequestQuerySchema,
+    query=schemas.DataRequestQuerySchema,
     problems=("invalid-cursor",),
 )
 def list_data_requests(uow: UnitOfWork, query: dict[str, Any]) -> Response:
@@ -107,7 +88,7 @@ def list_data_requests(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 
 @tag.operation(
     "GET /v1/data-requests/<string:request_id>",
-    Answer("The data request.", DataRequestSchema, REQUEST_EXAMPLE, etag=True),
+    Answer("The data request.", schemas.DataRequestSchema, schemas.REQUEST_EXAMPLE, etag=True),
     scopes=(Scope.PRIVACY_READ,),
     problems=("not-found",),
 )
@@ -123,10 +104,10 @@ def get_data_request(uow: UnitOfWork, request_id: str) -> Response:
 
 @tag.operation(
     "PUT /v1/data-requests/<string:request_id>/identity-check",
-    Answer("The data request with the check.", DataRequestSchema, REQUEST_EXAMPLE),
+    Answer("The data request with the check.", schemas.DataRequestSchema, schemas.REQUEST_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
-    body=IdentityCheckRequestSchema,
-    body_examples=example("called", "Called back", {"identity_check": OPENED["identity_check"]}),
+    body=schemas.IdentityCheckRequestSchema,
+    body_examples=example("called", "Called back", {"identity_check": schemas.OPENED["identity_check"]}),
     problems=("not-found", "data-request-state-conflict", "customer-erased", "payment-data-refused"),
 )
 def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
@@ -140,10 +121,10 @@ def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 
 @tag.operation(
     "PUT /v1/data-requests/<string:request_id>/extension",
-    Answer("The extended request.", DataRequestSchema, EXTENDED_EXAMPLE),
+    Answer("The extended request.", schemas.DataRequestSchema, schemas.EXTENDED_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
-    body=ExtensionRequestSchema,
-    body_examples=example("many", "Many records", {"reason": EXTENDED["extension_reason"]}),
+    body=schemas.ExtensionRequestSchema,
+    body_examples=example("many", "Many records", {"reason": schemas.EXTENDED["extension_reason"]}),
     problems=(
         "not-found",
         "data-request-state-conflict",
@@ -164,10 +145,10 @@ def extend_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 
 @tag.operation(
     "PUT /v1/data-requests/<string:request_id>/fee",
-    Answer("The request with the fee.", DataRequestSchema, EXTENDED_EXAMPLE),
+    Answer("The request with the fee.", schemas.DataRequestSchema, schemas.EXTENDED_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
-    body=FeeRequestSchema,
-    body_examples=example("copy", "A further copy", {"fee": "further_copy", "reason": EXTENDED["fee_reason"]})
+    body=schemas.FeeRequestSchema,
+    body_examples=example("copy", "A further copy", {"fee": "further_copy", "reason": schemas.EXTENDED["fee_reason"]})
     | example("none", "No fee after all", {}),
     problems=("not-found", "data-request-state-conflict", "customer-erased", "payment-data-refused"),
 )
@@ -182,10 +163,10 @@ def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response
 
 @tag.operation(
     "PUT /v1/data-requests/<string:request_id>/outcome",
-    Answer("The closed request.", DataRequestSchema, ERASED_EXAMPLE),
+    Answer("The closed request.", schemas.DataRequestSchema, schemas.ERASED_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
-    body=OutcomeRequestSchema,
-    body_examples=OUTCOMES,
+    body=schemas.OutcomeRequestSchema,
+    body_examples=schemas.OUTCOMES,
     problems=(
         "not-found",
         "data-request-state-conflict",
@@ -211,10 +192,10 @@ def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 
 @tag.operation(
     "PUT /v1/customers/<string:customer_id>/hold",
-    Answer("The customer is held.", HoldSchema, example("held", "A claim", HOLD)),
+    Answer("The customer is held.", schemas.HoldSchema, example("held", "A claim", schemas.HOLD)),
     scopes=(Scope.PRIVACY_WRITE,),
-    body=HoldRequestSchema,
-    body_examples=example("claim", "A claim", {"reason": HOLD["reason"]}),
+    body=schemas.HoldRequestSchema,
+    body_examples=example("claim", "A claim", {"reason": schemas.HOLD["reason"]}),
     problems=("not-found", "customer-erased", "payment-data-refused"),
 )
 def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Response:
@@ -228,7 +209,7 @@ def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Re
 
 @tag.operation(
     "DELETE /v1/customers/<string:customer_id>/hold",
-    Answer("The customer is not held.", HoldSchema, example("lifted", "No hold", LIFTED)),
+    Answer("The customer is not held.", schemas.HoldSchema, example("lifted", "No hold", schemas.LIFTED)),
     scopes=(Scope.PRIVACY_WRITE,),
     problems=("not-found",),
 )
@@ -244,10 +225,15 @@ def lift_hold(uow: UnitOfWork, customer_id: str) -> Response:
 
 @tag.operation(
     "POST /v1/disclosures",
-    Answer("The disclosure is noted.", DisclosureSchema, example("police", "An authority", DISCLOSURE), status=201),
+    Answer(
+        "The disclosure is noted.",
+        schemas.DisclosureSchema,
+        example("police", "An authority", schemas.DISCLOSURE),
+        status=201,
+    ),
     scopes=(Scope.PRIVACY_EXPORT,),
-    body=DisclosureRequestSchema,
-    body_examples=example("police", "An authority", DISCLOSED),
+    body=schemas.DisclosureRequestSchema,
+    body_examples=example("police", "An authority", schemas.DISCLOSED),
     problems=("not-found", "payment-data-refused"),
 )
 def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:

@@ -10,19 +10,7 @@ from refunds.service import settlements
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
-from refunds.web.schemas.cancellations import (
-    EXAMPLE,
-    REFUNDING,
-    REVOKED,
-    SETTLED,
-    SETTLEMENT,
-    CancellationSchema,
-    EndRefundQuerySchema,
-    RefundRequestSchema,
-    RevocationRequestSchema,
-    SettlementRequestSchema,
-    UnsettleQuerySchema,
-)
+from refunds.web.schemas import cancellations as schemas
 from refunds.web.schemas.examples import example
 
 tag = Tag("Settlements", "What happens to a cancellation: billing refunds and settles it, or it is revoked.")
@@ -30,10 +18,10 @@ tag = Tag("Settlements", "What happens to a cancellation: billing refunds and se
 
 @tag.operation(
     "PUT /v1/cancellations/<string:cancellation_id>/refund",
-    Answer("The cancellation, whose refund has begun.", CancellationSchema, REFUNDING),
+    Answer("The cancellation, whose refund has begun.", schemas.CancellationSchema, schemas.REFUNDING),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
-    body=RefundRequestSchema,
-    body_examples=example("begun", "With billing's reference", {"billing_ref": SETTLEMENT["billing_ref"]})
+    body=schemas.RefundRequestSchema,
+    body_examples=example("begun", "With billing's reference", {"billing_ref": schemas.SETTLEMENT["billing_ref"]})
     | example("without", "Without one", {}),
     problems=("not-found", "cancellation-state-conflict", "payment-data-refused", "customer-erased"),
 )
@@ -51,9 +39,9 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) ->
 
 @tag.operation(
     "DELETE /v1/cancellations/<string:cancellation_id>/refund",
-    Answer("The cancellation, which waits for a refund again.", CancellationSchema, EXAMPLE),
+    Answer("The cancellation, which waits for a refund again.", schemas.CancellationSchema, schemas.EXAMPLE),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
-    query=EndRefundQuerySchema,
+    query=schemas.EndRefundQuerySchema,
     problems=("not-found", "cancellation-state-conflict"),
 )
 def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
@@ -68,13 +56,13 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> 
 
 @tag.operation(
     "PUT /v1/cancellations/<string:cancellation_id>/settlement",
-    Answer("The settled cancellation.", CancellationSchema, SETTLED),
+    Answer("The settled cancellation.", schemas.CancellationSchema, schemas.SETTLED),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
-    body=SettlementRequestSchema,
+    body=schemas.SettlementRequestSchema,
     body_examples=example(
         "settled",
         "Refunded this morning",
-        {"settled_at": SETTLEMENT["settled_at"], "billing_ref": SETTLEMENT["billing_ref"]},
+        {"settled_at": schemas.SETTLEMENT["settled_at"], "billing_ref": schemas.SETTLEMENT["billing_ref"]},
     ),
     problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
 )
@@ -92,9 +80,9 @@ def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
 
 @tag.operation(
     "DELETE /v1/cancellations/<string:cancellation_id>/settlement",
-    Answer("The cancellation, now no longer settled.", CancellationSchema, EXAMPLE),
+    Answer("The cancellation, now no longer settled.", schemas.CancellationSchema, schemas.EXAMPLE),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
-    query=UnsettleQuerySchema,
+    query=schemas.UnsettleQuerySchema,
     problems=("not-found", "cancellation-state-conflict"),
 )
 def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
@@ -110,9 +98,9 @@ def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str
 
 @tag.operation(
     "PUT /v1/cancellations/<string:cancellation_id>/revocation",
-    Answer("The revoked cancellation.", CancellationSchema, REVOKED),
+    Answer("The revoked cancellation.", schemas.CancellationSchema, schemas.REVOKED),
     scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
-    body=RevocationRequestSchema,
+    body=schemas.RevocationRequestSchema,
     body_examples=example("revoked", "A customer who stays", {"reason_code": "customer_kept_order"}),
     problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
 )

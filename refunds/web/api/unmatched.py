@@ -12,32 +12,26 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
+from refunds.web.schemas import unmatched as schemas
 from refunds.web.schemas.contacts import EXAMPLE, LINKS, CompletionRequestSchema, ContactSchema, ReopenQuerySchema
 from refunds.web.schemas.examples import example
 from refunds.web.schemas.orders import JUDGED
-from refunds.web.schemas.unmatched import (
-    CLOSED,
-    UNKNOWN_CALL,
-    UNMATCHED,
-    UNMATCHED_EXAMPLE,
-    UNMATCHED_LINKS,
-    MatchRequestSchema,
-    UnmatchedContactListSchema,
-    UnmatchedContactQuerySchema,
-    UnmatchedContactRequestSchema,
-    UnmatchedContactSchema,
-    UnmatchedResolutionRequestSchema,
-)
 
 tag = Tag("Unmatched contacts", "Calls and e-mails about orders that are not known yet, kept until they are matched.")
 
 
 @tag.operation(
     "POST /v1/contacts",
-    Answer("The contact is kept.", UnmatchedContactSchema, UNMATCHED_EXAMPLE, links=UNMATCHED_LINKS, status=201),
+    Answer(
+        "The contact is kept.",
+        schemas.UnmatchedContactSchema,
+        schemas.UNMATCHED_EXAMPLE,
+        links=schemas.UNMATCHED_LINKS,
+        status=201,
+    ),
     scopes=(Scope.CONTACTS_WRITE,),
-    body=UnmatchedContactRequestSchema,
-    body_examples=example("call", "A call about an unknown order", UNKNOWN_CALL),
+    body=schemas.UnmatchedContactRequestSchema,
+    body_examples=example("call", "A call about an unknown order", schemas.UNKNOWN_CALL),
     problems=("payment-data-refused",),
 )
 def record_unmatched_contact(uow: UnitOfWork, body: dict[str, Any]) -> Response:
@@ -53,7 +47,7 @@ def record_unmatched_contact(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 
 @tag.operation(
     "GET /v1/unmatched-contacts/<string:unmatched_id>",
-    Answer("The unmatched contact.", UnmatchedContactSchema, UNMATCHED_EXAMPLE, etag=True),
+    Answer("The unmatched contact.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE, etag=True),
     scopes=(Scope.CONTACTS_READ,),
     problems=("not-found",),
 )
@@ -70,12 +64,12 @@ def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
     "GET /v1/unmatched-contacts",
     Answer(
         "A page of unmatched contacts, in the order in which they were recorded.",
-        UnmatchedContactListSchema,
-        example("open", "One that is open", {"items": [UNMATCHED], "next": None}),
+        schemas.UnmatchedContactListSchema,
+        example("open", "One that is open", {"items": [schemas.UNMATCHED], "next": None}),
         also=lists.FORMS,
     ),
     scopes=(Scope.CONTACTS_READ,),
-    query=UnmatchedContactQuerySchema,
+    query=schemas.UnmatchedContactQuerySchema,
     problems=("invalid-cursor", "not-acceptable"),
 )
 def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
@@ -92,7 +86,7 @@ def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     Answer("The contact that it became.", ContactSchema, EXAMPLE, links=LINKS, status=201),
     Answer("The same match again: the contact that it has become.", ContactSchema, EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
-    body=MatchRequestSchema,
+    body=schemas.MatchRequestSchema,
     body_examples=example("order", "Its order", {"order_id": "A-1001"}),
     problems=(*JUDGED, "evidence-required", "order-not-found", "not-found", "contact-state-conflict"),
 )
@@ -113,7 +107,7 @@ def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> R
 
 @tag.operation(
     "PATCH /v1/unmatched-contacts/<string:unmatched_id>",
-    Answer("The completed contact.", UnmatchedContactSchema, UNMATCHED_EXAMPLE),
+    Answer("The completed contact.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
     body=CompletionRequestSchema,
     body_examples=example("ticket", "Its ticket", {"ticket_ref": "T-20391"}),
@@ -131,9 +125,9 @@ def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[st
 
 @tag.operation(
     "PUT /v1/unmatched-contacts/<string:unmatched_id>/resolution",
-    Answer("The resolved contact.", UnmatchedContactSchema, CLOSED),
+    Answer("The resolved contact.", schemas.UnmatchedContactSchema, schemas.CLOSED),
     scopes=(Scope.CONTACTS_WRITE,),
-    body=UnmatchedResolutionRequestSchema,
+    body=schemas.UnmatchedResolutionRequestSchema,
     body_examples=example("elsewhere", "A wrong number", {"reason": "The number is another shop's."}),
     problems=("not-found", "contact-state-conflict", "payment-data-refused"),
 )
@@ -148,7 +142,7 @@ def resolve_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str
 
 @tag.operation(
     "DELETE /v1/unmatched-contacts/<string:unmatched_id>/resolution",
-    Answer("The unmatched contact, open again.", UnmatchedContactSchema, UNMATCHED_EXAMPLE),
+    Answer("The unmatched contact, open again.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
     query=ReopenQuerySchema,
     problems=("not-found", "contact-state-conflict"),
