@@ -4,8 +4,9 @@ from flask import Response, g
 
 from refunds.config import RELEASE
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
-from refunds.domain.instants import TZDATA_VERSION, format_instant
+from refunds.domain.instants import TZDATA_VERSION
 from refunds.domain.permissions import SCOPES, Role, Scope
+from refunds.presentation.serializers import attributes
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
 from refunds.web.schemas import shown
@@ -55,12 +56,9 @@ def who_am_i() -> Response:
     principal = g.principal
     return reply(
         {
-            "client_id": principal.actor,
-            "name": principal.name,
-            "role": principal.role,
+            **attributes(principal, client_id="actor", name="name", role="role"),
             "scopes": sorted(SCOPES[principal.role]),
-            "token_id": principal.token_id,
-            "expires_at": format_instant(principal.expires_at),
+            **attributes(principal, "token_id", "expires_at"),
             "release": RELEASE,
             "holidays_version": HOLIDAYS_VERSION,
             "tzdata_version": TZDATA_VERSION,
