@@ -10,7 +10,7 @@ from refunds.presentation.serializers import attributes
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
 from refunds.web.schemas import shown
-from refunds.web.schemas.examples import example
+from refunds.web.schemas.examples import A_CLIENT, example
 
 tag = Tag("Access", "Who the caller is, and what it may do.")
 
@@ -18,28 +18,18 @@ tag = Tag("Access", "Who the caller is, and what it may do.")
 class MeSchema(shown.Schema):
     """The caller, as its token identifies it."""
 
-    client_id = shown.String("The client's id. It is recorded with everything that the client does.")
-    name = shown.String("Its name.")
-    role = shown.Code(Role, "Its role.")
-    scopes = shown.ListOf(shown.Code(Scope, "What it may do."))
-    token_id = shown.String("The token of this request.")
-    expires_at = shown.Instant("When the token expires.")
-    release = shown.String("The release of the service.")
-    holidays_version = shown.String("The release of the holiday data.")
-    tzdata_version = shown.String("The release of the time-zone data.")
+    client_id = shown.String("The client's id. It is recorded with everything that the client does.", A_CLIENT)
+    name = shown.String("Its name.", "console metrics")
+    role = shown.Code(Role, "Its role.", "operator")
+    scopes = shown.ListOf(shown.Code(Scope, "What it may do."), example=["metrics:read"])
+    token_id = shown.String("The token of this request.", "k3Zp8QwX")
+    expires_at = shown.Instant("When the token expires.", "2027-11-22T09:00:00Z")
+    release = shown.String("The release of the service.", "0.2.0")
+    holidays_version = shown.String("The release of the holiday data.", "0.109")
+    tzdata_version = shown.String("The release of the time-zone data.", "2026f")
 
 
-ME = {
-    "client_id": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
-    "name": "console metrics",
-    "role": "operator",
-    "scopes": ["metrics:read"],
-    "token_id": "k3Zp8QwX",
-    "expires_at": "2027-11-22T09:00:00Z",
-    "release": "0.2.0",
-    "holidays_version": "0.109",
-    "tzdata_version": "2026f",
-}
+ME = MeSchema.example()
 
 
 @tag.operation(

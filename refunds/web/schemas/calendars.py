@@ -69,21 +69,22 @@ class RegionQuerySchema(QuerySchema):
 class RegionNamesSchema(shown.Schema):
     """The name of a region in each language; in the country's own, or the code, if there is none in a language."""
 
-    de = shown.String("In German.")
-    en = shown.String("In English.")
+    de = shown.String("In German.", "China")
+    en = shown.String("In English.", "China")
 
 
 class RegionSchema(shown.Schema):
     """A region that has a calendar of its own."""
 
-    region = shown.String("Its code: a country, as in `DE`, or a part of one, as in `DE-BY`.")
-    country = shown.String("The code of its country.")
+    region = shown.String("Its code: a country, as in `DE`, or a part of one, as in `DE-BY`.", "CN")
+    country = shown.String("The code of its country.", "CN")
     names = shown.Nested(RegionNamesSchema)
-    covered_from = shown.Date("The first date that the holiday data covers.")
-    covered_until = shown.Date("The last date that the holiday data covers.")
+    covered_from = shown.Date("The first date that the holiday data covers.", "1950-01-01")
+    covered_until = shown.Date("The last date that the holiday data covers.", "2100-12-31")
     provisional_from = shown.Date(
         "The first date whose working weekends and moved holidays are not decreed yet, so that it may still change; "
         "null: the country has no such decrees.",
+        "2026-12-29",
         allow_none=True,
     )
     parts_that_differ = shown.ListOf(
@@ -96,26 +97,12 @@ class RegionSchema(shown.Schema):
 class RegionListSchema(shown.Schema):
     """Regions, each country before its parts."""
 
-    holidays_version = shown.String("The version of the holiday data.")
+    holidays_version = shown.String("The version of the holiday data.", "0.109")
     items = shown.ListOf(RegionSchema)
     next = shown.String("Where the next page begins; null: there is none.", allow_none=True)
 
 
-CHINA = {
-    "holidays_version": "0.109",
-    "items": [
-        {
-            "region": "CN",
-            "country": "CN",
-            "names": {"de": "China", "en": "China"},
-            "covered_from": "1950-01-01",
-            "covered_until": "2100-12-31",
-            "provisional_from": "2026-12-29",
-            "parts_that_differ": [],
-        }
-    ],
-    "next": None,
-}
+CHINA = RegionListSchema.example(items=[RegionSchema.example()])
 
 EASTER = {
     "region": "DE-BY",

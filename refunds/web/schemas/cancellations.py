@@ -20,9 +20,9 @@ from refunds.schemas.orders import InlineOrderSchema, OrderId
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import shown
-from refunds.web.schemas.contacts import CONTACT, InlineContactSchema
-from refunds.web.schemas.decisions import DECISION, DecisionSchema
-from refunds.web.schemas.examples import example, shared
+from refunds.web.schemas.contacts import InlineContactSchema
+from refunds.web.schemas.decisions import DecisionSchema
+from refunds.web.schemas.examples import A_CLIENT, A_CONTACT, AN_ORDER, example, shared
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.request_fields import (
     After,
@@ -76,10 +76,11 @@ class CancellationOverrideSchema(shown.Schema):
 class CancellationRefundSchema(shown.Schema):
     """The refund that billing has begun, after which nobody can revoke the cancellation."""
 
-    begun_at = shown.Instant("When billing began it.")
-    begun_by = shown.String("Who recorded that.")
+    begun_at = shown.Instant("When billing began it.", "2026-04-10T07:59:58Z")
+    begun_by = shown.String("Who recorded that.", A_CLIENT)
     billing_ref = shown.String(
         "Billing's reference for the refund, by which it is held; null if there is none or it is hidden.",
+        "RF-2026-0412",
         allow_none=True,
     )
 
@@ -87,34 +88,37 @@ class CancellationRefundSchema(shown.Schema):
 class CancellationSettlementSchema(shown.Schema):
     """The settlement of a cancellation: billing has refunded."""
 
-    settled_at = shown.Instant("When billing refunded.")
-    settled_by = shown.String("Who recorded it.")
-    billing_ref = shown.String("Billing's reference for the refund; null if hidden.", allow_none=True)
+    settled_at = shown.Instant("When billing refunded.", "2026-04-10T08:00:00Z")
+    settled_by = shown.String("Who recorded it.", A_CLIENT)
+    billing_ref = shown.String("Billing's reference for the refund; null if hidden.", "RF-2026-0412", allow_none=True)
 
 
 class CancellationRevocationSchema(shown.Schema):
     """The revocation of a cancellation."""
 
-    reason_code = shown.Code(RevocationReason, "Why.")
+    reason_code = shown.Code(RevocationReason, "Why.", "customer_kept_order")
     reason = shown.String("Why, in words, if given and not hidden.", allow_none=True)
-    revoked_at = shown.Instant("When it was revoked.")
-    revoked_by = shown.String("Who revoked it.")
+    revoked_at = shown.Instant("When it was revoked.", "2026-04-08T21:15:02.771930Z")
+    revoked_by = shown.String("Who revoked it.", A_CLIENT)
 
 
 class CancellationSchema(shown.Schema):
     """The cancellation of an order, which billing refunds."""
 
-    cancellation_id = shown.String("The cancellation.")
-    reference = shown.String("The ten digits to read out to the customer; the last is a check digit.")
-    order_id = shown.String("The order.")
-    contact_id = shown.String("The contact that asked for it.")
-    state = shown.Code(State, "`issued`; `refunding` once billing has begun to refund; then `settled`. Or `revoked`.")
-    basis = shown.Code(Basis, "Whether it was issued under the policy, as goodwill, or by law.")
-    issued_at = shown.Instant("When it was issued, by the service's own clock.")
-    issued_by = shown.String("Who issued it.")
+    cancellation_id = shown.String("The cancellation.", "can_01KAN3Y7P1V5Q4T8Z2B6C9D1EF")
+    reference = shown.String("The ten digits to read out to the customer; the last is a check digit.", "314-092-6534")
+    order_id = shown.String("The order.", AN_ORDER)
+    contact_id = shown.String("The contact that asked for it.", A_CONTACT)
+    state = shown.Code(
+        State, "`issued`; `refunding` once billing has begun to refund; then `settled`. Or `revoked`.", "issued"
+    )
+    basis = shown.Code(Basis, "Whether it was issued under the policy, as goodwill, or by law.", "policy")
+    issued_at = shown.Instant("When it was issued, by the service's own clock.", "2026-04-08T21:07:41.920318Z")
+    issued_by = shown.String("Who issued it.", A_CLIENT)
     refund_due_by = shown.Date(
         "The day by which billing intends to refund: an internal target. With the basis `statutory`, the day by which "
-        "it has to: 14 days after receipt."
+        "it has to: 14 days after receipt.",
+        "2026-04-22",
     )
     override = shown.Nested(CancellationOverrideSchema, "Null: none was needed.", allow_none=True)
     refund = shown.Nested(CancellationRefundSchema, "Null: not begun, or not recorded.", allow_none=True)
@@ -192,22 +196,7 @@ class CancellationQuerySchema(ListQuerySchema):
     )
 
 
-CANCELLATION = {
-    "cancellation_id": "can_01KAN3Y7P1V5Q4T8Z2B6C9D1EF",
-    "reference": "314-092-6534",
-    "order_id": "A-1001",
-    "contact_id": CONTACT["contact_id"],
-    "state": "issued",
-    "basis": "policy",
-    "issued_at": "2026-04-08T21:07:41.920318Z",
-    "issued_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
-    "refund_due_by": "2026-04-22",
-    "override": None,
-    "refund": None,
-    "settlement": None,
-    "revocation": None,
-    "decision": DECISION,
-}
+CANCELLATION = CancellationSchema.example()
 
 
 EXAMPLE = shared(example("issued", "Issued", CANCELLATION))
@@ -266,26 +255,13 @@ class RevocationRequestSchema(StrictSchema):
     reason = FreeText(500, "Why, in words. Personal: stored encrypted.", allow_none=True)
 
 
-SETTLEMENT = {
-    "settled_at": "2026-04-10T08:00:00Z",
-    "settled_by": CANCELLATION["issued_by"],
-    "billing_ref": "RF-2026-0412",
-}
+SETTLEMENT = CancellationSettlementSchema.example()
 
 
-REVOCATION = {
-    "reason_code": "customer_kept_order",
-    "reason": None,
-    "revoked_at": "2026-04-08T21:15:02.771930Z",
-    "revoked_by": CANCELLATION["issued_by"],
-}
+REVOCATION = CancellationRevocationSchema.example()
 
 
-REFUND = {
-    "begun_at": "2026-04-10T07:59:58Z",
-    "begun_by": CANCELLATION["issued_by"],
-    "billing_ref": SETTLEMENT["billing_ref"],
-}
+REFUND = CancellationRefundSchema.example()
 
 
 REFUNDING = shared(example("refunding", "Refund begun", CANCELLATION | {"state": "refunding", "refund": REFUND}))

@@ -9,8 +9,8 @@ from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Te
 from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import shown
-from refunds.web.schemas.decisions import DECISION, DecisionSchema
-from refunds.web.schemas.examples import example, shared
+from refunds.web.schemas.decisions import DecisionSchema
+from refunds.web.schemas.examples import A_CLIENT, A_CONTACT, AN_ORDER, example, shared
 from refunds.web.schemas.request_fields import After, Limit, RecordId, Spoken
 
 
@@ -132,35 +132,41 @@ class AssignmentSchema(shown.Schema):
 class ContactAcknowledgementSchema(shown.Schema):
     """The acknowledgement of a contact: when and how the customer was answered, and by whom."""
 
-    given_at = shown.Instant("When the customer was answered.")
-    given_by = shown.String("Who recorded it.")
-    channel = shown.Code(Channel, "How.")
-    to = shown.String("Where, if not at `from_detail`; null also if hidden.", allow_none=True)
+    given_at = shown.Instant("When the customer was answered.", "2026-04-08T21:40:00Z")
+    given_by = shown.String("Who recorded it.", A_CLIENT)
+    channel = shown.Code(Channel, "How.", "email")
+    to = shown.String("Where, if not at `from_detail`; null also if hidden.", "kim@example.org", allow_none=True)
 
 
 class ContactResolutionSchema(shown.Schema):
     """The resolution of a contact: why it needs nothing more, and who resolved it."""
 
-    reason_code = shown.Code(ResolutionReason, "Why; null: it was resolved before there were codes.", allow_none=True)
-    reason = shown.String("Why, in words, if given and not hidden.", allow_none=True)
+    reason_code = shown.Code(
+        ResolutionReason, "Why; null: it was resolved before there were codes.", "customer_kept_order", allow_none=True
+    )
+    reason = shown.String(
+        "Why, in words, if given and not hidden.", "The customer has decided to keep the number.", allow_none=True
+    )
     duplicate_of = shown.String("The contact that asks for the same.", allow_none=True)
-    resolved_at = shown.Instant("When it was resolved.")
-    resolved_by = shown.String("Who resolved it.")
+    resolved_at = shown.Instant("When it was resolved.", "2026-04-09T07:12:20.004112Z")
+    resolved_by = shown.String("Who resolved it.", A_CLIENT)
 
 
 class RecordedDetailsSchema(shown.Schema):
     """How and when a customer made contact, when it was recorded, and what was noted."""
 
-    intent = shown.Code(Intent, "What the customer wanted.")
-    channel = shown.Code(Channel, "How the customer made contact.")
+    intent = shown.Code(Intent, "What the customer wanted.", "cancel")
+    channel = shown.Code(Channel, "How the customer made contact.", "phone")
     sent_at = shown.Instant("When it was sent, if that is known.", allow_none=True)
-    received_at = shown.Instant("When it was received.")
-    recorded_at = shown.Instant("When it was entered, by the service's own clock.")
-    recorded_by = shown.String("Who entered it.")
+    received_at = shown.Instant("When it was received.", "2026-04-08T21:05:00Z")
+    recorded_at = shown.Instant("When it was entered, by the service's own clock.", "2026-04-08T21:07:41.920318Z")
+    recorded_by = shown.String("Who entered it.", A_CLIENT)
     contact_point = shown.String(
         "The vendor's number or address that the customer used, in its standard form.", allow_none=True
     )
-    from_detail = shown.String("The customer's number or address, if given and not hidden.", allow_none=True)
+    from_detail = shown.String(
+        "The customer's number or address, if given and not hidden.", "+4989123456", allow_none=True
+    )
     ticket_ref = shown.String("The ticket, if given and not hidden.", allow_none=True)
     note = shown.String("The note, if given and not hidden.", allow_none=True)
     taken_by = shown.String("Who deals with it, or did; null: nobody in particular.", allow_none=True)
@@ -169,17 +175,18 @@ class RecordedDetailsSchema(shown.Schema):
 class ContactSchema(RecordedDetailsSchema):
     """A contact, with the decision made when it was recorded."""
 
-    contact_id = shown.String("The contact.")
-    order_id = shown.String("The order that it is about.")
+    contact_id = shown.String("The contact.", A_CONTACT)
+    order_id = shown.String("The order that it is about.", AN_ORDER)
     supersedes = shown.String("The contact that this one corrects.", allow_none=True)
     superseded_by = shown.String("The contact that corrects this one.", allow_none=True)
     open = shown.Boolean(
-        "Whether it asks for a cancellation, is not resolved or superseded, and the order is not cancelled."
+        "Whether it asks for a cancellation, is not resolved or superseded, and the order is not cancelled.", True
     )
     backdated = shown.Boolean("Whether it was received before the deadline and entered after it.")
     request_number = shown.String(
         "The eight digits to tell the customer; the last is a check digit. A cancellation's reference has ten. Null "
         "only while the service is being updated.",
+        "3140-9261",
         allow_none=True,
     )
     acknowledgement = shown.Nested(ContactAcknowledgementSchema, "Null: no answer is on record.", allow_none=True)
@@ -222,46 +229,13 @@ WITHDRAWAL = {
 }
 
 
-CONTACT = {
-    "contact_id": "con_01KAN3Y7N2V5Q4T8Z2B6C9D1EF",
-    "order_id": "A-1001",
-    "intent": "cancel",
-    "channel": "phone",
-    "sent_at": None,
-    "received_at": "2026-04-08T21:05:00Z",
-    "recorded_at": "2026-04-08T21:07:41.920318Z",
-    "recorded_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
-    "contact_point": None,
-    "from_detail": "+4989123456",
-    "ticket_ref": None,
-    "note": None,
-    "taken_by": None,
-    "supersedes": None,
-    "superseded_by": None,
-    "open": True,
-    "backdated": False,
-    "request_number": "3140-9261",
-    "acknowledgement": None,
-    "resolution": None,
-    "decision": DECISION,
-}
+CONTACT = ContactSchema.example("contact_id", "order_id")
 
 
-ACKNOWLEDGEMENT = {
-    "given_at": "2026-04-08T21:40:00Z",
-    "given_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
-    "channel": "email",
-    "to": "kim@example.org",
-}
+ACKNOWLEDGEMENT = ContactAcknowledgementSchema.example()
 
 
-RESOLUTION = {
-    "reason_code": "customer_kept_order",
-    "reason": "The customer has decided to keep the number.",
-    "duplicate_of": None,
-    "resolved_at": "2026-04-09T07:12:20.004112Z",
-    "resolved_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
-}
+RESOLUTION = ContactResolutionSchema.example()
 
 
 ASSIGNED = {"contact_id": CONTACT["contact_id"], "taken_by": "usr_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"}

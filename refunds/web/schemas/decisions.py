@@ -1,7 +1,5 @@
 """Schemas of checks and decisions."""
 
-from typing import Any
-
 from refunds.domain.business_days import DayStatus, SkipReason
 from refunds.domain.contact_points import Channel
 from refunds.domain.outcomes import Notice, Reason, Verdict
@@ -49,17 +47,18 @@ class BatchSchema(StrictSchema):
 class WindowSchema(shown.Schema):
     """The days within which the order can be cancelled."""
 
-    length = shown.Integer("How many business days it has.")
-    unit = shown.Code(["business_day"], "What is counted.")
-    service_day = shown.Date("The local date on which the service was provided. It never counts.")
-    first_counted_day = shown.Date("The first business day after it.")
-    last_day = shown.Date("The last day on which a request is in time.")
-    deadline = shown.Instant("The first instant that is too late, in UTC.")
-    deadline_local = shown.Instant("The same instant in the policy's time zone.")
-    time_zone = shown.String("The policy's time zone.")
+    length = shown.Integer("How many business days it has.", 2)
+    unit = shown.Code(["business_day"], "What is counted.", "business_day")
+    service_day = shown.Date("The local date on which the service was provided. It never counts.", "2026-04-02")
+    first_counted_day = shown.Date("The first business day after it.", "2026-04-07")
+    last_day = shown.Date("The last day on which a request is in time.", "2026-04-08")
+    deadline = shown.Instant("The first instant that is too late, in UTC.", "2026-04-08T22:00:00Z")
+    deadline_local = shown.Instant("The same instant in the policy's time zone.", "2026-04-09T00:00:00+02:00")
+    time_zone = shown.String("The policy's time zone.", "Europe/Berlin")
     business_days_left = shown.Integer(
         "How many days of the window come after the local date of the request. 0: that date is the last day. Null: the "
         "window has ended.",
+        0,
         allow_none=True,
     )
 
@@ -87,11 +86,12 @@ class DaySchema(shown.Schema):
 class CalendarSchema(shown.Schema):
     """The region and the data by which the days were counted."""
 
-    region = shown.String("The region whose holidays counted.")
-    holidays_version = shown.String("The version of the holiday data.")
-    tzdata_version = shown.String("The version of the time zone data.")
+    region = shown.String("The region whose holidays counted.", "DE-BY")
+    holidays_version = shown.String("The version of the holiday data.", "0.109")
+    tzdata_version = shown.String("The version of the time zone data.", "2026f")
     fingerprint = shown.String(
         "A digest of the days as they were counted: it differs if they differ. Null if there is no window yet.",
+        "7924896711d4ab13",
         allow_none=True,
     )
 
@@ -99,30 +99,64 @@ class CalendarSchema(shown.Schema):
 class JudgingPolicySchema(shown.Schema):
     """The policy version by which the decision was made."""
 
-    id = shown.String("The policy.")
-    version = shown.Integer("Its version.")
+    id = shown.String("The policy.", "virtual-numbers")
+    version = shown.Integer("Its version.", 1)
     overridden = shown.ListOf(shown.String(), "The terms that a what-if replaced.")
+
+
+_DAYS = [
+    {"date": "2026-04-02", "status": "service_day"},
+    {
+        "date": "2026-04-03",
+        "status": "skipped",
+        "why": "public_holiday",
+        "name": "Good Friday",
+        "name_language": "en",
+    },
+    {"date": "2026-04-04", "status": "skipped", "why": "weekend"},
+    {"date": "2026-04-05", "status": "skipped", "why": "weekend"},
+    {
+        "date": "2026-04-06",
+        "status": "skipped",
+        "why": "public_holiday",
+        "name": "Easter Monday",
+        "name_language": "en",
+    },
+    {"date": "2026-04-07", "status": "counted", "ordinal": 1},
+    {"date": "2026-04-08", "status": "counted", "ordinal": 2},
+]
 
 
 class DecisionSchema(shown.Schema):
     """Whether the order can be cancelled, until when, and why."""
 
-    eligible = shown.Boolean("Whether the order can be cancelled.")
+    eligible = shown.Boolean("Whether the order can be cancelled.", True)
     verdict = shown.Code(
-        Verdict, "`cancellable`: as `eligible`. `needs_supervisor`: a supervisor has to decide. Else `refused`."
+        Verdict,
+        "`cancellable`: as `eligible`. `needs_supervisor`: a supervisor has to decide. Else `refused`.",
+        "cancellable",
     )
-    reason = shown.Code(Reason, "Why; a stable code.")
-    reason_text = shown.String("Why, as a sentence in the reader's language.")
-    requested_at = shown.Instant("The instant that is compared with the deadline.")
+    reason = shown.Code(Reason, "Why; a stable code.", "within_window")
+    reason_text = shown.String(
+        "Why, as a sentence in the reader's language.",
+        "The order can be cancelled until the end of Wednesday, 8 April 2026 (Berlin time).",
+    )
+    requested_at = shown.Instant("The instant that is compared with the deadline.", "2026-04-08T21:05:00Z")
     window = shown.Nested(
-        WindowSchema, "Null if there is none yet, because the service is not provided.", allow_none=True
+        WindowSchema,
+        "Null if there is none yet, because the service is not provided.",
+        WindowSchema.example(),
+        allow_none=True,
     )
     days = shown.ListOf(
-        DaySchema, "Each date from the service day to the last day. Left out of a batch by default.", required=False
+        DaySchema,
+        "Each date from the service day to the last day. Left out of a batch by default.",
+        _DAYS,
+        required=False,
     )
     calendar = shown.Nested(CalendarSchema)
     policy = shown.Nested(JudgingPolicySchema)
-    notices = shown.ListOf(shown.Code(Notice, "A stable code."))
+    notices = shown.ListOf(shown.Code(Notice, "A stable code."), example=["statutory_rights_not_assessed"])
     judged_by_contact = shown.String(
         "The open request on record by which it was decided: one that was in time, or else a withdrawal, which waits "
         "for a supervisor. Null: by the question itself.",
@@ -147,51 +181,4 @@ CHECK = {
 }
 
 
-DECISION: dict[str, Any] = {
-    "eligible": True,
-    "verdict": "cancellable",
-    "reason": "within_window",
-    "reason_text": "The order can be cancelled until the end of Wednesday, 8 April 2026 (Berlin time).",
-    "requested_at": "2026-04-08T21:05:00Z",
-    "window": {
-        "length": 2,
-        "unit": "business_day",
-        "service_day": "2026-04-02",
-        "first_counted_day": "2026-04-07",
-        "last_day": "2026-04-08",
-        "deadline": "2026-04-08T22:00:00Z",
-        "deadline_local": "2026-04-09T00:00:00+02:00",
-        "time_zone": "Europe/Berlin",
-        "business_days_left": 0,
-    },
-    "days": [
-        {"date": "2026-04-02", "status": "service_day"},
-        {
-            "date": "2026-04-03",
-            "status": "skipped",
-            "why": "public_holiday",
-            "name": "Good Friday",
-            "name_language": "en",
-        },
-        {"date": "2026-04-04", "status": "skipped", "why": "weekend"},
-        {"date": "2026-04-05", "status": "skipped", "why": "weekend"},
-        {
-            "date": "2026-04-06",
-            "status": "skipped",
-            "why": "public_holiday",
-            "name": "Easter Monday",
-            "name_language": "en",
-        },
-        {"date": "2026-04-07", "status": "counted", "ordinal": 1},
-        {"date": "2026-04-08", "status": "counted", "ordinal": 2},
-    ],
-    "calendar": {
-        "region": "DE-BY",
-        "holidays_version": "0.109",
-        "tzdata_version": "2026f",
-        "fingerprint": "7924896711d4ab13",
-    },
-    "policy": {"id": "virtual-numbers", "version": 1, "overridden": []},
-    "notices": ["statutory_rights_not_assessed"],
-    "judged_by_contact": None,
-}
+DECISION = DecisionSchema.example()

@@ -12,7 +12,7 @@ from refunds.web.schemas.cancellations import CANCELLATION, CancellationSchema
 from refunds.web.schemas.contacts import CONTACT, ContactSchema
 from refunds.web.schemas.decisions import DECISION, DaySchema
 from refunds.web.schemas.events import HAPPENED, EventSchema
-from refunds.web.schemas.examples import example, shared
+from refunds.web.schemas.examples import A_CLIENT, example, shared
 from refunds.web.schemas.orders import ORDER, OrderPromiseSchema, OrderSchema
 from refunds.web.schemas.policies import VERSION, ClosureSchema, PolicyVersionSchema
 from refunds.web.schemas.unmatched import UnmatchedContactSchema
@@ -72,14 +72,14 @@ class ProofSchema(shown.Schema):
 class PromiseOnRecordSchema(OrderPromiseSchema):
     """A window that an order was told, whole, and why."""
 
-    promise_id = shown.String("The service's id of the promise.")
-    cause = shown.Code(PromiseCause, "What had happened when the order was told this window.")
-    promised_by = shown.String("Who caused it.")
-    current = shown.Boolean("Whether it is the order's present promise.")
-    days = shown.ListOf(DaySchema, "The days as counted.")
-    region = shown.String("The region whose holidays counted.")
-    holidays_version = shown.String("The version of the holiday data.")
-    tzdata_version = shown.String("The version of the time zone data.")
+    promise_id = shown.String("The service's id of the promise.", "prm_01KAN3Y7KZ8Q4T8Z2B6C9D1EFG")
+    cause = shown.Code(PromiseCause, "What had happened when the order was told this window.", "registered")
+    promised_by = shown.String("Who caused it.", A_CLIENT)
+    current = shown.Boolean("Whether it is the order's present promise.", True)
+    days = shown.ListOf(DaySchema, "The days as counted.", DECISION["days"])
+    region = shown.String("The region whose holidays counted.", "DE-BY")
+    holidays_version = shown.String("The version of the holiday data.", "0.109")
+    tzdata_version = shown.String("The version of the time zone data.", "2026f")
 
 
 class EvidenceSchema(shown.Schema):
@@ -106,17 +106,7 @@ class EvidenceSchema(shown.Schema):
 
 _SEAL = "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e"
 
-PROMISE = {
-    **ORDER["promise"],
-    "promise_id": "prm_01KAN3Y7KZ8Q4T8Z2B6C9D1EFG",
-    "cause": "registered",
-    "promised_by": ORDER["asserted_by"],
-    "current": True,
-    "days": DECISION["days"],
-    "region": "DE-BY",
-    "holidays_version": DECISION["calendar"]["holidays_version"],
-    "tzdata_version": DECISION["calendar"]["tzdata_version"],
-}
+PROMISE = PromiseOnRecordSchema.example()
 
 
 EVIDENCE = shared(

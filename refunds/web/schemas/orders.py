@@ -1,7 +1,5 @@
 """Schemas of orders and customers."""
 
-from typing import Any
-
 from refunds.domain.contact_points import Channel
 from refunds.domain.standings import OrderState
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, ListOf, Reference, Text, Unread, Whole
@@ -11,7 +9,7 @@ from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.service.orders import Registration
 from refunds.web.schemas import shown
 from refunds.web.schemas.decisions import DecisionSchema
-from refunds.web.schemas.examples import example, shared
+from refunds.web.schemas.examples import A_CLIENT, A_CUSTOMER, AN_ORDER, example, shared
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.request_fields import (
     MOST,
@@ -38,42 +36,46 @@ class OrderRequestSchema(OrderFactsSchema):
 class OrderPromiseSchema(shown.Schema):
     """The window that an order was told; it never ends earlier than that, whatever changes later."""
 
-    service_day = shown.Date("The local date on which the service was provided. It never counts.")
-    length = shown.Integer("How many business days the window has.")
-    last_day = shown.Date("The last day on which a request is in time.")
-    deadline = shown.Instant("The first instant that is too late, in UTC.")
-    deadline_local = shown.Instant("The same instant in the policy's time zone.")
-    time_zone = shown.String("The policy's time zone.")
+    service_day = shown.Date("The local date on which the service was provided. It never counts.", "2026-04-02")
+    length = shown.Integer("How many business days the window has.", 2)
+    last_day = shown.Date("The last day on which a request is in time.", "2026-04-08")
+    deadline = shown.Instant("The first instant that is too late, in UTC.", "2026-04-08T22:00:00Z")
+    deadline_local = shown.Instant("The same instant in the policy's time zone.", "2026-04-09T00:00:00+02:00")
+    time_zone = shown.String("The policy's time zone.", "Europe/Berlin")
     provisional = shown.Boolean(
         "Whether the holiday data does not have all decrees on holidays and working weekends of the window yet: it may "
         "still end later."
     )
-    promised_at = shown.Instant("When the order was told this window.")
+    promised_at = shown.Instant("When the order was told this window.", "2026-04-02T14:20:03.118205Z")
 
 
 class OrderSchema(shown.Schema):
     """An order as it is registered, what it was promised, and what has become of it."""
 
-    order_id = shown.String("The billing system's id of the order.")
-    customer_id = shown.String("The customer, by the service's own opaque id.")
-    customer_ref = shown.String("Billing's reference for the customer; null if hidden.", allow_none=True)
-    policy = shown.String("The policy that applies to it.")
-    region = shown.String("The customer's place, if given.", allow_none=True)
-    ordered_at = shown.Instant("When the order was placed, if given.", allow_none=True)
-    service_provided_at = shown.Instant("When the service was provided; null: not yet.", allow_none=True)
+    order_id = shown.String("The billing system's id of the order.", AN_ORDER)
+    customer_id = shown.String("The customer, by the service's own opaque id.", A_CUSTOMER)
+    customer_ref = shown.String("Billing's reference for the customer; null if hidden.", "K-20391", allow_none=True)
+    policy = shown.String("The policy that applies to it.", "virtual-numbers")
+    region = shown.String("The customer's place, if given.", "DE-BY", allow_none=True)
+    ordered_at = shown.Instant("When the order was placed, if given.", "2026-04-02T13:58:00Z", allow_none=True)
+    service_provided_at = shown.Instant(
+        "When the service was provided; null: not yet.", "2026-04-02T14:20:00Z", allow_none=True
+    )
     state = shown.Code(
         OrderState,
         "By the active cancellation `cancelled`, `refunding` or `settled`; without one, `requested` if a request to "
         "cancel is open; else `elapsed` if the promised window has ended, and `open` if not or if there is none.",
+        "open",
     )
     promise = shown.Nested(
         OrderPromiseSchema,
         "Null: no date of service is on record, or the window is beyond the calendar.",
+        OrderPromiseSchema.example(),
         allow_none=True,
     )
-    registered_at = shown.Instant("When it was registered, by the service's own clock.")
-    asserted_by = shown.String("Who last stated these facts.")
-    revision = shown.Integer("The number of this state of the order, from 1.")
+    registered_at = shown.Instant("When it was registered, by the service's own clock.", "2026-04-02T14:20:03.118205Z")
+    asserted_by = shown.String("Who last stated these facts.", A_CLIENT)
+    revision = shown.Integer("The number of this state of the order, from 1.", 1)
     correction_reason = shown.String("Why it was last corrected, if given and not hidden.", allow_none=True)
     facts_entered_by_agent = shown.Boolean(
         "Whether somebody without the scope `orders:correct` has stated the facts, and billing has not stated the same "
@@ -199,32 +201,7 @@ PERIOD = {
 }
 
 
-ORDER: dict[str, Any] = {
-    "order_id": "A-1001",
-    "customer_id": "cus_01KAN3Y7KZ8Q4T8Z2B6C9D1EFG",
-    "customer_ref": "K-20391",
-    "policy": "virtual-numbers",
-    "region": "DE-BY",
-    "ordered_at": "2026-04-02T13:58:00Z",
-    "service_provided_at": "2026-04-02T14:20:00Z",
-    "state": "open",
-    "promise": {
-        "service_day": "2026-04-02",
-        "length": 2,
-        "last_day": "2026-04-08",
-        "deadline": "2026-04-08T22:00:00Z",
-        "deadline_local": "2026-04-09T00:00:00+02:00",
-        "time_zone": "Europe/Berlin",
-        "provisional": False,
-        "promised_at": "2026-04-02T14:20:03.118205Z",
-    },
-    "registered_at": "2026-04-02T14:20:03.118205Z",
-    "asserted_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
-    "revision": 1,
-    "correction_reason": None,
-    "facts_entered_by_agent": False,
-    "facts_corrected_after_refusal": False,
-}
+ORDER = OrderSchema.example()
 
 
 IMPORTED = {"status": 201, "order_id": ORDER["order_id"], "outcome": "registered"}

@@ -10,18 +10,23 @@ from refunds.schemas.policy import EmailSchema, PhoneSchema, TermsSchema, TextsS
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.service.publication import ClosureNotice
 from refunds.web.schemas import shown
-from refunds.web.schemas.examples import example, shared
+from refunds.web.schemas.examples import A_CLIENT, example, shared
 
 
 class VersionSummarySchema(shown.Schema):
     """One version of a policy, and when it takes effect."""
 
-    version = shown.Integer("Its number, from 1.")
+    version = shown.Integer("Its number, from 1.", 1)
     effective_from = shown.Instant("From when it is in force; null: from the beginning.", allow_none=True)
     page_published_at = shown.Instant("From when the vendor's page shows it, if that is known.", allow_none=True)
-    registered_at = shown.Instant("When it was published or imported, by the service's own clock.")
+    registered_at = shown.Instant(
+        "When it was published or imported, by the service's own clock.", "2026-01-07T08:30:00.250112Z"
+    )
     withdrawn_at = shown.Instant("When it was withdrawn, before it took effect; null: it was not.", allow_none=True)
-    content_hash = shown.String("A hash of the content: equal content has an equal hash.")
+    content_hash = shown.String(
+        "A hash of the content: equal content has an equal hash.",
+        "5b1d097342c27276c97b62610b230faa7ca70aa8fefb990916606f55bbae6d6c",
+    )
 
 
 class PolicySchema(shown.Schema):
@@ -63,75 +68,58 @@ class PolicyTermsSchema(shown.Schema, TermsSchema):  # type: ignore[valid-type, 
 class PolicyVersionSchema(shown.Schema):
     """A version of a policy with all its terms."""
 
-    policy = shown.String("The policy.")
-    version = shown.Integer("Its number, from 1.")
-    effective_from = shown.Instant("From when it is in force; null: from the beginning.", allow_none=True)
-    registered_at = shown.Instant("When it was published or imported, by the service's own clock.")
-    registered_by = shown.String("Who published or imported it.")
+    policy = shown.String("The policy.", "virtual-numbers")
+    version = shown.Integer("Its number, from 1.", 2)
+    effective_from = shown.Instant(
+        "From when it is in force; null: from the beginning.", "2026-12-31T23:00:00Z", allow_none=True
+    )
+    registered_at = shown.Instant(
+        "When it was published or imported, by the service's own clock.", "2026-12-01T09:15:30.640215Z"
+    )
+    registered_by = shown.String("Who published or imported it.", A_CLIENT)
     imported = shown.Boolean(
         "Whether it was imported instead of published. Its dates are then those from which it was really in force."
     )
     withdrawn_at = shown.Instant("When it was withdrawn, before it took effect; null: it was not.", allow_none=True)
     withdrawn_by = shown.String("Who withdrew it; null: it was not withdrawn.", allow_none=True)
-    content_hash = shown.String("A hash of the content: equal content has an equal hash.")
-    terms = shown.Nested(PolicyTermsSchema)
+    content_hash = shown.String(
+        "A hash of the content: equal content has an equal hash.",
+        "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e",
+    )
+    terms = shown.Nested(PolicyTermsSchema, example=terms_data(Terms(window_business_days=3)))
 
 
 class ClosureReasonSchema(shown.Schema):
     """The reason for a closure, in two languages; each is null if it was not given or the caller may not see it."""
 
-    de = shown.String("In German.", allow_none=True)
-    en = shown.String("In English.", allow_none=True)
+    de = shown.String("In German.", "Betriebsausflug", allow_none=True)
+    en = shown.String("In English.", "Staff outing", allow_none=True)
 
 
 class ClosureSchema(shown.Schema):
     """A date on which the vendor is closed, in addition to those in the policy's terms."""
 
-    closure_id = shown.String("The closure.")
-    policy = shown.String("The policy.")
-    date = shown.Date("The date.")
+    closure_id = shown.String("The closure.", "virtual-numbers/2026-07-10")
+    policy = shown.String("The policy.", "virtual-numbers")
+    date = shown.Date("The date.", "2026-07-10")
     reason = shown.Nested(ClosureReasonSchema)
     entered_at = shown.Instant(
-        "When it was entered. It extends the windows that it falls into and that had not ended then."
+        "When it was entered. It extends the windows that it falls into and that had not ended then.",
+        "2026-07-01T07:12:44.018842Z",
     )
-    entered_by = shown.String("Who entered it.")
+    entered_by = shown.String("Who entered it.", A_CLIENT)
 
 
 ClosureListSchema = shown.page_of(ClosureSchema)
 
 
-SUMMARY = {
-    "version": 1,
-    "effective_from": None,
-    "page_published_at": None,
-    "registered_at": "2026-01-07T08:30:00.250112Z",
-    "withdrawn_at": None,
-    "content_hash": "5b1d097342c27276c97b62610b230faa7ca70aa8fefb990916606f55bbae6d6c",
-}
+SUMMARY = VersionSummarySchema.example()
 
 
-CLOSURE = {
-    "closure_id": "virtual-numbers/2026-07-10",
-    "policy": "virtual-numbers",
-    "date": "2026-07-10",
-    "reason": {"de": "Betriebsausflug", "en": "Staff outing"},
-    "entered_at": "2026-07-01T07:12:44.018842Z",
-    "entered_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
-}
+CLOSURE = ClosureSchema.example()
 
 
-VERSION = {
-    "policy": "virtual-numbers",
-    "version": 2,
-    "effective_from": "2026-12-31T23:00:00Z",
-    "registered_at": "2026-12-01T09:15:30.640215Z",
-    "registered_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
-    "imported": False,
-    "withdrawn_at": None,
-    "withdrawn_by": None,
-    "content_hash": "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e",
-    "terms": terms_data(Terms(window_business_days=3)),
-}
+VERSION = PolicyVersionSchema.example()
 
 
 VERSION_EXAMPLE = example("second", "A second version", VERSION)
@@ -152,8 +140,10 @@ VERSION_LINK = {
 class DifferenceSchema(shown.Schema):
     """A term in which a version differs from the one that it is compared with."""
 
-    term = shown.String("The name of the term.")
-    text = shown.String("What it says, and what it said before, in words.")
+    term = shown.String("The name of the term.", "window_business_days")
+    text = shown.String(
+        "What it says, and what it said before, in words.", "Window: 3 business days (was: 2 business days)"
+    )
 
 
 class ClauseWarningSchema(shown.Schema):

@@ -14,7 +14,7 @@ from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Li
 from refunds.schemas.strict import StrictSchema
 from refunds.service.rectification import CORRECTABLE
 from refunds.web.schemas import shown
-from refunds.web.schemas.examples import example, shared
+from refunds.web.schemas.examples import A_CLIENT, A_CUSTOMER, AN_ORDER, example, shared
 from refunds.web.schemas.orders import ORDER
 from refunds.web.schemas.request_fields import After, Contradiction, Limit, ListQuerySchema
 
@@ -126,44 +126,51 @@ class DataRequestQuerySchema(ListQuerySchema):
 class CertificateSchema(shown.Schema):
     """What was erased of a customer."""
 
-    customer_id = shown.String("The customer.")
-    reason = shown.Code(ErasureReason, "Why.")
-    erased_at = shown.Instant("When.")
-    order_ids = shown.ListOf(shown.String("An order."), "Their orders, which stay.")
-    fields_ = shown.Dict("How many records of each table have an erased field.", data_key="fields")
+    customer_id = shown.String("The customer.", A_CUSTOMER)
+    reason = shown.Code(ErasureReason, "Why.", "request")
+    erased_at = shown.Instant("When.", "2026-05-05T08:00:00.000101Z")
+    order_ids = shown.ListOf(shown.String("An order."), "Their orders, which stay.", [AN_ORDER])
+    fields_ = shown.Dict(
+        "How many records of each table have an erased field.", {"orders": 1, "contacts": 2}, data_key="fields"
+    )
     lines = shown.ListOf(
-        shown.String("A line."), "The certificate in the reader's language, with the command that proves each line."
+        shown.String("A line."),
+        "The certificate in the reader's language, with the command that proves each line.",
+        [f"Erased: customer {A_CUSTOMER}, 2026-05-05T08:00:00.000101Z, reason request."],
     )
 
 
 class DisclosureSchema(shown.Schema):
     """A disclosure."""
 
-    disclosure_id = shown.String("The disclosure.")
-    customer_id = shown.String("The customer.")
-    basis = shown.Code(DisclosureBasis, "What it is based on.")
-    recipient = shown.String("Who got the data; null if hidden.", allow_none=True)
-    reference = shown.String("The recipient's own reference; null if hidden.", allow_none=True)
-    disclosed_at = shown.Instant("When it was noted.")
-    disclosed_by = shown.String("Who noted it.")
+    disclosure_id = shown.String("The disclosure.", "dis_01KAN4C0N2V5Q4T8Z2B6C9D1EF")
+    customer_id = shown.String("The customer.", A_CUSTOMER)
+    basis = shown.Code(DisclosureBasis, "What it is based on.", "authority_request")
+    recipient = shown.String("Who got the data; null if hidden.", "Polizeipräsidium München", allow_none=True)
+    reference = shown.String("The recipient's own reference; null if hidden.", "BY-2026-114", allow_none=True)
+    disclosed_at = shown.Instant("When it was noted.", "2026-05-04T09:12:20.004112Z")
+    disclosed_by = shown.String("Who noted it.", A_CLIENT)
 
 
 class DataRequestSchema(shown.Schema):
     """A data request. Its personal fields are null for readers who may not see them."""
 
-    request_id = shown.String("The data request.")
-    kind = shown.Code(DataRequestKind, "What it asks for.")
-    state = shown.Code(DataRequestState, "Whether it is answered.")
-    customer_id = shown.String("The customer; null: nothing is held about the person.", allow_none=True)
-    channel = shown.Code(DataRequestChannel, "How it arrived.")
-    identity_check = shown.String("How their identity was checked; null: not yet.", allow_none=True)
+    request_id = shown.String("The data request.", "dsr_01KAN4C0N2V5Q4T8Z2B6C9D1EF")
+    kind = shown.Code(DataRequestKind, "What it asks for.", "erasure")
+    state = shown.Code(DataRequestState, "Whether it is answered.", "open")
+    customer_id = shown.String("The customer; null: nothing is held about the person.", A_CUSTOMER, allow_none=True)
+    channel = shown.Code(DataRequestChannel, "How it arrived.", "email")
+    identity_check = shown.String(
+        "How their identity was checked; null: not yet.", "Called back at the number on record.", allow_none=True
+    )
     recipient = shown.String("Who else gets the data; null: nobody.", allow_none=True)
-    received_at = shown.Instant("When it arrived.")
-    recorded_at = shown.Instant("When it was entered.")
-    recorded_by = shown.String("Who entered it.")
+    received_at = shown.Instant("When it arrived.", "2026-05-04T09:12:20.004112Z")
+    recorded_at = shown.Instant("When it was entered.", "2026-05-04T09:12:20.004112Z")
+    recorded_by = shown.String("Who entered it.", A_CLIENT)
     due_at = shown.Instant(
         "The first instant that is too late: after 30 days or, if earlier, a calendar month, in the zone of the "
-        "default policy; extended: three calendar months."
+        "default policy; extended: three calendar months.",
+        "2026-06-03T22:00:00Z",
     )
     extended_at = shown.Instant("When it was extended; null: it was not.", allow_none=True)
     extended_by = shown.String("Who extended it.", allow_none=True)
@@ -200,11 +207,11 @@ class HoldRequestSchema(StrictSchema):
 class HoldSchema(shown.Schema):
     """Whether a legal hold keeps a customer from erasure."""
 
-    customer_id = shown.String("The customer.")
-    held = shown.Boolean("Whether a hold keeps them.")
-    reason = shown.String("Why.", allow_none=True)
-    held_at = shown.Instant("Since when.", allow_none=True)
-    held_by = shown.String("Who holds them.", allow_none=True)
+    customer_id = shown.String("The customer.", A_CUSTOMER)
+    held = shown.Boolean("Whether a hold keeps them.", True)
+    reason = shown.String("Why.", "A claim is before the court.", allow_none=True)
+    held_at = shown.Instant("Since when.", "2026-05-04T09:12:20.004112Z", allow_none=True)
+    held_by = shown.String("Who holds them.", A_CLIENT, allow_none=True)
 
 
 class DisclosureRequestSchema(StrictSchema):
@@ -225,32 +232,7 @@ OPENED = {
     "identity_check": "Called back at the number on record.",
 }
 
-REQUEST = {
-    "request_id": "dsr_01KAN4C0N2V5Q4T8Z2B6C9D1EF",
-    "kind": "erasure",
-    "state": "open",
-    "customer_id": ORDER["customer_id"],
-    "channel": "email",
-    "identity_check": OPENED["identity_check"],
-    "recipient": None,
-    "received_at": "2026-05-04T09:12:20.004112Z",
-    "recorded_at": "2026-05-04T09:12:20.004112Z",
-    "recorded_by": _BY,
-    "due_at": "2026-06-03T22:00:00Z",
-    "extended_at": None,
-    "extended_by": None,
-    "extension_reason": None,
-    "fee_may_apply": False,
-    "fee": None,
-    "fee_reason": None,
-    "closed_at": None,
-    "closed_by": None,
-    "outcome": None,
-    "outcome_reason": None,
-    "answer_text": None,
-    "earlier_recipients": [],
-    "certificate": None,
-}
+REQUEST = DataRequestSchema.example()
 
 _ERASED = REQUEST | {
     "state": "closed",
@@ -258,14 +240,7 @@ _ERASED = REQUEST | {
     "closed_at": "2026-05-05T08:00:00.000101Z",
     "closed_by": _BY,
     "outcome": "fulfilled",
-    "certificate": {
-        "customer_id": ORDER["customer_id"],
-        "reason": "request",
-        "erased_at": "2026-05-05T08:00:00.000101Z",
-        "order_ids": [ORDER["order_id"]],
-        "fields": {"orders": 1, "contacts": 2},
-        "lines": ["Erased: customer cus_01KAN3Y7KZ8Q4T8Z2B6C9D1EFG, 2026-05-05T08:00:00.000101Z, reason request."],
-    },
+    "certificate": CertificateSchema.example(),
 }
 
 EXTENDED = REQUEST | {
@@ -301,26 +276,12 @@ OUTCOMES = (
     )
     | example("refused", "Refuse", {"outcome": "refused", "reason": "It was not the customer."})
 )
-HOLD = {
-    "customer_id": ORDER["customer_id"],
-    "held": True,
-    "reason": "A claim is before the court.",
-    "held_at": "2026-05-04T09:12:20.004112Z",
-    "held_by": _BY,
-}
+HOLD = HoldSchema.example()
 LIFTED = HOLD | {"held": False, "reason": None, "held_at": None, "held_by": None}
+DISCLOSURE = DisclosureSchema.example()
 DISCLOSED = {
     "customer_ref": ORDER["customer_ref"],
-    "basis": "authority_request",
-    "recipient": "Polizeipräsidium München",
-    "reference": "BY-2026-114",
-}
-DISCLOSURE = {
-    "disclosure_id": "dis_01KAN4C0N2V5Q4T8Z2B6C9D1EF",
-    "customer_id": ORDER["customer_id"],
-    **{name: DISCLOSED[name] for name in ("basis", "recipient", "reference")},
-    "disclosed_at": "2026-05-04T09:12:20.004112Z",
-    "disclosed_by": _BY,
+    **{name: DISCLOSURE[name] for name in ("basis", "recipient", "reference")},
 }
 REQUEST_LINKS = {
     "data_request": {"operationId": "getDataRequest", "parameters": {"request_id": "$response.body#/request_id"}}

@@ -18,6 +18,28 @@ class Schema(ma.Schema):
     def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
         """Leave a field as it is declared."""
 
+    @classmethod
+    def example(cls, *first: str, **other: Any) -> dict[str, Any]:
+        """An example of the answer: the examples of its fields, those in `first` before the others, except `other`.
+
+        A required field without an example has null if it may, else that of its schema, an empty list or object, or
+        false.
+        """
+        fields = {field.data_key or name: field for name, field in cls._declared_fields.items()}
+        shown = {
+            name: _example_of(field) for name, field in fields.items() if field.required or field.metadata["sample"]
+        }
+        return {name: shown[name] for name in dict.fromkeys((*first, *shown))} | other
+
+
+def _example_of(field: ma.fields.Field[Any]) -> Any:
+    given = field.metadata["sample"]
+    if given is not None or field.allow_none:
+        return given
+    if isinstance(field, ma.fields.Nested):
+        return field.schema.example()  # type: ignore[attr-defined] # it is a schema of an answer
+    return {ma.fields.List: [], ma.fields.Dict: {}, ma.fields.Boolean: False}[type(field)]
+
 
 _NONE: Mapping[str, type[ma.Schema]] = MappingProxyType({})
 
@@ -25,11 +47,11 @@ Field = ma.fields.Field[Any]
 
 
 def _described(kind: type[Field], schema: dict[str, Any] | None = None) -> Any:
-    """A function that makes fields of a kind, each with its description; `schema` is added to their JSON schema."""
+    """A function that makes fields of a kind, with description and example; `schema` is added to their JSON schema."""
 
-    def make(description: str = "", *, required: bool = True, **options: Any) -> Field:
+    def make(description: str = "", example: Any = None, *, required: bool = True, **options: Any) -> Field:
         metadata = ({"description": description} if description else {}) | (schema or {})
-        return kind(required=required, metadata=metadata, **options)
+        return kind(required=required, metadata=metadata | {"sample": example}, **options)
 
     return make
 
@@ -43,23 +65,25 @@ Instant = _described(ma.fields.DateTime)
 Dict = _described(ma.fields.Dict)
 
 
-def Nested(schema: type[ma.Schema], description: str = "", **options: Any) -> Field:  # noqa: N802
+def Nested(schema: type[ma.Schema], description: str = "", example: Any = None, **options: Any) -> Field:  # noqa: N802
     """A field for an object with a schema of its own."""
-    made: Field = _described(ma.fields.Nested)(description, nested=schema, **options)
+    made: Field = _described(ma.fields.Nested)(description, example, nested=schema, **options)
     return made
 
 
-def ListOf(kind: type[ma.Schema] | Field, description: str = "", **options: Any) -> Field:  # noqa: N802
+def ListOf(  # noqa: N802
+    kind: type[ma.Schema] | Field, description: str = "", example: Any = None, **options: Any
+) -> Field:
     """A field for a list of objects with a schema, or of values of one kind."""
     item = ma.fields.Nested(kind) if isinstance(kind, type) else kind
-    made: Field = _described(ma.fields.List)(description, cls_or_instance=item, **options)
+    made: Field = _described(ma.fields.List)(description, example, cls_or_instance=item, **options)
     return made
 
 
-def Code(members: Iterable[str], description: str, **options: Any) -> Field:  # noqa: N802
+def Code(members: Iterable[str], description: str, example: Any = None, **options: Any) -> Field:  # noqa: N802
     """A field for a stable code; `members` are those known now, and clients must expect more."""
     known = {"x-extensible-enum": [str(member) for member in members]}
-    made: Field = _described(ma.fields.String, known)(description, **options)
+    made: Field = _described(ma.fields.String, known)(description, example, **options)
     return made
 
 

@@ -3,9 +3,7 @@
 from refunds.domain.contact_points import Channel
 from refunds.domain.outcomes import Reason
 from refunds.web.schemas import shown
-from refunds.web.schemas.contacts import CONTACT
-from refunds.web.schemas.examples import example
-from refunds.web.schemas.orders import ORDER
+from refunds.web.schemas.examples import A_CONTACT, AN_ORDER, example
 from refunds.web.schemas.policies import DifferenceSchema
 
 _CONTACTS = "How many contacts were judged."
@@ -20,66 +18,68 @@ _TO_REFUSED = "How many contacts would change from eligible to refused."
 class SimulatedOrdersSchema(shown.Schema):
     """The effect on orders."""
 
-    judged = shown.Integer("How many have a window.")
-    longer = shown.Integer("How many of the windows would be longer.")
-    shorter = shown.Integer("How many would be shorter.")
-    not_provided = shown.Integer("How many have no window yet, because their service is not provided.")
-    to_eligible = shown.Integer("How many have a contact that would change from refused to eligible.")
-    to_refused = shown.Integer("How many have a contact that would change from eligible to refused.")
+    judged = shown.Integer("How many have a window.", 412)
+    longer = shown.Integer("How many of the windows would be longer.", 412)
+    shorter = shown.Integer("How many would be shorter.", 0)
+    not_provided = shown.Integer("How many have no window yet, because their service is not provided.", 3)
+    to_eligible = shown.Integer("How many have a contact that would change from refused to eligible.", 6)
+    to_refused = shown.Integer("How many have a contact that would change from eligible to refused.", 0)
 
 
 class SimulatedContactsSchema(shown.Schema):
     """The effect on contacts."""
 
-    judged = shown.Integer(_CONTACTS)
-    to_eligible = shown.Integer(_TO_ELIGIBLE)
-    to_refused = shown.Integer(_TO_REFUSED)
+    judged = shown.Integer(_CONTACTS, 57)
+    to_eligible = shown.Integer(_TO_ELIGIBLE, 6)
+    to_refused = shown.Integer(_TO_REFUSED, 0)
 
 
 class SimulatedChannelSchema(shown.Schema):
     """The effect on the contacts by one channel."""
 
-    channel = shown.Code(Channel, "How the customers asked.")
-    contacts = shown.Integer(_CONTACTS)
-    to_eligible = shown.Integer(_TO_ELIGIBLE)
-    to_refused = shown.Integer(_TO_REFUSED)
+    channel = shown.Code(Channel, "How the customers asked.", "phone")
+    contacts = shown.Integer(_CONTACTS, 57)
+    to_eligible = shown.Integer(_TO_ELIGIBLE, 6)
+    to_refused = shown.Integer(_TO_REFUSED, 0)
 
 
 class SimulatedGroupSchema(shown.Schema):
     """The effect on a group of orders and the contacts about them."""
 
-    orders = shown.Integer("How many orders have a window.")
-    longer = shown.Integer("How many of the windows would be longer.")
-    shorter = shown.Integer("How many would be shorter.")
-    contacts = shown.Integer(_CONTACTS)
-    to_eligible = shown.Integer(_TO_ELIGIBLE)
-    to_refused = shown.Integer(_TO_REFUSED)
+    orders = shown.Integer("How many orders have a window.", 412)
+    longer = shown.Integer("How many of the windows would be longer.", 412)
+    shorter = shown.Integer("How many would be shorter.", 0)
+    contacts = shown.Integer(_CONTACTS, 57)
+    to_eligible = shown.Integer(_TO_ELIGIBLE, 6)
+    to_refused = shown.Integer(_TO_REFUSED, 0)
 
 
 class SimulatedMonthSchema(SimulatedGroupSchema):
     """The effect on the orders and contacts of one month."""
 
-    month = shown.String("The month of the service day; if there is none yet, of the contact.")
+    month = shown.String("The month of the service day; if there is none yet, of the contact.", "2026-04")
 
 
 class SimulatedRegionSchema(SimulatedGroupSchema):
     """The effect on the orders and contacts of one region."""
 
-    region = shown.String("The order's region or, if it has none, the policy's.")
+    region = shown.String("The order's region or, if it has none, the policy's.", "DE-BY")
 
 
 class SimulatedExampleSchema(shown.Schema):
     """A contact whose decision would change."""
 
-    order_id = shown.String("The order.")
-    contact_id = shown.String("The contact.")
-    channel = shown.Code(Channel, "How the customer asked.")
-    region = shown.String("The region whose holidays count.")
-    requested_at = shown.Instant("When the customer asked.")
-    reason_before = shown.Code(Reason, "What was decided.")
-    reason_after = shown.Code(Reason, "What would be decided.")
-    deadline_before = shown.Instant("The deadline that it had; null: none.", allow_none=True)
-    deadline_after = shown.Instant("The deadline that it would have; null: none.", allow_none=True)
+    order_id = shown.String("The order.", AN_ORDER)
+    contact_id = shown.String("The contact.", A_CONTACT)
+    channel = shown.Code(Channel, "How the customer asked.", "phone")
+    region = shown.String("The region whose holidays count.", "DE-BY")
+    requested_at = shown.Instant("When the customer asked.", "2026-04-09T08:12:00Z")
+    reason_before = shown.Code(Reason, "What was decided.", "window_elapsed")
+    reason_after = shown.Code(Reason, "What would be decided.", "within_window")
+    deadline_before = shown.Instant("The deadline that it had; null: none.", "2026-04-08T22:00:00Z", allow_none=True)
+    deadline_after = shown.Instant(
+        "The deadline that it would have; null: none.", "2026-04-09T22:00:00Z", allow_none=True
+    )
 
 
 class SimulatedExamplesSchema(shown.Schema):
@@ -95,9 +95,9 @@ class SimulationSchema(shown.Schema):
     For those who may not read orders every number is rounded down to tens, and there are no regions and no examples.
     """
 
-    policy = shown.String("The policy.")
-    version = shown.Integer("The number of the draft.")
-    compared_with = shown.Integer("The version in force now; if none is yet, the first to take effect.")
+    policy = shown.String("The policy.", "virtual-numbers")
+    version = shown.Integer("The number of the draft.", 2)
+    compared_with = shown.Integer("The version in force now; if none is yet, the first to take effect.", 1)
     differences = shown.ListOf(DifferenceSchema)
     orders = shown.Nested(SimulatedOrdersSchema)
     contacts = shown.Nested(SimulatedContactsSchema)
@@ -112,49 +112,14 @@ class SimulationSchema(shown.Schema):
     )
 
 
-_GROUP = {"orders": 412, "longer": 412, "shorter": 0, "contacts": 57, "to_eligible": 6, "to_refused": 0}
-
-
-_COUNTED = {name: _GROUP[name] for name in ("contacts", "to_eligible", "to_refused")}
-
-
 SIMULATED = example(
     "longer",
     "Three days instead of two",
-    {
-        "policy": "virtual-numbers",
-        "version": 2,
-        "compared_with": 1,
-        "differences": [{"term": "window_business_days", "text": "Window: 3 business days (was: 2 business days)"}],
-        "orders": {
-            "judged": 412,
-            "longer": 412,
-            "shorter": 0,
-            "not_provided": 3,
-            "to_eligible": 6,
-            "to_refused": 0,
-        },
-        "contacts": {"judged": 57, "to_eligible": 6, "to_refused": 0},
-        "by_month": [_GROUP | {"month": "2026-04"}],
-        "by_channel": [_COUNTED | {"channel": "phone"}],
-        "by_region": [_GROUP | {"region": "DE-BY"}],
-        "examples": {
-            "to_eligible": [
-                {
-                    "order_id": ORDER["order_id"],
-                    "contact_id": CONTACT["contact_id"],
-                    "channel": "phone",
-                    "region": "DE-BY",
-                    "requested_at": "2026-04-09T08:12:00Z",
-                    "reason_before": "window_elapsed",
-                    "reason_after": "within_window",
-                    "deadline_before": "2026-04-08T22:00:00Z",
-                    "deadline_after": "2026-04-09T22:00:00Z",
-                }
-            ],
-            "to_refused": [],
-        },
-        "coarse": False,
-        "undecided": {},
-    },
+    SimulationSchema.example(
+        differences=[DifferenceSchema.example()],
+        by_month=[SimulatedMonthSchema.example()],
+        by_channel=[SimulatedChannelSchema.example("contacts", "to_eligible", "to_refused")],
+        by_region=[SimulatedRegionSchema.example()],
+        examples=SimulatedExamplesSchema.example(to_eligible=[SimulatedExampleSchema.example()]),
+    ),
 )

@@ -6,8 +6,8 @@ from refunds.schemas.fields import Choice, FlagText, FreeText, Line
 from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import shown
-from refunds.web.schemas.contacts import CONTACT, ContactDetailsSchema, RecordedDetailsSchema, TakenBy
-from refunds.web.schemas.examples import example, shared
+from refunds.web.schemas.contacts import ContactDetailsSchema, RecordedDetailsSchema, TakenBy
+from refunds.web.schemas.examples import A_CLIENT, example, shared
 from refunds.web.schemas.request_fields import After, Limit, Spoken
 
 
@@ -42,18 +42,22 @@ class UnmatchedResolutionRequestSchema(StrictSchema):
 class UnmatchedResolutionSchema(shown.Schema):
     """The resolution of an unmatched contact: why it was closed without an order, and who closed it."""
 
-    reason = shown.String("The reason; null if hidden.", allow_none=True)
-    resolved_at = shown.Instant("When it was resolved.")
-    resolved_by = shown.String("Who resolved it.")
+    reason = shown.String("The reason; null if hidden.", "The number is another shop's.", allow_none=True)
+    resolved_at = shown.Instant("When it was resolved.", "2026-04-09T07:12:20.004112Z")
+    resolved_by = shown.String("Who resolved it.", A_CLIENT)
 
 
 class UnmatchedContactSchema(RecordedDetailsSchema):
     """A contact that was recorded before its order was known; once matched, nothing personal is left in it."""
 
-    unmatched_id = shown.String("The unmatched contact.")
-    request_number = shown.String("The number of the request, for the customer; the contact keeps it.")
-    order_hint = shown.String("What the customer said of the order; null if hidden or matched.", allow_none=True)
-    open = shown.Boolean("Whether it is neither matched nor resolved.")
+    unmatched_id = shown.String("The unmatched contact.", "unm_01KAN3Y7N2V5Q4T8Z2B6C9D1EF")
+    request_number = shown.String("The number of the request, for the customer; the contact keeps it.", "1234-5671")
+    order_hint = shown.String(
+        "What the customer said of the order; null if hidden or matched.",
+        "The number that ends in 77, ordered last week",
+        allow_none=True,
+    )
+    open = shown.Boolean("Whether it is neither matched nor resolved.", True)
     contact_id = shown.String("The contact that it became when it was matched; null: not matched.", allow_none=True)
     resolution = shown.Nested(UnmatchedResolutionSchema, "Null: not resolved.", allow_none=True)
 
@@ -76,32 +80,13 @@ HINT = "The number that ends in 77, ordered last week"
 UNKNOWN_CALL = {"order_hint": HINT, "channel": "phone", "from_detail": "+4989123456"}
 
 
-UNMATCHED = {
-    "unmatched_id": "unm_01KAN3Y7N2V5Q4T8Z2B6C9D1EF",
-    "request_number": "1234-5671",
-    "order_hint": HINT,
-    **{
-        name: CONTACT[name]
-        for name in ("intent", "channel", "sent_at", "received_at", "recorded_at", "recorded_by", "contact_point")
-    },
-    "from_detail": "+4989123456",
-    "ticket_ref": None,
-    "note": None,
-    "taken_by": None,
-    "open": True,
-    "contact_id": None,
-    "resolution": None,
-}
+UNMATCHED = UnmatchedContactSchema.example("unmatched_id", "request_number", "order_hint")
 
 
 UNMATCHED_EXAMPLE = shared(example("unmatched", "A call about an unknown order", UNMATCHED))
 
 
-_RESOLUTION = {
-    "reason": "The number is another shop's.",
-    "resolved_at": "2026-04-09T07:12:20.004112Z",
-    "resolved_by": UNMATCHED["recorded_by"],
-}
+_RESOLUTION = UnmatchedResolutionSchema.example()
 
 
 CLOSED = example("closed", "A call for another shop", UNMATCHED | {"open": False, "resolution": _RESOLUTION})
