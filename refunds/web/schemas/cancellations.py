@@ -204,15 +204,13 @@ EXAMPLE = shared(example("issued", "Issued", CANCELLATION))
 LISTED = shared(example("cancellations", "One cancellation", {"items": [CANCELLATION], "next": None}))
 
 
-LINKS = {
-    name: {"operationId": operation_id, "parameters": {"cancellation_id": "$response.body#/cancellation_id"}}
-    for name, operation_id in (
-        ("cancellation", "getCancellation"),
-        ("refund", "beginRefund"),
-        ("settle", "settleCancellation"),
-        ("revoke", "revokeCancellation"),
-    )
-}
+LINKS = shown.links(
+    "cancellation_id",
+    cancellation="getCancellation",
+    refund="beginRefund",
+    settle="settleCancellation",
+    revoke="revokeCancellation",
+)
 
 
 class RefundRequestSchema(StrictSchema):

@@ -244,4 +244,4 @@ ASSIGNED = {"contact_id": CONTACT["contact_id"], "taken_by": "usr_01KAN3Y7M0V5Q4
 EXAMPLE = shared(example("contact", "A call in time", CONTACT))
 
 
-LINKS = {"contact": {"operationId": "getContact", "parameters": {"contact_id": "$response.body#/contact_id"}}}
+LINKS = shown.links("contact_id", contact="getContact")

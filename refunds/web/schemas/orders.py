@@ -210,8 +210,4 @@ IMPORTED = {"status": 201, "order_id": ORDER["order_id"], "outcome": "registered
 EXAMPLE = shared(example("order", "An order from Bavaria", ORDER))
 
 
-LINKS = {
-    "order": {"operationId": "getOrder", "parameters": {"order_id": "$response.body#/order_id"}},
-    "eligibility": {"operationId": "getOrderEligibility", "parameters": {"order_id": "$response.body#/order_id"}},
-    "contact": {"operationId": "recordContact", "parameters": {"order_id": "$response.body#/order_id"}},
-}
+LINKS = shown.links("order_id", order="getOrder", eligibility="getOrderEligibility", contact="recordContact")

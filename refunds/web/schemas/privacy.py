@@ -283,6 +283,4 @@ DISCLOSED = {
     "customer_ref": ORDER["customer_ref"],
     **{name: DISCLOSURE[name] for name in ("basis", "recipient", "reference")},
 }
-REQUEST_LINKS = {
-    "data_request": {"operationId": "getDataRequest", "parameters": {"request_id": "$response.body#/request_id"}}
-}
+REQUEST_LINKS = shown.links("request_id", data_request="getDataRequest")

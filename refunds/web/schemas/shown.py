@@ -96,6 +96,12 @@ def page_of(schema: type[ma.Schema]) -> type[ma.Schema]:
     return Schema.from_dict(fields, name=f"{schema.__name__.removesuffix('Schema')}ListSchema")
 
 
+def links(parameter: str, **operations: str) -> dict[str, Any]:
+    """Links from an answer to these operations, each with the answer's value of this name as a parameter."""
+    given = {parameter: f"$response.body#/{parameter}"}
+    return {name: {"operationId": operation_id, "parameters": given} for name, operation_id in operations.items()}
+
+
 class Constant(ma.fields.String):
     """A field that always has the same value."""
 

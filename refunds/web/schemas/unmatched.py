@@ -92,9 +92,4 @@ _RESOLUTION = UnmatchedResolutionSchema.example()
 CLOSED = example("closed", "A call for another shop", UNMATCHED | {"open": False, "resolution": _RESOLUTION})
 
 
-UNMATCHED_LINKS = {
-    "unmatched": {
-        "operationId": "getUnmatchedContact",
-        "parameters": {"unmatched_id": "$response.body#/unmatched_id"},
-    }
-}
+UNMATCHED_LINKS = shown.links("unmatched_id", unmatched="getUnmatchedContact")
