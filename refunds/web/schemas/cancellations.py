@@ -197,12 +197,8 @@ class CancellationQuerySchema(ListQuerySchema):
 
 
 CANCELLATION = CancellationSchema.example()
-
-
 EXAMPLE = shared(example("issued", "Issued", CANCELLATION))
-
 LISTED = shared(example("cancellations", "One cancellation", {"items": [CANCELLATION], "next": None}))
-
 
 LINKS = shown.links(
     "cancellation_id",
@@ -254,18 +250,8 @@ class RevocationRequestSchema(StrictSchema):
 
 
 SETTLEMENT = CancellationSettlementSchema.example()
-
-
 REVOCATION = CancellationRevocationSchema.example()
-
-
 REFUND = CancellationRefundSchema.example()
-
-
 REFUNDING = shared(example("refunding", "Refund begun", CANCELLATION | {"state": "refunding", "refund": REFUND}))
-
-
 SETTLED = shared(example("settled", "Settled", CANCELLATION | {"state": "settled", "settlement": SETTLEMENT}))
-
-
 REVOKED = shared(example("revoked", "Revoked", CANCELLATION | {"state": "revoked", "revocation": REVOCATION}))

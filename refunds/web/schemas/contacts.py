@@ -228,20 +228,9 @@ WITHDRAWAL = {
     "ticket_ref": "scan-4711",
 }
 
-
 CONTACT = ContactSchema.example("contact_id", "order_id")
-
-
 ACKNOWLEDGEMENT = ContactAcknowledgementSchema.example()
-
-
 RESOLUTION = ContactResolutionSchema.example()
-
-
 ASSIGNED = {"contact_id": CONTACT["contact_id"], "taken_by": "usr_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"}
-
-
 EXAMPLE = shared(example("contact", "A call in time", CONTACT))
-
-
 LINKS = shown.links("contact_id", contact="getContact")

@@ -10,8 +10,6 @@ from refunds.web.schemas import shown
 from refunds.web.schemas.problems import ProblemSchema
 
 MOST_ITEMS = 10_000
-
-
 MOST_DAYS = 250_000
 """The most days that one batch lists: a limit on memory, as many orders can have long windows."""
 
@@ -179,6 +177,5 @@ CHECK = {
     "channel": "phone",
     "region": "DE-BY",
 }
-
 
 DECISION = DecisionSchema.example()

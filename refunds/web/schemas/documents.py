@@ -105,9 +105,7 @@ class EvidenceSchema(shown.Schema):
 
 
 _SEAL = "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e"
-
 PROMISE = PromiseOnRecordSchema.example()
-
 
 EVIDENCE = shared(
     example(

@@ -58,7 +58,6 @@ _TOLD: dict[str, shown.Field] = {
 }
 _ROLE: dict[str, shown.Field] = {"role": shown.Code(Role, "The role.")}
 _CLIENT: dict[str, shown.Field] = {"client_id": shown.String("The client.")}
-
 _CUSTOMER: dict[str, shown.Field] = {"customer_id": shown.String("The customer.")}
 _REQUEST: dict[str, shown.Field] = {
     "kind": shown.Code(DataRequestKind, "What it asks for."),
@@ -270,16 +269,9 @@ def _example(position: int, event: EventType, subject: Any, **data: Any) -> dict
 
 
 _ORDER, _CONTACT, _CANCELLATION = ORDER["order_id"], CONTACT["contact_id"], CANCELLATION["cancellation_id"]
-
-
 _CORRECTED, _UNMATCHED = "con_01KAN4B0N2V5Q4T8Z2B6C9D1EF", UNMATCHED["unmatched_id"]
-
-
 _REGISTERED = {"effective_from": "2026-12-31T23:00:00Z", "content_hash": SUMMARY["content_hash"]}
-
-
 _WINDOW = {"service_day": "2026-04-02", "last_day": "2026-04-08", "deadline": "2026-04-08T22:00:00Z"}
-
 
 HAPPENED = [
     _example(1, EventType.ORDER_REGISTERED, _ORDER, customer_id=ORDER["customer_id"], promise=_WINDOW),
@@ -364,7 +356,6 @@ HAPPENED = [
     _example(15, EventType.STATISTICS_CLOSED, "2026-03"),
     _example(15, EventType.CLOSURE_ADDED, CLOSURE["closure_id"], policy=CLOSURE["policy"], date=CLOSURE["date"]),
 ]
-
 
 EXAMPLES = shared(
     {

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 Example = Mapping[str, Any]
-
 A_CLIENT, A_USER = "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF", "usr_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"
 A_CUSTOMER, AN_ORDER = "cus_01KAN3Y7KZ8Q4T8Z2B6C9D1EFG", "A-1001"
 A_CONTACT = "con_01KAN3Y7N2V5Q4T8Z2B6C9D1EF"

@@ -85,8 +85,6 @@ class OrderSchema(shown.Schema):
 
 
 OrderListSchema = shown.page_of(OrderSchema)
-
-
 _BY_IT = "The list is then sorted by the deadline, then by the order's id."
 
 
@@ -192,7 +190,6 @@ FACTS = {
     "region": "DE-BY",
 }
 
-
 PERIOD = {
     "last_day": "2026-04-16",
     "has_ended": False,
@@ -200,14 +197,7 @@ PERIOD = {
     "time). Whether there is a statutory right of withdrawal was not assessed.",
 }
 
-
 ORDER = OrderSchema.example()
-
-
 IMPORTED = {"status": 201, "order_id": ORDER["order_id"], "outcome": "registered"}
-
-
 EXAMPLE = shared(example("order", "An order from Bavaria", ORDER))
-
-
 LINKS = shown.links("order_id", order="getOrder", eligibility="getOrderEligibility", contact="recordContact")

@@ -111,22 +111,11 @@ class ClosureSchema(shown.Schema):
 
 
 ClosureListSchema = shown.page_of(ClosureSchema)
-
-
 SUMMARY = VersionSummarySchema.example()
-
-
 CLOSURE = ClosureSchema.example()
-
-
 VERSION = PolicyVersionSchema.example()
-
-
 VERSION_EXAMPLE = example("second", "A second version", VERSION)
-
-
 POLICY = {"id": "virtual-numbers", "last_updated": SUMMARY["registered_at"], "default": True, "versions": [SUMMARY]}
-
 
 VERSION_LINK = {
     "version": {
@@ -214,7 +203,6 @@ DRAFT = {
     "terms": {"window_business_days": 3},
 }
 
-
 VERSION_LINKS = {
     name: {
         "operationId": operation_id,
@@ -222,7 +210,6 @@ VERSION_LINKS = {
     }
     for name, operation_id in (("version", "getPolicyVersion"), ("withdrawal", "withdrawPolicyVersion"))
 }
-
 
 PUBLISHED = shared(
     example(
@@ -237,18 +224,15 @@ PUBLISHED = shared(
     )
 )
 
-
 WITHDRAWN = example(
     "withdrawn",
     "Withdrawn before it took effect",
     VERSION | {"withdrawn_at": "2026-12-30T10:00:00Z", "withdrawn_by": VERSION["registered_by"]},
 )
 
-
 CLOSED = CLOSURE | {
     "notices": [],
     "effect_text": closure_text(date(2026, 7, 10), []),
 }
-
 
 CLOSURE_EXAMPLE = example("closed", "A staff outing", CLOSED)

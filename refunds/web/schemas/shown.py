@@ -42,7 +42,6 @@ def _example_of(field: ma.fields.Field[Any]) -> Any:
 
 
 _NONE: Mapping[str, type[ma.Schema]] = MappingProxyType({})
-
 Field = ma.fields.Field[Any]
 
 

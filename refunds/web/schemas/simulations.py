@@ -7,11 +7,7 @@ from refunds.web.schemas.examples import A_CONTACT, AN_ORDER, example
 from refunds.web.schemas.policies import DifferenceSchema
 
 _CONTACTS = "How many contacts were judged."
-
-
 _TO_ELIGIBLE = "How many contacts would change from refused to eligible."
-
-
 _TO_REFUSED = "How many contacts would change from eligible to refused."
 
 

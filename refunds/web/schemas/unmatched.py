@@ -76,20 +76,9 @@ class UnmatchedContactQuerySchema(QuerySchema):
 
 
 HINT = "The number that ends in 77, ordered last week"
-
 UNKNOWN_CALL = {"order_hint": HINT, "channel": "phone", "from_detail": "+4989123456"}
-
-
 UNMATCHED = UnmatchedContactSchema.example("unmatched_id", "request_number", "order_hint")
-
-
 UNMATCHED_EXAMPLE = shared(example("unmatched", "A call about an unknown order", UNMATCHED))
-
-
 _RESOLUTION = UnmatchedResolutionSchema.example()
-
-
 CLOSED = example("closed", "A call for another shop", UNMATCHED | {"open": False, "resolution": _RESOLUTION})
-
-
 UNMATCHED_LINKS = shown.links("unmatched_id", unmatched="getUnmatchedContact")
