@@ -27,9 +27,11 @@ class Schema(ma.Schema):
         """
         fields = {field.data_key or name: field for name, field in cls._declared_fields.items()}
         shown = {
-            name: _example_of(field) for name, field in fields.items() if field.required or field.metadata["sample"]
+            name: other[name] if name in other else _example_of(field)
+            for name, field in fields.items()
+            if name in other or field.required or field.metadata["sample"]
         }
-        return {name: shown[name] for name in dict.fromkeys((*first, *shown))} | other
+        return {name: shown[name] for name in dict.fromkeys((*first, *shown))}
 
 
 def _example_of(field: ma.fields.Field[Any]) -> Any:
