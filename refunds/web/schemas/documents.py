@@ -40,23 +40,27 @@ class DocumentQuerySchema(QuerySchema):
     lang = Language()
 
 
+_SEAL = "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e"
+
+
 class AnchorSchema(shown.Schema):
     """A checkpoint of the journal, kept outside the database."""
 
-    position = shown.Position("The position of the last event at that time.")
-    hash = shown.String("The hash of that event.")
-    at = shown.Instant("When it was made.")
+    position = shown.Position("The position of the last event at that time.", 100)
+    hash = shown.String("The hash of that event.", _SEAL)
+    at = shown.Instant("When it was made.", "2026-04-08T21:20:00.000481Z")
 
 
 class JournalEntrySchema(EventSchema):
     """An event with its links in the journal."""
 
-    digest = shown.String("A digest of the record as the event left it.")
-    previous = shown.String("The hash of the event before it.")
-    hash = shown.String("A keyed hash of the event and the hash before it.")
+    digest = shown.String("A digest of the record as the event left it.", _SEAL)
+    previous = shown.String("The hash of the event before it.", "0" * len(_SEAL))
+    hash = shown.String("A keyed hash of the event and the hash before it.", _SEAL[::-1])
     anchor = shown.Nested(
         AnchorSchema,
         "The journal was checked from this event up to this checkpoint. Null: up to the journal's end.",
+        AnchorSchema.example(),
         allow_none=True,
     )
 
@@ -64,9 +68,9 @@ class JournalEntrySchema(EventSchema):
 class ProofSchema(shown.Schema):
     """Whether the records of an order are as they were written."""
 
-    sound = shown.Boolean("Whether the journal, the records and the checkpoints agree.")
+    sound = shown.Boolean("Whether the journal, the records and the checkpoints agree.", True)
     broken = shown.ListOf(shown.String(), "What is not as it was written.")
-    checked_at = shown.Instant("When this was checked.")
+    checked_at = shown.Instant("When this was checked.", "2028-02-01T08:30:00.118205Z")
 
 
 class PromiseOnRecordSchema(OrderPromiseSchema):
@@ -86,7 +90,7 @@ class EvidenceSchema(shown.Schema):
     """Everything stored about an order, with the clause as it was, and proof that none of it was changed."""
 
     order = shown.Nested(
-        OrderSchema, "Null if it is missing or cannot be read; the proof then says so.", allow_none=True
+        OrderSchema, "Null if it is missing or cannot be read; the proof then says so.", ORDER, allow_none=True
     )
     promises = shown.ListOf(PromiseOnRecordSchema, "The windows that the order was told, from the first.")
     contacts = shown.ListOf(ContactSchema)
@@ -104,31 +108,17 @@ class EvidenceSchema(shown.Schema):
     proof = shown.Nested(ProofSchema)
 
 
-_SEAL = "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e"
 PROMISE = PromiseOnRecordSchema.example()
-
 EVIDENCE = shared(
     example(
         "cancelled",
         "A cancelled order",
-        {
-            "order": ORDER,
-            "promises": [PROMISE],
-            "contacts": [CONTACT],
-            "unmatched_contacts": [],
-            "cancellations": [CANCELLATION],
-            "policy_versions": [VERSION],
-            "closures": [],
-            "journal": [
-                HAPPENED[0]
-                | {
-                    "digest": _SEAL,
-                    "previous": "0" * len(_SEAL),
-                    "hash": _SEAL[::-1],
-                    "anchor": {"position": 100, "hash": _SEAL, "at": "2026-04-08T21:20:00.000481Z"},
-                }
-            ],
-            "proof": {"sound": True, "broken": [], "checked_at": "2028-02-01T08:30:00.118205Z"},
-        },
+        EvidenceSchema.example(
+            promises=[PROMISE],
+            contacts=[CONTACT],
+            cancellations=[CANCELLATION],
+            policy_versions=[VERSION],
+            journal=[JournalEntrySchema.example(**HAPPENED[0])],
+        ),
     )
 )

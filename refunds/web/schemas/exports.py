@@ -5,19 +5,18 @@ from typing import Any
 import marshmallow as ma
 
 from refunds.domain.privacy import ErasureReason, LimitKind
-from refunds.domain.records import PromiseCause
 from refunds.domain.terms import Terms
 from refunds.presentation.exports import OF_ANSWERS
 from refunds.presentation.texts.information import information, retention
 from refunds.schemas.strict import QuerySchema
 from refunds.web.schemas import shown
-from refunds.web.schemas.cancellations import CANCELLATION, CancellationSchema
-from refunds.web.schemas.contacts import CONTACT, ContactSchema, RecordedDetailsSchema
-from refunds.web.schemas.decisions import DECISION, DecisionSchema
-from refunds.web.schemas.documents import PROMISE, Language, PromiseOnRecordSchema
-from refunds.web.schemas.examples import example, shared
-from refunds.web.schemas.orders import ORDER, OrderSchema
-from refunds.web.schemas.privacy import DISCLOSURE, REQUEST, DataRequestSchema, DisclosureSchema
+from refunds.web.schemas.cancellations import CancellationSchema
+from refunds.web.schemas.contacts import ContactSchema, RecordedDetailsSchema
+from refunds.web.schemas.decisions import DecisionSchema
+from refunds.web.schemas.documents import Language, PromiseOnRecordSchema
+from refunds.web.schemas.examples import A_CUSTOMER, example, shared
+from refunds.web.schemas.orders import OrderSchema
+from refunds.web.schemas.privacy import DataRequestSchema, DisclosureSchema
 from refunds.web.schemas.unmatched import UnmatchedContactSchema
 
 
@@ -27,14 +26,14 @@ class ExportQuerySchema(QuerySchema):
     language = Language()
 
 
-def _until(description: str, *, allow_none: bool = False) -> Any:
-    return shown.Date(f"The last day on which {description} kept.", allow_none=allow_none)
+def _until(description: str, example: str | None = None, *, allow_none: bool = False) -> Any:
+    return shown.Date(f"The last day on which {description} kept.", example, allow_none=allow_none)
 
 
 class ExportedCalendarSchema(shown.Schema):
     """By which calendar the days were counted."""
 
-    region = shown.String("The region whose holidays counted.")
+    region = shown.String("The region whose holidays counted.", "DE-BY")
 
 
 class ExportedDecisionSchema(DecisionSchema):
@@ -57,7 +56,7 @@ class ExportedContactSchema(ContactSchema):
     """A contact about the order."""
 
     decision = shown.Nested(ExportedDecisionSchema)
-    details_until = _until("its note and its ticket are")
+    details_until = _until("its note and its ticket are", "2027-04-08")
 
 
 class ExportedCancellationSchema(CancellationSchema):
@@ -70,7 +69,7 @@ class ExportedOrderSchema(shown.Schema):
     """An order of the customer, and all records about it."""
 
     order = shown.Nested(OrderSchema)
-    kept_until = _until("it and all records about it are")
+    kept_until = _until("it and all records about it are", "2034-12-31")
     promises = shown.ListOf(ExportedPromiseSchema, "The windows that it was told, from the first.")
     contacts = shown.ListOf(ExportedContactSchema, "The contacts about it, also superseded ones.")
     unmatched_contacts = shown.ListOf(UnmatchedContactSchema, "What is left of contacts recorded before it was known.")
@@ -112,7 +111,7 @@ class ExportedDataRequestSchema(DataRequestSchema):
 class ExportedDisclosureSchema(DisclosureSchema):
     """The data, handed to somebody else."""
 
-    kept_until = _until("it is", allow_none=True)
+    kept_until = _until("it is", "2029-12-31", allow_none=True)
 
 
 class ExportErasureSchema(shown.Schema):
@@ -141,9 +140,9 @@ class KeptSchema(shown.Schema):
 class CustomerExportSchema(shown.Schema):
     """Everything stored about a customer, and what they must be told with it (GDPR, Article 15)."""
 
-    customer_id = shown.String("The customer; null: it is of somebody who is none.", allow_none=True)
-    vendor = shown.String("The vendor, who is responsible for the data.", allow_none=True)
-    made_at = shown.Instant("When it was made.")
+    customer_id = shown.String("The customer; null: it is of somebody who is none.", A_CUSTOMER, allow_none=True)
+    vendor = shown.String("The vendor, who is responsible for the data.", "Example Numbers Ltd", allow_none=True)
+    made_at = shown.Instant("When it was made.", "2026-05-05T08:00:00.000101Z")
     erased = shown.Nested(
         ExportErasureSchema,
         "That the customer was erased, and only what is not personal is left; null: not.",
@@ -160,39 +159,22 @@ class CustomerExportSchema(shown.Schema):
     disclosures = shown.ListOf(ExportedDisclosureSchema, "Who else got the data.")
 
 
-def _of(data: dict[str, Any], *left_out: str, **more: Any) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if name not in left_out} | more
-
-
-_DECISION = DECISION | {"calendar": {"region": DECISION["calendar"]["region"]}}
-_PROMISE = _of(PROMISE, "holidays_version", "tzdata_version", cause=PromiseCause.REGISTERED)
-_KEPT = {"kept_until": "2029-12-31"}
-
 EXPORT = shared(
     example(
         "customer_export",
         "A customer with one order",
-        {
-            "customer_id": ORDER["customer_id"],
-            "vendor": "Example Numbers Ltd",
-            "made_at": "2026-05-05T08:00:00.000101Z",
-            "erased": None,
-            "information": {one.name: one.paragraphs for one in information()},
-            "retention": [kept._asdict() for kept in retention(Terms())],
-            "orders": [
-                {
-                    "order": ORDER,
-                    "kept_until": "2034-12-31",
-                    "promises": [_PROMISE],
-                    "contacts": [_of(CONTACT, decision=_DECISION, details_until="2027-04-08")],
-                    "unmatched_contacts": [],
-                    "cancellations": [_of(CANCELLATION, decision=_DECISION)],
-                }
+        CustomerExportSchema.example(
+            information={one.name: one.paragraphs for one in information()},
+            retention=[kept._asdict() for kept in retention(Terms())],
+            orders=[
+                ExportedOrderSchema.example(
+                    promises=[ExportedPromiseSchema.example()],
+                    contacts=[ExportedContactSchema.example("contact_id", "order_id")],
+                    cancellations=[ExportedCancellationSchema.example()],
+                )
             ],
-            "contact": None,
-            "limits": [],
-            "data_requests": [_of(REQUEST, *OF_ANSWERS, kept_until=None)],
-            "disclosures": [DISCLOSURE | _KEPT],
-        },
+            data_requests=[ExportedDataRequestSchema.example()],
+            disclosures=[ExportedDisclosureSchema.example()],
+        ),
     )
 )

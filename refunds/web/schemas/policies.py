@@ -148,8 +148,8 @@ class ClauseWarningSchema(shown.Schema):
 class PublishedVersionSchema(PolicyVersionSchema):
     """A version that is or would be published, how it differs from the one before it, and its clause from its terms."""
 
-    follows = shown.Integer("The version in force before it; null: it is the first.", allow_none=True)
-    differences = shown.ListOf(DifferenceSchema)
+    follows = shown.Integer("The version in force before it; null: it is the first.", 1, allow_none=True)
+    differences = shown.ListOf(DifferenceSchema, example=[DifferenceSchema.example()])
     warnings = shown.ListOf(ClauseWarningSchema)
 
 
@@ -211,18 +211,7 @@ VERSION_LINKS = {
     for name, operation_id in (("version", "getPolicyVersion"), ("withdrawal", "withdrawPolicyVersion"))
 }
 
-PUBLISHED = shared(
-    example(
-        "draft",
-        "Three days from New Year on",
-        VERSION
-        | {
-            "follows": 1,
-            "differences": [{"term": "window_business_days", "text": "Window: 3 business days (was: 2 business days)"}],
-            "warnings": [],
-        },
-    )
-)
+PUBLISHED = shared(example("draft", "Three days from New Year on", PublishedVersionSchema.example()))
 
 WITHDRAWN = example(
     "withdrawn",

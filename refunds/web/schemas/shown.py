@@ -25,7 +25,7 @@ class Schema(ma.Schema):
         A required field without an example has null if it may, else that of its schema, an empty list or object, or
         false.
         """
-        fields = {field.data_key or name: field for name, field in cls._declared_fields.items()}
+        fields = {field.data_key or name: field for name, field in cls().fields.items()}
         shown = {
             name: other[name] if name in other else _example_of(field)
             for name, field in fields.items()
