@@ -30,7 +30,7 @@ _INSTANT = Message("must be a date-time such as 2026-04-02T16:20:00+02:00")
 class _Strict(fields.Field[Any]):
     """The base of all fields: their errors are field errors, and they read without detours.
 
-    The description is a sentence for the API document.
+    The description is a sentence for the API document; what else that says of a field is its `json_schema`.
     """
 
     default_error_messages: dict[str, Any] = {  # noqa: RUF012 - marshmallow's own declaration
@@ -124,6 +124,7 @@ class Whole(_Strict, fields.Integer):
     def __init__(self, least: int, most: int, description: str = "", **kwargs: Any) -> None:
         self.least, self.most = least, most
         self._shape = Message("must be a whole number from %(least)s to %(most)s", least=least, most=most)
+        self.json_schema = {"format": "int32" if most < 2**31 else "int64", "minimum": least, "maximum": most}
         super().__init__(description, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
@@ -135,11 +136,6 @@ class Whole(_Strict, fields.Integer):
             within = Message("must be from %(least)s to %(most)s", least=self.least, most=self.most)
             raise does_not_fit(within, "out_of_range")
         return value
-
-    @property
-    def json_schema(self) -> dict[str, Any]:
-        """The bounds in the API document."""
-        return {"format": "int32" if self.most < 2**31 else "int64", "minimum": self.least, "maximum": self.most}
 
 
 class Flag(_Strict, fields.Boolean):
@@ -180,6 +176,8 @@ class Text(_Strict, fields.String):
     ) -> None:
         self.most, self.pattern, self.shape = most, pattern, shape
         self._fits = re.compile(pattern).fullmatch if pattern else None
+        form = {"pattern": f"^{pattern}$"} if pattern else {}
+        self.json_schema: dict[str, Any] = {"minLength": 1, "maxLength": most} | form
         super().__init__(description, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
@@ -192,12 +190,6 @@ class Text(_Strict, fields.String):
         if self._fits and not self._fits(value):
             raise does_not_fit(self.shape)
         return value
-
-    @property
-    def json_schema(self) -> dict[str, Any]:
-        """The length and pattern in the API document."""
-        form = {"pattern": f"^{self.pattern}$"} if self.pattern else {}
-        return {"minLength": 1, "maxLength": self.most} | form
 
 
 class Month(Text):
@@ -259,6 +251,7 @@ class Choice(_Strict, fields.String):
 
     def __init__(self, members: Iterable[StrEnum], description: str = "", **kwargs: Any) -> None:
         self.members = {str(member): member for member in members}
+        self.json_schema = {"enum": list(self.members)}
         super().__init__(description, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> StrEnum:
@@ -266,11 +259,6 @@ class Choice(_Strict, fields.String):
         if member is None:
             raise does_not_fit(Message("must be one of %(names)s", names=", ".join(self.members)), "unknown_value")
         return member
-
-    @property
-    def json_schema(self) -> dict[str, Any]:
-        """The members in the API document."""
-        return {"enum": list(self.members)}
 
 
 class TimeZone(_Strict, fields.String):
@@ -308,7 +296,7 @@ class ListOf(_Strict, fields.List[Any]):
     """A list of at most `most` values of one kind, as a tuple."""
 
     def __init__(self, kind: fields.Field[Any], most: int, description: str = "", **kwargs: Any) -> None:
-        self.most = most
+        self.most, self.json_schema = most, {"maxItems": most}
         super().__init__(description, cls_or_instance=kind, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:  # type: ignore[override]
@@ -317,11 +305,6 @@ class ListOf(_Strict, fields.List[Any]):
         if len(value) > self.most:
             raise does_not_fit(Message("must have at most %(most)s entries", most=self.most), "out_of_range")
         return tuple(super()._deserialize(value, *args, **kwargs))
-
-    @property
-    def json_schema(self) -> dict[str, Any]:
-        """The length in the API document."""
-        return {"maxItems": self.most}
 
 
 class Nested(_Strict, fields.Nested):

@@ -1,7 +1,5 @@
 """Schemas of evidence and confirmations."""
 
-from typing import Any
-
 from refunds.domain.records import PromiseCause
 from refunds.errors import Message
 from refunds.presentation.language import LANGUAGES
@@ -27,11 +25,7 @@ class Language(Text):
         shape = Message("must be one of %(names)s", names=", ".join(LANGUAGES))
         text = "The language: `de` or `en`. Default: the reader's."
         super().__init__(2, text, pattern="|".join(LANGUAGES), shape=shape)
-
-    @property
-    def json_schema(self) -> dict[str, Any]:
-        """The languages in the API document."""
-        return {"enum": list(LANGUAGES)}
+        self.json_schema = {"enum": list(LANGUAGES)}
 
 
 class DocumentQuerySchema(QuerySchema):
