@@ -8,6 +8,7 @@ from flask import Response
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
 from refunds.domain.permissions import Scope
 from refunds.presentation.language import each_language
+from refunds.presentation.serializers import attributes
 from refunds.presentation.texts.dates import region_text
 from refunds.presentation.texts.decisions import why_data
 from refunds.service import calendars, checks
@@ -46,13 +47,9 @@ def list_calendars(query: dict[str, Any]) -> Response:
 
 def _region_data(region: Region) -> dict[str, Any]:
     return {
-        "region": region.code,
-        "country": region.country,
+        **attributes(region, region="code", country="country"),
         "names": {language: region_text(region.code) for language in each_language()},
-        "covered_from": region.covered_from,
-        "covered_until": region.covered_until,
-        "provisional_from": region.provisional_from,
-        "parts_that_differ": region.parts_that_differ,
+        **attributes(region, "covered_from", "covered_until", "provisional_from", "parts_that_differ"),
     }
 
 

@@ -11,7 +11,7 @@ from refunds.domain.policy import PolicyVersion
 from refunds.domain.records import RegisteredVersion
 from refunds.domain.terms import Terms
 from refunds.presentation import serializers
-from refunds.presentation.serializers import closure_data, registered_data
+from refunds.presentation.serializers import attributes, closure_data, registered_data
 from refunds.presentation.texts.policies import closure_text, differences_data, warnings_data
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import StrictSchema
@@ -128,10 +128,7 @@ def _has_begun(record: RegisteredVersion) -> bool:
 
 def _summary(record: RegisteredVersion) -> dict[str, Any]:
     """A version in the list of a policy, without its terms."""
-    data = registered_data(record)
-    summary = {
-        name: data[name] for name in ("version", "effective_from", "registered_at", "withdrawn_at", "content_hash")
-    }
+    summary = attributes(record, "version", "effective_from", "registered_at", "withdrawn_at", "content_hash")
     return summary | {"page_published_at": record.terms["page_published_at"]}
 
 
