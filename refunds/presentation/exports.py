@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Any
 
 from refunds.domain.instants import format_instant, format_known
-from refunds.domain.privacy import DataRequest, Limit
+from refunds.domain.privacy import DataRequest
 from refunds.domain.records import Contact
 from refunds.domain.references import format_request_number
 from refunds.domain.retention import BESIDE, details_until
 from refunds.domain.terms import Terms
 from refunds.presentation import serializers
 from refunds.presentation.privacy import data_request_data, disclosure_data
+from refunds.presentation.serializers import attributes
 from refunds.presentation.texts.information import information, retention
 from refunds.service.exports import Export, ExportedOrder
 from refunds.service.findings import AContact
@@ -23,12 +24,12 @@ def export_data(export: Export) -> dict[str, Any]:
         "customer_id": export.customer_id,
         "vendor": export.terms.vendor_name,
         "made_at": format_instant(export.made_at),
-        "erased": erased and {"at": format_instant(erased.at), "reason": erased.reason},
+        "erased": erased and attributes(erased, "at", "reason"),
         "information": {one.name: one.paragraphs for one in information()},
         "retention": [kept._asdict() for kept in retention(terms)],
         "orders": [_order_data(one, terms) for one in export.orders],
         "contact": export.contact and caller_data(export.contact),
-        "limits": [_limit_data(one) | _until(one.lifted_at, terms) for one in export.limits],
+        "limits": [attributes(one, *_LIMIT) | _until(one.lifted_at, terms) for one in export.limits],
         "data_requests": [_request_data(one) | _until(one.closed_at, terms) for one in export.requests],
         "disclosures": [disclosure_data(one) | _until(one.disclosed_at, terms) for one in export.disclosures],
     }
@@ -67,6 +68,7 @@ def _order_data(one: ExportedOrder, terms: Terms) -> dict[str, Any]:
 OF_ANSWERS = ("answer_text", "earlier_recipients", "certificate")
 """What is shown with a data request and is stored elsewhere, or not at all."""
 
+_LIMIT = ("limit_id", "kind", "reason", "set_at", "lifted_at")
 _VERSIONS = ("holidays_version", "tzdata_version", "fingerprint")
 
 
@@ -78,16 +80,6 @@ def _without(data: dict[str, Any]) -> dict[str, Any]:
 def _judged(data: dict[str, Any]) -> dict[str, Any]:
     decision = data["decision"]
     return data | {"decision": decision | {"calendar": _without(decision["calendar"])}}
-
-
-def _limit_data(limit: Limit) -> dict[str, Any]:
-    return {
-        "limit_id": limit.limit_id,
-        "kind": limit.kind,
-        "reason": limit.reason,
-        "set_at": format_instant(limit.set_at),
-        "lifted_at": format_known(limit.lifted_at),
-    }
 
 
 def _request_data(request: DataRequest) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from refunds.domain.instants import format_instant, format_known
+from refunds.domain.instants import format_instant
 from refunds.domain.privacy import DataRequest, Disclosure, Limit
+from refunds.presentation.serializers import attributes
 from refunds.presentation.texts.privacy import answer_text, certificate_lines
 from refunds.service.privacy import Certificate
 
@@ -22,27 +23,11 @@ def data_request_data(
     What to write to the person is left out without a `time_zone`.
     """
     return {
-        "request_id": request.request_id,
-        "kind": request.kind,
-        "state": request.state,
-        "customer_id": request.customer_id,
-        "channel": request.channel,
-        "identity_check": request.identity_check,
-        "recipient": request.recipient,
-        "received_at": format_instant(request.received_at),
-        "recorded_at": format_instant(request.recorded_at),
-        "recorded_by": request.recorded_by,
-        "due_at": format_instant(request.due_at),
-        "extended_at": format_known(request.extended_at),
-        "extended_by": request.extended_by,
-        "extension_reason": request.extension_reason,
+        **attributes(request, "request_id", "kind", "state", "customer_id", "channel", "identity_check", "recipient"),
+        **attributes(request, "received_at", "recorded_at", "recorded_by", "due_at"),
+        **attributes(request, "extended_at", "extended_by", "extension_reason"),
         "fee_may_apply": request.fee is not None,
-        "fee": request.fee,
-        "fee_reason": request.fee_reason,
-        "closed_at": format_known(request.closed_at),
-        "closed_by": request.closed_by,
-        "outcome": request.outcome,
-        "outcome_reason": request.outcome_reason,
+        **attributes(request, "fee", "fee_reason", "closed_at", "closed_by", "outcome", "outcome_reason"),
         "answer_text": time_zone and answer_text(request, time_zone),
         "earlier_recipients": list(map(disclosure_data, recipients)),
         "certificate": None if certificate is None else _certificate_data(certificate, is_scrubbed=is_scrubbed),
@@ -52,10 +37,7 @@ def data_request_data(
 def _certificate_data(certificate: Certificate, *, is_scrubbed: bool) -> dict[str, Any]:
     erasure = certificate.erasure
     return {
-        "customer_id": erasure.customer_id,
-        "reason": erasure.reason,
-        "erased_at": format_instant(erasure.at),
-        "order_ids": erasure.order_ids,
+        **attributes(erasure, "customer_id", "reason", erased_at="at", order_ids="order_ids"),
         "fields": certificate.fields,
         "lines": list(certificate_lines(certificate, is_scrubbed=is_scrubbed)),
     }
@@ -63,15 +45,8 @@ def _certificate_data(certificate: Certificate, *, is_scrubbed: bool) -> dict[st
 
 def disclosure_data(disclosure: Disclosure) -> dict[str, Any]:
     """A disclosure."""
-    return {
-        "disclosure_id": disclosure.disclosure_id,
-        "customer_id": disclosure.customer_id,
-        "basis": disclosure.basis,
-        "recipient": disclosure.recipient,
-        "reference": disclosure.reference,
-        "disclosed_at": format_instant(disclosure.disclosed_at),
-        "disclosed_by": disclosure.disclosed_by,
-    }
+    what = attributes(disclosure, "disclosure_id", "customer_id", "basis", "recipient", "reference")
+    return what | attributes(disclosure, "disclosed_at", "disclosed_by")
 
 
 def hold_data(customer_id: str, held: Limit | None) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -24,53 +25,49 @@ from refunds.service.simulation import Example, Flip, Simulation, Tally
 from refunds.storage.inspection import Link
 
 
+def attributes(record: Any, *names: str, **others: str) -> dict[str, Any]:
+    """Attributes of a record as plain data: first those with the same name, then `others` by their names in the data.
+
+    Instants and dates are texts, as everywhere in the API.
+    """
+    data = {name: getattr(record, name) for name in names}
+    data |= {name: getattr(record, of) for name, of in others.items()}
+    for name, value in data.items():
+        if isinstance(value, date):
+            data[name] = format_instant(value) if isinstance(value, datetime) else value.isoformat()
+    return data
+
+
 def order_data(standing: Standing) -> dict[str, Any]:
     """An order as the API returns it, with its instants as text in UTC."""
     order, promise = standing.order, standing.promise
     return {
-        "order_id": order.order_id,
-        "customer_id": order.customer_id,
-        "customer_ref": order.customer_ref,
-        "policy": order.policy,
-        "region": order.region,
-        "ordered_at": format_known(order.ordered_at),
-        "service_provided_at": format_known(order.service_provided_at),
+        **attributes(order, "order_id", "customer_id", "customer_ref", "policy", "region", "ordered_at"),
+        **attributes(order, "service_provided_at"),
         "state": standing.state,
         "promise": None if promise is None else _promise_data(promise),
-        "registered_at": format_known(order.registered_at),
-        "asserted_by": order.asserted_by,
-        "revision": order.revision,
-        "correction_reason": order.correction_reason,
+        **attributes(order, "registered_at", "asserted_by", "revision", "correction_reason"),
         "facts_entered_by_agent": bool(order.facts_entered_by_agent),
         "facts_corrected_after_refusal": bool(order.facts_corrected_after_refusal),
     }
 
 
 def _promise_data(promise: Promise) -> dict[str, Any]:
-    told, window = promise.told, promise.told.window
+    told = promise.told
     return {
-        "service_day": window.service_day.isoformat(),
-        "length": window.length,
-        "last_day": window.last_day.isoformat(),
+        **attributes(told.window, "service_day", "length", "last_day"),
         "deadline": format_instant(told.deadline),
         "deadline_local": format_local(told.deadline, zone(told.time_zone)),
         "time_zone": told.time_zone,
-        "provisional": is_provisional(told.region, window.last_day),
+        "provisional": is_provisional(told.region, told.window.last_day),
         "promised_at": format_instant(promise.promised_at),
     }
 
 
 def details_data(contact: Contact | UnmatchedContact) -> dict[str, Any]:
     """How and when a customer made contact, and what was noted."""
-    return {
-        "intent": contact.intent,
-        "channel": contact.channel,
-        "sent_at": format_known(contact.sent_at),
-        "received_at": format_known(contact.received_at),
-        "recorded_at": format_known(contact.recorded_at),
-        "recorded_by": contact.recorded_by,
-        **{name: getattr(contact, name) for name in ("contact_point", "from_detail", "ticket_ref", "note", "taken_by")},
-    }
+    made = attributes(contact, "intent", "channel", "sent_at", "received_at", "recorded_at", "recorded_by")
+    return made | attributes(contact, "contact_point", "from_detail", "ticket_ref", "note", "taken_by")
 
 
 def unmatched_data(contact: UnmatchedContact) -> dict[str, Any]:
@@ -80,15 +77,9 @@ def unmatched_data(contact: UnmatchedContact) -> dict[str, Any]:
         "request_number": format_request_number(contact.request_number),
         "order_hint": contact.order_hint,
         **details_data(contact),
-        "open": contact.is_open,
-        "contact_id": contact.contact_id,
-        "resolution": None
-        if contact.closed_at is None
-        else {
-            "reason": contact.closed_reason,
-            "resolved_at": format_known(contact.closed_at),
-            "resolved_by": contact.closed_by,
-        },
+        **attributes(contact, open="is_open", contact_id="contact_id"),
+        "resolution": contact.closed_at
+        and attributes(contact, reason="closed_reason", resolved_at="closed_at", resolved_by="closed_by"),
     }
 
 
@@ -97,33 +88,17 @@ def contact_data(contact: Contact) -> dict[str, Any]:
 
     Without an acknowledgement or a resolution, each of these is None.
     """
-    acknowledgement = resolution = None
-    if contact.acknowledged_at is not None:
-        acknowledgement = {
-            "given_at": format_known(contact.acknowledged_at),
-            "given_by": contact.acknowledged_by,
-            "channel": contact.acknowledged_through,
-            "to": contact.acknowledged_to,
-        }
-    if contact.resolved_at is not None:
-        resolution = {
-            "reason_code": contact.resolution_code,
-            "reason": contact.resolution_reason,
-            "duplicate_of": contact.duplicate_of,
-            "resolved_at": format_known(contact.resolved_at),
-            "resolved_by": contact.resolved_by,
-        }
+    answered = {"channel": "acknowledged_through", "to": "acknowledged_to"}
+    why = {"reason_code": "resolution_code", "reason": "resolution_reason", "duplicate_of": "duplicate_of"}
     return {
-        "contact_id": contact.contact_id,
-        "order_id": contact.order_id,
+        **attributes(contact, "contact_id", "order_id"),
         **details_data(contact),
-        "supersedes": contact.supersedes,
-        "superseded_by": contact.superseded_by,
-        "open": contact.is_open,
-        "backdated": contact.backdated,
+        **attributes(contact, "supersedes", "superseded_by", open="is_open", backdated="backdated"),
         "request_number": contact.number,
-        "acknowledgement": acknowledgement,
-        "resolution": resolution,
+        "acknowledgement": contact.acknowledged_at
+        and attributes(contact, given_at="acknowledged_at", given_by="acknowledged_by", **answered),
+        "resolution": contact.resolved_at
+        and attributes(contact, **why) | attributes(contact, "resolved_at", "resolved_by"),
         "decision": decision_data(contact.outcome, contact.decision.facts.request),
     }
 
@@ -133,46 +108,18 @@ def cancellation_data(cancellation: Cancellation) -> dict[str, Any]:
 
     Without an override, refund, settlement or revocation, each of these is None.
     """
-    override = refund = settlement = revocation = None
-    if cancellation.override_kind is not None:
-        override = {
-            "kind": cancellation.override_kind,
-            "reason": cancellation.override_reason,
-            "approved_by": cancellation.override_by,
-        }
-    if cancellation.refund_begun_at is not None:
-        refund = {
-            "begun_at": format_known(cancellation.refund_begun_at),
-            "begun_by": cancellation.refund_begun_by,
-            "billing_ref": cancellation.billing_ref,
-        }
-    if cancellation.settled_at is not None:
-        settlement = {
-            "settled_at": format_known(cancellation.settled_at),
-            "settled_by": cancellation.settled_by,
-            "billing_ref": cancellation.billing_ref,
-        }
-    if cancellation.revoked_at is not None:
-        revocation = {
-            "reason_code": cancellation.revocation_code,
-            "reason": cancellation.revocation_reason,
-            "revoked_at": format_known(cancellation.revoked_at),
-            "revoked_by": cancellation.revoked_by,
-        }
+    its = partial(attributes, cancellation)
     return {
         "cancellation_id": cancellation.cancellation_id,
         "reference": format_reference(cancellation.reference),
-        "order_id": cancellation.order_id,
-        "contact_id": cancellation.contact_id,
-        "state": cancellation.state,
-        "basis": cancellation.basis,
-        "issued_at": format_known(cancellation.issued_at),
-        "issued_by": cancellation.issued_by,
-        "refund_due_by": cancellation.refund_due_by.isoformat(),
-        "override": override,
-        "refund": refund,
-        "settlement": settlement,
-        "revocation": revocation,
+        **its("order_id", "contact_id", "state", "basis", "issued_at", "issued_by", "refund_due_by"),
+        "override": cancellation.override_kind
+        and its(kind="override_kind", reason="override_reason", approved_by="override_by"),
+        "refund": cancellation.refund_begun_at
+        and its(begun_at="refund_begun_at", begun_by="refund_begun_by", billing_ref="billing_ref"),
+        "settlement": cancellation.settled_at and its("settled_at", "settled_by", "billing_ref"),
+        "revocation": cancellation.revoked_at
+        and its(reason_code="revocation_code", reason="revocation_reason") | its("revoked_at", "revoked_by"),
         "decision": decision_data(cancellation.outcome, cancellation.decision.facts.request),
     }
 
@@ -180,15 +127,8 @@ def cancellation_data(cancellation: Cancellation) -> dict[str, Any]:
 def registered_data(record: RegisteredVersion) -> dict[str, Any]:
     """A registered version of a policy as the API returns it, with its terms."""
     return {
-        "policy": record.policy,
-        "version": record.version,
-        "effective_from": format_known(record.effective_from),
-        "registered_at": format_instant(record.registered_at),
-        "registered_by": record.registered_by,
-        "imported": record.imported,
-        "withdrawn_at": format_known(record.withdrawn_at),
-        "withdrawn_by": record.withdrawn_by,
-        "content_hash": record.content_hash,
+        **attributes(record, "policy", "version", "effective_from", "registered_at", "registered_by", "imported"),
+        **attributes(record, "withdrawn_at", "withdrawn_by", "content_hash"),
         "terms": {name: _term_data(value) for name, value in record.terms.items()},
     }
 
@@ -201,26 +141,16 @@ def _term_data(value: Any) -> Any:
 def closure_data(closure: Closure) -> dict[str, Any]:
     """A closure that was entered, as the API returns it."""
     return {
-        "closure_id": closure.closure_id,
-        "policy": closure.policy,
-        "date": closure.date.isoformat(),
+        **attributes(closure, "closure_id", "policy", "date"),
         "reason": {"de": closure.reason_de, "en": closure.reason_en},
-        "entered_at": format_instant(closure.entered_at),
-        "entered_by": closure.entered_by,
+        **attributes(closure, "entered_at", "entered_by"),
     }
 
 
 def event_data(event: Event) -> dict[str, Any]:
     """An event as the API returns it; its `data` is a fragment of JSON that only orjson can write."""
-    return {
-        "position": event.position,
-        "type": event.type,
-        "at": format_instant(event.at),
-        "actor": event.actor,
-        "subject": event.subject,
-        "order_id": event.order_id,
-        "data": orjson.Fragment(event.data),
-    }
+    happened = attributes(event, "position", "type", "at", "actor", "subject", "order_id")
+    return happened | {"data": orjson.Fragment(event.data)}
 
 
 def information_data(period: InformationPeriod | None, at: datetime) -> dict[str, Any] | None:
@@ -235,15 +165,11 @@ def promise_on_record_data(promise: Promise) -> dict[str, Any]:
     """A promise as the evidence has it: whole, and why it was made."""
     told = promise.told
     return {
-        "promise_id": promise.promise_id,
-        "cause": promise.cause,
-        "promised_by": promise.promised_by,
-        "current": promise.is_current,
+        **attributes(promise, "promise_id", "cause", "promised_by", current="is_current"),
         **_promise_data(promise),
         "days": [day_data(day, told) for day in told.days],
         "region": told.region,
-        "holidays_version": promise.holidays_version,
-        "tzdata_version": promise.tzdata_version,
+        **attributes(promise, "holidays_version", "tzdata_version"),
     }
 
 
@@ -253,14 +179,14 @@ def evidence_data(evidence: Evidence) -> dict[str, Any]:
     Its texts are in the reader's language. Only orjson can write it, because of its events.
     """
     return {
-        "order": None if evidence.standing is None else order_data(evidence.standing),
-        "promises": [promise_on_record_data(promise) for promise in evidence.promises],
-        "contacts": [contact_data(contact) for contact in evidence.contacts],
-        "unmatched_contacts": [unmatched_data(contact) for contact in evidence.unmatched],
-        "cancellations": [cancellation_data(cancellation) for cancellation in evidence.cancellations],
-        "policy_versions": [registered_data(version) for version in evidence.versions],
-        "closures": [closure_data(closure) for closure in evidence.closures],
-        "journal": [_link_data(link) for link in evidence.journal],
+        "order": evidence.standing and order_data(evidence.standing),
+        "promises": list(map(promise_on_record_data, evidence.promises)),
+        "contacts": list(map(contact_data, evidence.contacts)),
+        "unmatched_contacts": list(map(unmatched_data, evidence.unmatched)),
+        "cancellations": list(map(cancellation_data, evidence.cancellations)),
+        "policy_versions": list(map(registered_data, evidence.versions)),
+        "closures": list(map(closure_data, evidence.closures)),
+        "journal": list(map(_link_data, evidence.journal)),
         "proof": {
             "sound": not evidence.broken,
             "broken": list(map(translate, evidence.broken)),
@@ -328,10 +254,8 @@ def _listed(key: str, tallies: Mapping[str, Tally]) -> list[dict[str, Any]]:
 def _example_data(example: Example) -> dict[str, Any]:
     before, after = example.before, example.after
     return {
-        "order_id": example.order_id,
-        "contact_id": example.contact_id,
-        "channel": after.channel,
-        "region": after.region,
+        **attributes(example, "order_id", "contact_id"),
+        **attributes(after, "channel", "region"),
         "requested_at": format_known(before.requested_at),
         "reason_before": before.reason,
         "reason_after": after.reason,

@@ -28,12 +28,19 @@ _INSTANT = Message("must be a date-time such as 2026-04-02T16:20:00+02:00")
 
 
 class _Strict(fields.Field[Any]):
-    """The base of all fields: their errors are field errors, and they read without detours."""
+    """The base of all fields: their errors are field errors, and they read without detours.
+
+    The description is a sentence for the API document; what else that says of a field is its `json_schema`.
+    """
 
     default_error_messages: dict[str, Any] = {  # noqa: RUF012 - marshmallow's own declaration
         "required": FieldError("", Message("is required"), "required"),
         "null": FieldError("", Message("must not be null"), "wrong_type"),
     }
+
+    def __init__(self, description: str = "", **kwargs: Any) -> None:
+        assert not description or description.endswith("."), description
+        super().__init__(metadata={"description": description} if description else {}, **kwargs)
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         """The value, read. Raises `ValidationError` if it does not fit, or is missing or null and must not be."""
@@ -114,10 +121,11 @@ class NearDate(LocalDate):
 class Whole(_Strict, fields.Integer):
     """A whole number from `least` to `most`; 2.0 is one, as in JSON Schema, and `true` is not."""
 
-    def __init__(self, least: int, most: int, **kwargs: Any) -> None:
+    def __init__(self, least: int, most: int, description: str = "", **kwargs: Any) -> None:
         self.least, self.most = least, most
         self._shape = Message("must be a whole number from %(least)s to %(most)s", least=least, most=most)
-        super().__init__(**kwargs)
+        self.json_schema = {"format": "int32" if most < 2**31 else "int64", "minimum": least, "maximum": most}
+        super().__init__(description, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         if type(value) is float and value.is_integer():
@@ -128,11 +136,6 @@ class Whole(_Strict, fields.Integer):
             within = Message("must be from %(least)s to %(most)s", least=self.least, most=self.most)
             raise does_not_fit(within, "out_of_range")
         return value
-
-    @property
-    def json_schema(self) -> dict[str, Any]:
-        """The bounds in the API document."""
-        return {"format": "int32" if self.most < 2**31 else "int64", "minimum": self.least, "maximum": self.most}
 
 
 class Flag(_Strict, fields.Boolean):
@@ -168,10 +171,14 @@ class Text(_Strict, fields.String):
     It has no control characters but tabs and line ends.
     """
 
-    def __init__(self, most: int, pattern: str | None = None, shape: Message = _TEXT, **kwargs: Any) -> None:
+    def __init__(
+        self, most: int, description: str = "", *, pattern: str | None = None, shape: Message = _TEXT, **kwargs: Any
+    ) -> None:
         self.most, self.pattern, self.shape = most, pattern, shape
         self._fits = re.compile(pattern).fullmatch if pattern else None
-        super().__init__(**kwargs)
+        form = {"pattern": f"^{pattern}$"} if pattern else {}
+        self.json_schema: dict[str, Any] = {"minLength": 1, "maxLength": most} | form
+        super().__init__(description, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if type(value) is not str:
@@ -184,18 +191,12 @@ class Text(_Strict, fields.String):
             raise does_not_fit(self.shape)
         return value
 
-    @property
-    def json_schema(self) -> dict[str, Any]:
-        """The length and pattern in the API document."""
-        form = {"pattern": f"^{self.pattern}$"} if self.pattern else {}
-        return {"minLength": 1, "maxLength": self.most} | form
-
 
 class Month(Text):
     """A month, as `YYYY-MM`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(7, MONTH, Message("not a month: write it as 2026-04"), **kwargs)
+    def __init__(self, description: str = "", **kwargs: Any) -> None:
+        super().__init__(7, description, pattern=MONTH, shape=Message("not a month: write it as 2026-04"), **kwargs)
 
 
 class FreeText(Text):
@@ -248,20 +249,16 @@ class Reference(Line):
 class Choice(_Strict, fields.String):
     """A member of an enumeration, by its value."""
 
-    def __init__(self, members: Iterable[StrEnum], **kwargs: Any) -> None:
+    def __init__(self, members: Iterable[StrEnum], description: str = "", **kwargs: Any) -> None:
         self.members = {str(member): member for member in members}
-        super().__init__(**kwargs)
+        self.json_schema = {"enum": list(self.members)}
+        super().__init__(description, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> StrEnum:
         member = self.members.get(value) if type(value) is str else None
         if member is None:
             raise does_not_fit(Message("must be one of %(names)s", names=", ".join(self.members)), "unknown_value")
         return member
-
-    @property
-    def json_schema(self) -> dict[str, Any]:
-        """The members in the API document."""
-        return {"enum": list(self.members)}
 
 
 class TimeZone(_Strict, fields.String):
@@ -298,9 +295,9 @@ class Weekdays(_Strict, fields.Field[Week]):
 class ListOf(_Strict, fields.List[Any]):
     """A list of at most `most` values of one kind, as a tuple."""
 
-    def __init__(self, kind: fields.Field[Any], most: int, **kwargs: Any) -> None:
-        self.most = most
-        super().__init__(kind, **kwargs)
+    def __init__(self, kind: fields.Field[Any], most: int, description: str = "", **kwargs: Any) -> None:
+        self.most, self.json_schema = most, {"maxItems": most}
+        super().__init__(description, cls_or_instance=kind, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:  # type: ignore[override]
         if not isinstance(value, list):
@@ -309,14 +306,12 @@ class ListOf(_Strict, fields.List[Any]):
             raise does_not_fit(Message("must have at most %(most)s entries", most=self.most), "out_of_range")
         return tuple(super()._deserialize(value, *args, **kwargs))
 
-    @property
-    def json_schema(self) -> dict[str, Any]:
-        """The length in the API document."""
-        return {"maxItems": self.most}
-
 
 class Nested(_Strict, fields.Nested):
     """An object with a schema of its own."""
+
+    def __init__(self, schema: type[ma.Schema], description: str = "", **kwargs: Any) -> None:
+        super().__init__(description, nested=schema, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         """Its values, as `StrictSchema.read` reads them, with its hooks if it has any.

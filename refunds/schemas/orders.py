@@ -17,7 +17,7 @@ class OrderId(Reference):
             "The billing system's id of the order, such as `A-1001`, `#1001` or `gid://shop/Order/1`. In a path it is "
             "percent-encoded. It must not be an e-mail address or a telephone number, because the journal keeps it."
         )
-        super().__init__(128, metadata={"description": description}, **kwargs)
+        super().__init__(128, description, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, *args, **kwargs)
@@ -51,19 +51,13 @@ def _is_a_persons(text: str) -> bool:
 class OrderFactsSchema(StrictSchema):
     """The facts of an order, as billing states them."""
 
-    customer_ref = Reference(
-        200,
-        required=True,
-        metadata={"description": "Billing's reference for the customer. Personal: stored encrypted."},
-    )
+    customer_ref = Reference(200, "Billing's reference for the customer. Personal: stored encrypted.", required=True)
     service_provided_at = Instant(
-        required=True,
-        allow_none=True,
-        metadata={"description": "When the service was provided; null if no date is on record."},
+        "When the service was provided; null if no date is on record.", required=True, allow_none=True
     )
-    ordered_at = Instant(allow_none=True, metadata={"description": "When the order was placed."})
+    ordered_at = Instant("When the order was placed.", allow_none=True)
     policy = PolicyId("The policy to apply. Default: the registered one or, for a new order, the configured one.")
-    region = Text(40, allow_none=True, metadata={"description": "The customer's place, as in `DE` or `DE-BY`."})
+    region = Text(40, "The customer's place, as in `DE` or `DE-BY`.", allow_none=True)
 
 
 class InlineOrderSchema(OrderFactsSchema):

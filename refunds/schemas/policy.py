@@ -46,14 +46,14 @@ class PolicyId(Text):
 
     def __init__(self, description: str) -> None:
         shape = Message("must be the id of a policy, such as virtual-numbers")
-        super().__init__(64, POLICY_ID, shape, metadata={"description": description})
+        super().__init__(64, description, pattern=POLICY_ID, shape=shape)
 
 
 class TextsSchema(StrictSchema):
     """The texts of a policy, by language."""
 
-    de = FreeText(10_000, allow_none=True, metadata={"description": "In German."})
-    en = FreeText(10_000, allow_none=True, metadata={"description": "In English."})
+    de = FreeText(10_000, "In German.", allow_none=True)
+    en = FreeText(10_000, "In English.", allow_none=True)
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Texts:
@@ -75,13 +75,13 @@ class ContactPoint(Text):
 
 
 def _points(channel: Channel, description: str) -> ListOf:
-    return ListOf(ContactPoint(channel), most=50, metadata={"description": f"{description} Empty: not checked."})
+    return ListOf(ContactPoint(channel), 50, f"{description} Empty: not checked.")
 
 
 class ContactChannelSchema(StrictSchema):
     """One channel of a policy."""
 
-    accepted = Flag(metadata={"description": "Whether a contact by this channel counts. Default true."})
+    accepted = Flag("Whether a contact by this channel counts. Default true.")
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> ContactChannel:
@@ -107,7 +107,7 @@ _READERS: dict[Any, Callable[[Bounds], ma_fields.Field[Any]]] = {
     int: lambda bounds: Whole(bounds.least, _most(bounds)),
     bool: lambda _: Flag(),
     str: lambda bounds: Text(_most(bounds)),
-    str | None: lambda bounds: FreeText(_most(bounds), bounds.pattern, bounds.shape, allow_none=True),
+    str | None: lambda bounds: FreeText(_most(bounds), pattern=bounds.pattern, shape=bounds.shape, allow_none=True),
     Week: lambda _: Weekdays(),
     Week | None: lambda _: Weekdays(allow_none=True),
     tuple[date, ...]: lambda bounds: ListOf(LocalDate(), most=_most(bounds)),
@@ -144,7 +144,10 @@ class _PolicyFileSchema(TermsSchema):  # type: ignore[valid-type, misc]
     """A policy file: its policy, its version, when that takes effect, and its terms."""
 
     policy = Text(
-        64, POLICY_ID, Message("must be lower-case words joined by dashes, such as virtual-numbers"), required=True
+        64,
+        pattern=POLICY_ID,
+        shape=Message("must be lower-case words joined by dashes, such as virtual-numbers"),
+        required=True,
     )
     version = Whole(1, 100_000, required=True)
     effective_from = NearInstant()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import marshmallow as ma
@@ -39,6 +40,10 @@ class Transaction(StrEnum):
     """A write whose request has a key, so that it happens only once even if it is sent several times."""
 
 
+_USUAL = {"GET": Transaction.READ, "POST": Transaction.IDEMPOTENT}
+"""The usual kind of transaction of a method; of all others it is a write."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A successful response of an operation, as the API document describes it."""
@@ -60,7 +65,7 @@ class Operation:
 
     The view's name gives the operationId (`list_policies`: `listPolicies`), its docstring the summary and the
     description. The view is called with its unit of work if there is a `transaction`, with the values of `body` and
-    `query` if they are declared, and with the parameters of the rule, which `path` describes. One of `scopes` is
+    `query` if they are declared, and with the parameters of the rule, which the document describes. One of `scopes` is
     needed; if empty, any token is enough; if None, no token is needed. A body has at most `most_bytes` bytes.
     `headers` are the request headers that it reads, by their names in the document's components. `refusal` is the
     schema of a conflict if it is not a plain problem. `problems` are the slugs that it can answer with, in addition to
@@ -69,15 +74,14 @@ class Operation:
     """
 
     view: View
+    method: str
     rule: str
     answers: tuple[Answer, ...]
     scopes: Scopes
-    transaction: Transaction | None = None
-    method: str = "GET"
+    transaction: Transaction | None
     body: type[StrictSchema] | None = None
     body_examples: Mapping[str, Any] | None = None
     query: type[StrictSchema] | None = None
-    path: Mapping[str, str] = field(default_factory=dict)
     headers: tuple[str, ...] = ()
     most_bytes: int = 2**16
     refusal: type[ma.Schema] | None = None
@@ -94,14 +98,18 @@ class Tag:
         self.name, self.description = name, description
         self.operations: list[Operation] = []
 
-    def operation(self, rule: str, *answers: Answer, **declared: Any) -> Callable[[View], View]:
+    def operation(self, route: str, *answers: Answer, **declared: Any) -> Callable[[View], View]:
         """Add the decorated view to the group as an operation; `declared` are further fields of `Operation`.
 
-        The view itself stays as it is.
+        `route` is the method and the rule, as in `GET /v1/orders`. A view that takes a `uow` works in the usual kind of
+        transaction of its method, if no other is declared. The view itself stays as it is.
         """
+        method, _, rule = route.partition(" ")
 
         def declare(view: View) -> View:
-            self.operations.append(Operation(view=view, rule=rule, answers=answers, **declared))
+            usual = _USUAL.get(method, Transaction.WRITE) if "uow" in signature(view).parameters else None
+            fields = {"transaction": usual} | declared
+            self.operations.append(Operation(view=view, method=method, rule=rule, answers=answers, **fields))
             return view
 
         return declare

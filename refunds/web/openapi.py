@@ -24,7 +24,7 @@ from refunds.web.problem_types import PROBLEMS
 from refunds.web.problems import problem_data
 from refunds.web.schemas.examples import SHARED
 from refunds.web.schemas.problems import ProblemSchema
-from refunds.web.schemas.response_fields import Either
+from refunds.web.schemas.shown import Either
 
 VERSION = "1"
 PROBLEM_JSON = "application/problem+json"
@@ -116,9 +116,9 @@ def _write_components(spec: APISpec) -> None:
     components = spec.components
     components.schema("Problem", schema=ProblemSchema)
     components.schema("Weekday", {"type": "string", "enum": [*WEEKDAYS, "country"]})
-    for name, (text, kind) in _HEADERS.items():
-        form = {"format": "int32"} if kind == "integer" else {}
-        components.header(name, {"description": text, "schema": {"type": kind} | form})
+    for name, text in _HEADERS.items():
+        form = {"type": "integer", "format": "int32"} if name == "Retry-After" else {"type": "string"}
+        components.header(name, {"description": text, "schema": form})
     components.security_scheme(
         "token",
         {
@@ -155,12 +155,23 @@ def _path(operation: Operation) -> tuple[str, list[dict[str, Any]]]:
             if kind == "number"
             else {"type": "string", "minLength": 1}
         )
-        described = {"description": operation.path[name]} if name in operation.path else {}
-        parameters.append({"in": "path", "name": name} | described | {"required": True, "schema": schema})
+        described = {"in": "path", "name": name, "description": _PATH_PARAMETERS[name]}
+        parameters.append(described | {"required": True, "schema": schema})
     return _PARAMETER.sub(r"{\2}", operation.rule), parameters
 
 
 _PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
+_PATH_PARAMETERS = {
+    "cancellation_id": "The cancellation.",
+    "contact_id": "The contact.",
+    "customer_id": "The customer, by the service's own id.",
+    "order_id": "The billing system's id of the order.",
+    "policy_id": "The id of the policy, such as `virtual-numbers`.",
+    "region": "A country or a country and a subdivision, percent-encoded, as in `DE` and `DE-BY`.",
+    "request_id": "The data request.",
+    "unmatched_id": "The unmatched contact.",
+    "version": "The number of the version, from 1.",
+}
 
 
 def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
@@ -302,26 +313,22 @@ _HEADER_PARAMETERS = {
     ),
 }
 _HEADERS = {
-    "X-Request-ID": ("The request's id: the caller's if it looks random, such as a UUID, else a new one.", "string"),
-    "ETag": ("Identifies this state of the resource.", "string"),
-    "Location": ("Where the record is.", "string"),
-    "Link": ('Of a page in CSV: the address of the next page, with `rel="next"`. Absent: there is none.', "string"),
-    "Idempotent-Replayed": ("`true`: this is the first response to the request, sent again.", "string"),
+    "X-Request-ID": "The request's id: the caller's if it looks random, such as a UUID, else a new one.",
+    "ETag": "Identifies this state of the resource.",
+    "Location": "Where the record is.",
+    "Link": 'Of a page in CSV: the address of the next page, with `rel="next"`. Absent: there is none.',
+    "Idempotent-Replayed": "`true`: this is the first response to the request, sent again.",
     "Cancellation-State": (
-        "With `Idempotent-Replayed`: the state of the cancellation, if it has changed since the first response.",
-        "string",
+        "With `Idempotent-Replayed`: the state of the cancellation, if it has changed since the first response."
     ),
-    "WWW-Authenticate": ("How to authenticate: `Bearer`.", "string"),
-    "Retry-After": ("How many seconds to wait before trying again.", "integer"),
-    "Token-Expires": ("In the last 30 days of the token: when it expires.", "string"),
+    "WWW-Authenticate": "How to authenticate: `Bearer`.",
+    "Retry-After": "How many seconds to wait before trying again.",
+    "Token-Expires": "In the last 30 days of the token: when it expires.",
     "RateLimit": (
-        (
-            "How many requests are left (`r`), and in how many seconds the limit is full again (`t`), as in "
-            '`"requests";r=999;t=1`.'
-        ),
-        "string",
+        "How many requests are left (`r`), and in how many seconds the limit is full again (`t`), as in "
+        '`"requests";r=999;t=1`.'
     ),
-    "RateLimit-Policy": ("How many requests are allowed in how many seconds.", "string"),
+    "RateLimit-Policy": "How many requests are allowed in how many seconds.",
 }
 _WITH_STATUS: dict[int, tuple[str, ...]] = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),

@@ -15,7 +15,7 @@ tag = Tag("Old", "What is to end.")
 
 
 @tag.operation(
-    "/v1/old",
+    "GET /v1/old",
     Answer("It still works.", {"type": "object"}),
     scopes=None,
     deprecated=datetime(2026, 12, 1, tzinfo=UTC),
@@ -26,7 +26,7 @@ def get_old():
     return reply({})
 
 
-@tag.operation("/v1/new", Answer("It works.", {"type": "object"}), scopes=None)
+@tag.operation("GET /v1/new", Answer("It works.", {"type": "object"}), scopes=None)
 def get_new():
     """Get what stays"""
     return reply({})

@@ -1,49 +1,40 @@
 """Access over HTTP: who the caller is."""
 
-import marshmallow as ma
 from flask import Response, g
 
 from refunds.config import RELEASE
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
-from refunds.domain.instants import TZDATA_VERSION, format_instant
+from refunds.domain.instants import TZDATA_VERSION
 from refunds.domain.permissions import SCOPES, Role, Scope
+from refunds.presentation.serializers import attributes
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
-from refunds.web.schemas import response_fields
+from refunds.web.schemas import shown
+from refunds.web.schemas.examples import A_CLIENT, example
 
 tag = Tag("Access", "Who the caller is, and what it may do.")
 
 
-class MeSchema(response_fields.ResponseSchema):
+class MeSchema(shown.Schema):
     """The caller, as its token identifies it."""
 
-    client_id = response_fields.String("The client's id. It is recorded with everything that the client does.")
-    name = response_fields.String("Its name.")
-    role = response_fields.Code(Role, "Its role.")
-    scopes = ma.fields.List(response_fields.Code(Scope, "What it may do."), required=True)
-    token_id = response_fields.String("The token of this request.")
-    expires_at = response_fields.Instant("When the token expires.")
-    release = response_fields.String("The release of the service.")
-    holidays_version = response_fields.String("The release of the holiday data.")
-    tzdata_version = response_fields.String("The release of the time-zone data.")
+    client_id = shown.String("The client's id. It is recorded with everything that the client does.", A_CLIENT)
+    name = shown.String("Its name.", "console metrics")
+    role = shown.Code(Role, "Its role.", "operator")
+    scopes = shown.ListOf(shown.Code(Scope, "What it may do."), example=["metrics:read"])
+    token_id = shown.String("The token of this request.", "k3Zp8QwX")
+    expires_at = shown.Instant("When the token expires.", "2027-11-22T09:00:00Z")
+    release = shown.String("The release of the service.", "0.2.0")
+    holidays_version = shown.String("The release of the holiday data.", "0.109")
+    tzdata_version = shown.String("The release of the time-zone data.", "2026f")
 
 
-ME = {
-    "client_id": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
-    "name": "console metrics",
-    "role": "operator",
-    "scopes": ["metrics:read"],
-    "token_id": "k3Zp8QwX",
-    "expires_at": "2027-11-22T09:00:00Z",
-    "release": "0.2.0",
-    "holidays_version": "0.109",
-    "tzdata_version": "2026f",
-}
+ME = MeSchema.example()
 
 
 @tag.operation(
-    "/v1/me",
-    Answer("The caller.", MeSchema, {"operator": {"summary": "An operator's client", "value": ME}}),
+    "GET /v1/me",
+    Answer("The caller.", MeSchema, example("operator", "An operator's client", ME)),
     scopes=(),
 )
 def who_am_i() -> Response:
@@ -55,12 +46,9 @@ def who_am_i() -> Response:
     principal = g.principal
     return reply(
         {
-            "client_id": principal.actor,
-            "name": principal.name,
-            "role": principal.role,
+            **attributes(principal, client_id="actor", name="name", role="role"),
             "scopes": sorted(SCOPES[principal.role]),
-            "token_id": principal.token_id,
-            "expires_at": format_instant(principal.expires_at),
+            **attributes(principal, "token_id", "expires_at"),
             "release": RELEASE,
             "holidays_version": HOLIDAYS_VERSION,
             "tzdata_version": TZDATA_VERSION,

@@ -8,34 +8,29 @@ from flask import Response
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
 from refunds.domain.permissions import Scope
 from refunds.presentation.language import each_language
+from refunds.presentation.serializers import attributes
 from refunds.presentation.texts.dates import region_text
 from refunds.presentation.texts.decisions import why_data
 from refunds.service import calendars, checks
 from refunds.service.calendars import Region
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import present_policies, reply
-from refunds.web.schemas.calendars import (
-    CHINA,
-    EASTER,
-    CalendarDaysSchema,
-    DaysQuerySchema,
-    RegionListSchema,
-    RegionQuerySchema,
-)
+from refunds.web.schemas import calendars as schemas
+from refunds.web.schemas.examples import example
 
 tag = Tag("Calendars", "Which dates count as business days, and why others do not.")
 
 
 @tag.operation(
-    "/v1/calendars",
+    "GET /v1/calendars",
     Answer(
         "The regions, each country before its parts.",
-        RegionListSchema,
-        {"china": {"summary": "China, whose next year is not decreed yet", "value": CHINA}},
+        schemas.RegionListSchema,
+        example("china", "China, whose next year is not decreed yet", schemas.CHINA),
         etag=True,
     ),
     scopes=(Scope.POLICIES_READ,),
-    query=RegionQuerySchema,
+    query=schemas.RegionQuerySchema,
     problems=("unknown-region",),
 )
 def list_calendars(query: dict[str, Any]) -> Response:
@@ -52,26 +47,21 @@ def list_calendars(query: dict[str, Any]) -> Response:
 
 def _region_data(region: Region) -> dict[str, Any]:
     return {
-        "region": region.code,
-        "country": region.country,
+        **attributes(region, region="code", country="country"),
         "names": {language: region_text(region.code) for language in each_language()},
-        "covered_from": region.covered_from,
-        "covered_until": region.covered_until,
-        "provisional_from": region.provisional_from,
-        "parts_that_differ": region.parts_that_differ,
+        **attributes(region, "covered_from", "covered_until", "provisional_from", "parts_that_differ"),
     }
 
 
 @tag.operation(
-    "/v1/calendars/<string:region>/days",
+    "GET /v1/calendars/<string:region>/days",
     Answer(
         "Each date from the first to the last.",
-        CalendarDaysSchema,
-        {"easter": {"summary": "Easter in Bavaria", "value": EASTER}},
+        schemas.CalendarDaysSchema,
+        example("easter", "Easter in Bavaria", schemas.EASTER),
     ),
     scopes=(Scope.POLICIES_READ,),
-    query=DaysQuerySchema,
-    path={"region": "A country or a country and a subdivision, percent-encoded, as in `DE` and `DE-BY`."},
+    query=schemas.DaysQuerySchema,
     problems=("unknown-region", "calendar-not-covered", "no-policy-in-force"),
 )
 def list_calendar_days(region: str, query: dict[str, Any]) -> Response:

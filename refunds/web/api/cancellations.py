@@ -16,60 +16,49 @@ from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.endpoint import Answer, Tag
 from refunds.web.problems import problem_answer, problem_data
 from refunds.web.responses import reply
-from refunds.web.schemas.cancellations import (
-    CANCELLATION_ID_HELP,
-    EXAMPLE,
-    LINKS,
-    LISTED,
-    CancellationListSchema,
-    CancellationQuerySchema,
-    CancellationRequestSchema,
-    CancellationSchema,
-    RefusalSchema,
-)
+from refunds.web.schemas import cancellations as schemas
 from refunds.web.schemas.contacts import CALL, CONTACT
+from refunds.web.schemas.examples import example
 from refunds.web.schemas.orders import FACTS, JUDGED
 
 tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
 
 
 @tag.operation(
-    "/v1/cancellations",
-    Answer("The order is cancelled.", CancellationSchema, EXAMPLE, links=LINKS, status=201),
+    "POST /v1/cancellations",
+    Answer("The order is cancelled.", schemas.CancellationSchema, schemas.EXAMPLE, links=schemas.LINKS, status=201),
     scopes=(Scope.CANCELLATIONS_ISSUE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
-    body=CancellationRequestSchema,
-    body_examples={
-        "inline": {
-            "summary": "A new order and a new call",
-            "value": {"order": {"order_id": "A-1001"} | FACTS, "contact": CALL},
+    body=schemas.CancellationRequestSchema,
+    body_examples=example(
+        "inline", "A new order and a new call", {"order": {"order_id": "A-1001"} | FACTS, "contact": CALL}
+    )
+    | example(
+        "stored",
+        "A registered order and a recorded contact",
+        {"order_id": "A-1001", "contact_id": CONTACT["contact_id"]},
+    )
+    | example(
+        "goodwill",
+        "A supervisor's goodwill",
+        {
+            "order_id": "A-1001",
+            "contact_id": CONTACT["contact_id"],
+            "override": {"kind": "goodwill", "reason": "Our line was down all afternoon."},
         },
-        "stored": {
-            "summary": "A registered order and a recorded contact",
-            "value": {"order_id": "A-1001", "contact_id": CONTACT["contact_id"]},
+    )
+    | example(
+        "statutory",
+        "A withdrawal after the window",
+        {
+            "order_id": "A-1001",
+            "contact_id": CONTACT["contact_id"],
+            "override": {"kind": "statutory", "reason": "A consumer, within 14 days of the order."},
         },
-        "goodwill": {
-            "summary": "A supervisor's goodwill",
-            "value": {
-                "order_id": "A-1001",
-                "contact_id": CONTACT["contact_id"],
-                "override": {"kind": "goodwill", "reason": "Our line was down all afternoon."},
-            },
-        },
-        "statutory": {
-            "summary": "A withdrawal after the window",
-            "value": {
-                "order_id": "A-1001",
-                "contact_id": CONTACT["contact_id"],
-                "override": {"kind": "statutory", "reason": "A consumer, within 14 days of the order."},
-            },
-        },
-    },
-    refusal=RefusalSchema,
+    ),
+    refusal=schemas.RefusalSchema,
     problems=(
         *JUDGED,
         "evidence-required",
@@ -103,11 +92,9 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/cancellations/<string:cancellation_id>",
-    Answer("The cancellation.", CancellationSchema, EXAMPLE, etag=True),
+    "GET /v1/cancellations/<string:cancellation_id>",
+    Answer("The cancellation.", schemas.CancellationSchema, schemas.EXAMPLE, etag=True),
     scopes=(Scope.CANCELLATIONS_READ,),
-    transaction=Transaction.READ,
-    path=CANCELLATION_ID_HELP,
     problems=("not-found",),
 )
 def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
@@ -120,16 +107,15 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
 
 
 @tag.operation(
-    "/v1/cancellations",
+    "GET /v1/cancellations",
     Answer(
         "A page of cancellations, in the order in which they were issued.",
-        CancellationListSchema,
-        LISTED,
+        schemas.CancellationListSchema,
+        schemas.LISTED,
         also=lists.FORMS,
     ),
     scopes=(Scope.CANCELLATIONS_READ,),
-    transaction=Transaction.READ,
-    query=CancellationQuerySchema,
+    query=schemas.CancellationQuerySchema,
     problems=("invalid-cursor", "not-acceptable"),
 )
 def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:

@@ -11,47 +11,23 @@ from refunds.service.contacts import NewContact
 from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
-from refunds.web.schemas.contacts import (
-    ACKNOWLEDGEMENT,
-    ASSIGNED,
-    CALL,
-    CONTACT,
-    CONTACT_ID_HELP,
-    EXAMPLE,
-    LINKS,
-    RESOLUTION,
-    WITHDRAWAL,
-    AcknowledgementRequestSchema,
-    AssignmentRequestSchema,
-    AssignmentSchema,
-    CompletionRequestSchema,
-    ContactListSchema,
-    ContactQuerySchema,
-    ContactRequestSchema,
-    ContactSchema,
-    ReopenQuerySchema,
-    ResolutionRequestSchema,
-)
-from refunds.web.schemas.orders import JUDGED, ORDER_ID_HELP
+from refunds.web.schemas import contacts as schemas
+from refunds.web.schemas.examples import example
+from refunds.web.schemas.orders import JUDGED
 
 tag = Tag("Contacts", "Calls and e-mails of customers, each recorded with the decision on it.")
 
 
 @tag.operation(
-    "/v1/orders/<order:order_id>/contacts",
-    Answer("The contact is recorded.", ContactSchema, EXAMPLE, links=LINKS, status=201),
+    "POST /v1/orders/<order:order_id>/contacts",
+    Answer("The contact is recorded.", schemas.ContactSchema, schemas.EXAMPLE, links=schemas.LINKS, status=201),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
-    body=ContactRequestSchema,
-    body_examples={
-        "call": {"summary": "A call", "value": CALL},
-        "withdrawal": {"summary": "A withdrawal by letter", "value": WITHDRAWAL},
-        "question": {"summary": "Only a question", "value": {"channel": "email", "intent": "question"}},
-    },
-    path=ORDER_ID_HELP,
+    body=schemas.ContactRequestSchema,
+    body_examples=example("call", "A call", schemas.CALL)
+    | example("withdrawal", "A withdrawal by letter", schemas.WITHDRAWAL)
+    | example("question", "Only a question", {"channel": "email", "intent": "question"}),
     problems=(*JUDGED, "evidence-required", "order-not-found", "contact-state-conflict"),
 )
 def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
@@ -73,11 +49,9 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
 
 
 @tag.operation(
-    "/v1/contacts/<string:contact_id>",
-    Answer("The contact.", ContactSchema, EXAMPLE, etag=True),
+    "GET /v1/contacts/<string:contact_id>",
+    Answer("The contact.", schemas.ContactSchema, schemas.EXAMPLE, etag=True),
     scopes=(Scope.CONTACTS_READ,),
-    transaction=Transaction.READ,
-    path=CONTACT_ID_HELP,
     problems=("not-found",),
 )
 def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
@@ -90,16 +64,15 @@ def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
 
 
 @tag.operation(
-    "/v1/contacts",
+    "GET /v1/contacts",
     Answer(
         "A page of contacts, in the order in which they were recorded.",
-        ContactListSchema,
-        {"open": {"summary": "One open request", "value": {"items": [CONTACT], "next": None}}},
+        schemas.ContactListSchema,
+        example("open", "One open request", {"items": [schemas.CONTACT], "next": None}),
         also=lists.FORMS,
     ),
     scopes=(Scope.CONTACTS_READ,),
-    transaction=Transaction.READ,
-    query=ContactQuerySchema,
+    query=schemas.ContactQuerySchema,
     problems=("invalid-cursor", "not-acceptable"),
 )
 def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
@@ -113,18 +86,15 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/contacts/<string:contact_id>",
+    "PATCH /v1/contacts/<string:contact_id>",
     Answer(
         "The completed contact.",
-        ContactSchema,
-        {"completed": {"summary": "With its ticket", "value": CONTACT | {"ticket_ref": "T-20391"}}},
+        schemas.ContactSchema,
+        example("completed", "With its ticket", schemas.CONTACT | {"ticket_ref": "T-20391"}),
     ),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PATCH",
-    body=CompletionRequestSchema,
-    body_examples={"ticket": {"summary": "Its ticket", "value": {"ticket_ref": "T-20391"}}},
-    path=CONTACT_ID_HELP,
+    body=schemas.CompletionRequestSchema,
+    body_examples=example("ticket", "Its ticket", {"ticket_ref": "T-20391"}),
     problems=("not-found", "contact-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
@@ -138,29 +108,20 @@ def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> 
 
 
 @tag.operation(
-    "/v1/contacts/<string:contact_id>/acknowledgement",
+    "PUT /v1/contacts/<string:contact_id>/acknowledgement",
     Answer(
         "The acknowledged contact.",
-        ContactSchema,
-        {
-            "acknowledged": {
-                "summary": "Answered by e-mail",
-                "value": CONTACT | {"acknowledgement": ACKNOWLEDGEMENT},
-            }
-        },
+        schemas.ContactSchema,
+        example("acknowledged", "Answered by e-mail", schemas.CONTACT | {"acknowledgement": schemas.ACKNOWLEDGEMENT}),
     ),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
-    body=AcknowledgementRequestSchema,
-    body_examples={
-        "said": {"summary": "Said on the telephone", "value": {"channel": "phone"}},
-        "sent": {
-            "summary": "An e-mail to another address",
-            "value": {name: ACKNOWLEDGEMENT[name] for name in ("channel", "to", "given_at")},
-        },
-    },
-    path=CONTACT_ID_HELP,
+    body=schemas.AcknowledgementRequestSchema,
+    body_examples=example("said", "Said on the telephone", {"channel": "phone"})
+    | example(
+        "sent",
+        "An e-mail to another address",
+        {name: schemas.ACKNOWLEDGEMENT[name] for name in ("channel", "to", "given_at")},
+    ),
     problems=("not-found", "contact-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
@@ -175,28 +136,19 @@ def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) 
 
 
 @tag.operation(
-    "/v1/contacts/<string:contact_id>/resolution",
+    "PUT /v1/contacts/<string:contact_id>/resolution",
     Answer(
         "The resolved contact.",
-        ContactSchema,
-        {
-            "resolved": {
-                "summary": "A customer who stays",
-                "value": CONTACT | {"open": False, "resolution": RESOLUTION},
-            }
-        },
+        schemas.ContactSchema,
+        example(
+            "resolved", "A customer who stays", schemas.CONTACT | {"open": False, "resolution": schemas.RESOLUTION}
+        ),
     ),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
-    body=ResolutionRequestSchema,
-    body_examples={
-        "stays": {
-            "summary": "A customer who stays",
-            "value": {name: RESOLUTION[name] for name in ("reason_code", "reason")},
-        }
-    },
-    path=CONTACT_ID_HELP,
+    body=schemas.ResolutionRequestSchema,
+    body_examples=example(
+        "stays", "A customer who stays", {name: schemas.RESOLUTION[name] for name in ("reason_code", "reason")}
+    ),
     problems=("not-found", "contact-state-conflict", "payment-data-refused"),
 )
 def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
@@ -213,13 +165,10 @@ def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> R
 
 
 @tag.operation(
-    "/v1/contacts/<string:contact_id>/resolution",
-    Answer("The contact, open again.", ContactSchema, EXAMPLE),
+    "DELETE /v1/contacts/<string:contact_id>/resolution",
+    Answer("The contact, open again.", schemas.ContactSchema, schemas.EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="DELETE",
-    query=ReopenQuerySchema,
-    path=CONTACT_ID_HELP,
+    query=schemas.ReopenQuerySchema,
     problems=("not-found", "contact-state-conflict"),
 )
 def reopen_contact(uow: UnitOfWork, contact_id: str, query: dict[str, Any]) -> Response:
@@ -233,17 +182,12 @@ def reopen_contact(uow: UnitOfWork, contact_id: str, query: dict[str, Any]) -> R
 
 
 @tag.operation(
-    "/v1/contacts/<string:contact_id>/assignment",
-    Answer("Who deals with the contact now.", AssignmentSchema, {"taken": {"summary": "Taken", "value": ASSIGNED}}),
+    "PUT /v1/contacts/<string:contact_id>/assignment",
+    Answer("Who deals with the contact now.", schemas.AssignmentSchema, example("taken", "Taken", schemas.ASSIGNED)),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
-    body=AssignmentRequestSchema,
-    body_examples={
-        "taken": {"summary": "By the caller", "value": {}},
-        "assigned": {"summary": "To somebody else", "value": {"taken_by": ASSIGNED["taken_by"]}},
-    },
-    path=CONTACT_ID_HELP,
+    body=schemas.AssignmentRequestSchema,
+    body_examples=example("taken", "By the caller", {})
+    | example("assigned", "To somebody else", {"taken_by": schemas.ASSIGNED["taken_by"]}),
     problems=("not-found", "contact-state-conflict"),
 )
 def assign_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
@@ -259,16 +203,13 @@ def assign_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Re
 
 
 @tag.operation(
-    "/v1/contacts/<string:contact_id>/assignment",
+    "DELETE /v1/contacts/<string:contact_id>/assignment",
     Answer(
         "Nobody in particular deals with the contact now.",
-        AssignmentSchema,
-        {"given_back": {"summary": "Given back", "value": ASSIGNED | {"taken_by": None}}},
+        schemas.AssignmentSchema,
+        example("given_back", "Given back", schemas.ASSIGNED | {"taken_by": None}),
     ),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="DELETE",
-    path=CONTACT_ID_HELP,
     problems=("not-found", "contact-state-conflict"),
 )
 def give_back_contact(uow: UnitOfWork, contact_id: str) -> Response:

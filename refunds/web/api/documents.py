@@ -14,20 +14,18 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import accepted, document, reply
-from refunds.web.schemas.cancellations import CANCELLATION_ID_HELP
 from refunds.web.schemas.documents import EVIDENCE, HTML, JSON, TEXT, DocumentQuerySchema, EvidenceSchema
-from refunds.web.schemas.orders import ORDER_ID_HELP
+from refunds.web.schemas.examples import example
 
 tag = Tag("Documents", "Documents to keep or to send: evidence and confirmations.")
 
 
 @tag.operation(
-    "/v1/orders/<order:order_id>/evidence",
+    "GET /v1/orders/<order:order_id>/evidence",
     Answer("The evidence.", EvidenceSchema, EVIDENCE, also={HTML: {"type": "string"}}),
     scopes=(Scope.EVIDENCE_READ,),
     transaction=Transaction.WRITE,
     query=DocumentQuerySchema,
-    path=ORDER_ID_HELP,
     problems=("order-not-found", "not-acceptable"),
 )
 def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
@@ -48,18 +46,16 @@ def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) ->
 
 
 @tag.operation(
-    "/v1/cancellations/<string:cancellation_id>/confirmation",
+    "GET /v1/cancellations/<string:cancellation_id>/confirmation",
     Answer(
         "The confirmation.",
         {"type": "string"},
-        {"page": {"summary": "A page", "value": '<!doctype html>\n<html lang="en">…</html>'}},
+        example("page", "A page", '<!doctype html>\n<html lang="en">…</html>'),
         media_type=HTML,
         also={TEXT: {"type": "string"}},
     ),
     scopes=(Scope.CANCELLATIONS_READ,),
-    transaction=Transaction.READ,
     query=DocumentQuerySchema,
-    path=CANCELLATION_ID_HELP,
     problems=("not-found", "not-acceptable", "cancellation-state-conflict"),
 )
 def get_confirmation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:

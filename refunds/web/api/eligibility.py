@@ -18,32 +18,19 @@ from refunds.web.compact import FORM, NDJSON, decided, region_of, reply_compact
 from refunds.web.endpoint import JSON, Answer, Tag
 from refunds.web.problems import error_data
 from refunds.web.responses import accepted, present_policies, reply
-from refunds.web.schemas.decisions import (
-    CHECK,
-    DECISION,
-    MOST_DAYS,
-    BatchResultSchema,
-    BatchSchema,
-    CheckSchema,
-    DecisionSchema,
-)
+from refunds.web.schemas import decisions as schemas
+from refunds.web.schemas.examples import example
 
 tag = Tag("Eligibility", "Whether an order can be cancelled, until when, and why.")
 
 
 @tag.operation(
-    "/v1/eligibility-checks",
-    Answer("The decision.", DecisionSchema, {"in_time": {"summary": "In time, over Easter", "value": DECISION}}),
+    "POST /v1/eligibility-checks",
+    Answer("The decision.", schemas.DecisionSchema, example("in_time", "In time, over Easter", schemas.DECISION)),
     scopes=(Scope.CHECKS_RUN,),
-    method="POST",
-    body=CheckSchema,
-    body_examples={
-        "in_time": {"summary": "A call after Easter", "value": CHECK},
-        "what_if": {
-            "summary": "What if the window had three days?",
-            "value": CHECK | {"terms": {"window_business_days": 3}},
-        },
-    },
+    body=schemas.CheckSchema,
+    body_examples=example("in_time", "A call after Easter", schemas.CHECK)
+    | example("what_if", "What if the window had three days?", schemas.CHECK | {"terms": {"window_business_days": 3}}),
     problems=("unknown-region", "calendar-not-covered", "no-policy-in-force"),
 )
 def check_eligibility(body: dict[str, Any]) -> Response:
@@ -60,17 +47,16 @@ def check_eligibility(body: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/eligibility-checks/batch",
+    "POST /v1/eligibility-checks/batch",
     Answer(
         "A decision or a problem for each item, in order.",
-        BatchResultSchema,
-        {"one": {"summary": "One item", "value": {"items": [{k: v for k, v in DECISION.items() if k != "days"}]}}},
+        schemas.BatchResultSchema,
+        example("one", "One item", {"items": [{k: v for k, v in schemas.DECISION.items() if k != "days"}]}),
         also=FORM,
     ),
     scopes=(Scope.CHECKS_RUN,),
-    method="POST",
-    body=BatchSchema,
-    body_examples={"one": {"summary": "One item", "value": {"items": [CHECK]}}},
+    body=schemas.BatchSchema,
+    body_examples=example("one", "One item", {"items": [schemas.CHECK]}),
     most_bytes=8 * 2**20,
     problems=("unknown-region", "not-acceptable"),
 )
@@ -109,8 +95,8 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
             continue
         if with_days and outcome.window:
             listed += 1 + len(outcome.day_codes)
-        if listed > MOST_DAYS:
-            detail = Message("would list more than %(most)s days: send fewer items", most=MOST_DAYS)
+        if listed > schemas.MOST_DAYS:
+            detail = Message("would list more than %(most)s days: send fewer items", most=schemas.MOST_DAYS)
             raise InvalidInput([FieldError("/include_days", detail)])
         reasons.append(outcome.reason)
         answers[i] = orjson.Fragment(decision_json(outcome, with_days=with_days))

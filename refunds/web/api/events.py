@@ -9,10 +9,10 @@ from refunds.errors import FeedRewound
 from refunds.presentation.serializers import event_data
 from refunds.service import events
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.endpoint import Answer, Tag
 from refunds.web.problems import error_data, problem_answer
 from refunds.web.responses import reply
-from refunds.web.schemas import response_fields
+from refunds.web.schemas import shown
 from refunds.web.schemas.events import EXAMPLES, EventQuerySchema, FeedSchema
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.request_fields import PAGE
@@ -23,14 +23,13 @@ tag = Tag("Events", "What happened, in the order of the journal.")
 class RewoundSchema(ProblemSchema):
     """A problem; if the feed was rewound, with the position to continue from."""
 
-    next = response_fields.String("The place to read on from.", required=False)
+    next = shown.String("The place to read on from.", required=False)
 
 
 @tag.operation(
-    "/v1/events",
+    "GET /v1/events",
     Answer("A page of the feed.", FeedSchema, EXAMPLES),
     scopes=(Scope.EVENTS_READ, Scope.AUDIT_READ),
-    transaction=Transaction.READ,
     query=EventQuerySchema,
     refusal=RewoundSchema,
     problems=("feed-rewound", "invalid-cursor"),

@@ -10,21 +10,22 @@ from refunds.web import auth, telemetry
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.problems import Rejected
 from refunds.web.responses import reply
-from refunds.web.schemas import response_fields
+from refunds.web.schemas import shown
+from refunds.web.schemas.examples import example
 
 tag = Tag("Service", "For operators: whether the service runs, and its measurements.")
 
 
-class HealthSchema(response_fields.ResponseSchema):
+class HealthSchema(shown.Schema):
     """The health of the service."""
 
-    status = response_fields.Code(["ok"], "`ok`.")
+    status = shown.Code(["ok"], "`ok`.")
 
 
-OK = Answer("The service works.", HealthSchema, {"ok": {"summary": "It works", "value": {"status": "ok"}}})
+OK = Answer("The service works.", HealthSchema, example("ok", "It works", {"status": "ok"}))
 
 
-@tag.operation("/livez", OK, scopes=None)
+@tag.operation("GET /livez", OK, scopes=None)
 def is_alive() -> Response:
     """Check whether the process runs
 
@@ -34,7 +35,7 @@ def is_alive() -> Response:
     return reply({"status": "ok"})
 
 
-@tag.operation("/readyz", OK, scopes=None, problems=("storage-unavailable", "clock-in-doubt", "stopping"))
+@tag.operation("GET /readyz", OK, scopes=None, problems=("storage-unavailable", "clock-in-doubt", "stopping"))
 def is_ready() -> Response:
     """Check whether the service can handle requests
 
@@ -50,7 +51,7 @@ def is_ready() -> Response:
 
 
 @tag.operation(
-    "/metrics",
+    "GET /metrics",
     Answer("The measurements.", {"type": "string"}, media_type="text/plain"),
     scopes=(Scope.METRICS_READ,),
 )

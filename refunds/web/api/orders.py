@@ -34,54 +34,33 @@ from refunds.web.cursors import paginate
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.problems import error_data
 from refunds.web.responses import reply
+from refunds.web.schemas import orders as schemas
 from refunds.web.schemas.decisions import DECISION
-from refunds.web.schemas.orders import (
-    EXAMPLE,
-    FACTS,
-    IMPORTED,
-    JUDGED,
-    LINKS,
-    ORDER,
-    ORDER_ID_HELP,
-    PERIOD,
-    CustomerSchema,
-    EligibilityQuerySchema,
-    LookupRequestSchema,
-    OrderBatchResultSchema,
-    OrderBatchSchema,
-    OrderDecisionSchema,
-    OrderListSchema,
-    OrderQuerySchema,
-    OrderRequestSchema,
-    OrderSchema,
-)
+from refunds.web.schemas.examples import example
 from refunds.web.schemas.request_fields import PAGE
 
 tag = Tag("Orders", "Orders as billing registers them: facts, and no amounts.")
 
 
 @tag.operation(
-    "/v1/orders/<order:order_id>",
+    "PUT /v1/orders/<order:order_id>",
     Answer(
         "The order was registered already, and now has the facts that were sent.",
-        OrderSchema,
-        EXAMPLE,
+        schemas.OrderSchema,
+        schemas.EXAMPLE,
         etag=True,
-        links=LINKS,
+        links=schemas.LINKS,
     ),
-    Answer("The order is registered.", OrderSchema, EXAMPLE, etag=True, links=LINKS, status=201),
+    Answer(
+        "The order is registered.", schemas.OrderSchema, schemas.EXAMPLE, etag=True, links=schemas.LINKS, status=201
+    ),
     scopes=(Scope.ORDERS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
-    body=OrderRequestSchema,
-    body_examples={
-        "register": {"summary": "Register an order", "value": FACTS},
-        "later": {"summary": "Not provided yet", "value": FACTS | {"service_provided_at": None}},
-    },
-    path=ORDER_ID_HELP,
+    body=schemas.OrderRequestSchema,
+    body_examples=example("register", "Register an order", schemas.FACTS)
+    | example("later", "Not provided yet", schemas.FACTS | {"service_provided_at": None}),
     headers=("IfMatch",),
     problems=(
-        *JUDGED,
+        *schemas.JUDGED,
         "order-not-found",
         "order-facts-conflict",
         "order-frozen",
@@ -114,11 +93,9 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
 
 
 @tag.operation(
-    "/v1/orders/<order:order_id>",
-    Answer("The order.", OrderSchema, EXAMPLE, etag=True, links=LINKS),
+    "GET /v1/orders/<order:order_id>",
+    Answer("The order.", schemas.OrderSchema, schemas.EXAMPLE, etag=True, links=schemas.LINKS),
     scopes=(Scope.ORDERS_READ,),
-    transaction=Transaction.READ,
-    path=ORDER_ID_HELP,
     problems=("order-not-found",),
 )
 def get_order(uow: UnitOfWork, order_id: str) -> Response:
@@ -132,16 +109,15 @@ def get_order(uow: UnitOfWork, order_id: str) -> Response:
 
 
 @tag.operation(
-    "/v1/orders",
+    "GET /v1/orders",
     Answer(
         "A page of orders, in the order in which they were registered.",
-        OrderListSchema,
-        {"registered": {"summary": "One order", "value": {"items": [ORDER], "next": None}}},
+        schemas.OrderListSchema,
+        example("registered", "One order", {"items": [schemas.ORDER], "next": None}),
         also=lists.FORMS,
     ),
     scopes=(Scope.ORDERS_READ,),
-    transaction=Transaction.READ,
-    query=OrderQuerySchema,
+    query=schemas.OrderQuerySchema,
     problems=("invalid-cursor", "not-acceptable"),
 )
 def list_orders(uow: UnitOfWork, query: dict[str, Any]) -> Response:
@@ -155,16 +131,15 @@ def list_orders(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/orders/batch",
+    "POST /v1/orders/batch",
     Answer(
         "An outcome or a problem for each item, in order.",
-        OrderBatchResultSchema,
-        {"one": {"summary": "One order", "value": {"items": [IMPORTED]}}},
+        schemas.OrderBatchResultSchema,
+        example("one", "One order", {"items": [schemas.IMPORTED]}),
     ),
     scopes=(Scope.ORDERS_WRITE,),
-    method="POST",
-    body=OrderBatchSchema,
-    body_examples={"one": {"summary": "One order", "value": {"items": [{"order_id": "A-1001"} | FACTS]}}},
+    body=schemas.OrderBatchSchema,
+    body_examples=example("one", "One order", {"items": [{"order_id": "A-1001"} | schemas.FACTS]}),
     most_bytes=2 * 2**20,
 )
 def import_orders(body: dict[str, Any]) -> Response:
@@ -183,16 +158,14 @@ def import_orders(body: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/orders/<order:order_id>/eligibility",
+    "GET /v1/orders/<order:order_id>/eligibility",
     Answer(
         "The decision.",
-        OrderDecisionSchema,
-        {"in_time": {"summary": "In time, over Easter", "value": DECISION | {"information_period": PERIOD}}},
+        schemas.OrderDecisionSchema,
+        example("in_time", "In time, over Easter", DECISION | {"information_period": schemas.PERIOD}),
     ),
     scopes=(Scope.ORDERS_READ,),
-    transaction=Transaction.READ,
-    query=EligibilityQuerySchema,
-    path=ORDER_ID_HELP,
+    query=schemas.EligibilityQuerySchema,
     problems=("order-not-found", "calendar-not-covered", "no-policy-in-force"),
 )
 def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
@@ -213,22 +186,20 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
 
 
 @tag.operation(
-    "/v1/customers/lookup",
+    "POST /v1/customers/lookup",
     Answer(
         "The customer and their orders, sorted by id.",
-        CustomerSchema,
-        {
-            "known": {
-                "summary": "A customer with one order",
-                "value": {"customer_id": ORDER["customer_id"], "items": [ORDER], "next": None},
-            }
-        },
+        schemas.CustomerSchema,
+        example(
+            "known",
+            "A customer with one order",
+            {"customer_id": schemas.ORDER["customer_id"], "items": [schemas.ORDER], "next": None},
+        ),
     ),
     scopes=(Scope.PERSONAL_READ,),
     transaction=Transaction.READ,
-    method="POST",
-    body=LookupRequestSchema,
-    body_examples={"known": {"summary": "By billing's reference", "value": {"customer_ref": "K-20391"}}},
+    body=schemas.LookupRequestSchema,
+    body_examples=example("known", "By billing's reference", {"customer_ref": "K-20391"}),
     problems=("invalid-cursor", "payment-data-refused"),
 )
 def look_up_customer(uow: UnitOfWork, body: dict[str, Any]) -> Response:

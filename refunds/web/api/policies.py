@@ -11,7 +11,7 @@ from refunds.domain.policy import PolicyVersion
 from refunds.domain.records import RegisteredVersion
 from refunds.domain.terms import Terms
 from refunds.presentation import serializers
-from refunds.presentation.serializers import closure_data, registered_data
+from refunds.presentation.serializers import attributes, closure_data, registered_data
 from refunds.presentation.texts.policies import closure_text, differences_data, warnings_data
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import StrictSchema
@@ -20,39 +20,19 @@ from refunds.service.publication import PublishResult
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import present_policies, reply
-from refunds.web.schemas.policies import (
-    CLOSURE,
-    CLOSURE_EXAMPLE,
-    DRAFT,
-    MOST_BYTES,
-    POLICY,
-    POLICY_ID_HELP,
-    PUBLISHED,
-    VERSION_EXAMPLE,
-    VERSION_LINK,
-    VERSION_LINKS,
-    WITHDRAWN,
-    ClosureListSchema,
-    ClosureRequestSchema,
-    DraftSchema,
-    EnteredClosureSchema,
-    PolicyListSchema,
-    PolicySchema,
-    PolicyVersionSchema,
-    PublishedVersionSchema,
-    PublishQuerySchema,
-)
+from refunds.web.schemas import policies as schemas
+from refunds.web.schemas.examples import example
 from refunds.web.schemas.simulations import SIMULATED, SimulationSchema
 
 tag = Tag("Policies", "The terms by which orders are judged, version by version.")
 
 
 @tag.operation(
-    "/v1/policies",
+    "GET /v1/policies",
     Answer(
         "The policies, by id.",
-        PolicyListSchema,
-        {"packaged": {"summary": "The packaged policy alone", "value": {"items": [POLICY], "next": None}}},
+        schemas.PolicyListSchema,
+        example("packaged", "The packaged policy alone", {"items": [schemas.POLICY], "next": None}),
         etag=True,
     ),
     scopes=(Scope.POLICIES_READ,),
@@ -70,16 +50,15 @@ def list_policies() -> Response:
 
 
 @tag.operation(
-    "/v1/policies/<string:policy_id>",
+    "GET /v1/policies/<string:policy_id>",
     Answer(
         "The policy.",
-        PolicySchema,
-        {"packaged": {"summary": "The packaged policy", "value": POLICY}},
+        schemas.PolicySchema,
+        example("packaged", "The packaged policy", schemas.POLICY),
         etag=True,
-        links=VERSION_LINK,
+        links=schemas.VERSION_LINK,
     ),
     scopes=(Scope.POLICIES_READ,),
-    path={"policy_id": POLICY_ID_HELP},
     problems=("not-found",),
 )
 def get_policy(policy_id: str) -> Response:
@@ -92,10 +71,9 @@ def get_policy(policy_id: str) -> Response:
 
 
 @tag.operation(
-    "/v1/policies/<string:policy_id>/versions/<number:version>",
-    Answer("The version.", PolicyVersionSchema, VERSION_EXAMPLE, etag=True),
+    "GET /v1/policies/<string:policy_id>/versions/<number:version>",
+    Answer("The version.", schemas.PolicyVersionSchema, schemas.VERSION_EXAMPLE, etag=True),
     scopes=(Scope.POLICIES_READ,),
-    path={"policy_id": POLICY_ID_HELP, "version": "The number of the version, from 1."},
     problems=("not-found",),
 )
 def get_policy_version(policy_id: str, version: int) -> Response:
@@ -108,15 +86,13 @@ def get_policy_version(policy_id: str, version: int) -> Response:
 
 
 @tag.operation(
-    "/v1/policies/<string:policy_id>/closures",
+    "GET /v1/policies/<string:policy_id>/closures",
     Answer(
         "The closures, by date.",
-        ClosureListSchema,
-        {"one": {"summary": "A staff outing", "value": {"items": [CLOSURE], "next": None}}},
+        schemas.ClosureListSchema,
+        example("one", "A staff outing", {"items": [schemas.CLOSURE], "next": None}),
     ),
     scopes=(Scope.POLICIES_READ,),
-    transaction=Transaction.READ,
-    path={"policy_id": POLICY_ID_HELP},
     problems=("not-found",),
 )
 def list_closures(uow: UnitOfWork, policy_id: str) -> Response:
@@ -152,10 +128,7 @@ def _has_begun(record: RegisteredVersion) -> bool:
 
 def _summary(record: RegisteredVersion) -> dict[str, Any]:
     """A version in the list of a policy, without its terms."""
-    data = registered_data(record)
-    summary = {
-        name: data[name] for name in ("version", "effective_from", "registered_at", "withdrawn_at", "content_hash")
-    }
+    summary = attributes(record, "version", "effective_from", "registered_at", "withdrawn_at", "content_hash")
     return summary | {"page_published_at": record.terms["page_published_at"]}
 
 
@@ -163,18 +136,26 @@ publication_tag = Tag("Publication", "How policies change. Existing decisions ne
 
 
 @publication_tag.operation(
-    "/v1/policies/<string:policy_id>/versions",
-    Answer("The version that would be published, or that is registered already.", PublishedVersionSchema, PUBLISHED),
-    Answer("The version is published.", PublishedVersionSchema, PUBLISHED, links=VERSION_LINKS, status=201),
+    "POST /v1/policies/<string:policy_id>/versions",
+    Answer(
+        "The version that would be published, or that is registered already.",
+        schemas.PublishedVersionSchema,
+        schemas.PUBLISHED,
+    ),
+    Answer(
+        "The version is published.",
+        schemas.PublishedVersionSchema,
+        schemas.PUBLISHED,
+        links=schemas.VERSION_LINKS,
+        status=201,
+    ),
     scopes=(Scope.POLICIES_WRITE,),
     transaction=Transaction.WRITE,
     then=watch.extend,
-    method="POST",
-    body=DraftSchema,
-    body_examples={"draft": {"summary": "Three days from New Year on", "value": DRAFT}},
-    most_bytes=MOST_BYTES,
-    query=PublishQuerySchema,
-    path={"policy_id": POLICY_ID_HELP},
+    body=schemas.DraftSchema,
+    body_examples=example("draft", "Three days from New Year on", schemas.DRAFT),
+    most_bytes=schemas.MOST_BYTES,
+    query=schemas.PublishQuerySchema,
     problems=("policy-version-conflict", "effective-too-early", "unknown-region", "payment-data-refused"),
 )
 def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any], query: dict[str, Any]) -> Response:
@@ -195,13 +176,10 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
 
 
 @publication_tag.operation(
-    "/v1/policies/<string:policy_id>/versions/<number:version>/withdrawal",
-    Answer("The withdrawn version.", PolicyVersionSchema, WITHDRAWN),
+    "PUT /v1/policies/<string:policy_id>/versions/<number:version>/withdrawal",
+    Answer("The withdrawn version.", schemas.PolicyVersionSchema, schemas.WITHDRAWN),
     scopes=(Scope.POLICIES_WRITE,),
-    transaction=Transaction.WRITE,
     then=watch.extend,
-    method="PUT",
-    path={"policy_id": POLICY_ID_HELP, "version": "The number of the version, from 1."},
     problems=("not-found", "policy-version-conflict"),
 )
 def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Response:
@@ -215,16 +193,14 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
 
 
 @publication_tag.operation(
-    "/v1/policies/<string:policy_id>/closures",
-    Answer("The closure that was entered already.", EnteredClosureSchema, CLOSURE_EXAMPLE),
-    Answer("The closure is entered.", EnteredClosureSchema, CLOSURE_EXAMPLE, status=201),
+    "POST /v1/policies/<string:policy_id>/closures",
+    Answer("The closure that was entered already.", schemas.EnteredClosureSchema, schemas.CLOSURE_EXAMPLE),
+    Answer("The closure is entered.", schemas.EnteredClosureSchema, schemas.CLOSURE_EXAMPLE, status=201),
     scopes=(Scope.POLICIES_WRITE,),
     transaction=Transaction.WRITE,
     then=watch.extend,
-    method="POST",
-    body=ClosureRequestSchema,
-    body_examples={"closed": {"summary": "A staff outing", "value": {"date": "2026-07-10"}}},
-    path={"policy_id": POLICY_ID_HELP},
+    body=schemas.ClosureRequestSchema,
+    body_examples=example("closed", "A staff outing", {"date": "2026-07-10"}),
     problems=("not-found", "payment-data-refused"),
 )
 def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:
@@ -265,15 +241,13 @@ simulations_tag = Tag("Simulations", "What a draft of a policy would change.")
 
 
 @simulations_tag.operation(
-    "/v1/policies/<string:policy_id>/simulations",
+    "POST /v1/policies/<string:policy_id>/simulations",
     Answer("What the draft would change.", SimulationSchema, SIMULATED),
     scopes=(Scope.POLICIES_SIMULATE,),
     transaction=Transaction.READ,
-    method="POST",
-    body=DraftSchema,
-    body_examples={"draft": {"summary": "Three days from New Year on", "value": DRAFT}},
-    most_bytes=MOST_BYTES,
-    path={"policy_id": POLICY_ID_HELP},
+    body=schemas.DraftSchema,
+    body_examples=example("draft", "Three days from New Year on", schemas.DRAFT),
+    most_bytes=schemas.MOST_BYTES,
     problems=("not-found", "unknown-region", "payment-data-refused"),
 )
 def simulate_policy(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:

@@ -19,49 +19,27 @@ from refunds.web import auth
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import accepted, document, reply
+from refunds.web.schemas import privacy as schemas
 from refunds.web.schemas.documents import HTML, JSON
+from refunds.web.schemas.examples import example
 from refunds.web.schemas.exports import EXPORT, CustomerExportSchema, ExportQuerySchema
-from refunds.web.schemas.privacy import (
-    CUSTOMER_ID_HELP,
-    DISCLOSED,
-    DISCLOSURE,
-    ERASED_EXAMPLE,
-    EXTENDED,
-    EXTENDED_EXAMPLE,
-    HOLD,
-    LIFTED,
-    OPENED,
-    OUTCOMES,
-    REQUEST,
-    REQUEST_EXAMPLE,
-    REQUEST_ID_HELP,
-    REQUEST_LINKS,
-    DataRequestListSchema,
-    DataRequestQuerySchema,
-    DataRequestRequestSchema,
-    DataRequestSchema,
-    DisclosureRequestSchema,
-    DisclosureSchema,
-    ExtensionRequestSchema,
-    FeeRequestSchema,
-    HoldRequestSchema,
-    HoldSchema,
-    IdentityCheckRequestSchema,
-    OutcomeRequestSchema,
-)
 from refunds.web.schemas.request_fields import PAGE
 
 tag = Tag("Privacy", "What persons ask for about their data, what is done about it, and who else got the data.")
 
 
 @tag.operation(
-    "/v1/data-requests",
-    Answer("The request is open.", DataRequestSchema, REQUEST_EXAMPLE, links=REQUEST_LINKS, status=201),
+    "POST /v1/data-requests",
+    Answer(
+        "The request is open.",
+        schemas.DataRequestSchema,
+        schemas.REQUEST_EXAMPLE,
+        links=schemas.REQUEST_LINKS,
+        status=201,
+    ),
     scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
-    body=DataRequestRequestSchema,
-    body_examples={"erasure": {"summary": "By e-mail", "value": OPENED}},
+    body=schemas.DataRequestRequestSchema,
+    body_examples=example("erasure", "By e-mail", schemas.OPENED),
     problems=("payment-data-refused",),
 )
 def open_data_request(uow: UnitOfWork, body: dict[str, Any]) -> Response:
@@ -83,15 +61,14 @@ def _shown(uow: UnitOfWork, request: DataRequest | Answered, *, is_scrubbed: boo
 
 
 @tag.operation(
-    "/v1/data-requests",
+    "GET /v1/data-requests",
     Answer(
         "A page of data requests, in the order in which they were entered; of open ones alone, what is due first.",
-        DataRequestListSchema,
-        {"open": {"summary": "One that is open", "value": {"items": [REQUEST], "next": None}}},
+        schemas.DataRequestListSchema,
+        example("open", "One that is open", {"items": [schemas.REQUEST], "next": None}),
     ),
     scopes=(Scope.PRIVACY_READ,),
-    transaction=Transaction.READ,
-    query=DataRequestQuerySchema,
+    query=schemas.DataRequestQuerySchema,
     problems=("invalid-cursor",),
 )
 def list_data_requests(uow: UnitOfWork, query: dict[str, Any]) -> Response:
@@ -110,11 +87,9 @@ def list_data_requests(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/data-requests/<string:request_id>",
-    Answer("The data request.", DataRequestSchema, REQUEST_EXAMPLE, etag=True),
+    "GET /v1/data-requests/<string:request_id>",
+    Answer("The data request.", schemas.DataRequestSchema, schemas.REQUEST_EXAMPLE, etag=True),
     scopes=(Scope.PRIVACY_READ,),
-    transaction=Transaction.READ,
-    path=REQUEST_ID_HELP,
     problems=("not-found",),
 )
 def get_data_request(uow: UnitOfWork, request_id: str) -> Response:
@@ -128,14 +103,11 @@ def get_data_request(uow: UnitOfWork, request_id: str) -> Response:
 
 
 @tag.operation(
-    "/v1/data-requests/<string:request_id>/identity-check",
-    Answer("The data request with the check.", DataRequestSchema, REQUEST_EXAMPLE),
+    "PUT /v1/data-requests/<string:request_id>/identity-check",
+    Answer("The data request with the check.", schemas.DataRequestSchema, schemas.REQUEST_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
-    body=IdentityCheckRequestSchema,
-    body_examples={"called": {"summary": "Called back", "value": {"identity_check": OPENED["identity_check"]}}},
-    path=REQUEST_ID_HELP,
+    body=schemas.IdentityCheckRequestSchema,
+    body_examples=example("called", "Called back", {"identity_check": schemas.OPENED["identity_check"]}),
     problems=("not-found", "data-request-state-conflict", "customer-erased", "payment-data-refused"),
 )
 def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
@@ -148,14 +120,11 @@ def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 
 
 @tag.operation(
-    "/v1/data-requests/<string:request_id>/extension",
-    Answer("The extended request.", DataRequestSchema, EXTENDED_EXAMPLE),
+    "PUT /v1/data-requests/<string:request_id>/extension",
+    Answer("The extended request.", schemas.DataRequestSchema, schemas.EXTENDED_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
-    body=ExtensionRequestSchema,
-    body_examples={"many": {"summary": "Many records", "value": {"reason": EXTENDED["extension_reason"]}}},
-    path=REQUEST_ID_HELP,
+    body=schemas.ExtensionRequestSchema,
+    body_examples=example("many", "Many records", {"reason": schemas.EXTENDED["extension_reason"]}),
     problems=(
         "not-found",
         "data-request-state-conflict",
@@ -175,17 +144,12 @@ def extend_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 
 
 @tag.operation(
-    "/v1/data-requests/<string:request_id>/fee",
-    Answer("The request with the fee.", DataRequestSchema, EXTENDED_EXAMPLE),
+    "PUT /v1/data-requests/<string:request_id>/fee",
+    Answer("The request with the fee.", schemas.DataRequestSchema, schemas.EXTENDED_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
-    body=FeeRequestSchema,
-    body_examples={
-        "copy": {"summary": "A further copy", "value": {"fee": "further_copy", "reason": EXTENDED["fee_reason"]}},
-        "none": {"summary": "No fee after all", "value": {}},
-    },
-    path=REQUEST_ID_HELP,
+    body=schemas.FeeRequestSchema,
+    body_examples=example("copy", "A further copy", {"fee": "further_copy", "reason": schemas.EXTENDED["fee_reason"]})
+    | example("none", "No fee after all", {}),
     problems=("not-found", "data-request-state-conflict", "customer-erased", "payment-data-refused"),
 )
 def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
@@ -198,14 +162,11 @@ def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response
 
 
 @tag.operation(
-    "/v1/data-requests/<string:request_id>/outcome",
-    Answer("The closed request.", DataRequestSchema, ERASED_EXAMPLE),
+    "PUT /v1/data-requests/<string:request_id>/outcome",
+    Answer("The closed request.", schemas.DataRequestSchema, schemas.ERASED_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
-    body=OutcomeRequestSchema,
-    body_examples=OUTCOMES,
-    path=REQUEST_ID_HELP,
+    body=schemas.OutcomeRequestSchema,
+    body_examples=schemas.OUTCOMES,
     problems=(
         "not-found",
         "data-request-state-conflict",
@@ -230,14 +191,11 @@ def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 
 
 @tag.operation(
-    "/v1/customers/<string:customer_id>/hold",
-    Answer("The customer is held.", HoldSchema, {"held": {"summary": "A claim", "value": HOLD}}),
+    "PUT /v1/customers/<string:customer_id>/hold",
+    Answer("The customer is held.", schemas.HoldSchema, example("held", "A claim", schemas.HOLD)),
     scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
-    body=HoldRequestSchema,
-    body_examples={"claim": {"summary": "A claim", "value": {"reason": HOLD["reason"]}}},
-    path=CUSTOMER_ID_HELP,
+    body=schemas.HoldRequestSchema,
+    body_examples=example("claim", "A claim", {"reason": schemas.HOLD["reason"]}),
     problems=("not-found", "customer-erased", "payment-data-refused"),
 )
 def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Response:
@@ -250,12 +208,9 @@ def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Re
 
 
 @tag.operation(
-    "/v1/customers/<string:customer_id>/hold",
-    Answer("The customer is not held.", HoldSchema, {"lifted": {"summary": "No hold", "value": LIFTED}}),
+    "DELETE /v1/customers/<string:customer_id>/hold",
+    Answer("The customer is not held.", schemas.HoldSchema, example("lifted", "No hold", schemas.LIFTED)),
     scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.WRITE,
-    method="DELETE",
-    path=CUSTOMER_ID_HELP,
     problems=("not-found",),
 )
 def lift_hold(uow: UnitOfWork, customer_id: str) -> Response:
@@ -269,18 +224,16 @@ def lift_hold(uow: UnitOfWork, customer_id: str) -> Response:
 
 
 @tag.operation(
-    "/v1/disclosures",
+    "POST /v1/disclosures",
     Answer(
         "The disclosure is noted.",
-        DisclosureSchema,
-        {"police": {"summary": "An authority", "value": DISCLOSURE}},
+        schemas.DisclosureSchema,
+        example("police", "An authority", schemas.DISCLOSURE),
         status=201,
     ),
     scopes=(Scope.PRIVACY_EXPORT,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
-    body=DisclosureRequestSchema,
-    body_examples={"police": {"summary": "An authority", "value": DISCLOSED}},
+    body=schemas.DisclosureRequestSchema,
+    body_examples=example("police", "An authority", schemas.DISCLOSED),
     problems=("not-found", "payment-data-refused"),
 )
 def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:
@@ -293,12 +246,11 @@ def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/data-requests/<string:request_id>/export",
+    "GET /v1/data-requests/<string:request_id>/export",
     Answer("The export.", CustomerExportSchema, EXPORT, also={HTML: {"type": "string"}}),
     scopes=(Scope.PRIVACY_EXPORT,),
     transaction=Transaction.WRITE,
     query=ExportQuerySchema,
-    path=REQUEST_ID_HELP,
     problems=("not-found", "not-acceptable", "identity-not-checked"),
 )
 def export_data(uow: UnitOfWork, request_id: str, query: dict[str, Any]) -> Response:

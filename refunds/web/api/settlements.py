@@ -8,38 +8,21 @@ from refunds.domain.permissions import Scope
 from refunds.presentation.serializers import cancellation_data
 from refunds.service import settlements
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
-from refunds.web.schemas.cancellations import (
-    CANCELLATION_ID_HELP,
-    EXAMPLE,
-    REFUNDING,
-    REVOKED,
-    SETTLED,
-    SETTLEMENT,
-    CancellationSchema,
-    EndRefundQuerySchema,
-    RefundRequestSchema,
-    RevocationRequestSchema,
-    SettlementRequestSchema,
-    UnsettleQuerySchema,
-)
+from refunds.web.schemas import cancellations as schemas
+from refunds.web.schemas.examples import example
 
 tag = Tag("Settlements", "What happens to a cancellation: billing refunds and settles it, or it is revoked.")
 
 
 @tag.operation(
-    "/v1/cancellations/<string:cancellation_id>/refund",
-    Answer("The cancellation, whose refund has begun.", CancellationSchema, REFUNDING),
+    "PUT /v1/cancellations/<string:cancellation_id>/refund",
+    Answer("The cancellation, whose refund has begun.", schemas.CancellationSchema, schemas.REFUNDING),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
-    body=RefundRequestSchema,
-    body_examples={
-        "begun": {"summary": "With billing's reference", "value": {"billing_ref": SETTLEMENT["billing_ref"]}},
-        "without": {"summary": "Without one", "value": {}},
-    },
-    path=CANCELLATION_ID_HELP,
+    body=schemas.RefundRequestSchema,
+    body_examples=example("begun", "With billing's reference", {"billing_ref": schemas.SETTLEMENT["billing_ref"]})
+    | example("without", "Without one", {}),
     problems=("not-found", "cancellation-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
@@ -55,13 +38,10 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) ->
 
 
 @tag.operation(
-    "/v1/cancellations/<string:cancellation_id>/refund",
-    Answer("The cancellation, which waits for a refund again.", CancellationSchema, EXAMPLE),
+    "DELETE /v1/cancellations/<string:cancellation_id>/refund",
+    Answer("The cancellation, which waits for a refund again.", schemas.CancellationSchema, schemas.EXAMPLE),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
-    transaction=Transaction.WRITE,
-    method="DELETE",
-    query=EndRefundQuerySchema,
-    path=CANCELLATION_ID_HELP,
+    query=schemas.EndRefundQuerySchema,
     problems=("not-found", "cancellation-state-conflict"),
 )
 def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
@@ -75,19 +55,15 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> 
 
 
 @tag.operation(
-    "/v1/cancellations/<string:cancellation_id>/settlement",
-    Answer("The settled cancellation.", CancellationSchema, SETTLED),
+    "PUT /v1/cancellations/<string:cancellation_id>/settlement",
+    Answer("The settled cancellation.", schemas.CancellationSchema, schemas.SETTLED),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
-    body=SettlementRequestSchema,
-    body_examples={
-        "settled": {
-            "summary": "Refunded this morning",
-            "value": {"settled_at": SETTLEMENT["settled_at"], "billing_ref": SETTLEMENT["billing_ref"]},
-        }
-    },
-    path=CANCELLATION_ID_HELP,
+    body=schemas.SettlementRequestSchema,
+    body_examples=example(
+        "settled",
+        "Refunded this morning",
+        {"settled_at": schemas.SETTLEMENT["settled_at"], "billing_ref": schemas.SETTLEMENT["billing_ref"]},
+    ),
     problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
 )
 def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
@@ -103,13 +79,10 @@ def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
 
 
 @tag.operation(
-    "/v1/cancellations/<string:cancellation_id>/settlement",
-    Answer("The cancellation, now no longer settled.", CancellationSchema, EXAMPLE),
+    "DELETE /v1/cancellations/<string:cancellation_id>/settlement",
+    Answer("The cancellation, now no longer settled.", schemas.CancellationSchema, schemas.EXAMPLE),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
-    transaction=Transaction.WRITE,
-    method="DELETE",
-    query=UnsettleQuerySchema,
-    path=CANCELLATION_ID_HELP,
+    query=schemas.UnsettleQuerySchema,
     problems=("not-found", "cancellation-state-conflict"),
 )
 def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
@@ -124,14 +97,11 @@ def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str
 
 
 @tag.operation(
-    "/v1/cancellations/<string:cancellation_id>/revocation",
-    Answer("The revoked cancellation.", CancellationSchema, REVOKED),
+    "PUT /v1/cancellations/<string:cancellation_id>/revocation",
+    Answer("The revoked cancellation.", schemas.CancellationSchema, schemas.REVOKED),
     scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
-    transaction=Transaction.WRITE,
-    method="PUT",
-    body=RevocationRequestSchema,
-    body_examples={"revoked": {"summary": "A customer who stays", "value": {"reason_code": "customer_kept_order"}}},
-    path=CANCELLATION_ID_HELP,
+    body=schemas.RevocationRequestSchema,
+    body_examples=example("revoked", "A customer who stays", {"reason_code": "customer_kept_order"}),
     problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
 )
 def revoke_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:

@@ -8,7 +8,7 @@ from refunds.domain.permissions import Scope
 from refunds.presentation.statistics import statistics_data
 from refunds.service import statistics
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
 from refunds.web.schemas.statistics import MONTHLY, StatisticsQuerySchema, StatisticsSchema
 
@@ -16,10 +16,9 @@ tag = Tag("Statistics", "How many customers made contact in a month, in cells th
 
 
 @tag.operation(
-    "/v1/statistics",
+    "GET /v1/statistics",
     Answer("The statistics of a month.", StatisticsSchema, MONTHLY),
     scopes=(Scope.STATISTICS_READ,),
-    transaction=Transaction.READ,
     query=StatisticsQuerySchema,
     problems=("not-found",),
 )

@@ -10,36 +10,28 @@ from refunds.service import unmatched
 from refunds.service.contacts import NewContact
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
+from refunds.web.schemas import unmatched as schemas
 from refunds.web.schemas.contacts import EXAMPLE, LINKS, CompletionRequestSchema, ContactSchema, ReopenQuerySchema
+from refunds.web.schemas.examples import example
 from refunds.web.schemas.orders import JUDGED
-from refunds.web.schemas.unmatched import (
-    CLOSED,
-    UNKNOWN_CALL,
-    UNMATCHED,
-    UNMATCHED_EXAMPLE,
-    UNMATCHED_ID_HELP,
-    UNMATCHED_LINKS,
-    MatchRequestSchema,
-    UnmatchedContactListSchema,
-    UnmatchedContactQuerySchema,
-    UnmatchedContactRequestSchema,
-    UnmatchedContactSchema,
-    UnmatchedResolutionRequestSchema,
-)
 
 tag = Tag("Unmatched contacts", "Calls and e-mails about orders that are not known yet, kept until they are matched.")
 
 
 @tag.operation(
-    "/v1/contacts",
-    Answer("The contact is kept.", UnmatchedContactSchema, UNMATCHED_EXAMPLE, links=UNMATCHED_LINKS, status=201),
+    "POST /v1/contacts",
+    Answer(
+        "The contact is kept.",
+        schemas.UnmatchedContactSchema,
+        schemas.UNMATCHED_EXAMPLE,
+        links=schemas.UNMATCHED_LINKS,
+        status=201,
+    ),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
-    body=UnmatchedContactRequestSchema,
-    body_examples={"call": {"summary": "A call about an unknown order", "value": UNKNOWN_CALL}},
+    body=schemas.UnmatchedContactRequestSchema,
+    body_examples=example("call", "A call about an unknown order", schemas.UNKNOWN_CALL),
     problems=("payment-data-refused",),
 )
 def record_unmatched_contact(uow: UnitOfWork, body: dict[str, Any]) -> Response:
@@ -54,11 +46,9 @@ def record_unmatched_contact(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/unmatched-contacts/<string:unmatched_id>",
-    Answer("The unmatched contact.", UnmatchedContactSchema, UNMATCHED_EXAMPLE, etag=True),
+    "GET /v1/unmatched-contacts/<string:unmatched_id>",
+    Answer("The unmatched contact.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE, etag=True),
     scopes=(Scope.CONTACTS_READ,),
-    transaction=Transaction.READ,
-    path=UNMATCHED_ID_HELP,
     problems=("not-found",),
 )
 def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
@@ -71,16 +61,15 @@ def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
 
 
 @tag.operation(
-    "/v1/unmatched-contacts",
+    "GET /v1/unmatched-contacts",
     Answer(
         "A page of unmatched contacts, in the order in which they were recorded.",
-        UnmatchedContactListSchema,
-        {"open": {"summary": "One that is open", "value": {"items": [UNMATCHED], "next": None}}},
+        schemas.UnmatchedContactListSchema,
+        example("open", "One that is open", {"items": [schemas.UNMATCHED], "next": None}),
         also=lists.FORMS,
     ),
     scopes=(Scope.CONTACTS_READ,),
-    transaction=Transaction.READ,
-    query=UnmatchedContactQuerySchema,
+    query=schemas.UnmatchedContactQuerySchema,
     problems=("invalid-cursor", "not-acceptable"),
 )
 def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
@@ -93,15 +82,12 @@ def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 
 
 @tag.operation(
-    "/v1/contacts/<string:unmatched_id>/order",
+    "PUT /v1/contacts/<string:unmatched_id>/order",
     Answer("The contact that it became.", ContactSchema, EXAMPLE, links=LINKS, status=201),
     Answer("The same match again: the contact that it has become.", ContactSchema, EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
-    body=MatchRequestSchema,
-    body_examples={"order": {"summary": "Its order", "value": {"order_id": "A-1001"}}},
-    path=UNMATCHED_ID_HELP,
+    body=schemas.MatchRequestSchema,
+    body_examples=example("order", "Its order", {"order_id": "A-1001"}),
     problems=(*JUDGED, "evidence-required", "order-not-found", "not-found", "contact-state-conflict"),
 )
 def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
@@ -120,14 +106,11 @@ def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> R
 
 
 @tag.operation(
-    "/v1/unmatched-contacts/<string:unmatched_id>",
-    Answer("The completed contact.", UnmatchedContactSchema, UNMATCHED_EXAMPLE),
+    "PATCH /v1/unmatched-contacts/<string:unmatched_id>",
+    Answer("The completed contact.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PATCH",
     body=CompletionRequestSchema,
-    body_examples={"ticket": {"summary": "Its ticket", "value": {"ticket_ref": "T-20391"}}},
-    path=UNMATCHED_ID_HELP,
+    body_examples=example("ticket", "Its ticket", {"ticket_ref": "T-20391"}),
     problems=("not-found", "contact-state-conflict", "payment-data-refused"),
 )
 def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
@@ -141,14 +124,11 @@ def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[st
 
 
 @tag.operation(
-    "/v1/unmatched-contacts/<string:unmatched_id>/resolution",
-    Answer("The resolved contact.", UnmatchedContactSchema, CLOSED),
+    "PUT /v1/unmatched-contacts/<string:unmatched_id>/resolution",
+    Answer("The resolved contact.", schemas.UnmatchedContactSchema, schemas.CLOSED),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="PUT",
-    body=UnmatchedResolutionRequestSchema,
-    body_examples={"elsewhere": {"summary": "A wrong number", "value": {"reason": "The number is another shop's."}}},
-    path=UNMATCHED_ID_HELP,
+    body=schemas.UnmatchedResolutionRequestSchema,
+    body_examples=example("elsewhere", "A wrong number", {"reason": "The number is another shop's."}),
     problems=("not-found", "contact-state-conflict", "payment-data-refused"),
 )
 def resolve_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
@@ -161,13 +141,10 @@ def resolve_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str
 
 
 @tag.operation(
-    "/v1/unmatched-contacts/<string:unmatched_id>/resolution",
-    Answer("The unmatched contact, open again.", UnmatchedContactSchema, UNMATCHED_EXAMPLE),
+    "DELETE /v1/unmatched-contacts/<string:unmatched_id>/resolution",
+    Answer("The unmatched contact, open again.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="DELETE",
     query=ReopenQuerySchema,
-    path=UNMATCHED_ID_HELP,
     problems=("not-found", "contact-state-conflict"),
 )
 def reopen_unmatched_contact(uow: UnitOfWork, unmatched_id: str, query: dict[str, Any]) -> Response:

@@ -12,7 +12,7 @@ __all__ = ["IdentityCheckRequestSchema"]
 class DataRequestsSchema(ListSchema):
     """The page of the data requests to show, and which of them."""
 
-    show = Text(10, "open|overdue|closed")
+    show = Text(10, pattern="open|overdue|closed")
     kind = Choice(DataRequestKind)
 
 
@@ -31,7 +31,7 @@ class ExtensionSchema(StrictSchema):
 class FeeSchema(StrictSchema):
     """Whether a request may cost something, and why."""
 
-    fee = Text(20, "none|further_copy|excessive", required=True)
+    fee = Text(20, pattern="none|further_copy|excessive", required=True)
     fee_reason = FreeText(500)
 
 

@@ -208,7 +208,7 @@ class QueueSchema(StrictSchema):
     tab = Choice(Tab)
     page = WholeText(1, 10_000)
     rows = WholeText(1, MOST)
-    ticked = Text(3, "all")
+    ticked = Text(3, pattern="all")
     result = Text(8000)
     done = Text(200)
 
@@ -244,7 +244,7 @@ class CancellationsSchema(StrictSchema):
     state = Choice(State)
     basis = Choice(Basis)
     issued_by = Text(64)
-    overdue = Text(4, "true")
+    overdue = Text(4, pattern="true")
     issued_from, issued_to, due_from, due_to = Moment(), Moment(), Moment(), Moment()
     after, before = After(), After()
 
@@ -252,7 +252,9 @@ class CancellationsSchema(StrictSchema):
 class PrintedSchema(StrictSchema):
     """The language of a page for the customer, independent of the reader's own."""
 
-    language = Text(2, "|".join(LANGUAGES), Message("must be one of %(names)s", names=", ".join(LANGUAGES)))
+    language = Text(
+        2, pattern="|".join(LANGUAGES), shape=Message("must be one of %(names)s", names=", ".join(LANGUAGES))
+    )
 
 
 class JournalPageSchema(StrictSchema):
@@ -297,7 +299,7 @@ class DraftFormSchema(WithdrawingSchema):
 
     file = Text(MOST_BYTES)
     draft = Text(MOST_BYTES)
-    now = Text(3, "yes")
+    now = Text(3, pattern="yes")
 
 
 class ClosingSchema(WithdrawingSchema):
@@ -312,7 +314,7 @@ class WhatIfSchema(StrictSchema):
     """Terms to try on past orders."""
 
     window_business_days = WholeText(1, 366)
-    business_week = Text(7, "mon-fri|mon-sat|country")
+    business_week = Text(7, pattern="mon-fri|mon-sat|country")
     timely_by = Choice(TimelyBy)
 
 

@@ -1,7 +1,5 @@
 """Schemas of calendars."""
 
-import marshmallow as ma
-
 from refunds.domain.business_days import SkipReason
 from refunds.domain.outcomes import Notice
 from refunds.errors import Message
@@ -9,45 +7,41 @@ from refunds.schemas.fields import LocalDate, Text
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema
 from refunds.service import calendars
-from refunds.web.schemas import response_fields
+from refunds.web.schemas import shown
 
 
 class DaysQuerySchema(QuerySchema):
     """The dates to list."""
 
-    first = LocalDate(required=True, data_key="from", metadata={"description": "The first date."})
+    first = LocalDate("The first date.", required=True, data_key="from")
     last = LocalDate(
-        required=True,
-        data_key="to",
-        metadata={"description": f"The last date, at most {calendars.MOST_DAYS - 1} days after the first."},
+        f"The last date, at most {calendars.MOST_DAYS - 1} days after the first.", required=True, data_key="to"
     )
     policy = PolicyId("The policy whose business week and closures count. Default: the configured one.")
 
 
-class CalendarDaySchema(response_fields.ResponseSchema):
+class CalendarDaySchema(shown.Schema):
     """One date, and whether it counts."""
 
-    date = response_fields.Date("The date.")
-    business_day = response_fields.Boolean("Whether it is a business day.")
-    why = response_fields.Code(
-        SkipReason, "Why it is not a business day; the first reason if several apply.", required=False
-    )
-    name = response_fields.String("The name of the public holiday.", required=False)
-    name_language = response_fields.String(
+    date = shown.Date("The date.")
+    business_day = shown.Boolean("Whether it is a business day.")
+    why = shown.Code(SkipReason, "Why it is not a business day; the first reason if several apply.", required=False)
+    name = shown.String("The name of the public holiday.", required=False)
+    name_language = shown.String(
         "The language of the name: the reader's, else English, else the country's.", required=False
     )
 
 
-class CalendarDaysSchema(response_fields.ResponseSchema):
+class CalendarDaysSchema(shown.Schema):
     """The dates of a region."""
 
-    region = response_fields.String("The region whose holidays count.")
-    named_region = response_fields.String(
+    region = shown.String("The region whose holidays count.")
+    named_region = shown.String(
         "The region that was asked for. It is counted by another if it has no calendar of its own."
     )
-    holidays_version = response_fields.String("The version of the holiday data.")
-    notices = ma.fields.List(
-        response_fields.Code(
+    holidays_version = shown.String("The version of the holiday data.")
+    notices = shown.ListOf(
+        shown.Code(
             [
                 Notice.REGION_AS_COUNTRY,
                 Notice.NATIONWIDE_HOLIDAYS_ONLY,
@@ -55,77 +49,60 @@ class CalendarDaysSchema(response_fields.ResponseSchema):
                 Notice.ESTIMATED_HOLIDAY,
             ],
             "What else to know of the calendar in these dates.",
-        ),
-        required=True,
+        )
     )
-    items = ma.fields.List(ma.fields.Nested(CalendarDaySchema), required=True)
-    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+    items = shown.ListOf(CalendarDaySchema)
+    next = shown.String("Where the next page begins; null: there is none.", allow_none=True)
 
 
 class RegionQuerySchema(QuerySchema):
     """Which regions to list."""
 
     country = Text(
-        100,  # another text is told what a country's code is
-        "[A-Z]{2}",
-        Message("must be the two capital letters of a country, such as DE"),
-        metadata={"description": "Only this country and its parts. Default: all."},
+        100,
+        "Only this country and its parts. Default: all.",
+        pattern="[A-Z]{2}",
+        shape=Message("must be the two capital letters of a country, such as DE"),
     )
 
 
-class RegionNamesSchema(response_fields.ResponseSchema):
+class RegionNamesSchema(shown.Schema):
     """The name of a region in each language; in the country's own, or the code, if there is none in a language."""
 
-    de = response_fields.String("In German.")
-    en = response_fields.String("In English.")
+    de = shown.String("In German.", "China")
+    en = shown.String("In English.", "China")
 
 
-class RegionSchema(response_fields.ResponseSchema):
+class RegionSchema(shown.Schema):
     """A region that has a calendar of its own."""
 
-    region = response_fields.String("Its code: a country, as in `DE`, or a part of one, as in `DE-BY`.")
-    country = response_fields.String("The code of its country.")
-    names = ma.fields.Nested(RegionNamesSchema, required=True)
-    covered_from = response_fields.Date("The first date that the holiday data covers.")
-    covered_until = response_fields.Date("The last date that the holiday data covers.")
-    provisional_from = response_fields.Date(
+    region = shown.String("Its code: a country, as in `DE`, or a part of one, as in `DE-BY`.", "CN")
+    country = shown.String("The code of its country.", "CN")
+    names = shown.Nested(RegionNamesSchema)
+    covered_from = shown.Date("The first date that the holiday data covers.", "1950-01-01")
+    covered_until = shown.Date("The last date that the holiday data covers.", "2100-12-31")
+    provisional_from = shown.Date(
         "The first date whose working weekends and moved holidays are not decreed yet, so that it may still change; "
         "null: the country has no such decrees.",
+        "2026-12-29",
         allow_none=True,
     )
-    parts_that_differ = ma.fields.List(
-        response_fields.String("The code of a part."),
-        required=True,
-        metadata={
-            "description": "The parts of a country with other public holidays, this year or next, than are counted if "
-            "only the country is named. Empty: none, or the region is itself a part."
-        },
+    parts_that_differ = shown.ListOf(
+        shown.String("The code of a part."),
+        "The parts of a country with other public holidays, this year or next, than are counted if only the country is "
+        "named. Empty: none, or the region is itself a part.",
     )
 
 
-class RegionListSchema(response_fields.ResponseSchema):
+class RegionListSchema(shown.Schema):
     """Regions, each country before its parts."""
 
-    holidays_version = response_fields.String("The version of the holiday data.")
-    items = ma.fields.List(ma.fields.Nested(RegionSchema), required=True)
-    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+    holidays_version = shown.String("The version of the holiday data.", "0.109")
+    items = shown.ListOf(RegionSchema)
+    next = shown.String("Where the next page begins; null: there is none.", allow_none=True)
 
 
-CHINA = {
-    "holidays_version": "0.109",
-    "items": [
-        {
-            "region": "CN",
-            "country": "CN",
-            "names": {"de": "China", "en": "China"},
-            "covered_from": "1950-01-01",
-            "covered_until": "2100-12-31",
-            "provisional_from": "2026-12-29",
-            "parts_that_differ": [],
-        }
-    ],
-    "next": None,
-}
+CHINA = RegionListSchema.example(items=[RegionSchema.example()])
 
 EASTER = {
     "region": "DE-BY",

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import marshmallow as ma
-
 from refunds.domain.records import (
     REVOCABLE_FOR,
     UNSETTLED,
@@ -21,10 +19,10 @@ from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, LocalDat
 from refunds.schemas.orders import InlineOrderSchema, OrderId
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema, StrictSchema
-from refunds.web.schemas import response_fields
-from refunds.web.schemas.contacts import CONTACT, InlineContactSchema
-from refunds.web.schemas.decisions import DECISION, DecisionSchema
-from refunds.web.schemas.examples import shared
+from refunds.web.schemas import shown
+from refunds.web.schemas.contacts import InlineContactSchema
+from refunds.web.schemas.decisions import DecisionSchema
+from refunds.web.schemas.examples import A_CLIENT, A_CONTACT, AN_ORDER, example, shared
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.request_fields import (
     After,
@@ -44,16 +42,13 @@ class OverrideRequestSchema(StrictSchema):
 
     kind = Choice(
         OverrideKind,
+        "`goodwill`: cancel although the policy does not require it. `statutory`: cancel because of a withdrawal, or "
+        "of a request that is one by law; while a withdrawal is open, nothing is goodwill. `contact_point_accepted`: "
+        "accept as official the number or address that the customer used. `deadline_accepted`: accept that the request "
+        "was in time, where the calendar is unknown or the customer was told a later end before a correction.",
         required=True,
-        metadata={
-            "description": "`goodwill`: cancel although the policy does not require it. `statutory`: cancel because of "
-            "a withdrawal, or of a request that is one by law; while a withdrawal is open, nothing is goodwill. "
-            "`contact_point_accepted`: accept as official the number or address that the customer used. "
-            "`deadline_accepted`: accept that the request was in time, where the calendar is unknown or the customer "
-            "was told a later end before a correction."
-        },
     )
-    reason = FreeText(500, required=True, metadata={"description": "Why. Personal: stored encrypted."})
+    reason = FreeText(500, "Why. Personal: stored encrypted.", required=True)
 
 
 class CancellationRequestSchema(StrictSchema):
@@ -61,103 +56,93 @@ class CancellationRequestSchema(StrictSchema):
 
     order_id = OrderId()
     order = Nested(
-        InlineOrderSchema,
-        metadata={
-            "description": "The order's facts, to register it at the same time; send this instead of `order_id`."
-        },
+        InlineOrderSchema, "The order's facts, to register it at the same time; send this instead of `order_id`."
     )
     contact_id = RecordId("con", "A recorded contact that asks for the cancellation.")
     contact = Nested(
-        InlineContactSchema,
-        metadata={"description": "The contact, to record it at the same time; send this instead of `contact_id`."},
+        InlineContactSchema, "The contact, to record it at the same time; send this instead of `contact_id`."
     )
-    override = Nested(OverrideRequestSchema, metadata={"description": "Needs the scope `cancellations:override`."})
+    override = Nested(OverrideRequestSchema, "Needs the scope `cancellations:override`.")
 
 
-class CancellationOverrideSchema(response_fields.ResponseSchema):
+class CancellationOverrideSchema(shown.Schema):
     """The override with which a supervisor replaced a refusal."""
 
-    kind = response_fields.Code(OverrideKind, "Which override.")
-    reason = response_fields.String("Why; null if hidden.", allow_none=True)
-    approved_by = response_fields.String("Who approved it.")
+    kind = shown.Code(OverrideKind, "Which override.")
+    reason = shown.String("Why; null if hidden.", allow_none=True)
+    approved_by = shown.String("Who approved it.")
 
 
-class CancellationRefundSchema(response_fields.ResponseSchema):
+class CancellationRefundSchema(shown.Schema):
     """The refund that billing has begun, after which nobody can revoke the cancellation."""
 
-    begun_at = response_fields.Instant("When billing began it.")
-    begun_by = response_fields.String("Who recorded that.")
-    billing_ref = response_fields.String(
+    begun_at = shown.Instant("When billing began it.", "2026-04-10T07:59:58Z")
+    begun_by = shown.String("Who recorded that.", A_CLIENT)
+    billing_ref = shown.String(
         "Billing's reference for the refund, by which it is held; null if there is none or it is hidden.",
+        "RF-2026-0412",
         allow_none=True,
     )
 
 
-class CancellationSettlementSchema(response_fields.ResponseSchema):
+class CancellationSettlementSchema(shown.Schema):
     """The settlement of a cancellation: billing has refunded."""
 
-    settled_at = response_fields.Instant("When billing refunded.")
-    settled_by = response_fields.String("Who recorded it.")
-    billing_ref = response_fields.String("Billing's reference for the refund; null if hidden.", allow_none=True)
+    settled_at = shown.Instant("When billing refunded.", "2026-04-10T08:00:00Z")
+    settled_by = shown.String("Who recorded it.", A_CLIENT)
+    billing_ref = shown.String("Billing's reference for the refund; null if hidden.", "RF-2026-0412", allow_none=True)
 
 
-class CancellationRevocationSchema(response_fields.ResponseSchema):
+class CancellationRevocationSchema(shown.Schema):
     """The revocation of a cancellation."""
 
-    reason_code = response_fields.Code(RevocationReason, "Why.")
-    reason = response_fields.String("Why, in words, if given and not hidden.", allow_none=True)
-    revoked_at = response_fields.Instant("When it was revoked.")
-    revoked_by = response_fields.String("Who revoked it.")
+    reason_code = shown.Code(RevocationReason, "Why.", "customer_kept_order")
+    reason = shown.String("Why, in words, if given and not hidden.", allow_none=True)
+    revoked_at = shown.Instant("When it was revoked.", "2026-04-08T21:15:02.771930Z")
+    revoked_by = shown.String("Who revoked it.", A_CLIENT)
 
 
-def _part(schema: type[ma.Schema], description: str) -> ma.fields.Nested:
-    return ma.fields.Nested(schema, required=True, allow_none=True, metadata={"description": description})
-
-
-class CancellationSchema(response_fields.ResponseSchema):
+class CancellationSchema(shown.Schema):
     """The cancellation of an order, which billing refunds."""
 
-    cancellation_id = response_fields.String("The cancellation.")
-    reference = response_fields.String("The ten digits to read out to the customer; the last is a check digit.")
-    order_id = response_fields.String("The order.")
-    contact_id = response_fields.String("The contact that asked for it.")
-    state = response_fields.Code(
-        State, "`issued`; `refunding` once billing has begun to refund; then `settled`. Or `revoked`."
+    cancellation_id = shown.String("The cancellation.", "can_01KAN3Y7P1V5Q4T8Z2B6C9D1EF")
+    reference = shown.String("The ten digits to read out to the customer; the last is a check digit.", "314-092-6534")
+    order_id = shown.String("The order.", AN_ORDER)
+    contact_id = shown.String("The contact that asked for it.", A_CONTACT)
+    state = shown.Code(
+        State, "`issued`; `refunding` once billing has begun to refund; then `settled`. Or `revoked`.", "issued"
     )
-    basis = response_fields.Code(Basis, "Whether it was issued under the policy, as goodwill, or by law.")
-    issued_at = response_fields.Instant("When it was issued, by the service's own clock.")
-    issued_by = response_fields.String("Who issued it.")
-    refund_due_by = response_fields.Date(
+    basis = shown.Code(Basis, "Whether it was issued under the policy, as goodwill, or by law.", "policy")
+    issued_at = shown.Instant("When it was issued, by the service's own clock.", "2026-04-08T21:07:41.920318Z")
+    issued_by = shown.String("Who issued it.", A_CLIENT)
+    refund_due_by = shown.Date(
         "The day by which billing intends to refund: an internal target. With the basis `statutory`, the day by which "
-        "it has to: 14 days after receipt."
+        "it has to: 14 days after receipt.",
+        "2026-04-22",
     )
-    override = _part(CancellationOverrideSchema, "Null: none was needed.")
-    refund = _part(CancellationRefundSchema, "Null: not begun, or not recorded.")
-    settlement = _part(CancellationSettlementSchema, "Null: not settled.")
-    revocation = _part(CancellationRevocationSchema, "Null: not revoked.")
-    decision = ma.fields.Nested(DecisionSchema, required=True)
+    override = shown.Nested(CancellationOverrideSchema, "Null: none was needed.", allow_none=True)
+    refund = shown.Nested(CancellationRefundSchema, "Null: not begun, or not recorded.", allow_none=True)
+    settlement = shown.Nested(CancellationSettlementSchema, "Null: not settled.", allow_none=True)
+    revocation = shown.Nested(CancellationRevocationSchema, "Null: not revoked.", allow_none=True)
+    decision = shown.Nested(DecisionSchema)
 
 
-class CancellationListSchema(response_fields.ResponseSchema):
-    """A page of cancellations."""
-
-    items = ma.fields.List(ma.fields.Nested(CancellationSchema), required=True)
-    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+CancellationListSchema = shown.page_of(CancellationSchema)
 
 
-class ActiveCancellationSchema(response_fields.ResponseSchema):
+class ActiveCancellationSchema(shown.Schema):
     """The cancellation that an order already has."""
 
-    cancellation_id = response_fields.String("The cancellation.")
-    reference = response_fields.String("Its reference, as read out to the customer.")
+    cancellation_id = shown.String("The cancellation.")
+    reference = shown.String("Its reference, as read out to the customer.")
 
 
 class RefusalSchema(ProblemSchema):
     """A problem; a refusal also has the recorded contact, the decision, and the cancellation that the order has."""
 
-    contact_id = response_fields.String("The contact that asked for the cancellation. It is on record.", required=False)
-    decision = ma.fields.Nested(DecisionSchema)
-    cancellation = ma.fields.Nested(ActiveCancellationSchema)
+    contact_id = shown.String("The contact that asked for the cancellation. It is on record.", required=False)
+    decision = shown.Nested(DecisionSchema, required=False)
+    cancellation = shown.Nested(ActiveCancellationSchema, required=False)
 
 
 def _asks_for_settled(query: Mapping[str, Any]) -> bool:
@@ -169,19 +154,17 @@ class CancellationQuerySchema(ListQuerySchema):
 
     order_id = OrderId()
     reference = Spoken("reference", parse_reference)
-    state = Choice(State, metadata={"description": "Only those in this state."})
-    basis = Choice(Basis, metadata={"description": "Only those on this basis."})
+    state = Choice(State, "Only those in this state.")
+    basis = Choice(Basis, "Only those on this basis.")
     policy = PolicyId("Only those that were decided by this policy.")
-    issued_by = Text(64, metadata={"description": "Only those that this client or user issued, by the opaque id."})
-    issued_from = Instant(metadata={"description": "Only those issued at this instant or later."})
-    issued_to = Instant(metadata={"description": "Only those issued before this instant."})
-    due_from = LocalDate(metadata={"description": "Only those whose refund is due on this date or later."})
-    due_to = LocalDate(metadata={"description": "Only those whose refund is due on this date or before."})
-    settled_from = Instant(metadata={"description": "Only those refunded at this instant or later."})
-    settled_to = Instant(metadata={"description": "Only those refunded before this instant."})
-    overdue = FlagText(
-        metadata={"description": "`true`: only those that should have been settled by now, the longest overdue first."}
-    )
+    issued_by = Text(64, "Only those that this client or user issued, by the opaque id.")
+    issued_from = Instant("Only those issued at this instant or later.")
+    issued_to = Instant("Only those issued before this instant.")
+    due_from = LocalDate("Only those whose refund is due on this date or later.")
+    due_to = LocalDate("Only those whose refund is due on this date or before.")
+    settled_from = Instant("Only those refunded at this instant or later.")
+    settled_to = Instant("Only those refunded before this instant.")
+    overdue = FlagText("`true`: only those that should have been settled by now, the longest overdue first.")
     order = SortOrder()
     after = After()
     limit = Limit()
@@ -213,41 +196,17 @@ class CancellationQuerySchema(ListQuerySchema):
     )
 
 
-CANCELLATION = {
-    "cancellation_id": "can_01KAN3Y7P1V5Q4T8Z2B6C9D1EF",
-    "reference": "314-092-6534",
-    "order_id": "A-1001",
-    "contact_id": CONTACT["contact_id"],
-    "state": "issued",
-    "basis": "policy",
-    "issued_at": "2026-04-08T21:07:41.920318Z",
-    "issued_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
-    "refund_due_by": "2026-04-22",
-    "override": None,
-    "refund": None,
-    "settlement": None,
-    "revocation": None,
-    "decision": DECISION,
-}
+CANCELLATION = CancellationSchema.example()
+EXAMPLE = shared(example("issued", "Issued", CANCELLATION))
+LISTED = shared(example("cancellations", "One cancellation", {"items": [CANCELLATION], "next": None}))
 
-
-EXAMPLE = shared({"issued": {"summary": "Issued", "value": CANCELLATION}})
-
-LISTED = shared({"cancellations": {"summary": "One cancellation", "value": {"items": [CANCELLATION], "next": None}}})
-
-
-CANCELLATION_ID_HELP = {"cancellation_id": "The cancellation."}
-
-
-LINKS = {
-    name: {"operationId": operation_id, "parameters": {"cancellation_id": "$response.body#/cancellation_id"}}
-    for name, operation_id in (
-        ("cancellation", "getCancellation"),
-        ("refund", "beginRefund"),
-        ("settle", "settleCancellation"),
-        ("revoke", "revokeCancellation"),
-    )
-}
+LINKS = shown.links(
+    "cancellation_id",
+    cancellation="getCancellation",
+    refund="beginRefund",
+    settle="settleCancellation",
+    revoke="revokeCancellation",
+)
 
 
 class RefundRequestSchema(StrictSchema):
@@ -255,32 +214,28 @@ class RefundRequestSchema(StrictSchema):
 
     billing_ref = Reference(
         100,
-        metadata={
-            "description": "Billing's reference for the refund, which holds it: only a request with the same reference "
-            "gets 200. Left out: the client that begins it holds it. Personal: stored encrypted."
-        },
+        "Billing's reference for the refund, which holds it: only a request with the same reference gets 200. Left "
+        "out: the client that begins it holds it. Personal: stored encrypted.",
     )
 
 
 class EndRefundQuerySchema(QuerySchema):
     """The reason for ending a refund without a settlement."""
 
-    reason_code = Choice(RefundEndReason, required=True, metadata={"description": "Why."})
+    reason_code = Choice(RefundEndReason, "Why.", required=True)
 
 
 class SettlementRequestSchema(StrictSchema):
     """A new settlement: billing has refunded."""
 
-    settled_at = Instant(metadata={"description": "When billing refunded. Default: now."})
-    billing_ref = Reference(
-        100, required=True, metadata={"description": "Billing's reference for the refund. Personal: stored encrypted."}
-    )
+    settled_at = Instant("When billing refunded. Default: now.")
+    billing_ref = Reference(100, "Billing's reference for the refund. Personal: stored encrypted.", required=True)
 
 
 class UnsettleQuerySchema(QuerySchema):
     """The reason for undoing a settlement."""
 
-    reason_code = Choice(UnsettleReason, required=True, metadata={"description": "Why."})
+    reason_code = Choice(UnsettleReason, "Why.", required=True)
 
 
 class RevocationRequestSchema(StrictSchema):
@@ -288,47 +243,15 @@ class RevocationRequestSchema(StrictSchema):
 
     reason_code = Choice(
         REVOCABLE_FOR,
+        "`entered_in_error`: the order's requests are open again. `customer_kept_order`: they are resolved.",
         required=True,
-        metadata={
-            "description": "`entered_in_error`: the order's requests are open again. `customer_kept_order`: they are "
-            "resolved."
-        },
     )
-    reason = FreeText(500, allow_none=True, metadata={"description": "Why, in words. Personal: stored encrypted."})
+    reason = FreeText(500, "Why, in words. Personal: stored encrypted.", allow_none=True)
 
 
-SETTLEMENT = {
-    "settled_at": "2026-04-10T08:00:00Z",
-    "settled_by": CANCELLATION["issued_by"],
-    "billing_ref": "RF-2026-0412",
-}
-
-
-REVOCATION = {
-    "reason_code": "customer_kept_order",
-    "reason": None,
-    "revoked_at": "2026-04-08T21:15:02.771930Z",
-    "revoked_by": CANCELLATION["issued_by"],
-}
-
-
-REFUND = {
-    "begun_at": "2026-04-10T07:59:58Z",
-    "begun_by": CANCELLATION["issued_by"],
-    "billing_ref": SETTLEMENT["billing_ref"],
-}
-
-
-REFUNDING = shared(
-    {"refunding": {"summary": "Refund begun", "value": CANCELLATION | {"state": "refunding", "refund": REFUND}}}
-)
-
-
-SETTLED = shared(
-    {"settled": {"summary": "Settled", "value": CANCELLATION | {"state": "settled", "settlement": SETTLEMENT}}}
-)
-
-
-REVOKED = shared(
-    {"revoked": {"summary": "Revoked", "value": CANCELLATION | {"state": "revoked", "revocation": REVOCATION}}}
-)
+SETTLEMENT = CancellationSettlementSchema.example()
+REVOCATION = CancellationRevocationSchema.example()
+REFUND = CancellationRefundSchema.example()
+REFUNDING = shared(example("refunding", "Refund begun", CANCELLATION | {"state": "refunding", "refund": REFUND}))
+SETTLED = shared(example("settled", "Settled", CANCELLATION | {"state": "settled", "settlement": SETTLEMENT}))
+REVOKED = shared(example("revoked", "Revoked", CANCELLATION | {"state": "revoked", "revocation": REVOCATION}))

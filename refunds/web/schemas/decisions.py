@@ -1,21 +1,15 @@
 """Schemas of checks and decisions."""
 
-from typing import Any
-
-import marshmallow as ma
-
 from refunds.domain.business_days import DayStatus, SkipReason
 from refunds.domain.contact_points import Channel
 from refunds.domain.outcomes import Notice, Reason, Verdict
 from refunds.schemas.fields import Choice, Flag, Instant, ListOf, Nested, Text, Unread
 from refunds.schemas.policy import PolicyId, TermsSchema
 from refunds.schemas.strict import StrictSchema
-from refunds.web.schemas import response_fields
+from refunds.web.schemas import shown
 from refunds.web.schemas.problems import ProblemSchema
 
 MOST_ITEMS = 10_000
-
-
 MOST_DAYS = 250_000
 """The most days that one batch lists: a limit on memory, as many orders can have long windows."""
 
@@ -24,149 +18,156 @@ class CheckItemSchema(StrictSchema):
     """A check of one order."""
 
     service_provided_at = Instant(
-        required=True,
-        allow_none=True,
-        metadata={"description": "When the service was provided; null if no date is on record."},
+        "When the service was provided; null if no date is on record.", required=True, allow_none=True
     )
-    requested_at = Instant(metadata={"description": "When the customer asked. Default: now."})
-    channel = Choice(
-        Channel, metadata={"description": "How the customer asked. If it is left out, the channel is not checked."}
-    )
-    contact_point = Text(
-        254,
-        metadata={
-            "description": "The vendor's number or address that the customer used. Not checked without `channel`."
-        },
-    )
-    ordered_at = Instant(
-        metadata={
-            "description": "When the order was placed. It selects the version if the policy's `judged_by` is `ordered`."
-        }
-    )
-    region = Text(
-        40, metadata={"description": "The customer's place, as in `DE` or `DE-BY`. Default: the policy's region."}
-    )
+    requested_at = Instant("When the customer asked. Default: now.")
+    channel = Choice(Channel, "How the customer asked. If it is left out, the channel is not checked.")
+    contact_point = Text(254, "The vendor's number or address that the customer used. Not checked without `channel`.")
+    ordered_at = Instant("When the order was placed. It selects the version if the policy's `judged_by` is `ordered`.")
+    region = Text(40, "The customer's place, as in `DE` or `DE-BY`. Default: the policy's region.")
     policy = PolicyId("The policy to apply. Default: the configured one.")
 
 
 class CheckSchema(CheckItemSchema):
     """A check of one order, with an optional what-if."""
 
-    terms = Nested(
-        TermsSchema, metadata={"description": "Terms of the policy to replace, for a what-if. Nothing is stored."}
-    )
+    terms = Nested(TermsSchema, "Terms of the policy to replace, for a what-if. Nothing is stored.")
 
 
 class BatchSchema(StrictSchema):
     """Checks of many orders with the same what-if."""
 
-    items = ListOf(
-        Unread(CheckItemSchema), most=MOST_ITEMS, required=True, metadata={"description": "The checks, in order."}
-    )
-    terms = Nested(TermsSchema, metadata={"description": "Terms to replace for all items, for a what-if."})
-    include_days = Flag(
-        metadata={"description": f"Whether each decision lists its days, at most {MOST_DAYS} in all. Default false."}
-    )
+    items = ListOf(Unread(CheckItemSchema), MOST_ITEMS, "The checks, in order.", required=True)
+    terms = Nested(TermsSchema, "Terms to replace for all items, for a what-if.")
+    include_days = Flag(f"Whether each decision lists its days, at most {MOST_DAYS} in all. Default false.")
 
 
-class WindowSchema(response_fields.ResponseSchema):
+class WindowSchema(shown.Schema):
     """The days within which the order can be cancelled."""
 
-    length = response_fields.Integer("How many business days it has.")
-    unit = response_fields.Code(["business_day"], "What is counted.")
-    service_day = response_fields.Date("The local date on which the service was provided. It never counts.")
-    first_counted_day = response_fields.Date("The first business day after it.")
-    last_day = response_fields.Date("The last day on which a request is in time.")
-    deadline = response_fields.Instant("The first instant that is too late, in UTC.")
-    deadline_local = response_fields.Instant("The same instant in the policy's time zone.")
-    time_zone = response_fields.String("The policy's time zone.")
-    business_days_left = response_fields.Integer(
-        "How many days of the window come after the local date of the request. 0: that date is the last day. Null: "
-        "the window has ended.",
+    length = shown.Integer("How many business days it has.", 2)
+    unit = shown.Code(["business_day"], "What is counted.", "business_day")
+    service_day = shown.Date("The local date on which the service was provided. It never counts.", "2026-04-02")
+    first_counted_day = shown.Date("The first business day after it.", "2026-04-07")
+    last_day = shown.Date("The last day on which a request is in time.", "2026-04-08")
+    deadline = shown.Instant("The first instant that is too late, in UTC.", "2026-04-08T22:00:00Z")
+    deadline_local = shown.Instant("The same instant in the policy's time zone.", "2026-04-09T00:00:00+02:00")
+    time_zone = shown.String("The policy's time zone.", "Europe/Berlin")
+    business_days_left = shown.Integer(
+        "How many days of the window come after the local date of the request. 0: that date is the last day. Null: the "
+        "window has ended.",
+        0,
         allow_none=True,
     )
 
 
-class DaySchema(response_fields.ResponseSchema):
+class DaySchema(shown.Schema):
     """One date from the service day to the last day, and how the window treats it."""
 
-    date = response_fields.Date("The local date.")
-    status = response_fields.Code(
-        DayStatus,
-        "`service_day`, `counted` or `skipped`; `last_day` if only `end_week` makes the window end here.",
+    date = shown.Date("The local date.")
+    status = shown.Code(
+        DayStatus, "`service_day`, `counted` or `skipped`; `last_day` if only `end_week` makes the window end here."
     )
-    ordinal = response_fields.Integer("Which of the counted days it is, from 1.", required=False)
-    why = response_fields.Code(
+    ordinal = shown.Integer("Which of the counted days it is, from 1.", required=False)
+    why = shown.Code(
         SkipReason, "Why a skipped date is not a business day; the first reason if several apply.", required=False
     )
-    name = response_fields.String("The name of the public holiday.", required=False)
-    name_language = response_fields.String(
+    name = shown.String("The name of the public holiday.", required=False)
+    name_language = shown.String(
         "The language of the name: the reader's, else English, else the country's.", required=False
     )
-    extension = response_fields.Boolean(
+    extension = shown.Boolean(
         "True for dates after the last counted day that are skipped because of `end_week`.", required=False
     )
 
 
-class CalendarSchema(response_fields.ResponseSchema):
+class CalendarSchema(shown.Schema):
     """The region and the data by which the days were counted."""
 
-    region = response_fields.String("The region whose holidays counted.")
-    holidays_version = response_fields.String("The version of the holiday data.")
-    tzdata_version = response_fields.String("The version of the time zone data.")
-    fingerprint = response_fields.String(
+    region = shown.String("The region whose holidays counted.", "DE-BY")
+    holidays_version = shown.String("The version of the holiday data.", "0.109")
+    tzdata_version = shown.String("The version of the time zone data.", "2026f")
+    fingerprint = shown.String(
         "A digest of the days as they were counted: it differs if they differ. Null if there is no window yet.",
+        "7924896711d4ab13",
         allow_none=True,
     )
 
 
-class JudgingPolicySchema(response_fields.ResponseSchema):
+class JudgingPolicySchema(shown.Schema):
     """The policy version by which the decision was made."""
 
-    id = response_fields.String("The policy.")
-    version = response_fields.Integer("Its version.")
-    overridden = ma.fields.List(
-        ma.fields.String(), required=True, metadata={"description": "The terms that a what-if replaced."}
-    )
+    id = shown.String("The policy.", "virtual-numbers")
+    version = shown.Integer("Its version.", 1)
+    overridden = shown.ListOf(shown.String(), "The terms that a what-if replaced.")
 
 
-class DecisionSchema(response_fields.ResponseSchema):
+_DAYS = [
+    {"date": "2026-04-02", "status": "service_day"},
+    {
+        "date": "2026-04-03",
+        "status": "skipped",
+        "why": "public_holiday",
+        "name": "Good Friday",
+        "name_language": "en",
+    },
+    {"date": "2026-04-04", "status": "skipped", "why": "weekend"},
+    {"date": "2026-04-05", "status": "skipped", "why": "weekend"},
+    {
+        "date": "2026-04-06",
+        "status": "skipped",
+        "why": "public_holiday",
+        "name": "Easter Monday",
+        "name_language": "en",
+    },
+    {"date": "2026-04-07", "status": "counted", "ordinal": 1},
+    {"date": "2026-04-08", "status": "counted", "ordinal": 2},
+]
+
+
+class DecisionSchema(shown.Schema):
     """Whether the order can be cancelled, until when, and why."""
 
-    eligible = response_fields.Boolean("Whether the order can be cancelled.")
-    verdict = response_fields.Code(
-        Verdict, "`cancellable`: as `eligible`. `needs_supervisor`: a supervisor has to decide. Else `refused`."
+    eligible = shown.Boolean("Whether the order can be cancelled.", True)
+    verdict = shown.Code(
+        Verdict,
+        "`cancellable`: as `eligible`. `needs_supervisor`: a supervisor has to decide. Else `refused`.",
+        "cancellable",
     )
-    reason = response_fields.Code(Reason, "Why; a stable code.")
-    reason_text = response_fields.String("Why, as a sentence in the reader's language.")
-    requested_at = response_fields.Instant("The instant that is compared with the deadline.")
-    window = ma.fields.Nested(
+    reason = shown.Code(Reason, "Why; a stable code.", "within_window")
+    reason_text = shown.String(
+        "Why, as a sentence in the reader's language.",
+        "The order can be cancelled until the end of Wednesday, 8 April 2026 (Berlin time).",
+    )
+    requested_at = shown.Instant("The instant that is compared with the deadline.", "2026-04-08T21:05:00Z")
+    window = shown.Nested(
         WindowSchema,
-        required=True,
+        "Null if there is none yet, because the service is not provided.",
+        WindowSchema.example(),
         allow_none=True,
-        metadata={"description": "Null if there is none yet, because the service is not provided."},
     )
-    days = ma.fields.List(
-        ma.fields.Nested(DaySchema),
-        metadata={"description": "Each date from the service day to the last day. Left out of a batch by default."},
+    days = shown.ListOf(
+        DaySchema,
+        "Each date from the service day to the last day. Left out of a batch by default.",
+        _DAYS,
+        required=False,
     )
-    calendar = ma.fields.Nested(CalendarSchema, required=True)
-    policy = ma.fields.Nested(JudgingPolicySchema, required=True)
-    notices = ma.fields.List(response_fields.Code(Notice, "A stable code."), required=True)
-    judged_by_contact = response_fields.String(
+    calendar = shown.Nested(CalendarSchema)
+    policy = shown.Nested(JudgingPolicySchema)
+    notices = shown.ListOf(shown.Code(Notice, "A stable code."), example=["statutory_rights_not_assessed"])
+    judged_by_contact = shown.String(
         "The open request on record by which it was decided: one that was in time, or else a withdrawal, which waits "
         "for a supervisor. Null: by the question itself.",
         allow_none=True,
     )
 
 
-class BatchResultSchema(response_fields.ResponseSchema):
+class BatchResultSchema(shown.Schema):
     """The results of a batch in the order of its items, each a decision or a problem."""
 
-    items = ma.fields.List(
-        response_fields.Either("BatchResultItem", DecisionSchema, ProblemSchema),
-        required=True,
-        metadata={"description": "A decision has `eligible`; a problem has `type` and `status`."},
+    items = shown.ListOf(
+        shown.Either("BatchResultItem", DecisionSchema, ProblemSchema),
+        "A decision has `eligible`; a problem has `type` and `status`.",
     )
 
 
@@ -177,52 +178,4 @@ CHECK = {
     "region": "DE-BY",
 }
 
-
-DECISION: dict[str, Any] = {
-    "eligible": True,
-    "verdict": "cancellable",
-    "reason": "within_window",
-    "reason_text": "The order can be cancelled until the end of Wednesday, 8 April 2026 (Berlin time).",
-    "requested_at": "2026-04-08T21:05:00Z",
-    "window": {
-        "length": 2,
-        "unit": "business_day",
-        "service_day": "2026-04-02",
-        "first_counted_day": "2026-04-07",
-        "last_day": "2026-04-08",
-        "deadline": "2026-04-08T22:00:00Z",
-        "deadline_local": "2026-04-09T00:00:00+02:00",
-        "time_zone": "Europe/Berlin",
-        "business_days_left": 0,
-    },
-    "days": [
-        {"date": "2026-04-02", "status": "service_day"},
-        {
-            "date": "2026-04-03",
-            "status": "skipped",
-            "why": "public_holiday",
-            "name": "Good Friday",
-            "name_language": "en",
-        },
-        {"date": "2026-04-04", "status": "skipped", "why": "weekend"},
-        {"date": "2026-04-05", "status": "skipped", "why": "weekend"},
-        {
-            "date": "2026-04-06",
-            "status": "skipped",
-            "why": "public_holiday",
-            "name": "Easter Monday",
-            "name_language": "en",
-        },
-        {"date": "2026-04-07", "status": "counted", "ordinal": 1},
-        {"date": "2026-04-08", "status": "counted", "ordinal": 2},
-    ],
-    "calendar": {
-        "region": "DE-BY",
-        "holidays_version": "0.109",
-        "tzdata_version": "2026f",
-        "fingerprint": "7924896711d4ab13",
-    },
-    "policy": {"id": "virtual-numbers", "version": 1, "overridden": []},
-    "notices": ["statutory_rights_not_assessed"],
-    "judged_by_contact": None,
-}
+DECISION = DecisionSchema.example()

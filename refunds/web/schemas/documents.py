@@ -1,20 +1,16 @@
 """Schemas of evidence and confirmations."""
 
-from typing import Any
-
-import marshmallow as ma
-
 from refunds.domain.records import PromiseCause
 from refunds.errors import Message
 from refunds.presentation.language import LANGUAGES
 from refunds.schemas.fields import Text
 from refunds.schemas.strict import QuerySchema
-from refunds.web.schemas import response_fields
+from refunds.web.schemas import shown
 from refunds.web.schemas.cancellations import CANCELLATION, CancellationSchema
 from refunds.web.schemas.contacts import CONTACT, ContactSchema
 from refunds.web.schemas.decisions import DECISION, DaySchema
 from refunds.web.schemas.events import HAPPENED, EventSchema
-from refunds.web.schemas.examples import shared
+from refunds.web.schemas.examples import A_CLIENT, example, shared
 from refunds.web.schemas.orders import ORDER, OrderPromiseSchema, OrderSchema
 from refunds.web.schemas.policies import VERSION, ClosureSchema, PolicyVersionSchema
 from refunds.web.schemas.unmatched import UnmatchedContactSchema
@@ -27,13 +23,9 @@ class Language(Text):
 
     def __init__(self) -> None:
         shape = Message("must be one of %(names)s", names=", ".join(LANGUAGES))
-        described = {"description": "The language: `de` or `en`. Default: the reader's."}
-        super().__init__(2, "|".join(LANGUAGES), shape, metadata=described)
-
-    @property
-    def json_schema(self) -> dict[str, Any]:
-        """The languages in the API document."""
-        return {"enum": list(LANGUAGES)}
+        text = "The language: `de` or `en`. Default: the reader's."
+        super().__init__(2, text, pattern="|".join(LANGUAGES), shape=shape)
+        self.json_schema = {"enum": list(LANGUAGES)}
 
 
 class DocumentQuerySchema(QuerySchema):
@@ -42,129 +34,85 @@ class DocumentQuerySchema(QuerySchema):
     lang = Language()
 
 
-class AnchorSchema(response_fields.ResponseSchema):
+_SEAL = "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e"
+
+
+class AnchorSchema(shown.Schema):
     """A checkpoint of the journal, kept outside the database."""
 
-    position = response_fields.Position("The position of the last event at that time.")
-    hash = response_fields.String("The hash of that event.")
-    at = response_fields.Instant("When it was made.")
+    position = shown.Position("The position of the last event at that time.", 100)
+    hash = shown.String("The hash of that event.", _SEAL)
+    at = shown.Instant("When it was made.", "2026-04-08T21:20:00.000481Z")
 
 
 class JournalEntrySchema(EventSchema):
     """An event with its links in the journal."""
 
-    digest = response_fields.String("A digest of the record as the event left it.")
-    previous = response_fields.String("The hash of the event before it.")
-    hash = response_fields.String("A keyed hash of the event and the hash before it.")
-    anchor = ma.fields.Nested(
+    digest = shown.String("A digest of the record as the event left it.", _SEAL)
+    previous = shown.String("The hash of the event before it.", "0" * len(_SEAL))
+    hash = shown.String("A keyed hash of the event and the hash before it.", _SEAL[::-1])
+    anchor = shown.Nested(
         AnchorSchema,
-        required=True,
+        "The journal was checked from this event up to this checkpoint. Null: up to the journal's end.",
+        AnchorSchema.example(),
         allow_none=True,
-        metadata={
-            "description": "The journal was checked from this event up to this checkpoint. Null: up to the journal's "
-            "end."
-        },
     )
 
 
-class ProofSchema(response_fields.ResponseSchema):
+class ProofSchema(shown.Schema):
     """Whether the records of an order are as they were written."""
 
-    sound = response_fields.Boolean("Whether the journal, the records and the checkpoints agree.")
-    broken = ma.fields.List(
-        ma.fields.String(), required=True, metadata={"description": "What is not as it was written."}
-    )
-    checked_at = response_fields.Instant("When this was checked.")
+    sound = shown.Boolean("Whether the journal, the records and the checkpoints agree.", True)
+    broken = shown.ListOf(shown.String(), "What is not as it was written.")
+    checked_at = shown.Instant("When this was checked.", "2028-02-01T08:30:00.118205Z")
 
 
 class PromiseOnRecordSchema(OrderPromiseSchema):
     """A window that an order was told, whole, and why."""
 
-    promise_id = response_fields.String("The service's id of the promise.")
-    cause = response_fields.Code(PromiseCause, "What had happened when the order was told this window.")
-    promised_by = response_fields.String("Who caused it.")
-    current = response_fields.Boolean("Whether it is the order's present promise.")
-    days = ma.fields.List(ma.fields.Nested(DaySchema), required=True, metadata={"description": "The days as counted."})
-    region = response_fields.String("The region whose holidays counted.")
-    holidays_version = response_fields.String("The version of the holiday data.")
-    tzdata_version = response_fields.String("The version of the time zone data.")
+    promise_id = shown.String("The service's id of the promise.", "prm_01KAN3Y7KZ8Q4T8Z2B6C9D1EFG")
+    cause = shown.Code(PromiseCause, "What had happened when the order was told this window.", "registered")
+    promised_by = shown.String("Who caused it.", A_CLIENT)
+    current = shown.Boolean("Whether it is the order's present promise.", True)
+    days = shown.ListOf(DaySchema, "The days as counted.", DECISION["days"])
+    region = shown.String("The region whose holidays counted.", "DE-BY")
+    holidays_version = shown.String("The version of the holiday data.", "0.109")
+    tzdata_version = shown.String("The version of the time zone data.", "2026f")
 
 
-class EvidenceSchema(response_fields.ResponseSchema):
+class EvidenceSchema(shown.Schema):
     """Everything stored about an order, with the clause as it was, and proof that none of it was changed."""
 
-    order = ma.fields.Nested(
-        OrderSchema,
-        required=True,
-        allow_none=True,
-        metadata={"description": "Null if it is missing or cannot be read; the proof then says so."},
+    order = shown.Nested(
+        OrderSchema, "Null if it is missing or cannot be read; the proof then says so.", ORDER, allow_none=True
     )
-    promises = ma.fields.List(
-        ma.fields.Nested(PromiseOnRecordSchema),
-        required=True,
-        metadata={"description": "The windows that the order was told, from the first."},
+    promises = shown.ListOf(PromiseOnRecordSchema, "The windows that the order was told, from the first.")
+    contacts = shown.ListOf(ContactSchema)
+    unmatched_contacts = shown.ListOf(
+        UnmatchedContactSchema, "What is left of those contacts that were recorded before their order was known."
     )
-    contacts = ma.fields.List(ma.fields.Nested(ContactSchema), required=True)
-    unmatched_contacts = ma.fields.List(
-        ma.fields.Nested(UnmatchedContactSchema),
-        required=True,
-        metadata={"description": "What is left of those contacts that were recorded before their order was known."},
+    cancellations = shown.ListOf(CancellationSchema)
+    policy_versions = shown.ListOf(
+        PolicyVersionSchema, "The versions that the decisions used, and the one that applies to the order now."
     )
-    cancellations = ma.fields.List(ma.fields.Nested(CancellationSchema), required=True)
-    policy_versions = ma.fields.List(
-        ma.fields.Nested(PolicyVersionSchema),
-        required=True,
-        metadata={"description": "The versions that the decisions used, and the one that applies to the order now."},
+    closures = shown.ListOf(
+        ClosureSchema, "The closures, in addition to those in the terms, that the decisions took into account."
     )
-    closures = ma.fields.List(
-        ma.fields.Nested(ClosureSchema),
-        required=True,
-        metadata={
-            "description": "The closures, in addition to those in the terms, that the decisions took into account."
-        },
-    )
-    journal = ma.fields.List(ma.fields.Nested(JournalEntrySchema), required=True)
-    proof = ma.fields.Nested(ProofSchema, required=True)
+    journal = shown.ListOf(JournalEntrySchema)
+    proof = shown.Nested(ProofSchema)
 
 
-_SEAL = "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e"
-
-PROMISE = {
-    **ORDER["promise"],
-    "promise_id": "prm_01KAN3Y7KZ8Q4T8Z2B6C9D1EFG",
-    "cause": "registered",
-    "promised_by": ORDER["asserted_by"],
-    "current": True,
-    "days": DECISION["days"],
-    "region": "DE-BY",
-    "holidays_version": DECISION["calendar"]["holidays_version"],
-    "tzdata_version": DECISION["calendar"]["tzdata_version"],
-}
-
-
+PROMISE = PromiseOnRecordSchema.example()
 EVIDENCE = shared(
-    {
-        "cancelled": {
-            "summary": "A cancelled order",
-            "value": {
-                "order": ORDER,
-                "promises": [PROMISE],
-                "contacts": [CONTACT],
-                "unmatched_contacts": [],
-                "cancellations": [CANCELLATION],
-                "policy_versions": [VERSION],
-                "closures": [],
-                "journal": [
-                    HAPPENED[0]
-                    | {
-                        "digest": _SEAL,
-                        "previous": "0" * len(_SEAL),
-                        "hash": _SEAL[::-1],
-                        "anchor": {"position": 100, "hash": _SEAL, "at": "2026-04-08T21:20:00.000481Z"},
-                    }
-                ],
-                "proof": {"sound": True, "broken": [], "checked_at": "2028-02-01T08:30:00.118205Z"},
-            },
-        }
-    }
+    example(
+        "cancelled",
+        "A cancelled order",
+        EvidenceSchema.example(
+            promises=[PROMISE],
+            contacts=[CONTACT],
+            cancellations=[CANCELLATION],
+            policy_versions=[VERSION],
+            journal=[JournalEntrySchema.example(**HAPPENED[0])],
+        ),
+    )
 )

@@ -1,12 +1,21 @@
-"""Examples that the API document has once, however many operations show them."""
+"""Examples, and those that the API document has once, however many operations show them."""
 
 from collections.abc import Mapping
 from typing import Any
 
 Example = Mapping[str, Any]
+A_CLIENT, A_USER = "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF", "usr_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"
+A_CUSTOMER, AN_ORDER = "cus_01KAN3Y7KZ8Q4T8Z2B6C9D1EFG", "A-1001"
+A_CONTACT = "con_01KAN3Y7N2V5Q4T8Z2B6C9D1EF"
+"""The ids in the examples."""
 
 SHARED: dict[str, Example] = {}
 """The shared examples, by name; filled as the schemas are declared."""
+
+
+def example(name: str, summary: str, value: Any) -> dict[str, Example]:
+    """An example under its name, to be joined with others by `|`."""
+    return {name: {"summary": summary, "value": value}}
 
 
 def shared(examples: Mapping[str, Example]) -> dict[str, Example]:

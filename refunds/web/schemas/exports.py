@@ -5,19 +5,18 @@ from typing import Any
 import marshmallow as ma
 
 from refunds.domain.privacy import ErasureReason, LimitKind
-from refunds.domain.records import PromiseCause
 from refunds.domain.terms import Terms
 from refunds.presentation.exports import OF_ANSWERS
 from refunds.presentation.texts.information import information, retention
 from refunds.schemas.strict import QuerySchema
-from refunds.web.schemas import response_fields
-from refunds.web.schemas.cancellations import CANCELLATION, CancellationSchema
-from refunds.web.schemas.contacts import CONTACT, ContactSchema, RecordedDetailsSchema
-from refunds.web.schemas.decisions import DECISION, DecisionSchema
-from refunds.web.schemas.documents import PROMISE, Language, PromiseOnRecordSchema
-from refunds.web.schemas.examples import shared
-from refunds.web.schemas.orders import ORDER, OrderSchema
-from refunds.web.schemas.privacy import DISCLOSURE, REQUEST, DataRequestSchema, DisclosureSchema
+from refunds.web.schemas import shown
+from refunds.web.schemas.cancellations import CancellationSchema
+from refunds.web.schemas.contacts import ContactSchema, RecordedDetailsSchema
+from refunds.web.schemas.decisions import DecisionSchema
+from refunds.web.schemas.documents import Language, PromiseOnRecordSchema
+from refunds.web.schemas.examples import A_CUSTOMER, example, shared
+from refunds.web.schemas.orders import OrderSchema
+from refunds.web.schemas.privacy import DataRequestSchema, DisclosureSchema
 from refunds.web.schemas.unmatched import UnmatchedContactSchema
 
 
@@ -27,24 +26,20 @@ class ExportQuerySchema(QuerySchema):
     language = Language()
 
 
-def _listed(schema: type[ma.Schema], description: str) -> ma.fields.List[Any]:
-    return ma.fields.List(ma.fields.Nested(schema), required=True, metadata={"description": description})
+def _until(description: str, example: str | None = None, *, allow_none: bool = False) -> Any:
+    return shown.Date(f"The last day on which {description} kept.", example, allow_none=allow_none)
 
 
-def _until(description: str, *, allow_none: bool = False) -> Any:
-    return response_fields.Date(f"The last day on which {description} kept.", allow_none=allow_none)
-
-
-class ExportedCalendarSchema(response_fields.ResponseSchema):
+class ExportedCalendarSchema(shown.Schema):
     """By which calendar the days were counted."""
 
-    region = response_fields.String("The region whose holidays counted.")
+    region = shown.String("The region whose holidays counted.", "DE-BY")
 
 
 class ExportedDecisionSchema(DecisionSchema):
     """A decision, without the versions of what its days were counted by."""
 
-    calendar = ma.fields.Nested(ExportedCalendarSchema, required=True)
+    calendar = shown.Nested(ExportedCalendarSchema)
 
 
 class ExportedPromiseSchema(PromiseOnRecordSchema):
@@ -60,44 +55,44 @@ class ExportedPromiseSchema(PromiseOnRecordSchema):
 class ExportedContactSchema(ContactSchema):
     """A contact about the order."""
 
-    decision = ma.fields.Nested(ExportedDecisionSchema, required=True)
-    details_until = _until("its note and its ticket are")
+    decision = shown.Nested(ExportedDecisionSchema)
+    details_until = _until("its note and its ticket are", "2027-04-08")
 
 
 class ExportedCancellationSchema(CancellationSchema):
     """A cancellation of the order."""
 
-    decision = ma.fields.Nested(ExportedDecisionSchema, required=True)
+    decision = shown.Nested(ExportedDecisionSchema)
 
 
-class ExportedOrderSchema(response_fields.ResponseSchema):
+class ExportedOrderSchema(shown.Schema):
     """An order of the customer, and all records about it."""
 
-    order = ma.fields.Nested(OrderSchema, required=True)
-    kept_until = _until("it and all records about it are")
-    promises = _listed(ExportedPromiseSchema, "The windows that it was told, from the first.")
-    contacts = _listed(ExportedContactSchema, "The contacts about it, also superseded ones.")
-    unmatched_contacts = _listed(UnmatchedContactSchema, "What is left of contacts recorded before it was known.")
-    cancellations = _listed(ExportedCancellationSchema, "Its cancellations, also revoked ones.")
+    order = shown.Nested(OrderSchema)
+    kept_until = _until("it and all records about it are", "2034-12-31")
+    promises = shown.ListOf(ExportedPromiseSchema, "The windows that it was told, from the first.")
+    contacts = shown.ListOf(ExportedContactSchema, "The contacts about it, also superseded ones.")
+    unmatched_contacts = shown.ListOf(UnmatchedContactSchema, "What is left of contacts recorded before it was known.")
+    cancellations = shown.ListOf(ExportedCancellationSchema, "Its cancellations, also revoked ones.")
 
 
 class CallerContactSchema(RecordedDetailsSchema):
     """A contact of somebody who is no customer, without its order and the decision on that."""
 
-    contact_id = response_fields.String("The contact, or the unmatched contact.")
-    request_number = response_fields.String("The number that they were told.", allow_none=True)
-    order_hint = response_fields.String("What they said of the order.", allow_none=True)
-    answered_at = response_fields.Instant("When they were answered.", allow_none=True)
+    contact_id = shown.String("The contact, or the unmatched contact.")
+    request_number = shown.String("The number that they were told.", allow_none=True)
+    order_hint = shown.String("What they said of the order.", allow_none=True)
+    answered_at = shown.Instant("When they were answered.", allow_none=True)
 
 
-class ExportedLimitSchema(response_fields.ResponseSchema):
+class ExportedLimitSchema(shown.Schema):
     """What must not be done with the data, or must not have been."""
 
-    limit_id = response_fields.String("The limit.")
-    kind = response_fields.Code(LimitKind, "What it does.")
-    reason = response_fields.String("Why.", allow_none=True)
-    set_at = response_fields.Instant("Since when.")
-    lifted_at = response_fields.Instant("When it was lifted; null: it was not.", allow_none=True)
+    limit_id = shown.String("The limit.")
+    kind = shown.Code(LimitKind, "What it does.")
+    reason = shown.String("Why.", allow_none=True)
+    set_at = shown.Instant("Since when.")
+    lifted_at = shown.Instant("When it was lifted; null: it was not.", allow_none=True)
     kept_until = _until("it is", allow_none=True)
 
 
@@ -116,95 +111,70 @@ class ExportedDataRequestSchema(DataRequestSchema):
 class ExportedDisclosureSchema(DisclosureSchema):
     """The data, handed to somebody else."""
 
-    kept_until = _until("it is", allow_none=True)
+    kept_until = _until("it is", "2029-12-31", allow_none=True)
 
 
-class ExportErasureSchema(response_fields.ResponseSchema):
+class ExportErasureSchema(shown.Schema):
     """That the customer was erased."""
 
-    at = response_fields.Instant("When.")
-    reason = response_fields.Code(ErasureReason, "Why.")
+    at = shown.Instant("When.")
+    reason = shown.Code(ErasureReason, "Why.")
 
 
-InformationSchema = response_fields.ResponseSchema.from_dict(
-    {
-        one.name: ma.fields.List(ma.fields.String(), required=True, metadata={"description": f"{one.title}."})
-        for one in information()
-    },
+InformationSchema = shown.Schema.from_dict(
+    {one.name: shown.ListOf(shown.String(), f"{one.title}.") for one in information()},
     name="InformationSchema",
 )
 """What a person is told with their data, by headings."""
 
 
-class KeptSchema(response_fields.ResponseSchema):
+class KeptSchema(shown.Schema):
     """How long a kind of record is kept."""
 
-    records = response_fields.String("What is kept.")
-    period = response_fields.String("How long.")
-    since = response_fields.String("From when on.")
-    law = response_fields.String("Why, or by which law.")
+    records = shown.String("What is kept.")
+    period = shown.String("How long.")
+    since = shown.String("From when on.")
+    law = shown.String("Why, or by which law.")
 
 
-class CustomerExportSchema(response_fields.ResponseSchema):
+class CustomerExportSchema(shown.Schema):
     """Everything stored about a customer, and what they must be told with it (GDPR, Article 15)."""
 
-    customer_id = response_fields.String("The customer; null: it is of somebody who is none.", allow_none=True)
-    vendor = response_fields.String("The vendor, who is responsible for the data.", allow_none=True)
-    made_at = response_fields.Instant("When it was made.")
-    erased = ma.fields.Nested(
+    customer_id = shown.String("The customer; null: it is of somebody who is none.", A_CUSTOMER, allow_none=True)
+    vendor = shown.String("The vendor, who is responsible for the data.", "Example Numbers Ltd", allow_none=True)
+    made_at = shown.Instant("When it was made.", "2026-05-05T08:00:00.000101Z")
+    erased = shown.Nested(
         ExportErasureSchema,
-        required=True,
+        "That the customer was erased, and only what is not personal is left; null: not.",
         allow_none=True,
-        metadata={"description": "That the customer was erased, and only what is not personal is left; null: not."},
     )
-    information = ma.fields.Nested(InformationSchema, required=True)
-    retention = _listed(KeptSchema, "How long each kind of record is kept.")
-    orders = _listed(ExportedOrderSchema, "The customer's orders.")
-    contact = ma.fields.Nested(
-        CallerContactSchema,
-        required=True,
-        allow_none=True,
-        metadata={"description": "The contact of somebody who is no customer; null over the API."},
+    information = shown.Nested(InformationSchema)
+    retention = shown.ListOf(KeptSchema, "How long each kind of record is kept.")
+    orders = shown.ListOf(ExportedOrderSchema, "The customer's orders.")
+    contact = shown.Nested(
+        CallerContactSchema, "The contact of somebody who is no customer; null over the API.", allow_none=True
     )
-    limits = _listed(ExportedLimitSchema, "What limits the use of the data.")
-    data_requests = _listed(ExportedDataRequestSchema, "What the customer asked for about their data.")
-    disclosures = _listed(ExportedDisclosureSchema, "Who else got the data.")
+    limits = shown.ListOf(ExportedLimitSchema, "What limits the use of the data.")
+    data_requests = shown.ListOf(ExportedDataRequestSchema, "What the customer asked for about their data.")
+    disclosures = shown.ListOf(ExportedDisclosureSchema, "Who else got the data.")
 
-
-def _of(data: dict[str, Any], *left_out: str, **more: Any) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if name not in left_out} | more
-
-
-_DECISION = DECISION | {"calendar": {"region": DECISION["calendar"]["region"]}}
-_PROMISE = _of(PROMISE, "holidays_version", "tzdata_version", cause=PromiseCause.REGISTERED)
-_KEPT = {"kept_until": "2029-12-31"}
 
 EXPORT = shared(
-    {
-        "customer_export": {
-            "summary": "A customer with one order",
-            "value": {
-                "customer_id": ORDER["customer_id"],
-                "vendor": "Example Numbers Ltd",
-                "made_at": "2026-05-05T08:00:00.000101Z",
-                "erased": None,
-                "information": {one.name: one.paragraphs for one in information()},
-                "retention": [kept._asdict() for kept in retention(Terms())],
-                "orders": [
-                    {
-                        "order": ORDER,
-                        "kept_until": "2034-12-31",
-                        "promises": [_PROMISE],
-                        "contacts": [_of(CONTACT, decision=_DECISION, details_until="2027-04-08")],
-                        "unmatched_contacts": [],
-                        "cancellations": [_of(CANCELLATION, decision=_DECISION)],
-                    }
-                ],
-                "contact": None,
-                "limits": [],
-                "data_requests": [_of(REQUEST, *OF_ANSWERS, kept_until=None)],
-                "disclosures": [DISCLOSURE | _KEPT],
-            },
-        }
-    }
+    example(
+        "customer_export",
+        "A customer with one order",
+        CustomerExportSchema.example(
+            information={one.name: one.paragraphs for one in information()},
+            retention=[kept._asdict() for kept in retention(Terms())],
+            orders=[
+                ExportedOrderSchema.example(
+                    promises=[ExportedPromiseSchema.example()],
+                    contacts=[ExportedContactSchema.example("contact_id", "order_id")],
+                    cancellations=[ExportedCancellationSchema.example()],
+                )
+            ],
+            data_requests=[ExportedDataRequestSchema.example()],
+            disclosures=[ExportedDisclosureSchema.example()],
+        ),
+    )
 )

@@ -1,9 +1,5 @@
 """Schemas of orders and customers."""
 
-from typing import Any
-
-import marshmallow as ma
-
 from refunds.domain.contact_points import Channel
 from refunds.domain.standings import OrderState
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, ListOf, Reference, Text, Unread, Whole
@@ -11,9 +7,9 @@ from refunds.schemas.orders import InlineOrderSchema, OrderFactsSchema
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.service.orders import Registration
-from refunds.web.schemas import response_fields
+from refunds.web.schemas import shown
 from refunds.web.schemas.decisions import DecisionSchema
-from refunds.web.schemas.examples import shared
+from refunds.web.schemas.examples import A_CLIENT, A_CUSTOMER, AN_ORDER, example, shared
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.request_fields import (
     MOST,
@@ -33,68 +29,62 @@ class OrderRequestSchema(OrderFactsSchema):
     """An order to register, complete or correct."""
 
     correction_reason = FreeText(
-        500,
-        metadata={"description": "Why the registered facts were wrong. Required for a correction, with `If-Match`."},
+        500, "Why the registered facts were wrong. Required for a correction, with `If-Match`."
     )
 
 
-class OrderPromiseSchema(response_fields.ResponseSchema):
+class OrderPromiseSchema(shown.Schema):
     """The window that an order was told; it never ends earlier than that, whatever changes later."""
 
-    service_day = response_fields.Date("The local date on which the service was provided. It never counts.")
-    length = response_fields.Integer("How many business days the window has.")
-    last_day = response_fields.Date("The last day on which a request is in time.")
-    deadline = response_fields.Instant("The first instant that is too late, in UTC.")
-    deadline_local = response_fields.Instant("The same instant in the policy's time zone.")
-    time_zone = response_fields.String("The policy's time zone.")
-    provisional = response_fields.Boolean(
+    service_day = shown.Date("The local date on which the service was provided. It never counts.", "2026-04-02")
+    length = shown.Integer("How many business days the window has.", 2)
+    last_day = shown.Date("The last day on which a request is in time.", "2026-04-08")
+    deadline = shown.Instant("The first instant that is too late, in UTC.", "2026-04-08T22:00:00Z")
+    deadline_local = shown.Instant("The same instant in the policy's time zone.", "2026-04-09T00:00:00+02:00")
+    time_zone = shown.String("The policy's time zone.", "Europe/Berlin")
+    provisional = shown.Boolean(
         "Whether the holiday data does not have all decrees on holidays and working weekends of the window yet: it may "
         "still end later."
     )
-    promised_at = response_fields.Instant("When the order was told this window.")
+    promised_at = shown.Instant("When the order was told this window.", "2026-04-02T14:20:03.118205Z")
 
 
-class OrderSchema(response_fields.ResponseSchema):
+class OrderSchema(shown.Schema):
     """An order as it is registered, what it was promised, and what has become of it."""
 
-    order_id = response_fields.String("The billing system's id of the order.")
-    customer_id = response_fields.String("The customer, by the service's own opaque id.")
-    customer_ref = response_fields.String("Billing's reference for the customer; null if hidden.", allow_none=True)
-    policy = response_fields.String("The policy that applies to it.")
-    region = response_fields.String("The customer's place, if given.", allow_none=True)
-    ordered_at = response_fields.Instant("When the order was placed, if given.", allow_none=True)
-    service_provided_at = response_fields.Instant("When the service was provided; null: not yet.", allow_none=True)
-    state = response_fields.Code(
+    order_id = shown.String("The billing system's id of the order.", AN_ORDER)
+    customer_id = shown.String("The customer, by the service's own opaque id.", A_CUSTOMER)
+    customer_ref = shown.String("Billing's reference for the customer; null if hidden.", "K-20391", allow_none=True)
+    policy = shown.String("The policy that applies to it.", "virtual-numbers")
+    region = shown.String("The customer's place, if given.", "DE-BY", allow_none=True)
+    ordered_at = shown.Instant("When the order was placed, if given.", "2026-04-02T13:58:00Z", allow_none=True)
+    service_provided_at = shown.Instant(
+        "When the service was provided; null: not yet.", "2026-04-02T14:20:00Z", allow_none=True
+    )
+    state = shown.Code(
         OrderState,
         "By the active cancellation `cancelled`, `refunding` or `settled`; without one, `requested` if a request to "
         "cancel is open; else `elapsed` if the promised window has ended, and `open` if not or if there is none.",
+        "open",
     )
-    promise = ma.fields.Nested(
+    promise = shown.Nested(
         OrderPromiseSchema,
-        required=True,
+        "Null: no date of service is on record, or the window is beyond the calendar.",
+        OrderPromiseSchema.example(),
         allow_none=True,
-        metadata={"description": "Null: no date of service is on record, or the window is beyond the calendar."},
     )
-    registered_at = response_fields.Instant("When it was registered, by the service's own clock.")
-    asserted_by = response_fields.String("Who last stated these facts.")
-    revision = response_fields.Integer("The number of this state of the order, from 1.")
-    correction_reason = response_fields.String("Why it was last corrected, if given and not hidden.", allow_none=True)
-    facts_entered_by_agent = response_fields.Boolean(
+    registered_at = shown.Instant("When it was registered, by the service's own clock.", "2026-04-02T14:20:03.118205Z")
+    asserted_by = shown.String("Who last stated these facts.", A_CLIENT)
+    revision = shown.Integer("The number of this state of the order, from 1.", 1)
+    correction_reason = shown.String("Why it was last corrected, if given and not hidden.", allow_none=True)
+    facts_entered_by_agent = shown.Boolean(
         "Whether somebody without the scope `orders:correct` has stated the facts, and billing has not stated the same "
         "since."
     )
-    facts_corrected_after_refusal = response_fields.Boolean(
-        "Whether the facts were corrected after a request was refused."
-    )
+    facts_corrected_after_refusal = shown.Boolean("Whether the facts were corrected after a request was refused.")
 
 
-class OrderListSchema(response_fields.ResponseSchema):
-    """A page of orders."""
-
-    items = ma.fields.List(ma.fields.Nested(OrderSchema), required=True)
-    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
-
-
+OrderListSchema = shown.page_of(OrderSchema)
 _BY_IT = "The list is then sorted by the deadline, then by the order's id."
 
 
@@ -102,23 +92,18 @@ class OrderQuerySchema(ListQuerySchema):
     """The filters of a list of orders."""
 
     policy = PolicyId("Only orders to which this policy applies.")
-    region = Text(40, metadata={"description": "Only orders that were registered with this region."})
-    registered_from = Instant(metadata={"description": "Only orders registered at this instant or later."})
-    registered_to = Instant(metadata={"description": "Only orders registered before this instant."})
+    region = Text(40, "Only orders that were registered with this region.")
+    registered_from = Instant("Only orders registered at this instant or later.")
+    registered_to = Instant("Only orders registered before this instant.")
     without_service_date = FlagText(
-        metadata={
-            "description": "`true`: only orders without a date of provision on record. `false`: only the others.",
-        }
+        "`true`: only orders without a date of provision on record. `false`: only the others."
     )
     facts_entered_by_agent = FlagText(
-        metadata={
-            "description": "`true`: only orders whose facts an agent has stated and billing has not. `false`: only the "
-            "others."
-        }
+        "`true`: only orders whose facts an agent has stated and billing has not. `false`: only the others."
     )
-    state = Choice(OrderState, metadata={"description": "Only orders in this state."})
-    deadline_from = Instant(metadata={"description": f"Only promised deadlines at this instant or later. {_BY_IT}"})
-    deadline_to = Instant(metadata={"description": f"Only promised deadlines before this instant. {_BY_IT}"})
+    state = Choice(OrderState, "Only orders in this state.")
+    deadline_from = Instant(f"Only promised deadlines at this instant or later. {_BY_IT}")
+    deadline_to = Instant(f"Only promised deadlines before this instant. {_BY_IT}")
     order = SortOrder()
     after = After()
     limit = Limit()
@@ -133,74 +118,68 @@ MOST_ORDERS = 1_000
 class OrderBatchSchema(StrictSchema):
     """Orders to register."""
 
-    items = ListOf(
-        Unread(InlineOrderSchema), most=MOST_ORDERS, required=True, metadata={"description": "The orders, in order."}
-    )
+    items = ListOf(Unread(InlineOrderSchema), MOST_ORDERS, "The orders, in order.", required=True)
 
 
-class ImportedOrderSchema(response_fields.ResponseSchema):
+class ImportedOrderSchema(shown.Schema):
     """An order of a batch that is registered."""
 
-    status = response_fields.Integer("201 if the order is new, otherwise 200.")
-    order_id = response_fields.String("The billing system's id of the order.")
-    outcome = response_fields.Code(
+    status = shown.Integer("201 if the order is new, otherwise 200.")
+    order_id = shown.String("The billing system's id of the order.")
+    outcome = shown.Code(
         Registration, "What the item did: it `registered` the order, `completed` its facts, or left it `unchanged`."
     )
 
 
-class OrderBatchResultSchema(response_fields.ResponseSchema):
+class OrderBatchResultSchema(shown.Schema):
     """The results of a batch in the order of its items, each an outcome or a problem."""
 
-    items = ma.fields.List(
-        response_fields.Either("OrderBatchItem", ImportedOrderSchema, ProblemSchema),
-        required=True,
-        metadata={"description": "An outcome has `outcome`; a problem has `type`."},
+    items = shown.ListOf(
+        shown.Either("OrderBatchItem", ImportedOrderSchema, ProblemSchema),
+        "An outcome has `outcome`; a problem has `type`.",
     )
 
 
 class LookupRequestSchema(StrictSchema):
     """The customer to look up."""
 
-    customer_ref = Reference(200, required=True, metadata={"description": "Billing's reference for the customer."})
+    customer_ref = Reference(200, "Billing's reference for the customer.", required=True)
     after = After()
-    limit = Whole(1, MOST, metadata={"description": f"How many orders at most. Default {PAGE}."})
+    limit = Whole(1, MOST, f"How many orders at most. Default {PAGE}.")
 
 
-class CustomerSchema(response_fields.ResponseSchema):
+class CustomerSchema(shown.Schema):
     """A customer and their orders."""
 
-    customer_id = response_fields.String("The customer's opaque id; null: the customer is not known.", allow_none=True)
-    items = ma.fields.List(ma.fields.Nested(OrderSchema), required=True)
-    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+    customer_id = shown.String("The customer's opaque id; null: the customer is not known.", allow_none=True)
+    items = shown.ListOf(OrderSchema)
+    next = shown.String("Where the next page begins; null: there is none.", allow_none=True)
 
 
 class EligibilityQuerySchema(QuerySchema):
     """When and how the customer asks."""
 
-    requested_at = Instant(metadata={"description": "When the customer asked. Default: now."})
-    channel = Choice(
-        Channel, metadata={"description": "How the customer asked. If it is left out, the channel is not checked."}
-    )
+    requested_at = Instant("When the customer asked. Default: now.")
+    channel = Choice(Channel, "How the customer asked. If it is left out, the channel is not checked.")
 
 
-class InformationPeriodSchema(response_fields.ResponseSchema):
+class InformationPeriodSchema(shown.Schema):
     """The 14 calendar days after the order in which the law lets most consumers withdraw: for information only."""
 
-    last_day = response_fields.Date(
+    last_day = shown.Date(
         "The last of them or, if that is a Saturday, a Sunday or a public holiday of the region, the next working day."
     )
-    has_ended = response_fields.Boolean("Whether that day is over.")
-    text = response_fields.String("The same as a sentence in the reader's language, marked as information.")
+    has_ended = shown.Boolean("Whether that day is over.")
+    text = shown.String("The same as a sentence in the reader's language, marked as information.")
 
 
 class OrderDecisionSchema(DecisionSchema):
     """The decision on an order, and what may be of use beside it."""
 
-    information_period = ma.fields.Nested(
+    information_period = shown.Nested(
         InformationPeriodSchema,
-        required=True,
+        "Null: it is not known when the order was placed, or its days are beyond the data.",
         allow_none=True,
-        metadata={"description": "Null: it is not known when the order was placed, or its days are beyond the data."},
     )
 
 
@@ -211,7 +190,6 @@ FACTS = {
     "region": "DE-BY",
 }
 
-
 PERIOD = {
     "last_day": "2026-04-16",
     "has_ended": False,
@@ -219,46 +197,7 @@ PERIOD = {
     "time). Whether there is a statutory right of withdrawal was not assessed.",
 }
 
-
-ORDER: dict[str, Any] = {
-    "order_id": "A-1001",
-    "customer_id": "cus_01KAN3Y7KZ8Q4T8Z2B6C9D1EFG",
-    "customer_ref": "K-20391",
-    "policy": "virtual-numbers",
-    "region": "DE-BY",
-    "ordered_at": "2026-04-02T13:58:00Z",
-    "service_provided_at": "2026-04-02T14:20:00Z",
-    "state": "open",
-    "promise": {
-        "service_day": "2026-04-02",
-        "length": 2,
-        "last_day": "2026-04-08",
-        "deadline": "2026-04-08T22:00:00Z",
-        "deadline_local": "2026-04-09T00:00:00+02:00",
-        "time_zone": "Europe/Berlin",
-        "provisional": False,
-        "promised_at": "2026-04-02T14:20:03.118205Z",
-    },
-    "registered_at": "2026-04-02T14:20:03.118205Z",
-    "asserted_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
-    "revision": 1,
-    "correction_reason": None,
-    "facts_entered_by_agent": False,
-    "facts_corrected_after_refusal": False,
-}
-
-
+ORDER = OrderSchema.example()
 IMPORTED = {"status": 201, "order_id": ORDER["order_id"], "outcome": "registered"}
-
-
-EXAMPLE = shared({"order": {"summary": "An order from Bavaria", "value": ORDER}})
-
-
-ORDER_ID_HELP = {"order_id": "The billing system's id of the order."}
-
-
-LINKS = {
-    "order": {"operationId": "getOrder", "parameters": {"order_id": "$response.body#/order_id"}},
-    "eligibility": {"operationId": "getOrderEligibility", "parameters": {"order_id": "$response.body#/order_id"}},
-    "contact": {"operationId": "recordContact", "parameters": {"order_id": "$response.body#/order_id"}},
-}
+EXAMPLE = shared(example("order", "An order from Bavaria", ORDER))
+LINKS = shown.links("order_id", order="getOrder", eligibility="getOrderEligibility", contact="recordContact")

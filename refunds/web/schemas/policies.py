@@ -2,8 +2,6 @@
 
 from datetime import date
 
-import marshmallow as ma
-
 from refunds.domain.clauses import MismatchKind
 from refunds.domain.terms import Terms
 from refunds.presentation.texts.policies import closure_text
@@ -11,58 +9,55 @@ from refunds.schemas.fields import FlagText, FreeText, LocalDate, NearInstant, N
 from refunds.schemas.policy import EmailSchema, PhoneSchema, TermsSchema, TextsSchema, terms_data
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.service.publication import ClosureNotice
-from refunds.web.schemas import response_fields
-from refunds.web.schemas.examples import shared
+from refunds.web.schemas import shown
+from refunds.web.schemas.examples import A_CLIENT, example, shared
 
 
-class VersionSummarySchema(response_fields.ResponseSchema):
+class VersionSummarySchema(shown.Schema):
     """One version of a policy, and when it takes effect."""
 
-    version = response_fields.Integer("Its number, from 1.")
-    effective_from = response_fields.Instant("From when it is in force; null: from the beginning.", allow_none=True)
-    page_published_at = response_fields.Instant(
-        "From when the vendor's page shows it, if that is known.", allow_none=True
+    version = shown.Integer("Its number, from 1.", 1)
+    effective_from = shown.Instant("From when it is in force; null: from the beginning.", allow_none=True)
+    page_published_at = shown.Instant("From when the vendor's page shows it, if that is known.", allow_none=True)
+    registered_at = shown.Instant(
+        "When it was published or imported, by the service's own clock.", "2026-01-07T08:30:00.250112Z"
     )
-    registered_at = response_fields.Instant("When it was published or imported, by the service's own clock.")
-    withdrawn_at = response_fields.Instant(
-        "When it was withdrawn, before it took effect; null: it was not.", allow_none=True
+    withdrawn_at = shown.Instant("When it was withdrawn, before it took effect; null: it was not.", allow_none=True)
+    content_hash = shown.String(
+        "A hash of the content: equal content has an equal hash.",
+        "5b1d097342c27276c97b62610b230faa7ca70aa8fefb990916606f55bbae6d6c",
     )
-    content_hash = response_fields.String("A hash of the content: equal content has an equal hash.")
 
 
-class PolicySchema(response_fields.ResponseSchema):
+class PolicySchema(shown.Schema):
     """A policy and its versions."""
 
-    id = response_fields.String("The policy.")
-    last_updated = response_fields.Instant(
+    id = shown.String("The policy.")
+    last_updated = shown.Instant(
         "For the newest version that has taken effect: from when the vendor's page shows it; if that is not known, "
         "when it took effect; if it is in force from the beginning, when it was registered. If no version has taken "
         "effect, when the newest was registered."
     )
-    default = response_fields.Boolean("Whether it applies if an HTTP request names no policy.")
-    versions = ma.fields.List(ma.fields.Nested(VersionSummarySchema), required=True)
+    default = shown.Boolean("Whether it applies if an HTTP request names no policy.")
+    versions = shown.ListOf(VersionSummarySchema)
 
 
-class PolicyListSchema(response_fields.ResponseSchema):
-    """All policies."""
-
-    items = ma.fields.List(ma.fields.Nested(PolicySchema), required=True)
-    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+PolicyListSchema = shown.page_of(PolicySchema)
 
 
-class PolicyPhoneSchema(response_fields.ResponseSchema, PhoneSchema):  # type: ignore[misc] # the options differ
+class PolicyPhoneSchema(shown.Schema, PhoneSchema):  # type: ignore[misc] # the options differ
     """The telephone as a channel of a version."""
 
 
-class PolicyEmailSchema(response_fields.ResponseSchema, EmailSchema):  # type: ignore[misc] # the options differ
+class PolicyEmailSchema(shown.Schema, EmailSchema):  # type: ignore[misc] # the options differ
     """E-mail as a channel of a version."""
 
 
-class PolicyTextsSchema(response_fields.ResponseSchema, TextsSchema):  # type: ignore[misc] # the options differ
+class PolicyTextsSchema(shown.Schema, TextsSchema):  # type: ignore[misc] # the options differ
     """The clause of a version, by language."""
 
 
-class PolicyTermsSchema(response_fields.ResponseSchema, TermsSchema):  # type: ignore[valid-type, misc]
+class PolicyTermsSchema(shown.Schema, TermsSchema):  # type: ignore[valid-type, misc]
     """The terms of a version."""
 
     phone = Nested(PolicyPhoneSchema)
@@ -70,91 +65,57 @@ class PolicyTermsSchema(response_fields.ResponseSchema, TermsSchema):  # type: i
     texts = Nested(PolicyTextsSchema)
 
 
-class PolicyVersionSchema(response_fields.ResponseSchema):
+class PolicyVersionSchema(shown.Schema):
     """A version of a policy with all its terms."""
 
-    policy = response_fields.String("The policy.")
-    version = response_fields.Integer("Its number, from 1.")
-    effective_from = response_fields.Instant("From when it is in force; null: from the beginning.", allow_none=True)
-    registered_at = response_fields.Instant("When it was published or imported, by the service's own clock.")
-    registered_by = response_fields.String("Who published or imported it.")
-    imported = response_fields.Boolean(
+    policy = shown.String("The policy.", "virtual-numbers")
+    version = shown.Integer("Its number, from 1.", 2)
+    effective_from = shown.Instant(
+        "From when it is in force; null: from the beginning.", "2026-12-31T23:00:00Z", allow_none=True
+    )
+    registered_at = shown.Instant(
+        "When it was published or imported, by the service's own clock.", "2026-12-01T09:15:30.640215Z"
+    )
+    registered_by = shown.String("Who published or imported it.", A_CLIENT)
+    imported = shown.Boolean(
         "Whether it was imported instead of published. Its dates are then those from which it was really in force."
     )
-    withdrawn_at = response_fields.Instant(
-        "When it was withdrawn, before it took effect; null: it was not.", allow_none=True
+    withdrawn_at = shown.Instant("When it was withdrawn, before it took effect; null: it was not.", allow_none=True)
+    withdrawn_by = shown.String("Who withdrew it; null: it was not withdrawn.", allow_none=True)
+    content_hash = shown.String(
+        "A hash of the content: equal content has an equal hash.",
+        "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e",
     )
-    withdrawn_by = response_fields.String("Who withdrew it; null: it was not withdrawn.", allow_none=True)
-    content_hash = response_fields.String("A hash of the content: equal content has an equal hash.")
-    terms = ma.fields.Nested(PolicyTermsSchema, required=True)
+    terms = shown.Nested(PolicyTermsSchema, example=terms_data(Terms(window_business_days=3)))
 
 
-class ClosureReasonSchema(response_fields.ResponseSchema):
+class ClosureReasonSchema(shown.Schema):
     """The reason for a closure, in two languages; each is null if it was not given or the caller may not see it."""
 
-    de = response_fields.String("In German.", allow_none=True)
-    en = response_fields.String("In English.", allow_none=True)
+    de = shown.String("In German.", "Betriebsausflug", allow_none=True)
+    en = shown.String("In English.", "Staff outing", allow_none=True)
 
 
-class ClosureSchema(response_fields.ResponseSchema):
+class ClosureSchema(shown.Schema):
     """A date on which the vendor is closed, in addition to those in the policy's terms."""
 
-    closure_id = response_fields.String("The closure.")
-    policy = response_fields.String("The policy.")
-    date = response_fields.Date("The date.")
-    reason = ma.fields.Nested(ClosureReasonSchema, required=True)
-    entered_at = response_fields.Instant(
-        "When it was entered. It extends the windows that it falls into and that had not ended then."
+    closure_id = shown.String("The closure.", "virtual-numbers/2026-07-10")
+    policy = shown.String("The policy.", "virtual-numbers")
+    date = shown.Date("The date.", "2026-07-10")
+    reason = shown.Nested(ClosureReasonSchema)
+    entered_at = shown.Instant(
+        "When it was entered. It extends the windows that it falls into and that had not ended then.",
+        "2026-07-01T07:12:44.018842Z",
     )
-    entered_by = response_fields.String("Who entered it.")
+    entered_by = shown.String("Who entered it.", A_CLIENT)
 
 
-class ClosureListSchema(response_fields.ResponseSchema):
-    """The closures of a policy."""
-
-    items = ma.fields.List(ma.fields.Nested(ClosureSchema), required=True)
-    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
-
-
-SUMMARY = {
-    "version": 1,
-    "effective_from": None,
-    "page_published_at": None,
-    "registered_at": "2026-01-07T08:30:00.250112Z",
-    "withdrawn_at": None,
-    "content_hash": "5b1d097342c27276c97b62610b230faa7ca70aa8fefb990916606f55bbae6d6c",
-}
-
-
-CLOSURE = {
-    "closure_id": "virtual-numbers/2026-07-10",
-    "policy": "virtual-numbers",
-    "date": "2026-07-10",
-    "reason": {"de": "Betriebsausflug", "en": "Staff outing"},
-    "entered_at": "2026-07-01T07:12:44.018842Z",
-    "entered_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
-}
-
-
-VERSION = {
-    "policy": "virtual-numbers",
-    "version": 2,
-    "effective_from": "2026-12-31T23:00:00Z",
-    "registered_at": "2026-12-01T09:15:30.640215Z",
-    "registered_by": "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF",
-    "imported": False,
-    "withdrawn_at": None,
-    "withdrawn_by": None,
-    "content_hash": "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e",
-    "terms": terms_data(Terms(window_business_days=3)),
-}
-
-
-VERSION_EXAMPLE = {"second": {"summary": "A second version", "value": VERSION}}
-
-
+ClosureListSchema = shown.page_of(ClosureSchema)
+SUMMARY = VersionSummarySchema.example()
+CLOSURE = ClosureSchema.example()
+VERSION = PolicyVersionSchema.example()
+VERSION_EXAMPLE = example("second", "A second version", VERSION)
 POLICY = {"id": "virtual-numbers", "last_updated": SUMMARY["registered_at"], "default": True, "versions": [SUMMARY]}
-
 
 VERSION_LINK = {
     "version": {
@@ -165,79 +126,71 @@ VERSION_LINK = {
 }
 
 
-POLICY_ID_HELP = "The id of the policy, such as `virtual-numbers`."
-
-
-class DifferenceSchema(response_fields.ResponseSchema):
+class DifferenceSchema(shown.Schema):
     """A term in which a version differs from the one that it is compared with."""
 
-    term = response_fields.String("The name of the term.")
-    text = response_fields.String("What it says, and what it said before, in words.")
+    term = shown.String("The name of the term.", "window_business_days")
+    text = shown.String(
+        "What it says, and what it said before, in words.", "Window: 3 business days (was: 2 business days)"
+    )
 
 
-class ClauseWarningSchema(response_fields.ResponseSchema):
+class ClauseWarningSchema(shown.Schema):
     """A difference between the clause and its terms. It is found by words and may be a false alarm."""
 
-    code = response_fields.Code(MismatchKind, "A stable code.")
-    language = response_fields.String("The language of the clause: `de` or `en`.")
-    said = response_fields.String("What the clause says; empty if it lacks a channel.")
-    term = response_fields.String("The name of the term.")
-    text = response_fields.String("What the clause and what the term says, in words.")
+    code = shown.Code(MismatchKind, "A stable code.")
+    language = shown.String("The language of the clause: `de` or `en`.")
+    said = shown.String("What the clause says; empty if it lacks a channel.")
+    term = shown.String("The name of the term.")
+    text = shown.String("What the clause and what the term says, in words.")
 
 
 class PublishedVersionSchema(PolicyVersionSchema):
     """A version that is or would be published, how it differs from the one before it, and its clause from its terms."""
 
-    follows = response_fields.Integer("The version in force before it; null: it is the first.", allow_none=True)
-    differences = ma.fields.List(ma.fields.Nested(DifferenceSchema), required=True)
-    warnings = ma.fields.List(ma.fields.Nested(ClauseWarningSchema), required=True)
+    follows = shown.Integer("The version in force before it; null: it is the first.", 1, allow_none=True)
+    differences = shown.ListOf(DifferenceSchema, example=[DifferenceSchema.example()])
+    warnings = shown.ListOf(ClauseWarningSchema)
 
 
 class DraftSchema(StrictSchema):
     """A version to publish or simulate: a version without the fields that the service sets."""
 
-    version = Whole(1, 100_000, required=True, metadata={"description": "Its number: the next one."})
+    version = Whole(1, 100_000, "Its number: the next one.", required=True)
     effective_from = NearInstant(
+        "When it takes effect: not before now, nor before `page_published_at`. Null: now or, if that is later, at "
+        "`page_published_at`. Once in force, the version cannot be withdrawn, so null usually cannot be undone.",
         required=True,
         allow_none=True,
-        metadata={
-            "description": "When it takes effect: not before now, nor before `page_published_at`. Null: now or, if "
-            "that is later, at `page_published_at`. Once in force, the version cannot be withdrawn, so null usually "
-            "cannot be undone."
-        },
     )
-    terms = Nested(
-        TermsSchema, required=True, metadata={"description": "Every term; one that is left out takes its default."}
-    )
+    terms = Nested(TermsSchema, "Every term; one that is left out takes its default.", required=True)
 
 
 class PublishQuerySchema(QuerySchema):
     """Whether to publish or only to show the result."""
 
-    dry_run = FlagText(metadata={"description": "Return what would be published, and publish nothing. Default false."})
+    dry_run = FlagText("Return what would be published, and publish nothing. Default false.")
 
 
 class ClosureReasonRequestSchema(StrictSchema):
     """The reason for a closure."""
 
-    de = FreeText(200, metadata={"description": "In German."})
-    en = FreeText(200, metadata={"description": "In English."})
+    de = FreeText(200, "In German.")
+    en = FreeText(200, "In English.")
 
 
 class ClosureRequestSchema(StrictSchema):
     """A closure to enter: a date on which the vendor is closed."""
 
-    date = LocalDate(required=True, metadata={"description": "The date; at most five years away."})
-    reason = Nested(
-        ClosureReasonRequestSchema, metadata={"description": "Why, for the vendor's own staff. Stored encrypted."}
-    )
+    date = LocalDate("The date; at most five years away.", required=True)
+    reason = Nested(ClosureReasonRequestSchema, "Why, for the vendor's own staff. Stored encrypted.")
 
 
 class EnteredClosureSchema(ClosureSchema):
     """An entered closure and its effect."""
 
-    notices = ma.fields.List(response_fields.Code(ClosureNotice, "A stable code."), required=True)
-    effect_text = response_fields.String("What it does, in words.")
+    notices = shown.ListOf(shown.Code(ClosureNotice, "A stable code."))
+    effect_text = shown.String("What it does, in words.")
 
 
 MOST_BYTES = 2**18
@@ -250,7 +203,6 @@ DRAFT = {
     "terms": {"window_business_days": 3},
 }
 
-
 VERSION_LINKS = {
     name: {
         "operationId": operation_id,
@@ -259,36 +211,17 @@ VERSION_LINKS = {
     for name, operation_id in (("version", "getPolicyVersion"), ("withdrawal", "withdrawPolicyVersion"))
 }
 
+PUBLISHED = shared(example("draft", "Three days from New Year on", PublishedVersionSchema.example()))
 
-PUBLISHED = shared(
-    {
-        "draft": {
-            "summary": "Three days from New Year on",
-            "value": VERSION
-            | {
-                "follows": 1,
-                "differences": [
-                    {"term": "window_business_days", "text": "Window: 3 business days (was: 2 business days)"}
-                ],
-                "warnings": [],
-            },
-        }
-    }
+WITHDRAWN = example(
+    "withdrawn",
+    "Withdrawn before it took effect",
+    VERSION | {"withdrawn_at": "2026-12-30T10:00:00Z", "withdrawn_by": VERSION["registered_by"]},
 )
-
-
-WITHDRAWN = {
-    "withdrawn": {
-        "summary": "Withdrawn before it took effect",
-        "value": VERSION | {"withdrawn_at": "2026-12-30T10:00:00Z", "withdrawn_by": VERSION["registered_by"]},
-    }
-}
-
 
 CLOSED = CLOSURE | {
     "notices": [],
     "effect_text": closure_text(date(2026, 7, 10), []),
 }
 
-
-CLOSURE_EXAMPLE = {"closed": {"summary": "A staff outing", "value": CLOSED}}
+CLOSURE_EXAMPLE = example("closed", "A staff outing", CLOSED)

@@ -1,7 +1,5 @@
 """Schemas of data requests, disclosures and legal holds."""
 
-import marshmallow as ma
-
 from refunds.domain.privacy import (
     DataRequestChannel,
     DataRequestKind,
@@ -15,8 +13,8 @@ from refunds.errors import Message
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, ListOf, Nested, Reference, Text
 from refunds.schemas.strict import StrictSchema
 from refunds.service.rectification import CORRECTABLE
-from refunds.web.schemas import response_fields
-from refunds.web.schemas.examples import shared
+from refunds.web.schemas import shown
+from refunds.web.schemas.examples import A_CLIENT, A_CUSTOMER, AN_ORDER, example, shared
 from refunds.web.schemas.orders import ORDER
 from refunds.web.schemas.request_fields import After, Contradiction, Limit, ListQuerySchema
 
@@ -26,26 +24,22 @@ class _CustomerRef(Reference):
 
     def __init__(self) -> None:
         text = "Billing's reference for the customer. Personal: it finds them and is not stored."
-        super().__init__(200, required=True, metadata={"description": text})
+        super().__init__(200, text, required=True)
 
 
 def _identity_check(*, required: bool = False) -> FreeText:
-    return FreeText(
-        500, required=required, metadata={"description": "How the person's identity was checked. Personal: encrypted."}
-    )
+    return FreeText(500, "How the person's identity was checked. Personal: encrypted.", required=required)
 
 
 class DataRequestRequestSchema(StrictSchema):
     """What a person asks for about their data."""
 
-    kind = Choice(DataRequestKind, required=True, metadata={"description": "What they ask for."})
+    kind = Choice(DataRequestKind, "What they ask for.", required=True)
     customer_ref = _CustomerRef()
-    channel = Choice(DataRequestChannel, required=True, metadata={"description": "How it arrived."})
-    received_at = Instant(metadata={"description": "When it arrived: the time to answer runs from then. Default: now."})
+    channel = Choice(DataRequestChannel, "How it arrived.", required=True)
+    received_at = Instant("When it arrived: the time to answer runs from then. Default: now.")
     identity_check = _identity_check()
-    recipient = Line(
-        254, metadata={"description": "Who else gets the data, of portability, for example. Personal: encrypted."}
-    )
+    recipient = Line(254, "Who else gets the data, of portability, for example. Personal: encrypted.")
 
 
 class IdentityCheckRequestSchema(StrictSchema):
@@ -59,26 +53,20 @@ class CorrectionRequestSchema(StrictSchema):
 
     table = Text(
         40,
-        "|".join(CORRECTABLE),
-        Message("must be one of %(names)s", names=", ".join(CORRECTABLE)),
+        "The kind of record. `customers` has the reference that stands in all of a customer's orders; that of a single "
+        "order moves it to the customer with that reference.",
+        pattern="|".join(CORRECTABLE),
+        shape=Message("must be one of %(names)s", names=", ".join(CORRECTABLE)),
         required=True,
-        metadata={
-            "description": "The kind of record. `customers` has the reference that stands in all of a customer's "
-            "orders; that of a single order moves it to the customer with that reference."
-        },
     )
-    record_id = Text(128, required=True, metadata={"description": "The record: the id that it has in the API."})
+    record_id = Text(128, "The record: the id that it has in the API.", required=True)
     field = Text(
         40,
-        r"[a-z_]+",
+        "; ".join(f"`{table}`: {', '.join(names)}" for table, names in CORRECTABLE.items()) + ".",
+        pattern=r"[a-z_]+",
         required=True,
-        metadata={
-            "description": "; ".join(f"`{table}`: {', '.join(names)}" for table, names in CORRECTABLE.items()) + "."
-        },
     )
-    value = Text(
-        2000, required=True, metadata={"description": "The right value, which must fit as where it is first entered."}
-    )
+    value = Text(2000, "The right value, which must fit as where it is first entered.", required=True)
 
 
 class OutcomeRequestSchema(StrictSchema):
@@ -86,54 +74,43 @@ class OutcomeRequestSchema(StrictSchema):
 
     outcome = Choice(
         DataRequestOutcome,
+        "`fulfilled` does what was asked for. `taken_back` of a restriction or an objection that was fulfilled lifts "
+        "it: tell the person before.",
         required=True,
-        metadata={
-            "description": "`fulfilled` does what was asked for. `taken_back` of a restriction or an objection that "
-            "was fulfilled lifts it: tell the person before."
-        },
     )
-    reason = FreeText(500, metadata={"description": "Why; required of `refused`. Personal: stored encrypted."})
+    reason = FreeText(500, "Why; required of `refused`. Personal: stored encrypted.")
     corrections = ListOf(
         Nested(CorrectionRequestSchema),
         100,
-        metadata={"description": "What to correct; required if a rectification is fulfilled, else left out."},
+        "What to correct; required if a rectification is fulfilled, else left out.",
     )
-    erasure_reason = Choice(
-        ErasureReason, metadata={"description": "Of an erasure: why. Default `request`. A child does not wait."}
-    )
+    erasure_reason = Choice(ErasureReason, "Of an erasure: why. Default `request`. A child does not wait.")
     anyway = Line(
         200,
-        metadata={
-            "description": "Of an erasure: why it does not wait for open matters. It is entered in the journal for "
-            "ever, so it must not be personal."
-        },
+        "Of an erasure: why it does not wait for open matters. It is entered in the journal for ever, so it must not "
+        "be personal.",
     )
 
 
 class ExtensionRequestSchema(StrictSchema):
     """Why an answer takes longer."""
 
-    reason = FreeText(500, required=True, metadata={"description": "Why; the person is told. Personal: encrypted."})
+    reason = FreeText(500, "Why; the person is told. Personal: encrypted.", required=True)
 
 
 class FeeRequestSchema(StrictSchema):
     """Why a data request may cost something."""
 
-    fee = Choice(
-        Fee,
-        metadata={
-            "description": "`further_copy` only of a request for access. Left out: no fee; a note of one is taken off."
-        },
-    )
-    reason = FreeText(500, metadata={"description": "Why; required with a fee. Personal: encrypted."})
+    fee = Choice(Fee, "`further_copy` only of a request for access. Left out: no fee; a note of one is taken off.")
+    reason = FreeText(500, "Why; required with a fee. Personal: encrypted.")
 
 
 class DataRequestQuerySchema(ListQuerySchema):
     """The filters of a list of data requests."""
 
-    kind = Choice(DataRequestKind, metadata={"description": "Only those of this kind."})
-    state = Choice(DataRequestState, metadata={"description": "Only closed ones, or only open ones: by what is due."})
-    overdue = FlagText(metadata={"description": "`true`: only those that are open and too late, by what was due."})
+    kind = Choice(DataRequestKind, "Only those of this kind.")
+    state = Choice(DataRequestState, "Only closed ones, or only open ones: by what is due.")
+    overdue = FlagText("`true`: only those that are open and too late, by what was due.")
     after = After()
     limit = Limit()
 
@@ -146,119 +123,104 @@ class DataRequestQuerySchema(ListQuerySchema):
     )
 
 
-class CertificateSchema(response_fields.ResponseSchema):
+class CertificateSchema(shown.Schema):
     """What was erased of a customer."""
 
-    customer_id = response_fields.String("The customer.")
-    reason = response_fields.Code(ErasureReason, "Why.")
-    erased_at = response_fields.Instant("When.")
-    order_ids = ma.fields.List(
-        response_fields.String("An order."), required=True, metadata={"description": "Their orders, which stay."}
+    customer_id = shown.String("The customer.", A_CUSTOMER)
+    reason = shown.Code(ErasureReason, "Why.", "request")
+    erased_at = shown.Instant("When.", "2026-05-05T08:00:00.000101Z")
+    order_ids = shown.ListOf(shown.String("An order."), "Their orders, which stay.", [AN_ORDER])
+    fields_ = shown.Dict(
+        "How many records of each table have an erased field.", {"orders": 1, "contacts": 2}, data_key="fields"
     )
-    fields_ = ma.fields.Dict(
-        data_key="fields",
-        required=True,
-        metadata={"description": "How many records of each table have an erased field."},
-    )
-    lines = ma.fields.List(
-        response_fields.String("A line."),
-        required=True,
-        metadata={"description": "The certificate in the reader's language, with the command that proves each line."},
+    lines = shown.ListOf(
+        shown.String("A line."),
+        "The certificate in the reader's language, with the command that proves each line.",
+        [f"Erased: customer {A_CUSTOMER}, 2026-05-05T08:00:00.000101Z, reason request."],
     )
 
 
-class DisclosureSchema(response_fields.ResponseSchema):
+class DisclosureSchema(shown.Schema):
     """A disclosure."""
 
-    disclosure_id = response_fields.String("The disclosure.")
-    customer_id = response_fields.String("The customer.")
-    basis = response_fields.Code(DisclosureBasis, "What it is based on.")
-    recipient = response_fields.String("Who got the data; null if hidden.", allow_none=True)
-    reference = response_fields.String("The recipient's own reference; null if hidden.", allow_none=True)
-    disclosed_at = response_fields.Instant("When it was noted.")
-    disclosed_by = response_fields.String("Who noted it.")
+    disclosure_id = shown.String("The disclosure.", "dis_01KAN4C0N2V5Q4T8Z2B6C9D1EF")
+    customer_id = shown.String("The customer.", A_CUSTOMER)
+    basis = shown.Code(DisclosureBasis, "What it is based on.", "authority_request")
+    recipient = shown.String("Who got the data; null if hidden.", "Polizeipräsidium München", allow_none=True)
+    reference = shown.String("The recipient's own reference; null if hidden.", "BY-2026-114", allow_none=True)
+    disclosed_at = shown.Instant("When it was noted.", "2026-05-04T09:12:20.004112Z")
+    disclosed_by = shown.String("Who noted it.", A_CLIENT)
 
 
-class DataRequestSchema(response_fields.ResponseSchema):
+class DataRequestSchema(shown.Schema):
     """A data request. Its personal fields are null for readers who may not see them."""
 
-    request_id = response_fields.String("The data request.")
-    kind = response_fields.Code(DataRequestKind, "What it asks for.")
-    state = response_fields.Code(DataRequestState, "Whether it is answered.")
-    customer_id = response_fields.String("The customer; null: nothing is held about the person.", allow_none=True)
-    channel = response_fields.Code(DataRequestChannel, "How it arrived.")
-    identity_check = response_fields.String("How their identity was checked; null: not yet.", allow_none=True)
-    recipient = response_fields.String("Who else gets the data; null: nobody.", allow_none=True)
-    received_at = response_fields.Instant("When it arrived.")
-    recorded_at = response_fields.Instant("When it was entered.")
-    recorded_by = response_fields.String("Who entered it.")
-    due_at = response_fields.Instant(
-        "The first instant that is too late: after 30 days or, if earlier, a calendar month, in the zone of the "
-        "default policy; extended: three calendar months."
+    request_id = shown.String("The data request.", "dsr_01KAN4C0N2V5Q4T8Z2B6C9D1EF")
+    kind = shown.Code(DataRequestKind, "What it asks for.", "erasure")
+    state = shown.Code(DataRequestState, "Whether it is answered.", "open")
+    customer_id = shown.String("The customer; null: nothing is held about the person.", A_CUSTOMER, allow_none=True)
+    channel = shown.Code(DataRequestChannel, "How it arrived.", "email")
+    identity_check = shown.String(
+        "How their identity was checked; null: not yet.", "Called back at the number on record.", allow_none=True
     )
-    extended_at = response_fields.Instant("When it was extended; null: it was not.", allow_none=True)
-    extended_by = response_fields.String("Who extended it.", allow_none=True)
-    extension_reason = response_fields.String("Why it was extended.", allow_none=True)
-    fee_may_apply = response_fields.Boolean("Whether a fee was noted.")
-    fee = response_fields.Code(Fee, "Why it may cost something; null: it costs nothing.", allow_none=True)
-    fee_reason = response_fields.String("Why, in words.", allow_none=True)
-    closed_at = response_fields.Instant("When it was closed; null: it is open.", allow_none=True)
-    closed_by = response_fields.String("Who closed it.", allow_none=True)
-    outcome = response_fields.Code(DataRequestOutcome, "How it ended; null: it is open.", allow_none=True)
-    outcome_reason = response_fields.String("Why it ended so.", allow_none=True)
-    answer_text = response_fields.String(
+    recipient = shown.String("Who else gets the data; null: nobody.", allow_none=True)
+    received_at = shown.Instant("When it arrived.", "2026-05-04T09:12:20.004112Z")
+    recorded_at = shown.Instant("When it was entered.", "2026-05-04T09:12:20.004112Z")
+    recorded_by = shown.String("Who entered it.", A_CLIENT)
+    due_at = shown.Instant(
+        "The first instant that is too late: after 30 days or, if earlier, a calendar month, in the zone of the "
+        "default policy; extended: three calendar months.",
+        "2026-06-03T22:00:00Z",
+    )
+    extended_at = shown.Instant("When it was extended; null: it was not.", allow_none=True)
+    extended_by = shown.String("Who extended it.", allow_none=True)
+    extension_reason = shown.String("Why it was extended.", allow_none=True)
+    fee_may_apply = shown.Boolean("Whether a fee was noted.")
+    fee = shown.Code(Fee, "Why it may cost something; null: it costs nothing.", allow_none=True)
+    fee_reason = shown.String("Why, in words.", allow_none=True)
+    closed_at = shown.Instant("When it was closed; null: it is open.", allow_none=True)
+    closed_by = shown.String("Who closed it.", allow_none=True)
+    outcome = shown.Code(DataRequestOutcome, "How it ended; null: it is open.", allow_none=True)
+    outcome_reason = shown.String("Why it ended so.", allow_none=True)
+    answer_text = shown.String(
         "What to write to the person about a refusal, with their rights, an extension or a fee, in the reader's "
         "language; null: nothing. Null in lists.",
         allow_none=True,
     )
-    earlier_recipients = ma.fields.List(
-        ma.fields.Nested(DisclosureSchema),
-        required=True,
-        metadata={
-            "description": "To whom the data were disclosed before: tell them of a rectification, an erasure or a "
-            "restriction (GDPR, Article 19). The answer to an erasure is the last that can name them. Empty in lists."
-        },
+    earlier_recipients = shown.ListOf(
+        DisclosureSchema,
+        "To whom the data were disclosed before: tell them of a rectification, an erasure or a restriction (GDPR, "
+        "Article 19). The answer to an erasure is the last that can name them. Empty in lists.",
     )
-    certificate = ma.fields.Nested(
-        CertificateSchema,
-        required=True,
-        allow_none=True,
-        metadata={"description": "What was erased; null: nothing was. Null in lists."},
-    )
+    certificate = shown.Nested(CertificateSchema, "What was erased; null: nothing was. Null in lists.", allow_none=True)
 
 
-class DataRequestListSchema(response_fields.ResponseSchema):
-    """A page of data requests."""
-
-    items = ma.fields.List(ma.fields.Nested(DataRequestSchema), required=True)
-    next = response_fields.String("Where the next page begins; null: there is none.", allow_none=True)
+DataRequestListSchema = shown.page_of(DataRequestSchema)
 
 
 class HoldRequestSchema(StrictSchema):
     """Why a customer is kept."""
 
-    reason = FreeText(500, required=True, metadata={"description": "Why. Personal: stored encrypted."})
+    reason = FreeText(500, "Why. Personal: stored encrypted.", required=True)
 
 
-class HoldSchema(response_fields.ResponseSchema):
+class HoldSchema(shown.Schema):
     """Whether a legal hold keeps a customer from erasure."""
 
-    customer_id = response_fields.String("The customer.")
-    held = response_fields.Boolean("Whether a hold keeps them.")
-    reason = response_fields.String("Why.", allow_none=True)
-    held_at = response_fields.Instant("Since when.", allow_none=True)
-    held_by = response_fields.String("Who holds them.", allow_none=True)
+    customer_id = shown.String("The customer.", A_CUSTOMER)
+    held = shown.Boolean("Whether a hold keeps them.", True)
+    reason = shown.String("Why.", "A claim is before the court.", allow_none=True)
+    held_at = shown.Instant("Since when.", "2026-05-04T09:12:20.004112Z", allow_none=True)
+    held_by = shown.String("Who holds them.", A_CLIENT, allow_none=True)
 
 
 class DisclosureRequestSchema(StrictSchema):
     """Data of a customer that are handed to somebody else."""
 
     customer_ref = _CustomerRef()
-    basis = Choice(DisclosureBasis, required=True, metadata={"description": "What it is based on."})
-    recipient = Line(254, required=True, metadata={"description": "Who gets them. Personal: stored encrypted."})
-    reference = Line(
-        200, required=True, metadata={"description": "The recipient's own reference, such as a file number. Personal."}
-    )
+    basis = Choice(DisclosureBasis, "What it is based on.", required=True)
+    recipient = Line(254, "Who gets them. Personal: stored encrypted.", required=True)
+    reference = Line(200, "The recipient's own reference, such as a file number. Personal.", required=True)
 
 
 _BY = "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"
@@ -270,32 +232,7 @@ OPENED = {
     "identity_check": "Called back at the number on record.",
 }
 
-REQUEST = {
-    "request_id": "dsr_01KAN4C0N2V5Q4T8Z2B6C9D1EF",
-    "kind": "erasure",
-    "state": "open",
-    "customer_id": ORDER["customer_id"],
-    "channel": "email",
-    "identity_check": OPENED["identity_check"],
-    "recipient": None,
-    "received_at": "2026-05-04T09:12:20.004112Z",
-    "recorded_at": "2026-05-04T09:12:20.004112Z",
-    "recorded_by": _BY,
-    "due_at": "2026-06-03T22:00:00Z",
-    "extended_at": None,
-    "extended_by": None,
-    "extension_reason": None,
-    "fee_may_apply": False,
-    "fee": None,
-    "fee_reason": None,
-    "closed_at": None,
-    "closed_by": None,
-    "outcome": None,
-    "outcome_reason": None,
-    "answer_text": None,
-    "earlier_recipients": [],
-    "certificate": None,
-}
+REQUEST = DataRequestSchema.example()
 
 _ERASED = REQUEST | {
     "state": "closed",
@@ -303,14 +240,7 @@ _ERASED = REQUEST | {
     "closed_at": "2026-05-05T08:00:00.000101Z",
     "closed_by": _BY,
     "outcome": "fulfilled",
-    "certificate": {
-        "customer_id": ORDER["customer_id"],
-        "reason": "request",
-        "erased_at": "2026-05-05T08:00:00.000101Z",
-        "order_ids": [ORDER["order_id"]],
-        "fields": {"orders": 1, "contacts": 2},
-        "lines": ["Erased: customer cus_01KAN3Y7KZ8Q4T8Z2B6C9D1EFG, 2026-05-05T08:00:00.000101Z, reason request."],
-    },
+    "certificate": CertificateSchema.example(),
 }
 
 EXTENDED = REQUEST | {
@@ -324,14 +254,15 @@ EXTENDED = REQUEST | {
     "fee_reason": "It is the third copy this year.",
     "answer_text": "We need more time for what you asked for on Monday, 4 May 2026. …",
 }
-EXTENDED_EXAMPLE = {"extended": {"summary": "Until August, and not for free", "value": EXTENDED}}
-REQUEST_EXAMPLE = shared({"data_request": {"summary": "A person asks to be erased", "value": REQUEST}})
-ERASED_EXAMPLE = {"erased": {"summary": "The person was erased", "value": _ERASED}}
-OUTCOMES = {
-    "erased": {"summary": "Erase them", "value": {"outcome": "fulfilled"}},
-    "rectified": {
-        "summary": "Correct a note",
-        "value": {
+EXTENDED_EXAMPLE = example("extended", "Until August, and not for free", EXTENDED)
+REQUEST_EXAMPLE = shared(example("data_request", "A person asks to be erased", REQUEST))
+ERASED_EXAMPLE = example("erased", "The person was erased", _ERASED)
+OUTCOMES = (
+    example("erased", "Erase them", {"outcome": "fulfilled"})
+    | example(
+        "rectified",
+        "Correct a note",
+        {
             "outcome": "fulfilled",
             "corrections": [
                 {
@@ -342,32 +273,14 @@ OUTCOMES = {
                 }
             ],
         },
-    },
-    "refused": {"summary": "Refuse", "value": {"outcome": "refused", "reason": "It was not the customer."}},
-}
-HOLD = {
-    "customer_id": ORDER["customer_id"],
-    "held": True,
-    "reason": "A claim is before the court.",
-    "held_at": "2026-05-04T09:12:20.004112Z",
-    "held_by": _BY,
-}
+    )
+    | example("refused", "Refuse", {"outcome": "refused", "reason": "It was not the customer."})
+)
+HOLD = HoldSchema.example()
 LIFTED = HOLD | {"held": False, "reason": None, "held_at": None, "held_by": None}
+DISCLOSURE = DisclosureSchema.example()
 DISCLOSED = {
     "customer_ref": ORDER["customer_ref"],
-    "basis": "authority_request",
-    "recipient": "Polizeipräsidium München",
-    "reference": "BY-2026-114",
+    **{name: DISCLOSURE[name] for name in ("basis", "recipient", "reference")},
 }
-DISCLOSURE = {
-    "disclosure_id": "dis_01KAN4C0N2V5Q4T8Z2B6C9D1EF",
-    "customer_id": ORDER["customer_id"],
-    **{name: DISCLOSED[name] for name in ("basis", "recipient", "reference")},
-    "disclosed_at": "2026-05-04T09:12:20.004112Z",
-    "disclosed_by": _BY,
-}
-REQUEST_ID_HELP = {"request_id": "The data request."}
-CUSTOMER_ID_HELP = {"customer_id": "The customer, by the service's own id."}
-REQUEST_LINKS = {
-    "data_request": {"operationId": "getDataRequest", "parameters": {"request_id": "$response.body#/request_id"}}
-}
+REQUEST_LINKS = shown.links("request_id", data_request="getDataRequest")

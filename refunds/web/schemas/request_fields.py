@@ -20,7 +20,7 @@ class RecordId(Text):
         example = f"{prefix}_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"
         shape = Message("must be an id such as %(example)s", example=example)
         pattern = rf"{prefix}_[0-9A-HJKMNP-TV-Z]{{26}}"
-        super().__init__(30, pattern, shape, metadata={"description": description}, **kwargs)
+        super().__init__(30, description, pattern=pattern, shape=shape, **kwargs)
 
 
 class Spoken(Text):
@@ -29,7 +29,7 @@ class Spoken(Text):
     def __init__(self, name: str, read: Callable[[str], str]) -> None:
         self._read = read
         text = f"The {name} as the customer reads it out, with or without dashes."
-        super().__init__(20, metadata={"description": text})
+        super().__init__(20, text)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         return str(checked(self._read, super()._deserialize(value, *args, **kwargs)))
@@ -39,14 +39,14 @@ class Limit(WholeText):
     """The maximum number of items on a page."""
 
     def __init__(self) -> None:
-        super().__init__(1, MOST, metadata={"description": f"How many items at most. Default {PAGE}."})
+        super().__init__(1, MOST, f"How many items at most. Default {PAGE}.")
 
 
 class After(Text):
     """The cursor after which a page begins."""
 
     def __init__(self, description: str = "The `next` of the previous page, as it is: its format may change.") -> None:
-        super().__init__(500, metadata={"description": description})
+        super().__init__(500, description)
 
 
 class ListOrder(StrEnum):
@@ -60,7 +60,7 @@ class SortOrder(Choice):
     """The order of a list, by the time of entry."""
 
     def __init__(self) -> None:
-        super().__init__(ListOrder, metadata={"description": "Which come first. Default `oldest`."})
+        super().__init__(ListOrder, "Which come first. Default `oldest`.")
 
 
 class Contradiction(NamedTuple):
@@ -100,9 +100,9 @@ class EventTypes(Text):
         )
         super().__init__(
             500,
-            r"[a-z_]+\.[a-z_]+(?:,[a-z_]+\.[a-z_]+){0,19}",
-            shape,
-            metadata={"description": "Only events of these types, separated by commas."},
+            "Only events of these types, separated by commas.",
+            pattern=r"[a-z_]+\.[a-z_]+(?:,[a-z_]+\.[a-z_]+){0,19}",
+            shape=shape,
         )
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:  # type: ignore[override]
