@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_eval_contex
 from jinja2.nodes import EvalContext
 from markupsafe import Markup, escape
 
+from refunds.domain.holidays_data import is_provisional
 from refunds.errors import Message
 from refunds.presentation.language import catalogue, language, translate
 from refunds.presentation.texts import dates
@@ -48,7 +49,8 @@ def install(templates: Environment) -> None:
         newstyle=True,
     )
     templates.finalize = lambda value: translate(_UNREAD[type(value)]) if type(value) in _UNREAD else value
-    templates.globals |= {text.__name__: _whole(text) for text in _TEXTS} | {"unbroken": unbroken}
+    templates.globals |= {text.__name__: _whole(text) for text in _TEXTS}
+    templates.globals |= {"unbroken": unbroken, "is_provisional": is_provisional}
 
 
 _UNREAD: dict[type, Message] = {Erased: Message("[erased]"), Hidden: Message("[restricted]")}
