@@ -30,8 +30,8 @@ from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import TimelyBy
 from refunds.errors import CalendarNotCovered
 
-EDITION = 3
-"""The edition of the rules, which grows with a change of decisions: 2 tells missing service dates, 3 has `DayRules`."""
+EDITION = 4
+"""The edition of the rules: 2 tells missing service dates, 3 has `DayRules`, 4 has more countries in `DECREES`."""
 
 
 class Decision(NamedTuple):
@@ -102,7 +102,7 @@ class Decision(NamedTuple):
         """What else a reader must know; that statutory rights are not assessed is always among it."""
         found = {
             Notice.CONTACT_POINT_UNCHECKED: bool(self.facts.contact_point) and not self.official_points,
-            **calendar_notices(self.calendar, self.facts.named_region or "", self.window),
+            **calendar_notices(self.calendar, self.facts.named_region or "", self.window, self.edition),
             Notice.NO_SERVICE_DATE: self.edition > 1 and self.facts.service_provided_at is None,
             Notice.FACTS_CORRECTED_AFTER_REFUSAL: self.facts.corrected_after_refusal,
             Notice.PROMISE_KEPT: self.kept,

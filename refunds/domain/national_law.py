@@ -12,12 +12,14 @@ class Decrees(NamedTuple):
     """Yearly decrees on working weekends and moved or additional holidays.
 
     `source` is the law that provides for them; `ended` the last year for which there is one, None if they go on.
-    `december`: the first day of the December before a year that its decree may touch.
+    `december`: the first day of the December before a year that its decree may touch. `edition` is the first edition of
+    the rules that knows of them.
     """
 
     source: str
     ended: int | None = None
     december: int | None = None
+    edition: int = 3
 
 
 DECREES = {
@@ -32,6 +34,8 @@ DECREES = {
     "KZ": Decrees("Labour Code, Article 85 (adilet.zan.kz)"),
     "LV": Decrees("Labour Law, section 133(4) (likumi.lv)"),
     "MM": Decrees("notification on the public holidays of the year (mofa.gov.mm)"),
+    "PH": Decrees("proclamation on the holidays of the year; Republic Act 9492 (officialgazette.gov.ph)", edition=4),
+    "PK": Decrees("Cabinet Division, circular on the public holidays of the year (cabinet.gov.pk)", edition=4),
     "RU": Decrees("Labour Code, Article 112 (pravo.gov.ru)"),
     "TH": Decrees("resolutions of the Council of Ministers on the holidays of the year (ratchakitcha.soc.go.th)"),
     "TW": Decrees("calendar of working days of government agencies (dgpa.gov.tw)"),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from refunds.domain.business_days import BusinessCalendar, Day, Window, explained
 from refunds.domain.contact_points import Channel
+from refunds.domain.national_law import DECREES
 
 
 class Reason(StrEnum):
@@ -41,12 +42,20 @@ class Notice(StrEnum):
     STATUTORY_RIGHTS_NOT_ASSESSED = "statutory_rights_not_assessed"
 
 
-def calendar_notices(calendar: BusinessCalendar, named: str, window: Window | None) -> dict[Notice, bool]:
-    """Whether each of the notices about a calendar applies in a window; `named` is the region that was asked for."""
+def calendar_notices(
+    calendar: BusinessCalendar, named: str, window: Window | None, edition: int | None = None
+) -> dict[Notice, bool]:
+    """Whether each of the notices about a calendar applies in a window; `named` is the region that was asked for.
+
+    `edition` is that of the rules, None for the present one.
+    """
+    provisional = window is not None and calendar.is_provisional(window)
+    if provisional and edition is not None:
+        provisional = DECREES[calendar.region.region[:2]].edition <= edition
     return {
         Notice.REGION_AS_COUNTRY: named.startswith(f"{calendar.region.region}-"),
         Notice.NATIONWIDE_HOLIDAYS_ONLY: window is not None and calendar.lacks_parts(window),
-        Notice.CALENDAR_PROVISIONAL: window is not None and calendar.is_provisional(window),
+        Notice.CALENDAR_PROVISIONAL: provisional,
         Notice.ESTIMATED_HOLIDAY: window is not None and calendar.is_estimated(window),
     }
 

@@ -8,10 +8,14 @@ import pytest
 
 from refunds.domain import holidays_data
 from refunds.domain.holidays_data import CalendarNotReady, business_calendar, only_ready
+from refunds.domain.instants import parse_instant
+from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.region_days import WEEKDAYS
 from refunds.domain.regions import subdivisions
 from refunds.errors import Crowded
+from refunds.service import orders
 from refunds.service.calendars import MOST_BUILT, Builder
+from refunds.service.orders import OrderFacts, Registration
 from refunds.service.store import Store
 from tests.api.conftest import PROVIDED
 from tests.conftest import client_of
@@ -79,6 +83,17 @@ def test_no_calendar_is_built_while_a_write_is_under_way(billing, built):
     assert billing.cancelled(order)
     assert built
     assert not any(while_writing for _, while_writing in built)
+
+
+def test_an_import_by_the_command_line_builds_all_its_calendars_before_it_writes(app, built):
+    provided = parse_instant(PROVIDED)
+    facts = [
+        OrderFacts(order_id=f"F-{region}", customer_ref="K-1", service_provided_at=provided, region=region)
+        for region in REGIONS
+    ]
+    outcomes = orders.import_all(app.extensions["refunds.store"], COMMAND_LINE, enumerate(facts))
+    assert {outcome for _, outcome in outcomes} == {Registration.REGISTERED}
+    assert sorted(built) == sorted((region, False) for region in REGIONS)
 
 
 def test_a_correction_is_made_with_its_reason_though_its_calendar_had_to_be_built(billing, built):

@@ -79,7 +79,7 @@ COUNTS = {
     "screen: open": 13,
     "screen: recent": 6,
     "screen: cancellations": 9,
-    "screen: history": 8,
+    "screen: history": 9,
     "screen: policy": 5,
 }
 

@@ -173,6 +173,8 @@ BRAND = 'policy = "brand"\nversion = 1\n'
         (f"{BRAND}effective_from = 2026-01-01T00:00:00", ["effective_from: needs its offset"]),
         (f'{BRAND}time_zone = "Mars/Olympus"', ["time_zone: unknown time zone"]),
         (f'{BRAND}region = "Germany"', ["region: unknown country: use the two capital letters"]),
+        (f'{BRAND}region = "FR-Zone A"', ["region: unknown subdivision of FR: use FR, one of FR-(57|6AE|"]),
+        (f'{BRAND}region = "NL-Zuid"', ["region: unknown subdivision of NL: use NL or its code of ISO 3166-2"]),
         (f"{BRAND}version 1", ["not a TOML file"]),
         (f"{BRAND}closures = {'[' * 20_000}", ["not a policy: nested too deeply"]),
         (f"{BRAND}effective_from = 0001-01-01T00:00:00+23:59", ["effective_from: no such instant"]),

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from refunds.domain.holidays_data import decreed_until
 from refunds.domain.instants import parse_instant
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.records import Basis, Intent, OverrideKind
@@ -11,6 +12,7 @@ from refunds.service import orders
 from refunds.service.orders import OrderFacts
 from tests.changed_data import other_holidays
 from tests.console.test_on_record import buttons
+from tests.console.test_regions import PROVISIONAL
 
 UNDECIDED = {
     "en": "A supervisor must decide whether the request is in time",
@@ -109,6 +111,15 @@ def test_a_promise_that_is_kept_is_in_the_answer_the_history_and_the_evidence(si
         {"en": "Cause", "de": "Anlass"}[language]
     ]
     assert "order.promised" not in history.text + evidence.text
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_history_and_the_evidence_say_which_promises_are_provisional(site, language):
+    browser = site.browser(Role.SUPERVISOR, language)
+    for year, provisional in ((decreed_until("CN"), False), (decreed_until("CN") + 1, True)):
+        order = site.register(service_provided_at=f"{year}-06-01T09:00:00+08:00", region="CN")
+        for page in ("history", "evidence"):
+            assert (PROVISIONAL[language] in browser.get(f"/console/orders/{order}/{page}").text) is provisional, page
 
 
 def test_no_line_ends_inside_a_date(site):

@@ -114,6 +114,19 @@ def test_a_decision_by_an_earlier_edition_is_made_again_as_it_was(region):
         assert (Notice.NATIONWIDE_HOLIDAYS_ONLY in before.notices) is country_only
 
 
+@pytest.mark.parametrize(
+    ("region", "edition", "is_provisional"),
+    [("PK", 3, False), ("PK", 4, True), ("PH", 3, False), ("PH", 4, True), ("CN-BJ", 3, True), ("CN", 2, False)],
+)
+def test_decrees_are_known_by_the_edition_that_added_their_country(region, edition, is_provisional):
+    decision = judged(region, "2028-03-01T10:00:00Z", of_order=True)
+    policy = policy_of([decision.version])
+    again = judging.decided_again({"brand": policy}, replace(decision.recorded, edition=edition))
+    assert (Notice.CALENDAR_PROVISIONAL in again.notices) is is_provisional
+    assert again.notices == judging.decided_again({"brand": policy}, again.recorded).notices
+    assert Notice.CALENDAR_PROVISIONAL in decision.notices
+
+
 def test_control_the_present_edition_would_make_those_decisions_otherwise():
     terms = Terms(region="DE")
     policy = policy_of([PolicyVersion("brand", 1, None, terms)])
@@ -167,6 +180,10 @@ def test_an_order_in_a_school_zone_that_was_registered_before_is_counted_by_its_
         ("CN", "2026-12-29T10:00:00Z", True),
         ("TH", "2026-11-30T10:00:00Z", False),
         ("TH", "2027-01-29T10:00:00Z", True),
+        ("PH", "2027-12-20T10:00:00Z", False),
+        ("PH", "2028-01-03T10:00:00Z", True),
+        ("PK", "2026-12-14T10:00:00Z", False),
+        ("PK", "2026-12-31T10:00:00Z", True),
         ("CN-BJ", "2027-09-29T10:00:00Z", True),
         ("CN-HK", "2027-09-29T10:00:00Z", False),
         ("HU", "2027-03-01T10:00:00Z", True),

@@ -416,15 +416,15 @@ def test_a_decision_says_if_no_service_date_is_on_record():
     assert Notice.NO_SERVICE_DATE in judged(service_provided_at=None).notices
     assert Notice.NO_SERVICE_DATE not in judged(received_at=PROVIDED - MICROSECOND).notices
     made = judged(service_provided_at=None)
-    by_edition = [decide(made.facts, made.version, made.known, edition=edition).notices for edition in (1, 2, 3)]
-    assert [Notice.NO_SERVICE_DATE in notices for notices in by_edition] == [False, True, True]
+    by_edition = [decide(made.facts, made.version, made.known, edition=edition).notices for edition in (1, 2, 3, 4)]
+    assert [Notice.NO_SERVICE_DATE in notices for notices in by_edition] == [False, True, True, True]
 
 
 def test_a_decision_by_an_earlier_edition_of_the_rules_is_made_again_by_that_edition():
     stored = dump_decision(recorded(judged(service_provided_at=None)))
-    assert load_decision(stored).edition == 3
-    assert load_decision(stored.replace('"edition":3', '"edition":1')).edition == 1
-    earlier = stored.replace(',"edition":3', "").replace('"no_service_date",', "")
+    assert load_decision(stored).edition == 4
+    assert load_decision(stored.replace('"edition":4', '"edition":1')).edition == 1
+    earlier = stored.replace(',"edition":4', "").replace('"no_service_date",', "")
     assert load_decision(earlier).edition == 1
     assert dump_decision(load_decision(earlier)) == earlier
     again = decide(load_decision(earlier).facts, judged().version, judged().calendar, edition=1)

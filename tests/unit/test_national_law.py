@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, date, datetime
 
+import holidays
 import pytest
 
 from refunds.domain import holidays_data, judging
@@ -30,6 +31,8 @@ DECREED_UNTIL = {
     "KZ": 2025,
     "LV": 2026,
     "MM": 2025,
+    "PH": 2027,
+    "PK": 2026,
     "RU": 2027,
     "TH": 2026,
     "TW": 2025,
@@ -42,8 +45,9 @@ DECREED_UNTIL = {
 def test_the_last_decreed_year_is_known(country):
     until = decreed_until(country)
     assert until == DECREED_UNTIL.get(country), (
-        f"this release of the data has the decrees of {country} up to {until}: change the number here, say in the "
-        "changelog that the year is no longer provisional there, and see flask calendar changes for the windows it moves"
+        f"this release of the data has the decrees of {country} up to {until}: see that they are the decrees of the whole "
+        "year, and no single day, change the number here, say in the changelog that the year is no longer provisional "
+        "there, and see flask calendar changes for the windows it moves"
     )
     if DECREES[country].december is None:
         assert provisional_from(country) == (until and date(until + 1, 1, 1))
@@ -61,7 +65,49 @@ def test_every_country_with_working_weekends_is_among_those_with_decrees():
     years = range(2000, 2101)
     found = {one for one in countries() if holidays_data._built(one, None, "en", years).working_weekends}
     assert found - DECREES.keys() == set()
-    assert DECREES.keys() - found == {"AR", "TH"}, "their decrees add holidays alone"
+    assert DECREES.keys() - found == {"AR", "PH", "PK", "TH"}, "their decrees add holidays alone"
+
+
+def special_days(country):
+    """The years for which the data has days of their own in a country, with those days."""
+    built = holidays.country_holidays(country, expand=False)
+    kinds = [getattr(built, f"special_public_holidays{kind}", {}) for kind in ("", "_observed")]
+    return {year: [kind[year] for kind in kinds if year in kind] for kind in kinds for year in kind}
+
+
+def test_every_country_whose_special_days_recur_is_among_those_with_decrees_or_those_looked_at():
+    """When this fails, find out whether a decision sets or moves the holidays of each year.
+
+    If so, and if its days in the data tell until which year it is known, add the country to `DECREES` and to the page;
+    otherwise add it to the page's table of those that have no decrees, with the reason.
+    """
+    years = {country: special_days(country).keys() for country in countries()}
+    recurring = {
+        country
+        for country, special in years.items()
+        if any(len(special & {*range(first, first + 5)}) >= 3 for first in range(2022, max(special, default=0) + 1))
+    }
+    assert recurring > {"CN", "PH", "PK", "GH"}
+    assert recurring - DECREES.keys() - looked_at() == set()
+
+
+def test_no_last_decreed_year_is_that_of_an_election_alone():
+    """When this fails, the data has an election before the decrees of its year: `_last_decree` has to pass over it."""
+    for country, until in DECREED_UNTIL.items():
+        assert any("election" not in str(day).lower() for day in special_days(country)[until]), country
+
+
+def looked_at():
+    """The countries that the page says have no decrees in the table, and why."""
+    table = PAGE.partition("### Countries that are not in the table")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| ")][2:]
+    assert all(why.strip() for _, why in rows)
+    named = {region_text(country): country for country in countries()}
+    return {named[name.strip()] for names, _ in rows for name in names.split(",")}
+
+
+def test_no_country_is_in_both_tables_of_the_page():
+    assert looked_at() & DECREES.keys() == set()
 
 
 @pytest.mark.parametrize("country", sorted(country for country, decrees in DECREES.items() if decrees.ended))
@@ -76,7 +122,7 @@ def test_the_page_has_every_country_with_decrees_and_their_source():
         f"| {region_text(country)} | {decrees.source} | {decrees.ended or 'now'} |"
         for country, decrees in DECREES.items()
     ]
-    table = PAGE.partition("## Decrees")[2].partition("\n## ")[0]
+    table = PAGE.partition("## Decrees")[2].partition("\n###")[0]
     shown = [re.sub(r"\s+", " ", line) for line in table.splitlines() if line.startswith("| ")][2:]
     assert shown == sorted(row.replace("Myanmar (Burma)", "Myanmar") for row in rows)
 

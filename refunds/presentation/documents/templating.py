@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_eval_contex
 from jinja2.nodes import EvalContext
 from markupsafe import Markup, escape
 
+from refunds.domain.holidays_data import is_provisional
 from refunds.errors import Message
 from refunds.presentation.language import catalogue, translate
 from refunds.presentation.texts import dates, decisions, events
@@ -34,7 +35,8 @@ def install(templates: Environment) -> None:
         newstyle=True,
     )
     templates.finalize = lambda value: translate(_UNREAD[type(value)]) if type(value) in _UNREAD else value
-    templates.globals |= {name: _whole(text) for name, text in _TEXTS.items()} | {"unbroken": unbroken}
+    templates.globals |= {name: _whole(text) for name, text in _TEXTS.items()}
+    templates.globals |= {"unbroken": unbroken, "is_provisional": is_provisional}
 
 
 _UNREAD: dict[type, Message] = {Erased: Message("[erased]"), Hidden: Message("[restricted]")}

@@ -1,11 +1,8 @@
 """The history of an order, and the evidence on it."""
 
-from datetime import date
-
 import orjson
 from flask import Response
 
-from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
 from refunds.domain.references import format_reference
 from refunds.presentation.documents import evidence as documents
@@ -37,11 +34,7 @@ def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
         events=events,
         contacts={one.contact_id: one for one in uow.contacts.of_order(order_id)},
         cancellations={one.cancellation_id: one for one in uow.cancellations.of_order(order_id)},
-        promised={
-            event.subject: date.fromisoformat(said[event.position]["last_day"])
-            for event in events
-            if event.type == EventType.ORDER_PROMISED
-        },
+        promised={one.promise_id: one.told for one in uow.promises.of_order(order_id)},
         said=said,
         names=uow.users.names(event.actor for event in events),
         format_reference=format_reference,
