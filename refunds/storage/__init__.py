@@ -111,7 +111,10 @@ class Engine(Protocol):
         """
 
     def require_whole(self, tx: Transaction) -> None:
-        """Raise `DamagedDatabase` if a file is damaged, which is read whole; a server looks after its own."""
+        """Raise `DamagedDatabase` if a file, which is read whole, is damaged, or an index does not fit its table.
+
+        A server looks after its own files; its indexes are compared where it has amcheck and lets the user call it.
+        """
 
     def pool(self) -> Mapping[str, int]:
         """How many connections of this process are `idle` and `in_use`, how many transactions are `waiting` for one.

@@ -18,8 +18,16 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.numeric import Int8Dumper
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from refunds.errors import ConfigurationError, Conflict, Message, ServerAway, StorageUnavailable, Unreadable
-from refunds.storage import IN_USE, PATIENCE, Row
+from refunds.errors import (
+    ConfigurationError,
+    Conflict,
+    DamagedDatabase,
+    Message,
+    ServerAway,
+    StorageUnavailable,
+    Unreadable,
+)
+from refunds.storage import IN_USE, PATIENCE, Row, Transaction
 from refunds.storage.postgres_transaction import PostgresTransaction
 
 T = TypeVar("T")
@@ -64,6 +72,13 @@ _DEFAULTS = {
 
 # A lost connection, too long a wait for a lock, a deadlock, a full disk, a shutdown, a standby.
 _OUT_OF_ORDER = ("08", "40", "53", "57", "58", "25006", "25P03", "55P03", "XX001", "XX002")
+
+
+_CHECKED_INDEXES = """
+SELECT c.oid, c.relname AS name FROM pg_index JOIN pg_class c ON c.oid = indexrelid JOIN pg_am a ON a.oid = c.relam
+WHERE c.relnamespace = CAST(current_schema() AS regnamespace) AND amname = 'btree' AND indisvalid
+AND has_function_privilege(to_regprocedure('bt_index_check(regclass,boolean)'), 'EXECUTE') ORDER BY name
+"""
 
 
 class PostgreSQL:
@@ -202,8 +217,18 @@ class PostgreSQL:
     def require_there(self) -> None:
         """Nothing: a server that can be connected to is there."""
 
-    def require_whole(self, _: object) -> None:
-        """Nothing: the server looks after its files."""
+    def require_whole(self, tx: Transaction) -> None:
+        """Raise `DamagedDatabase` if amcheck finds an index that does not fit its table; nothing without amcheck."""
+        for index in tx.all(_CHECKED_INDEXES):
+            try:
+                tx.run("SELECT bt_index_check(CAST(:oid AS oid), true)", oid=index["oid"])
+            except (psycopg.errors.DataCorrupted, psycopg.errors.IndexCorrupted) as error:
+                name, said = index["name"], error.diag.message_primary
+                raise DamagedDatabase(
+                    Message("An index of the database is damaged."),
+                    f"{self.name}: the index {name} is damaged: PostgreSQL says: {said}. Find out why, as in the log "
+                    f"of the server, then build it anew: REINDEX INDEX {name}",
+                ) from error
 
     def pool(self) -> dict[str, int]:
         """The connections of this process: `idle`, `in_use` and `max`, and how many transactions are `waiting`."""

@@ -149,8 +149,8 @@ class SQLite:
             raise ConfigurationError(detail)
 
     def require_whole(self, tx: Transaction) -> None:
-        """Raise `DamagedDatabase` if SQLite finds damage in the file, which it reads whole."""
-        if (found := tx.all("PRAGMA quick_check(1)")[0]["quick_check"]) != "ok":
+        """Raise `DamagedDatabase` if SQLite finds damage in the file, or an index that does not fit its table."""
+        if (found := tx.all("PRAGMA integrity_check(1)")[0]["integrity_check"]) != "ok":
             raise damaged(self.name, found)
 
     def pool(self) -> dict[str, int]:

@@ -34,11 +34,13 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
     The blueprints in `callers` identify their callers in their own way; all others need a token. An admitted request
     has `g.principal` and `g.policies`, and pays for what its `g.builder` builds; public pages and routes whose `scopes`
     are None are admitted without. A rejected one raises `Unauthenticated`, `Rejected` if the caller sends more than the
-    rate limit of the settings (0: no limit), or `Forbidden` if they have none of the route's scopes or the route names
-    none. Responses tell the caller how many requests are left.
+    rate limit of the settings (0: no limit) or too many of their requests are under way, or `Forbidden` if they have
+    none of the route's scopes or the route names none. Responses tell the caller how many requests are left.
     """
     limiter = Limiter(app.extensions["refunds.settings"].rate_limit)
     policy = f'"requests";q={limiter.rate};w=1'
+
+    app.before_request(_require_turn)
 
     @app.before_request
     def admit() -> None:
@@ -71,6 +73,13 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
             left = f'"requests";r={max(int(known.requests_left), 0)};t=1'
             response.headers.extend([("RateLimit-Policy", policy), ("RateLimit", left)])
         return response
+
+
+def _require_turn() -> None:
+    """Raise `Rejected` if the server says, by `refunds.waits`, that the current request waits too long for its turn."""
+    if "refunds.waits" in unwrapped(request).environ:
+        waits = Message("Too many of your requests are under way: send this one again when they are answered.")
+        raise Rejected("rate-limited", waits, {"Retry-After": "5"})
 
 
 def _token_holder(store: Store) -> tuple[Principal, Policies]:

@@ -22,13 +22,9 @@ from refunds.web.problems import Rejected
 def check_framing(request: Request) -> None:
     """Raise `Rejected` if a request has a Transfer-Encoding or a query that is not UTF-8, before anything is read.
 
-    Or if it has waited too long for its client's turn, which the server says in `refunds.waits`. Raises `NotFound` if
-    its path begins with two slashes. From a GET or HEAD it removes Range, If-Range and If-Match, which are not
-    supported.
+    Raises `NotFound` if its path begins with two slashes. From a GET or HEAD it removes Range, If-Range and If-Match,
+    which are not supported.
     """
-    if "refunds.waits" in request.environ:
-        waits = Message("Too many of your requests are under way: send this one again when they are answered.")
-        raise Rejected("rate-limited", waits, {"Retry-After": "5"})
     try:
         request.query_string.decode()
     except UnicodeDecodeError:

@@ -365,7 +365,7 @@ _PROBLEMS: Mapping[str, tuple[Message, Message]] = {
     ),
     "rate-limited": (
         Message("Too much at once"),
-        Message("Wait a moment, and try again."),
+        Message("Wait a moment, and try again: nothing was recorded."),
     ),
     "storage-unavailable": (
         Message("The database cannot be reached"),

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -105,8 +106,8 @@ def _matched(rest: str, method: str) -> tuple[str, Mapping[str, Any]]:
 def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPException:
     """Show what is wrong and what to do about it, or the sign-in page to a user who is not signed in.
 
-    The sign-in page keeps a form that was sent. A failure of the service is logged. An exception that is no problem,
-    such as a redirect, is returned as it is.
+    The sign-in page keeps a form that was sent, and who sends too much sees theirs. A failure of the service is logged.
+    An exception that is no problem, such as a redirect, is returned as it is.
     """
     if isinstance(error, Unauthenticated):
         try:
@@ -120,6 +121,10 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
     status = PROBLEMS[slug].status
     if isinstance(error, RefundsError) and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         current_app.log_exception(sys.exc_info())
+    if slug == "rate-limited" and request.method == "POST" and "typed" not in g:
+        with suppress(InvalidInput, Rejected, HTTPException):
+            sessions.require_same_site()
+            g.typed = sessions.form()
     title, fix = problem_words("override-by-link" if isinstance(error, ChosenByLink) else slug, error)
     shown = page("problem.html", Form.of(g.get("typed", {})), status, title=title, fix=fix, request_id=g.request_id)
     shown.headers.update((error.headers if isinstance(error, Rejected) else HEADERS.get(slug)) or {})

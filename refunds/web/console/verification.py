@@ -16,7 +16,7 @@ from flask import Response, g
 
 from refunds.domain.instants import format_instant, parse_instant
 from refunds.domain.permissions import Principal, Scope
-from refunds.errors import Message, StorageUnavailable
+from refunds.errors import DamagedDatabase, Message, RefundsError, StorageUnavailable
 from refunds.presentation.language import each_language, language, translate
 from refunds.schemas.strict import StrictSchema
 from refunds.service import upkeep
@@ -112,10 +112,15 @@ def _follow(store: Store, principal: Principal, base: Mapping[str, Any]) -> None
 def _verified(store: Store, principal: Principal) -> dict[str, Any]:
     """What a verification finds, as it is noted; the texts of the faults are in every language."""
     checkpoints, report = list(store.checkpoints), Report()  # the journal, which only grows, is read after them
+    faults, further = list[RefundsError](), 0
     with store.read(principal) as uow:
-        every = uow.faults(checkpoints, report)
-        faults = list(islice(every, MOST))
-        further = sum(1 for _ in every)
+        try:
+            every = uow.faults(checkpoints, report)
+            faults.extend(islice(every, MOST))
+            further = sum(1 for _ in every)
+            store.open()[0].require_whole(uow.tx)
+        except DamagedDatabase as error:
+            faults.append(error)
     if not faults:
         upkeep.note(_directory(store), "verify", report.events)
     return {
