@@ -13,7 +13,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Principal
 from refunds.domain.records import Cancellation, Contact, Order, PromiseCause
-from refunds.domain.references import new_reference
+from refunds.domain.references import format_reference
 from refunds.service import cancellations, promises
 from refunds.service.cancellations import Issued, Request
 from refunds.service.contacts import NewContact
@@ -120,10 +120,16 @@ def _store_contact(uow: UnitOfWork, like: Contact, name: str, *, is_open: bool) 
 
 def _store_cancellation(uow: UnitOfWork, like: Cancellation, name: str, contact_id: str) -> None:
     cancellation = replace(
-        like, cancellation_id=f"can_{ULID()}", reference=new_reference(), order_id=name, contact_id=contact_id
+        like,
+        cancellation_id=f"can_{ULID()}",
+        reference=uow.cancellations.new_reference(),
+        order_id=name,
+        contact_id=contact_id,
     )
-    uow.cancellations.issue(
+    uow.cancellations.add(
         cancellation,
+        EventType.CANCELLATION_ISSUED,
+        reference=format_reference(cancellation.reference),
         contact_id=contact_id,
         basis=cancellation.basis,
         reason=cancellation.outcome.reason,

@@ -12,7 +12,6 @@ from itertools import compress
 from typing import NamedTuple
 
 from refunds.domain.business_days import BusinessCalendar, DayStatus, Window, days_ahead, explained, fingerprint_of
-from refunds.domain.contact_points import Channel
 from refunds.domain.instants import TZDATA_VERSION, end_of_day, local_date, zone
 from refunds.domain.outcomes import (
     ELIGIBLE,
@@ -298,12 +297,9 @@ def _already_cancelled(case: Decision) -> bool:
 
 
 def _channel_not_accepted(case: Decision) -> bool:
-    if case.facts.withdrawal:
-        return False
     terms, channel = case.version.terms, case.facts.channel
-    if channel is None:
-        return not any(terms.channel(one).accepted for one in Channel)
-    return not terms.channel(channel).accepted
+    accepted = terms.phone.accepted or terms.email.accepted if channel is None else terms.channel(channel).accepted
+    return not (accepted or case.facts.withdrawal)
 
 
 def _unofficial_contact_point(case: Decision) -> bool:
@@ -319,7 +315,7 @@ def _not_yet_provided(case: Decision) -> bool:
 
     Otherwise it would be enough to date a late entry before the service.
     """
-    if case.provided:
+    if case.window is not None or case.provided:
         return False
     return not (case.provided_when_recorded and (_late_entry(case) or _unproven(case)))
 
@@ -331,8 +327,7 @@ def _unproven(case: Decision) -> bool:
 
 def _withdrawn_late(case: Decision) -> bool:
     """Whether it is a withdrawal that the contractual window does not settle: whether the law does, people decide."""
-    doubts = (_elapsed, _calendar_unknown, _late_entry, _unproven)
-    return case.facts.withdrawal and any(applies(case) for applies in doubts)
+    return case.facts.withdrawal and (_elapsed(case) or _calendar_unknown(case) or _late_entry(case) or _unproven(case))
 
 
 def _elapsed(case: Decision) -> bool:

@@ -110,10 +110,29 @@ def zone(name: str) -> ZoneInfo:
 
 def local_date(instant: datetime, tz: ZoneInfo) -> date:
     """The date of an instant in a zone; at the ends of the calendar, the nearest date that exists."""
+    if instant.tzinfo is UTC and (turn := _turn(instant.date(), tz)) is not None:
+        at, before, after = turn
+        return before if instant < at else after
     try:
         return instant.astimezone(tz).date()
     except OverflowError:
         return instant.date()
+
+
+@lru_cache(maxsize=16_384)
+def _turn(day: date, tz: ZoneInfo) -> tuple[datetime, date, date] | None:
+    """The instant in a day of UTC at which a zone has another date, and its dates before and from then on.
+
+    None if the clocks of the zone change on that day, or at the ends of the calendar.
+    """
+    begin = datetime.combine(day, time.min, UTC)
+    try:
+        first, last = begin.astimezone(tz), (begin + _DAY).astimezone(tz)
+    except OverflowError:
+        return None
+    offset = first.utcoffset() or _NONE
+    at = begin + -offset % _DAY
+    return (at, first.date(), at.astimezone(tz).date()) if offset == last.utcoffset() else None
 
 
 def months_on(day: date, months: int) -> date:

@@ -8,6 +8,7 @@ from ulid import ULID
 from refunds.domain import judging, withdrawals
 from refunds.domain.eligibility import Decision
 from refunds.domain.instants import end_of_day, local_date, zone
+from refunds.domain.journal import EventType
 from refunds.domain.outcomes import Notice, Outcome, Reason
 from refunds.domain.permissions import Scope
 from refunds.domain.policy import PolicyVersion
@@ -20,7 +21,7 @@ from refunds.domain.records import (
     PromiseCause,
     State,
 )
-from refunds.domain.references import new_reference
+from refunds.domain.references import format_reference
 from refunds.errors import (
     CancellationStateConflict,
     ContactStateConflict,
@@ -232,7 +233,7 @@ def _issue(
         due_by = local_date(decision.facts.received_at, tz) + withdrawals.DAYS
     cancellation = Cancellation(
         cancellation_id=f"can_{ULID()}",
-        reference=new_reference(),
+        reference=uow.cancellations.new_reference(),
         order_id=locked.order.order_id,
         contact_id=contact_id,
         decision=recorded,
@@ -247,8 +248,10 @@ def _issue(
         override_by=uow.principal.actor if override else None,
     )
     promises.keep(uow, locked.order, decision, PromiseCause.RECORDED)
-    cancellation = uow.cancellations.issue(
+    uow.cancellations.add(
         cancellation,
+        EventType.CANCELLATION_ISSUED,
+        reference=format_reference(cancellation.reference),
         contact_id=contact_id,
         basis=cancellation.basis,
         reason=recorded.outcome.reason,

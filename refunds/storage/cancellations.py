@@ -1,13 +1,11 @@
 """Cancellations, each with the key of its order's customer."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
-from refunds.domain.journal import EventType
 from refunds.domain.records import Cancellation, State
-from refunds.domain.references import format_reference, new_reference
+from refunds.domain.references import new_reference
 from refunds.errors import Message, NotFound
 from refunds.storage import Row, Transaction
 from refunds.storage.keys import with_key
@@ -25,6 +23,8 @@ _IS_UNSETTLED = "state IN ('issued', 'refunding')"
 _WITH_KEY = with_key(CANCELLATIONS)
 # Else SQLite would read and sort every unsettled cancellation for each page.
 _BY_DUE_DATE = with_key(CANCELLATIONS, by="{by_due_date}")
+OF_REFERENCE = "SELECT 1 FROM cancellations WHERE reference = :reference"
+"""Finds a row if a reference is taken."""
 _OF_FEW = {"order_id", "reference"}
 """The filters that leave so few that they are found first."""
 
@@ -69,14 +69,13 @@ class Cancellations(OfOrders[Cancellation]):
         """Every cancellation of an order, revoked ones too, in the order in which they were issued."""
         return self._load_all(of_order(self._tx, order_id))
 
-    def issue(self, cancellation: Cancellation, **data: Any) -> Cancellation:
-        """Store a new cancellation, with another reference if its own is taken, and note its event, with `data`."""
-        cipher = self._cipher(cancellation)
-        while (digest := CANCELLATIONS.insert_new(self._tx, cancellation, cipher, "reference")) is None:
-            cancellation = replace(cancellation, reference=new_reference())
-        data = {"reference": format_reference(cancellation.reference)} | data
-        self._record_event(EventType.CANCELLATION_ISSUED, cancellation, digest, data)
-        return cancellation
+    def new_reference(self) -> str:
+        """A reference that no cancellation has; a unique index enforces that."""
+        found, self._context.reference = self._context.reference, None
+        while not found:
+            drawn = new_reference()
+            found = None if self._tx.one(OF_REFERENCE, reference=drawn) else drawn
+        return found
 
     def _reading(self, filters: Mapping[str, Any]) -> str:
         few = filters.keys() & _OF_FEW or filters.get("state") is State.REFUNDING

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from refunds.domain.outcomes import Outcome
 from refunds.domain.records import Contact, Intent
-from refunds.domain.references import new_request_number
+from refunds.domain.references import new_reference, new_request_number
 from refunds.errors import Message, NotFound
 from refunds.storage import Row, Transaction
-from refunds.storage.cancellations import IS_ACTIVE
+from refunds.storage.cancellations import IS_ACTIVE, OF_REFERENCE
 from refunds.storage.decisions import load_outcome
 from refunds.storage.keys import COUNTED, with_key
 from refunds.storage.mapper import RecordMapper, instant, made_since
@@ -34,6 +34,10 @@ CONTACTS = RecordMapper(
 )
 
 _WITH_KEY = with_key(CONTACTS)
+_TAKEN = (
+    "SELECT 1 FROM contacts WHERE request_number = :number UNION ALL"  # noqa: S608
+    f" SELECT 1 FROM unmatched_contacts WHERE request_number = :number UNION ALL {OF_REFERENCE} LIMIT 1"
+)
 
 
 class Contacts(OfOrders[Contact]):
@@ -81,14 +85,14 @@ class Contacts(OfOrders[Contact]):
         return self._load_all(of_order(self._tx, order_id))
 
     def new_number(self) -> str:
-        """A request number that no contact has, whether its order is known or not; unique indexes enforce that."""
-        sql = " UNION ALL ".join(
-            f"SELECT 1 FROM {table} WHERE request_number = :number"  # noqa: S608
-            for table in ("contacts", "unmatched_contacts")
-        )
-        while self._tx.one(f"{sql} LIMIT 1", number=(number := new_request_number())):
-            pass
-        return number
+        """A request number that no contact has, whether its order is known or not; unique indexes enforce that.
+
+        A reference for a cancellation is looked for in the same statement.
+        """
+        while True:
+            number, self._context.reference = new_request_number(), new_reference()
+            if not self._tx.one(_TAKEN, number=number, reference=self._context.reference):
+                return number
 
     def number_some(self, most: int) -> int:
         """Give up to `most` contacts that have no request number one each; returns how many got one."""

@@ -141,14 +141,13 @@ class RecordMapper(Generic[R]):
         tx.later(self.insertion, row)
         return self.digest(row)
 
-    def insert_new(self, tx: Transaction, record: R, cipher: CustomerCipher, unique: str = "") -> bytes | None:
+    def insert_new(self, tx: Transaction, record: R, cipher: CustomerCipher) -> bytes | None:
         """Store a record and return its digest; None, and nothing is stored, if its key exists.
 
-        `unique` is another unique column to look at in place of the key. Waits for a write that is storing that value.
-        If another unique value is taken, `Conflict` leaves the transaction.
+        Waits for a write that is storing that key. If another unique value is taken, `Conflict` leaves the transaction.
         """
         row = self.row(record, cipher)
-        if not tx.run(f"{self.insertion} ON CONFLICT ({unique or self.key}) DO NOTHING", **row):
+        if not tx.run(f"{self.insertion} ON CONFLICT ({self.key}) DO NOTHING", **row):
             return None
         return self.digest(row)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from threading import Event, Lock
 from time import monotonic, sleep
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -30,8 +30,6 @@ from refunds.errors import (
 from refunds.storage import IN_USE, PATIENCE, Row, Transaction
 from refunds.storage.postgres_transaction import PostgresTransaction
 
-T = TypeVar("T")
-
 OLDEST = 15
 """The oldest major version that the statements are tested on."""
 
@@ -49,12 +47,13 @@ _EXCLUSIVE, _TURN, _IN_USE = 0x726566756E6473, 0x726566756E6474, 0x726566756E647
 
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
-# One round trip. It waits for the write before it, which may take long.
-_WRITE_EXCLUSIVELY = f"{_WRITE}; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock({_EXCLUSIVE})"
-
 # It is silent for as long as the turn takes, so the server must notice by itself if the other machine is gone.
-_TAKE_TURN = """BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0;
-SET LOCAL tcp_keepalives_idle = 10; SET LOCAL tcp_keepalives_interval = 5; SET LOCAL tcp_keepalives_count = 3"""
+_OF_TURN = {
+    "idle_in_transaction_session_timeout": 0,
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 3,
+}
 
 _LOOKING = 0.5
 """Seconds between two looks at a turn that another instance has."""
@@ -154,11 +153,8 @@ class PostgreSQL:
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
         """The row that a statement returns which reads, by itself; None if there is none."""
-        with self._translated():
-            pool = self._opened()
-            connection, row = self._first(pool, lambda taken: PostgresTransaction(taken).one(sql, **parameters))
-            pool.putconn(connection)
-        return row
+        with self._transaction("") as tx:
+            return tx.one(sql, **parameters)
 
     @contextmanager
     def read(self) -> Iterator[PostgresTransaction]:
@@ -175,7 +171,10 @@ class PostgreSQL:
         and for the exclusive write before it, however long that takes. Other writes go on beside it. Raises
         `RuntimeError` instead of committing if a statement failed in the block.
         """
-        with self._transaction(_WRITE_EXCLUSIVELY if exclusive else _WRITE) as tx:
+        with self._transaction(_WRITE) as tx:
+            if exclusive:
+                tx.later("SET LOCAL lock_timeout = 0", {})
+                tx.run(f"SELECT pg_advisory_xact_lock({_EXCLUSIVE})")  # after the write before it, which may take long
             yield tx
             tx.commit()
 
@@ -186,7 +185,9 @@ class PostgreSQL:
         Its lock is that of a transaction on a connection of its own, which ends with the process. If the connection is
         lost, the block goes on, and another instance may begin.
         """
-        with self._transaction(_TAKE_TURN) as tx:
+        with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY") as tx:
+            for setting, value in _OF_TURN.items():
+                tx.run(f"SET LOCAL {setting} = {value}")
             if not tx.try_lock(_TURN):
                 waits()
                 while not tx.try_lock(_TURN):
@@ -249,23 +250,33 @@ class PostgreSQL:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[PostgresTransaction]:
-        """A transaction that begins with this statement; it is rolled back at the end of the block unless it has ended.
+        """A transaction that begins with its first statement, by `begin`; rolled back at the end unless it has ended.
 
-        Raises `Conflict`, with the columns, for a broken unique key, and what `_translated` raises.
+        If the connection was lost since its last use, another one runs that statement, within the patience. Raises
+        `Conflict`, with the columns, for a broken unique key, and what `_translated` raises.
         """
         with self._translated():
-            pool = self._opened()
-            # Without preparing, because it may be several statements.
-            connection, _ = self._first(pool, lambda taken: taken.execute(begin, prepare=False))
-            tx = PostgresTransaction(connection)
+            pool, deadline = self._opened(), monotonic() + self._patience
+            held = [self._taken(pool, deadline)]
+
+            def another() -> psycopg.Connection[DictRow] | None:
+                if monotonic() > deadline:
+                    return None
+                pool.putconn(held.pop())
+                held.append(self._taken(pool, deadline))
+                return held[0]
+
+            tx = PostgresTransaction(held[0], begin, another)
             try:
                 yield tx
+                self._away.clear()
             except psycopg.errors.UniqueViolation as error:
                 tx.end()
-                raise Conflict(_columns(connection, error.diag.constraint_name)) from error
+                raise Conflict(_columns(tx.connection, error.diag.constraint_name)) from error
             finally:
                 tx.end()
-                pool.putconn(connection)
+                for connection in held:
+                    pool.putconn(connection)
 
     def _opened(self) -> ConnectionPool[psycopg.Connection[DictRow]]:
         """The pool of connections, opened at the first call."""
@@ -283,30 +294,6 @@ class PostgreSQL:
                     open=True,
                 )
         return pool
-
-    def _first(
-        self,
-        pool: ConnectionPool[psycopg.Connection[DictRow]],
-        run: Callable[[psycopg.Connection[DictRow]], T],
-    ) -> tuple[psycopg.Connection[DictRow], T]:
-        """A connection and what `run` returns, which has run the first statement of its use on it.
-
-        Skips connections that were lost since their last use. Raises the driver's error if the statement fails, or if
-        there is no such connection within the patience.
-        """
-        deadline = monotonic() + self._patience
-        while True:
-            connection = self._taken(pool, deadline)
-            try:
-                found = run(connection)
-            except BaseException as error:
-                pool.putconn(connection)
-                lost = isinstance(error, psycopg.OperationalError) and connection.closed
-                if not lost or monotonic() > deadline:
-                    raise
-            else:
-                self._away.clear()
-                return connection, found
 
     def _taken(self, pool: ConnectionPool[psycopg.Connection[DictRow]], deadline: float) -> psycopg.Connection[DictRow]:
         """A connection of the pool; waits while all are in use, but not while the database is away.

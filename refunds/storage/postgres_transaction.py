@@ -1,7 +1,7 @@
 """A transaction on PostgreSQL, and how the statements are written there."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import count
@@ -31,14 +31,22 @@ _DIALECT = {
 
 
 class PostgresTransaction:
-    """The transaction that is under way on a connection."""
+    """A transaction on a connection; `begin`, unless it is empty, goes with its first statement.
+
+    `another` gives a connection in place of one that was lost by then, or None if nobody may wait any longer.
+    """
 
     alone = False
 
-    def __init__(self, connection: psycopg.Connection[DictRow]) -> None:
-        self._connection: psycopg.Connection[DictRow] | None = connection
-        self._failed = False
-        self._waiting: list[tuple[str, Row]] = []
+    def __init__(
+        self,
+        connection: psycopg.Connection[DictRow],
+        begin: str,
+        another: Callable[[], psycopg.Connection[DictRow] | None],
+    ) -> None:
+        self.connection, self._another = connection, another
+        self._begun = self._over = self._failed = False
+        self._waiting: list[tuple[str, Row | None]] = [(begin, None)] if begin else []
         """Statements that go with the next one, in the same round trip."""
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
@@ -61,9 +69,8 @@ class PostgresTransaction:
         return self._execute(sql, parameters).rowcount
 
     def many(self, sql: str, rows: Iterable[Row]) -> None:
-        connection = self._require_open()
-        with self._noted(), connection.pipeline(), connection.cursor() as cursor:
-            self._send_waiting(connection)
+        self._execute("SELECT 1", {})  # with what waits
+        with self._noted(), self.connection.pipeline(), self.connection.cursor() as cursor:
             cursor.executemany(_rendered(sql), rows)
 
     def later(self, sql: str, *rows: Row) -> None:
@@ -77,12 +84,15 @@ class PostgresTransaction:
         """
         # Without parameters and results in binary, the driver uses the protocol that leaves no portal open.
         locked = f"SELECT 1 WHERE pg_try_advisory_xact_lock({number:d})"
-        return self._require_open().execute(locked, prepare=False).fetchone() is not None
+        self._require_open()
+        return self.connection.execute(locked, prepare=False).fetchone() is not None
 
     def commit(self) -> None:
         """Commit. Raises `RuntimeError` after a failed statement, because the database would silently roll back."""
         if self._failed:
             raise RuntimeError(FAILED)
+        if not self._begun:  # because what goes with the first statement may be sent again
+            self._execute("SELECT 1", {})
         self._execute("COMMIT", {}, prepare=False)
 
     def end(self, how: str = "ROLLBACK") -> None:
@@ -90,31 +100,41 @@ class PostgresTransaction:
 
         A second call, or one after `commit`, changes nothing.
         """
-        connection, self._connection = self._connection, None
-        if connection is not None and connection.info.transaction_status is not TransactionStatus.IDLE:
+        self._over = True
+        if self.connection.info.transaction_status is not TransactionStatus.IDLE:
             with suppress(psycopg.Error):
-                connection.execute(how)
+                self.connection.execute(how)
 
     def _execute(self, sql: str, parameters: dict[str, Any], *, prepare: bool | None = None) -> psycopg.Cursor[DictRow]:
-        connection = self._require_open()
+        self._require_open()
         with self._noted():
-            if not self._waiting:
-                return connection.execute(_rendered(sql), parameters or None, prepare=prepare, binary=True)
-            # After a failure, the database skips the rest of a pipeline, also a COMMIT; the first error is raised.
-            with connection.pipeline():
-                self._send_waiting(connection)
-                return connection.execute(_rendered(sql), parameters or None, prepare=prepare, binary=True)
+            while True:
+                try:
+                    found = self._sent(_rendered(sql), parameters or None, prepare)
+                except psycopg.OperationalError:
+                    if self._begun or not self.connection.closed or (other := self._another()) is None:
+                        raise
+                    self.connection = other
+                else:
+                    self._begun = True
+                    return found
 
-    def _send_waiting(self, connection: psycopg.Connection[DictRow]) -> None:
-        """Send the statements that wait, in a pipeline that is open."""
-        waiting, self._waiting = self._waiting, []
-        for sql, row in waiting:
-            connection.execute(sql, row, binary=True)
+    def _sent(self, sql: str, parameters: Row | None, prepare: bool | None) -> psycopg.Cursor[DictRow]:
+        """What a statement returns, in the same round trip with those that wait."""
+        connection = self.connection
+        if not self._waiting:
+            return connection.execute(sql, parameters, prepare=prepare, binary=True)
+        # After a failure, the database skips the rest of a pipeline, also a COMMIT; the first error is raised.
+        with connection.pipeline():
+            for waiting, row in self._waiting:
+                connection.execute(waiting, row, binary=True)
+            found = connection.execute(sql, parameters, prepare=prepare, binary=True)
+        self._waiting.clear()
+        return found
 
-    def _require_open(self) -> psycopg.Connection[DictRow]:
-        if self._connection is None:
+    def _require_open(self) -> None:
+        if self._over:
             raise RuntimeError("the transaction is over")
-        return self._connection
 
     @contextmanager
     def _noted(self) -> Iterator[None]:

@@ -40,6 +40,8 @@ class Context:
     """The ciphers for the orders that were read, by order id."""
     unmatched: dict[str, CustomerCipher] = field(default_factory=dict)
     """The ciphers of the unmatched contacts that were added, by id."""
+    reference: str | None = None
+    """A reference that no cancellation has, if one was looked for."""
 
     def cipher(self, row: Row) -> CustomerCipher:
         """The cipher of the customer in a row about an order, for the reader.

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from refunds import service, storage
+from refunds import storage
 from refunds.domain.references import format_reference, new_reference, parse_reference
 from refunds.errors import Conflict
 from refunds.storage.steps import GENERATED
@@ -37,12 +37,15 @@ def revoke(desk, cancellation, code="entered_in_error", **fields):
     return desk.put(url(cancellation, "/revocation"), json={"reason_code": code} | fields)
 
 
-def test_a_reference_that_is_taken_is_not_given_again(agent, monkeypatch):
+@pytest.mark.parametrize("stored", [False, True], ids=["with a new contact", "on a stored contact"])
+def test_a_reference_that_is_taken_is_not_given_again(agent, monkeypatch, stored):
     taken = agent.cancelled()["reference"].replace("-", "")
-    drawn = iter([taken, taken, "0000000000"])
-    for module in (service.cancellations, storage.cancellations):
+    order_id = agent.register()
+    about = {"contact_id": agent.record(order_id).json["contact_id"]} if stored else {}
+    drawn = iter([taken, taken, f"000000000{stored:d}"])
+    for module in (storage.contacts, storage.cancellations):
         monkeypatch.setattr(module, "new_reference", lambda: next(drawn))
-    assert agent.cancelled()["reference"] == "000-000-0000"
+    assert agent.cancelled(order_id, **about)["reference"] == f"000-000-000{stored:d}"
 
 
 def test_an_order_is_cancelled_on_a_call_that_comes_in_now(agent, billing):
