@@ -40,6 +40,8 @@ class EventType(StrEnum):
     CONTACT_DETAILS_FORGOTTEN = "contact.details_forgotten"
     CONTACT_UNMATCHED_RECORDED = "contact.unmatched_recorded"
     CONTACT_UNMATCHED_COMPLETED = "contact.unmatched_completed"
+    CONTACT_UNMATCHED_SUPERSEDED = "contact.unmatched_superseded"
+    CONTACT_UNMATCHED_ACKNOWLEDGED = "contact.unmatched_acknowledged"
     CONTACT_UNMATCHED_RESOLVED = "contact.unmatched_resolved"
     CONTACT_UNMATCHED_REOPENED = "contact.unmatched_reopened"
     CONTACT_UNMATCHED_ASSIGNED = "contact.unmatched_assigned"

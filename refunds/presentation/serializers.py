@@ -11,7 +11,7 @@ from refunds.domain.holidays_data import is_provisional
 from refunds.domain.instants import format_instant, format_known, format_local, zone
 from refunds.domain.journal import Event
 from refunds.domain.records import Cancellation, Closure, Contact, Promise, RegisteredVersion
-from refunds.domain.references import format_reference, format_request_number
+from refunds.domain.references import format_reference
 from refunds.domain.standings import Standing
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.domain.withdrawals import InformationPeriod
@@ -77,11 +77,14 @@ def unmatched_data(contact: UnmatchedContact) -> dict[str, Any]:
     """An unmatched contact as the API returns it."""
     return {
         "unmatched_id": contact.unmatched_id,
-        "request_number": format_request_number(contact.request_number),
+        "request_number": contact.number,
         "order_hint": contact.order_hint,
         **details_data(contact),
         "open": contact.is_open,
         "contact_id": contact.contact_id,
+        "supersedes": contact.supersedes,
+        "superseded_by": contact.superseded_by,
+        "acknowledgement": _acknowledgement_data(contact),
         "resolution": None
         if contact.closed_at is None
         else {
@@ -92,19 +95,23 @@ def unmatched_data(contact: UnmatchedContact) -> dict[str, Any]:
     }
 
 
+def _acknowledgement_data(contact: Contact | UnmatchedContact) -> dict[str, Any] | None:
+    if contact.acknowledged_at is None:
+        return None
+    return {
+        "given_at": format_known(contact.acknowledged_at),
+        "given_by": contact.acknowledged_by,
+        "channel": contact.acknowledged_through,
+        "to": contact.acknowledged_to,
+    }
+
+
 def contact_data(contact: Contact) -> dict[str, Any]:
     """A contact as the API returns it, with the recorded decision, whose texts are in the reader's language.
 
     Without an acknowledgement or a resolution, each of these is None.
     """
-    acknowledgement = resolution = None
-    if contact.acknowledged_at is not None:
-        acknowledgement = {
-            "given_at": format_known(contact.acknowledged_at),
-            "given_by": contact.acknowledged_by,
-            "channel": contact.acknowledged_through,
-            "to": contact.acknowledged_to,
-        }
+    resolution = None
     if contact.resolved_at is not None:
         resolution = {
             "reason_code": contact.resolution_code,
@@ -122,7 +129,7 @@ def contact_data(contact: Contact) -> dict[str, Any]:
         "open": contact.is_open,
         "backdated": contact.backdated,
         "request_number": contact.number,
-        "acknowledgement": acknowledgement,
+        "acknowledgement": _acknowledgement_data(contact),
         "resolution": resolution,
         "decision": decision_data(contact.outcome, contact.decision.facts.request),
     }

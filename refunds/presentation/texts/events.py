@@ -21,6 +21,8 @@ _EVENT = {
     "contact.details_forgotten": Message("note and ticket forgotten"),
     "contact.unmatched_recorded": Message("contact recorded without its order"),
     "contact.unmatched_completed": Message("contact without an order completed"),
+    "contact.unmatched_superseded": Message("contact without an order superseded"),
+    "contact.unmatched_acknowledged": Message("customer answered, without an order"),
     "contact.unmatched_resolved": Message("contact without an order resolved"),
     "contact.unmatched_reopened": Message("contact without an order reopened"),
     "contact.unmatched_assigned": Message("contact without an order taken or given back"),

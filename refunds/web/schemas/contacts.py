@@ -175,6 +175,12 @@ class ContactAcknowledgementSchema(response_fields.ResponseSchema):
     to = response_fields.String("Where, if not at `from_detail`; null also if hidden.", allow_none=True)
 
 
+def acknowledgement() -> ma.fields.Nested:
+    """The field of a contact with its acknowledgement."""
+    told = {"description": "Null: no answer is on record."}
+    return ma.fields.Nested(ContactAcknowledgementSchema, required=True, allow_none=True, metadata=told)
+
+
 class ContactResolutionSchema(response_fields.ResponseSchema):
     """The resolution of a contact: why it needs nothing more, and who resolved it."""
 
@@ -221,12 +227,7 @@ class ContactSchema(RecordedDetailsSchema):
         "only while the service is being updated.",
         allow_none=True,
     )
-    acknowledgement = ma.fields.Nested(
-        ContactAcknowledgementSchema,
-        required=True,
-        allow_none=True,
-        metadata={"description": "Null: no answer is on record."},
-    )
+    acknowledgement = acknowledgement()
     resolution = ma.fields.Nested(
         ContactResolutionSchema, required=True, allow_none=True, metadata={"description": "Null: not resolved."}
     )

@@ -47,6 +47,8 @@ class EventSchema(response_fields.ResponseSchema):
     )
 
 
+_Data = dict[str, ma.fields.Field[Any]]
+
 _POLICY = {
     "policy": response_fields.String("The policy."),
     "version": response_fields.Integer("The version."),
@@ -55,16 +57,16 @@ _VERSION = _POLICY | {
     "effective_from": response_fields.Instant("From when it is in force; null: from the beginning.", allow_none=True),
     "content_hash": response_fields.String("A hash of the content."),
 }
-_TOLD: dict[str, ma.fields.Field[Any]] = {
+_TOLD: _Data = {
     "service_day": response_fields.Date("The local date on which the service was provided."),
     "last_day": response_fields.Date("The last day of the window."),
     "deadline": response_fields.Instant("The first instant that is too late."),
 }
-_ROLE: dict[str, ma.fields.Field[Any]] = {"role": response_fields.Code(Role, "The role.")}
-_CLIENT: dict[str, ma.fields.Field[Any]] = {"client_id": response_fields.String("The client.")}
+_ROLE: _Data = {"role": response_fields.Code(Role, "The role.")}
+_CLIENT: _Data = {"client_id": response_fields.String("The client.")}
 
-_CUSTOMER: dict[str, ma.fields.Field[Any]] = {"customer_id": response_fields.String("The customer.")}
-_REQUEST: dict[str, ma.fields.Field[Any]] = {
+_CUSTOMER: _Data = {"customer_id": response_fields.String("The customer.")}
+_REQUEST: _Data = {
     "kind": response_fields.Code(DataRequestKind, "What it asks for."),
     "customer_id": response_fields.String("The customer; null: nothing is held about them.", allow_none=True),
 }
@@ -72,29 +74,31 @@ _REQUEST: dict[str, ma.fields.Field[Any]] = {
 LIMITED = [event for event in EventType if event.startswith("customer.") and event not in WITHOUT_RECORD]
 """The events about limits."""
 
-_COMPLETED: dict[str, ma.fields.Field[Any]] = {
+_COMPLETED: _Data = {
     "fields": ma.fields.List(
         response_fields.String("A field."), required=True, metadata={"description": "What was added."}
     )
 }
-_EMPTIED: dict[str, ma.fields.Field[Any]] = {
+_EMPTIED: _Data = {
     "fields": ma.fields.List(
         response_fields.String("A field."), required=True, metadata={"description": "What was emptied."}
     ),
     "reason": response_fields.Code(ErasureReason, "Why."),
 }
 
-_ASSIGNED: dict[str, ma.fields.Field[Any]] = {
+_SUPERSEDED: _Data = {"superseded_by": response_fields.String("The contact that corrects it.")}
+_ACKNOWLEDGED: _Data = {"channel": response_fields.Code(Channel, "How the customer was answered.")}
+_ASSIGNED: _Data = {
     "taken_by": response_fields.String("Who deals with it from now on; null: it was given back.", allow_none=True)
 }
 
-_FORGOTTEN: dict[str, ma.fields.Field[Any]] = {
+_FORGOTTEN: _Data = {
     "records": ma.fields.Dict(
         required=True, metadata={"description": "The ids of the records that are gone, by their tables."}
     )
 }
 
-_DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
+_DATA: dict[EventType, _Data] = {
     EventType.ORDER_REGISTERED: {
         "customer_id": response_fields.String("The customer, by the service's own id."),
         "promise": ma.fields.Nested(
@@ -120,7 +124,7 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
         "reason": response_fields.Code(Reason, "The reason of the decision."),
         "supersedes": response_fields.String("The contact that it corrects; null: none.", allow_none=True),
     },
-    EventType.CONTACT_SUPERSEDED: {"superseded_by": response_fields.String("The contact that corrects it.")},
+    EventType.CONTACT_SUPERSEDED: _SUPERSEDED,
     EventType.CONTACT_RESOLVED: {
         "reason_code": response_fields.Code(
             ResolutionReason, "Why. Events of earlier versions of the service have no reason.", required=False
@@ -131,7 +135,7 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
     },
     EventType.CONTACT_REOPENED: {"reason_code": response_fields.Code(ReopeningReason, "Why.")},
     EventType.CONTACT_ASSIGNED: _ASSIGNED,
-    EventType.CONTACT_ACKNOWLEDGED: {"channel": response_fields.Code(Channel, "How the customer was answered.")},
+    EventType.CONTACT_ACKNOWLEDGED: _ACKNOWLEDGED,
     EventType.CONTACT_COMPLETED: _COMPLETED,
     EventType.CONTACT_EMPTIED: _EMPTIED,
     EventType.CONTACT_DETAILS_FORGOTTEN: {"fields": _EMPTIED["fields"]},
@@ -140,6 +144,8 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
         "channel": response_fields.Code(Channel, "The channel."),
     },
     EventType.CONTACT_UNMATCHED_COMPLETED: _COMPLETED,
+    EventType.CONTACT_UNMATCHED_SUPERSEDED: _SUPERSEDED,
+    EventType.CONTACT_UNMATCHED_ACKNOWLEDGED: _ACKNOWLEDGED,
     EventType.CONTACT_UNMATCHED_RESOLVED: {},
     EventType.CONTACT_UNMATCHED_REOPENED: {"reason_code": response_fields.Code(ReopeningReason, "Why.")},
     EventType.CONTACT_UNMATCHED_ASSIGNED: _ASSIGNED,
@@ -239,7 +245,7 @@ _DATA: dict[EventType, dict[str, ma.fields.Field[Any]]] = {
 """The further data of each type of event."""
 
 
-def _typed(event: EventType, data: dict[str, ma.fields.Field[Any]]) -> type[ma.Schema]:
+def _typed(event: EventType, data: _Data) -> type[ma.Schema]:
     """The schema of the events of a type, whose `data` has these fields; its name is made from the type."""
     name = re.sub(r"[._]?([a-z]+)", lambda word: word[1].title(), event)
     of_type = response_fields.ResponseSchema.from_dict(data, name=f"{name}DataSchema")
@@ -269,13 +275,8 @@ class FeedSchema(response_fields.ResponseSchema):
 _WITHOUT_ORDER = {
     *ABOUT_POLICIES,
     *WITHOUT_RECORD,
-    EventType.CONTACT_UNMATCHED_RECORDED,
-    EventType.CONTACT_UNMATCHED_COMPLETED,
-    EventType.CONTACT_UNMATCHED_RESOLVED,
-    EventType.CONTACT_UNMATCHED_REOPENED,
-    EventType.CONTACT_UNMATCHED_ASSIGNED,
+    *(event for event in EventType if event.startswith("contact.unmatched_")),
     *LIMITED,
-    EventType.CONTACT_UNMATCHED_EMPTIED,
 } - {EventType.ORDER_FORGOTTEN}
 
 
@@ -306,13 +307,7 @@ _WINDOW = {"service_day": "2026-04-02", "last_day": "2026-04-08", "deadline": "2
 HAPPENED = [
     _example(1, EventType.ORDER_REGISTERED, _ORDER, customer_id=ORDER["customer_id"], promise=_WINDOW),
     _example(2, EventType.ORDER_PROMISED, "prm_01KAN3Y7K3V5Q4T8Z2B6C9D1EF", cause="registered", **_WINDOW),
-    _example(
-        2,
-        EventType.ORDER_CORRECTED,
-        _ORDER,
-        revision=2,
-        changed={"region": ["DE", "DE-BY"]},
-    ),
+    _example(2, EventType.ORDER_CORRECTED, _ORDER, revision=2, changed={"region": ["DE", "DE-BY"]}),
     _example(2, EventType.ORDER_CONFIRMED, _ORDER),
     _example(
         3,
@@ -352,6 +347,8 @@ HAPPENED = [
     _example(11, EventType.CONTACT_UNMATCHED_EMPTIED, _UNMATCHED, fields=["order_hint"], reason="request"),
     _example(11, EventType.CONTACT_UNMATCHED_RECORDED, _UNMATCHED, intent="cancel", channel="phone"),
     _example(11, EventType.CONTACT_UNMATCHED_COMPLETED, _UNMATCHED, fields=["note"]),
+    _example(11, EventType.CONTACT_UNMATCHED_SUPERSEDED, _UNMATCHED, superseded_by="unm_01KAN4B0N2V5Q4T8Z2B6C9D1EF"),
+    _example(11, EventType.CONTACT_UNMATCHED_ACKNOWLEDGED, _UNMATCHED, channel="phone"),
     _example(11, EventType.CONTACT_UNMATCHED_RESOLVED, _UNMATCHED),
     _example(12, EventType.CONTACT_UNMATCHED_REOPENED, _UNMATCHED, reason_code="entered_in_error"),
     _example(12, EventType.CONTACT_UNMATCHED_ASSIGNED, _UNMATCHED, taken_by=None),

@@ -8,9 +8,16 @@ from refunds.schemas.fields import Choice, FlagText, FreeText, Line
 from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import response_fields
-from refunds.web.schemas.contacts import CONTACT, ContactDetailsSchema, RecordedDetailsSchema, TakenBy
+from refunds.web.schemas.contacts import (
+    ACKNOWLEDGEMENT,
+    CONTACT,
+    ContactDetailsSchema,
+    RecordedDetailsSchema,
+    TakenBy,
+    acknowledgement,
+)
 from refunds.web.schemas.examples import shared
-from refunds.web.schemas.request_fields import After, Limit, Spoken
+from refunds.web.schemas.request_fields import After, Limit, RecordId, Spoken
 
 
 class UnmatchedContactRequestSchema(ContactDetailsSchema):
@@ -20,6 +27,7 @@ class UnmatchedContactRequestSchema(ContactDetailsSchema):
         200, required=True, metadata={"description": "What the customer said of the order, as it was said. Personal."}
     )
     intent = Choice(Intent, metadata={"description": "What the customer wants. Default `cancel`."})
+    supersedes = RecordId("unm", "The unmatched contact that this one corrects.", allow_none=True)
     from_detail = Line(
         254,
         allow_none=True,
@@ -63,10 +71,13 @@ class UnmatchedContactSchema(RecordedDetailsSchema):
     order_hint = response_fields.String(
         "What the customer said of the order; null if hidden or matched.", allow_none=True
     )
-    open = response_fields.Boolean("Whether it is neither matched nor resolved.")
+    open = response_fields.Boolean("Whether it is neither matched nor resolved or superseded.")
     contact_id = response_fields.String(
         "The contact that it became when it was matched; null: not matched.", allow_none=True
     )
+    supersedes = response_fields.String("The unmatched contact that this one corrects.", allow_none=True)
+    superseded_by = response_fields.String("The unmatched contact that corrects this one.", allow_none=True)
+    acknowledgement = acknowledgement()
     resolution = ma.fields.Nested(
         UnmatchedResolutionSchema, required=True, allow_none=True, metadata={"description": "Null: not resolved."}
     )
@@ -108,6 +119,9 @@ UNMATCHED = {
     "taken_by": None,
     "open": True,
     "contact_id": None,
+    "supersedes": None,
+    "superseded_by": None,
+    "acknowledgement": None,
     "resolution": None,
 }
 
@@ -126,6 +140,14 @@ CLOSED = {
     "closed": {
         "summary": "A call for another shop",
         "value": UNMATCHED | {"open": False, "resolution": _RESOLUTION},
+    }
+}
+
+
+ANSWERED = {
+    "answered": {
+        "summary": "A caller who was told the number",
+        "value": UNMATCHED | {"acknowledgement": ACKNOWLEDGEMENT | {"channel": "phone", "to": None}},
     }
 }
 
