@@ -49,6 +49,8 @@ class EventType(StrEnum):
     CONTACT_DETAILS_FORGOTTEN = "contact.details_forgotten", Message("note and ticket forgotten")
     CONTACT_UNMATCHED_RECORDED = "contact.unmatched_recorded", Message("contact recorded without its order")
     CONTACT_UNMATCHED_COMPLETED = "contact.unmatched_completed", Message("contact without an order completed")
+    CONTACT_UNMATCHED_SUPERSEDED = "contact.unmatched_superseded", Message("contact without an order superseded")
+    CONTACT_UNMATCHED_ACKNOWLEDGED = "contact.unmatched_acknowledged", Message("customer answered, without an order")
     CONTACT_UNMATCHED_RESOLVED = "contact.unmatched_resolved", Message("contact without an order resolved")
     CONTACT_UNMATCHED_REOPENED = "contact.unmatched_reopened", Message("contact without an order reopened")
     CONTACT_UNMATCHED_ASSIGNED = "contact.unmatched_assigned", Message("contact without an order taken or given back")

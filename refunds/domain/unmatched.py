@@ -5,6 +5,7 @@ from datetime import datetime
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.records import ContactState, Intent, not_digested, personal
+from refunds.domain.references import format_request_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +14,8 @@ class UnmatchedContact:
 
     Its personal fields are encrypted under a key of its own, `wrapped_key`, which the master key encrypts; matching
     empties these fields and destroys the key. `order_hint` is what the customer said of the order. `contact_id` is the
-    contact about the order that it became.
+    contact about the order that it became. It is superseded and acknowledged like a contact about an order; what
+    corrects one that asked for the same has its first entry.
     """
 
     unmatched_id: str
@@ -36,10 +38,23 @@ class UnmatchedContact:
     closed_by: str | None = None
     closed_reason: str | None = personal()
     taken_by: str | None = None
+    supersedes: str | None = None
+    superseded_by: str | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    acknowledged_through: Channel | None = None
+    acknowledged_to: str | None = personal()
+
+    @property
+    def number(self) -> str:
+        """The request number, as it is read aloud."""
+        return format_request_number(self.request_number)
 
     @property
     def state(self) -> ContactState:
-        """Open, resolved if it was closed for a reason, or else closed: it has become another contact."""
+        """Open, closed if it was matched, superseded, or else resolved."""
         if self.is_open:
             return ContactState.OPEN
+        if self.contact_id is None and self.superseded_by is not None:
+            return ContactState.SUPERSEDED
         return ContactState.RESOLVED if self.closed_at is not None else ContactState.CLOSED

@@ -6,7 +6,6 @@ from typing import Any
 from refunds.domain.instants import format_instant, format_known
 from refunds.domain.privacy import DataRequest
 from refunds.domain.records import Contact
-from refunds.domain.references import format_request_number
 from refunds.domain.retention import BESIDE, details_until
 from refunds.domain.terms import Terms
 from refunds.presentation import serializers
@@ -38,15 +37,15 @@ def export_data(export: Export) -> dict[str, Any]:
 def caller_data(contact: AContact) -> dict[str, Any]:
     """A contact without its order, the decision on it, and what became of it: these are the customer's."""
     if isinstance(contact, Contact):
-        name, hint, answered = contact.contact_id, None, contact.acknowledged_at
+        name, hint = contact.contact_id, None
     else:
-        name, hint, answered = contact.unmatched_id, contact.order_hint, None
+        name, hint = contact.unmatched_id, contact.order_hint
     return {
         "contact_id": name,
-        "request_number": contact.request_number and format_request_number(contact.request_number),
+        "request_number": contact.number,
         "order_hint": hint,
         **serializers.details_data(contact),
-        "answered_at": format_known(answered),
+        "answered_at": format_known(contact.acknowledged_at),
     }
 
 

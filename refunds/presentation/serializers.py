@@ -12,7 +12,7 @@ from refunds.domain.holidays_data import is_provisional
 from refunds.domain.instants import format_instant, format_known, format_local, zone
 from refunds.domain.journal import Event
 from refunds.domain.records import Cancellation, Closure, Contact, Promise, RegisteredVersion
-from refunds.domain.references import format_reference, format_request_number
+from refunds.domain.references import format_reference
 from refunds.domain.standings import Standing
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.domain.withdrawals import InformationPeriod
@@ -74,13 +74,21 @@ def unmatched_data(contact: UnmatchedContact) -> dict[str, Any]:
     """An unmatched contact as the API returns it."""
     return {
         "unmatched_id": contact.unmatched_id,
-        "request_number": format_request_number(contact.request_number),
+        "request_number": contact.number,
         "order_hint": contact.order_hint,
         **details_data(contact),
-        **attributes(contact, open="is_open", contact_id="contact_id"),
+        **attributes(contact, "supersedes", "superseded_by", open="is_open", contact_id="contact_id"),
+        "acknowledgement": _acknowledgement_data(contact),
         "resolution": contact.closed_at
         and attributes(contact, reason="closed_reason", resolved_at="closed_at", resolved_by="closed_by"),
     }
+
+
+def _acknowledgement_data(contact: Contact | UnmatchedContact) -> dict[str, Any] | None:
+    if contact.acknowledged_at is None:
+        return None
+    given = {"channel": "acknowledged_through", "to": "acknowledged_to"}
+    return attributes(contact, given_at="acknowledged_at", given_by="acknowledged_by", **given)
 
 
 def contact_data(contact: Contact) -> dict[str, Any]:
@@ -88,15 +96,13 @@ def contact_data(contact: Contact) -> dict[str, Any]:
 
     Without an acknowledgement or a resolution, each of these is None.
     """
-    answered = {"channel": "acknowledged_through", "to": "acknowledged_to"}
     why = {"reason_code": "resolution_code", "reason": "resolution_reason", "duplicate_of": "duplicate_of"}
     return {
         **attributes(contact, "contact_id", "order_id"),
         **details_data(contact),
         **attributes(contact, "supersedes", "superseded_by", open="is_open", backdated="backdated"),
         "request_number": contact.number,
-        "acknowledgement": contact.acknowledged_at
-        and attributes(contact, given_at="acknowledged_at", given_by="acknowledged_by", **answered),
+        "acknowledgement": _acknowledgement_data(contact),
         "resolution": contact.resolved_at
         and attributes(contact, **why) | attributes(contact, "resolved_at", "resolved_by"),
         "decision": decision_data(contact.outcome, contact.decision.facts.request),

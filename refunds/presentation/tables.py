@@ -70,7 +70,8 @@ TABLES = {
         | _named("recorded_at", "recorded_by", "contact_point", "from_detail", "ticket_ref", "note")
         | {"open": "is_open", "contact_id": "contact_id"}
         | {"resolution_reason": "closed_reason", "resolved_at": "closed_at", "resolved_by": "closed_by"}
-        | _named("taken_by")
+        | _named("taken_by", "supersedes", "superseded_by")
+        | _named("acknowledged_at", "acknowledged_by", "acknowledged_through", "acknowledged_to")
     ),
     Cancellation: Table(
         {

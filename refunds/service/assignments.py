@@ -9,9 +9,9 @@ from refunds.domain.permissions import SCOPES, Scope
 from refunds.domain.records import Contact, ContactState, User
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import ContactStateConflict, FieldError, Forbidden, InvalidInput, Message
+from refunds.service import findings
+from refunds.service.findings import AContact
 from refunds.storage.unit_of_work import UnitOfWork
-
-AContact = Contact | UnmatchedContact
 
 
 class TakenAlready(ContactStateConflict):
@@ -98,10 +98,7 @@ def has_left(user: User | None) -> bool:
 
 def _locked(uow: UnitOfWork, name: str) -> Sequence[AContact]:
     """The open contacts that are dealt with together, this one first; nobody else can change them."""
-    if name.startswith("unm_"):
-        found: AContact = uow.unmatched.get(name, lock=True)
-    else:
-        found = uow.contacts.get(name, lock=True)
+    found = findings.contact(uow, name, lock=True)
     if not found.is_open:
         raise ContactStateConflict(Message("The contact %(name)s is not open.", name=name), found.state)
     if isinstance(found, UnmatchedContact):
@@ -114,11 +111,7 @@ def _assigned(uow: UnitOfWork, contacts: Sequence[AContact], to: str | None) -> 
     """The first of some contacts, once they are all assigned."""
     data, first = {"taken_by": to}, contacts[0]
     for one in contacts:
-        if one.taken_by != to and isinstance(one, Contact):
-            changed: AContact = uow.contacts.update(one, EventType.CONTACT_ASSIGNED, data, **data)
-        elif one.taken_by != to and isinstance(one, UnmatchedContact):
-            changed = uow.unmatched.update(one, EventType.CONTACT_UNMATCHED_ASSIGNED, data, **data)
-        else:
-            continue
-        first = changed if one is first else first
+        if one.taken_by != to:
+            changed = findings.update(uow, one, EventType.CONTACT_ASSIGNED, data, **data)
+            first = changed if one is first else first
     return first

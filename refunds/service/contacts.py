@@ -280,9 +280,7 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Cont
     earlier = uow.contacts.find(contact_id)
     if earlier is None or earlier.order_id != locked.order.order_id:
         raise unknown("/supersedes")
-    require_present(earlier)
-    if earlier.is_open and new.intent not in _SUPERSEDED_BY[earlier.intent]:
-        raise ContactStateConflict(_ASKS_FOR_LESS[earlier.intent], earlier.state)
+    require_replaceable(earlier, new.intent)
     if locked.active is not None and locked.active.contact_id == contact_id:
         cancellation_id = locked.active.cancellation_id
         raise ContactStateConflict(
@@ -316,6 +314,13 @@ def is_timely(uow: UnitOfWork, contact: Contact) -> bool:
     with suppress(CallersError):  # the order's policy may be another one since, which had no version then
         outcomes.append(orders.decided(uow, order, orders.facts_of(order, contact, cancelled=False)).outcome)
     return any(outcome.verdict is not Verdict.REFUSED for outcome in outcomes)
+
+
+def require_replaceable(earlier: Contact | UnmatchedContact, intent: Intent) -> None:
+    """Raise `ContactStateConflict` if a contact is superseded or matched, or open and asks for more than `intent`."""
+    require_present(earlier)
+    if earlier.is_open and intent not in _SUPERSEDED_BY.get(earlier.intent, Intent):
+        raise ContactStateConflict(_ASKS_FOR_LESS[earlier.intent], earlier.state)
 
 
 _SUPERSEDED_BY = {Intent.CANCEL: ASKING, Intent.WITHDRAWAL: (Intent.WITHDRAWAL,)}
@@ -353,13 +358,19 @@ def unknown(pointer: str) -> InvalidInput:
     )
 
 
-def require_present(contact: Contact) -> None:
-    """Raise `ContactStateConflict` if a contact has been superseded."""
+def require_present(contact: Contact | UnmatchedContact) -> None:
+    """Raise `ContactStateConflict` if a contact has been superseded or matched."""
+    name, became = (
+        (contact.contact_id, None) if isinstance(contact, Contact) else (contact.unmatched_id, contact.contact_id)
+    )
+    if became is not None:
+        detail = Message("The contact %(name)s was matched: it is %(contact)s now.", name=name, contact=became)
+        raise ContactStateConflict(detail, contact.state)
     if contact.superseded_by is not None:
         raise ContactStateConflict(
             Message(
                 "The contact %(contact_id)s has been superseded by %(superseded_by)s.",
-                contact_id=contact.contact_id,
+                contact_id=name,
                 superseded_by=contact.superseded_by,
             ),
             contact.state,

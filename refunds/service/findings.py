@@ -1,16 +1,17 @@
 """What contacts hold of a person, who need not be a customer: it is found, handed out, or emptied."""
 
 import re
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from refunds.domain import contact_points
+from refunds.domain.journal import EventType
 from refunds.domain.permissions import Principal
 from refunds.domain.privacy import ErasureReason, LegalHold, LimitKind
 from refunds.domain.records import Contact
 from refunds.domain.regions import country_of
 from refunds.domain.unmatched import UnmatchedContact
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import FieldError, InvalidInput, Message, NotFound
 from refunds.security.encryption import Erased
 from refunds.service import ProgressCallback
 from refunds.service.store import Store
@@ -82,6 +83,27 @@ def contact(uow: UnitOfWork, name: str, *, lock: bool = False) -> AContact:
     """
     repository = uow.unmatched if name.startswith("unm_") else uow.contacts
     return repository.get(name, lock=lock)
+
+
+def about_order(found: AContact) -> Contact:
+    """The same contact. Raises `NotFound` if its order is not known."""
+    if not isinstance(found, Contact):
+        raise NotFound(Message("there is no contact of this id"))
+    return found
+
+
+def without_order(found: AContact) -> UnmatchedContact:
+    """The same contact. Raises `NotFound` if it is about an order."""
+    if isinstance(found, Contact):
+        raise NotFound(Message("there is no unmatched contact of this id"))
+    return found
+
+
+def update(uow: UnitOfWork, found: AContact, event: EventType, data: Mapping[str, Any], **changes: Any) -> AContact:
+    """Store the changes of a contact, with the event of one about an order or its like for one without; the new one."""
+    if isinstance(found, Contact):
+        return uow.contacts.update(found, event, data, **changes)
+    return uow.unmatched.update(found, EventType[event.name.replace("_", "_UNMATCHED_", 1)], data, **changes)
 
 
 def empty(uow: UnitOfWork, name: str, reason: ErasureReason) -> list[str]:

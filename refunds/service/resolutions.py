@@ -1,4 +1,7 @@
-"""What becomes of a contact: it is acknowledged, completed, resolved without a cancellation, or open again."""
+"""What becomes of a contact: it is acknowledged, completed, resolved without a cancellation, or open again.
+
+A contact without an order is acknowledged and completed here too.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +14,8 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent
 from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ReopeningReason, ResolutionReason
 from refunds.errors import ContactStateConflict, FieldError, Forbidden, InvalidInput, Message, any_of
-from refunds.service import contacts
+from refunds.service import contacts, findings
+from refunds.service.findings import AContact
 from refunds.service.orders import AHEAD
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -33,15 +37,14 @@ class Resolution:
 
 def acknowledge(
     uow: UnitOfWork, contact_id: str, *, channel: Channel, to: str | None = None, given_at: datetime | None = None
-) -> Contact:
+) -> AContact:
     """Record that the customer was answered: by a channel, by default now, and `to` another detail than their own.
 
     The same again changes nothing. Raises `NotFound` if there is no such contact, `InvalidInput` if the answer is
     earlier than the contact or over a minute in the future, or `to` is nothing that the channel leads to, and
-    `ContactStateConflict` if the contact has been superseded or has another acknowledgement.
+    `ContactStateConflict` if the contact has been superseded or matched or has another acknowledgement.
     """
-    contact = uow.contacts.get(contact_id, lock=True)
-    contacts.require_present(contact)
+    contact = _present(uow, contact_id)
     to = None if to is None else _spelt(uow, contact, channel, to)
     if contact.acknowledged_at is not None:
         given = contact.acknowledged_through, contact.acknowledged_to
@@ -53,7 +56,8 @@ def acknowledge(
     if not contact.received_at <= at <= uow.now + AHEAD:
         detail = Message("must lie between the receipt of the contact and now")
         raise InvalidInput([FieldError("/given_at", detail, "impossible_answer")])
-    return uow.contacts.update(
+    return findings.update(
+        uow,
         contact,
         EventType.CONTACT_ACKNOWLEDGED,
         {"channel": channel},
@@ -64,17 +68,23 @@ def acknowledge(
     )
 
 
-def complete(uow: UnitOfWork, contact_id: str, *, ticket_ref: str | None = None, note: str | None = None) -> Contact:
+def complete(uow: UnitOfWork, contact_id: str, *, ticket_ref: str | None = None, note: str | None = None) -> AContact:
     """Add the ticket and the note that a contact was recorded without; the same again changes nothing.
 
     The event names what was added, so that it is seen what was on record from the beginning. Raises `NotFound` if there
-    is no such contact, and `ContactStateConflict` if it has been superseded, or has another ticket or note.
+    is no such contact, and `ContactStateConflict` if it has been superseded or matched, or has another ticket or note.
     """
-    contact = uow.contacts.get(contact_id, lock=True)
-    contacts.require_present(contact)
+    contact = _present(uow, contact_id)
     if not (added := contacts.added(contact, contact_id, ticket_ref=ticket_ref, note=note)):
         return contact
-    return uow.contacts.update(contact, EventType.CONTACT_COMPLETED, {"fields": list(added)}, **added)
+    return findings.update(uow, contact, EventType.CONTACT_COMPLETED, {"fields": list(added)}, **added)
+
+
+def _present(uow: UnitOfWork, name: str) -> AContact:
+    """The locked contact of this id. Raises `ContactStateConflict` if it has been superseded or matched."""
+    contact = findings.contact(uow, name, lock=True)
+    contacts.require_present(contact)
+    return contact
 
 
 def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
@@ -171,14 +181,17 @@ def _together(uow: UnitOfWork, contact: Contact) -> list[Contact]:
     return [one for one in uow.contacts.open_about([contact.order_id]) if one.intent is contact.intent]
 
 
-def _spelt(uow: UnitOfWork, contact: Contact, channel: Channel, to: str) -> str | None:
+def _spelt(uow: UnitOfWork, contact: AContact, channel: Channel, to: str) -> str | None:
     """Where a customer was answered, in its one spelling; None if that is their own detail.
 
-    Raises `InvalidInput` if it is nothing that the channel leads to.
+    Without an order, a number needs its country code. Raises `InvalidInput` if it is nothing that the channel leads to.
     """
-    then = contact.outcome
-    terms = uow.policies[then.policy].version(then.version).terms
-    spelt = contacts.customers_detail("/to", to, uow.orders.get(contact.order_id), terms)
+    if isinstance(contact, Contact):
+        then = contact.outcome
+        terms = uow.policies[then.policy].version(then.version).terms
+        spelt = contacts.customers_detail("/to", to, uow.orders.get(contact.order_id), terms)
+    else:
+        spelt = judging.spelt("/to", contact_points.customers_detail, to)
     judging.spelt("/to", contact_points.canonical, channel, spelt)
     return None if spelt == contact.from_detail else spelt
 

@@ -5,9 +5,10 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from refunds.domain.permissions import Scope
-from refunds.domain.records import Order
+from refunds.domain.records import Contact, Order
 from refunds.domain.references import parse_reference, parse_request_number
 from refunds.errors import NotFound
+from refunds.service import findings
 from refunds.service.findings import AContact, holder
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -71,13 +72,23 @@ def _customer_meant(uow: UnitOfWork, customer_ref: str) -> str | None:
 
 
 def request_meant(uow: UnitOfWork, number: str) -> list[AContact]:
-    """The contact with this request number, whether its order is known or not, if the principal may read it."""
+    """The contact with this request number or what it became, order known or not, if the principal may read it."""
     if uow.principal.may(Scope.CONTACTS_READ):
         with suppress(ValueError):
             read = parse_request_number(number.removeprefix("#"))
             kinds = uow.contacts, uow.unmatched
-            return next(filter(None, (kind.paginate(limit=1, request_number=read) for kind in kinds)), [])
+            found = next(filter(None, (kind.paginate(limit=1, request_number=read) for kind in kinds)), [])
+            return [_present(uow, one) for one in found]
     return []
+
+
+def _present(uow: UnitOfWork, found: AContact) -> AContact:
+    """What stands in place of a contact: what it was matched to or superseded by, or else itself."""
+    became = None if isinstance(found, Contact) else found.contact_id
+    following = became or found.superseded_by
+    with suppress(NotFound):
+        return found if following is None else _present(uow, findings.contact(uow, following))
+    return found
 
 
 def _holding(uow: UnitOfWork, detail: str) -> list[AContact]:

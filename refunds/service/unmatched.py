@@ -1,33 +1,41 @@
 """Contacts about orders that billing has not sent yet: kept, matched to their orders later, or closed."""
 
 from functools import partial
+from typing import Any
 
 from ulid import ULID
 
 from refunds.domain import contact_points, judging
 from refunds.domain.journal import EventType
-from refunds.domain.records import Contact
+from refunds.domain.records import Contact, Intent
 from refunds.domain.regions import country_of
 from refunds.domain.resolutions import ReopeningReason
 from refunds.domain.unmatched import UnmatchedContact
-from refunds.errors import ContactStateConflict, FieldError, InvalidInput, Message
+from refunds.errors import ContactStateConflict, FieldError, InvalidInput, Message, NotFound
 from refunds.security.encryption import Erased
 from refunds.service import contacts
 from refunds.service.contacts import BEFORE_KNOWN, Entry, NewContact
+from refunds.storage.contacts import ACKNOWLEDGED
 from refunds.storage.unit_of_work import UnitOfWork
 
 
 def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContact:
-    """Record a contact whose order is not known; it is open until it is matched or resolved.
+    """Record a contact whose order is not known; it is open until it is matched or resolved, and supersedes another.
 
     `order_hint` is what the customer said of the order. It is not known where the customer is, so their number needs
-    its country code; the vendor's is read as in the country of the default policy. Raises `InvalidInput` if a time is
-    in the future, in the wrong order or over a year ago, or a number or address is not one.
+    its country code; the vendor's is read as in the country of the default policy. What corrects one that asked for the
+    same and had been made when that was entered has its first entry. Raises `InvalidInput` if a time is in the future,
+    in the wrong order or over a year ago, a number or address is not one, or nothing has the id of the other one, and
+    `ContactStateConflict` if that was matched or superseded already, or is open and asks for more.
     """
+    earlier = None if new.supersedes is None else _to_supersede(uow, new.supersedes, new.intent)
     too_early = uow.now - BEFORE_KNOWN, Message("must not be more than a year ago")
     sent_at, received_at = contacts.possible_times(too_early, new, uow.now)
     country = country_of(uow.policies[uow.policies.default].current(uow.now).terms.region)
     at_channel = partial(contact_points.canonical, new.channel)
+    entered = uow.now, uow.principal.actor
+    if earlier and earlier.intent is new.intent and received_at <= earlier.recorded_at:
+        entered = earlier.recorded_at, earlier.recorded_by
     contact = UnmatchedContact(
         unmatched_id=f"unm_{ULID()}",
         request_number=uow.contacts.new_number(),
@@ -36,26 +44,41 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
         channel=new.channel,
         sent_at=sent_at,
         received_at=received_at,
-        recorded_at=uow.now,
-        recorded_by=uow.principal.actor,
+        recorded_at=entered[0],
+        recorded_by=entered[1],
         contact_point=new.contact_point and judging.spelt("/contact_point", at_channel, new.contact_point, country),
         order_hint=order_hint,
         from_detail=new.from_detail and judging.spelt("/from_detail", contact_points.customers_detail, new.from_detail),
         ticket_ref=new.ticket_ref,
         note=new.note,
         is_open=True,
+        taken_by=earlier.taken_by if earlier else None,
+        supersedes=new.supersedes,
     )
+    if earlier is not None:
+        superseded = {"superseded_by": contact.unmatched_id}
+        uow.unmatched.update(earlier, EventType.CONTACT_UNMATCHED_SUPERSEDED, superseded, is_open=False, **superseded)
     uow.unmatched.add(contact, EventType.CONTACT_UNMATCHED_RECORDED, intent=contact.intent, channel=contact.channel)
     return contact
+
+
+def _to_supersede(uow: UnitOfWork, unmatched_id: str, intent: Intent) -> UnmatchedContact:
+    """The contact to be superseded, locked. Raises as `record` says."""
+    try:
+        earlier = uow.unmatched.get(unmatched_id, lock=True)
+    except NotFound as error:
+        raise InvalidInput([FieldError("/supersedes", error.detail, "unknown_contact")]) from None
+    contacts.require_replaceable(earlier, intent)
+    return earlier
 
 
 def match(uow: UnitOfWork, unmatched_id: str, order_id: str, ticket_ref: str | None = None) -> tuple[Contact, bool]:
     """Record an unmatched contact as one about an order; the contact that it became, and whether that is new.
 
-    It keeps its times, its first entry and its number, is judged by these, and is emptied; `ticket_ref` replaces its
-    ticket. The same match again changes nothing. Raises `NotFound` if there is no such order or unmatched contact,
-    `ContactStateConflict` if it was matched to another order or resolved, `InvalidInput` if it is too early for the
-    order, and otherwise what `contacts.record` raises.
+    It keeps its times, its first entry, its number and its acknowledgement, is judged by these, and is emptied;
+    `ticket_ref` replaces its ticket. The same match again changes nothing. Raises `NotFound` if there is no such order
+    or unmatched contact, `ContactStateConflict` if it was matched to another order, superseded or resolved,
+    `InvalidInput` if it is too early for the order, and otherwise what `contacts.record` raises.
     """
     locked = uow.orders.get_for_update(order_id)
     found = uow.unmatched.get(unmatched_id, lock=True)
@@ -80,23 +103,12 @@ def match(uow: UnitOfWork, unmatched_id: str, order_id: str, ticket_ref: str | N
             detail = Message("must be the contact's order: this one was placed long after the contact")
             raise InvalidInput([FieldError("/order_id", detail, "other_order")]) from None
         raise
+    if found.acknowledged_at is not None:
+        answered = {name: _kept(getattr(found, name)) for name in ACKNOWLEDGED}
+        data = {"channel": found.acknowledged_through}
+        contact = uow.contacts.update(contact, EventType.CONTACT_ACKNOWLEDGED, data, **answered)
     uow.unmatched.match(found, contact)
     return contact, True
-
-
-def complete(
-    uow: UnitOfWork, unmatched_id: str, *, ticket_ref: str | None = None, note: str | None = None
-) -> UnmatchedContact:
-    """Add the ticket and the note that an open contact was recorded without; the same again changes nothing.
-
-    Raises `NotFound` if there is none, and `ContactStateConflict` if it was matched or resolved, or has another ticket
-    or note.
-    """
-    found = uow.unmatched.get(unmatched_id, lock=True)
-    _require_open(found)
-    if not (added := contacts.added(found, unmatched_id, ticket_ref=ticket_ref, note=note)):
-        return found
-    return uow.unmatched.update(found, EventType.CONTACT_UNMATCHED_COMPLETED, {"fields": list(added)}, **added)
 
 
 def resolve(uow: UnitOfWork, unmatched_id: str, reason: str) -> UnmatchedContact:
@@ -121,28 +133,25 @@ def resolve(uow: UnitOfWork, unmatched_id: str, reason: str) -> UnmatchedContact
 def reopen(uow: UnitOfWork, unmatched_id: str, reason: ReopeningReason) -> UnmatchedContact:
     """Undo a resolution: the contact is open again. An open one stays as it is.
 
-    Raises `NotFound` if there is none, and `ContactStateConflict` if it was matched.
+    Raises `NotFound` if there is none, and `ContactStateConflict` if it was matched or superseded.
     """
     found = uow.unmatched.get(unmatched_id, lock=True)
     if found.is_open:
         return found
-    if found.contact_id is not None:
-        _require_open(found)
+    contacts.require_present(found)
     closing = dict.fromkeys(("closed_at", "closed_by", "closed_reason"))
     event = EventType.CONTACT_UNMATCHED_REOPENED
     return uow.unmatched.update(found, event, {"reason_code": reason}, is_open=True, **closing)
 
 
-def _kept(text: str | None) -> str | None:
-    """A text to go on with; None if it was emptied."""
-    return None if isinstance(text, Erased) else text
+def _kept(value: Any) -> Any:
+    """A value to go on with; None if it was emptied."""
+    return None if isinstance(value, Erased) else value
 
 
 def _require_open(found: UnmatchedContact) -> None:
-    """Raise `ContactStateConflict` if an unmatched contact was matched or resolved."""
-    name, contact = found.unmatched_id, found.contact_id
-    if contact is not None:
-        detail = Message("The contact %(name)s was matched: it is %(contact)s now.", name=name, contact=contact)
-        raise ContactStateConflict(detail, found.state)
+    """Raise `ContactStateConflict` if an unmatched contact was matched, superseded or resolved."""
+    contacts.require_present(found)
     if not found.is_open:
-        raise ContactStateConflict(Message("The contact %(name)s has been resolved.", name=name), found.state)
+        detail = Message("The contact %(name)s has been resolved.", name=found.unmatched_id)
+        raise ContactStateConflict(detail, found.state)

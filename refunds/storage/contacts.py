@@ -15,21 +15,13 @@ from refunds.storage.keys import COUNTED, with_key
 from refunds.storage.mapper import RecordMapper, instant, made_since
 from refunds.storage.repository import OfOrders, named_list
 
+ACKNOWLEDGED = ("acknowledged_at", "acknowledged_by", "acknowledged_through", "acknowledged_to")
+"""The fields of an acknowledgement."""
+
 CONTACTS = RecordMapper(
     Contact,
     "contacts",
-    added=dict.fromkeys(
-        (
-            "request_number",
-            "resolution_code",
-            "duplicate_of",
-            "acknowledged_at",
-            "acknowledged_by",
-            "acknowledged_through",
-            "acknowledged_to",
-        ),
-        "0007_answers",
-    )
+    added=dict.fromkeys(("request_number", "resolution_code", "duplicate_of", *ACKNOWLEDGED), "0007_answers")
     | {"taken_by": "0011_queue"},
 )
 

@@ -76,7 +76,8 @@ KINDS = (
     _orders("orders_with_contacts", CONTACTED, f"registered_at < :soon AND {_CONTACTED} AND NOT {_CANCELLED}"),
     _orders("other_orders", ORDERED, f"NOT {_CONTACTED} AND NOT {_CANCELLED}"),
     Kind(
-        *("unmatched_contacts", BESIDE, "unmatched_contacts", "unmatched_id", "closed_at"),
+        *("unmatched_contacts", BESIDE, "unmatched_contacts", "unmatched_id"),
+        since="coalesce(closed_at, CASE WHEN superseded_by IS NOT NULL THEN recorded_at END)",
         condition="is_open = 0 AND contact_id IS NULL",
         event=EventType.CONTACT_UNMATCHED_FORGOTTEN,
     ),

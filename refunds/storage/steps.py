@@ -349,6 +349,19 @@ CREATE INDEX sessions_of_user ON sessions (user_id);
 CREATE INDEX sessions_by_age ON sessions (began_at);
 """
 
+_CORRECTIONS = """
+ALTER TABLE unmatched_contacts ADD COLUMN supersedes {key};
+ALTER TABLE unmatched_contacts ADD COLUMN superseded_by TEXT;
+ALTER TABLE unmatched_contacts ADD COLUMN acknowledged_at {bigint};
+ALTER TABLE unmatched_contacts ADD COLUMN acknowledged_by TEXT;
+ALTER TABLE unmatched_contacts ADD COLUMN acknowledged_through TEXT;
+ALTER TABLE unmatched_contacts ADD COLUMN acknowledged_to {bytes};
+{on_server}ALTER TABLE unmatched_contacts ALTER COLUMN acknowledged_to SET STATISTICS 0;
+CREATE UNIQUE INDEX one_unmatched_supersedes ON unmatched_contacts (supersedes) WHERE supersedes IS NOT NULL;
+DROP INDEX one_unmatched_of_contact;
+CREATE INDEX unmatched_of_contact ON unmatched_contacts (contact_id) WHERE contact_id IS NOT NULL;
+"""
+
 MIGRATIONS = (
     ("0001_records", _RECORDS),
     ("0002_policies", _POLICIES),
@@ -362,6 +375,7 @@ MIGRATIONS = (
     ("0010_retention", _RETENTION),
     ("0011_queue", _QUEUE),
     ("0012_sessions", _SESSIONS),
+    ("0013_corrections", _CORRECTIONS),
 )
 
 GENERATED = {"judging_policy"}

@@ -12,14 +12,20 @@ from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Message, NotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher
 from refunds.storage import Row, Transaction, idempotency, keys
+from refunds.storage.contacts import ACKNOWLEDGED
 from refunds.storage.mapper import RecordMapper, instant, made_since
 from refunds.storage.repository import Context, Listed
 
-UNMATCHED = RecordMapper(UnmatchedContact, "unmatched_contacts", added={"taken_by": "0011_queue"})
+UNMATCHED = RecordMapper(
+    UnmatchedContact,
+    "unmatched_contacts",
+    added=dict.fromkeys(("supersedes", "superseded_by", *ACKNOWLEDGED), "0013_corrections")
+    | {"taken_by": "0011_queue"},
+)
 
 _ALL = f"SELECT {UNMATCHED.columns} FROM unmatched_contacts"  # noqa: S608
 
-_EMPTIED = dict.fromkeys(("wrapped_key", "order_hint", "from_detail", "ticket_ref", "note"))
+_EMPTIED = dict.fromkeys(("wrapped_key", "order_hint", "from_detail", "ticket_ref", "note", "acknowledged_to"))
 """What a contact loses when it is matched."""
 
 
@@ -53,10 +59,10 @@ class Unmatched(Listed[UnmatchedContact]):
             yield row["unmatched_id"], instant(row["received_at"]), row["taken_by"]
 
     def requests_since(self, since: datetime) -> Iterator[datetime]:
-        """When each request was recorded from an instant on that is not matched; nothing is decrypted."""
+        """When each request was recorded from an instant on that is not matched or superseded; nothing is decrypted."""
         rows = self._tx.each(
             "SELECT recorded_at FROM unmatched_contacts WHERE unmatched_id >= :first AND recorded_at >= :since"
-            " AND intent IN ('cancel', 'withdrawal') AND contact_id IS NULL",
+            " AND intent IN ('cancel', 'withdrawal') AND contact_id IS NULL AND superseded_by IS NULL",
             **made_since("unm", since),
         )
         return (instant(row["recorded_at"]) for row in rows)
@@ -80,7 +86,8 @@ class Unmatched(Listed[UnmatchedContact]):
     def match(self, found: UnmatchedContact, contact: Contact) -> None:
         """Note that a locked contact has become this one about an order, which was added in this unit of work.
 
-        What is personal is emptied and its key destroyed. Replies to its requests are encrypted for the order.
+        So have those that it supersedes. What is personal is emptied and its key destroyed. Replies to its requests are
+        encrypted for the order.
         """
         cipher, order_id = self._cipher(found), contact.order_id
         changes = {**_EMPTIED, "contact_id": contact.contact_id, "is_open": False}
@@ -90,6 +97,9 @@ class Unmatched(Listed[UnmatchedContact]):
         self._context.entries.append(entry)
         to = self._context.orders[order_id]
         idempotency.move(self._tx, order_id, cipher, to, self._context.now, unmatched_id=found.unmatched_id)
+        if found.supersedes is not None:
+            for row in self._tx.all(f"{_ALL} WHERE unmatched_id = :earlier", earlier=found.supersedes):
+                self.match(self._load(row), contact)
 
     def _cipher(self, record: UnmatchedContact) -> CustomerCipher:
         return cipher(self._context, record.unmatched_id, record.wrapped_key)

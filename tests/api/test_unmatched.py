@@ -323,3 +323,90 @@ def test_the_evidence_is_compared_with_the_journal(app, agent, admin, change, fo
         )
     missing = "the record is missing" if "contact_id" in change else found
     assert proof["broken"] == ([f"unmatched_contacts {kept['unmatched_id']}: {missing}"] if found else [])
+
+
+def told(desk, unmatched_id, **how):
+    """Record that the customer of an unmatched contact was answered."""
+    return desk.put(f"/v1/unmatched-contacts/{unmatched_id}/acknowledgement", json={"channel": "phone"} | how)
+
+
+def test_the_customer_is_answered_before_the_order_is_known_and_the_contact_keeps_that(agent, billing, app):
+    unmatched_id = keep(agent, **PERSONAL).json["unmatched_id"]
+    answer = told(agent, unmatched_id, channel="email", to="kim@example.org")
+    given = answer.json["acknowledgement"]
+    assert (answer.status_code, given["channel"], given["to"], given["given_at"]) == (
+        *(200, "email"),
+        *("kim@example.org", IN_TIME),
+    )
+    assert told(agent, unmatched_id, channel="email", to="kim@example.org").json == answer.json
+    assert slug(told(agent, unmatched_id)) == "contact-state-conflict"
+    assert b"kim@" not in bytes(row_of(app, unmatched_id)["acknowledged_to"])
+    events = [(one["type"], one["data"]) for one in all_events(billing) if one["subject"] == unmatched_id]
+    assert events[1:] == [("contact.unmatched_acknowledged", {"channel": "email"})]
+    became = match(agent, unmatched_id, agent.register()).json
+    assert became["acknowledgement"] == given
+    assert row_of(app, unmatched_id)["acknowledged_to"] is None
+    assert told(agent, unmatched_id).status_code == 409
+    verify(app)
+
+
+@pytest.mark.parametrize(
+    ("how", "place"),
+    [
+        ({"to": "089 123456"}, "/to"),
+        ({"channel": "email", "to": "+4989123456"}, "/to"),
+        ({"given_at": "2026-04-08T20:00:00Z"}, "/given_at"),
+    ],
+)
+def test_an_answer_that_cannot_be_is_refused(agent, how, place):
+    answer = told(agent, keep(agent).json["unmatched_id"], **how)
+    assert (answer.status_code, places(answer)) == (422, [place])
+
+
+def test_a_correction_takes_the_place_of_the_wrong_one_and_is_not_late_for_it(agent, supervisor, billing, app, now):
+    first = keep(agent, received_at="2026-04-08T20:55:00Z", **PERSONAL).json
+    now.move_to("2026-04-20T08:00:00Z")
+    right = {"received_at": "2026-04-08T20:50:00Z", "channel": "email", "supersedes": first["unmatched_id"]}
+    second = keep(supervisor, **PERSONAL, **right).json
+    assert second["supersedes"] == first["unmatched_id"]
+    assert (second["recorded_at"], second["recorded_by"]) == (first["recorded_at"], first["recorded_by"])
+    assert second["request_number"] != first["request_number"]
+    earlier = agent.get(f"/v1/unmatched-contacts/{first['unmatched_id']}").json
+    assert earlier == first | {"open": False, "superseded_by": second["unmatched_id"]}
+    for refused in (
+        keep(agent, **right),
+        match(agent, first["unmatched_id"], agent.register()),
+        resolve(agent, first["unmatched_id"], "nobody's"),
+        told(agent, first["unmatched_id"]),
+        agent.delete(f"/v1/unmatched-contacts/{first['unmatched_id']}/resolution?reason_code=entered_in_error"),
+    ):
+        assert (refused.status_code, refused.json["state"]) == (409, "superseded")
+        assert second["unmatched_id"] in refused.json["detail"]
+    events = [(one["type"], one["data"]) for one in all_events(billing) if one["subject"] == first["unmatched_id"]]
+    assert events[1:] == [("contact.unmatched_superseded", {"superseded_by": second["unmatched_id"]})]
+    order_id = agent.register()
+    became = match(agent, second["unmatched_id"], order_id).json
+    assert (became["decision"]["reason"], became["received_at"]) == ("within_window", "2026-04-08T20:50:00Z")
+    both = {first["unmatched_id"], second["unmatched_id"]}
+    for one in both:
+        row = row_of(app, one)
+        assert [row[name] for name in ("wrapped_key", *PERSONAL)] == [None] * 5
+    found = supervisor.get(f"/v1/orders/{order_id}/evidence").json
+    assert found["proof"]["sound"]
+    assert {one["unmatched_id"] for one in found["unmatched_contacts"]} == both
+    verify(app)
+
+
+def test_what_was_received_after_the_first_entry_is_entered_now(agent, now):
+    first = keep(agent).json["unmatched_id"]
+    now.move_to(LATE)
+    later = keep(agent, received_at=LATE, supersedes=first).json
+    assert later["recorded_at"] == LATE
+
+
+def test_what_asks_for_less_corrects_nothing(agent):
+    first = keep(agent).json["unmatched_id"]
+    answer = keep(agent, intent="question", supersedes=first)
+    assert (answer.status_code, answer.json["state"]) == (409, "open")
+    unknown = keep(agent, supersedes="unm_01KAN3Y7M0V5Q4T8Z2B6C9D1EF")
+    assert (unknown.status_code, places(unknown)) == (422, ["/supersedes"])

@@ -21,6 +21,7 @@ def sent(browser, path, form):
 
 
 ADDED = {"note": "Short.", "ticket_ref": "T-1"}
+SPAM = {"doing": "resolve", "reason": "Spam."}
 CASES = {
     "a note": (contact, "", ADDED | {"doing": "complete"}, "", {"doing": "complete", "note": "A longer\none."}),
     "a ticket": (contact, "", ADDED | {"doing": "complete"}, "", {"doing": "complete", "ticket_ref": "T-2"}),
@@ -30,10 +31,17 @@ CASES = {
         *("", {"doing": "acknowledge", "channel": "email", "to": "kim@example.org", "given_at": "yesterday 17:40"}),
     ),
     "a resolution": (contact, "", KEPT, "", {"doing": "resolve", "reason_code": "entered_in_error", "reason": "Two."}),
-    "a note of an unmatched contact": (unmatched, "/details", ADDED, "/details", {"note": "Longer."}),
-    "a note after the end": (unmatched, "", {"reason": "Spam."}, "/details", {"note": "Longer."}),
-    "another reason": (unmatched, "", {"reason": "Spam."}, "", {"reason": "They called again."}),
-    "a match after the end": (unmatched, "", {"reason": "Spam."}, "/order", {"order_id": None, "ticket_ref": "T-9"}),
+    "a note of an unmatched contact": (
+        unmatched,
+        *("", ADDED | {"doing": "complete"}, "", {"doing": "complete", "note": "Longer."}),
+    ),
+    "an answer of an unmatched contact": (
+        unmatched,
+        *("", {"doing": "acknowledge", "channel": "phone"}),
+        *("", {"doing": "acknowledge", "channel": "email", "to": "kim@example.org"}),
+    ),
+    "another reason": (unmatched, "", SPAM, "", SPAM | {"reason": "They called again."}),
+    "a match after the end": (unmatched, "", SPAM, "/order", {"order_id": None, "ticket_ref": "T-9"}),
 }
 HAPPENED = {
     "a note": ("Somebody else has added a ticket or a note", "Jemand anders hat ein Ticket oder eine Notiz"),
@@ -42,7 +50,8 @@ HAPPENED = {
     "another reason": ("has been closed meanwhile", "wurde inzwischen geschlossen"),
 }
 HAPPENED |= {"a ticket": HAPPENED["a note"], "a note of an unmatched contact": HAPPENED["a note"]}
-HAPPENED |= dict.fromkeys(("a note after the end", "a match after the end"), HAPPENED["another reason"])
+HAPPENED |= {"an answer of an unmatched contact": HAPPENED["an answer"]}
+HAPPENED |= {"a match after the end": HAPPENED["another reason"]}
 
 
 @pytest.mark.parametrize("language", ["en", "de"])

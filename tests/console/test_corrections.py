@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.permissions import Role
+from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.records import Intent
 from tests.console.conftest import NOW, TOO_LONG_AGO
 
@@ -105,3 +105,44 @@ def test_a_correction_that_changes_nothing_is_refused_and_the_number_stays(site,
     assert site.position == before
     page = agent.press(page, RECORD, note="Asked three times.")
     assert (page.status, site.contacts(order)[-1].note) == (200, "Asked three times.")
+
+
+def test_a_request_without_its_order_is_corrected_in_the_same_way(site, agent):
+    first = site.keep("the blue one", received_at=NOW - timedelta(seconds=90), note="Asked twice.")
+    page = agent.press(agent.get(f"/console/unmatched/{first}"), BUTTON)
+    fields = {"order_hint": "the blue one", "received_at": "8 Apr 2026, 10:18", "note": "Asked twice."}
+    assert page.form(RECORD).fields.items() >= fields.items()
+    same = agent.press(page, RECORD)
+    assert (same.status, same.errors) == (422, {"channel": "Nothing is changed: change what is wrong."})
+    page = agent.press(page, RECORD, channel="email", order_hint="the red one")
+    assert (page.h1, page.facts["Said of the order"]) == ("Not matched to an order yet", "the red one")
+    with site.store.read(COMMAND_LINE) as uow:
+        earlier = uow.unmatched.get(first)
+        corrected = uow.unmatched.get(earlier.superseded_by)
+    assert (corrected.channel, corrected.received_at) == (Channel.EMAIL, NOW - timedelta(seconds=90))
+    before = agent.get(f"/console/unmatched/{first}")
+    assert before.h1 == "A request that was superseded"
+    assert agent.follow(before, "To the entry that replaces it").path == page.path
+    assert all(list(form.fields) in ([], ["csrf_token"]) for form in before.forms)
+    site.verify()
+
+
+def found_by(browser, number):
+    """Where the number of a request leads, and what the page says of it."""
+    page = browser.press(browser.get("/console/"), "Check", q=number)
+    return page.path, number in page.text
+
+
+def test_the_number_that_the_customer_was_told_leads_to_the_correction_and_is_named_there(site, agent):
+    first = site.record(site.register())
+    number = agent.get(f"/console/contacts/{first}").main.one("strong", class_="reference").text
+    page = agent.press(correcting(agent, first), RECORD, channel="email")
+    assert found_by(agent, number) == (page.path, True)
+    again = agent.press(agent.press(page, BUTTON), RECORD, note="And again.")
+    assert found_by(agent, number)[0] == again.path
+    kept = agent.get(f"/console/unmatched/{site.keep('the blue one')}")
+    number = kept.main.one("p", class_="reference").text
+    page = agent.press(agent.press(kept, BUTTON), RECORD, channel="email")
+    assert found_by(agent, number) == (page.path, True)
+    page = agent.press(page, "Match", order_id=site.register())
+    assert found_by(agent, number)[0] == page.path

@@ -154,7 +154,8 @@ def test_it_is_closed_for_a_reason(site, agent):
     page = agent.press(page, "Close", reason="Another shop's.")
     assert (page.path, page.h1) == (path, "Closed without an order")
     assert page.facts["Resolved"].endswith("you: Another shop's.")
-    assert [form.buttons for form in page.forms] == [["Reopen the request"]]
+    offered = {button for form in page.forms for button in form.buttons}
+    assert offered == {"Said on the telephone", "Record the answer", "Add", "Reopen the request"}
 
 
 @pytest.mark.parametrize("role", ["auditor"])
@@ -171,3 +172,19 @@ def test_it_speaks_german(site):
     page = browser.get(keep(site))
     assert page.h1 == "Noch keiner Bestellung zugeordnet"
     assert "Vorgangsnummer" in page.text
+
+
+def test_the_answer_to_the_customer_is_noted_and_stays_when_it_is_matched(site, agent):
+    path = keep(site, from_detail="kim@example.org")
+    page = agent.get(path)
+    assert {"Said on the telephone", "E-mail sent to kim@example.org"} <= {
+        name for form in page.forms for name in form.buttons
+    }
+    page = agent.press(page, "Record the answer", channel="email", to="nobody")
+    assert set(page.errors) == {"to"}
+    page = agent.press(page, "E-mail sent to kim@example.org")
+    assert page.facts["Answered"].endswith("you: by e-mail")
+    assert "Record the answer" not in page.source
+    page = agent.press(page, "Match", order_id=site.register())
+    assert page.facts["Answered"].endswith("you: by e-mail")
+    site.verify()

@@ -165,6 +165,8 @@ class Walk:
         bare = self.send("recordUnmatchedContact", "POST", "/v1/contacts", {"channel": "phone", "order_hint": SAID})
         told = {"ticket_ref": SAID, "note": SAID}
         self.send("completeUnmatchedContact", "PATCH", f"/v1/unmatched-contacts/{bare['unmatched_id']}", told)
+        answered = f"/v1/unmatched-contacts/{bare['unmatched_id']}/acknowledgement"
+        self.send("acknowledgeUnmatchedContact", "PUT", answered, {"channel": "email", "to": MAIL})
         self.send("matchContact", "PUT", f"/v1/contacts/{kept}/order", {"order_id": "A-2", "ticket_ref": SAID})
         self.send("resolveUnmatchedContact", "PUT", f"/v1/unmatched-contacts/{given_up}/resolution", {"reason": SAID})
         again = f"/v1/unmatched-contacts/{given_up}/resolution?reason_code=entered_in_error"

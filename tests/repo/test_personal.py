@@ -76,8 +76,8 @@ SCREENS = {
     "personal": """
         account answer answer_data_request cancel cancellation check confirm confirm_override confirm_record confirmation contact
         customer data_request evidence_page exported find find_any follow_up history match new_data_request new_unmatched
-        act_on_several all_cancellations begin_unmatched cancellations_table complete_unmatched open_data_request
-        open_requests recent record record_unmatched reopen_unmatched resolve_unmatched revoke search taken
+        act_on_several all_cancellations begin_unmatched cancellations_table follow_up_unmatched open_data_request
+        open_requests recent record record_unmatched revoke search taken
         unmatched_contact sign_in
     """,
     "pseudonymous": """

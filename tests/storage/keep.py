@@ -242,7 +242,7 @@ def _contacts(agent: FlaskClient, supervisor: FlaskClient) -> None:
 
 
 def _unmatched(agent: FlaskClient) -> None:
-    """Contacts recorded before their orders are known: one is matched, one resolved, and one left open."""
+    """Contacts recorded before their orders are known: one is matched, one resolved, and one superseded and answered."""
     call = {"channel": "phone", "order_hint": "Die blaue Nummer", "note": "Ruft zurück.", "from_detail": "+49891234567"}
     kept = [_send(agent, "POST", "/v1/contacts", call)["unmatched_id"] for _ in range(3)]
     _send(agent, "PUT", f"/v1/contacts/{kept[0]}/order", {"order_id": "A-1"})
@@ -252,6 +252,9 @@ def _unmatched(agent: FlaskClient) -> None:
     _send(agent, "DELETE", f"{resolution}?reason_code=customer_asked_again")
     _send(agent, "PUT", resolution, {"reason": "Ein anderer Shop."})
     _send(agent, "PUT", f"/v1/contacts/{kept[2]}/assignment", {})
+    right = _send(agent, "POST", "/v1/contacts", call | {"channel": "email", "supersedes": kept[2]})["unmatched_id"]
+    told = {"channel": "email", "to": "kim@example.org"}
+    _send(agent, "PUT", f"/v1/unmatched-contacts/{right}/acknowledgement", told)
 
 
 def _cancellations(agent: FlaskClient, supervisor: FlaskClient, billing: FlaskClient, prefix: str = "A") -> None:

@@ -239,7 +239,9 @@ def without_an_order(store):
         unmatched.resolve(uow, kept[1].unmatched_id, "another shop's order")
         assignments.assign(uow, kept[2].unmatched_id)
         without = unmatched.record(uow, "the order of e", call(ticket_ref=None))
-        unmatched.complete(uow, without.unmatched_id, ticket_ref="T-2")
+        resolutions.complete(uow, without.unmatched_id, ticket_ref="T-2")
+        unmatched.record(uow, "the order of f", call(supersedes=without.unmatched_id))
+        resolutions.acknowledge(uow, kept[2].unmatched_id, channel=Channel.EMAIL, to="kim@example.org")
 
 
 def limited(store):

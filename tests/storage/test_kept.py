@@ -122,6 +122,8 @@ SINCE = {
     EventType.CONTACT_UNMATCHED_RECORDED: "0007_answers",
     EventType.CONTACT_UNMATCHED_RESOLVED: "0007_answers",
     EventType.CONTACT_MATCHED: "0007_answers",
+    EventType.CONTACT_UNMATCHED_SUPERSEDED: "0013_corrections",
+    EventType.CONTACT_UNMATCHED_ACKNOWLEDGED: "0013_corrections",
     EventType.CONTACT_UNMATCHED_COMPLETED: "0012",  # of no step
     EventType.CONTACT_EMPTIED: "0009",  # of the step 0008, but after its kept database was made
     EventType.CONTACT_UNMATCHED_EMPTIED: "0009",

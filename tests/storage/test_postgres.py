@@ -22,6 +22,7 @@ from psycopg import sql as composed
 
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.records import Cancellation, Contact
+from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import ConfigurationError, Conflict, ServerAway, StorageUnavailable
 from refunds.security.encryption import CustomerCipher, Keyring, new_key
 from refunds.storage import clients, open_engine, orders
@@ -101,7 +102,7 @@ def shown(tx, setting):
 
 def row(table, *values):
     """The statement that inserts a row, by position; by name where there is a generated column, the rest NULL."""
-    record = {"cancellations": Cancellation, "contacts": Contact}.get(table)
+    record = {"cancellations": Cancellation, "contacts": Contact, "unmatched_contacts": UnmatchedContact}.get(table)
     names = f" ({', '.join(field.name for field in fields(record)[: len(values)])})" if record else ""
     return f"INSERT INTO {table}{names} VALUES ({', '.join(values)})"  # noqa: S608
 
@@ -142,7 +143,7 @@ FILLED = (
     row("promises", "'prm_1'", "'A-1'", *PROMISED),
     row("contacts", "'con_1'", *CONTACT, "NULL", *JUDGED),
     row("contacts", "'con_2'", *CONTACT, "'con_1'", *JUDGED),
-    row("unmatched_contacts", "'unm_1'", "'1'", *UNMATCHED, "'con_1'", *NONE[:4]),
+    row("unmatched_contacts", "'unm_1'", "'1'", *UNMATCHED, *NONE[:5], "'unm_0'"),
     row("cancellations", "'can_1'", "'1'", "'A-1'", *CANCELLATION, "'issued'", *ISSUED),
     row("cancellations", "'can_2'", "'2'", "'A-2'", *CANCELLATION, "'revoked'", *ISSUED),
     row("data_requests", "'dsr_1'", *REQUEST),
@@ -176,7 +177,7 @@ CONFLICTS = {
     "contacts.request_number": "UPDATE contacts SET request_number = '1'",
     "unmatched_contacts.unmatched_id": row("unmatched_contacts", "'unm_1'", "'2'", *UNMATCHED, *NONE[:5]),
     "unmatched_contacts.request_number": row("unmatched_contacts", "'unm_2'", "'1'", *UNMATCHED, *NONE[:5]),
-    "unmatched_contacts.contact_id": row("unmatched_contacts", "'unm_2'", "'2'", *UNMATCHED, "'con_1'", *NONE[:4]),
+    "unmatched_contacts.supersedes": row("unmatched_contacts", "'unm_2'", "'2'", *UNMATCHED, *NONE[:5], "'unm_0'"),
     "cancellations.cancellation_id": row(
         "cancellations", "'can_1'", "'3'", "'A-2'", *CANCELLATION, "'revoked'", *ISSUED
     ),

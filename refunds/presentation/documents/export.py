@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from refunds.domain.privacy import LimitKind
-from refunds.domain.references import format_reference, format_request_number
+from refunds.domain.references import format_reference
 from refunds.errors import Message
 from refunds.presentation.documents.templating import written
 from refunds.presentation.exports import caller_data
@@ -33,7 +33,6 @@ def render_html(export: Export) -> str:
         retention=list(retention(export.terms)),
         zone=export.terms.time_zone,
         format_reference=format_reference,
-        format_request_number=format_request_number,
     )
 
 

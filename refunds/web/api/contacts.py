@@ -8,6 +8,7 @@ from refunds.domain.permissions import Scope
 from refunds.presentation.serializers import contact_data
 from refunds.service import assignments, contacts, resolutions
 from refunds.service.contacts import NewContact
+from refunds.service.findings import about_order
 from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
@@ -104,7 +105,7 @@ def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> 
     is a conflict, and to correct one, record a contact that supersedes this one. The same again changes nothing. The
     decision stays as it is. Records the ticket or note, and the event `contact.completed`, which names the fields.
     """
-    return reply(contact_data(resolutions.complete(uow, contact_id, **body)))
+    return reply(contact_data(about_order(resolutions.complete(uow, contact_id, **body))))
 
 
 @tag.operation(
@@ -132,7 +133,7 @@ def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) 
     is one of a contact that was superseded: acknowledge the one that supersedes it. Records the acknowledgement and the
     event `contact.acknowledged`.
     """
-    return reply(contact_data(resolutions.acknowledge(uow, contact_id, **body)))
+    return reply(contact_data(about_order(resolutions.acknowledge(uow, contact_id, **body))))
 
 
 @tag.operation(

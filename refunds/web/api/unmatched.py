@@ -1,4 +1,4 @@
-"""Contacts whose order is not known, over HTTP: record, read, list, match, resolve, and reopen."""
+"""Contacts whose order is not known, over HTTP: record, read, list, match, complete, acknowledge, resolve, reopen."""
 
 from typing import Any
 
@@ -6,14 +6,22 @@ from flask import Response
 
 from refunds.domain.permissions import Scope
 from refunds.presentation.serializers import contact_data, unmatched_data
-from refunds.service import unmatched
+from refunds.service import resolutions, unmatched
 from refunds.service.contacts import NewContact
+from refunds.service.findings import without_order
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
 from refunds.web.schemas import unmatched as schemas
-from refunds.web.schemas.contacts import EXAMPLE, LINKS, CompletionRequestSchema, ContactSchema, ReopenQuerySchema
+from refunds.web.schemas.contacts import (
+    EXAMPLE,
+    LINKS,
+    AcknowledgementRequestSchema,
+    CompletionRequestSchema,
+    ContactSchema,
+    ReopenQuerySchema,
+)
 from refunds.web.schemas.examples import example
 from refunds.web.schemas.orders import JUDGED
 
@@ -32,14 +40,16 @@ tag = Tag("Unmatched contacts", "Calls and e-mails about orders that are not kno
     scopes=(Scope.CONTACTS_WRITE,),
     body=schemas.UnmatchedContactRequestSchema,
     body_examples=example("call", "A call about an unknown order", schemas.UNKNOWN_CALL),
-    problems=("payment-data-refused",),
+    problems=("payment-data-refused", "contact-state-conflict"),
 )
 def record_unmatched_contact(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Record a contact whose order is not known
 
     Use it when billing has not sent the order yet, or the customer cannot name it: the request is not lost, and its
     time counts. It is open until it is matched to its order or resolved. Its number is for the customer. Records the
-    contact under a key of its own, and the event `contact.unmatched_recorded`, which has no order.
+    contact under a key of its own, and the event `contact.unmatched_recorded`, which has no order. To correct one, name
+    it in `supersedes`: if it asks for the same and had been made when that was entered, it has its first entry, so that
+    nobody becomes late; the customer's number leads to both. Then records `contact.unmatched_superseded`, too.
     """
     kept = unmatched.record(uow, body.pop("order_hint"), NewContact(**body))
     return reply(unmatched_data(kept), status=201, location=f"/v1/unmatched-contacts/{kept.unmatched_id}")
@@ -116,11 +126,29 @@ def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> R
 def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
     """Complete an unmatched contact
 
-    Adds a ticket or a note to an open contact that was recorded without it. What is on record stays: another ticket or
-    note is a conflict. The same again changes nothing. Records the ticket or note, and the event
+    Adds a ticket or a note to a contact that was recorded without it. What is on record stays: another ticket or note
+    is a conflict. The same again changes nothing. Records the ticket or note, and the event
     `contact.unmatched_completed`, which names the fields.
     """
-    return reply(unmatched_data(unmatched.complete(uow, unmatched_id, **body)))
+    return reply(unmatched_data(without_order(resolutions.complete(uow, unmatched_id, **body))))
+
+
+@tag.operation(
+    "PUT /v1/unmatched-contacts/<string:unmatched_id>/acknowledgement",
+    Answer("The acknowledged contact.", schemas.UnmatchedContactSchema, schemas.ANSWERED),
+    scopes=(Scope.CONTACTS_WRITE,),
+    body=AcknowledgementRequestSchema,
+    body_examples=example("said", "Said on the telephone", {"channel": "phone"}),
+    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
+)
+def acknowledge_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
+    """Acknowledge an unmatched contact
+
+    As `acknowledgeContact`; a telephone number in `to` needs its country code, because no order says where the customer
+    is. The contact that it becomes keeps the acknowledgement. Records it, and the event
+    `contact.unmatched_acknowledged`.
+    """
+    return reply(unmatched_data(without_order(resolutions.acknowledge(uow, unmatched_id, **body))))
 
 
 @tag.operation(

@@ -13,14 +13,14 @@ from refunds.domain.instants import end_of_day, first_instant, format_instant, l
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import SCOPES, Scope
 from refunds.domain.records import REVOCABLE_FOR, UNSETTLED, Basis, Cancellation, State
-from refunds.domain.references import format_reference, format_request_number
+from refunds.domain.references import format_reference
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation import tables
 from refunds.presentation.documents import confirmation as documents
 from refunds.presentation.language import each_language, language, speaking
 from refunds.presentation.texts.answers import cancelled_said
 from refunds.service import cancellations, settlements
-from refunds.service.assignments import AContact
+from refunds.service.findings import AContact
 from refunds.service.settlements import OWN_REVOCATION
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
@@ -110,7 +110,6 @@ def recent(uow: UnitOfWork, form: Form) -> Response:
         resolved=sorted(resolved, key=lambda one: one[0] or uow.now, reverse=True)[:RECENT],
         time_zone=time_zone_of(uow, uow.policies.default),
         format_reference=format_reference,
-        format_request_number=format_request_number,
         minutes={key: -(-time // timedelta(minutes=1)) for key, time in left.items()},
         revocable={
             one.cancellation_id for one in found if one.state is State.ISSUED and settlements.may_revoke(uow, one)

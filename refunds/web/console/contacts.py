@@ -1,6 +1,6 @@
 """Contacts: confirmed and recorded, cancelled, kept on the Open list, answered, completed, resolved, reopened."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -15,7 +15,6 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import Cancellation, Contact, Intent, Order
 from refunds.domain.references import format_reference
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
-from refunds.domain.unmatched import UnmatchedContact
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
 from refunds.presentation.language import each_language
@@ -23,9 +22,10 @@ from refunds.presentation.texts.answers import Said, contact_said, is_address, l
 from refunds.presentation.texts.dates import clock_text
 from refunds.schemas.strict import StrictSchema
 from refunds.security.encryption import Erased, Hidden
-from refunds.service import assignments, cancellations, contacts, resolutions
+from refunds.service import assignments, cancellations, contacts, findings, resolutions
 from refunds.service.cancellations import Issued, Override, Request
 from refunds.service.contacts import NewContact
+from refunds.service.findings import AContact
 from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
@@ -121,36 +121,49 @@ def _taken_over(uow: UnitOfWork, form: Form, doing: str) -> tuple[Form, Contact 
     corrected = contact if doing == "record" and found.get("intent", Intent.CANCEL) is contact.intent else None
     if request.method == "POST":
         return form, corrected
-    details = {name: _readable(contact, name) for name in ABOUT_THE_CONTACT}
-    zone, times = _zone(uow, contact), {name: getattr(contact, name) for name in _TIMES}
-    details |= {name: clock_text(at, zone) if corrected else format_instant(at) for name, at in times.items() if at}
-    recorded = {name: value for name, value in details.items() if value} | {"channel": str(contact.channel)}
-    return replace(form, data={**form.data, **recorded}), corrected
+    return with_recorded(uow, form, contact, is_typed=bool(corrected)), corrected
 
 
 _TIMES = ("received_at", "sent_at")
 _CORRECTABLE = ("intent", "channel", *_TIMES, *ABOUT_THE_CONTACT)
 
 
-def _readable(contact: Contact, name: str) -> Any:
-    """A field of a contact; None if it was erased or is not for this user."""
-    value = getattr(contact, name)
+def with_recorded(uow: UnitOfWork, form: Form, contact: AContact, *, is_typed: bool) -> Form:
+    """The form with what is on record of a contact, its times as people type them or else exact."""
+    details = {name: _readable(contact, name) for name in (*ABOUT_THE_CONTACT, "order_hint")}
+    zone, times = _zone(uow, contact), {name: getattr(contact, name) for name in _TIMES}
+    details |= {name: clock_text(at, zone) if is_typed else format_instant(at) for name, at in times.items() if at}
+    recorded = {name: value for name, value in details.items() if value} | {"channel": str(contact.channel)}
+    return replace(form, data={**form.data, **recorded})
+
+
+def _readable(contact: AContact, name: str) -> Any:
+    """A field of a contact; None if it has none, it was erased, or it is not for this user."""
+    value = getattr(contact, name, None)
     return None if isinstance(value, Erased | Hidden) else value
 
 
-def _exact(uow: UnitOfWork, found: dict[str, Any]) -> dict[str, Any]:
+def exact(uow: UnitOfWork, found: dict[str, Any], earlier: AContact | None) -> dict[str, Any]:
     """The entry; a time that was left as it was shown is to the second that of the contact which is superseded."""
-    contact = uow.contacts.find(found["supersedes"]) if "supersedes" in found else None
-    if contact is None:
+    if earlier is None:
         return found
-    zone, times = _zone(uow, contact), {name: getattr(contact, name) for name in _TIMES if name in found}
+    zone, times = _zone(uow, earlier), {name: getattr(earlier, name) for name in _TIMES if name in found}
     same = {name: at for name, at in times.items() if at and found[name].text == clock_text(at, zone)}
     return found | {name: Typed(format_instant(at)) for name, at in same.items()}
 
 
-def _zone(uow: UnitOfWork, contact: Contact) -> str:
+def require_changed(new: NewContact, earlier: AContact | None, **more: Any) -> None:
+    """Raise `InvalidInput` if a correction, with `more` fields than those of every contact, changes nothing."""
+    entered = {name: getattr(new, name) for name in _CORRECTABLE} | more
+    if earlier and all(value == _readable(earlier, name) for name, value in entered.items()):
+        raise InvalidInput([FieldError("/channel", Message("change at least one field"), "unchanged_fields")])
+
+
+def _zone(uow: UnitOfWork, contact: AContact) -> str:
     """The time zone in which times of a contact are typed."""
-    return time_zone_of(uow, uow.orders.get(contact.order_id).policy)
+    return time_zone_of(
+        uow, uow.orders.get(contact.order_id).policy if isinstance(contact, Contact) else uow.policies.default
+    )
 
 
 def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
@@ -187,7 +200,7 @@ def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewCon
 
     The session keeps the channel. Raises what `entered` raises.
     """
-    found = _exact(uow, found)
+    found = exact(uow, found, uow.contacts.find(found["supersedes"]) if "supersedes" in found else None)
     return new_contact(entered(found, uow.now, time_zone_of(uow, order.policy)), found)
 
 
@@ -245,9 +258,7 @@ def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     `contacts.record` raises.
     """
     new = _new_contact(uow, uow.orders.get(order_id), form.read(EntrySchema))
-    earlier = uow.contacts.find(new.supersedes) if new.supersedes else None
-    if earlier and all(getattr(new, name) == _readable(earlier, name) for name in _CORRECTABLE):
-        raise InvalidInput([FieldError("/channel", Message("change at least one field"), "unchanged_fields")])
+    require_changed(new, uow.contacts.find(new.supersedes) if new.supersedes else None)
     contact = contacts.record(uow, order_id, new)
     telemetry.count_decisions([contact.outcome.reason])
     return to("contact", contact_id=contact.contact_id)
@@ -291,6 +302,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         period=information_period(order.ordered_at, preview, judged_by.terms),
         now=uow.now,
         look=look_of(preview, ended=ended, active=active),
+        earlier=uow.contacts.find(found.supersedes) if found.supersedes else None,
         words=_words(found, preview, active, ended=ended),
         mails_to=found.from_detail if is_address(found.from_detail) else None,
         lacks=missing(found),
@@ -308,28 +320,23 @@ def _words(found: Contact, preview: Outcome, active: Cancellation | None, *, end
     return words if any(words.values()) else {}
 
 
-def _acknowledge(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
+def _acknowledge(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
     given_at = found.pop("given_at", None)
     if given_at is not None:
-        then = uow.contacts.get(contact_id).outcome
-        found["given_at"] = given_at.instant("given_at", uow.now, then.time_zone)
-    resolutions.acknowledge(uow, contact_id, **found)
+        zone = _zone(uow, findings.contact(uow, name))
+        found["given_at"] = given_at.instant("given_at", uow.now, zone)
+    resolutions.acknowledge(uow, name, **found)
 
 
-def missing(contact: Contact | UnmatchedContact) -> list[str]:
+def missing(contact: AContact) -> list[str]:
     """The details that a contact was recorded without, and that can be added."""
     return [name for name in ("ticket_ref", "note") if getattr(contact, name) is None]
 
 
-def some(found: dict[str, Any]) -> dict[str, Any]:
-    """What is to be added to a contact. Raises `InvalidInput` if that is nothing."""
+def _complete(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
     if not found:
         raise InvalidInput([FieldError("/note", Message("write a ticket or a note"), "required")])
-    return found
-
-
-def _complete(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
-    resolutions.complete(uow, contact_id, **some(found))
+    resolutions.complete(uow, name, **found)
 
 
 def _resolve(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
@@ -342,9 +349,13 @@ def _reopen(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
     resolutions.reopen(uow, contact_id, found["reason_code"])
 
 
-_DOING: Mapping[str, tuple[type[StrictSchema], Callable[[UnitOfWork, str, dict[str, Any]], None]]] = {
+Doing = dict[str, tuple[type[StrictSchema], Callable[[UnitOfWork, str, dict[str, Any]], object]]]
+
+ANSWERING: Doing = {
     "acknowledge": (AnsweredSchema, _acknowledge),
     "complete": (CompletionRequestSchema, _complete),
+}
+_DOING: Doing = ANSWERING | {
     "resolve": (ResolutionRequestSchema, _resolve),
     "reopen": (ReopenQuerySchema, _reopen),
 }
@@ -360,10 +371,15 @@ _DOING: Mapping[str, tuple[type[StrictSchema], Callable[[UnitOfWork, str, dict[s
 )
 def follow_up(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """Acknowledge, complete, resolve or reopen a contact, by the form that was sent. Then show it again."""
+    act(uow, form, contact_id, _DOING)
+    return to("contact", contact_id=contact_id)
+
+
+def act(uow: UnitOfWork, form: Form, name: str, known: Doing) -> None:
+    """Do what the form of a record's page says. Raises `InvalidInput` if that is not known, or a field does not fit."""
     data = dict(form.data)
     doing = data.pop("doing", "")
-    if doing not in _DOING:
+    if doing not in known:
         raise InvalidInput([FieldError("/doing", Message("no form of this page does that"))])
-    schema, do = _DOING[doing]
-    do(uow, contact_id, replace(form, data=data).read(schema))
-    return to("contact", contact_id=contact_id)
+    schema, do = known[doing]
+    do(uow, name, replace(form, data=data).read(schema))

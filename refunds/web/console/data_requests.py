@@ -35,6 +35,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
 from refunds.web.console import at, page, screen, to
 from refunds.web.console import data_request_forms as forms
+from refunds.web.console.contacts import Doing, act
 from refunds.web.console.eligibility import PAGE
 from refunds.web.console.forms import Form
 from refunds.web.cursors import paginate
@@ -185,7 +186,7 @@ def _close(outcome: DataRequestOutcome) -> Callable[[UnitOfWork, str, dict[str, 
     return close
 
 
-_DOING: Mapping[str, tuple[type[StrictSchema], Callable[[UnitOfWork, str, dict[str, Any]], Any]]] = {
+_DOING: Doing = {
     "identity": (
         forms.IdentityCheckRequestSchema,
         lambda uow, request_id, found: data_requests.check_identity(uow, request_id, found["identity_check"]),
@@ -209,15 +210,10 @@ _DOING: Mapping[str, tuple[type[StrictSchema], Callable[[UnitOfWork, str, dict[s
 )
 def answer_data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
     """Check the identity, extend, note a fee or close a data request, by the form that was sent. Then show it again."""
-    data = dict(form.data)
-    doing = data.pop("doing", "")
-    if doing == "correct":
-        _correct(uow, request_id, data)
-    elif doing in _DOING:
-        schema, do = _DOING[doing]
-        do(uow, request_id, replace(form, data=data).read(schema))
+    if form.data.get("doing") == "correct":
+        _correct(uow, request_id, form.data)
     else:
-        raise InvalidInput([FieldError("/doing", Message("no form of this page does that"))])
+        act(uow, form, request_id, _DOING)
     return to("data_request", request_id=request_id)
 
 

@@ -9,11 +9,11 @@ from flask import Response, request, session
 
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent
-from refunds.domain.references import format_request_number
 from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ResolutionReason
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.service import assignments, overview, queue, resolutions, unmatched, watch
-from refunds.service.assignments import AContact, TakenAlready
+from refunds.service.assignments import TakenAlready
+from refunds.service.findings import AContact
 from refunds.service.queue import Tab
 from refunds.service.resolutions import RESOLVABLE_FOR, Resolution
 from refunds.storage.unit_of_work import UnitOfWork
@@ -75,7 +75,6 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
         rows=rows,
         has_more=len(tabs[tab]) > number * rows,
         now=uow.now,
-        format_request_number=format_request_number,
         names=uow.users.names(filter(None, ids)),
         changed=watch.recent_change(uow),
         time_zone=time_zone,

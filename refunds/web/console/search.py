@@ -4,7 +4,6 @@ from flask import Response
 
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact
-from refunds.domain.references import format_request_number
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.service import search as searching
 from refunds.storage.unit_of_work import UnitOfWork
@@ -39,5 +38,4 @@ def find_any(uow: UnitOfWork, form: Form) -> Response:
         zones=zones,
         time_zone=time_zone_of(uow, uow.policies.default),
         is_matched=lambda contact: isinstance(contact, Contact),
-        format_request_number=format_request_number,
     )

@@ -1,28 +1,37 @@
-"""Contacts whose order is not known: recorded from what was typed at Check, shown, matched, or closed for a reason."""
+"""Contacts whose order is not known: recorded from what was typed at Check, corrected, shown, matched, or closed."""
 
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
-from flask import Response, session
+from flask import Response, request, session
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent
-from refunds.domain.references import format_request_number
 from refunds.domain.resolutions import ReopeningReason
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.presentation.language import each_language
-from refunds.presentation.texts.answers import unmatched_said
+from refunds.presentation.texts.answers import is_address, unmatched_said
 from refunds.presentation.texts.dates import clock_text
 from refunds.service import assignments, search, unmatched
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import at, page, screen, to
-from refunds.web.console.contacts import missing, new_contact, some
+from refunds.web.console.contacts import (
+    ANSWERING,
+    Doing,
+    act,
+    exact,
+    missing,
+    new_contact,
+    require_changed,
+    with_recorded,
+)
 from refunds.web.console.eligibility import asked, entered, time_zone_of
 from refunds.web.console.forms import BegunSchema, Form, MatchSchema, UnmatchedEntrySchema
 from refunds.web.endpoint import Transaction
-from refunds.web.schemas.contacts import CompletionRequestSchema, ReopenQuerySchema
+from refunds.web.schemas.contacts import ReopenQuerySchema
 from refunds.web.schemas.unmatched import UnmatchedResolutionRequestSchema
 
 
@@ -40,9 +49,16 @@ def begin_unmatched(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _new(uow: UnitOfWork, form: Form) -> Response:
-    """The form to record a contact; it was received when this page was opened, unless a time was typed."""
+    """The form to record a contact; it was received when this page was opened, unless a time was typed.
+
+    If it corrects one, it begins with what is on record of that.
+    """
     time_zone = time_zone_of(uow, uow.policies.default)
     found = form.read_leniently(UnmatchedEntrySchema)
+    corrected = uow.unmatched.get(found["supersedes"]) if "supersedes" in found else None
+    if corrected and request.method == "GET":
+        form = with_recorded(uow, form, corrected, is_typed=True)
+        found = form.read_leniently(UnmatchedEntrySchema)
     received_at, sent_at = (form.data.get(name, "") for name in ("received_at", "sent_at"))
     opened = ""
     with suppress(InvalidInput):
@@ -50,12 +66,13 @@ def _new(uow: UnitOfWork, form: Form) -> Response:
         received_at = clock_text(how.received_at or uow.now, time_zone)
         sent_at = clock_text(how.sent_at, time_zone) if how.sent_at else ""
         asks_again = any(one.pointer == "/received_at" for one in form.errors)
-        opened = received_at if how.opened and not asks_again else ""
+        opened = received_at if how.opened and not asks_again and not corrected else ""
     return page(
         "unmatched_new.html",
         replace(form, address=at("new_unmatched")),
-        intent=found.get("intent", Intent.CANCEL),
-        channel=session.get("channel", Channel.PHONE),
+        corrected=corrected,
+        intent=found.get("intent") or (corrected.intent if corrected else Intent.CANCEL),
+        channel=found.get("channel") or session.get("channel", Channel.PHONE),
         received_at=received_at,
         sent_at=sent_at,
         opened=opened,
@@ -72,8 +89,11 @@ def _new(uow: UnitOfWork, form: Form) -> Response:
 def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
     """Record a contact whose order is not known, and redirect to it. Raises `InvalidInput` if the form does not fit."""
     found = form.read(UnmatchedEntrySchema)
-    how = entered(found, uow.now, time_zone_of(uow, uow.policies.default))
-    kept = unmatched.record(uow, found["order_hint"], new_contact(how, found))
+    earlier = uow.unmatched.get(found["supersedes"]) if "supersedes" in found else None
+    found = exact(uow, found, earlier)
+    new = new_contact(entered(found, uow.now, time_zone_of(uow, uow.policies.default)), found)
+    require_changed(new, earlier, order_hint=found["order_hint"])
+    kept = unmatched.record(uow, found["order_hint"], new)
     return to("unmatched_contact", unmatched_id=kept.unmatched_id)
 
 
@@ -84,15 +104,17 @@ def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respons
     Raises `NotFound` if there is none.
     """
     found, time_zone = uow.unmatched.get(unmatched_id), time_zone_of(uow, uow.policies.default)
+    actors = (found.recorded_by, found.closed_by, found.taken_by, found.acknowledged_by)
     return page(
         "unmatched.html",
         replace(form, address=at("unmatched_contact", unmatched_id=unmatched_id)),
         contact=found,
         lacks=missing(found),
-        number=format_request_number(found.request_number),
+        earlier=found.supersedes and uow.unmatched.with_ids([found.supersedes]).get(found.supersedes),
+        mails_to=found.from_detail if is_address(found.from_detail) else None,
         reopening=list(ReopeningReason),
         taking=assignments.taking(uow, found),
-        names=uow.users.names(filter(None, (found.recorded_by, found.closed_by, found.taken_by))),
+        names=uow.users.names(filter(None, actors)),
         words={name: unmatched_said(found, time_zone) for name in each_language()} if found.is_open else {},
         time_zone=time_zone,
     )
@@ -123,6 +145,20 @@ def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
     return to("contact", contact_id=contact.contact_id)
 
 
+def _resolve(uow: UnitOfWork, unmatched_id: str, found: dict[str, Any]) -> None:
+    unmatched.resolve(uow, unmatched_id, found["reason"])
+
+
+def _reopen(uow: UnitOfWork, unmatched_id: str, found: dict[str, Any]) -> None:
+    unmatched.reopen(uow, unmatched_id, found["reason_code"])
+
+
+_DOING: Doing = ANSWERING | {
+    "resolve": (UnmatchedResolutionRequestSchema, _resolve),
+    "reopen": (ReopenQuerySchema, _reopen),
+}
+
+
 @screen(
     "/unmatched/<unmatched_id>",
     scopes=(Scope.CONTACTS_WRITE,),
@@ -130,33 +166,7 @@ def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
     method="POST",
     form_view=unmatched_contact,
 )
-def resolve_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
-    """Close a contact without an order, for a reason. Then show it again."""
-    unmatched.resolve(uow, unmatched_id, form.read(UnmatchedResolutionRequestSchema)["reason"])
-    return to("unmatched_contact", unmatched_id=unmatched_id)
-
-
-@screen(
-    "/unmatched/<unmatched_id>/details",
-    scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=unmatched_contact,
-)
-def complete_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
-    """Add a ticket or a note to a contact without an order. Then show it again."""
-    unmatched.complete(uow, unmatched_id, **some(form.read(CompletionRequestSchema)))
-    return to("unmatched_contact", unmatched_id=unmatched_id)
-
-
-@screen(
-    "/unmatched/<unmatched_id>/resolution",
-    scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=unmatched_contact,
-)
-def reopen_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
-    """Open a contact without an order again, for a reason. Then show it."""
-    unmatched.reopen(uow, unmatched_id, form.read(ReopenQuerySchema)["reason_code"])
+def follow_up_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
+    """Acknowledge, complete, close or reopen a contact without an order, by the form sent. Then show it again."""
+    act(uow, form, unmatched_id, _DOING)
     return to("unmatched_contact", unmatched_id=unmatched_id)

@@ -78,6 +78,8 @@ _EMPTIED: dict[str, shown.Field] = {
     "reason": shown.Code(ErasureReason, "Why.", "request"),
 }
 
+_SUPERSEDED: dict[str, shown.Field] = {"superseded_by": shown.String("The contact that corrects it.", _CORRECTED)}
+_ACKNOWLEDGED: dict[str, shown.Field] = {"channel": shown.Code(Channel, "How the customer was answered.", "email")}
 _ASSIGNED: dict[str, shown.Field] = {
     "taken_by": shown.String("Who deals with it from now on; null: it was given back.", A_USER, allow_none=True)
 }
@@ -111,7 +113,7 @@ _DATA: dict[EventType, dict[str, shown.Field]] = {
         "reason": shown.Code(Reason, "The reason of the decision.", "within_window"),
         "supersedes": shown.String("The contact that it corrects; null: none.", allow_none=True),
     },
-    EventType.CONTACT_SUPERSEDED: {"superseded_by": shown.String("The contact that corrects it.", _CORRECTED)},
+    EventType.CONTACT_SUPERSEDED: _SUPERSEDED,
     EventType.CONTACT_RESOLVED: {
         "reason_code": shown.Code(
             ResolutionReason,
@@ -125,7 +127,7 @@ _DATA: dict[EventType, dict[str, shown.Field]] = {
     },
     EventType.CONTACT_REOPENED: {"reason_code": shown.Code(ReopeningReason, "Why.", "customer_asked_again")},
     EventType.CONTACT_ASSIGNED: _ASSIGNED,
-    EventType.CONTACT_ACKNOWLEDGED: {"channel": shown.Code(Channel, "How the customer was answered.", "email")},
+    EventType.CONTACT_ACKNOWLEDGED: _ACKNOWLEDGED,
     EventType.CONTACT_COMPLETED: _COMPLETED,
     EventType.CONTACT_EMPTIED: _EMPTIED,
     EventType.CONTACT_DETAILS_FORGOTTEN: {"fields": _EMPTIED["fields"]},
@@ -134,6 +136,8 @@ _DATA: dict[EventType, dict[str, shown.Field]] = {
         "channel": shown.Code(Channel, "The channel.", "phone"),
     },
     EventType.CONTACT_UNMATCHED_COMPLETED: _COMPLETED,
+    EventType.CONTACT_UNMATCHED_SUPERSEDED: _SUPERSEDED,
+    EventType.CONTACT_UNMATCHED_ACKNOWLEDGED: _ACKNOWLEDGED,
     EventType.CONTACT_UNMATCHED_RESOLVED: {},
     EventType.CONTACT_UNMATCHED_REOPENED: {"reason_code": shown.Code(ReopeningReason, "Why.", "entered_in_error")},
     EventType.CONTACT_UNMATCHED_ASSIGNED: _ASSIGNED,
@@ -266,13 +270,8 @@ class FeedSchema(shown.Schema):
 _WITHOUT_ORDER = {
     *ABOUT_POLICIES,
     *WITHOUT_RECORD,
-    EventType.CONTACT_UNMATCHED_RECORDED,
-    EventType.CONTACT_UNMATCHED_COMPLETED,
-    EventType.CONTACT_UNMATCHED_RESOLVED,
-    EventType.CONTACT_UNMATCHED_REOPENED,
-    EventType.CONTACT_UNMATCHED_ASSIGNED,
+    *(event for event in EventType if event.startswith("contact.unmatched_")),
     *LIMITED,
-    EventType.CONTACT_UNMATCHED_EMPTIED,
 } - {EventType.ORDER_FORGOTTEN}
 
 
@@ -309,6 +308,8 @@ HAPPENED = [
     _example(11, EventType.CONTACT_UNMATCHED_EMPTIED, _UNMATCHED, fields=["order_hint"]),
     _example(11, EventType.CONTACT_UNMATCHED_RECORDED, _UNMATCHED),
     _example(11, EventType.CONTACT_UNMATCHED_COMPLETED, _UNMATCHED, fields=["note"]),
+    _example(11, EventType.CONTACT_UNMATCHED_SUPERSEDED, _UNMATCHED, superseded_by="unm_01KAN4B0N2V5Q4T8Z2B6C9D1EF"),
+    _example(11, EventType.CONTACT_UNMATCHED_ACKNOWLEDGED, _UNMATCHED, channel="phone"),
     _example(11, EventType.CONTACT_UNMATCHED_RESOLVED, _UNMATCHED),
     _example(12, EventType.CONTACT_UNMATCHED_REOPENED, _UNMATCHED),
     _example(12, EventType.CONTACT_UNMATCHED_ASSIGNED, _UNMATCHED, taken_by=None),

@@ -6,9 +6,14 @@ from refunds.schemas.fields import Choice, FlagText, FreeText, Line
 from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import shown
-from refunds.web.schemas.contacts import ContactDetailsSchema, RecordedDetailsSchema, TakenBy
+from refunds.web.schemas.contacts import (
+    ContactAcknowledgementSchema,
+    ContactDetailsSchema,
+    RecordedDetailsSchema,
+    TakenBy,
+)
 from refunds.web.schemas.examples import A_CLIENT, example, shared
-from refunds.web.schemas.request_fields import After, Limit, Spoken
+from refunds.web.schemas.request_fields import After, Limit, RecordId, Spoken
 
 
 class UnmatchedContactRequestSchema(ContactDetailsSchema):
@@ -16,6 +21,7 @@ class UnmatchedContactRequestSchema(ContactDetailsSchema):
 
     order_hint = Line(200, "What the customer said of the order, as it was said. Personal.", required=True)
     intent = Choice(Intent, "What the customer wants. Default `cancel`.")
+    supersedes = RecordId("unm", "The unmatched contact that this one corrects.", allow_none=True)
     from_detail = Line(
         254,
         "The customer's telephone number, with its country code because no order says where they are, or e-mail "
@@ -57,8 +63,11 @@ class UnmatchedContactSchema(RecordedDetailsSchema):
         "The number that ends in 77, ordered last week",
         allow_none=True,
     )
-    open = shown.Boolean("Whether it is neither matched nor resolved.", True)
+    open = shown.Boolean("Whether it is neither matched nor resolved or superseded.", True)
     contact_id = shown.String("The contact that it became when it was matched; null: not matched.", allow_none=True)
+    supersedes = shown.String("The unmatched contact that this one corrects.", allow_none=True)
+    superseded_by = shown.String("The unmatched contact that corrects this one.", allow_none=True)
+    acknowledgement = shown.Nested(ContactAcknowledgementSchema, "Null: no answer is on record.", allow_none=True)
     resolution = shown.Nested(UnmatchedResolutionSchema, "Null: not resolved.", allow_none=True)
 
 
@@ -81,4 +90,6 @@ UNMATCHED = UnmatchedContactSchema.example("unmatched_id", "request_number", "or
 UNMATCHED_EXAMPLE = shared(example("unmatched", "A call about an unknown order", UNMATCHED))
 _RESOLUTION = UnmatchedResolutionSchema.example()
 CLOSED = example("closed", "A call for another shop", UNMATCHED | {"open": False, "resolution": _RESOLUTION})
+_TOLD = ContactAcknowledgementSchema.example(channel="phone", to=None)
+ANSWERED = example("answered", "A caller who was told the number", UNMATCHED | {"acknowledgement": _TOLD})
 UNMATCHED_LINKS = shown.links("unmatched_id", unmatched="getUnmatchedContact")
