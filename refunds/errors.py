@@ -281,10 +281,7 @@ class Forbidden(CallersError, code="forbidden"):
 
 
 class StorageUnavailable(RefundsError, code="storage-unavailable"):
-    """The storage is not available now; nothing was changed, or it is not known whether; try again.
-
-    Its text is `told`, for the operator, if there is one; the `detail` is for everyone, and names no files.
-    """
+    """The storage is not available: try again. `told` is for the operator; `detail` is for all, and names no files."""
 
     retry_after: ClassVar[int] = 1  # seconds
 

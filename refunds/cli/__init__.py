@@ -82,11 +82,7 @@ class Command(click.Command):
     """A command that prints its errors on standard error, in words, and ends with their exit code."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command. A `RefundsError` or `OSError` is printed on standard error and ends the process.
-
-        The exit code is that of the error's class, or 1 for an `OSError`. What a terminal cannot show is printed as
-        `?`.
-        """
+        """Run the command; an error is printed and ends the process with its code, or 1 for an `OSError`."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # a character that the terminal cannot show becomes `?`
                 stream.reconfigure(errors="replace")
@@ -131,11 +127,7 @@ class CommandsAndOne(Group):
 
 
 def loaded_store(to: Opening = Opening.RECORD) -> Store:
-    """The store of this app, opened now for what that says, and closed when the command ends.
-
-    A message on standard error says if that made a master key. Raises `ConfigurationError` if it cannot be opened as
-    configured.
-    """
+    """The store of this app, opened for a purpose until the command ends; prints if that made a key."""
     found: Store = current_app.extensions["refunds.store"]
     click.get_current_context().call_on_close(found.close)
     found.open(to)

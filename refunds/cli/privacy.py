@@ -35,10 +35,8 @@ def command() -> None:
     """Answer what persons ask about their data."""
 
 
-BY_ID = click.option("--id", "by_id", is_flag=True, help="REFERENCE is the service's own id of the customer.")
-
-
 REFERENCE = click.argument("reference")
+BY_ID = click.option("--id", "by_id", is_flag=True, help="REFERENCE is the service's own id of the customer.")
 REQUEST = click.argument("request_id")
 REASON = click.option("--reason", help="Why; it is kept encrypted.")
 SET = click.option(
@@ -48,7 +46,13 @@ SET = click.option(
     multiple=True,
     metavar="TABLE ID FIELD VALUE",
     help="Correct a field of a record, as in: contacts con_… note 'her sister called'. May be repeated.",
+    callback=lambda _, __, given: tuple(Correction(*one) for one in given),
 )
+
+
+def of_customer(function: Callable[..., None]) -> Callable[..., None]:
+    """Let a command name a customer, and its language."""
+    return REFERENCE(BY_ID(LANG(function)))
 
 
 class _TextsSchema(StrictSchema):
@@ -75,11 +79,9 @@ def _of_customer(reference: str, *, by_id: bool, act: Callable[[UnitOfWork, str]
 
 
 @command.command("erase")
-@click.argument("reference")
 @click.option("--reason", required=True, type=OneOf(ErasureReason), help="Why.")
 @click.option("--anyway", metavar="REASON", help="Why not to wait for open matters; without personal data.")
-@BY_ID
-@LANG
+@of_customer
 def erase(reference: str, reason: ErasureReason, anyway: str | None, *, by_id: bool) -> None:
     """Erase the customer with this reference in billing, and print the certificate.
 
@@ -98,10 +100,8 @@ def _show(certificate: Certificate | None) -> None:
 
 
 @command.command("hold")
-@click.argument("reference")
 @click.option("--reason", required=True, help="Why; it is kept encrypted.")
-@BY_ID
-@LANG
+@of_customer
 def hold(reference: str, reason: str, *, by_id: bool) -> None:
     """Keep a customer from erasure and retention until the hold is lifted."""
     _limit(LimitKind.HOLD, reference, reason, by_id=by_id)
@@ -134,11 +134,9 @@ LIFT = click.option("--lift", is_flag=True, help="Lift it again; tell the person
 
 
 @command.command("restrict")
-@REFERENCE
 @REASON
 @LIFT
-@BY_ID
-@LANG
+@of_customer
 def restrict(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> None:
     """Let the privacy role alone read a customer's data.
 
@@ -148,37 +146,30 @@ def restrict(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> 
 
 
 @command.command("object")
-@REFERENCE
 @REASON
 @LIFT
-@BY_ID
-@LANG
+@of_customer
 def note_objection(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> None:
     """Leave a customer out of statistics and simulations until it is lifted."""
     _limit(LimitKind.OBJECTION, reference, reason, by_id=by_id, lift=lift)
 
 
 @command.command("lift")
-@click.argument("reference")
-@BY_ID
-@LANG
+@of_customer
 def lift(reference: str, *, by_id: bool) -> None:
     """Lift the hold on a customer."""
     _limit(LimitKind.HOLD, reference, None, by_id=by_id, lift=True)
 
 
 @command.command("rectify")
-@REFERENCE
 @SET
-@BY_ID
-@LANG
-def rectify(reference: str, corrections: tuple[tuple[str, str, str, str], ...], *, by_id: bool) -> None:
+@of_customer
+def rectify(reference: str, corrections: tuple[Correction, ...], *, by_id: bool) -> None:
     """Correct personal fields of a customer where they stand.
 
     The tables and fields are those of the API. No decision is made again, and no value enters the journal.
     """
-    given = [Correction(*one) for one in corrections]
-    is_other = _of_customer(reference, by_id=by_id, act=lambda uow, who: rectification.rectify(uow, given, who))
+    is_other = _of_customer(reference, by_id=by_id, act=lambda uow, who: rectification.rectify(uow, corrections, who))
     if is_other is not None:
         click.echo(translate("Corrected.") if is_other else translate("Nothing to correct: it stands as given."))
 
@@ -283,7 +274,7 @@ def fee(request_id: str, fee: Fee | str, reason: str | None) -> None:
 def close(
     request_id: str,
     outcome: DataRequestOutcome,
-    corrections: tuple[tuple[str, str, str, str], ...],
+    corrections: tuple[Correction, ...],
     erasure_reason: ErasureReason | None,
     **given: str | None,
 ) -> None:
@@ -292,9 +283,8 @@ def close(
     Prints what to write to the person, and who got the data before and must be told, too.
     """
     read = _read(**given)
-    right = tuple(Correction(*one) for one in corrections)
     with writing() as uow:
-        end = Given(outcome, corrections=right, erasure_reason=erasure_reason, **read)
+        end = Given(outcome, corrections=corrections, erasure_reason=erasure_reason, **read)
         done = data_requests.close(uow, request_id, end)
         said = answer_text(done.request, data_requests.time_zone(uow))
     if said:

@@ -131,10 +131,7 @@ class Front:
             self._actors[credentials] = actor
 
     async def _in_turn(self, lane: _Lane, environ: dict[str, Any], protocol: HTTPProtocol) -> "_Stream | None":
-        """Have a request answered when it is its client's turn; mark it as one that waits if that takes too long.
-
-        Returns the stream if the answer is one: all of it is made then, but perhaps not sent.
-        """
+        """Have a request answered in its client's turn, or as one that waits; returns an answer that is a stream."""
         try:
             async with asyncio.timeout(self._longest_wait if lane.turns.locked() else None):
                 await lane.turns.acquire()

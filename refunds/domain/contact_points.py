@@ -84,10 +84,7 @@ def customers_detail(text: str, country: str | None = None) -> str:
 
 
 def significant(text: str, country: str) -> str | None:
-    """The digits that every spelling of a telephone number has; None if the text is none, or is short.
-
-    It is without the code of the country, and so without that of its area if it was written so.
-    """
+    """The digits that every spelling of a number has, without the code of its country; None if it is none, or short."""
     if not _DIALLED.fullmatch(text):
         return None
     try:

@@ -172,10 +172,7 @@ def covered_years(region: str) -> range:
 
 @cached(LRUCache(maxsize=512), condition=Condition())
 def subdivisions_that_differ(country: str, year: int) -> tuple[str, ...]:
-    """The subdivisions of a country with other public holidays, in a year or the next, than are counted in it.
-
-    These are its own and those that all of them share. There is none exactly if the subdivisions are all the same.
-    """
+    """The subdivisions with other public holidays, in a year or the next, than are counted in their country."""
     years = range(year, year + 2)
     of = {part: set(_built(country, part, "en", years).names) for part in subdivisions(country)}
     if not of:

@@ -1,5 +1,7 @@
 """Who may do what: scopes, the roles that bundle them, and the principal that acts."""
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -62,44 +64,37 @@ _AGENT = {
     Scope.POLICIES_READ,
 }
 
-SCOPES: dict[Role, frozenset[Scope]] = {
-    Role.BILLING: frozenset(_AGENT | {Scope.ORDERS_CORRECT, Scope.CANCELLATIONS_SETTLE, Scope.EVENTS_READ}),
-    Role.AGENT: frozenset(_AGENT),
-    Role.SUPERVISOR: frozenset(
-        _AGENT
-        | {
-            Scope.ORDERS_CORRECT,
-            Scope.CANCELLATIONS_OVERRIDE,
-            Scope.CONTACTS_LATE_ENTRY,
-            Scope.CANCELLATIONS_REVOKE,
-            Scope.EVIDENCE_READ,
-        }
-    ),
-    Role.PRODUCT: frozenset(
-        {
-            Scope.CHECKS_RUN,
-            Scope.POLICIES_READ,
-            Scope.POLICIES_WRITE,
-            Scope.POLICIES_SIMULATE,
-            Scope.STATISTICS_READ,
-        }
-    ),
-    Role.PRIVACY: frozenset(
-        {
-            Scope.ORDERS_READ,
-            Scope.CONTACTS_READ,
-            Scope.EVIDENCE_READ,
-            Scope.PERSONAL_READ,
-            Scope.PRIVACY_READ,
-            Scope.PRIVACY_WRITE,
-            Scope.PRIVACY_EXPORT,
-            Scope.STATISTICS_READ,
-        }
-    ),
-    Role.AUDITOR: frozenset(scope for scope in Scope if scope.endswith(":read"))
-    - {Scope.PERSONAL_READ, Scope.STATISTICS_READ},
-    Role.OPERATOR: frozenset({Scope.METRICS_READ}),
-    Role.ADMIN: frozenset(Scope),
+SCOPES: Mapping[Role, AbstractSet[Scope]] = {
+    Role.BILLING: _AGENT | {Scope.ORDERS_CORRECT, Scope.CANCELLATIONS_SETTLE, Scope.EVENTS_READ},
+    Role.AGENT: _AGENT,
+    Role.SUPERVISOR: _AGENT
+    | {
+        Scope.ORDERS_CORRECT,
+        Scope.CANCELLATIONS_OVERRIDE,
+        Scope.CONTACTS_LATE_ENTRY,
+        Scope.CANCELLATIONS_REVOKE,
+        Scope.EVIDENCE_READ,
+    },
+    Role.PRODUCT: {
+        Scope.CHECKS_RUN,
+        Scope.POLICIES_READ,
+        Scope.POLICIES_WRITE,
+        Scope.POLICIES_SIMULATE,
+        Scope.STATISTICS_READ,
+    },
+    Role.PRIVACY: {
+        Scope.ORDERS_READ,
+        Scope.CONTACTS_READ,
+        Scope.EVIDENCE_READ,
+        Scope.PERSONAL_READ,
+        Scope.PRIVACY_READ,
+        Scope.PRIVACY_WRITE,
+        Scope.PRIVACY_EXPORT,
+        Scope.STATISTICS_READ,
+    },
+    Role.AUDITOR: {scope for scope in Scope if scope.endswith(":read")} - {Scope.PERSONAL_READ, Scope.STATISTICS_READ},
+    Role.OPERATOR: {Scope.METRICS_READ},
+    Role.ADMIN: set(Scope),
 }
 
 

@@ -13,10 +13,7 @@ from refunds.errors import FieldError, InvalidInput, Message, NoPolicyInForce, N
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Closures:
-    """The closures of a policy besides its terms: each date, and the instant of its entry, in the order of entry.
-
-    Instances compare by identity, so that cached results are found at once, however many dates there are.
-    """
+    """Closures besides the terms, and when each was entered; compared by identity, so that caches find them."""
 
     entered: tuple[tuple[date, datetime], ...] = ()
 

@@ -101,11 +101,7 @@ class ErasureReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataRequest:
-    """A request of a person about their data.
-
-    `customer_id` is None if nothing is held about them; then no field is personal. `due_at` is the first instant that
-    is too late, after the extension if there is one.
-    """
+    """A request of a person about their data, too late from `due_at`; without a `customer_id`, nothing is personal."""
 
     request_id: str
     kind: DataRequestKind

@@ -149,10 +149,7 @@ class PromiseCause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
-    """The window that an order was told, and the facts that it was told for.
-
-    `region` is the order's; `is_current`: the facts are those of the order, and no other promise for them ends later.
-    """
+    """The window that an order was told, and for which facts; `is_current`: no other for its facts ends later."""
 
     promise_id: str
     order_id: str
@@ -278,10 +275,7 @@ class Cancellation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisteredVersion:
-    """A version of a policy as it was registered: published, or imported with its true dates; its `terms` as of then.
-
-    `effective_from` None: from the beginning. A withdrawn version never took effect.
-    """
+    """A version as it was registered, or imported with its true date; `effective_from` None: from the beginning."""
 
     version_id: str
     policy: str
@@ -338,10 +332,7 @@ class ClientToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A person who signs in to the console. Other records have only the id, so that the name can be erased.
-
-    Raising the user's `epoch` by one ends all their sessions, with an event in the journal.
-    """
+    """A person who signs in; only this has their name. Raising `epoch` by one, with an event, ends their sessions."""
 
     user_id: str
     name: str | None = not_digested()

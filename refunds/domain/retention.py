@@ -11,10 +11,7 @@ from refunds.errors import Message
 
 
 class Period(NamedTuple):
-    """How long records of a kind are kept, and why; by a `term` of the policy, or by law always for `days`.
-
-    A term that is named after years is of whole years, to the end of the last one; the other is of months.
-    """
+    """How long records are kept, and why: by a `term`, of whole years if so named or else of months, or for `days`."""
 
     what: Message
     since: Message

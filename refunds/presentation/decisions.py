@@ -26,11 +26,7 @@ def decision_data(outcome: Outcome, request: str | None = None) -> dict[str, Any
 
 
 def decision_json(outcome: Outcome, request: str | None = None, *, with_days: bool = True) -> bytes:
-    """A decision as the API returns it, as JSON; its texts are in the reader's language.
-
-    `request` is the contact on record by which it was judged, if it is not by the question itself. `with_days`: it
-    lists the days.
-    """
+    """A decision as the API returns it, as JSON; `request` is the contact that it was judged by, if another."""
     if outcome.names or outcome.overridden or len(outcome.day_codes) > _LONGEST:
         before, after = _written(outcome, with_days)
     else:

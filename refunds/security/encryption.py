@@ -115,11 +115,7 @@ SERVICE_KEYS = ("lookup", "audit", "idempotency", "cursor", "notes", "session")
 
 @dataclass(frozen=True, slots=True)
 class CustomerCipher:
-    """Encrypts and decrypts the personal fields of one customer; without a key, it decrypts nothing.
-
-    The key of an erased customer is empty, and so is each of their fields, which reads as `ERASED`. If `hides`, what it
-    decrypts is `Hidden`.
-    """
+    """Encrypts fields of a customer. An erased one's key is empty; None decrypts nothing; `hides`: as `Hidden`."""
 
     key: bytes | None
     hides: bool = False

@@ -13,11 +13,7 @@ class Limiter:
         self._lock = Lock()
 
     def take(self, actor: str) -> float:
-        """Count a request of this actor, unless it is one too many.
-
-        Returns how many more are allowed at once; below 0, this one is one too many. It takes 1 / `rate` seconds until
-        another one is allowed.
-        """
+        """Count a request of this actor; returns how many more are allowed at once, below 0 if it is one too many."""
         now = monotonic()
         with self._lock:
             left, since = self._buckets.get(actor, (float(self.rate), now))

@@ -78,10 +78,7 @@ def is_private(mode: int, owner: int) -> bool:
 
 
 def create_master_key(path: Path) -> None:
-    """Write a new master key to a file that only its owner can read; its directory is made if needed.
-
-    An existing file stays as it is, without an error. Raises `OSError` if the directory or the file cannot be written.
-    """
+    """Write a new master key to a private file, unless there is one; raises `OSError` if that is not possible."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:

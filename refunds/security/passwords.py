@@ -32,11 +32,7 @@ def password_hash(password: str) -> str:
 
 
 def password_fits(password: str, stored: str | None) -> bool:
-    """Whether a password fits the stored hash; false if that is None or no hash. Without one, it takes just as long.
-
-    Raises `Crowded` at once if this process is trying eight already; else it waits for its turn, as `password_hash`
-    does.
-    """
+    """Whether a password fits a hash, in the same time without one; raises `Crowded` if eight are tried already."""
     from argon2.exceptions import VerificationError  # noqa: PLC0415
 
     if not _trying.acquire(blocking=False):

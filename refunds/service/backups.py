@@ -166,10 +166,7 @@ def _sqlite(engine: Engine) -> SQLite:
 
 @contextmanager
 def _part_of(file: Path) -> Iterator[Path]:
-    """An empty file for what is to get the name of another one; it is deleted if an error leaves the block.
-
-    Raises `ConfigurationError` if there is a file of that name, or if another process is writing it.
-    """
+    """An empty file to become another, deleted on an error; `ConfigurationError` if that exists or is made."""
     part, journal = (file.with_name(f"{file.name}{ending}") for ending in (".part", ".part-journal"))
     opened = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -33,11 +33,7 @@ T = TypeVar("T")
 
 
 class Builder:
-    """Builds the calendars that one HTTP request needs; `seconds` is how long that has taken.
-
-    Two requests build at the same time at most, because others would be kept waiting. `left` is how many more it may
-    build.
-    """
+    """Builds calendars for a request, `left` more at most, two requests at a time; `seconds` is what it took."""
 
     def __init__(self) -> None:
         self.seconds, self.left = 0.0, inf
@@ -86,11 +82,7 @@ class Region(NamedTuple):
 
 
 def regions(year: int, country: str | None = None) -> Iterator[Region]:
-    """The regions that have a calendar of their own, each country before its parts; `year` is the present one.
-
-    With `country`, those of the country of this region: raises `UnknownRegion` at `/country` if there is no such
-    region.
-    """
+    """The regions with a calendar of their own, each country before its parts, or those of the country of one."""
     if country is not None:
         require_region(country, "/country")
     for one in sorted(countries()) if country is None else [place(country).country]:

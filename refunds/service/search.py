@@ -42,10 +42,7 @@ def search(uow: UnitOfWork, text: str) -> Found:
 
 
 def order_meant(uow: UnitOfWork, number: str) -> list[Order]:
-    """The order with a number, as typed or in upper or lower case, or with a cancellation of this reference; or none.
-
-    A `#` before the number of the order may be left out, or be too much.
-    """
+    """The order with a number, in any case, with a `#` or without, or with this reference; or none."""
     bare = number.removeprefix("#")
     for spelt in dict.fromkeys((number, number.upper(), number.lower(), bare, bare.upper(), bare.lower(), f"#{bare}")):
         with suppress(NotFound):
@@ -57,10 +54,7 @@ def order_meant(uow: UnitOfWork, number: str) -> list[Order]:
 
 
 def orders_meant(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | None, list[Order]]:
-    """The customer with a number and up to `limit` of their orders; None and the order if the number is an order's.
-
-    If nothing has the number, None and no orders; nor if it is a customer's and the principal may not look people up.
-    """
+    """The customer with a number, if the principal may look up people, and their orders; or None and an order."""
     if meant := order_meant(uow, number):
         return None, meant
     customer_id = _customer_meant(uow, number)

@@ -70,10 +70,7 @@ class Change(NamedTuple):
 
 
 class LastChange(NamedTuple):
-    """The last change of data that the journal has: when, from what (None: the first watch) to what, and for how many.
-
-    `longer`, `kept`: open windows that ended later from then on, and those that kept what was told.
-    """
+    """The last change of data in the journal; `before` is None in the first watch; windows that it moved, or kept."""
 
     position: int
     at: datetime
@@ -146,8 +143,7 @@ def _watch(store: Store, progress: ProgressCallback) -> Watched:
 def _cause(uow: UnitOfWork, last: LastChange) -> PromiseCause | None:
     """Why open windows are to be compared although the journal has seen data like this, or newer; None if they are not.
 
-    An instance with older data that was still running may have promised since; the process that changed policies may
-    have been killed before it extended the windows.
+    An instance with older data may have promised since; the process that changed policies may have been killed.
     """
     if not last.is_newer and uow.promises.is_any_by_other_data(last.at, HOLIDAYS_VERSION, TZDATA_VERSION):
         return PromiseCause.CALENDAR_CHANGED

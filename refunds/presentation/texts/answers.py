@@ -97,10 +97,7 @@ def answer_said(
     revoked: Cancellation | None = None,
     on_record: Outcome | None = None,
 ) -> list[Said]:
-    """What to say and to write about an order, in the reader's language; the parameters are as in `look_of`.
-
-    `revoked` is its last cancellation if that was revoked. Without an `order_id`, nothing is offered that needs one.
-    """
+    """What to say and write about an order, as `look_of`; `revoked` is its last cancellation if that was revoked."""
     if active is not None:
         return said(*_about_cancelled(outcome, order_id, active), _subject(order_id))
     before = _joined(_revoked_text(revoked), "" if ended or on_record else _date_text(outcome, order_id))

@@ -4,9 +4,7 @@ The texts cover only the contractual window. They promise no date and no amount 
 is no right to one.
 """
 
-from collections.abc import Iterator
-
-from refunds.domain.business_days import DayStatus, SkipReason
+from refunds.domain.business_days import SkipReason
 from refunds.domain.instants import local_date, zone
 from refunds.domain.outcomes import Notice, Outcome, Reason
 from refunds.domain.records import Basis, Cancellation, Contact, Intent, State
@@ -137,31 +135,30 @@ def spoken_words(outcome: Outcome, reference: str = "", *, ended: bool = False) 
 
 def written_words(outcome: Outcome, order_id: str | None = None, reference: str = "", *, ended: bool = False) -> str:
     """What an agent writes about a decision, as in `spoken_words`; without an `order_id`, it names no order."""
-    words, number = outcome_words(outcome), f" {order_id}" if order_id else ""
     texts = _WRITTEN | _WRITTEN_THEN if ended else _WRITTEN
-    return translate(
-        texts[answered_by(outcome, ended=ended)],
-        **words,
-        number=number,
-        counted=_counted(outcome, words),
-        reference=reference,
-    )
+    return _written(texts[answered_by(outcome, ended=ended)], outcome, order_id, reference=reference)
 
 
 def written_cancelling(outcome: Outcome, order_id: str | None) -> str:
     """What an agent writes to a customer who has cancelled; empty if it is the same as to one who asks."""
     text = _WRITTEN_CANCELLING.get(answered_by(outcome))
-    if text is None:
-        return ""
+    at = moment_text(outcome.requested_at, outcome.time_zone)
+    return _written(text, outcome, order_id, at=at) if text else ""
+
+
+def _written(text: Message, outcome: Outcome, order_id: str | None, **values: str) -> str:
     words, number = outcome_words(outcome), f" {order_id}" if order_id else ""
-    at, counted = moment_text(outcome.requested_at, outcome.time_zone), _counted(outcome, words)
-    return translate(text, **words, number=number, at=at, counted=counted)
+    return translate(text, **words, number=number, counted=_counted(outcome, words), **values)
 
 
 def _counted(outcome: Outcome, words: dict[str, object]) -> str:
     """How the window of a decision was counted, with the holidays and closures that it passes over; needs a window."""
-    passed_over = ", ".join(_passed_over(outcome))
-    if not passed_over:
+    names = [
+        f"{why_text(day.date, day.why, outcome.region, outcome.names)} ({date_text(day.date)})"
+        for day in outcome.days
+        if day.why and day.why is not SkipReason.WEEKEND
+    ]
+    if not names:
         return translate(
             "The window is %(length)s after %(service_day)s, the day on which the service was provided.", **words
         )
@@ -169,15 +166,8 @@ def _counted(outcome: Outcome, words: dict[str, object]) -> str:
         "The window is %(length)s after %(service_day)s, the day on which the service was provided; not counted: "
         "%(passed_over)s.",
         **words,
-        passed_over=passed_over,
+        passed_over=", ".join(names),
     )
-
-
-def _passed_over(outcome: Outcome) -> Iterator[str]:
-    """The public holidays and closures on which a window was not counted, each with its date; no weekends."""
-    for day in outcome.days:
-        if day.status is DayStatus.SKIPPED and day.why in {SkipReason.PUBLIC_HOLIDAY, SkipReason.CLOSURE}:
-            yield f"{why_text(day.date, day.why, outcome.region, outcome.names)} ({date_text(day.date)})"
 
 
 def receipt_words(contact: Contact) -> tuple[str, str]:

@@ -147,11 +147,7 @@ _ANSWERS: dict[tuple[Reason, Notice], Reason | Notice] = {
 
 
 def answered_by(outcome: Outcome, *, ended: bool = False) -> Reason | Notice:
-    """What a decision is answered by: its reason or, with some notices, something else; `ended` is as in `headline`.
-
-    If the customer was told a later end, it is as with an unknown calendar: a supervisor decides whether the request is
-    in time.
-    """
+    """What a decision is answered by: its reason or, with some notices, something else; `ended` as in `headline`."""
     for notice in outcome.notices:
         if (outcome.reason, notice) in _ANSWERS and not (ended and notice is Notice.NO_SERVICE_DATE):
             return _ANSWERS[outcome.reason, notice]
@@ -215,10 +211,7 @@ def verdict(outcome: Outcome) -> str:
 
 
 def left_text(outcome: Outcome, *, then: bool = False) -> str:
-    """How many business days of the window were left at the request, in a sentence; empty if no window ran then.
-
-    `then` is whether the request was on an earlier date: it is told of in the past.
-    """
+    """How many business days were left at the request, if a window ran; `then`: the request was on an earlier date."""
     left = outcome.business_days_left
     if left is None:
         return ""

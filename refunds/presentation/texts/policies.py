@@ -170,10 +170,7 @@ _CLOSURE = {
 
 
 def closure_text(day: date, notices: Sequence[str], *, new: bool = True) -> str:
-    """The effect of a closure, in sentences; if it is not `new`, that it was entered before, and nothing has changed.
-
-    `notices` are codes, `in_the_past` and `no_business_day`; they matter only if it is new.
-    """
+    """The effect of a closure in sentences, by codes of notices; if it is not `new`, that nothing has changed."""
     sentences = [translate("The vendor is closed on %(date)s.", date=date_text(day))]
     if not new:
         sentences.append(translate("The closure was entered before; nothing has changed."))
@@ -197,11 +194,7 @@ _REGISTERED = {
 
 
 def registration_text(version: PolicyVersion, follows: int | None, done: str) -> str:
-    """What happened to a version, in sentences, and since when it holds.
-
-    `follows` is the number of the version in force before it, if any; `done` is `published`, `imported`, `dry_run` or
-    `known` (registered before).
-    """
+    """What was done to a version, and since when it holds; `follows` is the number of the one before it, if any."""
     if follows is not None:
         order = Message("It follows version %(follows)s.", follows=follows)
     elif version.version == 1:
