@@ -33,8 +33,7 @@ class Message(str):
         return Message(self.template, **self.values | values)
 
 
-LANGUAGES = ("en", "de")
-"""The languages in which a `Message` can be shown, by their two-letter codes; the first is the one it is written in."""
+LANGUAGES = ("en", "de")  # in which a `Message` can be shown, the one it is written in first
 
 
 def lines_of(texts: Iterable[str]) -> str:
