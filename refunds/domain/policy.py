@@ -37,7 +37,7 @@ class PolicyVersion:
     closures: Closures = NO_CLOSURES
 
     def what_if(self, terms: Mapping[str, Any]) -> "PolicyVersion":
-        """This version with these terms, which are read, replaced and named in `overridden`; itself if none."""
+        """This version with these terms, already read, replaced and named in `overridden`; itself if none."""
         if not terms:
             return self
         overridden = tuple(name for name in TERM_NAMES if name in terms)
