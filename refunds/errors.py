@@ -33,8 +33,7 @@ class Message(str):
         return Message(self.template, **self.values | values)
 
 
-LANGUAGES = ("en", "de")
-"""The languages in which a `Message` can be shown, by their two-letter codes; the first is the one it is written in."""
+LANGUAGES = ("en", "de")  # in which a `Message` can be shown, the one it is written in first
 
 
 def lines_of(texts: Iterable[str]) -> str:
@@ -147,14 +146,8 @@ class CalendarNotCovered(CallersError, code="calendar-not-covered"):
 
     def __init__(self, region: str, first: date, last: date) -> None:
         self.region, self.first, self.last = region, first, last
-        super().__init__(
-            Message(
-                "The holiday data of %(region)s covers %(first)s to %(last)s; this calculation goes beyond it.",
-                region=region,
-                first=first,
-                last=last,
-            )
-        )
+        text = Message("The holiday data of %(region)s covers %(first)s to %(last)s; this calculation goes beyond it.")
+        super().__init__(text.filled(region=region, first=first, last=last))
 
 
 class NoPolicyInForce(CallersError, code="no-policy-in-force"):
@@ -200,26 +193,16 @@ class OrderFactsConflict(CallersError, code="order-facts-conflict"):
 
     def __init__(self, order_id: str, errors: Iterable[FieldError]) -> None:
         self.errors = tuple(errors)
-        super().__init__(
-            Message(
-                "The order %(order_id)s is registered with other facts: %(differences)s",
-                order_id=order_id,
-                differences=summary(self.errors),
-            )
-        )
+        text = Message("The order %(order_id)s is registered with other facts: %(differences)s")
+        super().__init__(text.filled(order_id=order_id, differences=summary(self.errors)))
 
 
 class OrderFrozen(CallersError, code="order-frozen"):
     """The facts of an order cannot change while a cancellation is based on them."""
 
     def __init__(self, order_id: str, cancellation_id: str) -> None:
-        super().__init__(
-            Message(
-                "The order %(order_id)s is cancelled by %(cancellation_id)s, which is based on its facts.",
-                order_id=order_id,
-                cancellation_id=cancellation_id,
-            )
-        )
+        text = Message("The order %(order_id)s is cancelled by %(cancellation_id)s, which is based on its facts.")
+        super().__init__(text.filled(order_id=order_id, cancellation_id=cancellation_id))
 
 
 class StateConflict(CallersError):

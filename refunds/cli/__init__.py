@@ -127,7 +127,7 @@ class CommandsAndOne(Group):
 
 
 def loaded_store(to: Opening = Opening.RECORD) -> Store:
-    """The store of this app, opened for a purpose until the command ends; prints if that made a key."""
+    """The store of this app, open until the command ends; prints if that made a key. Raises `ConfigurationError`."""
     found: Store = current_app.extensions["refunds.store"]
     click.get_current_context().call_on_close(found.close)
     found.open(to)

@@ -1,5 +1,3 @@
-"""`flask audit`: check whether the records are unchanged."""
-
 import sys
 from collections import Counter
 from datetime import datetime

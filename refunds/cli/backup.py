@@ -1,5 +1,3 @@
-"""`flask backup`: copy the database while the service runs."""
-
 from pathlib import Path
 
 import click

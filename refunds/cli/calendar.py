@@ -1,5 +1,3 @@
-"""`flask calendar`: the business days of a year, the regions, and what other holiday data changes."""
-
 import os
 import subprocess
 import sys

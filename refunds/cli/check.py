@@ -1,5 +1,3 @@
-"""`flask check`: what the decision would be, and why, day by day."""
-
 from datetime import UTC, datetime
 
 import click

@@ -1,5 +1,3 @@
-"""`flask clock`: compare the clock with the journal, and confirm it."""
-
 from datetime import UTC, datetime
 
 import click

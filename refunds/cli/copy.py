@@ -1,5 +1,3 @@
-"""`flask copy`: move an installation to another database."""
-
 from contextlib import closing
 
 import click

@@ -1,5 +1,3 @@
-"""`flask deadlines`: a sheet with the deadlines of a week, and the table of all deadlines, as a file."""
-
 import os
 from pathlib import Path
 

@@ -1,5 +1,3 @@
-"""`flask demo`: a few orders for trying out the service."""
-
 from flask import current_app
 
 from refunds.cli import loaded_store, print_table, standalone

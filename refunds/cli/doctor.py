@@ -1,5 +1,3 @@
-"""`flask doctor`: examine the installation."""
-
 import sys
 from textwrap import indent
 

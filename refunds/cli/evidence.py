@@ -1,5 +1,3 @@
-"""`flask evidence`: why the decisions on an order were made."""
-
 import sys
 
 import click

@@ -1,5 +1,3 @@
-"""`flask export`: take records out as CSV, for finance."""
-
 import sys
 from datetime import date, datetime
 from pathlib import Path

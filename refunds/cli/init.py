@@ -1,5 +1,3 @@
-"""`flask init`: make a new installation."""
-
 import click
 
 from refunds.cli import loaded_store, standalone

@@ -1,5 +1,3 @@
-"""`flask keys`: change the master key."""
-
 import sys
 from collections.abc import Iterator
 

@@ -1,5 +1,3 @@
-"""`flask migrate`: bring a database of an earlier version up to date."""
-
 import click
 
 from refunds.cli import loaded_store, standalone

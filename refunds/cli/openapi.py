@@ -1,5 +1,3 @@
-"""`flask openapi`: emit the API document."""
-
 from pathlib import Path
 
 import click

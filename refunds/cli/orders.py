@@ -1,5 +1,3 @@
-"""`flask orders`: bring orders in from a file."""
-
 import sys
 from collections import Counter
 from collections.abc import Iterator

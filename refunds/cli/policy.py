@@ -1,5 +1,3 @@
-"""`flask policy`: the life of policies, from a draft in a file to a version in force."""
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial

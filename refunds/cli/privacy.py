@@ -1,5 +1,3 @@
-"""`flask privacy`: what persons ask for about their data, and what is done about it."""
-
 from collections.abc import Callable
 from typing import Any
 

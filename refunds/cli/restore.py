@@ -1,5 +1,3 @@
-"""`flask restore`: put a backup in the place of the database."""
-
 from pathlib import Path
 
 import click

@@ -1,5 +1,3 @@
-"""`flask retention`: what is no longer needed goes."""
-
 import click
 
 from refunds.cli import Group, loaded_store, print_json, progress

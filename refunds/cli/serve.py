@@ -1,5 +1,3 @@
-"""`flask serve`: run the service on its production server."""
-
 import errno
 import os
 import signal

@@ -32,36 +32,19 @@ from granian.net import SocketSpec  # type: ignore[attr-defined] # it has it
 from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined] # it has them
 from granian.server import MTServer
 
-THREADS = 4
-"""Threads that answer requests. They take turns with the interpreter, so more would only wait for each other."""
-
+THREADS = 4  # that answer requests, in turns with the interpreter: more would only wait for each other
 AT_ONCE = 2  # threads that one client keeps busy at most; its further requests wait without one
-
-IN_TIME = 10
-"""Seconds within which a head and a body must have arrived, and a client read some of its answer or ask again."""
-
-LONGEST_WAIT = 20
-"""Seconds that a request waits for its client's turn. Clients give up later than that, and would send it again."""
-
+IN_TIME = 10  # seconds for a head and body to arrive, and for a client to read some of its answer or ask again
+LONGEST_WAIT = 20  # seconds that a request waits for its client's turn; clients give up later, and send it again
 CONNECTIONS = 2048  # connections at once; further ones wait until one of them ends
 LONGEST_HEAD = 2**16  # bytes of a head
 SMALL, LARGEST = 2**16, 8 * 2**20  # bytes of a small body, and of the largest that an operation takes
-
-MOST_HELD, MOST_OF_ONE = 2**26, 2**24
-"""Bytes of all bodies that are held, and of one client's, from which on large ones are refused."""
-
+MOST_HELD, MOST_OF_ONE = 2**26, 2**24  # bytes of all bodies, and of one client's, from which on large ones are refused
 MOST_KNOWN = 10_000
-
-_SLICE = 0.0005
-"""Seconds that a thread computes before another may: short, because a request gives way at every statement."""
-
+_SLICE = 0.0005  # seconds that a thread computes before another may: requests give way at every statement anyway
 PROBES = ("/livez", "/readyz", "/metrics")
-
-_LOOKS, _LOOKING = 5, 0.1
-"""How often nothing must be under way for the service to stop, and the seconds between: by then, all is sent."""
-
+_LOOKS, _LOOKING = 5, 0.1  # how often nothing must be under way to stop, and seconds between: by then, all is sent
 STOPPING = (signal.SIGTERM, signal.SIGINT)
-
 PATIENCE = 30  # seconds that a request under way gets to finish when the service stops
 
 Application = Callable[..., Iterable[bytes]]

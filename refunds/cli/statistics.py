@@ -1,5 +1,3 @@
-"""`flask statistics`: close months."""
-
 import click
 
 from refunds.cli import LANG, Group, loaded_store

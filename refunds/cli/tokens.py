@@ -1,5 +1,3 @@
-"""`flask tokens`: who may call the service."""
-
 import click
 
 from refunds.cli import ROLE, Group, loaded_store, print_table, reading, writing

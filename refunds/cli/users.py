@@ -1,5 +1,3 @@
-"""`flask users`: who may sign in to the console."""
-
 import click
 
 from refunds.cli import ROLE, Group, loaded_store, print_table, reading, writing

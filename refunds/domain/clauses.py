@@ -47,8 +47,7 @@ vierzehn,vierzehnt,fourteen,fourteenth"""
 _VALUES = {word: value for value, row in enumerate(_COUNTED.split(), 1) for word in row.split(",")}
 _VALUES |= {"a": 1, "an": 1, "zwanzig": 20, "twenty": 20, "vierundzwanzig": 24, "twenty-four": 24, "dreißig": 30}
 _VALUES |= {"thirty": 30, "achtundvierzig": 48, "forty-eight": 48}
-_VAGUE = {"ein", "a", "an", "erst", "first"}
-"""They count days only after "within" or "by": "on a business day" is no period."""
+_VAGUE = {"ein", "a", "an", "erst", "first"}  # they count days only after "within" or "by"
 
 _NUMBER = rf"(?:\d{{1,3}}(?:\.(?=\s)|st|nd|rd|th)?|(?:{'|'.join(sorted(_VALUES, reverse=True))})(?:e[mnrs]?)?)"
 _DAY = r"(?:tag(?:e[ns]?|s|esfrist)?|tägig\w*|days?)"

@@ -109,9 +109,7 @@ class DayRules(NamedTuple):
 
 
 DAY_RULES = DayRules()  # those of the terms' defaults
-
-FIRST_DAY_RULES = DayRules(None, period_law_days=False)
-"""Those of the first editions of the rules, which did not know of decrees either."""
+FIRST_DAY_RULES = DayRules(None, period_law_days=False)  # of the first editions of the rules
 
 FIRST_EDITIONS = (1, 2)
 

@@ -26,8 +26,7 @@ class Scope(StrEnum):
     CANCELLATIONS_REVOKE = "cancellations:revoke"
     EVENTS_READ = "events:read"
     AUDIT_READ = "audit:read"
-    PERSONAL_READ = "personal:read"
-    """To see the personal fields of records that the client may read, and to find a person by one."""
+    PERSONAL_READ = "personal:read"  # to see personal fields of records that it may read, and find a person by one
     POLICIES_READ = "policies:read"
     POLICIES_WRITE = "policies:write"
     POLICIES_SIMULATE = "policies:simulate"

@@ -37,7 +37,7 @@ class PolicyVersion:
     closures: Closures = NO_CLOSURES
 
     def what_if(self, terms: Mapping[str, Any]) -> "PolicyVersion":
-        """This version with these terms, which are read, replaced and named in `overridden`; itself if none."""
+        """This version with these terms, already read, replaced and named in `overridden`; itself if none."""
         if not terms:
             return self
         overridden = tuple(name for name in TERM_NAMES if name in terms)
@@ -116,20 +116,13 @@ def policy_of(versions: Iterable[PolicyVersion], withdrawn: Collection[int] = ()
     ordered = tuple(sorted(versions, key=lambda version: version.version))
     for due, version in enumerate(ordered, 1):
         if version.version != due:
-            detail = Message(
-                "is %(version)s, but must be %(due)s: versions count from 1 without gap or repeat",
-                version=version.version,
-                due=due,
-            )
-            raise InvalidInput([FieldError("/version", detail)])
+            text = Message("is %(version)s, but must be %(due)s: versions count from 1 without gap or repeat")
+            raise InvalidInput([FieldError("/version", text.filled(version=version.version, due=due))])
     effective = tuple(version for version in ordered if version.version not in withdrawn)
     for earlier, later in pairwise(effective):
         if later.effective_at <= earlier.effective_at:
-            detail = Message(
-                "version %(later)s must take effect later than version %(earlier)s",
-                later=later.version,
-                earlier=earlier.version,
-            )
+            text = Message("version %(later)s must take effect later than version %(earlier)s")
+            detail = text.filled(later=later.version, earlier=earlier.version)
             raise InvalidInput([FieldError("/effective_from", detail)])
     return Policy(ordered[0].policy_id, ordered, effective)
 

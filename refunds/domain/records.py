@@ -88,8 +88,7 @@ class RevocationReason(StrEnum):
 
     ENTERED_IN_ERROR = "entered_in_error"
     CUSTOMER_KEPT_ORDER = "customer_kept_order"
-    CUSTOMER_WITHDREW = "customer_withdrew"
-    """What earlier versions called a customer who keeps the order. Stored ones are read; new ones are refused."""
+    CUSTOMER_WITHDREW = "customer_withdrew"  # so earlier versions said it; stored ones are read, new ones refused
 
 
 REVOCABLE_FOR = (RevocationReason.ENTERED_IN_ERROR, RevocationReason.CUSTOMER_KEPT_ORDER)

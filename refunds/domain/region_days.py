@@ -9,11 +9,8 @@ from typing import Literal
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-Week = tuple[str, ...] | Literal["country"]
-"""Names from `WEEKDAYS`, or `"country"`: the statutory week of the region as valid on each date."""
-
-BUSINESS, WEEKEND, HOLIDAY, CLOSED, MOVED_END = b"bwhxe"
-"""The codes of dates, one letter each; a capital if only `end_week` passes over the date."""
+Week = tuple[str, ...] | Literal["country"]  # names from `WEEKDAYS`, or the statutory week as valid on each date
+BUSINESS, WEEKEND, HOLIDAY, CLOSED, MOVED_END = b"bwhxe"  # codes of dates; a capital if only `end_week` passes over it
 
 
 class DayFlag(IntEnum):

@@ -96,7 +96,7 @@ def country_of(region: str) -> str:
 
 
 def place_before_iso(region: str) -> Place:
-    """The place of a region by the first editions of the rules: its country if the package has no other."""
+    """The place of a region, or its country, by the first editions of the rules; raises `UnknownRegion`."""
     country, _, part = region.partition("-")
     if country not in countries():
         raise UnknownRegion(_unknown(country, _meant(region)))

@@ -13,8 +13,7 @@ from refunds.domain.regions import still_known
 from refunds.domain.terms import Terms
 from refunds.errors import CalendarNotCovered
 
-DAYS = timedelta(days=14)
-"""Calendar days, of the period and for the refund. Source: Directive 2011/83/EU, articles 9 and 13."""
+DAYS = timedelta(days=14)  # of the period, and for the refund. Source: Directive 2011/83/EU, articles 9 and 13
 
 
 class InformationPeriod(NamedTuple):

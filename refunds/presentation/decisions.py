@@ -13,8 +13,7 @@ from refunds.domain.region_days import BUSINESS
 from refunds.presentation.language import language
 from refunds.presentation.texts.decisions import reason_text, why_data
 
-_LONGEST = 62
-"""Dates of a window. Longer answers are not kept, and neither are those of a what-if, because callers invent them."""
+_LONGEST = 62  # dates of a window. Longer answers and those of a what-if are not kept: callers invent them
 
 _ANY_INSTANT = datetime(2000, 1, 1, tzinfo=UTC)
 

@@ -15,8 +15,7 @@ _PLAIN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # without letters that look
 
 _ROUNDS, _KIBIBYTES, _LANES = 2, 19 * 1024, 1
 
-_hashing, _trying = BoundedSemaphore(2), BoundedSemaphore(8)
-"""Hashing needs memory, so a third hash waits. A ninth sign-in is refused, so that it does not block a thread."""
+_hashing, _trying = BoundedSemaphore(2), BoundedSemaphore(8)  # a third hash waits; a ninth sign-in is refused
 
 
 def new_password() -> str:

@@ -1,6 +1,7 @@
 """Tokens of clients; only the id and the digest of the secret are stored."""
 
 import hmac
+import re
 import secrets
 import zlib
 from hashlib import sha256
@@ -11,6 +12,8 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID, _SECRET, _CHECK = 8, 43, 6
 
 _PREFIX = "rfd"
+
+_FORM = re.compile(rf"{_PREFIX}_([0-9A-Za-z]{{{_ID}}})_([0-9A-Za-z]{{{_SECRET}}})_[0-9A-Za-z]{{{_CHECK}}}")
 
 
 class Token(NamedTuple):
@@ -29,10 +32,8 @@ def new_token() -> Token:
 
 def read_token(text: str) -> Token | None:
     """The token that this whole text is, whether issued or not; None if its form or checksum shows that it is none."""
-    parts = text.split("_")
-    if len(parts) != 4 or [len(part) for part in parts[1:]] != [_ID, _SECRET, _CHECK]:  # noqa: PLR2004
-        return None
-    if not (text.isascii() and "".join(parts).isalnum()):
+    parts = _FORM.fullmatch(text)
+    if parts is None:
         return None
     token = _token(parts[1], parts[2])
     return token if hmac.compare_digest(token.text.encode(), text.encode()) else None

@@ -29,8 +29,7 @@ from refunds.storage.migrations import read_as_it_is
 from refunds.storage.sqlite import SQLite, sync
 from refunds.storage.unit_of_work import UnitOfWork
 
-_BESIDE = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside a database; beside another one, it would be taken for a part of that."""
+_BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database, and would take for a part of another
 
 
 class Backup(NamedTuple):

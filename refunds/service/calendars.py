@@ -82,7 +82,7 @@ class Region(NamedTuple):
 
 
 def regions(year: int, country: str | None = None) -> Iterator[Region]:
-    """The regions with a calendar of their own, each country before its parts, or those of the country of one."""
+    """The regions with a calendar, a country before its parts; raises `UnknownRegion` at `/country`."""
     if country is not None:
         require_region(country, "/country")
     for one in sorted(countries()) if country is None else [place(country).country]:

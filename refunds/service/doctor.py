@@ -18,9 +18,7 @@ from refunds.storage.postgres import CONNECTIONS
 from refunds.storage.sqlite import wal_is_sound
 
 SOON = timedelta(days=30)  # how long before a token ends, or dates become provisional, that is found
-
-LONG = timedelta(days=400)
-"""How long the data of the calendars may stay the same: a year brings new decrees and new rules of time zones."""
+LONG = timedelta(days=400)  # that calendar data may stay the same: a year brings new decrees and rules of time zones
 
 MANY_TOKENS = 50
 

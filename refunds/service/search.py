@@ -14,9 +14,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 SHORTEST = 4  # letters that a part of a number, a telephone number, an e-mail address or a ticket must have
 MOST = 20  # orders and contacts that are found at most, each
-
-OPENED = 1_000
-"""The newest contacts of each kind that are opened to look for a detail: all are too many while a customer waits."""
+OPENED = 1_000  # newest contacts of each kind that are opened to look for a detail, while a customer waits
 
 
 class Found(NamedTuple):

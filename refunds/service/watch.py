@@ -36,10 +36,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 STEP = 5_000  # promises that are compared in one read
 BATCH = 500  # orders that get a promise in one transaction
 KNOWN = 20_000  # windows of which a comparison remembers how they end; they come in the order of their ends
-
-ENDED = timedelta(days=14)
-"""How long after its end a window is still compared: by other data it may end later, and contacts are entered late."""
-
+ENDED = timedelta(days=14)  # how long an ended window is compared: it may end later by other data
 RECENT = timedelta(days=14)  # how long agents are told of changed data
 SUBJECT = "calendar"  # the subject of the events about changed data
 

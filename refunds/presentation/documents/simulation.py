@@ -34,8 +34,7 @@ def _values(found: Simulation) -> dict[str, Any]:
     }
 
 
-HEIGHT, WIDTH, WIDEST = 90, 720, 72
-"""In chart units: the longest column, all columns, and the widest single column with its gap."""
+HEIGHT, WIDTH, WIDEST = 90, 720, 72  # of the longest column, of all columns, and of one with its gap at most
 
 
 @dataclass(frozen=True, slots=True)
