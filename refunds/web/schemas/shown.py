@@ -25,7 +25,8 @@ class Schema(ma.Schema):
         A required field without an example has null if it may, else that of its schema, an empty list or object, or
         false.
         """
-        fields = {field.data_key or name: field for name, field in cls().fields.items()}
+        declared = [(name, field) for name, field in cls._declared_fields.items() if name not in cls.opts.exclude]
+        fields = {field.data_key or name: field for name, field in declared}
         shown = {
             name: other[name] if name in other else _example_of(field)
             for name, field in fields.items()
@@ -39,7 +40,7 @@ def _example_of(field: ma.fields.Field[Any]) -> Any:
     if given is not None or field.allow_none:
         return given
     if isinstance(field, ma.fields.Nested):
-        return field.schema.example()  # type: ignore[attr-defined] # it is a schema of an answer
+        return field.nested.example()  # type: ignore[union-attr] # it is a schema of an answer
     return {ma.fields.List: [], ma.fields.Dict: {}, ma.fields.Boolean: False}[type(field)]
 
 

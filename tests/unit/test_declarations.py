@@ -1,0 +1,95 @@
+"""What declarations of the API bring with them: a field its example, an operation its transaction."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from refunds.domain.records import Closure
+from refunds.presentation.serializers import attributes
+from refunds.schemas.fields import Text
+from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.schemas import shown
+
+
+class PartSchema(shown.Schema):
+    """A part."""
+
+    why = shown.String("Why.", "wrong number", allow_none=True)
+    at = shown.Instant("When; null: never.", allow_none=True)
+
+
+class WholeSchema(shown.Schema):
+    """A whole."""
+
+    done = shown.Boolean("Whether it is done.")
+    name = shown.String("Its name.", "first")
+    part = shown.Nested(PartSchema)
+    parts = shown.ListOf(PartSchema)
+    hint = shown.String("More.", required=False)
+
+
+class LackingSchema(shown.Schema):
+    """It has a field of which nobody knows an example."""
+
+    name = shown.String("Its name.")
+
+
+def test_an_example_is_made_of_those_of_its_fields():
+    whole = {"done": False, "name": "first", "part": {"why": "wrong number", "at": None}, "parts": []}
+    assert WholeSchema.example() == whole
+    assert list(WholeSchema.example("part", "name")) == ["part", "name", "done", "parts"]
+    assert WholeSchema.example(hint=None, done=True) == whole | {"done": True, "hint": None}
+
+
+def test_a_required_field_must_have_an_example_before_the_answer_has_one():
+    with pytest.raises(KeyError):
+        LackingSchema.example()
+    assert LackingSchema.example(name="second") == {"name": "second"}
+
+
+def test_the_description_of_a_field_is_a_sentence():
+    assert Text(3, "Yes or no.", pattern="yes|no").metadata == {"description": "Yes or no."}
+    with pytest.raises(AssertionError):
+        Text(3, "yes|no")
+
+
+@pytest.mark.parametrize(
+    ("method", "transaction"),
+    [
+        ("GET", Transaction.READ),
+        ("POST", Transaction.IDEMPOTENT),
+        *((method, Transaction.WRITE) for method in ("PUT", "PATCH", "DELETE")),
+    ],
+)
+def test_an_operation_works_in_the_usual_transaction_of_its_method(method, transaction):
+    tag, answer = Tag("Things", "What there is."), Answer("It is done.", PartSchema)
+
+    @tag.operation(f"{method} /v1/things", answer, scopes=())
+    def change(uow):
+        """Change a thing"""
+
+    @tag.operation(f"{method} /v1/others", answer, scopes=(), transaction=Transaction.READ)
+    def look(uow):
+        """Look at a thing"""
+
+    @tag.operation(f"{method} /v1/none", answer, scopes=())
+    def count(body):
+        """Count things"""
+
+    assert [(one.method, one.rule, one.transaction) for one in tag.operations] == [
+        (method, "/v1/things", transaction),
+        (method, "/v1/others", Transaction.READ),
+        (method, "/v1/none", None),
+    ]
+
+
+def test_attributes_are_named_as_they_are_or_otherwise_with_dates_and_instants_as_texts():
+    entered_at = datetime(2026, 7, 1, 7, 12, tzinfo=UTC)
+    closure = Closure(closure_id="p/1", policy="p", date=date(2026, 7, 10), entered_at=entered_at, entered_by="usr_1")
+    shown_of_it = attributes(closure, "date", "reason_de", since="entered_at", by="entered_by")
+    assert list(shown_of_it.items()) == [
+        ("date", "2026-07-10"),
+        ("reason_de", None),
+        ("since", "2026-07-01T07:12:00Z"),
+        ("by", "usr_1"),
+    ]
