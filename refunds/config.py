@@ -61,8 +61,8 @@ class Settings:
     )
     rate_limit: int = _setting(
         "REFUNDS_RATE_LIMIT",
-        "How many HTTP requests per second each client may make; after a pause it may make this many at once. The "
-        "time in which its requests make calendars ready counts as if it had made that many. 0: no limit.",
+        "How many HTTP requests per second each client may make; after a pause it may make this many at once. A "
+        "second in which its requests build calendars counts as this many requests. 0: no limit.",
     )
     drain_seconds: int = _setting(
         "REFUNDS_DRAIN_SECONDS",
