@@ -6,11 +6,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
 import hypothesis
 import pytest
+import yaml
 from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
@@ -42,6 +44,7 @@ if os.environ.get("CI"):
 
 ROOT = Path(__file__).parent.parent
 VECTORS = json.loads((ROOT / "tests/unit/business-day-vectors.json").read_text())["cases"]
+
 KIND = {"weekend": "weekend", "holiday": "public_holiday", "closure": "closure"}
 
 
@@ -68,6 +71,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in getattr(report, "user_properties", ()):
             if name == "measured" and report.when == "call":
                 terminalreporter.write_line(f"measured: {value}")
+
+
+@cache
+def openapi() -> dict:
+    """The API document of the repository, which is long, read once."""
+    return yaml.load((ROOT / "openapi.yaml").read_text(), Loader=yaml.CSafeLoader)
 
 
 def week(mask: str | None) -> Week | None:

@@ -1,9 +1,10 @@
 """The OpenAPI document is correct: the service conforms to it, and the service's responses match its examples."""
 
+from functools import cache
+
 import jsonschema_rs
 import pytest
 import schemathesis
-import yaml
 from hypothesis import HealthCheck, settings
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import (
@@ -17,9 +18,9 @@ from refunds.service import clock
 from refunds.web import create_app
 from tests import ENGINES, PROOFS, conftest, scaled
 from tests.api.conftest import Desk
-from tests.conftest import ROOT
+from tests.conftest import openapi
 
-document = yaml.safe_load((ROOT / "openapi.yaml").read_text())
+document = openapi()
 
 
 apps = [create_app(conftest.settings())]
@@ -134,6 +135,7 @@ def closed(schema):
     return {name: closed(part) for name, part in schema.items()} | limits
 
 
+@cache
 def validator(name):
     """A validator of a documented schema in which no object may contain undocumented fields."""
     root = {"$ref": f"#/components/schemas/{name}", "components": closed(document["components"])}

@@ -3,13 +3,12 @@
 import re
 
 import pytest
-import yaml
 
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import ErasureReason
 from refunds.service import findings, privacy
 from tests.api.conftest import IN_TIME, PROVIDED, slug
-from tests.conftest import ROOT
+from tests.conftest import ROOT, openapi
 
 CALL = {"channel": "phone", "from_detail": "+498912345678"}
 ASKED = {"channel": "phone", "intent": "question"}
@@ -179,7 +178,7 @@ def test_every_operation_answers_as_the_page_says(admin, erased):
     page, _, others = page.partition("## The list")[0].partition("Operations that are about no order")
     shown = re.findall(r"^\| `(\w+)` \| (\d{3})( `customer-erased`)? \| ", page, re.MULTILINE)
     assert {name: (int(status), bool(refused)) for name, status, refused in shown} == given
-    document = yaml.safe_load((ROOT / "openapi.yaml").read_text())
+    document = openapi()
     every = {one["operationId"] for path in document["paths"].values() for one in path.values() if "operationId" in one}
     assert sorted([*given, *re.findall(r"`(\w+)`", others)]) == sorted(every)
 

@@ -3,12 +3,11 @@
 import re
 
 import pytest
-import yaml
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, openapi
 
 TEXT = (ROOT / "openapi.yaml").read_text()
-DOCUMENT = yaml.load(TEXT, Loader=yaml.CSafeLoader)
+DOCUMENT = openapi()
 SCHEMAS = DOCUMENT["components"]["schemas"]
 METHODS = {"get", "post", "put", "patch", "delete"}
 OPERATIONS = {

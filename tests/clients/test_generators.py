@@ -15,10 +15,10 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.clients import BIN, DOCUMENT, HERE, assert_cancelled, run
 from tests.clients.compilers import compiler
+from tests.conftest import openapi
 
 pytestmark = pytest.mark.proof
 
@@ -50,7 +50,7 @@ def compiled_by(program, word):
 
 def assert_well_named(names):
     """Assert that each schema of the document is one type, under its own name, and that no other one was made up."""
-    schemas = yaml.load(DOCUMENT.read_text(), Loader=yaml.CSafeLoader)["components"]["schemas"]
+    schemas = openapi()["components"]["schemas"]
     twice = [name for name, times in Counter(map(str.lower, names)).items() if times > 1]
     assert not twice
     assert set(names) <= set(schemas)
@@ -183,7 +183,7 @@ def _any_value(schema):
 
 
 def test_pydantic_models_tell_every_event_by_its_type(models):
-    components = yaml.load(DOCUMENT.read_text(), Loader=yaml.CSafeLoader)["components"]
+    components = openapi()["components"]
     mapping = components["schemas"]["FeedItem"]["discriminator"]["mapping"]
     page = components["examples"]["order.registered"]["value"]
     for event, reference in mapping.items():

@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 import click
 import pytest
-import yaml
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from refunds.cli import Commands
@@ -21,7 +20,7 @@ from refunds.service import backups, users
 from refunds.storage.tables import records
 from refunds.storage.unmatched import UNMATCHED
 from refunds.web import create_app
-from tests.conftest import ROOT, client_of
+from tests.conftest import client_of, openapi
 from tests.console.conftest import PUBLIC, routes, signed_in
 from tests.console.pages import HOST
 from tests.faults.test_erasures import DETAIL, TEXTS, Place, older, put_back
@@ -38,7 +37,7 @@ MAIL = f"kim.{CANARY}@example.org"
 SAID = f"said: {CANARY}"
 NOW = datetime.now(UTC)
 RECENTLY = (NOW - timedelta(hours=1)).isoformat()
-DOCUMENT = yaml.safe_load((ROOT / "openapi.yaml").read_text())
+DOCUMENT = openapi()
 PERSONAL = set(FIELDS["personal"].split())
 
 HEADERS = {

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from fnmatch import fnmatch
 
 import pytest
-import yaml
 
 from refunds.cli import Commands
 from refunds.cli.serve import _keep
@@ -20,7 +19,7 @@ from refunds.storage import schema
 from refunds.storage.tables import records, sealed
 from refunds.web import create_app
 from refunds.web.console.verification import _follow
-from tests.conftest import ROOT, settings
+from tests.conftest import ROOT, openapi, settings
 from tests.service.test_privacy import erase, registered
 
 KINDS = ("personal", "pseudonymous", "none")
@@ -250,7 +249,7 @@ def require_listed(there, lists, where):
 
 
 def test_every_field_of_the_api_is_on_the_list():
-    require_listed(properties(yaml.safe_load((ROOT / "openapi.yaml").read_text())), FIELDS, "FIELDS")
+    require_listed(properties(openapi()), FIELDS, "FIELDS")
 
 
 def test_every_screen_is_on_the_list(app):
