@@ -133,6 +133,14 @@ def test_the_reference_of_the_commands_is_up_to_date():
     assert (ROOT / "docs/commands.md").read_text() == reference()
 
 
+def test_the_glossary_has_each_term_once_and_at_most_25_of_our_own():
+    """Bold are the nouns that a newcomer must learn: when this fails, find a common word instead."""
+    terms = re.findall(r"^\| (.+?) \| ", (ROOT / "docs/glossary.md").read_text(), re.MULTILINE)
+    named = Counter(term.strip("*") for term in terms if term not in ("term", "---"))
+    assert max(named.values()) == 1
+    assert 0 < sum(term.startswith("**") for term in terms) <= 25
+
+
 @pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_links_of_a_page_lead_somewhere(page):
     for target in LINK.findall(FENCED.sub("", page.read_text())):
