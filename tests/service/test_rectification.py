@@ -67,7 +67,8 @@ def filled(store, prefix, ref):
     with store.write(COMMAND_LINE) as uow:
         settlements.settle(uow, issued.cancellation_id, None, "R-77")
         settlements.revoke(uow, revoked.cancellation_id, RevocationReason.ENTERED_IN_ERROR, "falsche Frau")
-        resolutions.acknowledge(uow, late.contact_id, channel=Channel.EMAIL, to="falsch@example.org")
+        for name in (late.contact_id, kept.unmatched_id):
+            resolutions.acknowledge(uow, name, channel=Channel.EMAIL, to="falsch@example.org")
         resolutions.resolve(uow, late.contact_id, Resolution(reason_code=ResolutionReason.OTHER, reason="Frau Falsch"))
         facts = OrderFacts(order_id=f"{prefix}-2", customer_ref=ref, service_provided_at=PROVIDED, region="DE-BY")
         orders.correct(uow, facts, "Frau Falsch rief an", [1])
@@ -80,7 +81,10 @@ def filled(store, prefix, ref):
         ("cancellations", revoked.cancellation_id, "override_reason"),
         ("cancellations", revoked.cancellation_id, "revocation_reason"),
         ("orders", f"{prefix}-2", "correction_reason"),
-        *(("unmatched_contacts", kept.unmatched_id, name) for name in ("order_hint", "from_detail", "note")),
+        *(
+            ("unmatched_contacts", kept.unmatched_id, name)
+            for name in ("order_hint", "from_detail", "note", "acknowledged_to")
+        ),
     ]
 
 
