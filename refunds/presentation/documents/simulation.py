@@ -7,8 +7,8 @@ from typing import Any
 from markupsafe import Markup
 
 from refunds.presentation.documents.templating import written
-from refunds.presentation.serializers import _differences
 from refunds.presentation.texts.dates import month_text
+from refunds.presentation.texts.policies import difference_text
 from refunds.service.simulation import Flip, Simulation, Tally
 
 
@@ -23,13 +23,14 @@ def render_report(found: Simulation) -> Markup:
 
 
 def _values(found: Simulation) -> dict[str, Any]:
+    by_month = dict(sorted(found.by_month.items()))
     return {
         "found": found,
-        "differences": [difference["text"] for difference in _differences(found)],
-        "by_month": dict(sorted(found.by_month.items())),
+        "differences": [difference_text(one, found.draft.terms.time_zone) for one in found.differences],
+        "by_month": by_month,
         "by_channel": dict(sorted(found.by_channel.items())),
         "by_region": dict(sorted(found.by_region.items())),
-        "chart": _chart(dict(sorted(found.by_month.items()))),
+        "chart": _chart(by_month),
         "Flip": Flip,
     }
 
