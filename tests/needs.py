@@ -11,9 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests import postgres
+from tests import PROOFS, postgres
 from tests.browser import chromium
 
 PATIENCE = 600
@@ -24,6 +25,8 @@ NAP = 1
 
 PACKAGES = ("chromium-headless-shell", "chromium")
 """Debian's packages of Chromium, in order of preference: without windows the tests take two thirds of the time."""
+
+SBIN = "/usr/sbin:/usr/local/sbin"
 
 IN_USE = ("Could not get lock", "Unable to lock", "Unable to acquire", "is held by process")
 """What apt-get prints while it is in use."""
@@ -37,26 +40,34 @@ def main() -> str | None:
             postgres.newest_binaries()
         except RuntimeError as missing:
             return str(missing)
-        if chromium.found() is None and not (_by_apt() or _by_playwright()):
+        by_apt = chromium.found() is not None or _by_apt("Chromium", PACKAGES, chromium.found)
+        if not (by_apt or _by_playwright()):
             return f"{chromium.MISSING}."
+        if PROOFS and nginx() is None and not _by_apt("nginx", ("nginx-light",), nginx):
+            return "The proofs need nginx: install it (Debian: apt install nginx-light)."
     return None
 
 
-def _by_apt() -> bool:
-    """Install Chromium with Debian's package manager, and return whether it is there."""
+def nginx() -> str | None:
+    """The installed nginx; None if there is none. Debian keeps it where only root looks."""
+    return shutil.which("nginx") or shutil.which("nginx", path=SBIN)
+
+
+def _by_apt(name: str, packages: Sequence[str], found: Callable[[], str | None]) -> bool:
+    """Install the first of some packages that is there, with Debian's package manager; whether what is looked for is."""
     apt = shutil.which("apt-get")
     if apt is None:
         return False
     if os.geteuid() != 0:
-        _say("Chromium is missing, and only root may install Debian's: trying Playwright's own.")
+        _say(f"{name} is missing, and only root may install Debian's.")
         return False
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
-    _say("Bringing Chromium from Debian's packages; that takes a minute or two.")
-    for command in (["update"], *(["install", "--yes", "--no-install-recommends", name] for name in PACKAGES)):
+    _say(f"Bringing {name} from Debian's packages; that takes a minute or two.")
+    for command in (["update"], *(["install", "--yes", "--no-install-recommends", each] for each in packages)):
         last = _run([apt, *command])
         if last is not None:
             _say(f"apt-get {' '.join(command)} fails: {last}")
-        if chromium.found() is not None:
+        if found() is not None:
             return True
     return False
 

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -57,10 +58,12 @@ class Reply(NamedTuple):
 
 
 class Client:
-    """A client with a token and a connection to a server."""
+    """A client with a token and a connection to a server; with a context, by TLS."""
 
-    def __init__(self, port: int, token: str) -> None:
+    def __init__(self, port: int, token: str, context: ssl.SSLContext | None = None) -> None:
         self.wire = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        if context:
+            self.wire = http.client.HTTPSConnection("127.0.0.1", port, timeout=PATIENCE, context=context)
         self.token = {"Authorization": f"Bearer {token}"}
 
     def __enter__(self) -> Self:

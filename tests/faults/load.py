@@ -49,6 +49,10 @@ class Balancer:
         ready = list(self.ready.values())
         return ready[next(self._turns) % len(ready)]
 
+    def client(self, place: Place, token: str) -> Client:
+        """A client whose requests go to a place."""
+        return Client(place.port, token)
+
     def _ask(self, port: int) -> None:
         """Ask an instance again and again whether it is ready."""
         while not self._end.wait(ASKING):
@@ -99,7 +103,7 @@ class Load:
                 time.sleep(max(0, self._begun + number / PER_SECOND - time.monotonic()))
                 place = self.balancer.next()
                 if time.monotonic() - used.get(place, -IDLE) >= IDLE:  # the service may be about to close it
-                    clients[place] = connected.enter_context(Client(place.port, self.token))
+                    clients[place] = connected.enter_context(self.balancer.client(place, self.token))
                 sent = time.monotonic()
                 reply = clients[place].cancel(cancellation_of(f"L-{number}"), f"load-{number}")
                 assert reply.status == 201, reply

@@ -79,3 +79,23 @@ def test_an_existing_browser_is_not_installed_again(bare, monkeypatch):
     monkeypatch.setenv("CHROMIUM_PATH", "/opt/chromium")
     assert needs.main() is None
     assert not (here / "asked").exists()
+
+
+def test_the_proofs_get_nginx_too(bare, monkeypatch):
+    here = bare('(echo "#!/bin/sh" > "$0.new"; chmod +x "$0.new"; mv "$0.new" "${0%apt-get}nginx")')
+    monkeypatch.setenv("CHROMIUM_PATH", "/opt/chromium")
+    monkeypatch.setattr(needs, "SBIN", str(here))
+    monkeypatch.setenv("PATH", str(here) + ":/bin")
+    assert needs.main() is None
+    assert not (here / "asked").exists()
+    monkeypatch.setattr(needs, "PROOFS", True)
+    assert needs.main() is None
+    assert needs.nginx() == str(here / "nginx")
+
+
+def test_proofs_without_nginx_must_have_it_installed_by_hand(bare, monkeypatch):
+    here = bare("exit 100")
+    monkeypatch.setenv("CHROMIUM_PATH", "/opt/chromium")
+    monkeypatch.setattr(needs, "SBIN", str(here))
+    monkeypatch.setattr(needs, "PROOFS", True)
+    assert needs.main() == "The proofs need nginx: install it (Debian: apt install nginx-light)."

@@ -1,0 +1,213 @@
+"""Floods by one client or by strangers: how long others wait, in one table; the control is a server of WSGI."""
+
+import http.client
+import re
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from refunds.cli.server import THREADS
+from tests import scaled
+from tests.faults.harness import PATIENCE, ROOT, Client, Installation, Server, free_port, is_alive, until
+from tests.faults.test_front import CHECK, FORM, head
+from tests.faults.test_new_regions import regions
+
+pytestmark = pytest.mark.proof
+
+BATCHES, SLOW, STRANGERS, SIGNING_IN = 34, scaled(50, 200), 55, 10
+ANSWERS = scaled(20, 100)
+"""Requests of a calm client that are measured before and during each flood."""
+
+Flood = Callable[[Installation, int, threading.Event], Counter]
+"""Floods a port until the event is set; returns how often which status came back."""
+
+
+def batches(installation: Installation, port: int, over: threading.Event) -> Counter:
+    """Batches of one kilobyte, of one client, whose regions all need a calendar that is not built yet."""
+    statuses, each = Counter(), iter(regions())
+
+    def send(named: list[str]) -> None:
+        with Client(port, installation.tokens()["agent"]) as client:
+            while not over.is_set():
+                items = [{"service_provided_at": CHECK["service_provided_at"], "region": region} for region in named]
+                sent = {"items": items, "terms": {"business_week": "country", "end_week": ["mon"]}}
+                statuses[client.send("POST", "/v1/eligibility-checks/batch", sent).status] += 1
+
+    _together(BATCHES, lambda: send(next(each)[:10]))
+    return statuses
+
+
+def slow_bodies(installation: Installation, port: int, over: threading.Event) -> Counter:
+    """Bodies of which one byte has come, sent anew as soon as one is given up."""
+    token, statuses = f"Authorization: Bearer {installation.tokens()['agent']}", Counter()
+
+    def send() -> None:
+        while not over.is_set():
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as wire:
+                wire.connect()
+                wire.sock.sendall(head("/v1/eligibility-checks", 100, token) + b"{")
+                while not over.is_set():
+                    if select.select([wire.sock], [], [], 0.1)[0]:
+                        statuses[int((wire.sock.recv(2**16) or b"HTTP/1.1 0").split()[1])] += 1
+                        break
+
+    _together(SLOW, send)
+    return statuses
+
+
+def strangers(_: Installation, port: int, over: threading.Event) -> Counter:
+    """Small requests on new connections, with tokens that are none."""
+    statuses, each = Counter(), iter(range(10**9))
+
+    def send() -> None:
+        while not over.wait(1 / STRANGERS * 5):  # five of them, so that they come at once as well
+            with Client(port, f"rfd_{next(each):08}") as client:
+                statuses[client.send("GET", "/v1/me").status] += 1
+
+    _together(5, send)
+    return statuses
+
+
+def sign_ins(_: Installation, port: int, over: threading.Event) -> Counter:
+    """People who sign in under names that there are not, each with a page of their own, again and again."""
+    statuses, each = Counter(), iter(range(10**9))
+
+    def send() -> None:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as wire:
+            wire.request("GET", "/console/sign-in/")
+            page = wire.getresponse()
+            text = page.read().decode()
+            cookie = (page.headers["Set-Cookie"] or "").partition(";")[0]
+            secret = re.search(r'name="csrf_token" value="([^"]+)"', text)[1]
+            while not over.is_set():
+                form = urlencode({"name": f"nobody-{next(each)}", "password": "x", "csrf_token": secret})
+                wire.request("POST", "/console/sign-in/", form, {"Cookie": cookie, "Content-Type": FORM})
+                response = wire.getresponse()
+                response.read()
+                statuses[response.status] += 1
+
+    _together(SIGNING_IN, send)
+    return statuses
+
+
+def _together(number: int, send: Callable[[], object]) -> None:
+    """Call a function in so many threads, until all have ended; a connection that the server ends is no failure."""
+
+    def one() -> None:
+        with suppress(OSError, http.client.HTTPException):
+            send()
+
+    threads = [threading.Thread(target=one, daemon=True) for _ in range(number)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+
+def waits(port: int, token: str) -> tuple[float, float]:
+    """The longest that `/livez` took, and the p99 of a client's checks, in milliseconds; each must be answered."""
+    alive, checks = [], []
+    with Client(port, token) as client:
+        for _ in range(ANSWERS):
+            began = time.monotonic()
+            assert client.send("POST", "/v1/eligibility-checks", CHECK).status == 200
+            checked = time.monotonic()
+            assert is_alive(port)
+            checks.append(checked - began)
+            alive.append(time.monotonic() - checked)
+            time.sleep(0.02)
+    return max(alive) * 1000, sorted(checks)[ANSWERS * 99 // 100 - 1] * 1000
+
+
+@contextmanager
+def flooded(flood: Flood, installation: Installation, port: int) -> Iterator[Counter]:
+    """A flood that goes on during the block; how often which status came back, after it."""
+    over, statuses = threading.Event(), Counter()
+    flooding = threading.Thread(target=lambda: statuses.update(flood(installation, port, over)))
+    flooding.start()
+    try:
+        yield statuses
+    finally:
+        over.set()
+        flooding.join(PATIENCE)
+
+
+FLOODS: dict[str, tuple[Flood, set[int]]] = {
+    f"{BATCHES} batches of 1 kB": (batches, {200, 429}),
+    f"{SLOW} slow bodies": (slow_bodies, {400}),
+    f"{STRANGERS} tiny strangers a second": (strangers, {401, 429}),
+    f"{SIGNING_IN} sign-in floods": (sign_ins, {401, 429, 503}),
+}
+"""The floods, and the statuses that the service answers them with."""
+
+
+def test_floods_keep_nobody_else_waiting(tmp_path, record_property):
+    """Every request of others is answered while each goes on, and while all go on at once."""
+    installation, lines = Installation(tmp_path), []
+    with installation.serving() as server:
+        token = installation.tokens()["billing"]
+        waits(server.port, token)  # the first requests make calendars
+        for name in (*FLOODS, "all at once"):
+            _, before = waits(server.port, token)
+            with ExitStack() as stack:
+                going = {
+                    one: stack.enter_context(flooded(FLOODS[one][0], installation, server.port))
+                    for one in FLOODS
+                    if name in {one, "all at once"}
+                }
+                time.sleep(0.5)
+                alive, during = waits(server.port, token)
+            for one, statuses in going.items():
+                assert statuses.keys() <= FLOODS[one][1], (one, statuses)
+            lines.append(f"{name:<30}{alive:>10.0f}{before:>10.0f}{during:>10.0f}")
+    title = f"{'':<30}{'/livez':>10}{'before':>10}{'during':>10}"
+    record_property("measured", "\n".join(["ms: worst /livez; p99 of others", title, *lines]))
+
+
+@pytest.fixture
+def control(tmp_path):
+    """A server of WSGI with as many threads as the service's own, and its tokens."""
+    installation, port = Installation(tmp_path), free_port()
+    with installation.serving():
+        tokens = installation.tokens()  # which the first start prints
+    granian = str(Path(sys.executable).with_name("granian"))
+    options = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--blocking-threads", str(THREADS)]
+    with installation.log.open("ab") as log:
+        process = subprocess.Popen(
+            [granian, *options, "app:serving", "--factory"],
+            cwd=ROOT,
+            env=installation.environment,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        until(lambda: is_alive(port))
+        yield Server(process, port), tokens
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+
+
+def test_a_server_that_reads_bodies_in_its_threads_is_shut_by_as_many_slow_bodies(control):
+    """That is what the service's own server is for."""
+    server, tokens = control
+    token = f"Authorization: Bearer {tokens['agent']}"
+    with ExitStack() as slow, Client(server.port, "") as client:
+        for _ in range(THREADS):
+            wire = slow.enter_context(closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)))
+            wire.connect()
+            wire.sock.sendall(head("/v1/eligibility-checks", 100, token) + b"{")
+        time.sleep(1)
+        client.wire.request("GET", "/livez")
+        assert not select.select([client.wire.sock], [], [], 3)[0], "nobody has a thread for it"
+        slow.close()
+        assert client.wire.getresponse().status == 200
