@@ -56,11 +56,23 @@ def texts_in(element, language):
 
 
 def forms_of(message):
-    """Patterns of a message, and its plural, as they appear on a page."""
+    """A message, and its plural, as they appear on a page: a text, or a pattern if values are put into it."""
     for text in message if isinstance(message, tuple | list) else [message]:
         parts = PLACEHOLDER.split(text)[:: PLACEHOLDER.groups + 1]
         if sum(map(len, parts)) > 3:
-            yield re.compile(r".+".join(map(re.escape, parts)))
+            yield re.compile(r".+".join(map(re.escape, parts))) if len(parts) > 1 else text
+
+
+@pytest.fixture(scope="module")
+def translated(catalogue):
+    """The forms of each message that its translation changes, in English and in German."""
+    changed = [message for message in catalogue if message.id and message.id != message.string]
+    return [(list(forms_of(message.id)), list(forms_of(message.string))) for message in changed]
+
+
+def among(texts, form):
+    """Those of some texts that have this form."""
+    return texts & {form} if isinstance(form, str) else set(filter(form.fullmatch, texts))
 
 
 OF_THE_OTHER = {
@@ -83,23 +95,16 @@ DATA = {
 
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
 @pytest.mark.parametrize("language", ["de", "en"])
-def test_a_screen_is_entirely_in_one_language(shown, catalogue, screen, language):
+def test_a_screen_is_entirely_in_one_language(shown, translated, screen, language):
     page = looked_at(shown, screen, language)
     wrong = {"not-there": 404, "journal-failed": 422, "cancellations-wrong": 422}
     assert page.status == (401 if screen.user is None else wrong.get(screen.name, 200))
     assert page.lang == language
     texts = set(texts_in(page.html, language)) - {""}
-    for message in catalogue:
-        if not message.id or message.id == message.string:
-            continue
-        for form in forms_of(message.id if language == "de" else message.string):
-            left = [text for text in texts if form.fullmatch(text)]
-            own = {
-                text
-                for text in left
-                if any(one.fullmatch(text) for one in forms_of(message.string if language == "de" else message.id))
-            }
-            assert not set(left) - own, message.id
+    for english, german in translated:
+        foreign, own = (english, german) if language == "de" else (german, english)
+        for form in foreign:
+            assert not among(texts, form).difference(*(among(texts, one) for one in own)), form
     data = sorted(DATA, key=len, reverse=True)
     for text in texts:
         rest = text

@@ -1,12 +1,9 @@
 """The audit finds every change behind the service's back, and nothing where nothing was changed."""
 
-import os
 import random
 import re
 import secrets
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from contextlib import closing
 from dataclasses import fields, replace
@@ -18,6 +15,7 @@ import psycopg
 import pytest
 from psycopg import sql as composed
 
+from refunds.cli import Commands
 from refunds.domain.contact_points import Channel
 from refunds.domain.journal import EMPTYING, FORGETTING, GENESIS, WITHOUT_RECORD, Entry, EventType, chained
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
@@ -70,8 +68,9 @@ from refunds.storage.postgres import PostgreSQL
 from refunds.storage.sqlite import SQLite, sqlite3
 from refunds.storage.tables import records, table_of
 from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web import create_app
 from tests import database_of, scaled
-from tests.conftest import ROOT, settings
+from tests.conftest import settings
 from tests.postgres import shared
 
 ORDERS = 62
@@ -908,21 +907,11 @@ def test_checkpoints_are_written_every_hundred_positions(installation):
 
 def audit_command(directory, database=None, *options):
     """Run `flask audit verify` on the records in a directory or database; its exit code and output."""
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("flask")), "audit", "verify", *options],
-        cwd=ROOT,
-        env=os.environ
-        | {
-            "REFUNDS_DATABASE": database or f"sqlite:///{directory}/refunds.db",
-            "REFUNDS_MASTER_KEY_FILE": f"{directory}/master.key",
-            "REFUNDS_LEDGER_DIR": f"{directory}/ledger",
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+    app = create_app(settings(directory, database=database or f"sqlite:///{directory}/refunds.db"))
+    app.cli = Commands(app.name)
+    done = app.test_cli_runner().invoke(args=["audit", "verify", *options])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.stdout, done.stderr
 
 
 @pytest.fixture
