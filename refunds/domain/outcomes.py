@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from itertools import compress
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -41,14 +42,31 @@ class Notice(StrEnum):
     STATUTORY_RIGHTS_NOT_ASSESSED = "statutory_rights_not_assessed"
 
 
-def calendar_notices(calendar: BusinessCalendar, named: str, window: Window | None) -> dict[Notice, bool]:
-    """Whether each of the notices about a calendar applies in a window; `named` is the region that was asked for."""
-    return {
-        Notice.REGION_AS_COUNTRY: named.startswith(f"{calendar.region.region}-"),
-        Notice.NATIONWIDE_HOLIDAYS_ONLY: window is not None and calendar.lacks_parts(window),
-        Notice.CALENDAR_PROVISIONAL: window is not None and calendar.is_provisional(window),
-        Notice.ESTIMATED_HOLIDAY: window is not None and calendar.is_estimated(window),
-    }
+ABOUT_DECISIONS = (
+    Notice.NO_SERVICE_DATE,
+    Notice.FACTS_CORRECTED_AFTER_REFUSAL,
+    Notice.PROMISE_KEPT,
+    Notice.TOLD_BEFORE_CORRECTION,
+    Notice.DEADLINE_ACCEPTED,
+    Notice.STATUTORY_RIGHTS_NOT_ASSESSED,
+)
+_ABOUT_CALENDARS = (
+    Notice.REGION_AS_COUNTRY,
+    Notice.NATIONWIDE_HOLIDAYS_ONLY,
+    Notice.CALENDAR_PROVISIONAL,
+    Notice.ESTIMATED_HOLIDAY,
+)
+
+
+def calendar_notices(calendar: BusinessCalendar, named: str, window: Window | None) -> tuple[Notice, ...]:
+    """The notices about a calendar that apply in a window; `named` is the region that was asked for."""
+    holds = (
+        named and named.startswith(f"{calendar.region.region}-"),
+        window and calendar.lacks_parts(window),
+        window and calendar.is_provisional(window),
+        window and calendar.is_estimated(window),
+    )
+    return tuple(compress(_ABOUT_CALENDARS, holds))
 
 
 class Verdict(StrEnum):
