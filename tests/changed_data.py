@@ -219,5 +219,5 @@ def _forget() -> None:
         kept.cache.clear()
     holidays_data.subdivisions_that_differ.cache.clear()
     counted = (holidays_data._law_days, judging._closed, judging._closed_again, instants.zone, decisions._kept)
-    for kept in counted:
+    for kept in (holidays_data.business_calendar, *counted):
         kept.cache_clear()

@@ -283,8 +283,8 @@ class BusinessCalendar:
 
     def lacks_parts(self, window: Window) -> bool:
         """Whether the subdivisions of the region differ in a year of a window, so that it lacks some holidays."""
-        years = range(window.service_day.year, window.last_day.year + 1)
-        return not self.region.differ.isdisjoint(years)
+        years, differ = range(window.service_day.year, window.last_day.year + 1), self.region.differ
+        return bool(differ) and not differ.isdisjoint(years)
 
     def is_provisional(self, window: Window) -> bool:
         """Whether decrees that the data does not have (yet) may still change the days of a window."""

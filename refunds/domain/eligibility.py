@@ -14,6 +14,7 @@ from typing import NamedTuple
 from refunds.domain.business_days import BusinessCalendar, DayStatus, Window, days_ahead, explained, fingerprint_of
 from refunds.domain.instants import TZDATA_VERSION, end_of_day, local_date, zone
 from refunds.domain.outcomes import (
+    ABOUT_DECISIONS,
     ELIGIBLE,
     NO_NAMES,
     Facts,
@@ -99,17 +100,18 @@ class Decision(NamedTuple):
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What else a reader must know; that statutory rights are not assessed is always among it."""
-        found = {
-            Notice.CONTACT_POINT_UNCHECKED: bool(self.facts.contact_point) and not self.official_points,
-            **calendar_notices(self.calendar, self.facts.named_region or "", self.window, self.edition),
-            Notice.NO_SERVICE_DATE: self.edition > 1 and self.facts.service_provided_at is None,
-            Notice.FACTS_CORRECTED_AFTER_REFUSAL: self.facts.corrected_after_refusal,
-            Notice.PROMISE_KEPT: self.kept,
-            Notice.TOLD_BEFORE_CORRECTION: _told_before_correction(self),
-            Notice.DEADLINE_ACCEPTED: self.facts.deadline_accepted,
-            Notice.STATUTORY_RIGHTS_NOT_ASSESSED: True,
-        }
-        return tuple(compress(found, found.values()))
+        facts = self.facts
+        unchecked = (Notice.CONTACT_POINT_UNCHECKED,) if facts.contact_point and not self.official_points else ()
+        holds = (
+            facts.service_provided_at is None and self.edition > 1,
+            facts.corrected_after_refusal,
+            self.kept,
+            facts.told_until and _told_before_correction(self),
+            facts.deadline_accepted,
+            True,
+        )
+        about_calendar = calendar_notices(self.calendar, facts.named_region or "", self.window, self.edition)
+        return (*unchecked, *about_calendar, *compress(ABOUT_DECISIONS, holds))
 
     @property
     def official_points(self) -> frozenset[str]:

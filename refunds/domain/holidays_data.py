@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from datetime import date
-from functools import cache, partial, wraps
+from functools import cache, lru_cache, partial, wraps
 from importlib.metadata import version
 from itertools import chain
 from threading import Condition, Lock
@@ -114,6 +114,7 @@ FIRST_DAY_RULES = DayRules(None, period_law_days=False)  # of the first editions
 FIRST_EDITIONS = (1, 2)
 
 
+@lru_cache(maxsize=64)
 def business_calendar(
     region: str, week: Week, end_week: Week | None = None, rules: DayRules = DAY_RULES
 ) -> BusinessCalendar:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from itertools import compress
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -42,22 +43,39 @@ class Notice(StrEnum):
     STATUTORY_RIGHTS_NOT_ASSESSED = "statutory_rights_not_assessed"
 
 
+ABOUT_DECISIONS = (
+    Notice.NO_SERVICE_DATE,
+    Notice.FACTS_CORRECTED_AFTER_REFUSAL,
+    Notice.PROMISE_KEPT,
+    Notice.TOLD_BEFORE_CORRECTION,
+    Notice.DEADLINE_ACCEPTED,
+    Notice.STATUTORY_RIGHTS_NOT_ASSESSED,
+)
+_ABOUT_CALENDARS = (
+    Notice.REGION_AS_COUNTRY,
+    Notice.NATIONWIDE_HOLIDAYS_ONLY,
+    Notice.CALENDAR_PROVISIONAL,
+    Notice.ESTIMATED_HOLIDAY,
+)
+
+
 def calendar_notices(
     calendar: BusinessCalendar, named: str, window: Window | None, edition: int | None = None
-) -> dict[Notice, bool]:
-    """Whether each of the notices about a calendar applies in a window; `named` is the region that was asked for.
+) -> tuple[Notice, ...]:
+    """The notices about a calendar that apply in a window; `named` is the region that was asked for.
 
     `edition` is that of the rules, None for the present one.
     """
-    provisional = window is not None and calendar.is_provisional(window)
+    provisional = window and calendar.is_provisional(window)
     if provisional and edition is not None:
         provisional = DECREES[calendar.region.region[:2]].edition <= edition
-    return {
-        Notice.REGION_AS_COUNTRY: named.startswith(f"{calendar.region.region}-"),
-        Notice.NATIONWIDE_HOLIDAYS_ONLY: window is not None and calendar.lacks_parts(window),
-        Notice.CALENDAR_PROVISIONAL: provisional,
-        Notice.ESTIMATED_HOLIDAY: window is not None and calendar.is_estimated(window),
-    }
+    holds = (
+        named and named.startswith(f"{calendar.region.region}-"),
+        window and calendar.lacks_parts(window),
+        provisional,
+        window and calendar.is_estimated(window),
+    )
+    return tuple(compress(_ABOUT_CALENDARS, holds))
 
 
 class Verdict(StrEnum):

@@ -59,6 +59,8 @@ class Policy:
     policy_id: str
     versions: tuple[PolicyVersion, ...]
     effective_versions: tuple[PolicyVersion, ...]
+    beginnings: tuple[datetime, ...]
+    """From when each of the effective ones is in force."""
 
     def in_force(self, at: datetime) -> PolicyVersion:
         """The version in force at an instant; at the exact instant of a change, the newer one.
@@ -66,7 +68,7 @@ class Policy:
         Raises `NoPolicyInForce` if there is none, with the instant at which the first takes effect, or None if all are
         withdrawn.
         """
-        i = bisect_right(self.effective_versions, at, key=lambda version: version.effective_at)
+        i = bisect_right(self.beginnings, at)
         if not i:
             first = self.effective_versions[0].effective_at if self.effective_versions else None
             raise NoPolicyInForce(self.policy_id, at, first)
@@ -124,7 +126,7 @@ def policy_of(versions: Iterable[PolicyVersion], withdrawn: Collection[int] = ()
             text = Message("version %(later)s must take effect later than version %(earlier)s")
             detail = text.filled(later=later.version, earlier=earlier.version)
             raise InvalidInput([FieldError("/effective_from", detail)])
-    return Policy(ordered[0].policy_id, ordered, effective)
+    return Policy(ordered[0].policy_id, ordered, effective, tuple(version.effective_at for version in effective))
 
 
 class Difference(NamedTuple):

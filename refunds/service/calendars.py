@@ -107,7 +107,7 @@ class CalendarDays(NamedTuple):
 
     calendar: BusinessCalendar
     days: list[tuple[date, SkipReason | None]]
-    notices: list[Notice]
+    notices: tuple[Notice, ...]
 
 
 def calendar_days(version: PolicyVersion, region: str, first: date, last: date) -> CalendarDays:
@@ -124,5 +124,4 @@ def calendar_days(version: PolicyVersion, region: str, first: date, last: date) 
     calendar = calendar_in(version, region)
     dates = (first + timedelta(days=i) for i in range(length))
     days = [(day, calendar.why_not(day)) for day in dates]
-    found = calendar_notices(calendar, region, Window(first, length, last))
-    return CalendarDays(calendar, days, [notice for notice, applies in found.items() if applies])
+    return CalendarDays(calendar, days, calendar_notices(calendar, region, Window(first, length, last)))

@@ -142,8 +142,7 @@ def _rows(span: _Span, region: str) -> list[Row]:
         window = current.window(day, length)
         codes = current.day_codes(window)
         digest.update(b"%s %s\n" % (day.isoformat().encode(), codes))
-        applies = calendar_notices(current, asked, window)
-        notices = " ".join(notice for notice, holds in applies.items() if holds)
+        notices = " ".join(calendar_notices(current, asked, window))
         windows.append((window.last_day, _closures(day, codes), notices))
     number, fingerprint = region_number(region) * _DAYS - _EPOCH, digest.hexdigest()[:16]
     tz = zone(version.terms.time_zone)

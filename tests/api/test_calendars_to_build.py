@@ -51,8 +51,8 @@ def built(monkeypatch):
 
 def forget():
     """Let no calendar be built, as in a new process."""
-    holidays_data._calendar.cache.clear()
-    for kept in (holidays_data._region_days, holidays_data._parts):
+    holidays_data.business_calendar.cache_clear()
+    for kept in (holidays_data._calendar, holidays_data._region_days, holidays_data._parts):
         kept.cache.clear()
 
 

@@ -24,8 +24,8 @@ ALL = holidays.list_supported_countries(include_aliases=False)
 
 def forget():
     """Empty the caches, as in a new process."""
-    holidays_data._calendar.cache.clear()
-    for cached in (holidays_data._region_days, holidays_data._names, holidays_data._parts):
+    holidays_data.business_calendar.cache_clear()
+    for cached in (holidays_data._calendar, holidays_data._region_days, holidays_data._names, holidays_data._parts):
         cached.cache.clear()
 
 
