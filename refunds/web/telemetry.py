@@ -58,7 +58,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
-    "Server": "",  # else the server would name itself
+    "Server": "",  # without it, granian names itself: `or_insert(http::HV_SERVER)` in its src/conversion.rs
 }
 
 

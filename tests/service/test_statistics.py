@@ -218,6 +218,15 @@ def test_the_command_closes_the_last_month_and_says_if_it_was_closed(app):
     assert flask(app, "--lang", "de")[0].endswith(" und bleibt, wie er ist.\n")
 
 
+def test_a_run_every_night_is_no_failure_before_the_first_month_has_ended(tmp_path, store, engine):
+    store.open()
+    app = create_app(settings(tmp_path, engine=engine))
+    app.cli = Commands(app.name)
+    with closing(app.extensions["refunds.store"]):
+        assert flask(app) == (f"Nothing to close: {MONTH} is before the first record\n", "", 0)
+        assert flask(app, "--month", MONTH) == ("", f"month: {MONTH} is before the first record\n", 3)
+
+
 def test_the_api_shows_every_cell_of_a_country_and_which_are_not_shown(app):
     client = client_of(app, "product")
     assert client.get("/v1/statistics").status_code == 404
