@@ -12,17 +12,17 @@ from refunds.web.responses import reply
 from refunds.web.schemas import shown
 from refunds.web.schemas.examples import A_CLIENT, example
 
-tag = Tag("Access", "Who the caller is, and what it may do.")
+tag = Tag("Access", "Who the caller is, and what the caller may do.")
 
 
 class MeSchema(shown.Schema):
-    """The caller, as its token identifies it."""
+    """The client that the token identifies, and the releases of the service and its data."""
 
     client_id = shown.String("The client's id. It is recorded with everything that the client does.", A_CLIENT)
-    name = shown.String("Its name.", "console metrics")
-    role = shown.Code(Role, "Its role.", "operator")
-    scopes = shown.ListOf(shown.Code(Scope, "What it may do."), example=["metrics:read"])
-    token_id = shown.String("The token of this request.", "k3Zp8QwX")
+    name = shown.String("The client's name.", "console metrics")
+    role = shown.Code(Role, "The client's role.", "operator")
+    scopes = shown.ListOf(shown.Code(Scope, "A thing that the role may do."), example=["metrics:read"])
+    token_id = shown.String("The id of the token that was sent with this request.", "k3Zp8QwX")
     expires_at = shown.Instant("When the token expires.", "2027-11-22T09:00:00Z")
     release = shown.String("The release of the service.", "0.2.0")
     holidays_version = shown.String("The release of the holiday data.", "0.109")
@@ -40,8 +40,9 @@ ME = MeSchema.example()
 def who_am_i() -> Response:
     """Get the caller
 
-    The client, its role and scopes, when its token expires, and the releases of the service and its data. Use it to
-    check a token. For 30 days before the token expires, every response has the header `Token-Expires`.
+    Returns the client, its role and scopes, the time at which its token expires, and the releases of the service and
+    its data. Use it to check a token. In the last 30 days before the token expires, every response has the header
+    `Token-Expires`.
     """
     principal = g.principal
     return reply(

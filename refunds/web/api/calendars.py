@@ -1,4 +1,4 @@
-"""Calendars over HTTP: the regions that have one; which dates count in one, and why the others do not."""
+"""Calendars over HTTP: the regions that have a calendar, and the dates that count in a region."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,7 @@ from refunds.web.responses import present_policies, reply
 from refunds.web.schemas import calendars as schemas
 from refunds.web.schemas.examples import example
 
-tag = Tag("Calendars", "Which dates count as business days, and why others do not.")
+tag = Tag("Calendars", "The dates that count as business days, and why the others do not.")
 
 
 @tag.operation(
@@ -26,7 +26,7 @@ tag = Tag("Calendars", "Which dates count as business days, and why others do no
     Answer(
         "The regions, each country before its parts.",
         schemas.RegionListSchema,
-        example("china", "China, whose next year is not decreed yet", schemas.CHINA),
+        example("china", "China, where next year's decree is still missing", schemas.CHINA),
         etag=True,
     ),
     scopes=(Scope.POLICIES_READ,),
@@ -36,10 +36,10 @@ tag = Tag("Calendars", "Which dates count as business days, and why others do no
 def list_calendars(query: dict[str, Any]) -> Response:
     """List the regions
 
-    Every region that has a calendar of its own, on one page: what it is called, which years are covered, from when it
-    is provisional, and which parts of a country differ. Use it to let people choose a region, and to see which ones are
-    provisional. Every other code of ISO 3166-2 is understood, too: it is counted by the larger part or the country that
-    it belongs to.
+    Returns every region that has a calendar of its own, all on one page: its name, the years that the data covers, the
+    date from which its calendar is provisional, and the parts of a country that differ from the country. Use it to let
+    people choose a region, and to see which regions are provisional. The service also accepts every other code of ISO
+    3166-2, and counts it by the larger part or the country that the place belongs to.
     """
     items = [_region_data(one) for one in calendars.regions(datetime.now(UTC).year, query.get("country"))]
     return reply({"holidays_version": HOLIDAYS_VERSION, "items": items, "next": None}, etag=True, cacheable=True)
@@ -67,8 +67,8 @@ def _region_data(region: Region) -> dict[str, Any]:
 def list_calendar_days(region: str, query: dict[str, Any]) -> Response:
     """List the days of a calendar
 
-    Each date of a region, whether it is a business day under the policy in force now, and if not, why. Use it to show a
-    calendar; to decide about an order, use a check.
+    Returns each date of a region, whether it is a business day under the policy in force now, and if it is not, the
+    reason. Use it to show a calendar. To decide about an order, use a check.
     """
     version = checks.named_policy(present_policies(), query.get("policy")).in_force(datetime.now(UTC))
     calendar, days, notices = calendars.calendar_days(version, region, query["first"], query["last"])

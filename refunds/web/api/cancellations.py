@@ -24,7 +24,7 @@ from refunds.web.schemas.contacts import CALL, CONTACT
 from refunds.web.schemas.examples import example
 from refunds.web.schemas.orders import FACTS, JUDGED
 
-tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
+tag = Tag("Cancellations", "The cancellations of orders, which billing refunds.")
 
 
 @tag.operation(
@@ -74,13 +74,13 @@ tag = Tag("Cancellations", "Orders that are cancelled, for billing to refund.")
 def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Cancel an order
 
-    Call it when a customer asks to cancel. Makes a new decision on the order's current facts and the contact's own
-    times. If it refuses and an open request is on record that was in time, the order is cancelled on that request,
-    which `contact_id` then names. If it is a refusal, a contact sent in the same body is recorded all the same, and the
-    problem names its id; a supervisor can send that id with an override later. An order has at most one cancellation
-    that is not revoked. Records the cancellation and the event `cancellation.issued`, and takes the order's contacts
-    off the open list. An order or a contact that is sent with it is recorded with its own events, even if the decision
-    is a refusal.
+    Cancels an order for a customer who asks for it. The service makes a new decision on the order's current facts and
+    the contact's own times. If the new decision is a refusal, but the order has an open request that was in time, the
+    service cancels the order on that request; `contact_id` in the response names it. Otherwise the service responds
+    with a problem. It records an order or a contact in the body even then, with their own events, and the problem names
+    the contact's id. A supervisor can send that id later, with an override. An order has at most one cancellation that
+    is not revoked. Records the cancellation and the event `cancellation.issued`, and takes the order's contacts off the
+    open list.
     """
     outcome = cancellations.issue(uow, _request(body))
     if isinstance(outcome, Issued):
@@ -100,8 +100,8 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
     """Get a cancellation
 
-    The cancellation with the decision it was issued on, and its settlement or revocation. Use it to see what has become
-    of it.
+    Returns the cancellation, the decision on which it was issued, and its refund, settlement or revocation. Use it to
+    see the state of a cancellation.
     """
     return reply(cancellation_data(uow.cancellations.get(cancellation_id)), etag=True)
 
@@ -121,10 +121,10 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
 def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List cancellations
 
-    You can filter by order, by the reference that the customer reads out, by state, basis, policy and issuer, by when
-    they were issued or settled, and by whether billing should have settled them by now. With `Accept: text/csv`, the
-    page is a table; the header `Link` then has the address of the next page. Use it to find
-    what is to be refunded.
+    Returns the cancellations page by page. You can filter by order, by the reference that the customer reads out, by
+    state, basis, policy and issuer, by the time at which they were issued, due or settled, and by whether they are
+    overdue. Use it to find the cancellations that billing has to refund. With `Accept: text/csv`, the page is a table;
+    the header `Link` then has the address of the next page.
     """
     return lists.page(uow, "cancellations", query, uow.cancellations, cancellation_data)
 
@@ -132,7 +132,8 @@ def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 def _request(body: dict[str, Any]) -> Request:
     """The request in a body.
 
-    Raises `InvalidInput` unless it has either `order_id` or `order`, and either `contact_id` or `contact`.
+    Raises `InvalidInput` unless the body has exactly one of `order_id` and `order`, and exactly one of `contact_id` and
+    `contact`.
     """
     for one, other in (("order_id", "order"), ("contact_id", "contact")):
         if (one in body) == (other in body):
@@ -146,9 +147,9 @@ def _request(body: dict[str, Any]) -> Request:
 
 
 def _refusal(refused: Refused) -> Response:
-    """The response with the problem that says why the order was not cancelled; the decision is counted.
+    """The response with the problem that says why the order was not cancelled. Counts the decision.
 
-    It has the recorded contact, the decision, and the cancellation that the order has already, if any.
+    The problem has the recorded contact, the decision, and the order's active cancellation if it has one.
     """
     outcome, active = refused.decision.outcome, refused.active
     telemetry.count_decisions([outcome.reason])

@@ -18,7 +18,7 @@ from refunds.web.schemas import contacts as schemas
 from refunds.web.schemas.examples import example
 from refunds.web.schemas.orders import JUDGED
 
-tag = Tag("Contacts", "Calls and e-mails of customers, each recorded with the decision on it.")
+tag = Tag("Contacts", "Calls, e-mails and letters of customers, each recorded with the decision on it.")
 
 
 @tag.operation(
@@ -34,15 +34,24 @@ tag = Tag("Contacts", "Calls and e-mails of customers, each recorded with the de
 def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
     """Record a contact
 
-    Use it for a question, or for a request that is not to be cancelled at once: `issueCancellation` can record a
-    contact and cancel in one step. The time of receipt counts, never the time of entry. A request stays open until the
-    order is cancelled or the contact is resolved or superseded. To correct a mistake, record a contact that supersedes
-    the wrong one. Records the contact, its decision and the event `contact.recorded`, and `contact.superseded` if it
-    supersedes another one. A refusal is recorded, too. While an open request is on record that was in time, or an open
-    withdrawal, a late contact gets the decision by that. A withdrawal (intent `withdrawal`) is recorded whatever
-    channel the policy accepts, and its sending counts; after the window it stays open until a supervisor deals with it.
-    It can supersede a request that was refused. What corrects a contact that asked for the same counts as entered when
-    that was; only a supervisor replaces an open request that was in time or waits for one by one that is refused (403).
+    Records a contact about an order, with the decision on it. Use it for a question, or for a request on which you do
+    not want to cancel at once: `issueCancellation` records a contact and cancels in one step. The time of receipt
+    counts, never the time of entry. A refusal is recorded, too. A request stays open until the order is cancelled, or
+    the contact is resolved or superseded.
+
+    If the decision would be a refusal, and the order has an open request that was in time, or an open request that
+    waits for a supervisor, the contact gets the decision on that request.
+
+    A withdrawal (intent `withdrawal`) is recorded whatever channel the policy accepts, and the time at which it was
+    sent counts. After the window, it stays open until a supervisor deals with it. It can supersede a refused request.
+
+    To correct a contact, record a new one that names it in `supersedes`. If both have the same intent, and the new
+    contact was received before the earlier one was entered, it counts as entered when the earlier one was. If an open
+    request was in time or waits for a supervisor, only a supervisor can replace it by a refused contact; anybody else
+    gets 403.
+
+    Records the contact, its decision and the event `contact.recorded`, and the event `contact.superseded` of a
+    superseded contact.
     """
     contact = contacts.record(uow, order_id, NewContact(**body))
     telemetry.count_decisions([contact.outcome.reason])
@@ -58,8 +67,8 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
 def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
     """Get a contact
 
-    The contact with the decision made when it was recorded. That decision never changes. Use it to see how and why a
-    request was decided.
+    Returns the contact, with the decision that was made when it was recorded. That decision never changes. Use it to
+    see how and why a request was decided.
     """
     return reply(contact_data(uow.contacts.get(contact_id)), etag=True)
 
@@ -79,9 +88,10 @@ def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
 def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List contacts
 
-    You can filter by order, by the request number that the customer reads out, by whether they are open, and by whether
-    they were received before the deadline and entered after it. Use it to find the requests that wait for an answer.
-    With `Accept: text/csv`, the page is a table; the header `Link` then has the address of the next page.
+    Returns the contacts page by page. You can filter by order, by the request number that the customer reads out, by
+    whether they are open or backdated, and by the user or client that has taken them. Use it to find the requests that
+    wait for somebody. With `Accept: text/csv`, the page is a table; the header `Link` then has the address of the next
+    page.
     """
     return lists.page(uow, "contacts", query, uow.contacts, contact_data)
 
@@ -101,9 +111,10 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Complete a contact
 
-    Adds a ticket or a note to a contact that was recorded without it. What is on record stays: another ticket or note
-    is a conflict, and to correct one, record a contact that supersedes this one. The same again changes nothing. The
-    decision stays as it is. Records the ticket or note, and the event `contact.completed`, which names the fields.
+    Adds a ticket or a note that was missing when the contact was recorded. It cannot replace a ticket or note on
+    record: a different one is a conflict. To correct one, record a contact that supersedes this one. Sending the same
+    again changes nothing. The decision stays the same. Records the ticket or note, and the event `contact.completed`,
+    which names the fields.
     """
     return reply(contact_data(about_order(resolutions.complete(uow, contact_id, **body))))
 
@@ -128,10 +139,10 @@ def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> 
 def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Acknowledge a contact
 
-    Records that the customer was answered: when, how, and where if it was not the number or address that they used. The
-    service itself sends nothing. Sending the same again changes nothing; another acknowledgement is a conflict, and so
-    is one of a contact that was superseded: acknowledge the one that supersedes it. Records the acknowledgement and the
-    event `contact.acknowledged`.
+    Records that the customer was answered: when and how, and where if it was not the number or address that they used.
+    Use it after you have answered: the service itself sends nothing. Sending the same again changes nothing; a
+    different acknowledgement is a conflict. A superseded contact cannot be acknowledged: acknowledge the one that
+    supersedes it. Records the acknowledgement and the event `contact.acknowledged`.
     """
     return reply(contact_data(about_order(resolutions.acknowledge(uow, contact_id, **body))))
 
@@ -155,12 +166,15 @@ def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) 
 def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Resolve a contact
 
-    Closes an open request, and all others about its order, without a cancellation, with a reason; a `duplicate` is
-    closed alone, and the other one stays open. Use it when the customer no longer asks for a cancellation. A request
-    that was in time, or needs a supervisor, is closed for any other reason than `customer_kept_order`, `duplicate` or
-    `entered_in_error` only with the scope `cancellations:override`; so is a withdrawal for any reason, without the
-    requests. Sending the same again changes nothing. Records the resolution and the event `contact.resolved` of each.
-    If the customer was erased, `reason` is not stored: the response has `[erased]` for it.
+    Closes an open contact without a cancellation, with a reason, and with it all other open contacts about its order
+    that have the same intent. A `duplicate` is closed alone: the request that it repeats stays open. Use it when the
+    customer no longer asks for a cancellation.
+
+    Closing a withdrawal needs the scope `cancellations:override`. Closing a request that was in time or needs a
+    supervisor needs that scope, too, except with the reasons `customer_kept_order`, `duplicate` and `entered_in_error`.
+
+    Sending the same again changes nothing. Records the resolution and the event `contact.resolved` of each contact. If
+    the customer was erased, `reason` is not stored, and the response has `[erased]` in its place.
     """
     return reply(contact_data(resolutions.resolve(uow, contact_id, Resolution(**body))))
 
@@ -175,9 +189,10 @@ def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> R
 def reopen_contact(uow: UnitOfWork, contact_id: str, query: dict[str, Any]) -> Response:
     """Reopen a contact
 
-    Use it for a request that was resolved in error, or whose customer asks for the cancellation after all. It, and what
-    was resolved with it, is open again; if it is open already, nothing changes. The order must not be cancelled.
-    Records the event `contact.reopened` of each, with the reason; the contact no longer shows the resolution.
+    Opens a resolved request again, with all requests that were resolved together with it. Use it if a request was
+    resolved in error, or if the customer asks for the cancellation after all. An open request stays as it is. The order
+    must not be cancelled. Records the event `contact.reopened` of each contact, with the reason. The contact no longer
+    shows the resolution.
     """
     return reply(contact_data(resolutions.reopen(uow, contact_id, query["reason_code"])))
 
@@ -194,10 +209,10 @@ def reopen_contact(uow: UnitOfWork, contact_id: str, query: dict[str, Any]) -> R
 def assign_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Take a contact, or assign it
 
-    Says who deals with an open contact, matched or not, and with all others that are open about its order. Use it so
-    that no two people work on the same request. If somebody else has taken it, it is a conflict that names them, unless
-    they have left. Sending the same again changes nothing. Records the event `contact.assigned` of each, or
-    `contact.unmatched_assigned`.
+    Records who deals with an open contact, matched or not, and with all other open contacts about its order. Use it so
+    that no two people work on the same request. If somebody else has taken the contact, it is a conflict that names
+    them, unless they have left. A supervisor can assign it all the same. Sending the same again changes nothing.
+    Records the event `contact.assigned` or `contact.unmatched_assigned` of each contact.
     """
     assigned = assignments.assign(uow, contact_id, body.get("taken_by"))
     return reply({"contact_id": contact_id, "taken_by": assigned.taken_by})
@@ -216,8 +231,9 @@ def assign_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Re
 def give_back_contact(uow: UnitOfWork, contact_id: str) -> Response:
     """Give a contact back
 
-    Use it if you cannot go on with a request that you have taken; what somebody else has taken, only with the scope
-    `cancellations:override`. If nobody has it, nothing changes. Records the event `contact.assigned` of each contact
-    that is open about the order, or `contact.unmatched_assigned`, with null.
+    Records that nobody in particular deals with an open contact any more, or with the other open contacts about its
+    order. Use it if you cannot go on with a request that you have taken. To give back what somebody else has taken, you
+    need the scope `cancellations:override`. If nobody has taken the contact, nothing changes. Records the event
+    `contact.assigned` or `contact.unmatched_assigned` of each contact, with null.
     """
     return reply({"contact_id": contact_id, "taken_by": assignments.give_back(uow, contact_id).taken_by})

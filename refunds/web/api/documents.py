@@ -1,4 +1,4 @@
-"""Documents about individual orders over HTTP: the evidence, and the confirmation of a cancellation."""
+"""Documents about an order over HTTP: its evidence, and the confirmation of a cancellation."""
 
 from typing import Any
 
@@ -31,9 +31,10 @@ tag = Tag("Documents", "Documents to keep or to send: evidence and confirmations
 def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
     """Get the evidence on an order
 
-    The order's facts, contacts and decisions with their days, the clause as it was published then, and the events in
-    the journal, with proof that the records agree with it. With `Accept: text/html`, it is a page to print. Use it when
-    a decision is disputed. For those who see personal data in it, it enters in the journal that it was shown.
+    Returns the order's facts, its contacts and decisions with their days, the clause as it was published at that time,
+    the order's events in the journal, and the proof that the records agree with the journal. Use it when a decision is
+    disputed. With `Accept: text/html`, it is a page to print. If the caller may see personal data in it, records the
+    event `privacy.evidence_shown`.
     """
     media_type = accepted(JSON, HTML)
     bind(query.get("lang") or language())
@@ -61,9 +62,9 @@ def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) ->
 def get_confirmation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
     """Get the confirmation of a cancellation
 
-    For the customer: what was received and when, the reference, what happens next, and the clause. It is a page to
-    print or, with `Accept: text/plain`, a text to send. It promises no time and no amount. A revoked cancellation has
-    no confirmation. Use it when the customer wants it in writing.
+    Returns a document for the customer: what was received and when, the reference, what happens next, and the clause.
+    Use it when the customer wants the cancellation in writing. It is a page to print or, with `Accept: text/plain`, a
+    text to send. It promises no time and no amount. A revoked cancellation has no confirmation.
     """
     media_type = accepted(HTML, TEXT)
     bind(query.get("lang") or language())

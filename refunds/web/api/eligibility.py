@@ -36,8 +36,9 @@ tag = Tag("Eligibility", "Whether an order can be cancelled, until when, and why
 def check_eligibility(body: dict[str, Any]) -> Response:
     """Decide whether an order can be cancelled
 
-    Counts the business days after the service was provided, with the public holidays of the region, and explains each
-    day. Use it for an order that is not registered, or to try other terms. Records nothing.
+    Returns a decision on the facts in the body. The service counts the business days after the service was provided,
+    with the public holidays of the region, and explains each day. Use it for an order that is not registered, or to try
+    other terms. Records nothing.
     """
     given: dict[str, Any] = {"requested_at": datetime.now(UTC)}
     check = Check(**given | body)
@@ -63,16 +64,17 @@ def check_eligibility(body: dict[str, Any]) -> Response:
 def check_eligibility_batch(body: dict[str, Any]) -> Response:
     """Decide many orders at once
 
-    Takes up to 10,000 items. An item that cannot be decided gets a problem in its place and does not affect the others.
-    Use it for lists, such as all orders of a day. Records nothing.
+    Returns a decision for each of up to 10,000 items. An item that cannot be decided gets a problem in its place and
+    does not affect the others. Use it for lists, such as all orders of a day. Records nothing.
 
-    The calendar of a region is made ready when it is first needed. A batch gets at most 50 regions ready, and none
-    while two other requests do that: the items of the others get the problem `rate-limited`. Send those again.
+    The service builds the calendar of a region when it is first needed. One batch builds at most 50 calendars, and none
+    while two other HTTP requests build theirs. An item whose calendar is missing gets the problem `rate-limited`: send
+    it again.
 
-    With `Accept: application/x-ndjson`, the answer is compact: one line for each item, in order, which is sent while
-    the others are decided. It is an object with `verdict`, `deadline` (in UTC, or null) and `reason`; or with
-    `problem`, the last part of the problem's `type`. It has at most 100 bytes. If there are fewer lines than items, the
-    answer was cut short.
+    With `Accept: application/x-ndjson`, the response is compact: one line of at most 100 bytes for each item, in order.
+    The service sends lines while it decides further items. A line is an object with `verdict`, `deadline` (in UTC, or
+    null) and `reason`, or with `problem`: the last part of the problem's `type`. If there are fewer lines than items,
+    the response was cut short.
     """
     form = accepted(JSON, NDJSON)
     terms: dict[str, Any] = body.get("terms", {})

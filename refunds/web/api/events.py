@@ -17,13 +17,13 @@ from refunds.web.schemas.events import EXAMPLES, EventQuerySchema, FeedSchema
 from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.request_fields import PAGE
 
-tag = Tag("Events", "What happened, in the order of the journal.")
+tag = Tag("Events", "The events of the journal, in order.")
 
 
 class RewoundSchema(ProblemSchema):
-    """A problem; if the feed was rewound, with the position to continue from."""
+    """A problem; if the feed was rewound, with the place from which to read on."""
 
-    next = shown.String("The place to read on from.", required=False)
+    next = shown.String("The place in the feed from which to read on; send it as `after`.", required=False)
 
 
 @tag.operation(
@@ -37,12 +37,14 @@ class RewoundSchema(ProblemSchema):
 def list_events(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """Read the feed
 
-    Every event after a place, in the order of commit: no event becomes visible after a later one. Leave `after` out at
-    the first call; then send the `next` of the page before, as it is. So you miss nothing and see nothing twice. Only
-    callers with the scope `audit:read` see events about clients, tokens and users; for others, their positions are
-    skipped. Types of events may be added: skip those that you do not know, or name with `types` those that you want. A
-    place that this journal has not given gets 409: an older backup was restored. Use it to keep another system up to
-    date.
+    Returns the events after a place, in the order of commit: no event becomes visible after a later one. Use it to keep
+    another system up to date. Leave `after` out in the first HTTP request; then send the `next` of the last page, as it
+    is. So you miss no event and get none twice.
+
+    Only callers with the scope `audit:read` get events about clients, tokens and users; for all others, the feed skips
+    these positions. New types of events may be added: skip the types that you do not know, or name in `types` those
+    that you want. If this journal has not given the place in `after`, the response is 409, because an older backup was
+    restored.
     """
     try:
         page = events.read(uow, query.get("after"), query.get("limit", PAGE), query.get("types"))

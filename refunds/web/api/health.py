@@ -1,4 +1,4 @@
-"""Health over HTTP, for operators: whether the service runs, and its measurements."""
+"""Health over HTTP, for operators: whether an instance runs and is ready, and its measurements."""
 
 from flask import Response, current_app
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -13,13 +13,13 @@ from refunds.web.responses import reply
 from refunds.web.schemas import shown
 from refunds.web.schemas.examples import example
 
-tag = Tag("Service", "For operators: whether the service runs, and its measurements.")
+tag = Tag("Service", "For operators: whether an instance runs and is ready, and its measurements.")
 
 
 class HealthSchema(shown.Schema):
     """The health of the service."""
 
-    status = shown.Code(["ok"], "`ok`.")
+    status = shown.Code(["ok"], "Always `ok`; a problem says what is wrong.")
 
 
 OK = Answer("The service works.", HealthSchema, example("ok", "It works", {"status": "ok"}))
@@ -29,20 +29,20 @@ OK = Answer("The service works.", HealthSchema, example("ok", "It works", {"stat
 def is_alive() -> Response:
     """Check whether the process runs
 
-    Use it for a process manager that restarts the service when it does not answer. It reads no records, so it also
-    answers while the database does not.
+    Returns `ok` while the instance runs. Use it for a process manager that restarts an instance when it does not
+    respond. It reads no records, so it also responds while the database does not.
     """
     return reply({"status": "ok"})
 
 
 @tag.operation("GET /readyz", OK, scopes=None, problems=("storage-unavailable", "clock-in-doubt", "stopping"))
 def is_ready() -> Response:
-    """Check whether the service can handle requests
+    """Check whether the instance can handle requests
 
-    Use it for a load balancer that sends HTTP requests only to ready instances. An instance is ready if it can read
-    the database, and if its clock fits the journal: no more than a minute behind the last event, and no more than 40
-    days ahead of the last sign of life. It is no longer ready when it is about to stop. It loads the policies and the
-    calendars of the default policy before it accepts the first request.
+    Returns `ok` while the instance is ready. Use it for a load balancer that sends HTTP requests only to ready
+    instances. An instance is ready if it can read the database, and if its clock fits the journal: at most a minute
+    behind the last event, and at most 40 days ahead of the last sign of life. An instance that is about to stop is not
+    ready. Before an instance accepts its first request, it loads the policies and the calendars of the default policy.
     """
     if current_app.extensions["refunds.stopping"].is_set():
         raise Rejected("stopping", Message("This instance is about to stop: send requests to another one."))
@@ -58,7 +58,7 @@ def is_ready() -> Response:
 def get_metrics() -> Response:
     """Get the measurements
 
-    What this instance has done since it started, and what is open, overdue or about to end in the records, in the text
-    format of Prometheus. Use it to watch how the service does.
+    Returns measurements in the text format of Prometheus: what this instance has done since it started, and what is
+    open, overdue or about to end in the records. Use it to watch the service.
     """
     return Response(generate_latest(telemetry.metrics().registry), content_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""Orders over HTTP: register, correct, read, look up, and decide."""
+"""Orders over HTTP: register, correct, read, list and decide; look up a customer."""
 
 import re
 from functools import partial
@@ -39,13 +39,13 @@ from refunds.web.schemas.decisions import DECISION
 from refunds.web.schemas.examples import example
 from refunds.web.schemas.request_fields import PAGE
 
-tag = Tag("Orders", "Orders as billing registers them: facts, and no amounts.")
+tag = Tag("Orders", "Orders as billing registers them: facts, but no amounts.")
 
 
 @tag.operation(
     "PUT /v1/orders/<order:order_id>",
     Answer(
-        "The order was registered already, and now has the facts that were sent.",
+        "The order was already registered, and has the facts that were sent.",
         schemas.OrderSchema,
         schemas.EXAMPLE,
         etag=True,
@@ -71,12 +71,15 @@ tag = Tag("Orders", "Orders as billing registers them: facts, and no amounts.")
 def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
     """Register an order, or correct one
 
-    Call it when the order is placed, and again once the service is provided. Sending the same facts again changes
-    nothing, so a retry is safe. A missing time of service can be added later. Different facts are a conflict that names
-    the differences, unless they are sent as a correction: with the order's ETag as `If-Match` and a
-    `correction_reason`, with the scope `orders:correct`, and while no cancellation is based on the order. Facts from a
-    caller without that scope are marked (`facts_entered_by_agent`) until one with it states the same. Records the
-    order, its customer, and the event `order.registered`, `order.corrected` or `order.confirmed`.
+    Registers an order with its facts. Call it when the order is placed, and again when the service is provided. Sending
+    the same facts again changes nothing, so a retry is safe. A missing time of service can be added later.
+
+    Different facts are a conflict that names the differences, unless you send them as a correction. A correction needs
+    the order's ETag as `If-Match`, a `correction_reason` and the scope `orders:correct`; the order must have no active
+    cancellation. If a caller without that scope states facts, the order is marked with `facts_entered_by_agent` until a
+    caller with that scope states the same facts.
+
+    Records the order, its customer, and the event `order.registered`, `order.corrected` or `order.confirmed`.
     """
     reason = body.pop("correction_reason", None)
     facts = OrderFacts(order_id=_order_id.read({"order_id": order_id})["order_id"], **body)
@@ -101,9 +104,9 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
 def get_order(uow: UnitOfWork, order_id: str) -> Response:
     """Get an order
 
-    The facts that are registered now, the window that the order was promised, and its state. The ETag changes with
-    each of them. Use it to compare the facts before you correct them: a correction is refused only if the facts have
-    changed since, and not because the state has.
+    Returns the order's registered facts, the window that it was promised, and its state. The ETag changes with each of
+    these. Use it to compare the facts before you correct them: the service refuses a correction if the facts have
+    changed since you read them, but not if only the state has.
     """
     return _shown(*uow.orders.standings([uow.orders.get(order_id)]))
 
@@ -123,8 +126,9 @@ def get_order(uow: UnitOfWork, order_id: str) -> Response:
 def list_orders(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List orders
 
-    You can filter by policy, by region, by when they were registered, by their state, by when their window ends, and by
-    whether their service is provided. To list the windows that end today, ask for the deadlines from noon today to noon
+    Returns the orders page by page. You can filter by policy, by region, by the time at which they were registered, by
+    state, by the deadline of their promised window, by whether their service is provided, and by who stated their
+    facts. Use it to find the windows that end today, for example: ask for the deadlines from noon today to noon
     tomorrow. With `Accept: text/csv`, the page is a table; the header `Link` then has the address of the next page.
     """
     return lists.page(uow, "orders", query, uow.orders, order_data)
@@ -145,11 +149,11 @@ def list_orders(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 def import_orders(body: dict[str, Any]) -> Response:
     """Register many orders at once
 
-    Takes up to 1,000 items. Each is registered as by `PUT` without `If-Match`, completely or not at all: one that is
-    refused gets a problem in its place and does not affect the others. Sending the same items again changes nothing, so
-    a retry is safe, also after an error: some of the items may have been registered. Records `order.registered` or
-    `order.corrected` for each order that is new or whose facts it completes. As in a batch of checks, an item gets the
-    problem `rate-limited` if the calendar of its region cannot be made ready now: send it again.
+    Registers up to 1,000 orders, each like `PUT` without `If-Match`, completely or not at all. An item that is refused
+    gets a problem in its place and does not affect the others. Use it to import orders. Sending the same items again
+    changes nothing, so a retry is safe. Retry also after an error: some items may have been registered. If the calendar
+    of an item's region cannot be built now, the item gets the problem `rate-limited`: send it again. Records
+    `order.registered` for each new order, and `order.corrected` for each order whose facts the item completes.
     """
     g.builder.left = MOST_BUILT
     read = list(map(_read_item, body["items"]))
@@ -171,10 +175,11 @@ def import_orders(body: dict[str, Any]) -> Response:
 def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
     """Decide whether a registered order can be cancelled
 
-    Uses the registered facts and whether the order is already cancelled. Use it to answer a customer whose contact need
-    not be recorded. If the request would be refused and an open one is on record that was in time, or a withdrawal, the
-    decision is that one's, which `judged_by_contact` names. The `information_period` says when 14 days after the order
-    end; nothing is decided by it. Records nothing.
+    Returns a decision on the registered facts; it also considers whether the order is already cancelled. Use it to
+    answer a customer whose contact need not be recorded. If the decision would be a refusal, but the order has an open
+    request that was in time, or an open request that waits for a supervisor, the response has the decision on that
+    request; `judged_by_contact` names it. The `information_period` says when 14 days after the order end; no decision
+    uses it. Records nothing.
     """
     order = uow.orders.get(order_id)
     decision = orders.eligibility(uow, order, query.get("requested_at"), query.get("channel"))
@@ -205,9 +210,9 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
 def look_up_customer(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Look up a customer
 
-    Finds a customer and their orders by billing's reference. It is sent in the body so that it appears in no log. An
-    unknown customer is not an error: `customer_id` is null. Use it when you do not know the order's id. Records
-    nothing.
+    Returns a customer and their orders, found by billing's reference. Use it when you do not know the order's id. The
+    reference is sent in the body so that it appears in no log. An unknown customer is not an error: `customer_id` is
+    null. Records nothing.
     """
     customer_ref, limit = body["customer_ref"], body.get("limit", PAGE)
     customer_id = uow.customers.find(customer_ref)
@@ -230,19 +235,19 @@ _REVISIONS = re.compile(r'"([0-9]{1,9})(?:-[0-9a-f]{8})?"')
 
 
 def _new(uow: UnitOfWork, order: Order) -> Standing:
-    """What has become of an order that this write has registered: the write knows its promise."""
+    """The standing of an order that this unit of work has just registered; it has no cancellation or contact yet."""
     return Standing(order, uow.promises.current(order.order_id) if order.service_provided_at else None, uow.now)
 
 
 def _shown(standing: Standing, **more: Any) -> Response:
-    """The response that shows an order; its ETag is the revision, and a digest of everything shown."""
+    """The response that shows an order. Its ETag is the revision with a digest of everything shown."""
     data = order_data(standing)
     digest = sha256(orjson.dumps(data)).hexdigest()[:8]
     return reply(data, etag=f"{standing.order.revision}-{digest}", **more)
 
 
 def _read_item(item: Any) -> OrderFacts | InvalidInput:
-    """The facts of an item of a batch, or what is wrong with it."""
+    """The facts of an item of a batch, or the error if the item is invalid."""
     try:
         return OrderFacts(**_inline_order.read(item))
     except InvalidInput as error:
@@ -250,7 +255,7 @@ def _read_item(item: Any) -> OrderFacts | InvalidInput:
 
 
 def _outcome_data(i: int, read: OrderFacts | InvalidInput, outcome: Registration | CallersError) -> dict[str, Any]:
-    """What the item of a batch at an index did, or its problem."""
+    """The result for the item of a batch at index `i`: what it did, or its problem."""
     if isinstance(outcome, CallersError):
         return error_data(outcome, f"/items/{i}")
     assert isinstance(read, OrderFacts)
@@ -259,7 +264,7 @@ def _outcome_data(i: int, read: OrderFacts | InvalidInput, outcome: Registration
 
 
 def _corrected(uow: UnitOfWork, facts: OrderFacts, reason: str | None) -> Order:
-    """The corrected order. The request must have an If-Match.
+    """Correct an order by the facts of a request that has an If-Match. Returns the corrected order.
 
     Raises `InvalidInput` if there is no reason, `PreconditionRequired` if the If-Match is `*`, `PreconditionFailed` if
     it has no ETag of an order, and what `orders.correct` raises.

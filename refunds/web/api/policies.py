@@ -24,7 +24,7 @@ from refunds.web.schemas import policies as schemas
 from refunds.web.schemas.examples import example
 from refunds.web.schemas.simulations import SIMULATED, SimulationSchema
 
-tag = Tag("Policies", "The terms by which orders are judged, version by version.")
+tag = Tag("Policies", "The terms by which orders are judged, in versions.")
 
 
 @tag.operation(
@@ -40,8 +40,8 @@ tag = Tag("Policies", "The terms by which orders are judged, version by version.
 def list_policies() -> Response:
     """List the policies
 
-    Each policy with its versions and their dates. Use it to see which policies there are, and which of them is the
-    default.
+    Returns each policy with its versions and their dates. Use it to see which policies there are, and which of them is
+    the default.
     """
     policies = present_policies()
     return reply(
@@ -64,8 +64,8 @@ def list_policies() -> Response:
 def get_policy(policy_id: str) -> Response:
     """Get a policy
 
-    Its versions, when each took or takes effect, and when the policy was last updated. Use it to see which version is
-    in force.
+    Returns a policy, its versions, the time from which each is in force, and the time of the policy's last update. Use
+    it to see which version is in force.
     """
     return reply(_policy_data(policy_id), etag=True, cacheable=True)
 
@@ -79,8 +79,8 @@ def get_policy(policy_id: str) -> Response:
 def get_policy_version(policy_id: str, version: int) -> Response:
     """Get a version of a policy
 
-    Every term it sets, with the defaults filled in, and the clause as customers read it. Use it to read the version
-    that a decision names.
+    Returns every term of a version, including those that have their defaults, and the clause as customers read it. Use
+    it to read the version that a decision names.
     """
     return reply(registered_data(present_policies().record(policy_id, version)), etag=True, cacheable=True)
 
@@ -98,15 +98,15 @@ def get_policy_version(policy_id: str, version: int) -> Response:
 def list_closures(uow: UnitOfWork, policy_id: str) -> Response:
     """List the closures of a policy
 
-    The closures that were entered in addition to the terms of its versions. Use it to see on which further dates the
-    vendor is closed.
+    Returns the closures that were entered in addition to those in the terms of its versions. Use it to see on which
+    other dates the vendor is closed.
     """
     items = [closure_data(closure) for closure in publication.closures(uow, policy_id)]
     return reply({"items": items, "next": None})
 
 
 def _policy_data(policy_id: str) -> dict[str, Any]:
-    """A policy as the API returns it, with its versions but not their terms. Raises `NotFound` if there is none."""
+    """A policy as the API returns it; its versions are without their terms. Raises `NotFound` if there is none."""
     records = present_policies().records(policy_id)
     updated = format_instant(records[-1].registered_at)
     for record in filter(_has_begun, records):
@@ -121,7 +121,7 @@ def _policy_data(policy_id: str) -> dict[str, Any]:
 
 
 def _has_begun(record: RegisteredVersion) -> bool:
-    """Whether a version has taken effect by now."""
+    """Whether a version has taken effect by now and was not withdrawn."""
     begun = record.effective_from is None or record.effective_from <= datetime.now(UTC)
     return begun and record.withdrawn_at is None
 
@@ -161,13 +161,13 @@ publication_tag = Tag("Publication", "How policies change. Existing decisions ne
 def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any], query: dict[str, Any]) -> Response:
     """Publish a version of a policy
 
-    The version replaces the previous one completely: a term that is left out takes its default. It applies only from
-    when it takes effect; decisions made before then do not change. Use it after a simulation of the same draft. Sending
-    the same version again changes nothing, so a retry is safe. With `dry_run`, the response describes the differences
-    in words, and nothing is published. Where the clause differs from the terms, `warnings` says so; the version is
-    published all the same. Version 1 begins a new policy. Records the version and the event
-    `policy.published`, and `order.promised` for each order with a later service whose window it makes longer; with
-    `dry_run`, records nothing.
+    Publishes a version, which replaces the previous version completely: a term that you leave out gets its default. Use
+    it after you have simulated the same draft. The version applies only from the time at which it takes effect; earlier
+    decisions do not change. Version 1 begins a new policy. Sending the same version again changes nothing, so a retry
+    is safe. If the clause differs from the terms, `warnings` says so, but the version is published.
+
+    Records the version and the event `policy.published`. Also records `order.promised` for each order with a later
+    service whose window becomes longer. With `dry_run`, records nothing: the response shows the differences in words.
     """
     draft = draft_of(policy_id, body)
     result = publication.publish(uow, draft, dry_run=query.get("dry_run", False))
@@ -185,9 +185,10 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
 def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Response:
     """Withdraw a version of a policy
 
-    Use it when a version must not take effect. Possible before it does; the version before it then stays in force.
-    Withdrawing it again changes nothing. Its number is not used again. Records the withdrawal and the event
-    `policy.withdrawn`, and `order.promised` for each order with a later service whose window that makes longer.
+    Withdraws a version that has not yet taken effect. Use it when a version must not take effect. The version before it
+    then stays in force. The number of a withdrawn version is not used again. Withdrawing it again changes nothing.
+    Records the withdrawal and the event `policy.withdrawn`. Also records `order.promised` for each order with a later
+    service whose window becomes longer.
     """
     return reply(registered_data(publication.withdraw(uow, policy_id, version)))
 
@@ -206,10 +207,10 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
 def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:
     """Enter a closure
 
-    A date on which the vendor is closed, in addition to those in the policy's terms. Use it when the vendor closes on a
-    business day. It extends the windows that it falls into and that have not ended yet, and shortens none. It cannot be
-    undone. Entering the same date again changes nothing. Records the closure and the event `closure.added`, and
-    `order.promised` for each order whose window it extends.
+    Adds a date on which the vendor is closed to those in the policy's terms. Use it when the vendor closes on a
+    business day. The closure extends each window that contains the date and has not ended yet; it shortens none. It
+    cannot be undone. Entering the same date again changes nothing. Records the closure and the event `closure.added`.
+    Also records `order.promised` for each order whose window the closure extends.
     """
     reason = body.get("reason", {})
     entered = publication.close(uow, policy_id, body["date"], reason.get("de"), reason.get("en"))
@@ -220,7 +221,7 @@ def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Respon
 
 
 def draft_of(policy_id: str, body: dict[str, Any]) -> PolicyVersion:
-    """The version in a body that was read by `DraftSchema`. Raises `InvalidInput` if the policy id is malformed."""
+    """The version in a body that `DraftSchema` has read. Raises `InvalidInput` if the policy id is malformed."""
     policy = _policy_id.read({"policy": policy_id})["policy"]
     return PolicyVersion(policy, body["version"], body["effective_from"], Terms(**body["terms"]))
 
@@ -253,9 +254,10 @@ simulations_tag = Tag("Simulations", "What a draft of a policy would change.")
 def simulate_policy(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:
     """Simulate a version of a policy
 
-    Judges every stored order and contact of the policy by the draft, on the same facts, and compares with what was
-    decided: how many decisions would change, and in which direction. Use it before you publish the draft. A million
-    orders take seconds; `flask policy simulate` does the same without keeping an HTTP request open. Records nothing.
+    Judges every stored order and contact of the policy by the draft, on the same facts, and compares the results with
+    the decisions on record. Returns how many decisions would change, and in which direction. Use it before you publish
+    the draft. A million orders take seconds; `flask policy simulate` does the same without keeping an HTTP request
+    open. Records nothing.
     """
     found = simulation.simulate(uow, draft_of(policy_id, body))
     return reply(serializers.simulation_data(found))

@@ -25,13 +25,13 @@ from refunds.web.schemas.examples import example
 from refunds.web.schemas.exports import EXPORT, CustomerExportSchema, ExportQuerySchema
 from refunds.web.schemas.request_fields import PAGE
 
-tag = Tag("Privacy", "What persons ask for about their data, what is done about it, and who else got the data.")
+tag = Tag("Privacy", "What people ask for about their data, what is done about it, and who else got the data.")
 
 
 @tag.operation(
     "POST /v1/data-requests",
     Answer(
-        "The request is open.",
+        "The data request is open.",
         schemas.DataRequestSchema,
         schemas.REQUEST_EXAMPLE,
         links=schemas.REQUEST_LINKS,
@@ -45,9 +45,10 @@ tag = Tag("Privacy", "What persons ask for about their data, what is done about 
 def open_data_request(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Open a data request
 
-    Use it as soon as somebody asks about their data, because the time to answer runs. Nothing is done yet. Of an
-    unknown person, `customer_id` is null, and only the kind, the channel and the dates are kept. Records the request
-    and the event `data_request.opened`.
+    Records what a person asks for about their data. Use it as soon as somebody asks, because the time to answer runs
+    from receipt. It does not yet do what the person asks for. If the service does not know the person, `customer_id` is
+    null, and it stores only the kind, the channel and the dates. Records the data request and the event
+    `data_request.opened`.
     """
     request = data_requests.open_request(uow, NewDataRequest(**body))
     location = f"/v1/data-requests/{request.request_id}"
@@ -63,9 +64,10 @@ def _shown(uow: UnitOfWork, request: DataRequest | Answered, *, is_scrubbed: boo
 @tag.operation(
     "GET /v1/data-requests",
     Answer(
-        "A page of data requests, in the order in which they were entered; of open ones alone, what is due first.",
+        "A page of data requests, in the order in which they were entered. With `state=open` or `overdue=true`, the "
+        "first due comes first.",
         schemas.DataRequestListSchema,
-        example("open", "One that is open", {"items": [schemas.REQUEST], "next": None}),
+        example("open", "An open data request", {"items": [schemas.REQUEST], "next": None}),
     ),
     scopes=(Scope.PRIVACY_READ,),
     query=schemas.DataRequestQuerySchema,
@@ -74,7 +76,8 @@ def _shown(uow: UnitOfWork, request: DataRequest | Answered, *, is_scrubbed: boo
 def list_data_requests(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List data requests
 
-    You can filter by kind and state, and for what is overdue. Use it to see which have to be answered, and by when.
+    Returns the data requests page by page. You can filter by kind, by state, and by whether they are overdue. Use it to
+    see which data requests have to be answered, and by when.
     """
     given, limit = query.pop("after", None), query.pop("limit", PAGE)
 
@@ -95,8 +98,8 @@ def list_data_requests(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 def get_data_request(uow: UnitOfWork, request_id: str) -> Response:
     """Get a data request
 
-    Use it to see by when it must be answered, whether a fee may apply, what to write to the person, and what came of
-    it: of an erasure, the certificate.
+    Returns a data request: by when it must be answered, whether a fee may apply, what to write to the person, and its
+    outcome with the certificate of an erasure. Use it to answer the person.
     """
     request = uow.data_requests.get(request_id)
     return reply(_shown(uow, request, is_scrubbed=auth.store().is_scrubbed), etag=True)
@@ -113,15 +116,16 @@ def get_data_request(uow: UnitOfWork, request_id: str) -> Response:
 def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
     """Note the identity check of a data request
 
-    Use it when you know that the person is the customer: before, nothing is handed out or erased. The same again
-    changes nothing. Records the check and the event `data_request.identity_checked`; of an unknown person, nothing.
+    Records how it was checked that the person is the customer. Use it before you export or erase anything: without the
+    check, the service refuses both. Sending the same again changes nothing. Records the check and the event
+    `data_request.identity_checked`; for an unknown person, records nothing.
     """
     return reply(_shown(uow, data_requests.check_identity(uow, request_id, body["identity_check"])))
 
 
 @tag.operation(
     "PUT /v1/data-requests/<string:request_id>/extension",
-    Answer("The extended request.", schemas.DataRequestSchema, schemas.EXTENDED_EXAMPLE),
+    Answer("The extended data request.", schemas.DataRequestSchema, schemas.EXTENDED_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
     body=schemas.ExtensionRequestSchema,
     body_examples=example("many", "Many records", {"reason": schemas.EXTENDED["extension_reason"]}),
@@ -136,16 +140,16 @@ def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 def extend_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
     """Extend the time to answer a data request
 
-    To three calendar months from receipt, once, for access, portability and objection. Use it before the request is
-    due, and tell the person with `answer_text`. The same again changes nothing. Records the extension and the event
-    `data_request.extended`.
+    Extends the time to three calendar months from receipt. This is possible once, and only for access, portability and
+    objection. Use it before the data request is due, and send the person the `answer_text`. Sending the same again
+    changes nothing. Records the extension and the event `data_request.extended`.
     """
     return reply(_shown(uow, data_requests.extend(uow, request_id, body["reason"])))
 
 
 @tag.operation(
     "PUT /v1/data-requests/<string:request_id>/fee",
-    Answer("The request with the fee.", schemas.DataRequestSchema, schemas.EXTENDED_EXAMPLE),
+    Answer("The data request with the fee note.", schemas.DataRequestSchema, schemas.EXTENDED_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
     body=schemas.FeeRequestSchema,
     body_examples=example("copy", "A further copy", {"fee": "further_copy", "reason": schemas.EXTENDED["fee_reason"]})
@@ -155,15 +159,16 @@ def extend_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
     """Note that a data request may cost something
 
-    Use it if the person asks for a further copy, or for too much; tell them before you go on. No amount is stored. The
-    same again changes nothing. Records the fee and the event `data_request.fee_noted`.
+    Records that a fee may apply, and why; no amount is stored. Use it if the person asks for a further copy, or for too
+    much, and tell them before you go on. Sending the same again changes nothing. Records the fee note and the event
+    `data_request.fee_noted`.
     """
     return reply(_shown(uow, data_requests.note_fee(uow, request_id, body.get("fee"), body.get("reason"))))
 
 
 @tag.operation(
     "PUT /v1/data-requests/<string:request_id>/outcome",
-    Answer("The closed request.", schemas.DataRequestSchema, schemas.ERASED_EXAMPLE),
+    Answer("The closed data request.", schemas.DataRequestSchema, schemas.ERASED_EXAMPLE),
     scopes=(Scope.PRIVACY_WRITE,),
     body=schemas.OutcomeRequestSchema,
     body_examples=schemas.OUTCOMES,
@@ -180,11 +185,12 @@ def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response
 def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
     """Close a data request
 
-    Use it to do what a person asked for, and to close the request: `fulfilled` erases them, corrects fields, restricts
-    their data, notes their objection or, after the export, only closes it. The other outcomes close it. The same again
-    changes nothing. Records the outcome and `data_request.closed`, and with `fulfilled` one of `customer.erased`,
-    `customer.rectified` (which names fields, never values), `customer.restricted` and `customer.objected`. If it is
-    refused, the request stays open, and its time runs on.
+    Closes a data request with an outcome. Use it to do what the person asked for, and to close the data request:
+    `fulfilled` erases them, corrects fields, restricts their data, or notes their objection. After an export,
+    `fulfilled` only closes the data request; so do the other outcomes. Sending the same again changes nothing. Records
+    the outcome and the event `data_request.closed`. With `fulfilled`, it also records `customer.erased`,
+    `customer.rectified` (which names fields, never values), `customer.restricted` or `customer.objected`. If the
+    service refuses the outcome, the data request stays open, and its time still runs.
     """
     corrections = tuple(Correction(**one) for one in body.pop("corrections", ()))
     return reply(_shown(uow, data_requests.close(uow, request_id, Given(**body, corrections=corrections))))
@@ -201,8 +207,8 @@ def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Response:
     """Hold a customer
 
-    Keeps a customer from erasure until the hold is lifted. Use it when their data are needed for a legal claim. A hold
-    that there is stands, with its reason. Records the hold and the event `customer.held`.
+    Keeps a customer from erasure until the hold is lifted. Use it when their data are needed for a legal claim. If
+    there is already a hold, it stays, with its reason. Records the hold and the event `customer.held`.
     """
     return reply(hold_data(customer_id, privacy.limit(uow, customer_id, LimitKind.HOLD, body["reason"])))
 
@@ -216,8 +222,8 @@ def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Re
 def lift_hold(uow: UnitOfWork, customer_id: str) -> Response:
     """Lift the hold on a customer
 
-    Use it once the claim is settled: the customer can be erased again. Without a hold, nothing changes. Records when
-    and by whom it was lifted, and the event `customer.hold_lifted`.
+    Ends the hold, so that the customer can be erased again. Use it once the claim is settled. Without a hold, nothing
+    changes. Records when and by whom the hold was lifted, and the event `customer.hold_lifted`.
     """
     privacy.lift(uow, customer_id, LimitKind.HOLD)
     return reply(hold_data(customer_id, None))
@@ -239,8 +245,9 @@ def lift_hold(uow: UnitOfWork, customer_id: str) -> Response:
 def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Record a disclosure
 
-    Use it when you hand a customer's data to somebody else: say on which basis, to whom, and under which reference. The
-    customer's export names it. Records the disclosure and the event `privacy.disclosed`, which names the basis alone.
+    Records that a customer's data was handed to somebody else: on which basis, to whom, and under which reference. Use
+    it whenever you hand data out. The customer's export names the disclosure. Records the disclosure and the event
+    `privacy.disclosed`, which names only the basis.
     """
     return reply(disclosure_data(disclosures.disclose(uow, NewDisclosure(**body))), status=201)
 
@@ -256,10 +263,10 @@ def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 def export_data(uow: UnitOfWork, request_id: str, query: dict[str, Any]) -> Response:
     """Export everything about a customer
 
-    Their orders with promises, contacts, decisions and cancellations, their data requests, limits and disclosures, how
-    long each is kept, and what the law says that they are told; nothing about another customer. With
-    `Accept: text/html`, it is a page to hand to them. Use it to fulfil a request for access or portability. Records the
-    event `privacy.exported`.
+    Returns everything stored about the customer: their orders with promises, contacts, decisions and cancellations,
+    their data requests, limits and disclosures, how long each is kept, and what the law requires that they are told. It
+    has nothing about other customers. Use it to fulfil a data request for access or portability. With `Accept:
+    text/html`, it is a page to hand to the customer. Records the event `privacy.exported`.
     """
     media_type = accepted(JSON, HTML)
     bind(query.get("language") or language())

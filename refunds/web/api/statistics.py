@@ -1,4 +1,4 @@
-"""Statistics over HTTP: the table of a month that is closed."""
+"""Statistics over HTTP: the table of a closed month."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
 from refunds.web.schemas.statistics import MONTHLY, StatisticsQuerySchema, StatisticsSchema
 
-tag = Tag("Statistics", "How many customers made contact in a month, in cells that give nobody away.")
+tag = Tag("Statistics", "How many customers made contact in a month, in cells that identify nobody.")
 
 
 @tag.operation(
@@ -25,9 +25,9 @@ tag = Tag("Statistics", "How many customers made contact in a month, in cells th
 def get_statistics(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """Read the statistics of a month
 
-    Customers by country, channel and outcome, as they were when `flask statistics close` closed the month. Cells with
-    fewer than ten customers are not shown, and there are no totals and no filters. Use it for reports about how
-    customers make contact. Records nothing.
+    Returns how many customers made contact, by country, channel and outcome, as counted when `flask statistics close`
+    closed the month. Use it for reports about how customers make contact. A cell with fewer than ten customers has no
+    number, and there are no totals and no filters. Records nothing.
     """
     found, months = statistics.read(uow, query.get("month"))
     return reply(statistics_data(found, months))

@@ -1,4 +1,4 @@
-"""Contacts whose order is not known, over HTTP: record, read, list, match, complete, acknowledge, resolve, reopen."""
+"""Unmatched contacts over HTTP: record, read, list, match, complete, acknowledge, resolve and reopen."""
 
 from typing import Any
 
@@ -25,13 +25,15 @@ from refunds.web.schemas.contacts import (
 from refunds.web.schemas.examples import example
 from refunds.web.schemas.orders import JUDGED
 
-tag = Tag("Unmatched contacts", "Calls and e-mails about orders that are not known yet, kept until they are matched.")
+tag = Tag(
+    "Unmatched contacts", "Contacts about orders that are not known yet, kept until they are matched or resolved."
+)
 
 
 @tag.operation(
     "POST /v1/contacts",
     Answer(
-        "The contact is kept.",
+        "The contact is recorded.",
         schemas.UnmatchedContactSchema,
         schemas.UNMATCHED_EXAMPLE,
         links=schemas.UNMATCHED_LINKS,
@@ -45,11 +47,16 @@ tag = Tag("Unmatched contacts", "Calls and e-mails about orders that are not kno
 def record_unmatched_contact(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Record a contact whose order is not known
 
-    Use it when billing has not sent the order yet, or the customer cannot name it: the request is not lost, and its
-    time counts. It is open until it is matched to its order or resolved. Its number is for the customer. Records the
-    contact under a key of its own, and the event `contact.unmatched_recorded`, which has no order. To correct one, name
-    it in `supersedes`: if it asks for the same and had been made when that was entered, it has its first entry, so that
-    nobody becomes late; the customer's number leads to both. Then records `contact.unmatched_superseded`, too.
+    Records a contact that cannot be linked to an order yet. Use it when billing has not sent the order, or when the
+    customer cannot name it: the request is not lost, and its time counts. The contact is open until it is matched to
+    its order or resolved. Tell the customer its request number.
+
+    To correct an unmatched contact, record a new one that names it in `supersedes`. If both have the same intent, and
+    the new contact was received before the earlier one was entered, it counts as entered when the earlier one was, and
+    by the same person. So nobody becomes late because of a correction. The earlier request number leads to both.
+
+    Records the contact, encrypted with its own key, and the event `contact.unmatched_recorded`, which has no order. If
+    it supersedes another contact, also records `contact.unmatched_superseded`.
     """
     kept = unmatched.record(uow, body.pop("order_hint"), NewContact(**body))
     return reply(unmatched_data(kept), status=201, location=f"/v1/unmatched-contacts/{kept.unmatched_id}")
@@ -64,8 +71,8 @@ def record_unmatched_contact(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
     """Get an unmatched contact
 
-    Once it is matched, it names the contact that it became, and nothing personal is left in it. Use it to see what is
-    known of the order.
+    Returns an unmatched contact. Use it to see what is known about the order. After a match, it names the contact that
+    it became, and has no personal data any more.
     """
     return reply(unmatched_data(uow.unmatched.get(unmatched_id)), etag=True)
 
@@ -75,7 +82,7 @@ def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
     Answer(
         "A page of unmatched contacts, in the order in which they were recorded.",
         schemas.UnmatchedContactListSchema,
-        example("open", "One that is open", {"items": [schemas.UNMATCHED], "next": None}),
+        example("open", "An open unmatched contact", {"items": [schemas.UNMATCHED], "next": None}),
         also=lists.FORMS,
     ),
     scopes=(Scope.CONTACTS_READ,),
@@ -85,16 +92,17 @@ def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
 def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List unmatched contacts
 
-    You can filter by their number and by whether they are open. Use it to find the contacts that wait for their order.
-    With `Accept: text/csv`, the page is a table; the header `Link` then has the address of the next page.
+    Returns the unmatched contacts page by page. You can filter by request number, by whether they are open, and by the
+    user or client that has taken them. Use it to find the contacts that wait for their order. With `Accept: text/csv`,
+    the page is a table; the header `Link` then has the address of the next page.
     """
     return lists.page(uow, "unmatched", query, uow.unmatched, unmatched_data)
 
 
 @tag.operation(
     "PUT /v1/contacts/<string:unmatched_id>/order",
-    Answer("The contact that it became.", ContactSchema, EXAMPLE, links=LINKS, status=201),
-    Answer("The same match again: the contact that it has become.", ContactSchema, EXAMPLE),
+    Answer("The contact about the order.", ContactSchema, EXAMPLE, links=LINKS, status=201),
+    Answer("The contact was already matched to this order.", ContactSchema, EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
     body=schemas.MatchRequestSchema,
     body_examples=example("order", "Its order", {"order_id": "A-1001"}),
@@ -103,10 +111,10 @@ def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
     """Match a contact to its order
 
-    Use it when the order of an unmatched contact is known. The contact about the order has the times, the first entry
-    and the number of the unmatched one, and is decided by them; if that needs a ticket, send `ticket_ref`. Sending the
-    same match again changes nothing. Records the contact with its decision and the event `contact.recorded`, empties
-    the unmatched one, destroys its key, and records `contact.matched`.
+    Turns an unmatched contact into a contact about its order. Use it when the order is known. The new contact keeps the
+    times, the first entry and the number of the unmatched contact, and is judged by them; if that needs a ticket, send
+    `ticket_ref`. Sending the same match again changes nothing. Records the contact, its decision and the event
+    `contact.recorded`. Empties the unmatched contact, destroys its key, and records the event `contact.matched`.
     """
     contact, is_new = unmatched.match(uow, unmatched_id, **body)
     if not is_new:
@@ -126,9 +134,9 @@ def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> R
 def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
     """Complete an unmatched contact
 
-    Adds a ticket or a note to a contact that was recorded without it. What is on record stays: another ticket or note
-    is a conflict. The same again changes nothing. Records the ticket or note, and the event
-    `contact.unmatched_completed`, which names the fields.
+    Adds a ticket or a note that was missing when the contact was recorded. It cannot replace a ticket or note on
+    record: a different one is a conflict. Sending the same again changes nothing. Records the ticket or note, and the
+    event `contact.unmatched_completed`, which names the fields.
     """
     return reply(unmatched_data(without_order(resolutions.complete(uow, unmatched_id, **body))))
 
@@ -144,9 +152,9 @@ def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[st
 def acknowledge_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
     """Acknowledge an unmatched contact
 
-    As `acknowledgeContact`; a telephone number in `to` needs its country code, because no order says where the customer
-    is. The contact that it becomes keeps the acknowledgement. Records it, and the event
-    `contact.unmatched_acknowledged`.
+    Records that the customer was answered, like `acknowledgeContact`. A telephone number in `to` needs its country
+    code, because there is no order that says where the customer is. After a match, the contact about the order has the
+    acknowledgement. Records the acknowledgement and the event `contact.unmatched_acknowledged`.
     """
     return reply(unmatched_data(without_order(resolutions.acknowledge(uow, unmatched_id, **body))))
 
@@ -162,8 +170,9 @@ def acknowledge_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict
 def resolve_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
     """Resolve an unmatched contact
 
-    Closes it without an order, with a reason. Use it when its order cannot be found, or it asks for nothing. Sending
-    the same reason again changes nothing. Records the resolution and the event `contact.unmatched_resolved`.
+    Closes an unmatched contact without an order, with a reason. Use it if its order cannot be found, or if the customer
+    asks for nothing. Sending the same reason again changes nothing. Records the resolution and the event
+    `contact.unmatched_resolved`.
     """
     return reply(unmatched_data(unmatched.resolve(uow, unmatched_id, body["reason"])))
 
@@ -178,8 +187,8 @@ def resolve_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str
 def reopen_unmatched_contact(uow: UnitOfWork, unmatched_id: str, query: dict[str, Any]) -> Response:
     """Reopen an unmatched contact
 
-    Use it for one that was resolved in error, or whose customer asks again. If it is open already, nothing changes; one
-    that was matched is a conflict. Records the event `contact.unmatched_reopened`, with the reason; the contact no
-    longer shows the resolution.
+    Opens a resolved unmatched contact again. Use it if the contact was resolved in error, or if the customer asks
+    again. An open contact stays as it is; a matched one is a conflict. Records the event `contact.unmatched_reopened`,
+    with the reason. The contact no longer shows the resolution.
     """
     return reply(unmatched_data(unmatched.reopen(uow, unmatched_id, query["reason_code"])))
