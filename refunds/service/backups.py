@@ -78,21 +78,21 @@ def back_up(store: Store, file: Path) -> Backup:
     SQLite's or the file exists, `Broken` if the records are not sound, and `OSError` if a file cannot be written.
     """
     engine, keyring = store.open(Opening.READ)
-    database = _sqlite(engine)
+    database = _require_sqlite(engine)
     written = list(store.checkpoints)  # before the journal is read: it only grows
-    with _part_of(file) as part:
+    with _making_part(file) as part:
         database.copy_to(part)
         with closing(SQLite(str(part), readonly=True)) as copy, copy.read() as tx:
             uow = UnitOfWork(tx, keyring, COMMAND_LINE, store.policies_as_of, store.erasures)
-            report = _verified(uow, written, f"no backup was made, because {store.name} is not sound")
+            report = _verify(uow, written, f"no backup was made, because {store.name} is not sound")
             head = events.head(tx)
             at = _time_of(tx, head)
         end = Checkpoint(head.position, head.hash, uow.now, head.journal_id)
-        _name(part, file, [*written, end], list(store.erasures))
+        _give_name(part, file, [*written, end], list(store.erasures))
     return Backup(report, at, beside(file)[0].file)
 
 
-def _name(part: Path, file: Path, checkpoints: list[Checkpoint], erasures: list[Erasure]) -> None:
+def _give_name(part: Path, file: Path, checkpoints: list[Checkpoint], erasures: list[Erasure]) -> None:
     """Write the ledger of a backup to disk, and give the backup its final name; if that fails, delete all files."""
     final, unfinished = _beside(file), _beside(file, ".part")
     beside_it = [final[0].file, final[1].file, unfinished[0].file, unfinished[1].file]
@@ -123,13 +123,13 @@ def restore(settings: Settings, file: Path, reason: str, ledger_lost: str | None
     """
     live, erased = Checkpoints(require_ledger(settings)), ErasureLedger(require_ledger(settings))
     why = acceptance.read_reason(f"restored {file.name}: {reason}" if reason else f"restored {file.name}")
-    with closing(_sqlite(open_engine(settings.database, readonly=True))) as database, database.unused():
+    with closing(_require_sqlite(open_engine(settings.database, readonly=True))) as database, database.unused():
         path = database.path
         with _directory_beside(path) as work:
             copied = work / "records.db"
             _copy(file, path, copied)
             with closing(Store(replace(settings, database=f"sqlite:///{copied}", ledger_dir=work))) as copy:
-                report, known = _audited(copy, file, live)
+                report, known = _update_and_audit(copy, file, live)
                 is_known = bool(ledger_lost) or erased.file.exists()
                 if live.last() is None and is_known:
                     live.append(*beside(file)[0])
@@ -152,7 +152,7 @@ def restore(settings: Settings, file: Path, reason: str, ledger_lost: str | None
     return Restored(report, lost.since, lost.until, max(0, more), at_end and known.includes(before[-1]), kept)
 
 
-def _sqlite(engine: Engine) -> SQLite:
+def _require_sqlite(engine: Engine) -> SQLite:
     """Return the engine if it is SQLite's; otherwise close it and raise `ConfigurationError`."""
     if not isinstance(engine, SQLite):
         engine.close()
@@ -164,7 +164,7 @@ def _sqlite(engine: Engine) -> SQLite:
 
 
 @contextmanager
-def _part_of(file: Path) -> Iterator[Path]:
+def _making_part(file: Path) -> Iterator[Path]:
     """Make a file to be renamed to `file`; raises `ConfigurationError` if that exists or is being written."""
     part, journal = (file.with_name(f"{file.name}{ending}") for ending in (".part", ".part-journal"))
     opened = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -191,7 +191,7 @@ def _require_new(file: Path) -> None:
         raise ConfigurationError(f"{file} exists: a backup replaces no file, so name another")
 
 
-def _verified(uow: UnitOfWork, checkpoints: Iterable[Checkpoint], failed: str) -> Report:
+def _verify(uow: UnitOfWork, checkpoints: Iterable[Checkpoint], failed: str) -> Report:
     """Audit the records; a `Broken` that this raises begins with the text `failed`."""
     try:
         return uow.verify(checkpoints)
@@ -230,7 +230,7 @@ def _copy(file: Path, path: Path, to: Path) -> None:
             raise ConfigurationError(f"FILE: {file} is not a database of SQLite, or is damaged") from None
 
 
-def _audited(copy: Store, file: Path, live: Checkpoints) -> tuple[Report, Lineage]:
+def _update_and_audit(copy: Store, file: Path, live: Checkpoints) -> tuple[Report, Lineage]:
     """Bring the copy of a backup up to date and audit it, and return the report and the ids of its journal.
 
     It is compared with the checkpoints beside the backup, and with the installation's up to where it ends. Raises
@@ -249,7 +249,7 @@ def _audited(copy: Store, file: Path, live: Checkpoints) -> tuple[Report, Lineag
             message = f"no checkpoint in {live.file} is of its journal {head.journal_id}"
             raise ConfigurationError(f"{file} is a backup of another installation: {message}")
         reached = [one for one in of_installation if one.position <= head.position]
-        return _verified(uow, known.own([*reached, *of_backup]), f"{file} is not sound"), known
+        return _verify(uow, known.own([*reached, *of_backup]), f"{file} is not sound"), known
 
 
 def _checkpoint_end(database: SQLite, live: Checkpoints) -> bool:
