@@ -38,12 +38,12 @@ def assign(uow: UnitOfWork, name: str, to: str | None = None) -> AContact:
         if to not in dict(staff(uow)):
             detail = Message("must be a user who has not left and may deal with contacts")
             raise InvalidInput([FieldError("/taken_by", detail, "left")])
-    contacts = _locked(uow, name)
+    contacts = _lock_together(uow, name)
     overrules = to is not None and uow.principal.may(Scope.CANCELLATIONS_OVERRIDE)
     holder = taken_by(contacts)
     if holder not in (None, own) and not overrules and not has_left(uow.users.find(holder)):
         raise TakenAlready(name, holder, contacts[0].state)
-    return _assigned(uow, contacts, to or own)
+    return _assign_all(uow, contacts, to or own)
 
 
 def give_back(uow: UnitOfWork, name: str) -> AContact:
@@ -52,10 +52,10 @@ def give_back(uow: UnitOfWork, name: str) -> AContact:
     Raises `NotFound` and `ContactStateConflict` as `assign`, and `Forbidden` if somebody else has taken it and the
     principal is no supervisor.
     """
-    contacts = _locked(uow, name)
+    contacts = _lock_together(uow, name)
     if taken_by(contacts) not in (None, uow.principal.actor) and not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
         raise Forbidden(Message("Only who has taken it or a supervisor can give it back: %(name)s.", name=name))
-    return _assigned(uow, contacts, None)
+    return _assign_all(uow, contacts, None)
 
 
 class _Takeable(Protocol):
@@ -96,7 +96,7 @@ def has_left(user: User | None) -> bool:
     return user is not None and (user.disabled_at is not None or Scope.CONTACTS_WRITE not in SCOPES[user.role])
 
 
-def _locked(uow: UnitOfWork, name: str) -> Sequence[AContact]:
+def _lock_together(uow: UnitOfWork, name: str) -> Sequence[AContact]:
     """Lock an open contact and the other open ones about its order, and return them, this one first."""
     found = findings.contact(uow, name, lock=True)
     if not found.is_open:
@@ -107,7 +107,7 @@ def _locked(uow: UnitOfWork, name: str) -> Sequence[AContact]:
     return [found, *(one for one in others if one.contact_id != name)]
 
 
-def _assigned(uow: UnitOfWork, contacts: Sequence[AContact], to: str | None) -> AContact:
+def _assign_all(uow: UnitOfWork, contacts: Sequence[AContact], to: str | None) -> AContact:
     """Assign locked contacts to a user, or to nobody if `to` is None, and return the first as it is now."""
     data, first = {"taken_by": to}, contacts[0]
     for one in contacts:

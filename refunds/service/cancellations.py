@@ -83,7 +83,7 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
     """
     if request.override is not None:
         uow.principal.require(Scope.CANCELLATIONS_OVERRIDE)
-    locked = _locked(uow, request.order)
+    locked = _lock_order(uow, request.order)
     if isinstance(request.contact, NewContact):
         if not request.contact.intent.asks:
             detail = Message("must be cancel: a question does not ask for a cancellation")
@@ -97,7 +97,7 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
         contact, decision = _stored_contact(uow, locked.order, request.contact, cancelled=cancelled)
     override = None
     if request.override is not None and locked.active is None and not decision.eligible:
-        decision, override = _overridden(uow, locked, decision, request.override)
+        decision, override = _apply_override(uow, locked, decision, request.override)
     if override is None and not decision.eligible:
         return Refused(decision, contact, locked.active)
     return Issued(_issue(uow, locked, contact, decision, override))
@@ -157,7 +157,7 @@ def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, C
     return cancellation, uow.contacts.get(cancellation.contact_id), version
 
 
-def _locked(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
+def _lock_order(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
     """Lock the order to be cancelled, after registering it if `order` has its facts.
 
     Raises `NotFound` if there is no order of this id, and what `orders.register` raises, pointing to `/order/…`.
@@ -192,7 +192,7 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
     return contact, orders.answered(uow, order, decision)
 
 
-def _overridden(
+def _apply_override(
     uow: UnitOfWork, locked: LockedOrder, decision: Decision, override: Override
 ) -> tuple[Decision, Override | None]:
     """Apply an override to a refusal: the decision that it leads to, and the override, or None if it does not help.
