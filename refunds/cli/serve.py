@@ -96,7 +96,7 @@ def prepare(store: Store) -> None:
     with progress() as shown:
         if numbered := contacts.number_all(store, shown):
             _say(f"{numbered} contacts of an earlier version got their request numbers.")
-        _show_watched(watch(store, shown, lambda: _say(WAITS)))
+        _print_watched(watch(store, shown, lambda: _say(WAITS)))
 
 
 def _warn_of_clock(store: Store) -> None:
@@ -111,7 +111,11 @@ def _say(text: str) -> None:
         click.echo(text)
 
 
-def _show_watched(watched: Watched) -> None:
+def _print_watched(watched: Watched) -> None:
+    """Print what the comparison with new holiday data changed, or a warning if this instance has older data.
+
+    It also prints how many orders got their first promise; it prints nothing if nothing changed.
+    """
     if watched.filled:
         _say(f"{watched.filled} orders that had no promise have one now.")
     if watched.older:

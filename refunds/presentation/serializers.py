@@ -140,7 +140,7 @@ def registered_data(record: RegisteredVersion) -> dict[str, Any]:
 
 
 def _term_data(value: Any) -> Any:
-    """A term as the API returns it: the statutory week is a list too, so that a week has one type."""
+    """A term as the API returns it: the weekend "country" as `["country"]`, so that it is always a list."""
     return ["country"] if value == "country" else value
 
 

@@ -68,7 +68,7 @@ def new_key() -> bytes:
 
 
 def associated_data(table: str, column: str, row: str) -> bytes:
-    """The place of an encrypted value, to be authenticated with it."""
+    """The place of an encrypted value, `format|table|column|row`, which is authenticated so that it cannot be moved."""
     return f"{_FORMAT[0]}|{table}|{column}|{row}".encode()
 
 

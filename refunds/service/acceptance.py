@@ -23,14 +23,14 @@ class ReasonSchema(StrictSchema):
     reason = Line(200, required=True)
 
 
-def checked(reason: str) -> str:
-    """A reason as it is entered in the journal; raises `InvalidInput` if it is not a line of 1 to 200 characters."""
+def read_reason(reason: str) -> str:
+    """The reason without spaces around it; raises `InvalidInput` if it is not a line of 1 to 200 characters."""
     line: str = ReasonSchema().read({"reason": reason})["reason"]
     return line
 
 
 def ledger_missing(ledger: ErasureLedger) -> ConfigurationError:
-    """The error, to be raised, for a ledger of erasures that is not there: nobody knows whom an older state revives."""
+    """The error, to be raised, that the ledger of erasures is missing: erased customers may be readable again."""
     detail = Message(
         "REFUNDS_LEDGER_DIR: there is no %(file)s, so customers who were erased since may be in the database again. "
         "Name the right directory, or say why it is lost with --ledger-lost REASON",
@@ -40,9 +40,9 @@ def ledger_missing(ledger: ErasureLedger) -> ConfigurationError:
 
 
 class Lost(NamedTuple):
-    """What an accepted journal lacks of the one that was checkpointed: how it differs, and when that may have been.
+    """What was lost with the journal that was replaced: `how` the two differ, and between which times.
 
-    `since` is the time of the last event that the journal has, None if it has none; `until` that of the checkpoint.
+    `since` is the time of the last event that is left, None if none is; `until` is the time of the last checkpoint.
     """
 
     how: Message
@@ -51,14 +51,14 @@ class Lost(NamedTuple):
 
 
 def accept(store: Store, reason: str, how: Message | None = None, ledger_lost: str | None = None) -> Lost:
-    """Accept the journal of the database in place of the one that was checkpointed last; returns what may be lost.
+    """Accept the journal of the database in place of the one that was checkpointed last, and return what is lost.
 
-    `how` says how it differs if the checkpoints need not show it. The journal gets a new id, an event with the reason,
-    and a checkpoint with it. Customers whom the ledger has as erased are erased again; `ledger_lost` is why there is no
-    such ledger, and goes into the event. Raises `InvalidInput` if a reason is not a line of 1 to 200 characters, or if
-    there is nothing to accept, and `ConfigurationError` if the ledger is missing without a reason.
+    The journal gets a new id, and an event and a checkpoint with the reason. Customers whom the ledger names as erased
+    are erased again; `ledger_lost` says why there is no ledger. `how` says how the journals differ if the checkpoints
+    do not show it. Raises `InvalidInput` if a reason is not a line of 1 to 200 characters, or the journals
+    do not differ, and `ConfigurationError` if the ledger is missing and `ledger_lost` does not say why.
     """
-    reason, why = checked(reason), ledger_lost and checked(ledger_lost)
+    reason, why = read_reason(reason), ledger_lost and read_reason(ledger_lost)
     if not why and not store.erasures.file.exists():
         raise ledger_missing(store.erasures)
     store.erasures.require_writable()

@@ -15,7 +15,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 
 class TakenAlready(ContactStateConflict):
-    """Somebody else deals with the contact, who is still here: `holder`."""
+    """The contact is taken by `holder`, another user, who has not left."""
 
     def __init__(self, name: str, holder: str, state: ContactState) -> None:
         super().__init__(
@@ -25,12 +25,12 @@ class TakenAlready(ContactStateConflict):
 
 
 def assign(uow: UnitOfWork, name: str, to: str | None = None) -> AContact:
-    """Let somebody deal with an open contact, and with all others that are open about its order.
+    """Take an open contact, and all other open contacts about its order, for the principal or for the user `to`.
 
-    It is the principal or, if a supervisor says so, the user `to`. The same again changes nothing. Raises `NotFound` if
-    there is no such contact, `ContactStateConflict` if it is not open, `TakenAlready` if somebody else has taken it who
-    is still here and no `to` overrules that, `InvalidInput` if `to` has left or does not deal with contacts, and
-    `Forbidden` if the principal is no supervisor and `to` is somebody else.
+    The same again changes nothing. Raises `NotFound` if there is no such contact, `ContactStateConflict` if it is not
+    open, `TakenAlready` if somebody else has taken it who has not left, unless a supervisor names `to`, `InvalidInput`
+    if `to` has left or may not deal with contacts, and `Forbidden` if `to` is somebody else and the principal is no
+    supervisor.
     """
     own = uow.principal.actor
     if to not in (None, own):
@@ -38,24 +38,24 @@ def assign(uow: UnitOfWork, name: str, to: str | None = None) -> AContact:
         if to not in dict(staff(uow)):
             detail = Message("must be a user who has not left and may deal with contacts")
             raise InvalidInput([FieldError("/taken_by", detail, "left")])
-    contacts = _locked(uow, name)
+    contacts = _lock_together(uow, name)
     overrules = to is not None and uow.principal.may(Scope.CANCELLATIONS_OVERRIDE)
     holder = taken_by(contacts)
     if holder not in (None, own) and not overrules and not has_left(uow.users.find(holder)):
         raise TakenAlready(name, holder, contacts[0].state)
-    return _assigned(uow, contacts, to or own)
+    return _assign_all(uow, contacts, to or own)
 
 
 def give_back(uow: UnitOfWork, name: str) -> AContact:
-    """Let nobody in particular deal with an open contact; if nobody does, nothing changes.
+    """Give back an open contact, and all others about its order, so that nobody has taken them.
 
     Raises `NotFound` and `ContactStateConflict` as `assign`, and `Forbidden` if somebody else has taken it and the
     principal is no supervisor.
     """
-    contacts = _locked(uow, name)
+    contacts = _lock_together(uow, name)
     if taken_by(contacts) not in (None, uow.principal.actor) and not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
         raise Forbidden(Message("Only who has taken it or a supervisor can give it back: %(name)s.", name=name))
-    return _assigned(uow, contacts, None)
+    return _assign_all(uow, contacts, None)
 
 
 class _Takeable(Protocol):
@@ -64,12 +64,12 @@ class _Takeable(Protocol):
 
 
 def taken_by(contacts: Iterable[_Takeable]) -> str | None:
-    """Who deals with the open contacts of an order; None if nobody does."""
+    """The id of who has taken these open contacts of one order; None if nobody has."""
     return next((one.taken_by for one in contacts if one.taken_by), None)
 
 
 class Taking(NamedTuple):
-    """Who deals with an open contact, whether they have left, and to whom it can be assigned."""
+    """Who has taken an open contact (None: nobody), whether they left, and to whom the principal may assign it."""
 
     holder: str | None
     has_left: bool
@@ -77,7 +77,7 @@ class Taking(NamedTuple):
 
 
 def taking(uow: UnitOfWork, contact: AContact) -> Taking | None:
-    """Who deals with a contact, for those who can change it; None if it is not open."""
+    """Who has taken a contact; None if it is not open, or the principal may not deal with contacts."""
     if not contact.is_open or not uow.principal.may(Scope.CONTACTS_WRITE):
         return None
     holder = taken_by(uow.contacts.open_about([contact.order_id]) if isinstance(contact, Contact) else [contact])
@@ -86,18 +86,18 @@ def taking(uow: UnitOfWork, contact: AContact) -> Taking | None:
 
 
 def staff(uow: UnitOfWork) -> list[tuple[str, str]]:
-    """The id and the name of each user who can deal with contacts, by name."""
+    """The id and the name of each user who may deal with contacts and has not left, by name."""
     found = ((one.user_id, one.name or one.user_id) for one in uow.users.iter_all() if not has_left(one))
     return sorted(found, key=itemgetter(1))
 
 
 def has_left(user: User | None) -> bool:
-    """Whether a user is disabled, forgotten, or does not deal with contacts any more; None is a client, who does."""
+    """Whether a user is disabled or forgotten, or may not deal with contacts; False for None, which is a client."""
     return user is not None and (user.disabled_at is not None or Scope.CONTACTS_WRITE not in SCOPES[user.role])
 
 
-def _locked(uow: UnitOfWork, name: str) -> Sequence[AContact]:
-    """The open contacts that are dealt with together, this one first; nobody else can change them."""
+def _lock_together(uow: UnitOfWork, name: str) -> Sequence[AContact]:
+    """Lock an open contact and the other open ones about its order, and return them, this one first."""
     found = findings.contact(uow, name, lock=True)
     if not found.is_open:
         raise ContactStateConflict(Message("The contact %(name)s is not open.", name=name), found.state)
@@ -107,8 +107,8 @@ def _locked(uow: UnitOfWork, name: str) -> Sequence[AContact]:
     return [found, *(one for one in others if one.contact_id != name)]
 
 
-def _assigned(uow: UnitOfWork, contacts: Sequence[AContact], to: str | None) -> AContact:
-    """The first of some contacts, once they are all assigned."""
+def _assign_all(uow: UnitOfWork, contacts: Sequence[AContact], to: str | None) -> AContact:
+    """Assign locked contacts to a user, or to nobody if `to` is None, and return the first as it is now."""
     data, first = {"taken_by": to}, contacts[0]
     for one in contacts:
         if one.taken_by != to:

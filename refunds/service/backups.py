@@ -1,6 +1,6 @@
-"""Backups of an installation on SQLite: a copy of its database, with its checkpoints beside it, and the way back.
+"""Backups of an installation on SQLite, each with its checkpoints beside it, and how they are restored.
 
-What has its final name is whole: a copy is written under another name, brought to disk and audited first.
+A file that has its final name is complete: it is written under another name, brought to disk and audited first.
 """
 
 import fcntl
@@ -57,7 +57,7 @@ class Restored(NamedTuple):
 
 
 def beside(file: Path) -> tuple[Checkpoints, ErasureLedger]:
-    """The ledger of a backup, in files beside it, which may lack their final names if the backup was killed."""
+    """The ledger in the files beside a backup; if a file lacks its final name, the one that was still being written."""
     (checkpoints, erasures), unfinished = _beside(file), _beside(file, ".part")
     if unfinished[0].file.exists() and not checkpoints.file.exists():
         checkpoints = unfinished[0]
@@ -72,28 +72,28 @@ def _beside(file: Path, ending: str = "") -> tuple[Checkpoints, ErasureLedger]:
 
 
 def back_up(store: Store, file: Path) -> Backup:
-    """Write a backup to a file that does not exist, with its checkpoints beside it; the service may run meanwhile.
+    """Write a backup to a new file, with its checkpoints beside it, and audit it; the service may run meanwhile.
 
-    Everything that was acknowledged before the call is in it. Raises `ConfigurationError` if the database is not
+    The backup has everything that was acknowledged before the call. Raises `ConfigurationError` if the database is not
     SQLite's or the file exists, `Broken` if the records are not sound, and `OSError` if a file cannot be written.
     """
     engine, keyring = store.open(Opening.READ)
-    database = _sqlite(engine)
+    database = _require_sqlite(engine)
     written = list(store.checkpoints)  # before the journal is read: it only grows
-    with _part_of(file) as part:
+    with _making_part(file) as part:
         database.copy_to(part)
         with closing(SQLite(str(part), readonly=True)) as copy, copy.read() as tx:
             uow = UnitOfWork(tx, keyring, COMMAND_LINE, store.policies_as_of, store.erasures)
-            report = _verified(uow, written, f"no backup was made, because {store.name} is not sound")
+            report = _verify(uow, written, f"no backup was made, because {store.name} is not sound")
             head = events.head(tx)
-            at = _at(tx, head)
+            at = _time_of(tx, head)
         end = Checkpoint(head.position, head.hash, uow.now, head.journal_id)
-        _name(part, file, [*written, end], list(store.erasures))
+        _give_name(part, file, [*written, end], list(store.erasures))
     return Backup(report, at, beside(file)[0].file)
 
 
-def _name(part: Path, file: Path, checkpoints: list[Checkpoint], erasures: list[Erasure]) -> None:
-    """Give a backup its name, once its ledger is on disk; all are deleted if that fails."""
+def _give_name(part: Path, file: Path, checkpoints: list[Checkpoint], erasures: list[Erasure]) -> None:
+    """Write the ledger of a backup to disk, and give the backup its final name; if that fails, delete all files."""
     final, unfinished = _beside(file), _beside(file, ".part")
     beside_it = [final[0].file, final[1].file, unfinished[0].file, unfinished[1].file]
     try:
@@ -112,24 +112,24 @@ def _name(part: Path, file: Path, checkpoints: list[Checkpoint], erasures: list[
 
 
 def restore(settings: Settings, file: Path, reason: str, ledger_lost: str | None = None) -> Restored:
-    """Put a backup in the place of the database, which is kept under another name.
+    """Put a copy of a backup in the place of the database, which is kept under another name.
 
-    The copy that takes the place is made beside the database. It is brought up to date and audited, then its journal is
-    accepted, and later erasures are made in it. The copy gets the database's name last: killed before, the
+    The copy is made beside the database, brought up to date and audited; then its journal is accepted, and customers
+    erased since are erased in it. The copy gets the database's name last: if the process is killed before, the
     database is still there, and the same call can be made again. Raises `ConfigurationError` if the database is in use,
     if the file is no backup of this installation that this version can use, or if neither the ledger nor the database
     says who was erased and no reason says why the ledger is lost, `Broken` if the backup is not sound, and
     `InvalidInput` if a reason is too long or not a line.
     """
     live, erased = Checkpoints(require_ledger(settings)), ErasureLedger(require_ledger(settings))
-    why = acceptance.checked(f"restored {file.name}: {reason}" if reason else f"restored {file.name}")
-    with closing(_sqlite(open_engine(settings.database, readonly=True))) as database, database.unused():
+    why = acceptance.read_reason(f"restored {file.name}: {reason}" if reason else f"restored {file.name}")
+    with closing(_require_sqlite(open_engine(settings.database, readonly=True))) as database, database.unused():
         path = database.path
         with _directory_beside(path) as work:
             copied = work / "records.db"
             _copy(file, path, copied)
             with closing(Store(replace(settings, database=f"sqlite:///{copied}", ledger_dir=work))) as copy:
-                report, known = _audited(copy, file, live)
+                report, known = _update_and_audit(copy, file, live)
                 is_known = bool(ledger_lost) or erased.file.exists()
                 if live.last() is None and is_known:
                     live.append(*beside(file)[0])
@@ -152,8 +152,8 @@ def restore(settings: Settings, file: Path, reason: str, ledger_lost: str | None
     return Restored(report, lost.since, lost.until, max(0, more), at_end and known.includes(before[-1]), kept)
 
 
-def _sqlite(engine: Engine) -> SQLite:
-    """The engine, if it is SQLite's; else it is closed, and `ConfigurationError` raised."""
+def _require_sqlite(engine: Engine) -> SQLite:
+    """Return the engine if it is SQLite's; otherwise close it and raise `ConfigurationError`."""
     if not isinstance(engine, SQLite):
         engine.close()
         message = (
@@ -164,8 +164,8 @@ def _sqlite(engine: Engine) -> SQLite:
 
 
 @contextmanager
-def _part_of(file: Path) -> Iterator[Path]:
-    """An empty file to become another, deleted on an error; `ConfigurationError` if that exists or is made."""
+def _making_part(file: Path) -> Iterator[Path]:
+    """Make a file to be renamed to `file`; raises `ConfigurationError` if that exists or is being written."""
     part, journal = (file.with_name(f"{file.name}{ending}") for ending in (".part", ".part-journal"))
     opened = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -191,15 +191,16 @@ def _require_new(file: Path) -> None:
         raise ConfigurationError(f"{file} exists: a backup replaces no file, so name another")
 
 
-def _verified(uow: UnitOfWork, checkpoints: Iterable[Checkpoint], failed: str) -> Report:
-    """The report of an audit; raises `Broken` with a text before what was found."""
+def _verify(uow: UnitOfWork, checkpoints: Iterable[Checkpoint], failed: str) -> Report:
+    """Audit the records; a `Broken` that this raises begins with the text `failed`."""
     try:
         return uow.verify(checkpoints)
     except Broken as error:
         raise type(error)(f"{failed}: {error}") from None
 
 
-def _at(tx: Transaction, head: Head) -> datetime | None:
+def _time_of(tx: Transaction, head: Head) -> datetime | None:
+    """The time of the event at the head; None if the journal is empty."""
     return next((instant(row["at"]) for row in list(events.between(tx, head.position, head.position))), None)
 
 
@@ -229,11 +230,12 @@ def _copy(file: Path, path: Path, to: Path) -> None:
             raise ConfigurationError(f"FILE: {file} is not a database of SQLite, or is damaged") from None
 
 
-def _audited(copy: Store, file: Path, live: Checkpoints) -> tuple[Report, Lineage]:
-    """Bring the copy of a backup up to date and audit it; returns the report, and the ids of its journal.
+def _update_and_audit(copy: Store, file: Path, live: Checkpoints) -> tuple[Report, Lineage]:
+    """Bring the copy of a backup up to date and audit it, and return the report and the ids of its journal.
 
-    It must agree with the installation's checkpoints as far as it reaches, and with all that are beside it. Raises
-    `ConfigurationError` if it is none of this installation or there are no checkpoints, and `Broken` if it does not.
+    It is compared with the checkpoints beside the backup, and with the installation's up to where it ends. Raises
+    `ConfigurationError` if it is a backup of another installation or there are no checkpoints, and `Broken` if it is
+    not sound.
     """
     of_installation, of_backup = list(live), list(beside(file)[0])
     if not of_installation and not of_backup:
@@ -247,17 +249,17 @@ def _audited(copy: Store, file: Path, live: Checkpoints) -> tuple[Report, Lineag
             message = f"no checkpoint in {live.file} is of its journal {head.journal_id}"
             raise ConfigurationError(f"{file} is a backup of another installation: {message}")
         reached = [one for one in of_installation if one.position <= head.position]
-        return _verified(uow, known.own([*reached, *of_backup]), f"{file} is not sound"), known
+        return _verify(uow, known.own([*reached, *of_backup]), f"{file} is not sound"), known
 
 
 def _checkpoint_end(database: SQLite, live: Checkpoints) -> bool:
-    """Write a checkpoint at the end of the journal to be replaced; false if that cannot be read or is another."""
+    """Write a checkpoint at the end of the journal to be replaced; False if that is unreadable or another journal."""
     last = live.last()
     assert last is not None
     with suppress(RefundsError, ValueError, TypeError), database.read() as tx:
         head = events.head(tx)
         if difference(tx, head, [*live]) is None:
-            if (at := _at(tx, head)) and (head.position, head.journal_id) != (last.position, last.journal):
+            if (at := _time_of(tx, head)) and (head.position, head.journal_id) != (last.position, last.journal):
                 live.append(Checkpoint(head.position, head.hash, at, head.journal_id))
             return True
     return False
@@ -269,7 +271,7 @@ def _erased_in(database: SQLite) -> list[Erasure]:
 
 
 def _put_in_place(copied: Path, path: Path) -> Path | None:
-    """Give a copy the name of the database; returns the new name of the one that had it, None if there was none."""
+    """Give a copy the name of the database, and return under which name that is kept; None if there was none."""
     if Path(f"{copied}-wal").exists():  # SQLite does not say if it could not empty it
         raise OSError(0, "it could not be written to disk", str(copied))
     sync(copied)

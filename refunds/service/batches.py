@@ -16,7 +16,7 @@ TRIES = 5
 
 
 def write_batch(store: Store, principal: Principal, work: Callable[[UnitOfWork], T]) -> T:
-    """What a batch returns; it is tried again if another write, such as an import or a publication, is in its way."""
+    """Run `work` in an exclusive write, up to five times if others are in its way, and return what it returns."""
     for _ in range(TRIES - 1):
         with suppress(StorageUnavailable), store.write(principal, exclusive=True) as uow:
             return work(uow)

@@ -33,13 +33,16 @@ T = TypeVar("T")
 
 
 class Builder:
-    """Builds calendars for a request, `left` more at most, two requests at a time; `seconds` is what it took."""
+    """Builds the calendars for an HTTP request: `left` more at most, two requests at a time; it has taken `seconds`."""
 
     def __init__(self) -> None:
         self.seconds, self.left = 0.0, inf
 
     def ready(self, work: Callable[[], T], *, in_place: bool = True) -> T:
-        """What `work` returns. Not `in_place`, it is begun again after each calendar. Raises as `build`."""
+        """Return what `work` returns, and build the calendars that it needs; raises what `build` raises.
+
+        A calendar is built when `work` asks for it or, without `in_place`, after `work` was stopped, to begin again.
+        """
         while True:
             try:
                 with only_ready(self._has_built) if in_place else only_ready():
@@ -48,7 +51,7 @@ class Builder:
                 self.build(missing)
 
     def build(self, missing: CalendarNotReady) -> None:
-        """Build a calendar if nobody has; raises `Crowded` at once if it may not, or two others are built."""
+        """Build a calendar unless it is ready; raises `Crowded` if none is `left`, or two requests are building."""
         if missing.is_ready():
             return
         if not self.left:
@@ -64,7 +67,7 @@ class Builder:
             self.left -= 1
 
     def _has_built(self, missing: CalendarNotReady) -> bool:
-        """Whether a calendar is built now. Deep in other work, `Crowded` could pass for a refusal."""
+        """Build a calendar if possible; whether it is ready. It raises no `Crowded`, which others might catch."""
         with suppress(Crowded):
             self.build(missing)
         return missing.is_ready()
@@ -97,7 +100,7 @@ def _region(code: str, country: str, differ: tuple[str, ...]) -> Region:
 
 
 def in_use(uow: UnitOfWork) -> frozenset[str]:
-    """The regions by whose calendars the policies and the orders with an open window are counted."""
+    """The regions of the policies in force and of the orders with an open window."""
     named = {policy.current(uow.now).terms.region for policy in uow.policies.values()}
     return frozenset(place(still_known(region)).region for region in named | uow.promises.open_regions(uow.now))
 

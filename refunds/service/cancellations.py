@@ -47,7 +47,7 @@ class Override:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked for: to cancel an order on a contact; each of them is stored (an id) or new."""
+    """A request to cancel an order on a contact; each of the two is given by its id, or as new facts to record."""
 
     order: str | OrderFacts
     contact: str | NewContact
@@ -63,7 +63,7 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The order is not cancelled, by this decision on this contact; `active` is the cancellation it has, if any."""
+    """The decision does not allow a cancellation; `active` is one that the order has already, or None."""
 
     decision: Decision
     contact: Contact
@@ -73,9 +73,9 @@ class Refused:
 def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
     """Cancel an order if the decision allows it or is overridden; a new order or contact is recorded either way.
 
-    The decision is made again, on the present facts and the contact's own times; if it refuses, an open request that
-    was in time decides, and the cancellation is based on it. An override that is not needed, or
-    would change nothing, is ignored; yet any raises `Forbidden` if the principal may not override. Raises `NotFound` if
+    A stored contact is judged again, on the present facts and its own times. If the decision refuses, an open request
+    that was in time decides, and the cancellation is based on that. An override that is not needed, or would change
+    nothing, is ignored, but raises `Forbidden` if the principal may not override. Raises `NotFound` if
     a stored order or contact does not exist, `InvalidInput` if the contact is a new question or about another order, or
     if goodwill is to override while a withdrawal is open, `ContactStateConflict` if the stored contact does not ask for
     a cancellation or was resolved or superseded, and what `orders.register`, `contacts.record` and `orders.decided`
@@ -83,7 +83,7 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
     """
     if request.override is not None:
         uow.principal.require(Scope.CANCELLATIONS_OVERRIDE)
-    locked = _locked(uow, request.order)
+    locked = _lock_order(uow, request.order)
     if isinstance(request.contact, NewContact):
         if not request.contact.intent.asks:
             detail = Message("must be cancel: a question does not ask for a cancellation")
@@ -97,14 +97,14 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
         contact, decision = _stored_contact(uow, locked.order, request.contact, cancelled=cancelled)
     override = None
     if request.override is not None and locked.active is None and not decision.eligible:
-        decision, override = _overridden(uow, locked, decision, request.override)
+        decision, override = _apply_override(uow, locked, decision, request.override)
     if override is None and not decision.eligible:
         return Refused(decision, contact, locked.active)
     return Issued(_issue(uow, locked, contact, decision, override))
 
 
 def fitting_override(outcome: Outcome) -> OverrideKind:
-    """The override with which a supervisor can cancel after a refusal: what they would accept, else goodwill."""
+    """The override to suggest to a supervisor after a refusal: the one for its reason, or else goodwill."""
     if outcome.reason in _FITTING:
         return _FITTING[outcome.reason]
     told_otherwise = outcome.reason is Reason.WINDOW_ELAPSED and Notice.TOLD_BEFORE_CORRECTION in outcome.notices
@@ -131,7 +131,7 @@ _FITTING = {
 
 
 def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]:
-    """A stored contact, its order, and the decision if it were cancelled on this contact now; nothing is recorded.
+    """The contact, its order, and the decision if the order were cancelled on it now; nothing is recorded.
 
     Raises `NotFound` if there is no such contact, `ContactStateConflict` if it was superseded or resolved or does not
     ask for a cancellation, and what `orders.decided` raises.
@@ -157,10 +157,10 @@ def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, C
     return cancellation, uow.contacts.get(cancellation.contact_id), version
 
 
-def _locked(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
-    """The order to be cancelled, locked; it is registered first if its facts are given.
+def _lock_order(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
+    """Lock the order to be cancelled, after registering it if `order` has its facts.
 
-    Raises `NotFound` if there is no order of this id, or what `orders.register` raises, with its places under `/order`.
+    Raises `NotFound` if there is no order of this id, and what `orders.register` raises, pointing to `/order/…`.
     """
     if isinstance(order, str):
         return uow.orders.get_for_update(order)
@@ -171,7 +171,7 @@ def _locked(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
 
 
 def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled: bool) -> tuple[Contact, Decision]:
-    """A contact that asks for a cancellation of this order, and what `orders.answered` says to it now.
+    """The contact, which must ask to cancel this order, and the decision on it now, as `orders.answered` makes it.
 
     Raises `NotFound` if there is no such contact, `InvalidInput` if it is about another order, and
     `ContactStateConflict` if it was superseded or resolved or does not ask for a cancellation.
@@ -192,14 +192,14 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
     return contact, orders.answered(uow, order, decision)
 
 
-def _overridden(
+def _apply_override(
     uow: UnitOfWork, locked: LockedOrder, decision: Decision, override: Override
 ) -> tuple[Decision, Override | None]:
-    """The decision with an override, and the override, or None if it makes no difference.
+    """Apply an override to a refusal: the decision that it leads to, and the override, or None if it does not help.
 
-    Goodwill leaves a refusal as it is; if a withdrawal is open, it is no goodwill: raises `InvalidInput`. `STATUTORY`
-    takes also a mere request for a withdrawal. Accepting the contact point or the deadline, and with it the point,
-    counts only if the rest allows it; the decision is made again with it.
+    Goodwill leaves the decision as it is, and raises `InvalidInput` for a withdrawal. Other kinds make the decision
+    again: `STATUTORY` as if the contact were a withdrawal, and always counts; accepting the contact point, or the
+    deadline and the contact point, counts only if the order can then be cancelled.
     """
     if override.kind is OverrideKind.GOODWILL:
         if decision.facts.withdrawal:
@@ -218,9 +218,9 @@ def _overridden(
 def _issue(
     uow: UnitOfWork, locked: LockedOrder, contact: Contact, decision: Decision, override: Override | None
 ) -> Cancellation:
-    """Store a cancellation with its event, and take the contacts of the order off the open list.
+    """Store a cancellation with its event, and take the contacts of the order off the Open list.
 
-    It is based on the contact or, if the decision was made by another one on record, on that.
+    It is based on the contact or, if another request decided, on that request.
     """
     basis = _BASIS.get(override.kind, Basis.POLICY) if override else Basis.POLICY
     contact_id = decision.facts.request or contact.contact_id

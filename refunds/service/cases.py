@@ -24,7 +24,7 @@ Case = tuple[str | None, int, int, int | None]
 
 
 class Cases:
-    """The cases of a policy, and of more versions that orders are judged by."""
+    """The cases of a policy; `more` are further versions, such as a draft, by which orders are counted too."""
 
     def __init__(self, policy: Policy, *more: PolicyVersion) -> None:
         versions = policy.effective_versions
@@ -34,14 +34,14 @@ class Cases:
         self._edges = cache(self._edges_of)
 
     def case(self, row: Row) -> Case:
-        """The case of an order whose service is provided, by the region and the instants in a row, as stored."""
+        """The case of an order; its row has `region`, `service_provided_at` (not NULL) and `ordered_at` as stored."""
         provided, ordered = row["service_provided_at"], row["ordered_at"]
         utc_day = provided // _DAY
         placed = bisect_right(self._starts, ordered) if self._by_order and ordered is not None else None
         return row["region"], utc_day, bisect_right(self._edges(utc_day), provided), placed
 
     def _edges_of(self, utc_day: int) -> list[int]:
-        """The instants around a UTC day at which a local date ends, and those at which a version begins."""
+        """The instants at which a version begins, or at which a local date ends around this UTC day, sorted."""
         morning = instant(utc_day * _DAY)
         edges = set(self._starts)
         for tz in self._zones:

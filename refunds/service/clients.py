@@ -22,10 +22,9 @@ MOST_TOKENS = 2
 
 
 def authenticate(store: Store, text: str) -> tuple[Principal, Policies]:
-    """The principal of a token, and the current policies.
+    """The principal of a token, and the policies as of the same read.
 
-    Raises `Unauthenticated` if the text is not a token, or the token is unknown, revoked (from the next request on) or
-    expired.
+    Raises `Unauthenticated` if the text is not a token, or the token is unknown, revoked or expired.
     """
     token = read_token(text)
     if token is None:
@@ -94,9 +93,9 @@ def revoke_token(uow: UnitOfWork, token_id: str) -> None:
 
 
 def forget(uow: UnitOfWork, name: str) -> Client:
-    """Take a client's name out of the records, and revoke all its tokens; what it did keeps its id.
+    """Replace a client's name by its id, and revoke all its tokens; records of what it did keep the id.
 
-    Returns the client as it was. Raises `NotFound` if there is no such client.
+    Returns the client as it was before. Raises `NotFound` if there is no such client.
     """
     client = uow.clients.by_name(name)
     if client is None:
@@ -109,9 +108,9 @@ def forget(uow: UnitOfWork, name: str) -> Client:
 
 
 def first_tokens(uow: UnitOfWork, days: int) -> dict[Role, str]:
-    """Create a token for each role, with a client named like it, if there are no tokens; else the result is empty.
+    """Create a token for each role, with a client named like it; empty if there is any token, even an expired one.
 
-    Revoked and expired ones count as tokens. They are for a new installation on a developer's machine.
+    They are for a new installation on a developer's machine.
     """
     if any(True for _ in uow.tokens.with_clients()):
         return {}

@@ -15,22 +15,20 @@ BEHIND = timedelta(minutes=1)
 """How far the clock may be behind what was recorded: those of several machines differ a little."""
 
 AHEAD = timedelta(days=40)
-"""How far it may be ahead of the last sign of life: more than a quiet month."""
+"""How far the clock may be ahead of the last event or checkpoint: more than a quiet month."""
 
 BACK = timedelta(days=1)
-"""An event that is so much earlier than the one before shows that the clock of that one was wrong."""
+"""If an event is so much earlier than the one before it, the clock that recorded the one before was wrong."""
 
 SIGN_OF_LIFE = timedelta(days=1)
-"""After this time without an event, a checkpoint shows that the service was there."""
+"""After this time without an event, a checkpoint is written to show that the service was running."""
 
 
 def require_sound(store: Store) -> timedelta:
-    """Raise `ClockInDoubt` if the clock is over a minute behind what was recorded, or 40 days ahead of it.
+    """Raise `ClockInDoubt` if the clock is over a minute behind the events and checkpoints, or over 40 days ahead.
 
-    That are the events and the checkpoints between them, but not what came 40 days after all before: the clock that
-    recorded it was in doubt itself, until an operator confirms it or a later event is a day back. Returns how long ago
-    the last sign of life was. A journal without events vouches for every clock.
-
+    An event over 40 days after all before it puts the clock in doubt too, until an operator confirms the clock or a
+    later event is a day back. Returns how long ago the last event or checkpoint was; zero if the journal is empty.
     Raises `AnotherJournal` if the journal is not the one that was seen before.
     """
     now = datetime.now(UTC)
@@ -65,9 +63,10 @@ def require_sound(store: Store) -> timedelta:
 
 
 def _latest(store: Store, events: Events, base: int, end: int) -> datetime:
-    """The latest time of the events and checkpoints since a confirmation or a jump at `base`, up to the last event.
+    """The latest time of the events and checkpoints from position `base` on, up to the last event at `end`.
 
-    Not that of the last event: a slow clock would vouch for itself by what it records.
+    `base` is where an operator confirmed the clock, or where the time jumped. It is not simply the time of the last
+    event, because a slow clock would agree with what it has itself recorded.
     """
     known = store.latest
     written: Iterable[Checkpoint | None]
@@ -84,9 +83,9 @@ def _latest(store: Store, events: Events, base: int, end: int) -> datetime:
 
 
 def _require_near(store: Store, event: Event, until: datetime, now: datetime) -> timedelta:
-    """Raise `ClockInDoubt` if an instant is 40 days ahead of the event before it and of the checkpoints since.
+    """Raise `ClockInDoubt` if `until` is over 40 days ahead of the event before it and of the checkpoints since.
 
-    Returns how far it is ahead of the last of them. A checkpoint that is itself 40 days ahead counts for nothing.
+    Returns how far it is ahead of the last of them. A checkpoint over 40 days ahead of the event is not counted.
     """
     alive = event.at
     for checkpoint in store.checkpoints if until - alive > SIGN_OF_LIFE else ():
@@ -106,16 +105,16 @@ def _require_near(store: Store, event: Event, until: datetime, now: datetime) ->
 
 
 def look(store: Store) -> None:
-    """Raise what `require_sound` raises; if nothing was recorded for a day, write a checkpoint as a sign of life.
+    """Compare the clock as `require_sound` does, and write a checkpoint if nothing was recorded for a day.
 
-    So a service in which nothing happens for long does not come to doubt its clock.
+    The checkpoint shows that the service was running, so that a quiet time does not put its clock in doubt.
     """
     if require_sound(store) > SIGN_OF_LIFE:
         store.checkpoint()
 
 
 def doubt(store: Store) -> ClockInDoubt | None:
-    """What `require_sound` raises, if it does."""
+    """Return the `ClockInDoubt` that `require_sound` raises; None if the clock is right."""
     try:
         require_sound(store)
     except ClockInDoubt as error:
@@ -124,15 +123,15 @@ def doubt(store: Store) -> ClockInDoubt | None:
 
 
 def checkpoint(store: Store) -> None:
-    """Write a checkpoint, unless the clock is in doubt: its time would vouch for the clock."""
+    """Write a checkpoint, unless the clock is in doubt: the clock would later be compared with its time."""
     if doubt(store) is None:
         store.checkpoint()
 
 
 def confirm(store: Store) -> None:
-    """Enter in the journal that an operator says that the clock is right, with the time of the event before.
+    """Record an event by which an operator confirms that the clock is right, with the time of the event before.
 
-    Raises `InvalidInput` if it is not in doubt.
+    Raises `InvalidInput` if the clock is not in doubt.
     """
     if doubt(store) is None:
         raise InvalidInput([FieldError("", Message("the clock is not in doubt"))])

@@ -42,7 +42,7 @@ _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 class Entry(NamedTuple):
-    """When and by whom a contact was first entered, its request number, and who deals with it."""
+    """When and by whom a contact was first entered, its request number, and who has taken it."""
 
     recorded_at: datetime
     recorded_by: str
@@ -52,9 +52,10 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewContact:
-    """A contact as it is entered; `received_at` None is now, and `first` None: it is entered now for the first time.
+    """A contact to be recorded; without `received_at`, it is received now.
 
-    `contact_point` is the vendor's number or address, `from_detail` the customer's.
+    `contact_point` is the vendor's number or address, `from_detail` the customer's. `first` is the first entry of an
+    unmatched contact that is matched; None if the contact is entered now for the first time.
     """
 
     channel: Channel
@@ -82,15 +83,15 @@ def record(uow: UnitOfWork, order_id: str, new: NewContact) -> Contact:
 
 
 def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact, *, cancels: bool = False) -> tuple[Contact, Decision]:
-    """Record a contact about a locked order, as `record` does; the contact and its decision.
+    """Record a contact about a locked order, as `record` does; returns it and its decision, made by `orders.answered`.
 
-    The contact that it names is superseded. The decision is what `orders.answered` says. `cancels`: the caller cancels
-    the order on it if that allows it, so that it is not open then. Raises what `record` raises, but for the order.
+    With `cancels`, the caller then cancels the order if the decision allows that, so the contact is not open in that
+    case. Raises what `record` raises, except `NotFound`.
     """
     earlier = _to_supersede(uow, locked, new)
-    own = _decided(uow, locked, new, earlier)
+    own = _judge_to_record(uow, locked, new, earlier)
     decision = orders.answered(uow, locked.order, own, new.supersedes)
-    contact = _made(uow, locked, new, own, decision)
+    contact = _new_contact(uow, locked, new, own, decision)
     if cancels and contact.outcome.eligible:
         contact = replace(contact, is_open=False)
     if earlier is not None:
@@ -111,7 +112,7 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact, *, cancels: bool 
 
 
 def number_all(store: Store, progress: ProgressCallback = silently) -> int:
-    """Give the contacts of older versions of the service their request numbers; how many had none.
+    """Give request numbers to the contacts of older versions of the service; returns how many had none.
 
     Each batch is an exclusive write, so it can be interrupted and repeated, and instances can start at once.
     """
@@ -126,42 +127,39 @@ def number_all(store: Store, progress: ProgressCallback = silently) -> int:
 
 
 def preview(uow: UnitOfWork, order: Order, new: NewContact) -> tuple[Decision, Decision]:
-    """The decision on a contact about an order if it were entered now, and what `orders.answered` makes of it.
+    """The decision on a contact itself if it were entered now, and the one that `orders.answered` makes of it.
 
     Nothing is recorded. Only the times and the contact point are checked, not what else `record` refuses. Raises
     `InvalidInput` if a time is in the future, in the wrong order or too long ago, and what `orders.decided` raises.
     """
     earlier = uow.contacts.find(new.supersedes) if new.supersedes else None
-    own = _judged(uow, order, new, earlier, cancelled=uow.cancellations.active(order.order_id) is not None)
+    own = _judge(uow, order, new, earlier, cancelled=uow.cancellations.active(order.order_id) is not None)
     return own, orders.answered(uow, order, own, new.supersedes)
 
 
 def needs_evidence(decision: Decision, intent: Intent) -> bool:
-    """Whether a contact, by the decision on itself, needs a ticket reference as evidence.
+    """Whether a contact with this decision on itself needs a ticket as evidence.
 
-    It does if it asks for a cancellation, was made before the deadline and is entered after it, and the policy asks for
-    one. Without it a withdrawal is recorded all the same, but only a supervisor can cancel on it.
+    It does if it asks for a cancellation, is backdated, and the policy asks for evidence. A withdrawal is recorded even
+    without one, but then only a supervisor can cancel on it.
     """
     return decision.backdated and intent.asks and decision.version.terms.evidence_after_deadline
 
 
-def _decided(uow: UnitOfWork, locked: LockedOrder, new: NewContact, earlier: Contact | None) -> Decision:
-    """The decision on a contact that is entered now, in place of an earlier one if there is one.
-
-    Raises `EvidenceRequired` if a ticket reference is needed and missing, and what `_judged` raises.
-    """
-    decision = _judged(uow, locked.order, new, earlier, cancelled=locked.active is not None)
+def _judge_to_record(uow: UnitOfWork, locked: LockedOrder, new: NewContact, earlier: Contact | None) -> Decision:
+    """The same as `_judge`; also raises `EvidenceRequired` if a ticket is needed and missing."""
+    decision = _judge(uow, locked.order, new, earlier, cancelled=locked.active is not None)
     if needs_evidence(decision, new.intent) and new.ticket_ref is None and new.intent is not Intent.WITHDRAWAL:
         detail = Message("is required: the contact was received before the deadline and is entered after it")
         raise EvidenceRequired([FieldError("/ticket_ref", detail, "required")])
     return decision
 
 
-def _judged(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | None, *, cancelled: bool) -> Decision:
-    """The decision on a contact that is entered now, in place of an earlier one if there is one.
+def _judge(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | None, *, cancelled: bool) -> Decision:
+    """The decision on a contact itself if it is entered now; `earlier` is the one that it supersedes, if any.
 
-    If it asks for the same and had been made when the earlier one was entered, it was entered then: nobody becomes late
-    because of a correction. Raises `InvalidInput` if its times are not possible, and what `orders.decided` raises.
+    If it asks for the same as that, and was received before that was entered, it counts as entered then: a correction
+    makes nobody late. Raises `InvalidInput` if its times are not possible, and what `orders.decided` raises.
     """
     withdrawal = new.intent is Intent.WITHDRAWAL
     sent_at, received_at = possible_times(_earliest(order), new, uow.now)
@@ -183,10 +181,11 @@ def _judged(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | N
     return orders.decided(uow, order, facts)
 
 
-def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, decision: Decision) -> Contact:
-    """The contact to be recorded, with a decision; its times and spelling are those of its `own`. Nothing is stored.
+def _new_contact(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, decision: Decision) -> Contact:
+    """Make the record of a new contact with a decision; nothing is stored yet.
 
-    Raises `InvalidInput` if `from_detail` is not a telephone number or an address.
+    Its times and contact point are those of its `own` decision. Raises `InvalidInput` if `from_detail` is not a
+    telephone number or an address.
     """
     entry = new.first or Entry(uow.now, uow.principal.actor, uow.contacts.new_number())
     asks, from_detail = new.intent.asks, new.from_detail
@@ -216,10 +215,10 @@ def _made(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, 
 
 
 def customers_detail(pointer: str, text: str, order: Order, terms: Terms) -> str:
-    """The number or address of an order's customer in its one spelling.
+    """Return the telephone number or e-mail address of an order's customer as it is stored.
 
-    A number without a country code is one of the country of the order's region, also if the policy does not follow
-    that, or else of the policy's. Raises `InvalidInput` at `pointer` if it is neither, or no such number can exist.
+    A number without a country code is read as one of the country of the order's region or, without that, of the
+    policy's. Raises `InvalidInput` at `pointer` if it is neither, or no such number can exist.
     """
     country = country_of(order.region or terms.region)
     return judging.spelt(pointer, contact_points.customers_detail, text, country)
@@ -228,11 +227,11 @@ def customers_detail(pointer: str, text: str, order: Order, terms: Terms) -> str
 def possible_times(
     earliest: tuple[datetime, Message], new: NewContact, now: datetime
 ) -> tuple[datetime | None, datetime]:
-    """When a contact was sent, if that is known, and received.
+    """Check the times of a new contact; returns when it was sent, or None if not known, and when it was received.
 
-    What is received now and was sent up to a minute later, by a clock that is ahead, was sent now. Raises
-    `InvalidInput` if the receipt is over a minute in the future, the sending after the receipt, or either before the
-    earliest time, which comes with what is wrong with an earlier one.
+    If it is received now, a time of sending up to a minute ahead becomes now: clocks differ. `earliest` is the earliest
+    possible time, with the text of the error for an earlier one. Raises `InvalidInput` if the contact was received over
+    a minute in the future, sent after its receipt, or either before the earliest time.
     """
     first, too_early = earliest
     sent_at, received_at = new.sent_at, new.received_at or now
@@ -254,10 +253,10 @@ def possible_times(
 
 
 def _earliest(order: Order) -> tuple[datetime, Message]:
-    """The earliest time of a contact about an order, and what is wrong with an earlier one.
+    """The earliest possible time of a contact about an order, with the text of the error for an earlier one.
 
-    It is a day before the order was placed; if that is not known, a year before it was provided or registered,
-    whichever came first.
+    It is a day before the order was placed or, if that is not known, a year before its service was provided or it was
+    registered, whichever came first.
     """
     if order.ordered_at is not None:
         known, margin = order.ordered_at, BEFORE_ORDERED
@@ -269,7 +268,7 @@ def _earliest(order: Order) -> tuple[datetime, Message]:
 
 
 def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Contact | None:
-    """The contact to be superseded, or None if none is named.
+    """The contact that a new one names as superseded; None if it names none.
 
     Raises `InvalidInput` if it is not about the order, and `ContactStateConflict` if it is superseded already, if a
     cancellation is based on it, or if it is open and the new contact asks for less.
@@ -294,7 +293,7 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Cont
 
 
 def _require_none_worse(uow: UnitOfWork, earlier: Contact, decision: Decision) -> None:
-    """Raise `Forbidden` if an agent would replace an open contact, neither late nor refused, by one that is refused."""
+    """Raise `Forbidden` if an agent would supersede an open contact that `is_timely` by one that is refused."""
     if decision.outcome.verdict is not Verdict.REFUSED or uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
         return
     if earlier.is_open and is_timely(uow, earlier):
@@ -308,7 +307,7 @@ def _require_none_worse(uow: UnitOfWork, earlier: Contact, decision: Decision) -
 
 
 def is_timely(uow: UnitOfWork, contact: Contact) -> bool:
-    """Whether a contact was in time or needs a supervisor, by the decision then or by one made now, each on itself."""
+    """Whether a contact by itself was in time or needs a supervisor, by its own decision or by one made now."""
     order = uow.orders.get(contact.order_id)
     outcomes: list[Outcome] = [] if contact.decision.facts.request else [contact.outcome]
     with suppress(CallersError):  # the order's policy may be another one since, which had no version then
@@ -324,7 +323,7 @@ def require_replaceable(earlier: Contact | UnmatchedContact, intent: Intent) -> 
 
 
 _SUPERSEDED_BY = {Intent.CANCEL: ASKING, Intent.WITHDRAWAL: (Intent.WITHDRAWAL,)}
-"""What can take the place of an open contact of an intent."""
+"""By the intent of an open contact: the intents of contacts that can supersede it; all if it is not here."""
 
 _ASKS_FOR_LESS = {
     Intent.CANCEL: Message("A question does not take a request off the open list: resolve it with a reason."),
@@ -335,9 +334,9 @@ _ASKS_FOR_LESS = {
 
 
 def added(contact: Contact | UnmatchedContact, name: str, **given: str | None) -> dict[str, str]:
-    """What was given of the fields that a contact was recorded without, by name; what it has already is left out.
+    """The given fields that a contact does not have yet, by name; None and what it has already are left out.
 
-    Raises `ContactStateConflict`, with the contact's id `name`, if it has another text in one of these fields.
+    Raises `ContactStateConflict` if the contact, whose id is `name`, has another text in one of these fields.
     """
     found = {field: value for field, value in given.items() if value not in (None, getattr(contact, field))}
     for field in found:
@@ -378,7 +377,7 @@ def require_present(contact: Contact | UnmatchedContact) -> None:
 
 
 def _supersede(uow: UnitOfWork, earlier: Contact, contact: Contact) -> None:
-    """Note on an earlier contact that this one supersedes it, which takes it off the open list."""
+    """Store in an earlier contact that this one supersedes it; it is then not open any more."""
     uow.contacts.update(
         earlier,
         EventType.CONTACT_SUPERSEDED,

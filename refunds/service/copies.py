@@ -22,12 +22,12 @@ HERE, THERE = "audit of the original", "audit of the copy"
 
 
 def copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) -> Report:
-    """Copy everything to an empty database, or finish a copy that was interrupted, and return its audit.
+    """Copy everything to an empty database, or finish an interrupted copy, and return the audit of the copy.
 
-    No instance serves from the copy until it is complete and sound. A finished copy is audited again. Raises `Broken`
-    if either database is not sound; an unsound copy is begun anew at the next attempt. Raises `ConfigurationError`,
-    with `setting` for the other database, if there is nothing to copy, if that has records of its own, if an instance
-    uses the database, or if records changed although none could.
+    No instance serves from the copy until it is complete and sound; a finished copy is only audited again. Raises
+    `Broken` if either database is not sound; the next attempt then starts an unsound copy again. Raises
+    `ConfigurationError`, naming the other database by `setting`, if there is nothing to copy, if the other database has
+    records of its own, if an instance uses this one, or if records changed meanwhile.
     """
     engine, _ = store.open(Opening.READ)
     with engine.unused():
@@ -41,10 +41,10 @@ def _copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) ->
     if head.position <= 1 and head.position == head.policies_at:  # at most the policy that comes with the service
         raise ConfigurationError(f"REFUNDS_DATABASE: {store.name} has no records: name the database to copy from")
     begun = Copy.begun(to, head, setting)
-    counts = {} if begun is None else _copied(store, begun, head, checkpoints, progress)
+    counts = {} if begun is None else _copy_rows(store, begun, head, checkpoints, progress)
     try:
         progress(THERE, 0, 1)
-        report = _verified(store, to, counts, checkpoints)
+        report = _verify(store, to, counts, checkpoints)
         progress(THERE, 1, 1)
     except Broken as error:
         if begun is not None:
@@ -57,10 +57,10 @@ def _copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) ->
     return report
 
 
-def _copied(
+def _copy_rows(
     store: Store, begun: Copy, head: Head, checkpoints: Sequence[Checkpoint], progress: ProgressCallback
 ) -> Mapping[str, int]:
-    """Audit the records, copy the missing rows and end the copied journal; the number of rows in each table.
+    """Audit the records, copy the missing rows and end the copied journal; returns how many rows each table has.
 
     Raises `Broken` if the records are not sound, and `ConfigurationError` if they have changed or another copy has
     taken over.
@@ -86,11 +86,8 @@ def _require_head(uow: UnitOfWork, store: Store, head: Head) -> None:
         )
 
 
-def _verified(store: Store, to: Engine, counts: Mapping[str, int], checkpoints: Sequence[Checkpoint]) -> Report:
-    """The audit report on a copy.
-
-    Raises `Broken` if the copy is not sound, or if a table does not have its number of rows in `counts`.
-    """
+def _verify(store: Store, to: Engine, counts: Mapping[str, int], checkpoints: Sequence[Checkpoint]) -> Report:
+    """Audit a copy; raises `Broken` if it is not sound, or a table does not have as many rows as `counts` says."""
     with store.read(COMMAND_LINE) as uow, to.read() as tx:
         for table, there in counts.items():
             if count_rows(tx, table) != there:

@@ -46,10 +46,10 @@ class NewDataRequest(NamedTuple):
 
 
 def open_request(uow: UnitOfWork, new: NewDataRequest) -> DataRequest:
-    """Note a data request, with the day by which it must be answered.
+    """Record a data request, with the day by which it must be answered.
 
-    Of an unknown person only the kind, the channel and the dates are kept. Raises `InvalidInput` if it was received in
-    the future, or over a year ago.
+    If the person is no customer, only the kind, the channel and the dates are stored. Raises `InvalidInput` if it was
+    received in the future, or over a year ago.
     """
     received_at = new.received_at or uow.now
     ahead, behind = Message("must not be more than a minute in the future"), Message("must not be more than a year ago")
@@ -75,10 +75,10 @@ def open_request(uow: UnitOfWork, new: NewDataRequest) -> DataRequest:
 
 
 def check_identity(uow: UnitOfWork, request_id: str, how: str) -> DataRequest:
-    """Note how the identity of the person was checked, of a request that is open; the same again changes nothing.
+    """Record how the identity of the person of an open request was checked; the same again changes nothing.
 
-    Of an unknown person nothing is noted. Raises `NotFound`, `CustomerErased`, and
-    `DataRequestConflict` if the request is closed.
+    If the person is no customer, nothing is recorded. Raises `NotFound`, `CustomerErased`, and `DataRequestConflict` if
+    the request is closed.
     """
     request = locked(uow, request_id)
     if request.customer_id is None or request.identity_check == how:
@@ -91,8 +91,9 @@ def check_identity(uow: UnitOfWork, request_id: str, how: str) -> DataRequest:
 def extend(uow: UnitOfWork, request_id: str, reason: str) -> DataRequest:
     """Extend the time to answer to three calendar months from receipt; the same again changes nothing.
 
-    Of an unknown person the reason is not kept. Raises `NotFound`, `DataRequestConflict` if the request is closed,
-    `CustomerErased`, and `CannotBeExtended` if its kind cannot be, it is already, or it is too late to tell the person.
+    The reason is not stored if the person is no customer. Raises `NotFound`, `DataRequestConflict` if the request is
+    closed, `CustomerErased`, and `CannotBeExtended` if its kind does not allow it, the time was extended for another
+    reason, or it is over, because the person must be told before.
     """
     request = locked(uow, request_id)
     if request.extended_at is not None and request.extension_reason in {reason, None}:
@@ -116,10 +117,11 @@ def extend(uow: UnitOfWork, request_id: str, reason: str) -> DataRequest:
 
 
 def note_fee(uow: UnitOfWork, request_id: str, fee: Fee | None, reason: str | None) -> DataRequest:
-    """Note that a fee may apply, and why, or with None that none does; the same again changes nothing.
+    """Record that a request may cost a fee, and why, or with None that it does not; the same again changes nothing.
 
-    Of an unknown person the reason is not kept. Raises `NotFound`, `DataRequestConflict` if the request is closed,
-    `CustomerErased`, and `InvalidInput` for a fee without a reason, or a further copy of what is not access.
+    The reason is not stored if the person is no customer. Raises `NotFound`, `DataRequestConflict` if the request is
+    closed, `CustomerErased`, and `InvalidInput` for a fee without a reason, a reason without a fee, or the fee for a
+    further copy unless the request is for access.
     """
     request = locked(uow, request_id)
     copy = Message("must not be further_copy: only who asks for access gets a copy")
@@ -138,7 +140,10 @@ def note_fee(uow: UnitOfWork, request_id: str, fee: Fee | None, reason: str | No
 
 
 class Given(NamedTuple):
-    """The outcome of a data request; `anyway` is why an erasure does not wait, in a line without personal data."""
+    """The outcome to close a data request with, and what that needs.
+
+    `anyway` is why an erasure does not wait for open matters, in a line without personal data.
+    """
 
     outcome: DataRequestOutcome
     reason: str | None = None
@@ -148,7 +153,7 @@ class Given(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """A data request, what was erased because of it, and who must be told of what was done."""
+    """A data request, what was erased because of it, if anything, and the disclosures whose recipients must be told."""
 
     request: DataRequest
     certificate: Certificate | None
@@ -156,14 +161,12 @@ class Answered(NamedTuple):
 
 
 def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
-    """Close a data request and, if it is fulfilled, do what it asks for.
+    """Close a data request and, if it is fulfilled, do what it asks for; the same again changes nothing.
 
-    The recipients are returned as they were before an erasure, after which nobody can read them.
-
-    The same again changes nothing. A restriction or an objection that was fulfilled can be taken back, which lifts it.
-    It must be the last thing that a unit of work does. Raises `NotFound`, `DataRequestConflict` if it has another
-    outcome, `InvalidInput` if something is missing or does not fit its kind, `IdentityNotChecked`, `CustomerErased`,
-    and what `rectify` and `erase` raise.
+    The recipients are returned as they were before an erasure, after which nobody can read them. A restriction or an
+    objection that was fulfilled can be taken back, which lifts it. Nothing may follow in the unit of work. Raises
+    `NotFound`, `DataRequestConflict` if it has another outcome, `InvalidInput` if something is missing or does not fit
+    its kind, `IdentityNotChecked`, `CustomerErased`, and what `rectify` and `erase` raise.
     """
     request = locked(uow, request_id)
     _require_fitting(uow, request, given)
@@ -187,12 +190,12 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
 
 
 def answered(uow: UnitOfWork, request: DataRequest) -> Answered:
-    """A data request with what there is to show with it."""
+    """A data request with its certificate and its recipients, as they are now."""
     return Answered(request, certificate(uow, request), recipients(uow, request))
 
 
 def recipients(uow: UnitOfWork, request: DataRequest) -> Sequence[Disclosure]:
-    """To whom the customer's data were disclosed before, if they must be told of what a request of this kind does."""
+    """The disclosures of the customer's data; empty unless recipients must be told of requests of this kind."""
     if request.customer_id is None or request.kind not in TOLD_TO_RECIPIENTS:
         return ()
     return uow.disclosures.of_customer(request.customer_id)
@@ -212,11 +215,11 @@ _LIMITS = {
 }
 
 _OF_CUSTOMERS = (DataRequestKind.ERASURE, *_LIMITS)
-"""What can be fulfilled for a customer only."""
+"""The kinds of requests that can be fulfilled only for a customer."""
 
 
 def _fulfil(uow: UnitOfWork, request: DataRequest, given: Given) -> Certificate | None:
-    """Do what a data request asks for; returns the certificate of an erasure."""
+    """Do what a data request asks for; returns the certificate of an erasure, None for other kinds."""
     customer_id, kind = request.customer_id, request.kind
     if kind is DataRequestKind.RECTIFICATION:
         rectify(uow, given.corrections, customer_id)
@@ -248,7 +251,7 @@ def _require_fitting(uow: UnitOfWork, request: DataRequest, given: Given) -> Non
 
 
 def _require_well(wrong: Mapping[str, Any]) -> None:
-    """Raise `InvalidInput` if any detail says what is wrong with its field."""
+    """Raise `InvalidInput` with the details in `wrong`, by field; those that are falsy are not errors."""
     errors = [FieldError(f"/{name}", detail, "contradiction") for name, detail in wrong.items() if detail]
     if errors:
         raise InvalidInput(errors)
@@ -288,5 +291,5 @@ def _require_open(request: DataRequest) -> None:
 
 
 def _about(request: DataRequest, **more: Any) -> Mapping[str, Any]:
-    """What the journal has of a request."""
+    """The data of an event about a request, with `more`."""
     return {"kind": request.kind, "customer_id": request.customer_id} | more

@@ -51,7 +51,10 @@ class Row(NamedTuple):
 
 
 class _Span(NamedTuple):
-    """A version, with the orders that it judges, and the service dates: each with the instants that count of it."""
+    """A version and the orders that it judges, by the time of the order (None: no bound) and of the service.
+
+    `days` has each service date with the instants from which and before which the service was provided.
+    """
 
     version: PolicyVersion
     ordered_from: datetime | None
@@ -69,10 +72,10 @@ def table(
     report: ProgressCallback = silently,
     leave_out: Callable[[str], object] = str,
 ) -> Iterator[list[Row]]:
-    """The rows for the service dates from first to last, region by region, first for orders that name none.
+    """The rows for the service dates from first to last: one list for each region, the first for orders without one.
 
-    Without `regions` they are for all that have a calendar; those whose holiday data does not cover every window are
-    left out then, and `leave_out` is called with each. Raises `NotFound` if there is no such policy, `UnknownRegion` at
+    Without `regions`, it has all that have a calendar; those whose holiday data does not cover every window are then
+    left out, and `leave_out` is called with each. Raises `NotFound` if there is no such policy, `UnknownRegion` at
     `/regions`, and `NoPolicyInForce` if no version was in force when the first date began; while it is read,
     `CalendarNotCovered` if a window leaves the data of the policy's region or of one of `regions`.
     """
@@ -109,7 +112,7 @@ def _blocks(
 
 
 def _spans(policy: Policy, first: date, last: date) -> Iterator[_Span]:
-    """Each version with what it judges: what was provided while it was in force or, if it says so, by the order."""
+    """The spans of every version in force: what it judges or, if it goes by the order, the version of then judges."""
     ends = [following.effective_from for following in policy.effective_versions[1:]]
     in_force = [(one, one.effective_from, end) for one, end in zip_longest(policy.effective_versions, ends)]
     for version, since, until in in_force:
@@ -122,7 +125,7 @@ def _spans(policy: Policy, first: date, last: date) -> Iterator[_Span]:
 def _days(
     version: PolicyVersion, first: date, last: date, since: datetime | None, until: datetime | None
 ) -> Iterator[tuple[date, datetime, datetime]]:
-    """The dates from first to last in a version's time zone, each with what of it lies within the bounds."""
+    """The local dates from first to last, each with the part of it between `since` and `until`; without empty ones."""
     tz = zone(version.terms.time_zone)
     for ordinal in range(first.toordinal(), last.toordinal() + 1):
         day = date.fromordinal(ordinal)
@@ -133,7 +136,7 @@ def _days(
 
 
 def _rows(span: _Span, region: str) -> list[Row]:
-    """The rows of a region by a version."""
+    """The rows of a span for a region, which is empty for orders that name none."""
     version, length = span.version, span.version.terms.window_business_days
     calendar, asked = calendar_of(version, region or None), named(version, region)
     digest, windows = sha256(), []
@@ -170,7 +173,7 @@ def _rows(span: _Span, region: str) -> list[Row]:
 
 
 def _closures(day: date, codes: bytes) -> str:
-    """The closures in a window, by the codes of the dates after its service day."""
+    """The closures in a window, as dates with spaces between them; `codes` are those of the dates after `day`."""
     if CLOSED not in codes.lower():
         return ""
     closed = (day + timedelta(days=after) for after, code in enumerate(codes.lower(), 1) if code == CLOSED)
@@ -178,8 +181,8 @@ def _closures(day: date, codes: bytes) -> str:
 
 
 def region_number(region: str) -> int:
-    """The number of a region in the key, from its code alone: a row is at this times 100,000 plus the days since 1970.
+    """The number of a region: the first 32 bits of the MD5 of its code, because every database has MD5.
 
-    It is the first 32 bits of MD5, which every database has.
+    The key of a row is this number times 100,000, plus the days since 1970.
     """
     return int(md5(region.encode(), usedforsecurity=False).hexdigest()[:8], 16)

@@ -20,7 +20,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Provided:
-    """Services provided on a date: the version that judges them, and the last day of the window in each group.
+    """A row of a sheet: a service day, the version that judges it, and the last day of the window in each group.
 
     `since` and `until` limit the row to a part of the day, if a version takes effect in the middle of it; else None.
     """
@@ -51,11 +51,11 @@ class Sheet:
 
 
 def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tuple[str, ...] = ()) -> Sheet:
-    """The service days, up to the end of a week, whose window ends in that week or later; each with its last days.
+    """The sheet of a week: the service days whose window ends in that week or later, each with its last days.
 
     The week is that of `day`, Monday to Sunday; by default the present one. `regions` are by default the policy's
-    country and its subdivisions. Those with the same last days are one group, and a day is listed if its window ends so
-    late in one of them. There are at most 24 rows, the latest. Raises `NotFound` if there is no such policy,
+    country and its subdivisions. A service day is listed if its window ends so late in one of them. There are at most
+    24 rows, the latest. Raises `NotFound` if there is no such policy,
     `UnknownRegion` if there is no such region, `CalendarNotCovered` if a window leaves the holiday data, and
     `InvalidInput` if `day` is more than five years away.
     """
@@ -94,7 +94,7 @@ _MOST_APART = 8
 
 
 def _provided(policy: Policy, day: date, regions: tuple[str, ...]) -> list[Provided]:
-    """The last days for services provided on a date, for each version in force on it."""
+    """The rows of a service day, one for each version that was in force on it; `last_days` are by region."""
     found = []
     for version, since, until in _in_force_on(policy, day):
         length = version.terms.window_business_days
@@ -105,7 +105,7 @@ def _provided(policy: Policy, day: date, regions: tuple[str, ...]) -> list[Provi
 
 
 def _in_force_on(policy: Policy, day: date) -> list[tuple[PolicyVersion, datetime | None, datetime | None]]:
-    """The versions in force on a date, each with its bounds within it (None: from its first instant, to its end)."""
+    """The versions in force on a date, each with since when and until when on it (None: its beginning, its end)."""
     found: list[tuple[PolicyVersion, datetime | None, datetime | None]] = []
     for version, following in zip_longest(policy.effective_versions, policy.effective_versions[1:]):
         tz = zone(version.terms.time_zone)

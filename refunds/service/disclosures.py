@@ -11,7 +11,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 
 class NewDisclosure(NamedTuple):
-    """What is handed out: of whom, by billing's reference, to whom, and under which reference of theirs."""
+    """A disclosure to record: `customer_ref` is billing's reference, `reference` the recipient's."""
 
     customer_ref: str
     basis: DisclosureBasis
@@ -20,7 +20,7 @@ class NewDisclosure(NamedTuple):
 
 
 def disclose(uow: UnitOfWork, new: NewDisclosure) -> Disclosure:
-    """Note a disclosure of a customer's data; raises `NotFound` if nothing is held about them."""
+    """Record a disclosure of a customer's data; raises `NotFound` if nothing is held about them."""
     customer_id = uow.customers.find(new.customer_ref)
     if customer_id is None:
         raise NotFound(Message("nothing is held about this customer"))

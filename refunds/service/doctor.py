@@ -26,7 +26,10 @@ _UNDO = Message("undo what was changed by hand, or restore a backup")
 
 
 def examine(patient: Patient) -> Iterator[tuple[str, Finding]]:
-    """Each finding with the name of its check; what stops several of them is told by the first."""
+    """Run every check; yields each finding with the name of its check.
+
+    If one error stops several checks, the first reports it, and the last finding names the others as not checked.
+    """
     told: set[str] = set()
     left_out = []
     for name, check in CHECKS.items():
@@ -122,7 +125,7 @@ def _engine(patient: Patient) -> Found:
 
 
 def sqlite_found(version: str) -> Finding:
-    """What there is to say of a version of SQLite."""
+    """The finding on a version of SQLite: a warning if it can damage a write-ahead log."""
     if wal_is_sound(tuple(map(int, version.split(".")))):
         return ok(Message("SQLite %(version)s, with a write-ahead log", version=version))
     return warning(
@@ -217,7 +220,7 @@ def _server_log(tx: Transaction) -> Found:
 
 
 def room_for_instances(allowed: int, used_by_others: int) -> Found:
-    """Whether a PostgreSQL has connections for an instance, and for how many."""
+    """The finding on how many instances a PostgreSQL has connections for: a warning if for one, failed if for none."""
     free = allowed - used_by_others
     room = {"allowed": allowed, "others": used_by_others, "instances": free // CONNECTIONS, "each": CONNECTIONS}
     text = Message("of %(allowed)s connections, others use %(others)s: room for %(instances)s instances", **room)

@@ -25,7 +25,7 @@ LOGS = Path("/var/log")  # where a machine keeps its logs, unless the operator h
 
 
 def key(patient: Patient) -> Found:
-    """The master key: there, private, the one of the database, apart from it, and alone if no older one is needed."""
+    """Check that the master key is there, private, the one of the database, apart from it, and without old keys."""
     path = require_key_file(patient.settings)
     masters = read_master_keys(path)
     yield from _apart(patient, path.parent, Message("the master key"))
@@ -50,7 +50,7 @@ def key(patient: Patient) -> Found:
 
 
 def _apart(patient: Patient, directory: Path, what: Message) -> Found:
-    """In production, nothing is to be beside the database that is needed if its disk is lost."""
+    """Warn, in production, if `what` is in the directory of the database, with which it could be lost."""
     if patient.settings.production and patient.file and patient.file.parent.resolve() == directory.resolve():
         yield warning(
             Message("%(what)s is in the directory of the database", what=what),
@@ -59,7 +59,7 @@ def _apart(patient: Patient, directory: Path, what: Message) -> Found:
 
 
 def ledger(patient: Patient) -> Found:
-    """The directory of the checkpoints: there, writable, and apart from the database."""
+    """Check that the directory of the checkpoints is there, writable, and apart from the database."""
     directory, file = require_ledger(patient.settings), patient.store.checkpoints.file
     written = list(patient.store.checkpoints)
     if not written:
@@ -83,7 +83,7 @@ def ledger(patient: Patient) -> Found:
 
 
 def permissions(patient: Patient) -> Found:
-    """Who may read and write what is kept."""
+    """Check that this user may write the files of the service, and that no other user has permissions on them."""
     of_this_user = Message("run this command as the user of the service, or let that user write there")
     file, exposed = patient.file, False
     for path, forbidden in _private(patient):
@@ -112,7 +112,7 @@ def _private(patient: Patient) -> Iterator[tuple[Path, int]]:
 
 
 def disk(patient: Patient) -> Found:
-    """How much room there is."""
+    """Check that the disks have room: a gigabyte each, and beside the database at least twice its size."""
     places = [(Message("checkpoints"), patient.settings.ledger_dir, 0), (Message("logs"), LOGS, 0)]
     if file := patient.file:
         places.insert(0, (Message("database"), file.parent, 2 * file.stat().st_size if file.exists() else 0))
@@ -126,7 +126,7 @@ def disk(patient: Patient) -> Found:
 
 
 def backups(patient: Patient) -> Found:
-    """When a backup, an audit and a retention last came to their end."""
+    """Check that the last backup, audit and retention run are not too long ago."""
     of_backup, of_verify, of_retention = upkeep.last(require_ledger(patient.settings))
     for command, done, most in (
         ("flask backup", of_backup, 2),

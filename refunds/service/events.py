@@ -25,7 +25,7 @@ class Page(NamedTuple):
 
 
 def read(uow: UnitOfWork, after: str | None, limit: int, types: Sequence[str] | None) -> Page:
-    """Up to `limit` events (at least 1) after a place that an earlier page has given; None: from the first.
+    """A page of up to `limit` events (at least 1) after a place from an earlier page, or from the first for None.
 
     `types` limits them to these types; events for auditors are left out unless the principal may see them. Raises
     `InvalidCursor` for a text that is no place, and `FeedRewound` for a place that this journal has not given: an older

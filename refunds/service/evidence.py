@@ -67,7 +67,7 @@ def gather(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) ->
 
 
 def _judged_by(uow: UnitOfWork, order: Order | None, decisions: Iterable[RecordedDecision]) -> set[str]:
-    """The ids of the versions and closures behind the decisions, and of the version that judges now, if any."""
+    """The ids of the versions and closures that the decisions used, and of the version that judges the order now."""
     used = set()
     if order is not None:
         with suppress(CallersError, Unreadable):  # none is in force, or the policies cannot be read

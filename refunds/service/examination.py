@@ -38,14 +38,14 @@ ok, warning, failed = (partial(Finding, level) for level in Level)
 
 
 class Patient:
-    """The installation under examination, as it is `now`."""
+    """The installation that the doctor examines; `now` is the time by which it judges."""
 
     def __init__(self, settings: Settings, store: Store, now: datetime | None = None) -> None:
         self.settings, self.store, self.now = settings, store, now or datetime.now(UTC)
 
     @cached_property
     def engine(self) -> Engine:
-        """The database, to be read only."""
+        """The database, opened at the first use, for reading only."""
         return open_engine(self.settings.database, readonly=True)
 
     @property
@@ -56,18 +56,18 @@ class Patient:
 
     @contextmanager
     def tables(self) -> Iterator[Transaction]:
-        """A transaction on the tables, which needs no key."""
+        """Open a transaction that reads the tables as stored, without a key; raises `ConfigurationError`."""
         self.engine.require_there()
         with read_as_it_is(self.engine, "REFUNDS_DATABASE") as tx:
             yield tx
 
     def records(self) -> AbstractContextManager[UnitOfWork]:
-        """A unit of work that reads."""
+        """Open a unit of work that reads the records; raises what `Store.open` raises."""
         self.store.open(Opening.READ)
         return self.store.read(COMMAND_LINE)
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database and the store."""
         self.store.close()
         if "engine" in self.__dict__:
             self.engine.close()

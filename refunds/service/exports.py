@@ -30,9 +30,9 @@ class ExportedOrder(NamedTuple):
 
 
 class Export(NamedTuple):
-    """Everything that is stored about a customer; or a contact alone, if it is for somebody who is none.
+    """Everything that is stored about a customer, or one contact of somebody who is no customer.
 
-    `terms` are those of the default policy, which name the vendor; `erased` tells if the customer was erased.
+    `erased` is None unless the customer was erased. `terms` are those of the default policy, which name the vendor.
     """
 
     customer_id: str | None
@@ -59,7 +59,7 @@ def for_request(uow: UnitOfWork, request_id: str) -> Export:
 
 
 def of_customer(uow: UnitOfWork, customer_id: str, request_id: str | None = None) -> Export:
-    """Everything about a customer, and nothing about another one; the journal says who took it out, and what for.
+    """Export everything about a customer, and nothing about another one, with an event; `request_id` is what for.
 
     Raises `NotFound` if there is no such customer, and `Forbidden` for those who may not see personal fields.
     """
@@ -83,7 +83,7 @@ def of_customer(uow: UnitOfWork, customer_id: str, request_id: str | None = None
 
 
 def of_contact(uow: UnitOfWork, name: str) -> Export:
-    """A contact of somebody who is no customer, without anything else about its order.
+    """Export one contact of somebody who is no customer, with an event, and without anything else about its order.
 
     Raises `NotFound` if there is no such contact.
     """

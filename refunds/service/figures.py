@@ -1,4 +1,4 @@
-"""What an operator watches in the records, in a few statements that read an index of what is open."""
+"""Figures about the records for an operator to watch, read in a few statements from indexes of what is open."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,7 +12,7 @@ from refunds.service.store import Store
 from refunds.storage.unit_of_work import UnitOfWork
 
 SOON = timedelta(days=30)
-"""How long before the dates of a region become provisional it counts as such, and after its end a token is shown."""
+"""A region counts as provisional so long before its dates are; a token is shown so long after its end."""
 
 Figure = tuple[str, tuple[str, ...], int | datetime | None]
 """A figure: its name, what its labels say, and its value; None if it is not known."""
@@ -38,7 +38,7 @@ def read(store: Store) -> Iterator[Figure]:
 
 
 def _of_records(uow: UnitOfWork) -> Iterator[Figure]:
-    """The figures that are read in one transaction."""
+    """The figures that one transaction reads."""
     yield "journal_position", (), uow.events.head().position
     yield "open_requests", (), uow.contacts.count_of(open=True)
     yield "open_unmatched_contacts", (), uow.unmatched.count_of(open=True)

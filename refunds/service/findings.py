@@ -1,4 +1,4 @@
-"""What contacts hold of a person, who need not be a customer: it is found, handed out, or emptied."""
+"""Contacts that hold a detail of a person, who need not be a customer: they are found, handed out, or emptied."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -32,10 +32,10 @@ class Found(NamedTuple):
 
 
 def find(store: Store, principal: Principal, detail: str, progress: ProgressCallback) -> Iterator[Found]:
-    """Every contact, matched or not, that holds a detail of a person: each is opened, because no digest is stored.
+    """Open every contact, matched or not, and yield those that hold a detail of a person.
 
     A detail is a telephone number in any spelling, an e-mail address, a ticket, or a name or other words in any text.
-    Raises `InvalidInput` if it is no line of up to 200 letters.
+    Raises `InvalidInput` if it does not have 2 to 200 letters.
     """
     if not 1 < len(detail.strip()) <= LONGEST:
         raise InvalidInput([FieldError("/detail", Message("must have 2 to %(most)s letters", most=LONGEST))])
@@ -59,7 +59,7 @@ def find(store: Store, principal: Principal, detail: str, progress: ProgressCall
 
 
 def holder(uow: UnitOfWork, detail: str) -> Callable[[str | None], bool]:
-    """A function that says whether a text holds the detail, as `find` means it."""
+    """A function that says whether a text holds the detail, as in `find`; an erased text, or None, does not."""
     country = country_of(uow.policies[uow.policies.default].current(uow.now).terms.region)
     words, number = _folded(detail), contact_points.significant(detail, country)
 
@@ -72,35 +72,32 @@ def holder(uow: UnitOfWork, detail: str) -> Callable[[str | None], bool]:
 
 
 def _folded(text: str) -> str:
-    """A text without the difference of case and of blanks."""
+    """A text in one case, with single blanks, for comparison."""
     return " ".join(text.casefold().split())
 
 
 def contact(uow: UnitOfWork, name: str, *, lock: bool = False) -> AContact:
-    """The contact or unmatched contact with this id; with `lock`, until this write ends.
-
-    Raises `NotFound` if there is none.
-    """
+    """The contact or unmatched contact with this id, with `lock` locked; raises `NotFound` if there is none."""
     repository = uow.unmatched if name.startswith("unm_") else uow.contacts
     return repository.get(name, lock=lock)
 
 
 def about_order(found: AContact) -> Contact:
-    """The same contact. Raises `NotFound` if its order is not known."""
+    """Return the contact; raises `NotFound` if it is an unmatched one."""
     if not isinstance(found, Contact):
         raise NotFound(Message("there is no contact of this id"))
     return found
 
 
 def without_order(found: AContact) -> UnmatchedContact:
-    """The same contact. Raises `NotFound` if it is about an order."""
+    """Return the unmatched contact; raises `NotFound` if it is a contact about an order."""
     if isinstance(found, Contact):
         raise NotFound(Message("there is no unmatched contact of this id"))
     return found
 
 
 def update(uow: UnitOfWork, found: AContact, event: EventType, data: Mapping[str, Any], **changes: Any) -> AContact:
-    """Store the changes of a contact, with the event of one about an order or its like for one without; the new one."""
+    """Store changes of a contact, and return it as changed; an unmatched one gets the `UNMATCHED` form of the event."""
     if isinstance(found, Contact):
         return uow.contacts.update(found, event, data, **changes)
     return uow.unmatched.update(found, EventType[event.name.replace("_", "_UNMATCHED_", 1)], data, **changes)
@@ -109,8 +106,8 @@ def update(uow: UnitOfWork, found: AContact, event: EventType, data: Mapping[str
 def empty(uow: UnitOfWork, name: str, reason: ErasureReason) -> list[str]:
     """Empty the personal fields of a contact, and return their names; the same again changes nothing.
 
-    It must be the last thing that a unit of work does. Raises `NotFound` if there is none, `LegalHold` if its customer
-    is kept by one, and `StorageUnavailable` if the ledger cannot be written.
+    Nothing may follow in the unit of work. Raises `NotFound` if there is none, `LegalHold` if its customer has one, and
+    `StorageUnavailable` if the ledger cannot be written.
     """
     found = contact(uow, name, lock=True)
     if isinstance(found, Contact):

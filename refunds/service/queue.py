@@ -1,4 +1,4 @@
-"""The queue: what is open, by what it needs, the earliest deadline first; one act for several of it."""
+"""The queue: the open requests and unmatched contacts, by tab, the earliest deadline first."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -14,7 +14,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 
 class Tab(StrEnum):
-    """What is open, by what it needs."""
+    """The tabs of the Open list; each request and each unmatched contact is on one."""
 
     IN_TIME = "in_time"
     NEEDS_SUPERVISOR = "needs_supervisor"
@@ -45,17 +45,17 @@ class Entry(NamedTuple):
 
     @property
     def place(self) -> tuple[bool, datetime, str]:
-        """Where it is in the queue: by its deadline; what has none, after all others by its receipt."""
+        """The key by which entries are sorted: by deadline; those without one come last, by receipt."""
         return self.deadline is None, self.deadline or self.received_at, self.record_id
 
     @property
     def seen(self) -> str:
-        """What has changed about it if this is another text."""
+        """A text of what a page shows of the entry: if it differs later, the entry has changed since."""
         return f"{self.tab} {self.requests} {self.taken_by or ''}".strip()
 
 
 class Left(StrEnum):
-    """Why one of several was left alone."""
+    """Why `for_each` did nothing with an entry."""
 
     CHANGED = "changed"
     TAKEN = "taken"
@@ -63,9 +63,9 @@ class Left(StrEnum):
 
 
 def queue(uow: UnitOfWork) -> dict[Tab, list[Entry]]:
-    """Everything that is open, by tab, each in order.
+    """The entries of every tab, each tab in the order of `Entry.place`.
 
-    All of it is read, but no personal field is decrypted: what is open must stay little.
+    It reads everything that is open, so that must stay little, and decrypts no personal field.
     """
     tabs: dict[Tab, list[Entry]] = {tab: [] for tab in Tab}
     of_order: dict[str, list[Entry]] = {}
@@ -81,13 +81,13 @@ def queue(uow: UnitOfWork) -> dict[Tab, list[Entry]]:
 
 
 def _together(found: list[Entry]) -> Entry:
-    """The entry of an order with these open requests."""
+    """The one entry of an order with these open requests: the most urgent one stands for all."""
     first = min(found, key=lambda entry: (_URGENCY.index(entry.tab), entry.place))
     return first._replace(requests=len(found), taken_by=assignments.taken_by(found))
 
 
-def _tab(intent: Intent, outcome: Outcome) -> Tab:
-    """What a request needs, by the decision that was made when it was recorded."""
+def _tab_of(intent: Intent, outcome: Outcome) -> Tab:
+    """The tab of a request, by the decision that it was recorded with; a withdrawal has its own, whatever that is."""
     if intent is Intent.WITHDRAWAL:
         return Tab.WITHDRAWALS
     if outcome.verdict is Verdict.CANCELLABLE:
@@ -96,10 +96,10 @@ def _tab(intent: Intent, outcome: Outcome) -> Tab:
 
 
 def following(uow: UnitOfWork, tab: Tab | None, done: str | None) -> Entry | None:
-    """The first of a tab, or of the first that is not empty; None if nothing is there.
+    """The entry to deal with next: the first of a tab or, without `tab`, of all tabs; None if there is none.
 
-    What others have taken is passed over. `done` is the order, or the contact without one, that is being left: it does
-    not follow itself.
+    Entries that somebody else has taken are left out, unless that user has left. So is `done`, the id of the order or
+    contact that the principal comes from.
     """
     tabs, free = queue(uow), {None: True, uow.principal.actor: True}
     for entry in tabs[tab] if tab else chain.from_iterable(tabs.values()):
@@ -112,10 +112,10 @@ def following(uow: UnitOfWork, tab: Tab | None, done: str | None) -> Entry | Non
 
 
 def for_each(uow: UnitOfWork, picked: Mapping[str, str], act: Callable[[str], object]) -> dict[str, Left | None]:
-    """Do the same with several entries, given by the ids of their records, each with what was `seen` of it.
+    """Call `act` with the id of each picked entry; `picked` has the `seen` of each as the page showed it, by id.
 
-    What has changed since then, somebody else has taken, or is not for the principal to do, is left alone. Returns for
-    each why, or None: it was done.
+    An entry is left alone if it has changed since, somebody else has taken it, or only a supervisor may do this.
+    Returns for each id why it was left alone, or None if it was done.
     """
     found: dict[str, Left | None] = {}
     orders = {one.contact_id: one.order_id for one in uow.contacts.with_ids(picked).values()}
@@ -138,7 +138,7 @@ def for_each(uow: UnitOfWork, picked: Mapping[str, str], act: Callable[[str], ob
 
 
 def _locked(uow: UnitOfWork, name: str, order_id: str | None) -> Entry | None:
-    """The entry of a record, of an order or without one, which nobody else can change; None if it is not open."""
+    """Lock a contact, or an unmatched one if `order_id` is None, and return its entry; None if it is not open."""
     if order_id is None:
         one = uow.unmatched.get(name, lock=True)
         return _entry_without_order(name, one.received_at, one.taken_by) if one.is_open else None
@@ -153,7 +153,7 @@ def _locked(uow: UnitOfWork, name: str, order_id: str | None) -> Entry | None:
 def _entry(contact: tuple[str, str, Intent, datetime, Outcome, str | None]) -> Entry:
     """The entry of an open contact, given as `Contacts.iter_open` gives it."""
     contact_id, order_id, intent, received_at, outcome, taker = contact
-    return Entry(_tab(intent, outcome), contact_id, order_id, received_at, outcome.deadline, taker)
+    return Entry(_tab_of(intent, outcome), contact_id, order_id, received_at, outcome.deadline, taker)
 
 
 def _entry_without_order(unmatched_id: str, received_at: datetime, taker: str | None) -> Entry:

@@ -215,11 +215,11 @@ class _Journal:
                 if agrees and due != event.hash:
                     yield Broken(at(position, NOT_OF_CHECKPOINT))
                 agrees = due == event.hash
-            self._take(event)
+            self._add_verified(event)
         yield from self._ending()
 
-    def _take(self, event: Event) -> None:
-        """Move the end over a sound event, and keep what it vouches for."""
+    def _add_verified(self, event: Event) -> None:
+        """Go on to a sound event, and keep what it says: digests of records, who was erased, an accepted journal."""
         if event.type == EventType.AUDIT_ACCEPTED:
             self.accepted.append(event)
         note_empty(self.erased, event)
@@ -230,7 +230,7 @@ class _Journal:
         self.end = self._sound = events.moved(self.end, [event])
 
     def _pass_over(self, row: Row) -> None:
-        """Move the end over an event that is not sound, as it is stored: the head may be right all the same."""
+        """Go on to an event that is not sound, as it is stored, and keep nothing of it: the head may still be right."""
         position = row["position"]
         self.end = self.end._replace(position=position, hash=row["hash"])
         if row["type"] in ABOUT_POLICIES:
@@ -303,7 +303,7 @@ class _Records:
         """The faults of the customers: those of the records must exist, and their keys decrypt or are erased."""
         tx = self._context.tx
         owners = customers.owners(Lenient(tx, ["customer_id"]))
-        for row in customers.iter_all(Lenient(tx, ["customer_id", "wrapped_key"])):
+        for row in customers.iter_wrapped_keys(Lenient(tx, ["customer_id", "wrapped_key"])):
             place = "customers", row["customer_id"]
             try:
                 keys.cipher(self._context.keys, row)

@@ -57,7 +57,7 @@ class Customers:
         if other and other["digest"] < digest:
             self._tx.one(_BY_DIGEST + " {for_update}", digest=other["digest"])
         new_id = f"cus_{ULID()}"
-        new_key = keys.wrapped(self._context.keys, "customers", new_id)
+        new_key = keys.new_wrapped_key(self._context.keys, "customers", new_id)
         found = self._tx.one(_LOCK, new_id=new_id, digest=digest, new_key=new_key)
         assert found is not None
         if other and other["digest"] > digest:
@@ -119,6 +119,6 @@ def owners(tx: Transaction) -> set[str]:
     return {row["customer_id"] for row in tx.each(f"{found} ORDER BY customer_id")} - {None}
 
 
-def iter_all(tx: Transaction) -> Iterator[Row]:
-    """The row of every customer."""
+def iter_wrapped_keys(tx: Transaction) -> Iterator[Row]:
+    """The `customer_id` and `wrapped_key` of every customer, by id; the key of an erased one is empty."""
     return tx.each("SELECT customer_id, wrapped_key FROM customers ORDER BY customer_id")

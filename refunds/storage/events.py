@@ -184,9 +184,9 @@ def head(tx: Transaction) -> Head:
 
 
 def lock_head(tx: Transaction) -> Head:
-    """The end of the journal, locked until this write ends, so that the chain does not fork.
+    """Lock the head of the journal until the transaction ends, so that the chain does not fork, and return it.
 
-    Raises `Unreadable` if it is not stored as it should be.
+    Raises `Unreadable` if the head is missing or cannot be read.
     """
     return head_in(tx.one(_HEAD + " {for_update}"))
 

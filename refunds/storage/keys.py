@@ -129,13 +129,13 @@ def opened_by(
     return found
 
 
-def wrapped(keys: Keyring, table: str, row_id: str) -> bytes:
-    """A new key of a customer or of an unmatched contact, wrapped for its row in the table."""
+def new_wrapped_key(keys: Keyring, table: str, row_id: str) -> bytes:
+    """Make a key for a customer or an unmatched contact, and return it wrapped by the first master key for its row."""
     return encrypt(keys.masters[0], new_key(), associated_data(table, "wrapped_key", row_id))
 
 
 def unwrapped(keys: Keyring, table: str, row_id: str, wrapped_key: bytes) -> CustomerCipher:
-    """The cipher with the key that `wrapped` made for this row, or with an empty one if that was erased.
+    """The cipher with the key that `new_wrapped_key` made for this row; for an empty key, the cipher has no access.
 
     Raises `Tampered` if the key cannot be decrypted.
     """

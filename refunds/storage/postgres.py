@@ -202,7 +202,7 @@ class PostgreSQL:
         An instance that is idle for ten minutes may have none: then it responds with 503 until the block ends. If the
         connection that holds the lock is lost, the block goes on, and others may write.
         """
-        with self._translated(), closing(psycopg.connect(self._conninfo, autocommit=True)) as holder:
+        with self._translating_errors(), closing(psycopg.connect(self._conninfo, autocommit=True)) as holder:
             holder.execute("SET idle_session_timeout = 0")
             if holder.execute("SELECT pg_try_advisory_lock(%s)", (_IN_USE,)).fetchone() != (True,):
                 raise self._unfit(IN_USE)
@@ -253,9 +253,9 @@ class PostgreSQL:
         """A transaction that begins with its first statement, by `begin`; rolled back at the end unless it has ended.
 
         If the connection was lost since its last use, another one runs that statement, within the patience. Raises
-        `Conflict`, with the columns, for a broken unique key, and what `_translated` raises.
+        `Conflict`, with the columns, for a broken unique key, and what `_translating_errors` raises.
         """
-        with self._translated():
+        with self._translating_errors():
             pool, deadline = self._opened(), monotonic() + self._patience
             held = [self._taken(pool, deadline)]
 
@@ -327,13 +327,13 @@ class PostgreSQL:
             raise psycopg.OperationalError("the records are being copied to another database")
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Turn errors of the driver in the block into errors of the service.
+    def _translating_errors(self) -> Iterator[None]:
+        """Turn the errors that the driver raises in the block into errors of the service.
 
         Raises `Conflict` for a broken foreign key, `ConfigurationError` if the user lacks a privilege,
         `StorageUnavailable` if there is no connection or the database is locked, full, damaged, shutting down or a
-        standby, and `Unreadable` if SQL does not fit the schema. All others stay errors of the driver, also for a
-        broken unique key, which `_transaction` turns.
+        standby, and `Unreadable` if SQL does not fit the schema. Every other error passes unchanged;
+        `_transaction` turns a broken unique key into `Conflict`.
         """
         try:
             yield

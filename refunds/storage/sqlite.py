@@ -16,7 +16,7 @@ from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newes
 from refunds.errors import ConfigurationError, Message, StorageUnavailable
 from refunds.storage import PATIENCE, Row, Transaction
 from refunds.storage.sqlite_connection import Connection, Unlocked
-from refunds.storage.sqlite_errors import cannot_open, cannot_serve, damaged, is_damage, replaced, translated
+from refunds.storage.sqlite_errors import cannot_open, cannot_serve, damaged, is_damage, replaced, translating_errors
 from refunds.storage.ticket import Ticket
 
 _COMPACTED = 256 << 20
@@ -75,7 +75,7 @@ class SQLite:
     @contextmanager
     def _reader(self) -> Iterator[Connection]:
         """A connection to read with; a transaction that the block leaves on it is ended."""
-        with translated(self.name):
+        with translating_errors(self.name):
             try:
                 reader = self._readers.pop()
             except IndexError:
@@ -96,7 +96,7 @@ class SQLite:
         Raises `RuntimeError` instead of committing if a statement failed in the block, and `FileReplaced` if the file
         is another one at its end: then it is not known whether the file that was opened has the write.
         """
-        with translated(self.name), self._ticket.held():
+        with translating_errors(self.name), self._ticket.held():
             if self._writer is None:
                 self._writer = self._connect()
             writer = self._writer
@@ -127,7 +127,7 @@ class SQLite:
         Overwriting what is deleted does not reach the copy that SQLite leaves of a row when it moves it to another
         page: one row in some thousands leaves such traces.
         """
-        with translated(self.name), self._ticket.held(), closing(self._connect()) as connection:
+        with translating_errors(self.name), self._ticket.held(), closing(self._connect()) as connection:
             if self.path.stat().st_size <= _COMPACTED:
                 connection.execute("VACUUM")
 
@@ -192,7 +192,7 @@ class SQLite:
     def _move_log(self, patience: float) -> bool:
         """Move the log to the file and empty it; whether nobody was in the way for longer than that."""
         file = f"{self.path.as_uri()}?mode=rw"
-        with translated(self.name), closing(sqlite3.connect(file, uri=True, timeout=patience)) as connection:
+        with translating_errors(self.name), closing(sqlite3.connect(file, uri=True, timeout=patience)) as connection:
             connection.execute("SELECT * FROM sqlite_master").fetchall()  # undoes a write of which the journal is left
             return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from refunds.storage import FAILED, Row
-from refunds.storage.sqlite_errors import translated
+from refunds.storage.sqlite_errors import translating_errors
 
 Unlocked = tuple[int, int, int, int]
 """What tells the states of a file apart that is read without a lock."""
@@ -77,7 +77,7 @@ class Connection:
         return rows
 
     def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
-        with translated(self._name):
+        with translating_errors(self._name):
             cursor = self.execute(_rendered(sql), parameters)
             self._half_way.add(cursor)
             while row := cursor.fetchone():  # `yield from` would also close it, perhaps after its connection

@@ -15,12 +15,12 @@ _OUT_OF_ORDER = frozenset(
 
 
 @contextmanager
-def translated(path: str) -> Iterator[None]:
-    """Turn errors of the driver in the block, about the file at this path, into errors of the service.
+def translating_errors(path: str) -> Iterator[None]:
+    """Turn the errors that SQLite raises in the block into errors of the service; `path` is the file that they name.
 
-    Raises `Conflict` for a broken unique or foreign key, `DamagedDatabase`, `StorageUnavailable` if the database is
-    locked, full or cannot be opened, and `Unreadable` if SQL does not fit the schema or a text is not UTF-8. All others
-    stay errors of the driver.
+    Raises `Conflict` if a unique or foreign key is broken, `DamagedDatabase` if the file is damaged or no database,
+    `StorageUnavailable` if it is locked, full, read-only, or cannot be opened, read or written, and `Unreadable` if SQL
+    does not fit the schema or a text is not UTF-8. Every other error passes unchanged.
     """
     try:
         yield

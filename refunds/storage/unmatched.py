@@ -78,16 +78,16 @@ class Unmatched(Listed[UnmatchedContact]):
 
     def add(self, record: UnmatchedContact, event: EventType, **data: Any) -> None:
         """Store a new contact under a new key, and note its event, as for any record."""
-        wrapped = keys.wrapped(self._context.keys, UNMATCHED.name, record.unmatched_id)
+        wrapped = keys.new_wrapped_key(self._context.keys, UNMATCHED.name, record.unmatched_id)
         kept = replace(record, wrapped_key=wrapped)
         self._context.unmatched[record.unmatched_id] = self._cipher(kept)
         super().add(kept, event, **data)
 
     def match(self, found: UnmatchedContact, contact: Contact) -> None:
-        """Note that a locked contact has become this one about an order, which was added in this unit of work.
+        """Record that a locked unmatched contact has become `contact`, which was added in this unit of work.
 
-        So have those that it supersedes. What is personal is emptied and its key destroyed. Replies to its requests are
-        encrypted for the order.
+        The unmatched contact is closed, its personal fields are emptied and its key is destroyed; the stored responses
+        to its HTTP requests are encrypted for the order. The same is done for those that it supersedes.
         """
         cipher, order_id = self._cipher(found), contact.order_id
         changes = {**_EMPTIED, "contact_id": contact.contact_id, "is_open": False}

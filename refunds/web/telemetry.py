@@ -186,7 +186,7 @@ def _cause(error: BaseException) -> dict[str, str]:
 
 
 def _refused_host(request: Request) -> dict[str, str]:
-    """What the log says of a request whose `Host` is not trusted."""
+    """The `detail` for the log, with the host, if a request is refused because of its `Host`; empty for any other."""
     if not isinstance(request.routing_exception, SecurityError):
         return {}
     host = request.environ.get("HTTP_HOST", "").lower()

@@ -8,7 +8,7 @@ import holidays
 import pytest
 
 from refunds.cli import Commands
-from refunds.cli.serve import _show_watched
+from refunds.cli.serve import _print_watched
 from refunds.domain.contact_points import Channel
 from refunds.domain.holidays_data import business_calendar
 from refunds.domain.instants import end_of_day, format_local, local_date, zone
@@ -183,6 +183,6 @@ def test_the_start_warns_if_the_data_is_older_than_that_of_the_records(app, caps
     filled(store)
     with other_holidays("9.1", added=[GAINED]):
         newer = watch.watch(store).now
-    _show_watched(watch.watch(store))
+    _print_watched(watch.watch(store))
     printed = capsys.readouterr().out
     assert printed.startswith(f"Warning: this instance counts by {watch.data_now()}, and the records by {newer}")

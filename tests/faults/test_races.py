@@ -392,7 +392,9 @@ def corrected(request, tmp_path_factory):
             order_id: LockedOrder(uow.orders.get(order_id), uow.cancellations.active(order_id))
             for order_id in dict.fromkeys(map(itemgetter(0), journal))
         }
-        without_orders = len({row["customer_id"] for row in customers.iter_all(uow.tx)} - customers.owners(uow.tx))
+        without_orders = len(
+            {row["customer_id"] for row in customers.iter_wrapped_keys(uow.tx)} - customers.owners(uow.tx)
+        )
     return Corrected(installation, *replies, filed, without_orders, journal)
 
 

@@ -222,7 +222,7 @@ def withdrawal_of(cancellation: Cancellation, contact: Contact) -> Contact | Non
 
 
 def cancelled_words(order_id: str, reference: str, withdrawal: Contact | None = None) -> str:
-    """What an agent says when an order is cancelled, or has ended by a withdrawal; the reference is read by digits."""
+    """The text that an agent reads out: the order is cancelled, or ended by this withdrawal; and the reference."""
     if withdrawal is not None:
         noted = translate("Please note the reference: %(reference)s.", reference=reference)
         return f"{withdrawn_words(withdrawal)} {noted}"

@@ -108,7 +108,7 @@ def moment_text(instant: datetime, time_zone: str) -> str:
 
 
 def time_text(local: datetime) -> str:
-    """The time of day of a local date and time, to the minute, as in "23:05"."""
+    """The time of day, cut to the minute, in the language of the request: "23:05", in German "23:05 Uhr"."""
     return _CLOCK[language()].format(local)
 
 

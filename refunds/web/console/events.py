@@ -26,7 +26,8 @@ ZONE = "Etc/UTC"
 def journal(uow: UnitOfWork, form: Form) -> Response:
     """A page of the events that fit the filters, newest first, each with whether it is sound and chained.
 
-    Times in the address become instants, so that a link to the page shows the same to everybody and for ever.
+    If a time in the address is local, it redirects to the same page with the instant instead, so that a link shows the
+    same to everybody. If a filter is invalid, the page has the errors, no events, and the status 422.
     """
     place = form.read_leniently(JournalPageSchema)
     try:
