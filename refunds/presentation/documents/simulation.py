@@ -23,16 +23,29 @@ def render_report(found: Simulation) -> Markup:
 
 
 def _values(found: Simulation) -> dict[str, Any]:
+    by_month = with_empty_months(found.by_month)
     return {
         "found": found,
         "differences": [difference["text"] for difference in _differences(found)],
-        "by_month": dict(sorted(found.by_month.items())),
+        "by_month": by_month,
         "by_channel": dict(sorted(found.by_channel.items())),
         "by_region": dict(sorted(found.by_region.items())),
-        "chart": _chart(dict(sorted(found.by_month.items()))),
+        "chart": _chart(by_month),
         "Flip": Flip,
     }
 
+
+def with_empty_months(by_month: Mapping[str, Tally]) -> dict[str, Tally]:
+    """The months (`YYYY-MM`) in order, also those in between of which nothing is counted, unless they are 10 years."""
+    if not by_month:
+        return {}
+    first, last = (12 * int(month[:4]) + int(month[5:]) - 1 for month in (min(by_month), max(by_month)))
+    between = (f"{month // 12:04}-{month % 12 + 1:02}" for month in range(first, last + 1))
+    names = between if last - first < MOST_MONTHS else sorted(by_month)
+    return {month: by_month.get(month, Tally()) for month in names}
+
+
+MOST_MONTHS = 120
 
 HEIGHT, WIDTH, WIDEST = 90, 720, 72
 """In chart units: the longest column, all columns, and the widest single column with its gap."""

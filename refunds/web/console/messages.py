@@ -284,8 +284,9 @@ def field_error_text(field_error: FieldError) -> str:
     name, code = field_error.pointer.rpartition("/")[2], field_error.code
     if code == "in_draft":
         return translate(field_error.detail)
-    if code == "conflict":
-        return _conflict_text(field_error.detail)
+    if name == "conflict":
+        known = _PROBLEMS.get(code) if code != ContactStateConflict.code else None
+        return translate(known[1]) if known else _conflict_text(field_error.detail)
     text = _WRONG.get(f"{name}_{code}") or _WRONG.get(code) or _EXPECTED.get(name) or _WRONG_SOMEHOW
     if code == "impossible_number":
         return translate(text, country=region_text(str(field_error.detail.values["country"])))
