@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import wraps
+from html import unescape
 from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, g, render_template, request, session, url_for
-from markupsafe import Markup
 from werkzeug.urls import iri_to_uri
 
 from refunds.domain.contact_points import Channel
@@ -247,10 +247,10 @@ _LABEL = re.compile(
 )
 
 
-def labels_in(body: Markup) -> dict[str, Markup]:
+def labels_in(body: str) -> dict[str, str]:
     """The label of each field of a page, by the field's id."""
     found = _LABEL.findall(body)
-    return {name or other: Markup(label or legend) for name, label, legend, other in found}  # noqa: S704 - from Markup
+    return {name or other: unescape(label or legend) for name, label, legend, other in found}
 
 
 class _Zones:

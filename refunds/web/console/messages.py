@@ -239,7 +239,6 @@ _WRONG: Mapping[str, Message] = {
 }
 """What is wrong, by the code of the field error. It takes precedence over what the field expects."""
 
-
 _RESOLVED = Message("The request has been resolved meanwhile. If that is wrong, reopen it and enter this again.")
 _REPLACED = Message("Another entry has replaced this one meanwhile. Go on there.")
 _CONFLICTS: Mapping[str, Message] = {
@@ -285,8 +284,8 @@ def field_error_text(field_error: FieldError) -> str:
     if code == "in_draft":
         return translate(field_error.detail)
     if name == "conflict":
-        known = _PROBLEMS.get(code) if code != ContactStateConflict.code else None
-        return translate(known[1]) if known else _conflict_text(field_error.detail)
+        is_known = code in _PROBLEMS and code != ContactStateConflict.code
+        return translate(_PROBLEMS[code][1]) if is_known else _conflict_text(field_error.detail)
     text = _WRONG.get(f"{name}_{code}") or _WRONG.get(code) or _EXPECTED.get(name) or _WRONG_SOMEHOW
     if code == "impossible_number":
         return translate(text, country=region_text(str(field_error.detail.values["country"])))
