@@ -138,7 +138,7 @@ def test_only_a_supervisor_cancels_as_goodwill_and_needs_a_reason(visit, service
     supervisor.reads(f"Cancel {number} as goodwill?")
     supervisor.button("Cancel as goodwill").click()
     supervisor.is_at(supervisor.page.get_by_role("alert"))
-    supervisor.link("Fill this in.").click()
+    supervisor.link("Reason: Fill this in.").click()
     supervisor.is_at(supervisor.field("Reason"))
     supervisor.types("Our line was down.")
     supervisor.button("Cancel as goodwill").click()
@@ -230,6 +230,9 @@ def test_going_back_after_a_cancellation_shows_that_it_is_done(visit, service, o
     cancel(agent, number)
     agent.page.go_back()
     expect(agent.page.locator(".notice")).to_contain_text("already been cancelled")
+    agent.button("Cancel the order now").click()
+    agent.reads(DONE)
+    agent.page.go_back()
     agent.page.go_back()
     agent.reads(re.compile("^Cancelled on "))
     assert len(service.cancellations(number)) == 1

@@ -197,6 +197,41 @@ def _(case):
     expect(agent.page.locator("main h1")).to_contain_text("request")
 
 
+@job("a caller without a number", 8)
+def _(case):
+    agent = case.visit("agent")
+    agent.opens()
+    yield agent
+    agent.clicks(agent.page.get_by_text("No order number? Check by date and region"))
+    agent.clicks(agent.field("Service provided on"))
+    agent.pastes("yesterday")
+    agent.presses("Enter")
+    agent.page.locator(".verdict h1").wait_for()
+    agent.clicks(agent.button("Record it without its order"))
+    agent.clicks(agent.page.locator("#order_hint"))
+    agent.pastes("No number, ordered yesterday")
+    agent.clicks(agent.button("Record"))
+    agent.reads("Not matched to an order yet")
+
+
+@job("the law's withdrawal, by a supervisor", 6)
+def _(case):
+    supervisor, number = case.visit("supervisor"), case.order(days_ago=9)
+    supervisor.opens()
+    checks(supervisor, number)
+    supervisor.button("Record as a withdrawal").click()
+    supervisor.button("Record").click()
+    supervisor.reads("An open withdrawal")
+    yield supervisor
+    supervisor.clicks(supervisor.button("Cancel because of the withdrawal"))
+    supervisor.page.locator("main textarea[name=reason]").focus()
+    supervisor.pastes("A consumer, after nine days.")
+    supervisor.clicks(supervisor.button("Cancel because of the withdrawal"))
+    supervisor.reads(DONE)
+    yield
+    assert [one["basis"] for one in case.service.cancellations(number)] == ["statutory"]
+
+
 @job("the next request of the queue", 1)
 def _(case):
     agent = case.visit("agent")

@@ -37,7 +37,7 @@ def test_the_page_shows_the_reference_and_what_happens_next(site, agent):
     (reference,) = page.main.every("p", class_="big")
     assert reference.text == format_reference(one.reference)
     assert "Billing has been told, and deals with the refund." in page.text
-    assert "you can revoke it below until 8 Apr 2026, 10:35 (Berlin time)." in page.text
+    assert "you can revoke it below until 8 Apr 2026, 10:35." in page.text
     words = {each["lang"]: each.text for each in page.main.every("section", class_="words")}
     assert all(format_reference(one.reference) in text for text in words.values())
     assert not any(f"{sign}" in page.text for sign in ("€", "EUR"))
@@ -80,7 +80,8 @@ def test_a_supervisor_can_revoke_any_cancellation_until_it_is_refunded(site, now
     with site.store.write(site.principal(Role.BILLING)) as uow:
         settlements.settle(uow, second.cancellation_id, None, "R-1")
     page = supervisor.submit(form, reason_code="customer_kept_order")
-    assert (page.status, page.h1) == (409, "The cancellation is no longer what you saw")
+    assert (page.status, page.h1) == (409, "The order is cancelled")
+    assert "billing has begun to refund it" in page.main.one("div", role="alert").text
     page = supervisor.get(path_of(second))
     assert (page.facts["State"], "Revoke" in page.source) == ("refunded", False)
 
@@ -130,7 +131,7 @@ def test_recent_lists_ones_own_cancellations_newest_first_with_the_time_left_to_
     ]
     assert [row[1] for row in rows] == orders[::-1]
     assert [row[4].partition(" ")[2].partition(" ")[2] for row in rows] == ["9 minutes left", "3 minutes left", ""]
-    assert [row[2] for row in rows] == [f"8 Apr 2026, 10:{minute} (Berlin time)" for minute in (32, 26, 20)]
+    assert [row[2] for row in rows] == [f"8 Apr 2026, 10:{minute}" for minute in (32, 26, 20)]
     assert site.browser(Role.ADMIN).get("/console/recent").text.count("You have not") == 2
     site.store.close()
 

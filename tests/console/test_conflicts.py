@@ -3,6 +3,7 @@
 import pytest
 
 from refunds.domain.permissions import Role
+from refunds.domain.privacy import DataRequestKind
 
 KEPT = {"doing": "resolve", "reason_code": "customer_kept_order"}
 
@@ -111,3 +112,50 @@ def test_what_was_typed_stays_if_its_form_cannot_be_shown_any_more(site, agent, 
     assert (page.status, page.h1) == (409, "The request is no longer what you saw")
     assert "has been resolved meanwhile" in page.text
     assert page.main.one("dl", id="typed").one("dd").text == "Twice."
+
+
+def test_who_revokes_second_keeps_what_they_typed(site):
+    done = site.cancel(site.register())
+    path = f"/console/cancellations/{done.cancellation_id}"
+    agent, other = site.browser(Role.AGENT), site.browser(Role.SUPERVISOR, "de")
+    for browser in (agent, other):
+        browser.get(path)
+    assert sent(agent, path, {"reason_code": "entered_in_error"}).status == 200
+    page = sent(other, path, {"reason_code": "customer_kept_order", "reason": "Bleibt doch."})
+    assert (page.status, page.h1) == (409, "Die Stornierung wurde zurückgenommen")
+    assert page.main.one("dl", id="typed").one("dd").text == "Bleibt doch."
+    assert "zurückgenommen" in page.main.one("div", role="alert").text
+
+
+@pytest.mark.parametrize(
+    ("second", "typed"),
+    [
+        ({"doing": "refuse", "refusal_reason": "Somebody else asked."}, ["Somebody else asked."]),
+        ({"doing": "extend", "extension_reason": "Many orders."}, ["Many orders."]),
+        ({"doing": "identity", "identity_check": "A passport."}, ["A passport."]),
+    ],
+)
+def test_who_answers_a_data_request_second_keeps_what_they_typed(site, second, typed):
+    ref = f"K-{site.register()}"
+    site.register(customer_ref=ref)
+    path = f"/console/data-requests/{site.asks(DataRequestKind.ACCESS, ref).request_id}"
+    one, other = (site.browser(Role.PRIVACY) for _ in range(2))
+    for browser in (one, other):
+        browser.get(path)
+    assert sent(one, path, {"doing": "fulfil"}).status == 200
+    page = sent(other, path, second)
+    assert (page.status, page.h1) == (409, "Access: Fulfilled")
+    assert [each.text for each in page.main.one("dl", id="typed").every("dd")] == typed
+    assert "Somebody has dealt with it meanwhile" in page.main.one("div", role="alert").text
+
+
+def test_an_erasure_that_has_to_wait_keeps_why_it_should_not(site):
+    ref = f"K-{site.register()}"
+    site.record(site.register(customer_ref=ref))
+    path = f"/console/data-requests/{site.asks(DataRequestKind.ERASURE, ref).request_id}"
+    privacy = site.browser(Role.PRIVACY)
+    privacy.get(path)
+    page = sent(privacy, path, {"doing": "fulfil", "erasure_reason": "request"})
+    assert page.status == 409
+    assert "A request of theirs waits for an answer" in page.main.one("div", role="alert").text
+    assert page.form("Erase for good").fields["erasure_reason"] == "request"

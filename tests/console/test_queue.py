@@ -105,3 +105,33 @@ def test_a_page_after_the_last_shows_the_last(own):
     page = agent.get("/console/open?tab=in_time&page=7&rows=3")
     assert ("There is none" in page.text, "Next page" in page.links) == (False, False)
     assert agent.follow(page, "Previous page").query["page"] == "1"
+
+
+def test_only_what_one_has_taken_is_shown(own):
+    agent, other = own.browser(Role.AGENT), own.browser(Role.SUPERVISOR)
+    mine, theirs, nobodys = (own.record(own.register()) for _ in range(3))
+    kept = own.keep("A-?")
+    assert "Only what I have taken" not in agent.get("/console/open").text
+    for browser, name in ((agent, mine), (other, theirs), (agent, kept)):
+        browser.post(f"/console/open/{name}", {"csrf_token": browser.token, "doing": "take"})
+    page = agent.follow(agent.get("/console/open"), "Only what I have taken")
+    assert [one.rpartition(" ")[2] for one in tabs(page)] == ["1", "0", "0", "1", "0", "0"]
+    assert f"/console/contacts/{mine}" in page.links.values()
+    page = agent.get("/console/open?tab=too_late&mine=yes")
+    assert "You have taken none of these." in page.text
+    assert agent.follow(page, "Show all").query == {}
+    page = agent.get("/console/open?tab=in_time&mine=yes")
+    page = agent.press(
+        page, "Take what is ticked", **{f"pick-{mine}": page.main.one("input", id=f"pick-{mine}")["value"]}
+    )
+    assert page.query["mine"] == "yes"
+    assert nobodys not in page.source
+
+
+def test_an_empty_tab_says_whether_others_have_some(own):
+    browser = own.browser(Role.AGENT)
+    assert "Every request has been dealt with." in browser.get("/console/open").text
+    own.record(own.register())
+    text = browser.get("/console/open?tab=too_late").text
+    assert "There is none here. Other tabs have some." in text
+    assert "Every request" not in text

@@ -31,7 +31,7 @@ def test_what_nothing_has_is_recorded_with_what_was_typed(site, agent):
     assert re.search("[0-9]{4}-[0-9]{4}", page.text)
     facts = {"Said of the order": "B-4711?", "Channel": "E-mail", "From": "a@example.com", "Note": "Was friendly."}
     assert page.facts.items() >= facts.items()
-    assert page.facts["Received"] == "Tuesday, 7 April 2026, 17:40 (Berlin time)"
+    assert page.facts["Received"] == "Tuesday, 7 April 2026, 17:40"
     assert "B-4711" not in "".join(agent.visited)
     site.verify()
 

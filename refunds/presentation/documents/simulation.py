@@ -23,7 +23,7 @@ def render_report(found: Simulation) -> Markup:
 
 
 def _values(found: Simulation) -> dict[str, Any]:
-    by_month = dict(sorted(found.by_month.items()))
+    by_month = with_empty_months(found.by_month)
     return {
         "found": found,
         "differences": [difference_text(one, found.draft.terms.time_zone) for one in found.differences],
@@ -35,6 +35,17 @@ def _values(found: Simulation) -> dict[str, Any]:
     }
 
 
+def with_empty_months(by_month: Mapping[str, Tally]) -> dict[str, Tally]:
+    """The months (`YYYY-MM`) in order, also those in between of which nothing is counted, unless they are 10 years."""
+    if not by_month:
+        return {}
+    first, last = (12 * int(month[:4]) + int(month[5:]) - 1 for month in (min(by_month), max(by_month)))
+    between = (f"{month // 12:04}-{month % 12 + 1:02}" for month in range(first, last + 1))
+    names = between if last - first < MOST_MONTHS else sorted(by_month)
+    return {month: by_month.get(month, Tally()) for month in names}
+
+
+MOST_MONTHS = 120
 HEIGHT, WIDTH, WIDEST = 90, 720, 72  # of the longest column, of all columns, and of one with its gap at most
 
 

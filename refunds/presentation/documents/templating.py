@@ -31,7 +31,7 @@ def install(templates: Environment) -> None:
     templates.add_extension("jinja2.ext.i18n")
     templates.install_gettext_callables(  # type: ignore[attr-defined] # a method of the extension
         lambda text: catalogue().gettext(text),
-        lambda one, many, number: catalogue().ngettext(one, many, number),
+        _plural,
         newstyle=True,
     )
     templates.finalize = lambda value: translate(_UNREAD[type(value)]) if type(value) in _UNREAD else value
@@ -43,9 +43,18 @@ _UNREAD: dict[type, Message] = {Erased: Message("[erased]"), Hidden: Message("[r
 
 _INSIDE = re.compile(
     r"(?<=[\d.]) (?=[^\W\d_]+\.? \d{4}\b)|(?<=[^\W\d_]) (?=\d{4}\b)|(?<=[^\W\d_]\.) (?=\d{4}\b)|(?<=\d) (?=Uhr\b)"
+    r"|(?<=\d) (?=(?:business |calendar )?(?:day|hour|minute|week|month|year)s?\b)"
+    r"|(?<=\d) (?=(?:Werkt|Kalendert|T)age?n?\b|Stunden?\b|Minuten?\b|Wochen?\b|(?:Monat|Jahr)e?n?\b)"
     r"|(?<=Ortszeit) | (?=time\b)|(?<=\d) (?=[A-Z][a-z]{2}$)|(?<=\d\.) (?=[A-Z][^\W\d_]+\.?$)"
 )
-"""The spaces inside dates, times and names of zones."""
+"""The spaces inside dates, times and names of zones, and between a number and its unit."""
+
+
+@pass_eval_context
+def _plural(context: EvalContext, one: str, many: str, number: int) -> str:
+    """The form for a number; on a page, no line ends between it and the next word."""
+    text = catalogue().ngettext(one, many, number)
+    return text.replace("%(num)s ", "%(num)s\u00a0") if context.autoescape else text
 
 
 def _whole(text_of: Callable[..., str]) -> Callable[..., str]:

@@ -84,10 +84,10 @@ def _date_text(day: date, name: str) -> str:
     return format_date(day, _DATE[name], locale=name)
 
 
-def instant_text(instant: datetime, time_zone: str) -> str:
-    """An instant to the minute in a zone, as in "Wednesday, 8 April 2026, 23:05 (Berlin time)"."""
+def instant_text(instant: datetime, time_zone: str, *, zoned: bool = True) -> str:
+    """An instant to the minute, as in "Wednesday, 8 April 2026, 23:05 (Berlin time)", the zone only if `zoned`."""
     local = _shown(instant, time_zone)
-    return f"{date_text(local.date())}, {time_text(local)} ({zone_text(time_zone)})"
+    return f"{date_text(local.date())}, {time_text(local)}" + (f" ({zone_text(time_zone)})" if zoned else "")
 
 
 def clock_text(instant: datetime, time_zone: str) -> str:

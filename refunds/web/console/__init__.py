@@ -4,12 +4,15 @@ A screen is declared with `@screen(...)`, with its scopes and its transaction, l
 or its session has ended, another screen shows it again with everything that was typed.
 """
 
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from functools import wraps
+from html import unescape
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, g, render_template, request, session, url_for
@@ -20,9 +23,11 @@ from refunds.domain.instants import local_date, zone
 from refunds.domain.permissions import Principal, Role, Scope
 from refunds.domain.records import Contact
 from refunds.domain.unmatched import UnmatchedContact
-from refunds.errors import ContactStateConflict, Crowded, FieldError, InvalidInput, Message, StorageUnavailable
+from refunds.errors import CallersError, Crowded, FieldError, InvalidInput, Message, StorageUnavailable
+from refunds.presentation.documents.templating import unbroken
 from refunds.presentation.language import LANGUAGES, bind, language, translate
 from refunds.presentation.texts.answers import look_of
+from refunds.presentation.texts.dates import instant_text, zone_text
 from refunds.service.store import Store
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, idempotency, intake, sessions
@@ -94,7 +99,7 @@ def screen(
 
     The view gets its unit of work, its form and the arguments of the rule; the decorated function takes only these
     arguments, and `form` to show another form than the request's. `form_view` shows the form again, with what was
-    typed, if the view raises `InvalidInput` or `ContactStateConflict`; after a POST also if the records or the calendar
+    typed, if the view raises `InvalidInput` or what is a conflict; after a POST also if the records or the calendar
     are not available, or if no page of this session has sent the form, which is then not acted on, or if it has more
     than `most_bytes`, which is an error of its field `file`. Without a `form_view`, these are problems. An idempotent
     view acts on a form only once; `Rejected` is raised if the form has no `idempotency_key`. One of `scopes` is needed;
@@ -112,12 +117,12 @@ def screen(
             key = idempotency.checked_key(sent.idempotency_key) if transaction is Transaction.IDEMPOTENT else None
             try:
                 answer = call(lambda uow=None: _viewed(view, uow, sent, arguments), transaction, key, sent.data)
-            except (InvalidInput, ContactStateConflict) as error:
-                if form_view is None:
+            except CallersError as error:
+                status = HTTPStatus(PROBLEMS[error.code].status)
+                if form_view is None or not (isinstance(error, InvalidInput) or status is HTTPStatus.CONFLICT):
                     raise
-                errors = error.errors or (FieldError("/conflict", error.detail, "conflict"),)
-                again = replace(sent, errors=errors)
-                return _shown_again(form_view, again, arguments, PROBLEMS[error.code].status)
+                errors = error.errors or (FieldError("/conflict", error.detail, error.code),)
+                return _shown_again(form_view, replace(sent, errors=errors), arguments, status)
             except (StorageUnavailable, Crowded) as error:
                 if form_view is None or method == "GET":
                     raise
@@ -203,7 +208,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
     `template` is a file in `console/`; `values` take precedence over the values that all pages have. A form without an
     `idempotency_key` gets a new one. Browsers may load what the page needs only from the service.
     """
-    principal = g.get("principal")
+    principal, zones = g.get("principal"), _Zones()
     begins = f"console.{start(principal)}"
     navigation = [name for name, scopes in _NAVIGATION if principal and principal.may(*scopes)]
     common = {
@@ -221,6 +226,11 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
         "csrf": lambda: sessions.token(auth.store()),
         "idempotency_key": form.idempotency_key or secrets.token_urlsafe(16),
         "Scope": Scope,
+        "lead": "",
+        "zone_text": zones.zone_text,
+        "instant_text": zones.instant_text,
+        "headed": zones.headed,
+        "labels_in": labels_in,
         "local": lambda instant, name: local_date(instant, zone(name)),
         "channels": [*Channel],
         "look_of": look_of,
@@ -228,6 +238,43 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
     }
     text = render_template(f"console/{template}", **common | values)
     return Response(text, status, _HEADERS)
+
+
+_LABEL = re.compile(
+    r'<label for="([^"]+)"[^>]*>\s*([^<]+?)\s*<'
+    r'|<legend>([^<]+)</legend>(?:(?!<fieldset).)*?<input type="radio" id="([^"]+)"',
+    re.DOTALL,
+)
+
+
+def labels_in(body: str) -> dict[str, str]:
+    """The label of each field of a page, by the field's id."""
+    found = _LABEL.findall(body)
+    return {name or other: unescape(label or legend) for name, label, legend, other in found}
+
+
+class _Zones:
+    """The texts of instants on one page: the first names the time zone, and those after it do not."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def zone_text(self, name: str) -> str:
+        """The name of a zone, which is then said."""
+        self._said.add(name)
+        return cast("str", unbroken(zone_text(name)))
+
+    def headed(self, text: str, name: str) -> str:
+        """A heading, which may name a zone."""
+        if zone_text(name) in text:
+            self._said.add(name)
+        return cast("str", unbroken(text))
+
+    def instant_text(self, instant: datetime, name: str) -> str:
+        """An instant, with its zone if that was not said yet."""
+        text = instant_text(instant, name, zoned=name not in self._said)
+        self._said.add(name)
+        return cast("str", unbroken(text))
 
 
 def start(principal: Principal | None) -> str:

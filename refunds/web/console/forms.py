@@ -202,13 +202,15 @@ class ListSchema(StrictSchema):
 class QueueSchema(StrictSchema):
     """What is shown of the queue, and what is left for the next: an order, or a contact without one.
 
-    It is a tab, its page from 1 on, and the rows of a page, which can be `ticked`; `result` is what became of several.
+    It is a tab, its page from 1 on, and the rows of a page, which can be `ticked`; `mine`: only what the user has
+    taken. `result` is what became of several.
     """
 
     tab = Choice(Tab)
     page = WholeText(1, 10_000)
     rows = WholeText(1, MOST)
     ticked = Text(3, pattern="all")
+    mine = Text(3, pattern="yes")
     result = Text(8000)
     done = Text(200)
 

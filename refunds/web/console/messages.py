@@ -239,7 +239,6 @@ _WRONG: Mapping[str, Message] = {
 }
 """What is wrong, by the code of the field error. It takes precedence over what the field expects."""
 
-
 _RESOLVED = Message("The request has been resolved meanwhile. If that is wrong, reopen it and enter this again.")
 _REPLACED = Message("Another entry has replaced this one meanwhile. Go on there.")
 _CONFLICTS: Mapping[str, Message] = {
@@ -284,8 +283,9 @@ def field_error_text(field_error: FieldError) -> str:
     name, code = field_error.pointer.rpartition("/")[2], field_error.code
     if code == "in_draft":
         return translate(field_error.detail)
-    if code == "conflict":
-        return _conflict_text(field_error.detail)
+    if name == "conflict":
+        is_known = code in _PROBLEMS and code != ContactStateConflict.code
+        return translate(_PROBLEMS[code][1]) if is_known else _conflict_text(field_error.detail)
     text = _WRONG.get(f"{name}_{code}") or _WRONG.get(code) or _EXPECTED.get(name) or _WRONG_SOMEHOW
     if code == "impossible_number":
         return translate(text, country=region_text(str(field_error.detail.values["country"])))

@@ -47,11 +47,14 @@ class Result(NamedTuple):
 def open_requests(uow: UnitOfWork, form: Form) -> Response:
     """A page of up to 25 entries of a tab of the queue, or 200; without a tab, of the first that has any.
 
-    A page after the last is the last. The session keeps the tab, for `next_request`. With `result`, it says what became
-    of several entries.
+    With `mine`, only what the user has taken. A page after the last is the last. The session keeps the tab, for
+    `next_request`. With `result`, it says what became of several entries.
     """
     asked = (form.read if request.method == "GET" else form.read_leniently)(QueueSchema)
-    tabs = queue.queue(uow)
+    tabs = everything = queue.queue(uow)
+    own = {one: [entry for entry in found if entry.taken_by == uow.principal.actor] for one, found in tabs.items()}
+    if "mine" in asked:
+        tabs = own
     tab: Tab = asked.get("tab") or next((one for one, entries in tabs.items() if entries), Tab.IN_TIME)
     session["tab"] = str(tab)
     rows, result = asked.get("rows", PAGE), _result(uow, asked.get("result"))
@@ -62,13 +65,15 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
     takers = (*(one.taken_by for one in shown), *(taker for *_, taker in (result.left if result else ())))
     time_zone = time_zone_of(uow, uow.policies.default)
     acts, may_assign = (uow.principal.may(one) for one in (Scope.CONTACTS_WRITE, Scope.CANCELLATIONS_OVERRIDE))
-    seen = overview.read(uow, tabs, time_zone) if may_assign else None
+    seen = overview.read(uow, everything, time_zone) if may_assign else None
     ids = (*takers, *(seen.week.goodwill if seen else ()))
     return page(
         "open.html",
         form,
         tabs={one: len(entries) for one, entries in tabs.items()},
         tab=tab,
+        mine=asked.get("mine"),
+        taken=sum(map(len, own.values())),
         entries=[(entry, found[entry.record_id]) for entry in shown],
         orders=uow.orders.with_ids({entry.order_id for entry in shown if entry.order_id}),
         number=number,
@@ -138,7 +143,7 @@ def act_on_several(uow: UnitOfWork, form: Form) -> Response:
     said = sessions.signed_message(
         auth.store(), "open", found["doing"], len(left) - len(alone), len(alone), alone[:_NAMED]
     )
-    shown = {name: found.get(name) for name in ("tab", "page", "rows")}
+    shown = {name: found.get(name) for name in ("tab", "page", "rows", "mine")}
     return to("open_requests", **shown, result=said)
 
 
