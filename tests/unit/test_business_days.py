@@ -179,9 +179,12 @@ def test_a_window_lacks_parts_if_they_differ_in_one_of_its_years(first, last, di
     assert BusinessCalendar(region, WEEK).lacks_parts(window) is lacks
 
 
-@pytest.mark.parametrize(("until", "is_provisional"), [(2025, True), (2026, False), (2027, False), (None, False)])
-def test_a_window_is_provisional_if_it_ends_after_the_last_decreed_year(until, is_provisional):
-    region = RegionDays("XX", MONDAY.toordinal(), bytes(60), "test", provisional_from=until and date(until + 1, 1, 1))
+@pytest.mark.parametrize(
+    ("since", "is_provisional"),
+    [(date(2026, 1, 1), True), (date(2026, 1, 2), True), (date(2026, 1, 3), False), (None, False)],
+)
+def test_a_window_is_provisional_if_its_last_day_is_not_decreed_yet(since, is_provisional):
+    region = RegionDays("XX", MONDAY.toordinal(), bytes(60), "test", provisional_from=since)
     window = Window(date(2025, 12, 30), 1, date(2026, 1, 2))
     assert BusinessCalendar(region, WEEK).is_provisional(window) is is_provisional
 

@@ -7,19 +7,23 @@ import pytest
 
 from refunds.domain import judging
 from refunds.domain.business_days import SkipReason
+from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import EDITION
 from refunds.domain.holidays_data import FIRST_DAY_RULES, DayRules, business_calendar, holiday_name
 from refunds.domain.instants import parse_instant
 from refunds.domain.national_law import PERIOD_LAWS
-from refunds.domain.outcomes import Facts, Notice
+from refunds.domain.outcomes import Facts, Notice, Reason
 from refunds.domain.policy import PolicyVersion, policy_of
 from refunds.domain.region_days import WEEKDAYS
 from refunds.domain.regions import place
 from refunds.domain.terms import Terms, WithoutSubdivision
-from refunds.errors import UnknownRegion
+from refunds.errors import CalendarNotCovered, InvalidInput, UnknownRegion
 from refunds.storage.decisions import dump_decision, load_decision
 
 WEEK = WEEKDAYS[:5]
+BRAND = policy_of([PolicyVersion("brand", 1, None, Terms())])
+BEYOND = Facts(*[parse_instant("2150-04-08T10:00:00+02:00")] * 2)
+"""An order and a request of a year for which no calendar has holidays."""
 
 
 def judged(region, provided, requested=None, *, of_order=False, **terms):
@@ -219,3 +223,20 @@ def test_a_version_whose_region_was_lost_since_stands_and_is_counted_by_its_coun
     assert Notice.REGION_AS_COUNTRY in decision.notices
     with pytest.raises(UnknownRegion):
         judging.calendar_of(lost.what_if({"region": "FR-Zone A"}))
+
+
+def test_a_check_beyond_the_calendar_is_refused_and_an_order_there_is_decided_again_as_before():
+    with pytest.raises(CalendarNotCovered):
+        judging.judge(BRAND, BEYOND, None, "DE")
+    decision = judging.judge(BRAND, BEYOND, None, "DE", of_order=True)
+    assert decision.reason is Reason.CALENDAR_UNKNOWN
+    assert judging.decided_again({"brand": BRAND}, decision.recorded).outcome == decision.outcome
+
+
+def test_a_contact_point_is_judged_in_its_one_spelling_and_refused_if_it_has_none():
+    facts = BEYOND._replace(service_provided_at=None, channel=Channel.PHONE)
+    decision = judging.judge(BRAND, facts._replace(contact_point="089 123456"), None, "DE")
+    assert decision.facts.contact_point == "+4989123456"
+    with pytest.raises(InvalidInput) as error:
+        judging.judge(BRAND, facts._replace(contact_point="nobody"), None, "DE")
+    assert [one.pointer for one in error.value.errors] == ["/contact_point"]

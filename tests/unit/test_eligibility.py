@@ -100,6 +100,7 @@ RECORDED_LATE = parse_instant("2026-04-16T00:00:00+02:00")
         (Reason.LATE_ENTRY_NEEDS_SUPERVISOR, False, {"recorded_at": RECORDED_LATE}, {}),
         (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE - MICROSECOND}, {}),
         (Reason.CALENDAR_UNKNOWN, False, {"service_provided_at": UNKNOWN, "received_at": UNKNOWN}, {}),
+        (Reason.CALENDAR_UNKNOWN, False, {"service_provided_at": UNKNOWN, "received_at": UNKNOWN + timedelta(1)}, {}),
         (Reason.CALENDAR_UNKNOWN, False, {"service_provided_at": UNKNOWN, "received_at": UNKNOWN, "recorded_at": UNKNOWN}, {}),
         (Reason.WITHIN_WINDOW, True, {"service_provided_at": LAST, "received_at": LAST, "recorded_at": LAST + timedelta(5)}, {}),
         (Reason.CALENDAR_UNKNOWN, False, {"service_provided_at": LAST, "received_at": LAST, "recorded_at": LAST + timedelta(6)}, {}),
