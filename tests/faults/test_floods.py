@@ -142,7 +142,7 @@ def flooded(flood: Flood, installation: Installation, port: int) -> Iterator[Cou
 
 FLOODS: dict[str, tuple[Flood, set[int]]] = {
     f"{BATCHES} batches of 1 kB": (batches, {200, 429}),
-    f"{SLOW} slow bodies": (slow_bodies, {400}),
+    f"{SLOW} slow bodies": (slow_bodies, {400, 429}),
     f"{STRANGERS} tiny strangers a second": (strangers, {401, 429}),
     f"{SIGNING_IN} sign-in floods": (sign_ins, {401, 429, 503}),
 }
