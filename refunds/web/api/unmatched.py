@@ -53,7 +53,8 @@ def record_unmatched_contact(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 
     To correct an unmatched contact, record a new one that names it in `supersedes`. If both have the same intent, and
     the new contact was received before the earlier one was entered, it counts as entered when the earlier one was, and
-    by the same person. So nobody becomes late because of a correction. The earlier request number leads to both.
+    by the same person. So nobody becomes late because of a correction. The earlier request number still finds the
+    earlier contact, which names the new one in `superseded_by`.
 
     Records the contact, encrypted with its own key, and the event `contact.unmatched_recorded`, which has no order. If
     it supersedes another contact, also records `contact.unmatched_superseded`.

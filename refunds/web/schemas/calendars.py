@@ -11,33 +11,36 @@ from refunds.web.schemas import shown
 
 
 class DaysQuerySchema(QuerySchema):
-    """The dates to list."""
+    """The dates to list, and the policy to count them by."""
 
     first = LocalDate("The first date.", required=True, data_key="from")
     last = LocalDate(
         f"The last date, at most {calendars.MOST_DAYS - 1} days after the first.", required=True, data_key="to"
     )
-    policy = PolicyId("The policy whose business week and closures count. Default: the configured one.")
+    policy = PolicyId("The policy whose business week and closures count. Default: the configured default policy.")
 
 
 class CalendarDaySchema(shown.Schema):
-    """One date, and whether it counts."""
+    """A date, and whether it is a business day."""
 
     date = shown.Date("The date.")
-    business_day = shown.Boolean("Whether it is a business day.")
-    why = shown.Code(SkipReason, "Why it is not a business day; the first reason if several apply.", required=False)
+    business_day = shown.Boolean("Whether the date is a business day.")
+    why = shown.Code(
+        SkipReason, "Why the date is not a business day; the first reason if several apply.", required=False
+    )
     name = shown.String("The name of the public holiday.", required=False)
     name_language = shown.String(
-        "The language of the name: the reader's, else English, else the country's.", required=False
+        "The language of `name`: the reader's, else English, else the country's.", required=False
     )
 
 
 class CalendarDaysSchema(shown.Schema):
-    """The dates of a region."""
+    """The dates of a region, from the first to the last."""
 
     region = shown.String("The region whose holidays count.")
     named_region = shown.String(
-        "The region that was asked for. It is counted by another if it has no calendar of its own."
+        "The region in the HTTP request. If it has no calendar of its own, another region's calendar counts: the one "
+        "in `region`."
     )
     holidays_version = shown.String("The version of the holiday data.")
     notices = shown.ListOf(
@@ -48,49 +51,49 @@ class CalendarDaysSchema(shown.Schema):
                 Notice.CALENDAR_PROVISIONAL,
                 Notice.ESTIMATED_HOLIDAY,
             ],
-            "What else to know of the calendar in these dates.",
+            "A code for something else that you must know about the calendar on these dates.",
         )
     )
     items = shown.ListOf(CalendarDaySchema)
-    next = shown.String("Where the next page begins; null: there is none.", allow_none=True)
+    next = shown.String("The cursor of the next page; null on the last page.", allow_none=True)
 
 
 class RegionQuerySchema(QuerySchema):
-    """Which regions to list."""
+    """The regions to list."""
 
     country = Text(
         100,
-        "Only this country and its parts. Default: all.",
+        "Only this country and its parts. Default: all countries.",
         pattern="[A-Z]{2}",
         shape=Message("must be the two capital letters of a country, such as DE"),
     )
 
 
 class RegionNamesSchema(shown.Schema):
-    """The name of a region in each language; in the country's own, or the code, if there is none in a language."""
+    """The names of a region by language; its name in the country's language, or its code, where there is none."""
 
-    de = shown.String("In German.", "China")
-    en = shown.String("In English.", "China")
+    de = shown.String("The name in German.", "China")
+    en = shown.String("The name in English.", "China")
 
 
 class RegionSchema(shown.Schema):
     """A region that has a calendar of its own."""
 
-    region = shown.String("Its code: a country, as in `DE`, or a part of one, as in `DE-BY`.", "CN")
-    country = shown.String("The code of its country.", "CN")
+    region = shown.String("The code of a country, such as `DE`, or of a part of a country, such as `DE-BY`.", "CN")
+    country = shown.String("The code of the region's country.", "CN")
     names = shown.Nested(RegionNamesSchema)
     covered_from = shown.Date("The first date that the holiday data covers.", "1950-01-01")
     covered_until = shown.Date("The last date that the holiday data covers.", "2100-12-31")
     provisional_from = shown.Date(
-        "The first date whose working weekends and moved holidays are not decreed yet, so that it may still change; "
-        "null: the country has no such decrees.",
+        "The first date for which the country has not yet decreed its working weekends and moved holidays, so the "
+        "date may still change; null: the country has no such decrees.",
         "2026-12-29",
         allow_none=True,
     )
     parts_that_differ = shown.ListOf(
-        shown.String("The code of a part."),
-        "The parts of a country with other public holidays, this year or next, than are counted if only the country is "
-        "named. Empty: none, or the region is itself a part.",
+        shown.String("The code of a part of the country."),
+        "The parts of this country whose public holidays, this year or next, differ from those that count if only "
+        "the country is named. Empty if no part differs, or if the region is itself a part.",
     )
 
 
@@ -99,7 +102,7 @@ class RegionListSchema(shown.Schema):
 
     holidays_version = shown.String("The version of the holiday data.", "0.109")
     items = shown.ListOf(RegionSchema)
-    next = shown.String("Where the next page begins; null: there is none.", allow_none=True)
+    next = shown.String("The cursor of the next page; null on the last page.", allow_none=True)
 
 
 CHINA = RegionListSchema.example(items=[RegionSchema.example()])

@@ -42,88 +42,109 @@ class OverrideRequestSchema(StrictSchema):
 
     kind = Choice(
         OverrideKind,
-        "`goodwill`: cancel although the policy does not require it. `statutory`: cancel because of a withdrawal, or "
-        "of a request that is one by law; while a withdrawal is open, nothing is goodwill. `contact_point_accepted`: "
-        "accept as official the number or address that the customer used. `deadline_accepted`: accept that the request "
-        "was in time, where the calendar is unknown or the customer was told a later end before a correction.",
+        "`goodwill`: cancel although the policy does not require it; not possible while a withdrawal is open. "
+        "`statutory`: cancel because of a withdrawal, or because of a request that is a withdrawal by law. "
+        "`contact_point_accepted`: accept as official the number or address that the customer used. "
+        "`deadline_accepted`: accept that the request was in time, because the calendar is unknown, or because the "
+        "customer was told a later end before a correction.",
         required=True,
     )
-    reason = FreeText(500, "Why. Personal: stored encrypted.", required=True)
+    reason = FreeText(500, "Why the refusal is overridden. Personal: stored encrypted.", required=True)
 
 
 class CancellationRequestSchema(StrictSchema):
-    """A new cancellation for an order and a contact, each given by exactly one of its two fields."""
+    """A cancellation to issue. Name or send exactly one order, and exactly one contact."""
 
     order_id = OrderId()
     order = Nested(
-        InlineOrderSchema, "The order's facts, to register it at the same time; send this instead of `order_id`."
+        InlineOrderSchema, "The facts of an order to register and cancel in one step. Send either this or `order_id`."
     )
-    contact_id = RecordId("con", "A recorded contact that asks for the cancellation.")
+    contact_id = RecordId("con", "The id of a recorded contact that asks for the cancellation.")
     contact = Nested(
-        InlineContactSchema, "The contact, to record it at the same time; send this instead of `contact_id`."
+        InlineContactSchema, "A contact to record, and to cancel on, in one step. Send either this or `contact_id`."
     )
-    override = Nested(OverrideRequestSchema, "Needs the scope `cancellations:override`.")
+    override = Nested(
+        OverrideRequestSchema,
+        "A supervisor's override, in case the decision is a refusal. It needs the scope `cancellations:override`.",
+    )
 
 
 class CancellationOverrideSchema(shown.Schema):
     """The override with which a supervisor replaced a refusal."""
 
-    kind = shown.Code(OverrideKind, "Which override.")
-    reason = shown.String("Why; null if hidden.", allow_none=True)
-    approved_by = shown.String("Who approved it.")
+    kind = shown.Code(OverrideKind, "The kind of override.")
+    reason = shown.String("Why the refusal was overridden; null if hidden.", allow_none=True)
+    approved_by = shown.String("Who approved the override.")
 
 
 class CancellationRefundSchema(shown.Schema):
-    """The refund that billing has begun, after which nobody can revoke the cancellation."""
+    """The refund that billing has begun. From then on, nobody can revoke the cancellation."""
 
-    begun_at = shown.Instant("When billing began it.", "2026-04-10T07:59:58Z")
-    begun_by = shown.String("Who recorded that.", A_CLIENT)
+    begun_at = shown.Instant("When the beginning of the refund was recorded.", "2026-04-10T07:59:58Z")
+    begun_by = shown.String("Who recorded the beginning of the refund.", A_CLIENT)
     billing_ref = shown.String(
-        "Billing's reference for the refund, by which it is held; null if there is none or it is hidden.",
+        "Billing's reference for the refund, which names its holder; null if there is none, or if it is hidden.",
         "RF-2026-0412",
         allow_none=True,
     )
 
 
 class CancellationSettlementSchema(shown.Schema):
-    """The settlement of a cancellation: billing has refunded."""
+    """The settlement: the record that billing has refunded."""
 
     settled_at = shown.Instant("When billing refunded.", "2026-04-10T08:00:00Z")
-    settled_by = shown.String("Who recorded it.", A_CLIENT)
+    settled_by = shown.String("Who recorded the settlement.", A_CLIENT)
     billing_ref = shown.String("Billing's reference for the refund; null if hidden.", "RF-2026-0412", allow_none=True)
 
 
 class CancellationRevocationSchema(shown.Schema):
     """The revocation of a cancellation."""
 
-    reason_code = shown.Code(RevocationReason, "Why.", "customer_kept_order")
-    reason = shown.String("Why, in words, if given and not hidden.", allow_none=True)
-    revoked_at = shown.Instant("When it was revoked.", "2026-04-08T21:15:02.771930Z")
-    revoked_by = shown.String("Who revoked it.", A_CLIENT)
+    reason_code = shown.Code(RevocationReason, "Why the cancellation was revoked.", "customer_kept_order")
+    reason = shown.String("Why the cancellation was revoked, in words; null if not given or hidden.", allow_none=True)
+    revoked_at = shown.Instant("When the cancellation was revoked.", "2026-04-08T21:15:02.771930Z")
+    revoked_by = shown.String("Who revoked the cancellation.", A_CLIENT)
 
 
 class CancellationSchema(shown.Schema):
-    """The cancellation of an order, which billing refunds."""
+    """The cancellation of an order, which tells billing to refund it."""
 
-    cancellation_id = shown.String("The cancellation.", "can_01KAN3Y7P1V5Q4T8Z2B6C9D1EF")
+    cancellation_id = shown.String("The id of the cancellation.", "can_01KAN3Y7P1V5Q4T8Z2B6C9D1EF")
     reference = shown.String("The ten digits to read out to the customer; the last is a check digit.", "314-092-6534")
-    order_id = shown.String("The order.", AN_ORDER)
-    contact_id = shown.String("The contact that asked for it.", A_CONTACT)
+    order_id = shown.String("The id of the order.", AN_ORDER)
+    contact_id = shown.String("The id of the contact on which the cancellation was issued.", A_CONTACT)
     state = shown.Code(
-        State, "`issued`; `refunding` once billing has begun to refund; then `settled`. Or `revoked`.", "issued"
+        State,
+        "`issued`: the order is to be refunded. `refunding`: billing has begun the refund. `settled`: billing has "
+        "refunded. `revoked`: the cancellation was taken back.",
+        "issued",
     )
-    basis = shown.Code(Basis, "Whether it was issued under the policy, as goodwill, or by law.", "policy")
-    issued_at = shown.Instant("When it was issued, by the service's own clock.", "2026-04-08T21:07:41.920318Z")
-    issued_by = shown.String("Who issued it.", A_CLIENT)
+    basis = shown.Code(
+        Basis, "What the cancellation rests on: the policy, goodwill, or a statutory withdrawal.", "policy"
+    )
+    issued_at = shown.Instant(
+        "When the cancellation was issued, by the service's clock.", "2026-04-08T21:07:41.920318Z"
+    )
+    issued_by = shown.String("Who issued the cancellation.", A_CLIENT)
     refund_due_by = shown.Date(
-        "The day by which billing intends to refund: an internal target. With the basis `statutory`, the day by which "
-        "it has to: 14 days after receipt.",
+        "The day by which billing intends to refund, which is an internal target. With the basis `statutory`, the "
+        "day by which billing has to refund: 14 days after receipt.",
         "2026-04-22",
     )
-    override = shown.Nested(CancellationOverrideSchema, "Null: none was needed.", allow_none=True)
-    refund = shown.Nested(CancellationRefundSchema, "Null: not begun, or not recorded.", allow_none=True)
-    settlement = shown.Nested(CancellationSettlementSchema, "Null: not settled.", allow_none=True)
-    revocation = shown.Nested(CancellationRevocationSchema, "Null: not revoked.", allow_none=True)
+    override = shown.Nested(
+        CancellationOverrideSchema,
+        "The override with which the cancellation was issued; null: no override was needed.",
+        allow_none=True,
+    )
+    refund = shown.Nested(
+        CancellationRefundSchema, "The begun refund; null: no beginning of a refund is on record.", allow_none=True
+    )
+    settlement = shown.Nested(
+        CancellationSettlementSchema, "The settlement; null: the cancellation is not settled.", allow_none=True
+    )
+    revocation = shown.Nested(
+        CancellationRevocationSchema, "The revocation; null: the cancellation is not revoked.", allow_none=True
+    )
     decision = shown.Nested(DecisionSchema)
 
 
@@ -131,16 +152,16 @@ CancellationListSchema = shown.page_of(CancellationSchema)
 
 
 class ActiveCancellationSchema(shown.Schema):
-    """The cancellation that an order already has."""
+    """The order's active cancellation."""
 
-    cancellation_id = shown.String("The cancellation.")
-    reference = shown.String("Its reference, as read out to the customer.")
+    cancellation_id = shown.String("The id of the cancellation.")
+    reference = shown.String("The reference to read out to the customer.")
 
 
 class RefusalSchema(ProblemSchema):
-    """A problem; a refusal also has the recorded contact, the decision, and the cancellation that the order has."""
+    """A problem. A refusal also has the recorded contact, the decision, and the order's active cancellation."""
 
-    contact_id = shown.String("The contact that asked for the cancellation. It is on record.", required=False)
+    contact_id = shown.String("The id of the recorded contact that asked for the cancellation.", required=False)
     decision = shown.Nested(DecisionSchema, required=False)
     cancellation = shown.Nested(ActiveCancellationSchema, required=False)
 
@@ -154,17 +175,19 @@ class CancellationQuerySchema(ListQuerySchema):
 
     order_id = OrderId()
     reference = Spoken("reference", parse_reference)
-    state = Choice(State, "Only those in this state.")
-    basis = Choice(Basis, "Only those on this basis.")
-    policy = PolicyId("Only those that were decided by this policy.")
-    issued_by = Text(64, "Only those that this client or user issued, by the opaque id.")
-    issued_from = Instant("Only those issued at this instant or later.")
-    issued_to = Instant("Only those issued before this instant.")
-    due_from = LocalDate("Only those whose refund is due on this date or later.")
-    due_to = LocalDate("Only those whose refund is due on this date or before.")
-    settled_from = Instant("Only those refunded at this instant or later.")
-    settled_to = Instant("Only those refunded before this instant.")
-    overdue = FlagText("`true`: only those that should have been settled by now, the longest overdue first.")
+    state = Choice(State, "Only cancellations in this state.")
+    basis = Choice(Basis, "Only cancellations on this basis.")
+    policy = PolicyId("Only cancellations that were decided by this policy.")
+    issued_by = Text(64, "Only cancellations that the client or user with this id issued.")
+    issued_from = Instant("Only cancellations issued at this instant or later.")
+    issued_to = Instant("Only cancellations issued before this instant.")
+    due_from = LocalDate("Only cancellations whose refund is due on this date or later.")
+    due_to = LocalDate("Only cancellations whose refund is due on this date or earlier.")
+    settled_from = Instant("Only cancellations refunded at this instant or later.")
+    settled_to = Instant("Only cancellations refunded before this instant.")
+    overdue = FlagText(
+        "`true`: only overdue cancellations, which should have been settled by now; the longest overdue comes first."
+    )
     order = SortOrder()
     after = After()
     limit = Limit()
@@ -210,23 +233,24 @@ LINKS = shown.links(
 
 
 class RefundRequestSchema(StrictSchema):
-    """The beginning of a refund."""
+    """A refund to begin."""
 
     billing_ref = Reference(
         100,
-        "Billing's reference for the refund, which holds it: only a request with the same reference gets 200. Left "
-        "out: the client that begins it holds it. Personal: stored encrypted.",
+        "Billing's reference for the refund. It names the holder: once the refund has begun, only an HTTP request "
+        "with the same reference gets 200. If you leave it out, your client is the holder. Personal: stored "
+        "encrypted.",
     )
 
 
 class EndRefundQuerySchema(QuerySchema):
     """The reason for ending a refund without a settlement."""
 
-    reason_code = Choice(RefundEndReason, "Why.", required=True)
+    reason_code = Choice(RefundEndReason, "Why the refund ends.", required=True)
 
 
 class SettlementRequestSchema(StrictSchema):
-    """A new settlement: billing has refunded."""
+    """A settlement to record: billing has refunded."""
 
     settled_at = Instant("When billing refunded. Default: now.")
     billing_ref = Reference(100, "Billing's reference for the refund. Personal: stored encrypted.", required=True)
@@ -235,7 +259,7 @@ class SettlementRequestSchema(StrictSchema):
 class UnsettleQuerySchema(QuerySchema):
     """The reason for undoing a settlement."""
 
-    reason_code = Choice(UnsettleReason, "Why.", required=True)
+    reason_code = Choice(UnsettleReason, "Why the settlement is undone.", required=True)
 
 
 class RevocationRequestSchema(StrictSchema):
@@ -243,10 +267,11 @@ class RevocationRequestSchema(StrictSchema):
 
     reason_code = Choice(
         REVOCABLE_FOR,
-        "`entered_in_error`: the order's requests are open again. `customer_kept_order`: they are resolved.",
+        "Why the cancellation is revoked. `entered_in_error`: the order's requests become open again. "
+        "`customer_kept_order`: the order's requests are resolved.",
         required=True,
     )
-    reason = FreeText(500, "Why, in words. Personal: stored encrypted.", allow_none=True)
+    reason = FreeText(500, "Why the cancellation is revoked, in words. Personal: stored encrypted.", allow_none=True)
 
 
 SETTLEMENT = CancellationSettlementSchema.example()

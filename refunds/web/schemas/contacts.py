@@ -15,74 +15,94 @@ from refunds.web.schemas.request_fields import After, Limit, RecordId, Spoken
 
 
 class ContactDetailsSchema(StrictSchema):
-    """How and when a customer made contact, and what was noted."""
+    """How and when a customer made contact, and what was noted about it."""
 
     intent = Choice(
         ASKING,
-        "Default `cancel`. `withdrawal`: the customer withdraws from the contract by law, whatever the policy says.",
+        "What the customer wants. `withdrawal`: to withdraw from the contract by law, whatever the policy says. "
+        "Default: `cancel`.",
     )
     channel = Choice(
         Channel,
-        "How the customer made contact. By `web` and `post`, no policy accepts a request, and only withdrawals count.",
+        "How the customer made contact. By `web` and `post`, only withdrawals count: no policy accepts a request by "
+        "these channels.",
         required=True,
     )
-    received_at = Instant("When the call came or the message arrived, not when it was entered. Default: now.")
-    sent_at = Instant("When it was sent, if that is known. Of a withdrawal, this time counts.", allow_none=True)
+    received_at = Instant(
+        "When the customer called, or when the message arrived: not when it was entered. Default: now."
+    )
+    sent_at = Instant(
+        "When the message was sent, if that is known. For a withdrawal, this time counts.", allow_none=True
+    )
     contact_point = Line(
         254,
-        "The vendor's number or address that the customer used. A number without its country code is read as one of "
-        "the country of the policy's region.",
+        "The vendor's number or address that the customer used. A number without a country code is read as a number "
+        "in the country of the policy's region.",
         allow_none=True,
     )
     from_detail = Line(
         254,
-        "The customer's telephone number or e-mail address. A number without its country code is read as one of the "
-        "country of the order's region or, if it names none, of the policy's. Personal: stored encrypted.",
+        "The customer's telephone number or e-mail address. A number without a country code is read as a number in "
+        "the country of the order's region or, if the order has no region, of the policy's region. Personal: stored "
+        "encrypted.",
         allow_none=True,
     )
     ticket_ref = Line(
         100,
-        "The ticket of the call or e-mail. Needed if it was received before the deadline and is entered after it, and "
-        "the policy asks for it. Personal.",
+        "The ticket of the call or e-mail. A backdated request (received before the deadline and entered after it) "
+        "needs a ticket if the policy says so. Personal: stored encrypted.",
         allow_none=True,
     )
-    note = FreeText(2000, "What was said, if it matters. Personal.", allow_none=True)
+    note = FreeText(2000, "What the customer said, if it matters. Personal: stored encrypted.", allow_none=True)
 
 
 class InlineContactSchema(ContactDetailsSchema):
-    """A contact that asks for a cancellation and is recorded with it."""
+    """A contact that asks for a cancellation, to record together with the cancellation."""
 
     supersedes = RecordId("con", "The contact that this one corrects.", allow_none=True)
 
 
 class ContactRequestSchema(InlineContactSchema):
-    """A contact about an order."""
+    """A contact about an order, to record."""
 
     intent = Choice(
         Intent,
-        "What the customer wants. Default `cancel`. `withdrawal`: to withdraw from the contract by law. It is recorded "
-        "whatever the policy says, and refused by nothing; after the window a supervisor decides.",
+        "What the customer wants. `withdrawal`: to withdraw from the contract by law; it is recorded whatever the "
+        "policy says, and never refused; after the window, a supervisor decides. Default: `cancel`.",
     )
 
 
 class CompletionRequestSchema(StrictSchema):
-    """What a contact was recorded without; null, or left out: nothing is added."""
+    """A ticket or note to add to a contact that was recorded without it."""
 
-    ticket_ref = Line(100, "The ticket of the call or e-mail, if it has none. Personal.", allow_none=True)
-    note = FreeText(2000, "What was said, if it has no note. Personal.", allow_none=True)
+    ticket_ref = Line(
+        100,
+        "The ticket of the call or e-mail, if the contact has no ticket. Null or left out: no ticket is added. "
+        "Personal: stored encrypted.",
+        allow_none=True,
+    )
+    note = FreeText(
+        2000,
+        "What the customer said, if the contact has no note. Null or left out: no note is added. Personal: stored "
+        "encrypted.",
+        allow_none=True,
+    )
 
 
 class AcknowledgementRequestSchema(StrictSchema):
-    """How the customer was answered."""
+    """How, when and where the customer was answered."""
 
     channel = Choice(Channel, "How the customer was answered.", required=True)
     to = Line(
         254,
-        "The telephone number or e-mail address, if it is not the contact's `from_detail`. It is read as that is. "
-        "Personal: stored encrypted.",
+        "The telephone number or e-mail address at which the customer was answered, if it is not the contact's "
+        "`from_detail`. A number without a country code is read like one in `from_detail`. Personal: stored "
+        "encrypted.",
         allow_none=True,
     )
-    given_at = Instant("When, not before the contact. Default: now.", allow_none=True)
+    given_at = Instant(
+        "When the customer was answered. It must not be before the contact. Default: now.", allow_none=True
+    )
 
 
 class ResolutionRequestSchema(StrictSchema):
@@ -90,107 +110,140 @@ class ResolutionRequestSchema(StrictSchema):
 
     reason_code = Choice(
         ResolutionReason,
-        "Why. A request that was in time, or needs a supervisor, is ended by "
-        f"{any_of(f'`{code}`' for code in ENDS_A_TIMELY_REQUEST)}; any other reason then needs the scope "
-        "`cancellations:override`.",
+        "Why the contact is resolved. If the request was in time or needs a supervisor, a reason other than "
+        f"{any_of(f'`{code}`' for code in ENDS_A_TIMELY_REQUEST)} needs the scope `cancellations:override`.",
         required=True,
     )
-    reason = FreeText(500, "Why, in a sentence. Required with `other`. Personal: stored encrypted.", allow_none=True)
+    reason = FreeText(
+        500,
+        "Why the contact is resolved, in a sentence. Required with `other`. Personal: stored encrypted.",
+        allow_none=True,
+    )
     duplicate_of = RecordId(
         "con",
-        "Only with `duplicate`, and required there: the contact about the same order that asks for the same. It stays "
-        "open.",
+        "The id of the other contact about the same order that asks for the same; it stays open. Required with "
+        "`duplicate`, and refused with any other reason.",
         allow_none=True,
     )
 
 
 class ReopenQuerySchema(QuerySchema):
-    """Why a contact is open again."""
+    """The reason for reopening a contact."""
 
     reason_code = Choice(
-        ReopeningReason, "Why: its resolution was entered in error, or the customer asked again.", required=True
+        ReopeningReason,
+        "Why the contact is reopened: its resolution was entered in error, or the customer asked again.",
+        required=True,
     )
 
 
 class AssignmentRequestSchema(StrictSchema):
-    """Who deals with a contact."""
+    """The user who is to deal with a contact."""
 
     taken_by = Text(
         64,
-        "The opaque id of a user. Default: who sends this. Somebody else needs the scope `cancellations:override`, and "
-        "with it replaces the one who had it.",
+        "The id of the user who is to deal with the contact. Default: the caller. To assign it to somebody else, you "
+        "need the scope `cancellations:override`; the new user then replaces the one who had taken it.",
     )
 
 
 class AssignmentSchema(shown.Schema):
-    """Who deals with a contact."""
+    """The client or user who deals with a contact."""
 
-    contact_id = shown.String("The contact, or the unmatched contact.")
-    taken_by = shown.String("Who deals with it; null: nobody in particular.", allow_none=True)
+    contact_id = shown.String("The id of the contact or unmatched contact.")
+    taken_by = shown.String("Who deals with the contact; null: nobody in particular.", allow_none=True)
 
 
 class ContactAcknowledgementSchema(shown.Schema):
-    """The acknowledgement of a contact: when and how the customer was answered, and by whom."""
+    """The acknowledgement of a contact: when, how, where and by whom the customer was answered."""
 
     given_at = shown.Instant("When the customer was answered.", "2026-04-08T21:40:00Z")
-    given_by = shown.String("Who recorded it.", A_CLIENT)
-    channel = shown.Code(Channel, "How.", "email")
-    to = shown.String("Where, if not at `from_detail`; null also if hidden.", "kim@example.org", allow_none=True)
+    given_by = shown.String("Who recorded the acknowledgement.", A_CLIENT)
+    channel = shown.Code(Channel, "How the customer was answered.", "email")
+    to = shown.String(
+        "The number or address at which the customer was answered; null if it is the contact's `from_detail`, or if "
+        "it is hidden.",
+        "kim@example.org",
+        allow_none=True,
+    )
 
 
 class ContactResolutionSchema(shown.Schema):
-    """The resolution of a contact: why it needs nothing more, and who resolved it."""
+    """The resolution of a contact: why it was closed without a cancellation, and by whom."""
 
     reason_code = shown.Code(
-        ResolutionReason, "Why; null: it was resolved before there were codes.", "customer_kept_order", allow_none=True
+        ResolutionReason,
+        "Why the contact was resolved; null if an earlier version of the service, which had no codes, resolved it.",
+        "customer_kept_order",
+        allow_none=True,
     )
     reason = shown.String(
-        "Why, in words, if given and not hidden.", "The customer has decided to keep the number.", allow_none=True
+        "Why the contact was resolved, in words; null if not given or hidden.",
+        "The customer has decided to keep the number.",
+        allow_none=True,
     )
-    duplicate_of = shown.String("The contact that asks for the same.", allow_none=True)
-    resolved_at = shown.Instant("When it was resolved.", "2026-04-09T07:12:20.004112Z")
-    resolved_by = shown.String("Who resolved it.", A_CLIENT)
+    duplicate_of = shown.String(
+        "The id of the other contact that asks for the same; null if the contact was not resolved as a duplicate.",
+        allow_none=True,
+    )
+    resolved_at = shown.Instant("When the contact was resolved.", "2026-04-09T07:12:20.004112Z")
+    resolved_by = shown.String("Who resolved the contact.", A_CLIENT)
 
 
 class RecordedDetailsSchema(shown.Schema):
-    """How and when a customer made contact, when it was recorded, and what was noted."""
+    """How and when a customer made contact, when that was recorded, and what was noted."""
 
     intent = shown.Code(Intent, "What the customer wanted.", "cancel")
     channel = shown.Code(Channel, "How the customer made contact.", "phone")
-    sent_at = shown.Instant("When it was sent, if that is known.", allow_none=True)
-    received_at = shown.Instant("When it was received.", "2026-04-08T21:05:00Z")
-    recorded_at = shown.Instant("When it was entered, by the service's own clock.", "2026-04-08T21:07:41.920318Z")
-    recorded_by = shown.String("Who entered it.", A_CLIENT)
+    sent_at = shown.Instant("When the message was sent; null if that is not known.", allow_none=True)
+    received_at = shown.Instant("When the contact was received.", "2026-04-08T21:05:00Z")
+    recorded_at = shown.Instant(
+        "When the contact was first entered, by the service's clock.", "2026-04-08T21:07:41.920318Z"
+    )
+    recorded_by = shown.String("Who first entered the contact.", A_CLIENT)
     contact_point = shown.String(
-        "The vendor's number or address that the customer used, in its standard form.", allow_none=True
+        "The vendor's number or address that the customer used, in its standard form; null if it was not given.",
+        allow_none=True,
     )
     from_detail = shown.String(
-        "The customer's number or address, if given and not hidden.", "+4989123456", allow_none=True
+        "The customer's number or address; null if not given or hidden.", "+4989123456", allow_none=True
     )
-    ticket_ref = shown.String("The ticket, if given and not hidden.", allow_none=True)
-    note = shown.String("The note, if given and not hidden.", allow_none=True)
-    taken_by = shown.String("Who deals with it, or did; null: nobody in particular.", allow_none=True)
+    ticket_ref = shown.String("The ticket; null if not given or hidden.", allow_none=True)
+    note = shown.String("The note; null if not given or hidden.", allow_none=True)
+    taken_by = shown.String(
+        "Who deals with the contact or, if it is closed, did so last; null: nobody in particular.", allow_none=True
+    )
 
 
 class ContactSchema(RecordedDetailsSchema):
     """A contact, with the decision made when it was recorded."""
 
-    contact_id = shown.String("The contact.", A_CONTACT)
-    order_id = shown.String("The order that it is about.", AN_ORDER)
+    contact_id = shown.String("The id of the contact.", A_CONTACT)
+    order_id = shown.String("The id of the order that the contact is about.", AN_ORDER)
     supersedes = shown.String("The contact that this one corrects.", allow_none=True)
-    superseded_by = shown.String("The contact that corrects this one.", allow_none=True)
-    open = shown.Boolean(
-        "Whether it asks for a cancellation, is not resolved or superseded, and the order is not cancelled.", True
+    superseded_by = shown.String(
+        "The id of the contact that corrects this contact; null if it was not superseded.", allow_none=True
     )
-    backdated = shown.Boolean("Whether it was received before the deadline and entered after it.")
+    open = shown.Boolean(
+        "Whether the contact is open: it asks for a cancellation, it is neither resolved nor superseded, and its "
+        "order is not cancelled.",
+        True,
+    )
+    backdated = shown.Boolean("Whether the contact is backdated: received before the deadline and entered after it.")
     request_number = shown.String(
-        "The eight digits to tell the customer; the last is a check digit. A cancellation's reference has ten. Null "
-        "only while the service is being updated.",
+        "The eight digits to tell the customer; the last is a check digit. (The reference of a cancellation has ten "
+        "digits.) Null only while the service is being updated.",
         "3140-9261",
         allow_none=True,
     )
-    acknowledgement = shown.Nested(ContactAcknowledgementSchema, "Null: no answer is on record.", allow_none=True)
-    resolution = shown.Nested(ContactResolutionSchema, "Null: not resolved.", allow_none=True)
+    acknowledgement = shown.Nested(
+        ContactAcknowledgementSchema,
+        "The acknowledgement; null: it is not on record that the customer was answered.",
+        allow_none=True,
+    )
+    resolution = shown.Nested(
+        ContactResolutionSchema, "The resolution; null: the contact is not resolved.", allow_none=True
+    )
     decision = shown.Nested(DecisionSchema)
 
 
@@ -198,10 +251,10 @@ ContactListSchema = shown.page_of(ContactSchema)
 
 
 class TakenBy(Text):
-    """Who deals with the contacts of a list."""
+    """A filter by the client or user who deals with a contact."""
 
     def __init__(self) -> None:
-        super().__init__(64, "Only those that this user or client has taken.")
+        super().__init__(64, "Only contacts that the client or user with this id has taken.")
 
 
 class ContactQuerySchema(QuerySchema):
@@ -209,9 +262,10 @@ class ContactQuerySchema(QuerySchema):
 
     order_id = OrderId()
     request_number = Spoken("request number", parse_request_number)
-    open = FlagText("`true`: only those that are open. `false`: only the others.")
+    open = FlagText("`true`: only open contacts. `false`: only the others.")
     backdated = FlagText(
-        "`true`: only those received before their deadline and entered after it. `false`: only the others."
+        "`true`: only backdated contacts, received before their deadline and entered after it. `false`: only the "
+        "others."
     )
     taken_by = TakenBy()
     after = After()

@@ -15,69 +15,75 @@ MOST_DAYS = 250_000
 
 
 class CheckItemSchema(StrictSchema):
-    """A check of one order."""
+    """The facts of one order to decide about."""
 
     service_provided_at = Instant(
         "When the service was provided; null if no date is on record.", required=True, allow_none=True
     )
-    requested_at = Instant("When the customer asked. Default: now.")
+    requested_at = Instant("When the customer asked for the cancellation. Default: now.")
     channel = Choice(Channel, "How the customer asked. If it is left out, the channel is not checked.")
-    contact_point = Text(254, "The vendor's number or address that the customer used. Not checked without `channel`.")
-    ordered_at = Instant("When the order was placed. It selects the version if the policy's `judged_by` is `ordered`.")
-    region = Text(40, "The customer's place, as in `DE` or `DE-BY`. Default: the policy's region.")
-    policy = PolicyId("The policy to apply. Default: the configured one.")
+    contact_point = Text(
+        254, "The vendor's number or address that the customer used. It is checked only together with `channel`."
+    )
+    ordered_at = Instant(
+        "When the order was placed. If the policy's `judged_by` is `ordered`, this time selects the version."
+    )
+    region = Text(40, "The customer's place, such as `DE` or `DE-BY`. Default: the policy's region.")
+    policy = PolicyId("The policy to apply. Default: the configured default policy.")
 
 
 class CheckSchema(CheckItemSchema):
-    """A check of one order, with an optional what-if."""
+    """The facts of one order to decide about, with an optional what-if."""
 
-    terms = Nested(TermsSchema, "Terms of the policy to replace, for a what-if. Nothing is stored.")
+    terms = Nested(TermsSchema, "For a what-if: the terms that replace those of the policy. Nothing is stored.")
 
 
 class BatchSchema(StrictSchema):
-    """Checks of many orders with the same what-if."""
+    """The facts of many orders to decide about, with one optional what-if."""
 
     items = ListOf(Unread(CheckItemSchema), MOST_ITEMS, "The checks, in order.", required=True)
-    terms = Nested(TermsSchema, "Terms to replace for all items, for a what-if.")
-    include_days = Flag(f"Whether each decision lists its days, at most {MOST_DAYS} in all. Default false.")
+    terms = Nested(TermsSchema, "For a what-if: the terms that replace those of the policy, for all items.")
+    include_days = Flag(f"Whether each decision lists its days, at most {MOST_DAYS} in all. Default: `false`.")
 
 
 class WindowSchema(shown.Schema):
-    """The days within which the order can be cancelled."""
+    """The business days within which the order can be cancelled."""
 
-    length = shown.Integer("How many business days it has.", 2)
-    unit = shown.Code(["business_day"], "What is counted.", "business_day")
+    length = shown.Integer("The number of business days in the window.", 2)
+    unit = shown.Code(["business_day"], "The unit of `length`.", "business_day")
     service_day = shown.Date("The local date on which the service was provided. It never counts.", "2026-04-02")
-    first_counted_day = shown.Date("The first business day after it.", "2026-04-07")
+    first_counted_day = shown.Date("The first business day after the service day.", "2026-04-07")
     last_day = shown.Date("The last day on which a request is in time.", "2026-04-08")
     deadline = shown.Instant("The first instant that is too late, in UTC.", "2026-04-08T22:00:00Z")
-    deadline_local = shown.Instant("The same instant in the policy's time zone.", "2026-04-09T00:00:00+02:00")
+    deadline_local = shown.Instant("The deadline in the policy's time zone.", "2026-04-09T00:00:00+02:00")
     time_zone = shown.String("The policy's time zone.", "Europe/Berlin")
     business_days_left = shown.Integer(
-        "How many days of the window come after the local date of the request. 0: that date is the last day. Null: the "
-        "window has ended.",
+        "How many days of the window come after the local date of the request. 0: the request is on the last day. "
+        "Null: the window has ended.",
         0,
         allow_none=True,
     )
 
 
 class DaySchema(shown.Schema):
-    """One date from the service day to the last day, and how the window treats it."""
+    """A date from the service day to the last day, and how the window treats it."""
 
     date = shown.Date("The local date.")
     status = shown.Code(
-        DayStatus, "`service_day`, `counted` or `skipped`; `last_day` if only `end_week` makes the window end here."
+        DayStatus,
+        "How the window treats the date: `service_day`, `counted` or `skipped`; `last_day` if the window ends on "
+        "this date only because of the term `end_week`.",
     )
-    ordinal = shown.Integer("Which of the counted days it is, from 1.", required=False)
+    ordinal = shown.Integer("The number of the counted day, from 1.", required=False)
     why = shown.Code(
         SkipReason, "Why a skipped date is not a business day; the first reason if several apply.", required=False
     )
     name = shown.String("The name of the public holiday.", required=False)
     name_language = shown.String(
-        "The language of the name: the reader's, else English, else the country's.", required=False
+        "The language of `name`: the reader's, else English, else the country's.", required=False
     )
     extension = shown.Boolean(
-        "True for dates after the last counted day that are skipped because of `end_week`.", required=False
+        "True for a date after the last counted day that is skipped because of the term `end_week`.", required=False
     )
 
 
@@ -88,7 +94,8 @@ class CalendarSchema(shown.Schema):
     holidays_version = shown.String("The version of the holiday data.", "0.109")
     tzdata_version = shown.String("The version of the time zone data.", "2026f")
     fingerprint = shown.String(
-        "A digest of the days as they were counted: it differs if they differ. Null if there is no window yet.",
+        "A digest of the days as they were counted: different days have different digests. Null if there is no "
+        "window yet.",
         "7924896711d4ab13",
         allow_none=True,
     )
@@ -97,9 +104,9 @@ class CalendarSchema(shown.Schema):
 class JudgingPolicySchema(shown.Schema):
     """The policy version by which the decision was made."""
 
-    id = shown.String("The policy.", "virtual-numbers")
-    version = shown.Integer("Its version.", 1)
-    overridden = shown.ListOf(shown.String(), "The terms that a what-if replaced.")
+    id = shown.String("The id of the policy.", "virtual-numbers")
+    version = shown.Integer("The number of the version.", 1)
+    overridden = shown.ListOf(shown.String(), "The names of the terms that a what-if replaced.")
 
 
 _DAYS = [
@@ -131,33 +138,37 @@ class DecisionSchema(shown.Schema):
     eligible = shown.Boolean("Whether the order can be cancelled.", True)
     verdict = shown.Code(
         Verdict,
-        "`cancellable`: as `eligible`. `needs_supervisor`: a supervisor has to decide. Else `refused`.",
+        "The result. `cancellable`: the order can be cancelled. `needs_supervisor`: a supervisor has to decide. "
+        "`refused`: the order cannot be cancelled.",
         "cancellable",
     )
-    reason = shown.Code(Reason, "Why; a stable code.", "within_window")
+    reason = shown.Code(Reason, "Why the order can or cannot be cancelled: a stable code.", "within_window")
     reason_text = shown.String(
-        "Why, as a sentence in the reader's language.",
+        "Why the order can or cannot be cancelled, in the reader's language.",
         "The order can be cancelled until the end of Wednesday, 8 April 2026 (Berlin time).",
     )
     requested_at = shown.Instant("The instant that is compared with the deadline.", "2026-04-08T21:05:00Z")
     window = shown.Nested(
         WindowSchema,
-        "Null if there is none yet, because the service is not provided.",
+        "The window; null if there is none yet, because the service is not provided.",
         WindowSchema.example(),
         allow_none=True,
     )
     days = shown.ListOf(
         DaySchema,
-        "Each date from the service day to the last day. Left out of a batch by default.",
+        "Each date from the service day to the last day of the window. A batch leaves the dates out by default.",
         _DAYS,
         required=False,
     )
     calendar = shown.Nested(CalendarSchema)
     policy = shown.Nested(JudgingPolicySchema)
-    notices = shown.ListOf(shown.Code(Notice, "A stable code."), example=["statutory_rights_not_assessed"])
+    notices = shown.ListOf(
+        shown.Code(Notice, "A stable code for something else that you must know about the decision."),
+        example=["statutory_rights_not_assessed"],
+    )
     judged_by_contact = shown.String(
-        "The open request on record by which it was decided: one that was in time, or else a withdrawal, which waits "
-        "for a supervisor. Null: by the question itself.",
+        "The id of the open request on record whose decision this is: one that was in time or, if there is none, one "
+        "that waits for a supervisor, such as a withdrawal. Null: this decision is on the given facts.",
         allow_none=True,
     )
 
@@ -167,7 +178,7 @@ class BatchResultSchema(shown.Schema):
 
     items = shown.ListOf(
         shown.Either("BatchResultItem", DecisionSchema, ProblemSchema),
-        "A decision has `eligible`; a problem has `type` and `status`.",
+        "The result for each item, in order. A decision has `eligible`; a problem has `type` and `status`.",
     )
 
 

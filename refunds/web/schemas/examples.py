@@ -1,4 +1,4 @@
-"""Examples, and those that the API document has once, however many operations show them."""
+"""The examples in the API document, some of which several operations share."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,12 +14,12 @@ SHARED: dict[str, Example] = {}
 
 
 def example(name: str, summary: str, value: Any) -> dict[str, Example]:
-    """An example under its name, to be joined with others by `|`."""
+    """An example under its name. Join several by `|`."""
     return {name: {"summary": summary, "value": value}}
 
 
 def shared(examples: Mapping[str, Example]) -> dict[str, Example]:
-    """References to these examples, which become components of the document under their names."""
+    """References to these examples. The document has the examples once, as components under their names."""
     assert not SHARED.keys() & examples.keys()
     SHARED.update(examples)
     return {name: {"$ref": f"#/components/examples/{name}"} for name in examples}

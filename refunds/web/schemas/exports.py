@@ -31,19 +31,19 @@ def _until(description: str, example: str | None = None, *, allow_none: bool = F
 
 
 class ExportedCalendarSchema(shown.Schema):
-    """By which calendar the days were counted."""
+    """The region by whose calendar the days were counted."""
 
     region = shown.String("The region whose holidays counted.", "DE-BY")
 
 
 class ExportedDecisionSchema(DecisionSchema):
-    """A decision, without the versions of what its days were counted by."""
+    """A decision, without the versions of the data by which its days were counted."""
 
     calendar = shown.Nested(ExportedCalendarSchema)
 
 
 class ExportedPromiseSchema(PromiseOnRecordSchema):
-    """A window that the order was told."""
+    """A window that the order was promised."""
 
     class Meta:
         """Marshmallow's own options."""
@@ -56,7 +56,7 @@ class ExportedContactSchema(ContactSchema):
     """A contact about the order."""
 
     decision = shown.Nested(ExportedDecisionSchema)
-    details_until = _until("its note and its ticket are", "2027-04-08")
+    details_until = _until("the contact's note and ticket are", "2027-04-08")
 
 
 class ExportedCancellationSchema(CancellationSchema):
@@ -69,31 +69,33 @@ class ExportedOrderSchema(shown.Schema):
     """An order of the customer, and all records about it."""
 
     order = shown.Nested(OrderSchema)
-    kept_until = _until("it and all records about it are", "2034-12-31")
-    promises = shown.ListOf(ExportedPromiseSchema, "The windows that it was told, from the first.")
-    contacts = shown.ListOf(ExportedContactSchema, "The contacts about it, also superseded ones.")
-    unmatched_contacts = shown.ListOf(UnmatchedContactSchema, "What is left of contacts recorded before it was known.")
-    cancellations = shown.ListOf(ExportedCancellationSchema, "Its cancellations, also revoked ones.")
+    kept_until = _until("the order and all records about it are", "2034-12-31")
+    promises = shown.ListOf(ExportedPromiseSchema, "The promises of the order, the first one first.")
+    contacts = shown.ListOf(ExportedContactSchema, "The contacts about the order, including superseded ones.")
+    unmatched_contacts = shown.ListOf(
+        UnmatchedContactSchema, "What is left of the contacts that were recorded before their order was known."
+    )
+    cancellations = shown.ListOf(ExportedCancellationSchema, "The cancellations of the order, including revoked ones.")
 
 
 class CallerContactSchema(RecordedDetailsSchema):
-    """A contact of somebody who is no customer, without its order and the decision on that."""
+    """A contact of somebody who is not a customer, without its order and its decision."""
 
-    contact_id = shown.String("The contact, or the unmatched contact.")
-    request_number = shown.String("The number that they were told.", allow_none=True)
-    order_hint = shown.String("What they said of the order.", allow_none=True)
-    answered_at = shown.Instant("When they were answered.", allow_none=True)
+    contact_id = shown.String("The id of the contact or unmatched contact.")
+    request_number = shown.String("The request number that the person was told.", allow_none=True)
+    order_hint = shown.String("What the person said about the order.", allow_none=True)
+    answered_at = shown.Instant("When the person was answered; null: no acknowledgement is on record.", allow_none=True)
 
 
 class ExportedLimitSchema(shown.Schema):
-    """What must not be done with the data, or must not have been."""
+    """A limit on the use of the customer's data, in force or lifted."""
 
-    limit_id = shown.String("The limit.")
-    kind = shown.Code(LimitKind, "What it does.")
-    reason = shown.String("Why.", allow_none=True)
-    set_at = shown.Instant("Since when.")
-    lifted_at = shown.Instant("When it was lifted; null: it was not.", allow_none=True)
-    kept_until = _until("it is", allow_none=True)
+    limit_id = shown.String("The id of the limit.")
+    kind = shown.Code(LimitKind, "The kind of limit.")
+    reason = shown.String("Why the limit was set.", allow_none=True)
+    set_at = shown.Instant("When the limit was set.")
+    lifted_at = shown.Instant("When the limit was lifted; null: it was not lifted.", allow_none=True)
+    kept_until = _until("the limit is", allow_none=True)
 
 
 class ExportedDataRequestSchema(DataRequestSchema):
@@ -105,20 +107,20 @@ class ExportedDataRequestSchema(DataRequestSchema):
         unknown = ma.EXCLUDE
         exclude = OF_ANSWERS
 
-    kept_until = _until("it is", allow_none=True)
+    kept_until = _until("the data request is", allow_none=True)
 
 
 class ExportedDisclosureSchema(DisclosureSchema):
-    """The data, handed to somebody else."""
+    """The record that the customer's data was handed to somebody else."""
 
-    kept_until = _until("it is", "2029-12-31", allow_none=True)
+    kept_until = _until("the disclosure is", "2029-12-31", allow_none=True)
 
 
 class ExportErasureSchema(shown.Schema):
-    """That the customer was erased."""
+    """The erasure of the customer."""
 
-    at = shown.Instant("When.")
-    reason = shown.Code(ErasureReason, "Why.")
+    at = shown.Instant("When the customer was erased.")
+    reason = shown.Code(ErasureReason, "Why the customer was erased.")
 
 
 InformationSchema = shown.Schema.from_dict(
@@ -131,32 +133,34 @@ InformationSchema = shown.Schema.from_dict(
 class KeptSchema(shown.Schema):
     """How long a kind of record is kept."""
 
-    records = shown.String("What is kept.")
-    period = shown.String("How long.")
-    since = shown.String("From when on.")
-    law = shown.String("Why, or by which law.")
+    records = shown.String("The kind of record.")
+    period = shown.String("How long records of this kind are kept.")
+    since = shown.String("When the period begins.")
+    law = shown.String("Why records of this kind are kept, or by which law.")
 
 
 class CustomerExportSchema(shown.Schema):
     """Everything stored about a customer, and what they must be told with it (GDPR, Article 15)."""
 
-    customer_id = shown.String("The customer; null: it is of somebody who is none.", A_CUSTOMER, allow_none=True)
+    customer_id = shown.String(
+        "The id of the customer; null: the person is not a customer.", A_CUSTOMER, allow_none=True
+    )
     vendor = shown.String("The vendor, who is responsible for the data.", "Example Numbers Ltd", allow_none=True)
-    made_at = shown.Instant("When it was made.", "2026-05-05T08:00:00.000101Z")
+    made_at = shown.Instant("When the export was made.", "2026-05-05T08:00:00.000101Z")
     erased = shown.Nested(
         ExportErasureSchema,
-        "That the customer was erased, and only what is not personal is left; null: not.",
+        "The erasure of the customer, after which nothing personal is left; null: the customer was not erased.",
         allow_none=True,
     )
     information = shown.Nested(InformationSchema)
     retention = shown.ListOf(KeptSchema, "How long each kind of record is kept.")
     orders = shown.ListOf(ExportedOrderSchema, "The customer's orders.")
     contact = shown.Nested(
-        CallerContactSchema, "The contact of somebody who is no customer; null over the API.", allow_none=True
+        CallerContactSchema, "The contact of somebody who is not a customer; always null over the API.", allow_none=True
     )
-    limits = shown.ListOf(ExportedLimitSchema, "What limits the use of the data.")
+    limits = shown.ListOf(ExportedLimitSchema, "The limits on the use of the customer's data.")
     data_requests = shown.ListOf(ExportedDataRequestSchema, "What the customer asked for about their data.")
-    disclosures = shown.ListOf(ExportedDisclosureSchema, "Who else got the data.")
+    disclosures = shown.ListOf(ExportedDisclosureSchema, "The disclosures: who else got the data.")
 
 
 EXPORT = shared(

@@ -22,88 +22,94 @@ from refunds.web.schemas.request_fields import (
 )
 
 JUDGED = ("unknown-region", "calendar-not-covered", "no-policy-in-force", "payment-data-refused", "customer-erased")
-"""The problems of any operation that judges facts, and may store what is personal."""
+"""The problems of every operation that judges facts and may store personal data."""
 
 
 class OrderRequestSchema(OrderFactsSchema):
     """An order to register, complete or correct."""
 
     correction_reason = FreeText(
-        500, "Why the registered facts were wrong. Required for a correction, with `If-Match`."
+        500, "Why the registered facts were wrong. A correction needs it, together with `If-Match`."
     )
 
 
 class OrderPromiseSchema(shown.Schema):
-    """The window that an order was told; it never ends earlier than that, whatever changes later."""
+    """The promise of an order: the window that it was told. Its deadline never becomes earlier."""
 
     service_day = shown.Date("The local date on which the service was provided. It never counts.", "2026-04-02")
     length = shown.Integer("How many business days the window has.", 2)
     last_day = shown.Date("The last day on which a request is in time.", "2026-04-08")
     deadline = shown.Instant("The first instant that is too late, in UTC.", "2026-04-08T22:00:00Z")
-    deadline_local = shown.Instant("The same instant in the policy's time zone.", "2026-04-09T00:00:00+02:00")
+    deadline_local = shown.Instant("The deadline in the policy's time zone.", "2026-04-09T00:00:00+02:00")
     time_zone = shown.String("The policy's time zone.", "Europe/Berlin")
     provisional = shown.Boolean(
-        "Whether the holiday data does not have all decrees on holidays and working weekends of the window yet: it may "
-        "still end later."
+        "Whether the window is provisional: the holiday data does not yet have all decrees on its holidays and "
+        "working weekends, so the window may still end later."
     )
-    promised_at = shown.Instant("When the order was told this window.", "2026-04-02T14:20:03.118205Z")
+    promised_at = shown.Instant("When the promise was made.", "2026-04-02T14:20:03.118205Z")
 
 
 class OrderSchema(shown.Schema):
-    """An order as it is registered, what it was promised, and what has become of it."""
+    """An order with its registered facts, its promise and its state."""
 
     order_id = shown.String("The billing system's id of the order.", AN_ORDER)
-    customer_id = shown.String("The customer, by the service's own opaque id.", A_CUSTOMER)
+    customer_id = shown.String("The id that the service gave the customer.", A_CUSTOMER)
     customer_ref = shown.String("Billing's reference for the customer; null if hidden.", "K-20391", allow_none=True)
-    policy = shown.String("The policy that applies to it.", "virtual-numbers")
-    region = shown.String("The customer's place, if given.", "DE-BY", allow_none=True)
-    ordered_at = shown.Instant("When the order was placed, if given.", "2026-04-02T13:58:00Z", allow_none=True)
+    policy = shown.String("The id of the policy that applies to the order.", "virtual-numbers")
+    region = shown.String(
+        "The customer's place, such as `DE` or `DE-BY`; null if it was not given.", "DE-BY", allow_none=True
+    )
+    ordered_at = shown.Instant(
+        "When the order was placed; null if that was not given.", "2026-04-02T13:58:00Z", allow_none=True
+    )
     service_provided_at = shown.Instant(
-        "When the service was provided; null: not yet.", "2026-04-02T14:20:00Z", allow_none=True
+        "When the service was provided; null if no date is on record.", "2026-04-02T14:20:00Z", allow_none=True
     )
     state = shown.Code(
         OrderState,
-        "By the active cancellation `cancelled`, `refunding` or `settled`; without one, `requested` if a request to "
-        "cancel is open; else `elapsed` if the promised window has ended, and `open` if not or if there is none.",
+        "The state. With an active cancellation: `cancelled`, `refunding` or `settled`. Otherwise `requested` if a "
+        "request or withdrawal is open; else `elapsed` if the promised window has ended; else `open`.",
         "open",
     )
     promise = shown.Nested(
         OrderPromiseSchema,
-        "Null: no date of service is on record, or the window is beyond the calendar.",
+        "The current promise; null: no time of service is on record, or the window is beyond the holiday data.",
         OrderPromiseSchema.example(),
         allow_none=True,
     )
-    registered_at = shown.Instant("When it was registered, by the service's own clock.", "2026-04-02T14:20:03.118205Z")
+    registered_at = shown.Instant(
+        "When the order was registered, by the service's clock.", "2026-04-02T14:20:03.118205Z"
+    )
     asserted_by = shown.String("Who last stated these facts.", A_CLIENT)
-    revision = shown.Integer("The number of this state of the order, from 1.", 1)
-    correction_reason = shown.String("Why it was last corrected, if given and not hidden.", allow_none=True)
+    revision = shown.Integer("The number of this state of the order's facts, from 1.", 1)
+    correction_reason = shown.String("Why the order was last corrected; null if not given or hidden.", allow_none=True)
     facts_entered_by_agent = shown.Boolean(
-        "Whether somebody without the scope `orders:correct` has stated the facts, and billing has not stated the same "
-        "since."
+        "Whether somebody without the scope `orders:correct` has stated the facts, and nobody with that scope has "
+        "stated the same facts since."
     )
     facts_corrected_after_refusal = shown.Boolean("Whether the facts were corrected after a request was refused.")
 
 
 OrderListSchema = shown.page_of(OrderSchema)
-_BY_IT = "The list is then sorted by the deadline, then by the order's id."
+_BY_IT = "This sorts the list by the deadline, then by the order's id."
 
 
 class OrderQuerySchema(ListQuerySchema):
     """The filters of a list of orders."""
 
     policy = PolicyId("Only orders to which this policy applies.")
-    region = Text(40, "Only orders that were registered with this region.")
+    region = Text(40, "Only orders with this registered region.")
     registered_from = Instant("Only orders registered at this instant or later.")
     registered_to = Instant("Only orders registered before this instant.")
     without_service_date = FlagText(
-        "`true`: only orders without a date of provision on record. `false`: only the others."
+        "`true`: only orders without a time of service on record. `false`: only the others."
     )
     facts_entered_by_agent = FlagText(
-        "`true`: only orders whose facts an agent has stated and billing has not. `false`: only the others."
+        "`true`: only orders whose facts an agent has stated, and billing has not confirmed. `false`: only the others."
     )
     state = Choice(OrderState, "Only orders in this state.")
-    deadline_from = Instant(f"Only promised deadlines at this instant or later. {_BY_IT}")
-    deadline_to = Instant(f"Only promised deadlines before this instant. {_BY_IT}")
+    deadline_from = Instant(f"Only orders whose promised deadline is at this instant or later. {_BY_IT}")
+    deadline_to = Instant(f"Only orders whose promised deadline is before this instant. {_BY_IT}")
     order = SortOrder()
     after = After()
     limit = Limit()
@@ -116,15 +122,17 @@ MOST_ORDERS = 1_000
 
 
 class OrderBatchSchema(StrictSchema):
-    """Orders to register."""
+    """The orders to register."""
 
-    items = ListOf(Unread(InlineOrderSchema), MOST_ORDERS, "The orders, in order.", required=True)
+    items = ListOf(
+        Unread(InlineOrderSchema), MOST_ORDERS, "The orders, in the order in which they are registered.", required=True
+    )
 
 
 class ImportedOrderSchema(shown.Schema):
-    """An order of a batch that is registered."""
+    """The result for an order of a batch that is registered."""
 
-    status = shown.Integer("201 if the order is new, otherwise 200.")
+    status = shown.Integer("The HTTP status that the order would have got alone: 201 if it is new, else 200.")
     order_id = shown.String("The billing system's id of the order.")
     outcome = shown.Code(
         Registration, "What the item did: it `registered` the order, `completed` its facts, or left it `unchanged`."
@@ -136,7 +144,7 @@ class OrderBatchResultSchema(shown.Schema):
 
     items = shown.ListOf(
         shown.Either("OrderBatchItem", ImportedOrderSchema, ProblemSchema),
-        "An outcome has `outcome`; a problem has `type`.",
+        "The result for each item, in order. An outcome has `outcome`; a problem has `type`.",
     )
 
 
@@ -145,40 +153,44 @@ class LookupRequestSchema(StrictSchema):
 
     customer_ref = Reference(200, "Billing's reference for the customer.", required=True)
     after = After()
-    limit = Whole(1, MOST, f"How many orders at most. Default {PAGE}.")
+    limit = Whole(1, MOST, f"The most orders on a page. Default: {PAGE}.")
 
 
 class CustomerSchema(shown.Schema):
     """A customer and their orders."""
 
-    customer_id = shown.String("The customer's opaque id; null: the customer is not known.", allow_none=True)
+    customer_id = shown.String(
+        "The id that the service gave the customer; null: the customer is not known.", allow_none=True
+    )
     items = shown.ListOf(OrderSchema)
-    next = shown.String("Where the next page begins; null: there is none.", allow_none=True)
+    next = shown.String("The cursor of the next page; null on the last page.", allow_none=True)
 
 
 class EligibilityQuerySchema(QuerySchema):
-    """When and how the customer asks."""
+    """When and how the customer asked."""
 
-    requested_at = Instant("When the customer asked. Default: now.")
+    requested_at = Instant("When the customer asked for the cancellation. Default: now.")
     channel = Choice(Channel, "How the customer asked. If it is left out, the channel is not checked.")
 
 
 class InformationPeriodSchema(shown.Schema):
-    """The 14 calendar days after the order in which the law lets most consumers withdraw: for information only."""
+    """The 14 days after the order in which most consumers may withdraw by law: for information only."""
 
     last_day = shown.Date(
-        "The last of them or, if that is a Saturday, a Sunday or a public holiday of the region, the next working day."
+        "The last day of the period or, if that is a Saturday, a Sunday or a public holiday of the region, the next "
+        "working day."
     )
-    has_ended = shown.Boolean("Whether that day is over.")
-    text = shown.String("The same as a sentence in the reader's language, marked as information.")
+    has_ended = shown.Boolean("Whether the last day is over.")
+    text = shown.String("The period as a sentence in the reader's language, marked as information.")
 
 
 class OrderDecisionSchema(DecisionSchema):
-    """The decision on an order, and what may be of use beside it."""
+    """The decision on an order, with the information period."""
 
     information_period = shown.Nested(
         InformationPeriodSchema,
-        "Null: it is not known when the order was placed, or its days are beyond the data.",
+        "The information period; null: it is not known when the order was placed, or the period is beyond the "
+        "holiday data.",
         allow_none=True,
     )
 

@@ -14,17 +14,21 @@ from refunds.web.schemas.examples import A_CLIENT, example, shared
 
 
 class VersionSummarySchema(shown.Schema):
-    """One version of a policy, and when it takes effect."""
+    """A version of a policy without its terms."""
 
-    version = shown.Integer("Its number, from 1.", 1)
-    effective_from = shown.Instant("From when it is in force; null: from the beginning.", allow_none=True)
-    page_published_at = shown.Instant("From when the vendor's page shows it, if that is known.", allow_none=True)
-    registered_at = shown.Instant(
-        "When it was published or imported, by the service's own clock.", "2026-01-07T08:30:00.250112Z"
+    version = shown.Integer("The number of the version, from 1.", 1)
+    effective_from = shown.Instant("From when the version is in force; null: from the beginning.", allow_none=True)
+    page_published_at = shown.Instant(
+        "From when the vendor's page shows the version; null if that is not known.", allow_none=True
     )
-    withdrawn_at = shown.Instant("When it was withdrawn, before it took effect; null: it was not.", allow_none=True)
+    registered_at = shown.Instant(
+        "When the version was published or imported, by the service's clock.", "2026-01-07T08:30:00.250112Z"
+    )
+    withdrawn_at = shown.Instant(
+        "When the version was withdrawn, before it took effect; null: it was not withdrawn.", allow_none=True
+    )
     content_hash = shown.String(
-        "A hash of the content: equal content has an equal hash.",
+        "A hash of the version's content: equal content has an equal hash.",
         "5b1d097342c27276c97b62610b230faa7ca70aa8fefb990916606f55bbae6d6c",
     )
 
@@ -32,13 +36,13 @@ class VersionSummarySchema(shown.Schema):
 class PolicySchema(shown.Schema):
     """A policy and its versions."""
 
-    id = shown.String("The policy.")
+    id = shown.String("The id of the policy.")
     last_updated = shown.Instant(
-        "For the newest version that has taken effect: from when the vendor's page shows it; if that is not known, "
-        "when it took effect; if it is in force from the beginning, when it was registered. If no version has taken "
-        "effect, when the newest was registered."
+        "The time of the newest version that has taken effect: when the vendor's page showed it; if that is not "
+        "known, when it took effect; if it is in force from the beginning, when it was registered. If no version has "
+        "taken effect, the time at which the newest version was registered."
     )
-    default = shown.Boolean("Whether it applies if an HTTP request names no policy.")
+    default = shown.Boolean("Whether the policy applies if an HTTP request names no policy.")
     versions = shown.ListOf(VersionSummarySchema)
 
 
@@ -68,46 +72,49 @@ class PolicyTermsSchema(shown.Schema, TermsSchema):  # type: ignore[valid-type, 
 class PolicyVersionSchema(shown.Schema):
     """A version of a policy with all its terms."""
 
-    policy = shown.String("The policy.", "virtual-numbers")
-    version = shown.Integer("Its number, from 1.", 2)
+    policy = shown.String("The id of the policy.", "virtual-numbers")
+    version = shown.Integer("The number of the version, from 1.", 2)
     effective_from = shown.Instant(
-        "From when it is in force; null: from the beginning.", "2026-12-31T23:00:00Z", allow_none=True
+        "From when the version is in force; null: from the beginning.", "2026-12-31T23:00:00Z", allow_none=True
     )
     registered_at = shown.Instant(
-        "When it was published or imported, by the service's own clock.", "2026-12-01T09:15:30.640215Z"
+        "When the version was published or imported, by the service's clock.", "2026-12-01T09:15:30.640215Z"
     )
-    registered_by = shown.String("Who published or imported it.", A_CLIENT)
+    registered_by = shown.String("Who published or imported the version.", A_CLIENT)
     imported = shown.Boolean(
-        "Whether it was imported instead of published. Its dates are then those from which it was really in force."
+        "Whether the version was imported instead of published. `effective_from` is then the time from which it was "
+        "really in force."
     )
-    withdrawn_at = shown.Instant("When it was withdrawn, before it took effect; null: it was not.", allow_none=True)
-    withdrawn_by = shown.String("Who withdrew it; null: it was not withdrawn.", allow_none=True)
+    withdrawn_at = shown.Instant(
+        "When the version was withdrawn, before it took effect; null: it was not withdrawn.", allow_none=True
+    )
+    withdrawn_by = shown.String("Who withdrew the version; null: it was not withdrawn.", allow_none=True)
     content_hash = shown.String(
-        "A hash of the content: equal content has an equal hash.",
+        "A hash of the version's content: equal content has an equal hash.",
         "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e",
     )
     terms = shown.Nested(PolicyTermsSchema, example=terms_data(Terms(window_business_days=3)))
 
 
 class ClosureReasonSchema(shown.Schema):
-    """The reason for a closure, in two languages; each is null if it was not given or the caller may not see it."""
+    """The reason for a closure in two languages. Each is null if it was not given or is hidden."""
 
-    de = shown.String("In German.", "Betriebsausflug", allow_none=True)
-    en = shown.String("In English.", "Staff outing", allow_none=True)
+    de = shown.String("The reason in German.", "Betriebsausflug", allow_none=True)
+    en = shown.String("The reason in English.", "Staff outing", allow_none=True)
 
 
 class ClosureSchema(shown.Schema):
-    """A date on which the vendor is closed, in addition to those in the policy's terms."""
+    """A closure: a date on which the vendor is closed, in addition to those in the policy's terms."""
 
-    closure_id = shown.String("The closure.", "virtual-numbers/2026-07-10")
-    policy = shown.String("The policy.", "virtual-numbers")
-    date = shown.Date("The date.", "2026-07-10")
+    closure_id = shown.String("The id of the closure.", "virtual-numbers/2026-07-10")
+    policy = shown.String("The id of the policy.", "virtual-numbers")
+    date = shown.Date("The date on which the vendor is closed.", "2026-07-10")
     reason = shown.Nested(ClosureReasonSchema)
     entered_at = shown.Instant(
-        "When it was entered. It extends the windows that it falls into and that had not ended then.",
+        "When the closure was entered. It extends the windows that contain its date and had not ended at that time.",
         "2026-07-01T07:12:44.018842Z",
     )
-    entered_by = shown.String("Who entered it.", A_CLIENT)
+    entered_by = shown.String("Who entered the closure.", A_CLIENT)
 
 
 ClosureListSchema = shown.page_of(ClosureSchema)
@@ -121,76 +128,77 @@ VERSION_LINK = {
     "version": {
         "operationId": "getPolicyVersion",
         "parameters": {"policy_id": "$response.body#/id", "version": "$response.body#/versions/0/version"},
-        "description": "What a version says.",
+        "description": "The terms and the clause of a version.",
     }
 }
 
 
 class DifferenceSchema(shown.Schema):
-    """A term in which a version differs from the one that it is compared with."""
+    """A term in which a version differs from another version."""
 
     term = shown.String("The name of the term.", "window_business_days")
-    text = shown.String(
-        "What it says, and what it said before, in words.", "Window: 3 business days (was: 2 business days)"
-    )
+    text = shown.String("The term in words, now and before.", "Window: 3 business days (was: 2 business days)")
 
 
 class ClauseWarningSchema(shown.Schema):
-    """A difference between the clause and its terms. It is found by words and may be a false alarm."""
+    """A difference between the clause and the terms. It is found by words, so it may be a false alarm."""
 
-    code = shown.Code(MismatchKind, "A stable code.")
+    code = shown.Code(MismatchKind, "The kind of difference: a stable code.")
     language = shown.String("The language of the clause: `de` or `en`.")
-    said = shown.String("What the clause says; empty if it lacks a channel.")
+    said = shown.String("What the clause says; empty if the clause does not mention a channel.")
     term = shown.String("The name of the term.")
-    text = shown.String("What the clause and what the term says, in words.")
+    text = shown.String("What the clause says and what the term says, in words.")
 
 
 class PublishedVersionSchema(PolicyVersionSchema):
-    """A version that is or would be published, how it differs from the one before it, and its clause from its terms."""
+    """A version that is or would be published, its differences from the version before, and warnings."""
 
-    follows = shown.Integer("The version in force before it; null: it is the first.", 1, allow_none=True)
+    follows = shown.Integer(
+        "The number of the version in force before this one; null: this is the first version.", 1, allow_none=True
+    )
     differences = shown.ListOf(DifferenceSchema, example=[DifferenceSchema.example()])
     warnings = shown.ListOf(ClauseWarningSchema)
 
 
 class DraftSchema(StrictSchema):
-    """A version to publish or simulate: a version without the fields that the service sets."""
+    """A version to publish or simulate, without the fields that the service sets."""
 
-    version = Whole(1, 100_000, "Its number: the next one.", required=True)
+    version = Whole(1, 100_000, "The number of the version: the policy's next number.", required=True)
     effective_from = NearInstant(
-        "When it takes effect: not before now, nor before `page_published_at`. Null: now or, if that is later, at "
-        "`page_published_at`. Once in force, the version cannot be withdrawn, so null usually cannot be undone.",
+        "When the version takes effect. It must not be before now, nor before `page_published_at`. Null: now or, if "
+        "that is later, at `page_published_at`. A version in force cannot be withdrawn, so null can usually not be "
+        "undone.",
         required=True,
         allow_none=True,
     )
-    terms = Nested(TermsSchema, "Every term; one that is left out takes its default.", required=True)
+    terms = Nested(TermsSchema, "The terms; a term that you leave out gets its default.", required=True)
 
 
 class PublishQuerySchema(QuerySchema):
-    """Whether to publish or only to show the result."""
+    """Whether to publish, or only to show what would be published."""
 
-    dry_run = FlagText("Return what would be published, and publish nothing. Default false.")
+    dry_run = FlagText("`true`: show what would be published, and publish nothing. Default: `false`.")
 
 
 class ClosureReasonRequestSchema(StrictSchema):
     """The reason for a closure."""
 
-    de = FreeText(200, "In German.")
-    en = FreeText(200, "In English.")
+    de = FreeText(200, "The reason in German.")
+    en = FreeText(200, "The reason in English.")
 
 
 class ClosureRequestSchema(StrictSchema):
     """A closure to enter: a date on which the vendor is closed."""
 
-    date = LocalDate("The date; at most five years away.", required=True)
-    reason = Nested(ClosureReasonRequestSchema, "Why, for the vendor's own staff. Stored encrypted.")
+    date = LocalDate("The date on which the vendor is closed; at most five years away.", required=True)
+    reason = Nested(ClosureReasonRequestSchema, "Why the vendor is closed, for the vendor's staff. Stored encrypted.")
 
 
 class EnteredClosureSchema(ClosureSchema):
-    """An entered closure and its effect."""
+    """An entered closure, and what it changes."""
 
     notices = shown.ListOf(shown.Code(ClosureNotice, "A stable code."))
-    effect_text = shown.String("What it does, in words.")
+    effect_text = shown.String("What the closure changes, in words.")
 
 
 MOST_BYTES = 2**18

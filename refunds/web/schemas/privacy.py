@@ -20,7 +20,7 @@ from refunds.web.schemas.request_fields import After, Contradiction, Limit, List
 
 
 class _CustomerRef(Reference):
-    """Billing's reference for a customer who is found by it."""
+    """Billing's reference, by which a customer is found."""
 
     def __init__(self) -> None:
         text = "Billing's reference for the customer. Personal: it finds them and is not stored."
@@ -28,22 +28,22 @@ class _CustomerRef(Reference):
 
 
 def _identity_check(*, required: bool = False) -> FreeText:
-    return FreeText(500, "How the person's identity was checked. Personal: encrypted.", required=required)
+    return FreeText(500, "How the person's identity was checked. Personal: stored encrypted.", required=required)
 
 
 class DataRequestRequestSchema(StrictSchema):
-    """What a person asks for about their data."""
+    """A data request to open: what a person asks for about their data."""
 
-    kind = Choice(DataRequestKind, "What they ask for.", required=True)
+    kind = Choice(DataRequestKind, "What the person asks for.", required=True)
     customer_ref = _CustomerRef()
-    channel = Choice(DataRequestChannel, "How it arrived.", required=True)
-    received_at = Instant("When it arrived: the time to answer runs from then. Default: now.")
+    channel = Choice(DataRequestChannel, "How the data request arrived.", required=True)
+    received_at = Instant("When the data request arrived. The time to answer runs from then. Default: now.")
     identity_check = _identity_check()
-    recipient = Line(254, "Who else gets the data, of portability, for example. Personal: encrypted.")
+    recipient = Line(254, "Who else is to get the data, for example with portability. Personal: stored encrypted.")
 
 
 class IdentityCheckRequestSchema(StrictSchema):
-    """How a person's identity was checked."""
+    """How the identity of the person was checked."""
 
     identity_check = _identity_check(required=True)
 
@@ -53,64 +53,74 @@ class CorrectionRequestSchema(StrictSchema):
 
     table = Text(
         40,
-        "The kind of record. `customers` has the reference that stands in all of a customer's orders; that of a single "
-        "order moves it to the customer with that reference.",
+        "The kind of record. `customers` has the reference that is in all of a customer's orders. If you correct the "
+        "reference of a single order, the order moves to the customer with that reference.",
         pattern="|".join(CORRECTABLE),
         shape=Message("must be one of %(names)s", names=", ".join(CORRECTABLE)),
         required=True,
     )
-    record_id = Text(128, "The record: the id that it has in the API.", required=True)
+    record_id = Text(128, "The id of the record in the API.", required=True)
     field = Text(
         40,
         "; ".join(f"`{table}`: {', '.join(names)}" for table, names in CORRECTABLE.items()) + ".",
         pattern=r"[a-z_]+",
         required=True,
     )
-    value = Text(2000, "The right value, which must fit as where it is first entered.", required=True)
+    value = Text(2000, "The right value. It must be valid for the field as when it is first entered.", required=True)
 
 
 class OutcomeRequestSchema(StrictSchema):
-    """How a data request ends, and what its kind needs for that."""
+    """The outcome of a data request, and what the kind of request needs for it."""
 
     outcome = Choice(
         DataRequestOutcome,
-        "`fulfilled` does what was asked for. `taken_back` of a restriction or an objection that was fulfilled lifts "
-        "it: tell the person before.",
+        "How the data request ends. `fulfilled` does what the person asked for. `taken_back` lifts a restriction or "
+        "an objection that was fulfilled; tell the person before you do it.",
         required=True,
     )
-    reason = FreeText(500, "Why; required of `refused`. Personal: stored encrypted.")
+    reason = FreeText(500, "Why the data request ends this way; required with `refused`. Personal: stored encrypted.")
     corrections = ListOf(
         Nested(CorrectionRequestSchema),
         100,
-        "What to correct; required if a rectification is fulfilled, else left out.",
+        "The values to correct. Required to fulfil a rectification; leave it out in all other cases.",
     )
-    erasure_reason = Choice(ErasureReason, "Of an erasure: why. Default `request`. A child does not wait.")
+    erasure_reason = Choice(
+        ErasureReason,
+        "For an erasure: why the customer is erased. Default: `request`. With `child`, the erasure does not wait for "
+        "open matters.",
+    )
     anyway = Line(
         200,
-        "Of an erasure: why it does not wait for open matters. It is entered in the journal for ever, so it must not "
+        "For an erasure: why it does not wait for open matters. The journal keeps this text for ever, so it must not "
         "be personal.",
     )
 
 
 class ExtensionRequestSchema(StrictSchema):
-    """Why an answer takes longer."""
+    """Why the answer to a data request takes longer."""
 
-    reason = FreeText(500, "Why; the person is told. Personal: encrypted.", required=True)
+    reason = FreeText(
+        500, "Why the answer takes longer; the person is told. Personal: stored encrypted.", required=True
+    )
 
 
 class FeeRequestSchema(StrictSchema):
-    """Why a data request may cost something."""
+    """Why a data request may cost something, or that it costs nothing."""
 
-    fee = Choice(Fee, "`further_copy` only of a request for access. Left out: no fee; a note of one is taken off.")
-    reason = FreeText(500, "Why; required with a fee. Personal: encrypted.")
+    fee = Choice(
+        Fee,
+        "Why a fee may apply; `further_copy` only for a request for access. Left out: no fee applies, and an earlier "
+        "fee note is removed.",
+    )
+    reason = FreeText(500, "Why a fee may apply, in words; required with `fee`. Personal: stored encrypted.")
 
 
 class DataRequestQuerySchema(ListQuerySchema):
     """The filters of a list of data requests."""
 
-    kind = Choice(DataRequestKind, "Only those of this kind.")
-    state = Choice(DataRequestState, "Only closed ones, or only open ones: by what is due.")
-    overdue = FlagText("`true`: only those that are open and too late, by what was due.")
+    kind = Choice(DataRequestKind, "Only data requests of this kind.")
+    state = Choice(DataRequestState, "Only data requests in this state. Open ones are sorted by `due_at`.")
+    overdue = FlagText("`true`: only overdue data requests, sorted by `due_at`.")
     after = After()
     limit = Limit()
 
@@ -124,103 +134,114 @@ class DataRequestQuerySchema(ListQuerySchema):
 
 
 class CertificateSchema(shown.Schema):
-    """What was erased of a customer."""
+    """The certificate of an erasure."""
 
-    customer_id = shown.String("The customer.", A_CUSTOMER)
-    reason = shown.Code(ErasureReason, "Why.", "request")
-    erased_at = shown.Instant("When.", "2026-05-05T08:00:00.000101Z")
-    order_ids = shown.ListOf(shown.String("An order."), "Their orders, which stay.", [AN_ORDER])
+    customer_id = shown.String("The id of the customer.", A_CUSTOMER)
+    reason = shown.Code(ErasureReason, "Why the customer was erased.", "request")
+    erased_at = shown.Instant("When the customer was erased.", "2026-05-05T08:00:00.000101Z")
+    order_ids = shown.ListOf(
+        shown.String("The id of an order."), "The ids of the customer's orders, which stay on record.", [AN_ORDER]
+    )
     fields_ = shown.Dict(
         "How many records of each table have an erased field.", {"orders": 1, "contacts": 2}, data_key="fields"
     )
     lines = shown.ListOf(
-        shown.String("A line."),
+        shown.String("A line of the certificate."),
         "The certificate in the reader's language, with the command that proves each line.",
         [f"Erased: customer {A_CUSTOMER}, 2026-05-05T08:00:00.000101Z, reason request."],
     )
 
 
 class DisclosureSchema(shown.Schema):
-    """A disclosure."""
+    """The record that a customer's data was handed to somebody else."""
 
-    disclosure_id = shown.String("The disclosure.", "dis_01KAN4C0N2V5Q4T8Z2B6C9D1EF")
-    customer_id = shown.String("The customer.", A_CUSTOMER)
-    basis = shown.Code(DisclosureBasis, "What it is based on.", "authority_request")
+    disclosure_id = shown.String("The id of the disclosure.", "dis_01KAN4C0N2V5Q4T8Z2B6C9D1EF")
+    customer_id = shown.String("The id of the customer.", A_CUSTOMER)
+    basis = shown.Code(DisclosureBasis, "What the disclosure is based on.", "authority_request")
     recipient = shown.String("Who got the data; null if hidden.", "Polizeipräsidium München", allow_none=True)
     reference = shown.String("The recipient's own reference; null if hidden.", "BY-2026-114", allow_none=True)
-    disclosed_at = shown.Instant("When it was noted.", "2026-05-04T09:12:20.004112Z")
-    disclosed_by = shown.String("Who noted it.", A_CLIENT)
+    disclosed_at = shown.Instant("When the disclosure was recorded.", "2026-05-04T09:12:20.004112Z")
+    disclosed_by = shown.String("Who recorded the disclosure.", A_CLIENT)
 
 
 class DataRequestSchema(shown.Schema):
     """A data request. Its personal fields are null for readers who may not see them."""
 
-    request_id = shown.String("The data request.", "dsr_01KAN4C0N2V5Q4T8Z2B6C9D1EF")
-    kind = shown.Code(DataRequestKind, "What it asks for.", "erasure")
-    state = shown.Code(DataRequestState, "Whether it is answered.", "open")
-    customer_id = shown.String("The customer; null: nothing is held about the person.", A_CUSTOMER, allow_none=True)
-    channel = shown.Code(DataRequestChannel, "How it arrived.", "email")
-    identity_check = shown.String(
-        "How their identity was checked; null: not yet.", "Called back at the number on record.", allow_none=True
+    request_id = shown.String("The id of the data request.", "dsr_01KAN4C0N2V5Q4T8Z2B6C9D1EF")
+    kind = shown.Code(DataRequestKind, "What the person asks for.", "erasure")
+    state = shown.Code(DataRequestState, "Whether the data request is open or closed.", "open")
+    customer_id = shown.String(
+        "The id of the customer; null: the service holds nothing about the person.", A_CUSTOMER, allow_none=True
     )
-    recipient = shown.String("Who else gets the data; null: nobody.", allow_none=True)
-    received_at = shown.Instant("When it arrived.", "2026-05-04T09:12:20.004112Z")
-    recorded_at = shown.Instant("When it was entered.", "2026-05-04T09:12:20.004112Z")
-    recorded_by = shown.String("Who entered it.", A_CLIENT)
+    channel = shown.Code(DataRequestChannel, "How the data request arrived.", "email")
+    identity_check = shown.String(
+        "How the person's identity was checked; null: not yet.", "Called back at the number on record.", allow_none=True
+    )
+    recipient = shown.String("Who else is to get the data; null: nobody.", allow_none=True)
+    received_at = shown.Instant("When the data request arrived.", "2026-05-04T09:12:20.004112Z")
+    recorded_at = shown.Instant("When the data request was entered.", "2026-05-04T09:12:20.004112Z")
+    recorded_by = shown.String("Who entered the data request.", A_CLIENT)
     due_at = shown.Instant(
-        "The first instant that is too late: after 30 days or, if earlier, a calendar month, in the zone of the "
-        "default policy; extended: three calendar months.",
+        "The first instant that is too late for an answer: after 30 days or a calendar month, whichever is earlier, "
+        "in the time zone of the default policy; after an extension, three calendar months from receipt.",
         "2026-06-03T22:00:00Z",
     )
-    extended_at = shown.Instant("When it was extended; null: it was not.", allow_none=True)
-    extended_by = shown.String("Who extended it.", allow_none=True)
-    extension_reason = shown.String("Why it was extended.", allow_none=True)
-    fee_may_apply = shown.Boolean("Whether a fee was noted.")
-    fee = shown.Code(Fee, "Why it may cost something; null: it costs nothing.", allow_none=True)
-    fee_reason = shown.String("Why, in words.", allow_none=True)
-    closed_at = shown.Instant("When it was closed; null: it is open.", allow_none=True)
-    closed_by = shown.String("Who closed it.", allow_none=True)
-    outcome = shown.Code(DataRequestOutcome, "How it ended; null: it is open.", allow_none=True)
-    outcome_reason = shown.String("Why it ended so.", allow_none=True)
+    extended_at = shown.Instant("When the time to answer was extended; null: it was not extended.", allow_none=True)
+    extended_by = shown.String("Who extended the time to answer.", allow_none=True)
+    extension_reason = shown.String("Why the time to answer was extended.", allow_none=True)
+    fee_may_apply = shown.Boolean("Whether there is a fee note.")
+    fee = shown.Code(Fee, "Why a fee may apply; null: no fee applies.", allow_none=True)
+    fee_reason = shown.String("Why a fee may apply, in words.", allow_none=True)
+    closed_at = shown.Instant("When the data request was closed; null: it is open.", allow_none=True)
+    closed_by = shown.String("Who closed the data request.", allow_none=True)
+    outcome = shown.Code(DataRequestOutcome, "How the data request ended; null: it is open.", allow_none=True)
+    outcome_reason = shown.String("Why the data request ended this way.", allow_none=True)
     answer_text = shown.String(
-        "What to write to the person about a refusal, with their rights, an extension or a fee, in the reader's "
-        "language; null: nothing. Null in lists.",
+        "What to write to the person, in the reader's language: about a refusal, with their rights, about an "
+        "extension, or about a fee; null: nothing. Always null in lists.",
         allow_none=True,
     )
     earlier_recipients = shown.ListOf(
         DisclosureSchema,
-        "To whom the data were disclosed before: tell them of a rectification, an erasure or a restriction (GDPR, "
-        "Article 19). The answer to an erasure is the last that can name them. Empty in lists.",
+        "The earlier disclosures of the data. Tell their recipients about a rectification, an erasure or a "
+        "restriction (GDPR, Article 19). The response to an erasure is the last that can name them. Always empty in "
+        "lists.",
     )
-    certificate = shown.Nested(CertificateSchema, "What was erased; null: nothing was. Null in lists.", allow_none=True)
+    certificate = shown.Nested(
+        CertificateSchema,
+        "The certificate of the erasure; null: nothing was erased. Always null in lists.",
+        allow_none=True,
+    )
 
 
 DataRequestListSchema = shown.page_of(DataRequestSchema)
 
 
 class HoldRequestSchema(StrictSchema):
-    """Why a customer is kept."""
+    """Why a customer is held."""
 
-    reason = FreeText(500, "Why. Personal: stored encrypted.", required=True)
+    reason = FreeText(500, "Why the customer is held. Personal: stored encrypted.", required=True)
 
 
 class HoldSchema(shown.Schema):
     """Whether a legal hold keeps a customer from erasure."""
 
-    customer_id = shown.String("The customer.", A_CUSTOMER)
-    held = shown.Boolean("Whether a hold keeps them.", True)
-    reason = shown.String("Why.", "A claim is before the court.", allow_none=True)
-    held_at = shown.Instant("Since when.", "2026-05-04T09:12:20.004112Z", allow_none=True)
-    held_by = shown.String("Who holds them.", A_CLIENT, allow_none=True)
+    customer_id = shown.String("The id of the customer.", A_CUSTOMER)
+    held = shown.Boolean("Whether the customer is held.", True)
+    reason = shown.String("Why the customer was erased.", "A claim is before the court.", allow_none=True)
+    held_at = shown.Instant("Since when the customer is held.", "2026-05-04T09:12:20.004112Z", allow_none=True)
+    held_by = shown.String("Who set the hold.", A_CLIENT, allow_none=True)
 
 
 class DisclosureRequestSchema(StrictSchema):
-    """Data of a customer that are handed to somebody else."""
+    """A disclosure to record: a customer's data is handed to somebody else."""
 
     customer_ref = _CustomerRef()
-    basis = Choice(DisclosureBasis, "What it is based on.", required=True)
-    recipient = Line(254, "Who gets them. Personal: stored encrypted.", required=True)
-    reference = Line(200, "The recipient's own reference, such as a file number. Personal.", required=True)
+    basis = Choice(DisclosureBasis, "What the disclosure is based on.", required=True)
+    recipient = Line(254, "Who gets the data. Personal: stored encrypted.", required=True)
+    reference = Line(
+        200, "The recipient's own reference, such as a file number. Personal: stored encrypted.", required=True
+    )
 
 
 _BY = "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"

@@ -6,11 +6,11 @@ from refunds.web.schemas import shown
 
 
 class FieldErrorSchema(shown.Schema):
-    """One error at one place of the request."""
+    """An error at one place of the HTTP request."""
 
     pointer = shown.String("A JSON pointer into the body, or `/` and the name of a parameter.")
-    detail = shown.String("What is expected there.")
-    code = shown.String("A stable code; more may be added.")
+    detail = shown.String("What the service expects at this place.")
+    code = shown.String("A stable code for the kind of error; codes may be added.")
 
 
 class ProblemSchema(shown.Schema):
@@ -20,9 +20,9 @@ class ProblemSchema(shown.Schema):
         required=True,
         metadata={"format": "uri-reference", "description": "The page that explains the problem and how to fix it."},
     )
-    title = shown.String("What kind of problem it is.")
+    title = shown.String("The kind of problem, in the reader's language.")
     status = ma.fields.Integer(required=True, metadata={"format": "int32", "description": "The HTTP status."})
     detail = shown.String("What happened this time.")
-    instance = shown.String("The request id, as in the log.")
-    state = shown.String("For a conflict with the state of a record: the state that it is in.", required=False)
-    errors = shown.ListOf(FieldErrorSchema, "Each error, and its place in the request.", required=False)
+    instance = shown.String("The request id, which is also in the log.")
+    state = shown.String("The state of the record, if the request conflicts with it.", required=False)
+    errors = shown.ListOf(FieldErrorSchema, "Each error and its place in the request.", required=False)

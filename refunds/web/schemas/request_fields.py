@@ -1,4 +1,4 @@
-"""Request fields that several operations share."""
+"""Fields of requests that several operations share."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -24,7 +24,10 @@ class RecordId(Text):
 
 
 class Spoken(Text):
-    """A number that a customer reads out, with or without dashes; `read` makes its digits of it, or raises `Unfit`."""
+    """A number that a customer reads out, with or without dashes.
+
+    `read` turns the text into digits, or raises `Unfit`.
+    """
 
     def __init__(self, name: str, read: Callable[[str], str]) -> None:
         self._read = read
@@ -39,7 +42,7 @@ class Limit(WholeText):
     """The maximum number of items on a page."""
 
     def __init__(self) -> None:
-        super().__init__(1, MOST, f"How many items at most. Default {PAGE}.")
+        super().__init__(1, MOST, f"The most items on a page. Default: {PAGE}.")
 
 
 class After(Text):
@@ -57,14 +60,14 @@ class ListOrder(StrEnum):
 
 
 class SortOrder(Choice):
-    """The order of a list, by the time of entry."""
+    """Whether a list begins with the oldest or the newest entry."""
 
     def __init__(self) -> None:
-        super().__init__(ListOrder, "Which come first. Default `oldest`.")
+        super().__init__(ListOrder, "Which records come first, by time of entry. Default: `oldest`.")
 
 
 class Contradiction(NamedTuple):
-    """Parameters that cannot be given together: when that is so, which one to change, and how."""
+    """Parameters that contradict each other: when they do, which parameter to change, and how."""
 
     holds: Callable[[Mapping[str, Any]], bool]
     name: str
@@ -72,18 +75,18 @@ class Contradiction(NamedTuple):
 
 
 def backwards(since: str, until: str) -> Contradiction:
-    """The contradiction of a range that ends before it begins, by the names of its parameters."""
+    """The contradiction of a range whose end, the parameter `until`, is before its beginning, `since`."""
     detail = Message("must not be before %(since)s", since=since)
     return Contradiction(lambda query: since in query and until in query and query[until] < query[since], until, detail)
 
 
 class ListQuerySchema(QuerySchema):
-    """The filters of a list, which must not contradict each other: nothing could be found."""
+    """The filters of a list. They must not contradict each other, because then the list would always be empty."""
 
     contradictions: ClassVar[tuple[Contradiction, ...]] = ()
 
     def read(self, data: Any) -> dict[str, Any]:
-        """The values, by the names of the fields; raises `InvalidInput`, also if some contradict each other."""
+        """The values by field name. Raises `InvalidInput` if one is invalid, or if some contradict each other."""
         query = super().read(data)
         found = [one for one in self.contradictions if one.holds(query)]
         if found:
@@ -92,7 +95,7 @@ class ListQuerySchema(QuerySchema):
 
 
 class EventTypes(Text):
-    """Event types, separated by commas; read as a list without repetitions."""
+    """Event types, separated by commas; read as a list without duplicates."""
 
     def __init__(self) -> None:
         shape = Message(

@@ -1,4 +1,4 @@
-"""The fields of answers. They only describe: answers are written by hand. They are required by default."""
+"""Fields of responses. They only describe, because responses are written by hand. By default, a field is required."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -8,7 +8,7 @@ import marshmallow as ma
 
 
 class Schema(ma.Schema):
-    """A schema of an answer, to which fields may be added."""
+    """A schema of a response. Fields may be added to a response later."""
 
     class Meta:
         """Marshmallow's own options."""
@@ -20,10 +20,10 @@ class Schema(ma.Schema):
 
     @classmethod
     def example(cls, *first: str, **other: Any) -> dict[str, Any]:
-        """An example of the answer: the examples of its fields, those in `first` before the others, except `other`.
+        """An example of the response, made from the examples of its fields.
 
-        A required field without an example has null if it may, else that of its schema, an empty list or object, or
-        false.
+        The fields in `first` come first; `other` has values that replace examples. A required field without an example
+        has null if it may be null, else the example of its schema, an empty list or object, or false.
         """
         declared = [(name, field) for name, field in cls._declared_fields.items() if name not in cls.opts.exclude]
         fields = {field.data_key or name: field for name, field in declared}
@@ -49,7 +49,7 @@ Field = ma.fields.Field[Any]
 
 
 def _described(kind: type[Field], schema: dict[str, Any] | None = None) -> Any:
-    """A function that makes fields of a kind, with description and example; `schema` is added to their JSON schema."""
+    """A function that makes fields of a kind, with description and example; `schema` extends their JSON schema."""
 
     def make(description: str = "", example: Any = None, *, required: bool = True, **options: Any) -> Field:
         metadata = ({"description": description} if description else {}) | (schema or {})
@@ -83,23 +83,23 @@ def ListOf(  # noqa: N802
 
 
 def Code(members: Iterable[str], description: str, example: Any = None, **options: Any) -> Field:  # noqa: N802
-    """A field for a stable code; `members` are those known now, and clients must expect more."""
+    """A field for a stable code. `members` are the codes known now; clients must expect more."""
     known = {"x-extensible-enum": [str(member) for member in members]}
     made: Field = _described(ma.fields.String, known)(description, example, **options)
     return made
 
 
 def page_of(schema: type[ma.Schema]) -> type[ma.Schema]:
-    """The schema of a page of a list, named for what it lists, as in `ContactListSchema`."""
+    """The schema of a page of a list of these objects, with a name such as `ContactListSchema`."""
     fields = {
         "items": ListOf(schema),
-        "next": String("Where the next page begins; null: there is none.", allow_none=True),
+        "next": String("The cursor of the next page; null on the last page.", allow_none=True),
     }
     return Schema.from_dict(fields, name=f"{schema.__name__.removesuffix('Schema')}ListSchema")
 
 
 def links(parameter: str, **operations: str) -> dict[str, Any]:
-    """Links from an answer to these operations, each with the answer's value of this name as a parameter."""
+    """Links from a response to these operations; each passes on the response's value of the field `parameter`."""
     given = {parameter: f"$response.body#/{parameter}"}
     return {name: {"operationId": operation_id, "parameters": given} for name, operation_id in operations.items()}
 
@@ -113,9 +113,10 @@ class Constant(ma.fields.String):
 
 
 class Either(ma.fields.Field[Any]):
-    """A field for one of several objects; with a discriminator, for each of its values the schema of that name.
+    """A field for one of several objects.
 
-    The document names it `component`, since generators make up a name for what has none.
+    If there is a discriminator, `by` has the schema for each of its values. The document names the field's schema
+    `component`, because generators of clients invent a name for a schema without one.
     """
 
     def __init__(

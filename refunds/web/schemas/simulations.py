@@ -14,12 +14,12 @@ _TO_REFUSED = "How many contacts would change from eligible to refused."
 class SimulatedOrdersSchema(shown.Schema):
     """The effect on orders."""
 
-    judged = shown.Integer("How many have a window.", 412)
-    longer = shown.Integer("How many of the windows would be longer.", 412)
-    shorter = shown.Integer("How many would be shorter.", 0)
-    not_provided = shown.Integer("How many have no window yet, because their service is not provided.", 3)
-    to_eligible = shown.Integer("How many have a contact that would change from refused to eligible.", 6)
-    to_refused = shown.Integer("How many have a contact that would change from eligible to refused.", 0)
+    judged = shown.Integer("How many orders have a window.", 412)
+    longer = shown.Integer("How many of the windows would become longer.", 412)
+    shorter = shown.Integer("How many of the windows would become shorter.", 0)
+    not_provided = shown.Integer("How many orders have no window yet, because their service is not provided.", 3)
+    to_eligible = shown.Integer("How many orders have a contact that would change from refused to eligible.", 6)
+    to_refused = shown.Integer("How many orders have a contact that would change from eligible to refused.", 0)
 
 
 class SimulatedContactsSchema(shown.Schema):
@@ -31,20 +31,20 @@ class SimulatedContactsSchema(shown.Schema):
 
 
 class SimulatedChannelSchema(shown.Schema):
-    """The effect on the contacts by one channel."""
+    """The effect on the contacts through one channel."""
 
-    channel = shown.Code(Channel, "How the customers asked.", "phone")
+    channel = shown.Code(Channel, "How the customers made contact.", "phone")
     contacts = shown.Integer(_CONTACTS, 57)
     to_eligible = shown.Integer(_TO_ELIGIBLE, 6)
     to_refused = shown.Integer(_TO_REFUSED, 0)
 
 
 class SimulatedGroupSchema(shown.Schema):
-    """The effect on a group of orders and the contacts about them."""
+    """The effect on a group of orders, and on the contacts about them."""
 
     orders = shown.Integer("How many orders have a window.", 412)
-    longer = shown.Integer("How many of the windows would be longer.", 412)
-    shorter = shown.Integer("How many would be shorter.", 0)
+    longer = shown.Integer("How many of the windows would become longer.", 412)
+    shorter = shown.Integer("How many of the windows would become shorter.", 0)
     contacts = shown.Integer(_CONTACTS, 57)
     to_eligible = shown.Integer(_TO_ELIGIBLE, 6)
     to_refused = shown.Integer(_TO_REFUSED, 0)
@@ -53,29 +53,29 @@ class SimulatedGroupSchema(shown.Schema):
 class SimulatedMonthSchema(SimulatedGroupSchema):
     """The effect on the orders and contacts of one month."""
 
-    month = shown.String("The month of the service day; if there is none yet, of the contact.", "2026-04")
+    month = shown.String("The month of the service day or, if there is none yet, of the contact.", "2026-04")
 
 
 class SimulatedRegionSchema(SimulatedGroupSchema):
     """The effect on the orders and contacts of one region."""
 
-    region = shown.String("The order's region or, if it has none, the policy's.", "DE-BY")
+    region = shown.String("The order's region or, if the order has no region, the policy's.", "DE-BY")
 
 
 class SimulatedExampleSchema(shown.Schema):
     """A contact whose decision would change."""
 
-    order_id = shown.String("The order.", AN_ORDER)
-    contact_id = shown.String("The contact.", A_CONTACT)
-    channel = shown.Code(Channel, "How the customer asked.", "phone")
+    order_id = shown.String("The id of the order.", AN_ORDER)
+    contact_id = shown.String("The id of the contact.", A_CONTACT)
+    channel = shown.Code(Channel, "How the customer made contact.", "phone")
     region = shown.String("The region whose holidays count.", "DE-BY")
     requested_at = shown.Instant("When the customer asked.", "2026-04-09T08:12:00Z")
-    reason_before = shown.Code(Reason, "What was decided.", "window_elapsed")
-    reason_after = shown.Code(Reason, "What would be decided.", "within_window")
-    deadline_before = shown.Instant("The deadline that it had; null: none.", "2026-04-08T22:00:00Z", allow_none=True)
-    deadline_after = shown.Instant(
-        "The deadline that it would have; null: none.", "2026-04-09T22:00:00Z", allow_none=True
+    reason_before = shown.Code(Reason, "The reason of the decision on record.", "window_elapsed")
+    reason_after = shown.Code(Reason, "The reason of the decision by the draft.", "within_window")
+    deadline_before = shown.Instant(
+        "The deadline in the decision on record; null: none.", "2026-04-08T22:00:00Z", allow_none=True
     )
+    deadline_after = shown.Instant("The deadline by the draft; null: none.", "2026-04-09T22:00:00Z", allow_none=True)
 
 
 class SimulatedExamplesSchema(shown.Schema):
@@ -88,12 +88,14 @@ class SimulatedExamplesSchema(shown.Schema):
 class SimulationSchema(shown.Schema):
     """What a draft would change.
 
-    For those who may not read orders every number is rounded down to tens, and there are no regions and no examples.
+    For callers who may not read orders, every number is rounded down to tens, and there are no regions and no examples.
     """
 
-    policy = shown.String("The policy.", "virtual-numbers")
+    policy = shown.String("The id of the policy.", "virtual-numbers")
     version = shown.Integer("The number of the draft.", 2)
-    compared_with = shown.Integer("The version in force now; if none is yet, the first to take effect.", 1)
+    compared_with = shown.Integer(
+        "The number of the version in force now or, if none is in force yet, of the first to take effect.", 1
+    )
     differences = shown.ListOf(DifferenceSchema)
     orders = shown.Nested(SimulatedOrdersSchema)
     contacts = shown.Nested(SimulatedContactsSchema)
@@ -101,10 +103,12 @@ class SimulationSchema(shown.Schema):
     by_channel = shown.ListOf(SimulatedChannelSchema)
     by_region = shown.ListOf(SimulatedRegionSchema)
     examples = shown.Nested(SimulatedExamplesSchema)
-    coarse = shown.Boolean("Whether every number is rounded down to tens, and regions and examples are left out.")
+    coarse = shown.Boolean(
+        "Whether the simulation is coarse: every number is rounded down to tens, and there are no regions and no "
+        "examples."
+    )
     undecided = shown.Dict(
-        "How many orders and contacts cannot be judged, by the code of the problem.",
-        values=shown.Integer(),
+        "How many orders and contacts cannot be judged, by the code of the problem.", values=shown.Integer()
     )
 
 

@@ -9,31 +9,32 @@ from refunds.web.schemas.examples import example
 
 
 class StatisticsQuerySchema(QuerySchema):
-    """Which month."""
+    """The month to read."""
 
-    month = Month("The month, as in `2026-04`. Default: the last one that is closed.")
+    month = Month("The month, such as `2026-04`. Default: the latest closed month.")
 
 
 class StatisticsCellSchema(shown.Schema):
-    """A cell of the table."""
+    """A cell of the table: how many customers have this country, channel and outcome."""
 
     country = shown.String("The country of the order's region.")
     channel = shown.Code(Channel, "How the customers made contact.")
-    outcome = shown.Code(ContactOutcome, "What it had come to when the month was closed.")
+    outcome = shown.Code(ContactOutcome, "The outcome at the time when the month was closed.")
     count = shown.Integer(
-        f"How many customers, each once in a cell; null: fewer than {FEWEST} or, at random, a few more.",
+        f"How many customers, each counted once in a cell; null: fewer than {FEWEST} or, at random, a few more.",
         allow_none=True,
     )
 
 
 class StatisticsSchema(shown.Schema):
-    """The statistics of a month, which never change."""
+    """The statistics of a closed month, which never change."""
 
-    month = shown.String("The month, by the clocks of the default policy.")
-    closed_at = shown.Instant("When it was closed: what was recorded later is not counted.")
-    months = shown.ListOf(shown.String("A month."), "The months that are closed, the latest first.")
+    month = shown.String("The month, in the time zone of the default policy.")
+    closed_at = shown.Instant("When the month was closed. Later records are not counted.")
+    months = shown.ListOf(shown.String("A month."), "The closed months, the latest first.")
     cells = shown.ListOf(
-        StatisticsCellSchema, "Those of countries with a count that is shown; of other countries none is."
+        StatisticsCellSchema,
+        "All cells of each country that has at least one number to show. Other countries are left out.",
     )
 
 

@@ -19,56 +19,72 @@ from refunds.web.schemas.request_fields import After, Limit, RecordId, Spoken
 class UnmatchedContactRequestSchema(ContactDetailsSchema):
     """A contact about an order that is not known yet."""
 
-    order_hint = Line(200, "What the customer said of the order, as it was said. Personal.", required=True)
-    intent = Choice(Intent, "What the customer wants. Default `cancel`.")
+    order_hint = Line(
+        200, "What the customer said about the order, in their words. Personal: stored encrypted.", required=True
+    )
+    intent = Choice(Intent, "What the customer wants. Default: `cancel`.")
     supersedes = RecordId("unm", "The unmatched contact that this one corrects.", allow_none=True)
     from_detail = Line(
         254,
-        "The customer's telephone number, with its country code because no order says where they are, or e-mail "
-        "address. Personal: stored encrypted.",
+        "The customer's telephone number or e-mail address. A number needs its country code, because there is no "
+        "order that says where the customer is. Personal: stored encrypted.",
         allow_none=True,
     )
 
 
 class MatchRequestSchema(StrictSchema):
-    """The order that an unmatched contact is about."""
+    """The order to which an unmatched contact is matched."""
 
     order_id = OrderId(required=True)
     ticket_ref = Line(
-        100, "The ticket, in place of the one that was entered first. Personal: stored encrypted.", allow_none=True
+        100, "The ticket; it replaces the ticket of the unmatched contact. Personal: stored encrypted.", allow_none=True
     )
 
 
 class UnmatchedResolutionRequestSchema(StrictSchema):
     """The reason for closing an unmatched contact."""
 
-    reason = FreeText(500, "Why, in a sentence. Personal: stored encrypted.", required=True)
+    reason = FreeText(500, "Why the contact is closed, in a sentence. Personal: stored encrypted.", required=True)
 
 
 class UnmatchedResolutionSchema(shown.Schema):
-    """The resolution of an unmatched contact: why it was closed without an order, and who closed it."""
+    """The resolution of an unmatched contact: why it was closed without an order, and by whom."""
 
-    reason = shown.String("The reason; null if hidden.", "The number is another shop's.", allow_none=True)
-    resolved_at = shown.Instant("When it was resolved.", "2026-04-09T07:12:20.004112Z")
-    resolved_by = shown.String("Who resolved it.", A_CLIENT)
+    reason = shown.String(
+        "Why the contact was resolved; null if hidden.", "The number is another shop's.", allow_none=True
+    )
+    resolved_at = shown.Instant("When the contact was resolved.", "2026-04-09T07:12:20.004112Z")
+    resolved_by = shown.String("Who resolved the contact.", A_CLIENT)
 
 
 class UnmatchedContactSchema(RecordedDetailsSchema):
-    """A contact that was recorded before its order was known; once matched, nothing personal is left in it."""
+    """A contact that was recorded before its order was known. After a match, it has no personal data."""
 
-    unmatched_id = shown.String("The unmatched contact.", "unm_01KAN3Y7N2V5Q4T8Z2B6C9D1EF")
-    request_number = shown.String("The number of the request, for the customer; the contact keeps it.", "1234-5671")
+    unmatched_id = shown.String("The id of the unmatched contact.", "unm_01KAN3Y7N2V5Q4T8Z2B6C9D1EF")
+    request_number = shown.String(
+        "The request number, to tell the customer. The contact about the order keeps it.", "1234-5671"
+    )
     order_hint = shown.String(
-        "What the customer said of the order; null if hidden or matched.",
+        "What the customer said about the order; null if the contact was matched, or if the text is hidden.",
         "The number that ends in 77, ordered last week",
         allow_none=True,
     )
-    open = shown.Boolean("Whether it is neither matched nor resolved or superseded.", True)
-    contact_id = shown.String("The contact that it became when it was matched; null: not matched.", allow_none=True)
+    open = shown.Boolean("Whether the contact is open: not matched, not resolved and not superseded.", True)
+    contact_id = shown.String(
+        "The id of the contact that this one became when it was matched; null: it is not matched.", allow_none=True
+    )
     supersedes = shown.String("The unmatched contact that this one corrects.", allow_none=True)
-    superseded_by = shown.String("The unmatched contact that corrects this one.", allow_none=True)
-    acknowledgement = shown.Nested(ContactAcknowledgementSchema, "Null: no answer is on record.", allow_none=True)
-    resolution = shown.Nested(UnmatchedResolutionSchema, "Null: not resolved.", allow_none=True)
+    superseded_by = shown.String(
+        "The id of the unmatched contact that corrects this one; null if it was not superseded.", allow_none=True
+    )
+    acknowledgement = shown.Nested(
+        ContactAcknowledgementSchema,
+        "The acknowledgement; null: it is not on record that the customer was answered.",
+        allow_none=True,
+    )
+    resolution = shown.Nested(
+        UnmatchedResolutionSchema, "The resolution; null: the contact is not resolved.", allow_none=True
+    )
 
 
 UnmatchedContactListSchema = shown.page_of(UnmatchedContactSchema)
@@ -78,7 +94,7 @@ class UnmatchedContactQuerySchema(QuerySchema):
     """The filters of a list of unmatched contacts."""
 
     request_number = Spoken("request number", parse_request_number)
-    open = FlagText("`true`: only those that are open. `false`: only the others.")
+    open = FlagText("`true`: only open contacts. `false`: only the others.")
     taken_by = TakenBy()
     after = After()
     limit = Limit()
