@@ -56,10 +56,9 @@ def recording(engine: Engine) -> Iterator[list[Transaction]]:
         run = getattr(of, kind)
 
         def noted(self: Any, sql: str, *rows: Any, **parameters: Any) -> Any:
-            given = (list(rows[0]),) if kind == "many" else rows
-            each = given[0] if kind == "many" else given or [parameters]
+            each = rows or [parameters]
             under_way.setdefault(self, []).extend(Statement(module._rendered(sql), one) for one in each)
-            return run(self, sql, *given, **parameters)
+            return run(self, sql, *rows, **parameters)
 
         return noted
 
@@ -76,7 +75,7 @@ def recording(engine: Engine) -> Iterator[list[Transaction]]:
 
     rollback = "rollback" if engine is Engine.SQLITE else "end"
     with ExitStack() as stack:
-        for kind in ("one", "all", "run", "many", "later"):
+        for kind in ("one", "all", "run", "later"):
             stack.enter_context(mock.patch.object(of, kind, noting(kind)))
         for name in ("commit", rollback):
             stack.enter_context(mock.patch.object(of, name, ending(name)))

@@ -10,7 +10,7 @@ name, a user, the head of the journal. A write of many orders locks them custome
 customers.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -50,11 +50,8 @@ class Transaction(Protocol):
     def run(self, sql: str, **parameters: Any) -> int:
         """Run the statement; returns how many rows it changed."""
 
-    def many(self, sql: str, rows: Iterable[Row]) -> None:
-        """Run the statement with the parameters of each row."""
-
     def later(self, sql: str, *rows: Row) -> None:
-        """The same, at the latest with the next statement or the commit, where a failure may appear."""
+        """Run the statement for each row, at the latest with the next one or the commit, where a failure may appear."""
 
 
 class Engine(Protocol):

@@ -137,7 +137,7 @@ class Lenient:
 
     def __init__(self, tx: Transaction, columns: Sequence[str]) -> None:
         self._tx, self._columns = tx, columns
-        self.run, self.many, self.later, self.alone = tx.run, tx.many, tx.later, tx.alone
+        self.run, self.later, self.alone = tx.run, tx.later, tx.alone
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
         """The row of a query that has at most one."""

@@ -81,7 +81,7 @@ class Copy:
             columns = [name for name in rows[0] if name not in GENERATED]
             names, values = ", ".join(columns), ", ".join(f":{name}" for name in columns)
             with self.write() as tx:
-                tx.many(f"INSERT INTO {table.name} ({names}) VALUES ({values})", rows)  # noqa: S608
+                tx.later(f"INSERT INTO {table.name} ({names}) VALUES ({values})", *rows)  # noqa: S608
             last = {name: rows[-1][name] for name in table.key}
             there += len(rows)
             yield there

@@ -1,7 +1,7 @@
 """A transaction on PostgreSQL, and how the statements are written there."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import count
@@ -67,11 +67,6 @@ class PostgresTransaction:
 
     def run(self, sql: str, **parameters: Any) -> int:
         return self._execute(sql, parameters).rowcount
-
-    def many(self, sql: str, rows: Iterable[Row]) -> None:
-        self._execute("SELECT 1", {})  # with what waits
-        with self._noted(), self.connection.pipeline(), self.connection.cursor() as cursor:
-            cursor.executemany(_rendered(sql), rows)
 
     def later(self, sql: str, *rows: Row) -> None:
         self._require_open()

@@ -1,6 +1,6 @@
 """A connection to a SQLite file, and how the statements are written there."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -87,9 +87,6 @@ class Connection:
     def run(self, sql: str, **parameters: Any) -> int:
         changed: int = self.execute(_rendered(sql), parameters).rowcount
         return changed
-
-    def many(self, sql: str, rows: Iterable[Row]) -> None:
-        self.later(sql, *rows)
 
     def later(self, sql: str, *rows: Row) -> None:
         for row in rows:

@@ -384,7 +384,7 @@ MANY = "INSERT INTO children (id, parent) VALUES (:id, :parent)"
 @pytest.mark.parametrize("count", [0, 1, 2500])
 def test_one_statement_runs_for_many_rows(engine, count):
     with engine.write() as tx:
-        tx.many(MANY, ({"id": f"{n:05}", "parent": "a"} for n in range(count)))
+        tx.later(MANY, *({"id": f"{n:05}", "parent": "a"} for n in range(count)))
         spend(tx, 30)
     with engine.read() as tx:
         assert [row["id"] for row in tx.all("SELECT id FROM children ORDER BY id")] == [f"{n:05}" for n in range(count)]
@@ -394,7 +394,7 @@ def test_one_statement_runs_for_many_rows(engine, count):
 def test_a_conflict_in_one_of_many_rows_rolls_all_back(engine):
     def failing_write():
         with engine.write() as tx:
-            tx.many(MANY, [{"id": key, "parent": "a"} for key in "uvu"])
+            tx.later(MANY, *({"id": key, "parent": "a"} for key in "uvu"))
 
     with pytest.raises(Conflict) as conflict:
         failing_write()
@@ -408,7 +408,8 @@ def test_a_write_that_suppresses_a_failure_in_one_of_many_rows_is_not_committed(
         with engine.write() as tx:
             spend(tx, 30)
             with suppress(Exception):
-                tx.many(MANY, [{"id": key, "parent": "a"} for key in "uvu"])
+                tx.later(MANY, *({"id": key, "parent": "a"} for key in "uvu"))
+                amount(tx)
 
     with pytest.raises(RuntimeError, match="a failed statement must end its transaction"):
         suppressing_write()
@@ -420,7 +421,8 @@ def test_a_write_that_suppresses_an_unsent_row_of_many_is_not_committed(engine):
         with engine.write() as tx:
             spend(tx, 30)
             with suppress(Exception):
-                tx.many(MANY, [{"id": "u", "parent": "a"}, {"id": "\udcff", "parent": "a"}])
+                tx.later(MANY, {"id": "u", "parent": "a"}, {"id": "\udcff", "parent": "a"})
+                amount(tx)
 
     with pytest.raises(RuntimeError, match="a failed statement must end its transaction"):
         suppressing_write()
