@@ -37,13 +37,24 @@ class Site:
         self.file = directory / "backups/monday.db"
         self.file.parent.mkdir(exist_ok=True)
         self.tokens = {}
-        self.begin()
+        self._app = None
+
+    @property
+    def app(self):
+        """The service in this process, from its first use."""
+        if self._app is None:
+            self._app = create_app(self.settings)
+            self._app.extensions["refunds.tests.tokens"] = self.tokens
+        return self._app
+
+    @property
+    def store(self):
+        """The store of the service."""
+        return self.app.extensions["refunds.store"]
 
     def begin(self):
-        """Start the service in this process."""
-        self.app = create_app(self.settings)
-        self.store = self.app.extensions["refunds.store"]
-        self.app.extensions["refunds.tests.tokens"] = self.tokens
+        """Start the service in this process anew."""
+        self._app = None
 
     def cancel(self, *orders):
         """Cancel orders, and stop the service without a checkpoint."""
