@@ -25,7 +25,7 @@ from refunds.schemas.policy import read_policy
 from refunds.security import passwords
 from refunds.service import clients, publication
 from refunds.web import create_app
-from tests import ENGINES, database_of, in_memory, records_in
+from tests import ENGINES, PROOFS, database_of, in_memory, records_in
 from tests.postgres import release_shared
 
 if place := in_memory():
@@ -95,6 +95,15 @@ def region(case: dict) -> str:
 def engine(request: pytest.FixtureRequest) -> str:
     """The engine of the records: a test that uses this runs on each."""
     return str(request.param)
+
+
+ONCE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True, scope="session")
+"""Runs a test of the API on one engine alone, as it reads no records but the caller's token."""
+
+
+def mostly_on(small: str) -> pytest.MarkDecorator:
+    """Run a proof that is much the same on each engine on this one with `make test`, and on each with `make proofs`."""
+    return pytest.mark.parametrize("engine", ENGINES if PROOFS else [small], indirect=True, scope="session")
 
 
 _engines = ["sqlite"]

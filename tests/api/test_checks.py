@@ -4,7 +4,7 @@ import pytest
 import time_machine
 
 from refunds.domain.outcomes import Reason
-from tests.conftest import KIND, VECTORS, region, week
+from tests.conftest import KIND, ONCE, VECTORS, region, week
 
 CHECK = {
     "service_provided_at": "2026-04-02T16:20:00+02:00",
@@ -21,6 +21,7 @@ def check(client, status=200, headers=None, **changed):
     return response.json
 
 
+@ONCE
 @pytest.mark.parametrize("case", VECTORS, ids=lambda case: case["id"])
 def test_every_vector_is_answered_as_expected(client, case):
     """As a what-if on the packaged policy."""

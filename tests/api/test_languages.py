@@ -9,7 +9,7 @@ from refunds.presentation.language import speaking
 from refunds.web import TAGS
 from refunds.web.openapi import Contract
 from tests.api.conftest import LATE
-from tests.conftest import openapi
+from tests.conftest import ONCE, openapi
 
 ENGLISH = re.compile(r"\b(?:the|The|and|of|is|must|with|for|not|at most|be|or|has|send)\b")
 GERMAN = re.compile(
@@ -164,6 +164,7 @@ def test_a_stranger_is_refused_in_their_language(app, authorization):
     assert not any(ENGLISH.search(text) for text in texts(problem))
 
 
+@ONCE
 def test_the_document_is_in_english_whoever_reads_it_first(app):
     with app.app_context(), speaking("de"):
         written = Contract(TAGS).text
