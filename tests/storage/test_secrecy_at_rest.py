@@ -15,11 +15,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from refunds.cli import Commands
 from refunds.errors import Unauthenticated
 from refunds.service import users
 from refunds.service.store import Store
 from refunds.storage import open_engine
 from refunds.storage.tables import NAMES
+from refunds.web import create_app
 from tests import records_in
 from tests.conftest import ROOT, settings
 from tests.faults.harness import PATIENCE, free_port
@@ -71,9 +73,8 @@ class Service:
         self.directory, self.log, self.port, self.engine = directory, directory / "log", free_port(), engine
         self.environment = os.environ | records_in(directory, engine) | {"PORT": str(self.port)}
         self.flask("init")
-        made = [self.flask("tokens", "create", "--role", role) for role in ("admin", "auditor")]
-        self.tokens = [done.stdout.strip() for done in made]
-        self.password = self.flask("users", "add", "zq-user", "--role", "agent").stdout.strip()
+        self.tokens = [self.flask("tokens", "create", "--role", role) for role in ("admin", "auditor")]
+        self.password = self.flask("users", "add", "zq-user", "--role", "agent")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [FLASK, "serve"], cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT
@@ -81,10 +82,20 @@ class Service:
         self.until_ready()
 
     def flask(self, *command):
-        """Run a command of the service."""
-        return subprocess.run(
-            [FLASK, *command], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=60, check=True
-        )
+        """What a command of the service prints."""
+        app = create_app(settings(self.directory, **self.places()))
+        app.cli = Commands(app.name)
+        done = app.test_cli_runner().invoke(args=command)
+        assert done.exit_code == 0, done.output
+        return done.stdout.strip()
+
+    def places(self):
+        """The settings of where its files are."""
+        return {
+            "database": self.environment["REFUNDS_DATABASE"],
+            "master_key_file": self.directory / "keys/master.key",
+            "ledger_dir": self.directory / "ledger",
+        }
 
     def until_ready(self):
         """Wait until it answers."""
@@ -122,12 +133,7 @@ class Service:
 
     def sign_in(self, name, password):
         """Sign in, and return the user, or None if that fails."""
-        given = {
-            "database": self.environment["REFUNDS_DATABASE"],
-            "master_key_file": self.directory / "keys/master.key",
-            "ledger_dir": self.directory / "ledger",
-        }
-        with closing(Store(settings(self.directory, **given))) as store, suppress(Unauthenticated):
+        with closing(Store(settings(self.directory, **self.places()))) as store, suppress(Unauthenticated):
             user = users.sign_in(store, name, password)
             users.session_for(store, user)
             return user
@@ -463,4 +469,4 @@ def test_only_the_owner_can_read_the_files(scanned):
 
 
 def test_the_audit_finds_the_records_sound(scanned):
-    assert scanned[0].flask("audit", "verify").stdout.startswith("Sound: ")
+    assert scanned[0].flask("audit", "verify").startswith("Sound: ")
