@@ -8,6 +8,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -429,12 +430,17 @@ def audited(installation, database, checkpoints=None):
     return verified(installation, SQLite(str(database)), checkpoints)
 
 
+def audit_in(tx, installation, checkpoints=None):
+    """The report of the audit in a transaction."""
+    uow = UnitOfWork(tx, installation.keys, COMMAND_LINE, unread, ErasureLedger(Path()))
+    return uow.verify(installation.checkpoints if checkpoints is None else checkpoints)
+
+
 def verified(installation, engine, checkpoints=None):
     """The report of the audit on a database, whose engine is closed then."""
     try:
         with engine.read() as tx:
-            uow = UnitOfWork(tx, installation.keys, COMMAND_LINE, unread, ErasureLedger(Path()))
-            return uow.verify(installation.checkpoints if checkpoints is None else checkpoints)
+            return audit_in(tx, installation, checkpoints)
     except Exception as error:  # noqa: BLE001 - it is raised again
         error.__context__ = error.__cause__ = None  # their frames would keep half-read rows alive
         raise error.with_traceback(None) from None
@@ -452,6 +458,12 @@ def content(database):
     with closing(sqlite3.connect(database)) as raw:
         names = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {name: raw.execute(f"SELECT * FROM {name}").fetchall() for name in names}  # noqa: S608 - its own tables
+
+
+@cache
+def untouched(database):
+    """Every row of a database that is no longer changed."""
+    return content(database)
 
 
 # Tampering: single edits, swaps, deletions and insertions; the error must name the place of each.
@@ -585,7 +597,7 @@ def work_of(table, columns, varied):
 
 def tampered(installation, database, table, how, column, seed):
     """Make a change to a fresh copy, check that it took effect, and return it."""
-    before = content(installation.database)
+    before = untouched(installation.database)
     for attempt in range(200):
         shutil.copy(installation.database, database)
         with closing(sqlite3.connect(database)) as raw:
@@ -1282,9 +1294,21 @@ def tampered_with(url, *statements):
     """Run statements in one transaction, and return an engine for the database."""
     engine = PostgreSQL(url)
     with engine.write() as tx:
-        for sql in statements:
-            assert tx.run(re.sub(r"flipped\((\w+)\)", FLIPPED, sql)) > 0, sql
+        tamper(tx, *statements)
     return engine
+
+
+def audit_with(on_server, *statements):
+    """Audit the database after some statements, which the finding rolls back."""
+    with closing(PostgreSQL(on_server.url)) as engine, engine.write() as tx:
+        tamper(tx, *statements)
+        audit_in(tx, on_server)
+
+
+def tamper(tx, *statements):
+    """Run statements, each of which changes something."""
+    for sql in statements:
+        assert tx.run(re.sub(r"flipped\((\w+)\)", FLIPPED, sql)) > 0, sql
 
 
 FLIPPED = r"set_byte(\1, octet_length(\1) - 1, get_byte(\1, octet_length(\1) - 1) # 1)"
@@ -1388,11 +1412,11 @@ OTHERS = "UPDATE orders SET customer_ref = (SELECT customer_ref FROM orders WHER
         (["UPDATE cancellations SET cancellation_id = cancellation_id || '0'"], "cancellations can_"),
     ],
 )
-def test_every_change_on_a_server_is_found_and_named(on_server, another, statements, named):
+def test_every_change_on_a_server_is_found_and_named(on_server, statements, named):
     if any("cus_new" in sql for sql in statements):  # on a server an order must have a customer
         statements = ["INSERT INTO customers VALUES ('cus_new', '', '')", *statements]
     with pytest.raises(Broken) as broken:
-        verified(on_server, tampered_with(another, *statements))
+        audit_with(on_server, *statements)
     assert not isinstance(broken.value, Shortened)
     assert named in str(broken.value)
 
