@@ -37,7 +37,7 @@ STEPS = [step for step, _ in migrations.MIGRATIONS]
 KEPT_ENGINES = {step: sorted(path.name for path in (KEPT / step).glob("*")) for step in STEPS}
 
 
-@pytest.fixture(params=STEPS)
+@pytest.fixture(scope="module", params=STEPS)
 def step(request):
     """A step of the schema."""
     return request.param
@@ -47,6 +47,14 @@ def step(request):
 def store(step, engine, tmp_path):
     """The kept database of a step on an engine, restored; opening it applies the later steps."""
     opened = Store(restored(step, engine, tmp_path))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def shared_store(step, engine, tmp_path_factory):
+    """The same for tests that only read."""
+    opened = Store(restored(step, engine, tmp_path_factory.mktemp("kept")))
     yield opened
     opened.close()
 
@@ -97,16 +105,16 @@ def test_a_migrated_database_has_the_schema_of_a_new_one(store, engine, tmp_path
     assert schema(settings(tmp_path, engine=engine), engine) == schema(new, engine)
 
 
-def test_a_kept_database_is_opened_and_found_sound(store):
-    report = verified(store)
+def test_a_kept_database_is_opened_and_found_sound(shared_store):
+    report = verified(shared_store)
     assert report.events >= report.checkpointed > 60
-    with store.read(COMMAND_LINE) as uow:
+    with shared_store.read(COMMAND_LINE) as uow:
         assert [row["name"] for row in uow.tx.all("SELECT name FROM migrations ORDER BY name")] == STEPS
 
 
-def test_a_replay_of_a_kept_database_finds_no_difference(store):
+def test_a_replay_of_a_kept_database_finds_no_difference(shared_store):
     found = Replayed()
-    with store.read(COMMAND_LINE) as uow:
+    with shared_store.read(COMMAND_LINE) as uow:
         assert not list(replay(uow, found))
     assert found.decisions > 30
 
@@ -136,8 +144,8 @@ SINCE = {
 }
 
 
-def test_every_kind_of_record_in_a_kept_database_is_read(step, store):
-    with store.read(COMMAND_LINE) as uow:
+def test_every_kind_of_record_in_a_kept_database_is_read(step, shared_store):
+    with shared_store.read(COMMAND_LINE) as uow:
         recorded = uow.contacts.paginate(limit=200)
         issued = uow.cancellations.paginate(limit=200)
         types = {event.type for event in events.read(uow, None, 1000, None).events}
