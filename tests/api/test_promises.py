@@ -6,8 +6,10 @@ import pytest
 
 from refunds.domain import regions
 from refunds.service.watch import watch
-from tests.api.conftest import LATE, PROVIDED, slug
+from refunds.web import create_app
+from tests.api.conftest import LATE, PROVIDED, Desk, slug
 from tests.changed_data import EVERYWHERE, other_holidays
+from tests.conftest import client_of, settings
 
 LAST_DAY = "2026-04-08"
 EASTER = [(EVERYWHERE, date(2026, 4, 3)), (EVERYWHERE, date(2026, 4, 6))]
@@ -86,9 +88,18 @@ def test_a_holiday_that_the_data_gains_lengthens_what_was_told(billing, agent):
     assert promised(billing, order_id) == [LAST_DAY, "2026-04-09"]
 
 
-def test_the_watch_promises_longer_windows_before_anybody_asks(app, billing):
-    order_id = billing.register()
+@pytest.fixture
+def alone(engine, now):
+    """A desk, and its store, which has no orders of other tests: the watch looks at every one."""
+    app = create_app(settings(engine=engine))
     store = app.extensions["refunds.store"]
+    yield Desk(client_of(app, "billing"), now), store
+    store.close()
+
+
+def test_the_watch_promises_longer_windows_before_anybody_asks(alone):
+    billing, store = alone
+    order_id = billing.register()
     watch(store)
     with other_holidays("99.0", added=[NEW_HOLIDAY]):
         found = watch(store)
