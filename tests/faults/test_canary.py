@@ -20,7 +20,7 @@ from refunds.service import backups, users
 from refunds.storage.tables import records
 from refunds.storage.unmatched import UNMATCHED
 from refunds.web import create_app
-from tests.conftest import client_of, openapi
+from tests.conftest import client_of, mostly_on, openapi
 from tests.console.conftest import PUBLIC, routes, signed_in
 from tests.console.pages import HOST
 from tests.faults.test_erasures import DETAIL, TEXTS, Place, older, put_back
@@ -407,6 +407,7 @@ def unmatched(place, name):
     return [bytes(row[one]) for one in UNMATCHED.personal if row[one] is not None]
 
 
+@mostly_on("sqlite")
 def test_nothing_personal_is_ever_written_and_no_key_is_left_of_an_erased_customer(capsysbinary, tmp_path, engine):
     place = Place(tmp_path / "place", engine)
     walk = Walk(place)
