@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from refunds.domain.permissions import Role
 from refunds.domain.privacy import DataRequestKind
 from tests import scaled
+from tests.conftest import mostly_on
 from tests.console.conftest import forms, opened, routes
 from tests.console.pages import Page
 
@@ -165,6 +166,7 @@ def test_any_text_in_any_field_is_answered_with_a_page(site, records, text):
 
 
 @pytest.mark.proof
+@mostly_on("postgresql")
 @pytest.mark.parametrize("text", ["a\0b", A_CONTACT][: scaled(1, 2)])
 def test_no_text_makes_an_engine_fail(site_on_engine, records_on_engine, text):
     request_pages_with(site_on_engine, records_on_engine, text)
