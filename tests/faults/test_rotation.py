@@ -10,6 +10,7 @@ from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import ConfigurationError
 from refunds.storage import keys
 from tests import scaled
+from tests.conftest import mostly_on
 from tests.faults.harness import PATIENCE, Client, Installation, rotate_and_die, until
 from tests.faults.load import PER_SECOND, Balancer, Load
 from tests.service.test_privacy import erase, registered
@@ -41,6 +42,7 @@ def die(configured, table, nth):
     process.close()
 
 
+@mostly_on("postgresql")
 def test_a_rotation_under_load_that_is_killed_five_times_loses_nothing(tmp_path, engine, record_property):
     installation = Installation(tmp_path, engine)
     with installation.serving():
