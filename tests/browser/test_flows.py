@@ -233,6 +233,7 @@ def test_going_back_after_a_cancellation_shows_that_it_is_done(visit, service, o
     agent.button("Cancel the order now").click()
     agent.reads(DONE)
     agent.page.go_back()
+    expect(agent.page.locator(".notice")).to_contain_text("already been cancelled")
     agent.page.go_back()
     agent.reads(re.compile("^Cancelled on "))
     assert len(service.cancellations(number)) == 1

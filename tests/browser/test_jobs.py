@@ -214,7 +214,7 @@ def _(case):
     agent.reads("Not matched to an order yet")
 
 
-@job("the law's withdrawal, by a supervisor", 6)
+@job("the law's withdrawal, by a supervisor", 4)
 def _(case):
     supervisor, number = case.visit("supervisor"), case.order(days_ago=9)
     supervisor.opens()
