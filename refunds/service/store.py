@@ -219,7 +219,8 @@ class Store:
     def _require_same_journal(self, tx: Transaction | Engine, head: Head) -> None:
         """Raise `AnotherJournal` if the journal is not the one that this store saw before, or has lost events since.
 
-        It does nothing while the store is being opened, because that compares the journal itself.
+        It does nothing while the store is being opened, because that compares the journal itself. Only through another
+        connection can another database be there.
         """
         if self._opened is None:
             return
