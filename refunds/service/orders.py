@@ -49,7 +49,7 @@ class OrderFacts:
 
 
 class Registration(StrEnum):
-    """What the registration of an order has done."""
+    """What `register` did with an order."""
 
     REGISTERED = "registered"
     COMPLETED = "completed"
@@ -58,12 +58,12 @@ class Registration(StrEnum):
 
 
 def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registration]:
-    """Register an order; returns it, locked, and what that has done.
+    """Register an order; returns it, locked, and what was done.
 
-    The same facts again change nothing, except that those that an agent entered become those of a principal who may
-    correct facts; `service_provided_at` can be added later. Raises `OrderFactsConflict` naming what else differs,
-    `CustomerErased`, `OrderFrozen` if it is added to a cancelled order, `InvalidInput` if the policy is unknown or the
-    order is over a minute in the future, and what `decided` raises if the facts cannot be judged.
+    The same facts again change nothing; but if an agent had entered them and the principal may correct facts, they
+    become the principal's. A missing `service_provided_at` can be added later. Raises `OrderFactsConflict`, naming the
+    other facts that differ, `CustomerErased`, `OrderFrozen` if the order to complete is cancelled, `InvalidInput` if
+    the policy is unknown or the order is over a minute in the future, and what `decided` raises.
     """
     customer_id = uow.customers.lock(facts.customer_ref)
     order = Order(
@@ -82,7 +82,7 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registrat
     decisions: list[Decision] = []
 
     def promised() -> Mapping[str, Any]:
-        decisions.append(_judgeable(uow, order, None))
+        decisions.append(_require_judgeable(uow, order, None))
         told = decisions[0].told
         return {"promise": told and promises.told_data(told)}
 
@@ -110,12 +110,12 @@ def import_all(
     given: Iterable[tuple[int, OrderFacts | InvalidInput]],
     build: Callable[[CalendarNotReady], None] = CalendarNotReady.build,
 ) -> Iterator[tuple[int, Registration | CallersError]]:
-    """Register many orders; yields for each, by its number and in order, what that has done or why it is refused.
+    """Register many orders; yields the number of each, in order, with what was done or the error that refuses it.
 
-    Those that could not be read are passed on. Each order is registered completely or not at all, in transactions of
-    up to `CHUNK`. Calendars that are not ready are built by `build` while none is open; if it raises a `CallersError`,
-    the order is refused with that. If it is interrupted, or raises `StorageUnavailable`, it can be repeated from the
-    beginning.
+    An order that could not be read is given as its `InvalidInput`, which is yielded as it is. Each order is registered
+    completely or not at all, in transactions of up to `CHUNK`. Between these, `build` builds the calendars that are not
+    ready; if it raises a `CallersError`, the order is refused with that. After an interruption or `StorageUnavailable`,
+    the call can be repeated with all orders.
     """
     for chunk in _chunks(given):
         outcomes: dict[int, Registration | CallersError] = {}
@@ -143,7 +143,7 @@ def import_all(
 def _chunks(
     given: Iterable[tuple[int, OrderFacts | InvalidInput]],
 ) -> Iterator[dict[int, OrderFacts | InvalidInput]]:
-    """The given orders in chunks. None has an order twice, so that the first is always registered first."""
+    """The given orders by number, in chunks in which no order occurs twice, so that the first is registered first."""
     chunk: dict[int, OrderFacts | InvalidInput] = {}
     ids: set[str] = set()
     for number, read in given:
@@ -160,8 +160,8 @@ def _chunks(
 def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collection[int]) -> Order:
     """Correct the facts of an order without an active cancellation, and return it; the same facts again change nothing.
 
-    With another customer, all records about the order are encrypted under their key, and the earlier customer is
-    forgotten if they have no other order. If a request was refused before, decisions say from now on that facts were
+    If its customer changes, all records about the order are encrypted under the new one's key, and the old customer is
+    deleted if no record is about them. If a request was refused before, decisions say from now on that facts were
     corrected. Raises `Forbidden` without the scope to correct, `NotFound` if there is no such order,
     `PreconditionFailed` if its revision is not in `revisions`, which the caller has seen, `OrderFrozen` if it is
     cancelled, `Conflict` if it moves to another customer meanwhile, and the same as `register` if the facts cannot be
@@ -206,16 +206,16 @@ def eligibility(
 
 
 def decided(uow: UnitOfWork, order: Order, facts: Facts) -> Decision:
-    """The decision on facts about an order, under its policy and in its region, and no earlier than it was promised.
+    """The decision on facts about an order by its policy and region; its deadline is not earlier than was promised.
 
     Nothing is recorded. Raises `NotFound` if its policy does not exist, and what `judging.judge` raises.
     """
     promise = uow.promises.current(order.order_id) if order.service_provided_at else None
-    return _judged(uow, order, facts, promise.told if promise else None)
+    return _judge(uow, order, facts, promise.told if promise else None)
 
 
-def _judged(uow: UnitOfWork, order: Order, facts: Facts, told: ToldWindow | None) -> Decision:
-    """The decision on facts about an order with the window that it was told; raises the same as `decided`."""
+def _judge(uow: UnitOfWork, order: Order, facts: Facts, told: ToldWindow | None) -> Decision:
+    """The decision as `decided` makes it, with this promised window in place of the current promise, or with none."""
     if order.facts_corrected_after_refusal or order.told_until:
         corrected = bool(order.facts_corrected_after_refusal)
         facts = facts._replace(corrected_after_refusal=corrected, told_until=order.told_until)
@@ -224,10 +224,11 @@ def _judged(uow: UnitOfWork, order: Order, facts: Facts, told: ToldWindow | None
 
 
 def answered(uow: UnitOfWork, order: Order, decision: Decision, besides: str | None = None) -> Decision:
-    """The decision that answers a question about an order: the one on it or, if that refuses, an open request's.
+    """The decision to answer with: the given one or, if that does not allow a cancellation, one on an open request.
 
-    A request that was in time is not too late because the customer asks again, and one that waits for a supervisor is
-    not forgotten; see `request_on_record`. What waits itself is answered by nothing that waits but a withdrawal.
+    So a request that was in time is not late because the customer asks again, and one that needs a supervisor is not
+    forgotten; see `request_on_record`. A decision that itself needs a supervisor is replaced only by one that allows
+    a cancellation, or by one on a withdrawal. `besides` is the contact that is about to be superseded.
     """
     if decision.eligible or decision.facts.cancelled:
         return decision
@@ -238,11 +239,10 @@ def answered(uow: UnitOfWork, order: Order, decision: Decision, besides: str | N
 
 
 def request_on_record(uow: UnitOfWork, order: Order, at: datetime, besides: str | None = None) -> Decision | None:
-    """The decision on the earliest open request about an order that was in time, or else that waits for a supervisor.
+    """The decision on the earliest open request that was in time or, if none was, that needs a supervisor; else None.
 
-    Of those that wait, a withdrawal comes first. None if there is none. The order must not be cancelled. Each request
-    that was received by `at` is judged again, on the present facts and its own times, but for the contact `besides`,
-    which is about to be superseded.
+    Of those that need a supervisor, a withdrawal comes first. The order must not be cancelled. Each open request that
+    was received by `at` is judged again, on the present facts and its own times, except the contact `besides`.
     """
     waits: list[Decision] = []
     for contact in uow.contacts.open_about([order.order_id]):
@@ -278,14 +278,14 @@ def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
 
 
 def _by_agent(uow: UnitOfWork) -> bool | None:
-    """Whether the facts that are stated now come from somebody who may not correct them; None if not."""
+    """True if the principal may not correct the facts that they state, as an agent; otherwise None."""
     return None if uow.principal.may(Scope.ORDERS_CORRECT) else True
 
 
 def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
-    """What contacts were told before a correction: whether a request was refused, and the latest deadline.
+    """Two fields of a corrected order: whether a request was refused before, and the latest deadline told before.
 
-    Those of earlier corrections are included; each is None if there is none.
+    They include those of earlier corrections; each is None if there is none.
     """
     contacts = uow.contacts.of_order(order.order_id)
     refused = any(not contact.outcome.eligible for contact in contacts if contact.intent.asks)
@@ -297,9 +297,9 @@ def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
 
 
 def _confirm(uow: UnitOfWork, order: Order) -> Order:
-    """The order, whose facts are stated again.
+    """Return the order, after the same facts were stated again.
 
-    If an agent entered them and the principal may correct facts, they become the principal's own, with an event.
+    If an agent had entered them and the principal may correct facts, they become the principal's, with an event.
     """
     if not order.facts_entered_by_agent or _by_agent(uow):
         return order
@@ -309,21 +309,22 @@ def _confirm(uow: UnitOfWork, order: Order) -> Order:
 
 
 def judged_when_provided(uow: UnitOfWork, order: Order, told: ToldWindow | None = None) -> Decision:
-    """The decision on a request for an order made as soon as its service is provided, by its current promise too.
+    """The decision on a request that is made when the service is provided; raises the same as `decided`.
 
-    `told` is the window that an order without a promise was told. Raises the same as `decided`.
+    It goes by the current promise or, for an order without one, by the window `told`, if given.
     """
     at = order.service_provided_at or uow.now
     facts = Facts(service_provided_at=order.service_provided_at, received_at=at)
-    return decided(uow, order, facts) if told is None else _judged(uow, order, facts, told)
+    return decided(uow, order, facts) if told is None else _judge(uow, order, facts, told)
 
 
-def _judgeable(uow: UnitOfWork, order: Order, promise: Promise | None, region_before: str | None = None) -> Decision:
-    """The decision on a request made now or, if later, when the service is provided.
+def _require_judgeable(
+    uow: UnitOfWork, order: Order, promise: Promise | None, region_before: str | None = None
+) -> Decision:
+    """The decision on a request made now or, if later, when the service is provided, if the facts can be judged.
 
-    The order may keep the region that it had before, even if the data does not know it any more.
-    Refuses facts that can never be judged, while the caller can still fix them: raises `InvalidInput` if the policy is
-    unknown or the order over a minute in the future, `UnknownRegion`, and what `decided` raises.
+    Raises `InvalidInput` if the policy is unknown or the order over a minute in the future, `UnknownRegion` unless the
+    region is still `region_before`, and what `decided` raises.
     """
     checks.named_policy(uow.policies, order.policy)
     if order.region not in (None, region_before):
@@ -333,11 +334,11 @@ def _judgeable(uow: UnitOfWork, order: Order, promise: Promise | None, region_be
         raise InvalidInput([FieldError("/ordered_at", detail, "impossible_time")])
     at = order.service_provided_at or order.ordered_at or uow.now
     facts = Facts(service_provided_at=order.service_provided_at, received_at=max(at, uow.now))
-    return _judged(uow, order, facts, promise.told if promise else None)
+    return _judge(uow, order, facts, promise.told if promise else None)
 
 
 def _differences(order: Order, facts: OrderFacts, customer_id: str) -> dict[str, Any]:
-    """The new values of the facts that differ from the registered ones."""
+    """The new values of the facts that differ from the registered ones, by field; no policy given is no difference."""
     said: dict[str, Any] = {
         "customer_id": customer_id,
         "policy": facts.policy or order.policy,
@@ -349,7 +350,7 @@ def _differences(order: Order, facts: OrderFacts, customer_id: str) -> dict[str,
 
 
 def _difference(order: Order, name: str) -> FieldError:
-    """What differs; it does not reveal the registered customer."""
+    """The error that a fact differs, with the registered value, but without the registered customer."""
     if name == "customer_id":
         return FieldError("/customer_ref", Message("another customer is registered"), "differs")
     registered = _plain(getattr(order, name))
@@ -385,7 +386,7 @@ def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **
     )
     dated = order.service_provided_at or after.service_provided_at
     promise = uow.promises.follow(order.order_id) if dated else None
-    promises.keep(uow, after, _judgeable(uow, after, promise, order.region), PromiseCause.CORRECTED)
+    promises.keep(uow, after, _require_judgeable(uow, after, promise, order.region), PromiseCause.CORRECTED)
     return after
 
 

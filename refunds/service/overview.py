@@ -12,7 +12,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 
 class Period(NamedTuple):
-    """How many requests were recorded since an instant and how many of these refused, and goodwill by who issued it."""
+    """The requests recorded since an instant, how many of them were refused, and goodwill cancellations by issuer."""
 
     requests: int
     refused: int
@@ -20,7 +20,7 @@ class Period(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """Today and this week from Monday on, the first receipt of what is open, and how many refunds are overdue."""
+    """Today, this week from Monday on, when the oldest open contact was received, and how many refunds are overdue."""
 
     today: Period
     week: Period
@@ -29,7 +29,7 @@ class Overview(NamedTuple):
 
 
 def read(uow: UnitOfWork, tabs: Mapping[Tab, list[Entry]], time_zone: str) -> Overview:
-    """The overview of the records, with the queue as it was read, by the dates of a time zone; in four statements."""
+    """The overview as of now, read in four statements; `tabs` is the queue, and days are those of the time zone."""
     tz = zone(time_zone)
     today = local_date(uow.now, tz)
     monday = first_instant(today - timedelta(days=today.weekday()), tz)

@@ -22,11 +22,11 @@ class Certificate(NamedTuple):
 
 
 def erase(uow: UnitOfWork, customer_id: str, reason: ErasureReason, anyway: str | None = None) -> Certificate:
-    """Erase a customer: their key, their personal fields and the stored replies; the same again changes nothing.
+    """Erase a customer: their key, their personal fields and the stored responses; the same again changes nothing.
 
-    It must be the last thing that a unit of work does. `anyway` is why it does not wait for open matters, in a line
-    without personal data for the journal; that of a child never waits. Raises `NotFound` if there is no such customer,
-    `LegalHold`, `CustomerHasOpenMatters`, and `StorageUnavailable` if the ledger cannot be written.
+    Nothing may follow in the unit of work. `anyway` is why the erasure does not wait for open matters, in a line
+    without personal data for the journal; an erasure because of a child never waits. Raises `NotFound` if there is no
+    such customer, `LegalHold`, `CustomerHasOpenMatters`, and `StorageUnavailable` if the ledger cannot be written.
     """
     order_ids = uow.customers.lock_with_orders(customer_id)
     erasure = uow.erasures.find(customer_id)
@@ -63,7 +63,7 @@ _EVENTS = {
 
 
 def limit(uow: UnitOfWork, customer_id: str, kind: LimitKind, reason: str | None) -> Limit:
-    """Limit what is done with a customer's data until that is lifted; a limit that there is stands, with its reason.
+    """Set a limit on a customer's data and return it; if there is one of this kind, return that, with its reason.
 
     Raises `NotFound` if there is no such customer, and `CustomerErased`.
     """

@@ -46,10 +46,10 @@ class EnteredClosure:
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """A version as it is registered, or would be; its differences from the one it follows; and whether it is new.
+    """A version as it is registered, or in a dry run would be, and its differences from the version before it.
 
-    `follows` is the version in force before it; None, and every term differs, if there is none. `known` is whether it
-    was registered before; `created` is whether it is registered now, which it is not in a dry run.
+    `follows` is the version in force before it; if that is None, every term differs. `created`: it was registered now,
+    never in a dry run. `known`: it was registered before.
     """
 
     record: RegisteredVersion
@@ -71,7 +71,7 @@ def publish(uow: UnitOfWork, draft: PolicyVersion, *, dry_run: bool = False) -> 
     """
     if not dry_run:
         uow.lock_journal()
-    return _registered(uow, draft, _publishable, EventType.POLICY_PUBLISHED, dry_run=dry_run)
+    return _register(uow, draft, _publishable, EventType.POLICY_PUBLISHED, dry_run=dry_run)
 
 
 def import_version(uow: UnitOfWork, version: PolicyVersion) -> PublishResult:
@@ -82,7 +82,7 @@ def import_version(uow: UnitOfWork, version: PolicyVersion) -> PublishResult:
     `page_published_at`, and `PolicyVersionConflict` also if the policy has judged.
     """
     uow.lock_journal()
-    return _registered(uow, version, _importable, EventType.POLICY_IMPORTED)
+    return _register(uow, version, _importable, EventType.POLICY_IMPORTED)
 
 
 def first_policy(uow: UnitOfWork, policy_id: str) -> None:
@@ -92,7 +92,7 @@ def first_policy(uow: UnitOfWork, policy_id: str) -> None:
     """
     version = packaged(policy_id)
     if version is not None and not uow.events.has_any(ABOUT_POLICIES, _version_id(version)):
-        _registered(uow, version, lambda _, first: first, EventType.POLICY_IMPORTED)
+        _register(uow, version, lambda _, first: first, EventType.POLICY_IMPORTED)
 
 
 def withdraw(uow: UnitOfWork, policy_id: str, number: int, *, dry_run: bool = False) -> RegisteredVersion:
@@ -164,18 +164,15 @@ def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
     return uow.closures.of_policy(policy_id)
 
 
-def _registered(
+def _register(
     uow: UnitOfWork, draft: PolicyVersion, check: VersionCheck, event: EventType, *, dry_run: bool = False
 ) -> PublishResult:
-    """Register a version that passes the check, unless it is registered already or this is a dry run.
-
-    Raises what `publish` raises.
-    """
-    taken = _taken(uow, draft)
+    """Register a version if it passes the check, as `publish` does; a version that is known is not checked again."""
+    taken = _same_version(uow, draft)
     if taken is None:
         require_region(draft.terms.region, "/terms/region")
     version = check(uow, draft) if taken is None else replace(draft, effective_from=taken.effective_from)
-    follows = _followed(uow, version)
+    follows = _version_before(uow, version)
     differing = differences(follows.terms if follows else None, version.terms)
     if taken is not None:
         return PublishResult(taken, version, follows, differing, created=False, known=True)
@@ -197,8 +194,10 @@ def _registered(
     return PublishResult(record, version, follows, differing, created=True)
 
 
-def _taken(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | None:
-    """The registered version that is the same as a draft, which may omit `effective_from`; None if its number is free.
+def _same_version(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | None:
+    """The registered version with the number of a draft, if it has the same content; None if the number is free.
+
+    A draft without `effective_from` is the same, whatever the registered one is.
 
     Raises `PolicyVersionConflict` if the number belongs to other content or was withdrawn.
     """
@@ -224,7 +223,7 @@ def _taken(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | None:
 
 
 def _in_force(version: PolicyVersion) -> Message:
-    """Why a version that has taken effect cannot be withdrawn."""
+    """The text of the error that a version has taken effect and cannot be withdrawn."""
     values = {"version": version.version, "policy": version.policy_id}
     if version.effective_from is None:
         return Message(
@@ -241,7 +240,7 @@ def _in_force(version: PolicyVersion) -> Message:
 
 
 def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
-    """A draft with the instant at which it takes effect, by default as soon as possible.
+    """Return a draft with the instant at which it takes effect, by default as soon as possible.
 
     Raises `EffectiveTooEarly` if that is before now or before `page_published_at`.
     """
@@ -256,7 +255,7 @@ def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
 
 
 def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
-    """A version that may be imported, as it is.
+    """Return a version as it is, if it may be imported.
 
     Raises `InvalidInput` if a version after the first has no `effective_from`, `EffectiveTooEarly` if that is before
     `page_published_at`, and `PolicyVersionConflict` if the policy has judged.
@@ -279,8 +278,8 @@ def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
     return version
 
 
-def _followed(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion | None:
-    """The version in force before this one, if any.
+def _version_before(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion | None:
+    """The version in force before this one takes effect; None if there is none.
 
     Raises `InvalidInput` if this one's number leaves a gap, or if it would not take effect after all earlier ones.
     """

@@ -72,7 +72,7 @@ def queue(uow: UnitOfWork) -> dict[Tab, list[Entry]]:
     for entry in map(_entry, uow.contacts.iter_open()):
         of_order.setdefault(str(entry.order_id), []).append(entry)
     for found in of_order.values():
-        first = _together(found)
+        first = _entry_of_order(found)
         tabs[first.tab].append(first)
     tabs[Tab.UNMATCHED] += starmap(_entry_without_order, uow.unmatched.iter_open())
     for entries in tabs.values():
@@ -80,7 +80,7 @@ def queue(uow: UnitOfWork) -> dict[Tab, list[Entry]]:
     return tabs
 
 
-def _together(found: list[Entry]) -> Entry:
+def _entry_of_order(found: list[Entry]) -> Entry:
     """The one entry of an order with these open requests: the most urgent one stands for all."""
     first = min(found, key=lambda entry: (_URGENCY.index(entry.tab), entry.place))
     return first._replace(requests=len(found), taken_by=assignments.taken_by(found))
@@ -123,7 +123,7 @@ def for_each(uow: UnitOfWork, picked: Mapping[str, str], act: Callable[[str], ob
     # All who lock several orders lock them by their ids, so that none waits for another.
     for name in sorted(picked, key=lambda name: (orders.get(name, ""), name)):
         found[name] = Left.CHANGED
-        entry = _locked(uow, name, orders.get(name)) if name in known else None
+        entry = _lock_entry(uow, name, orders.get(name)) if name in known else None
         if entry is not None and (entry.record_id, entry.seen) == (name, picked[name]):
             try:
                 act(name)
@@ -137,7 +137,7 @@ def for_each(uow: UnitOfWork, picked: Mapping[str, str], act: Callable[[str], ob
     return found
 
 
-def _locked(uow: UnitOfWork, name: str, order_id: str | None) -> Entry | None:
+def _lock_entry(uow: UnitOfWork, name: str, order_id: str | None) -> Entry | None:
     """Lock a contact, or an unmatched one if `order_id` is None, and return its entry; None if it is not open."""
     if order_id is None:
         one = uow.unmatched.get(name, lock=True)
@@ -147,7 +147,7 @@ def _locked(uow: UnitOfWork, name: str, order_id: str | None) -> Entry | None:
     entries = [
         _entry((one.contact_id, order_id, one.intent, one.received_at, one.outcome, one.taken_by)) for one in opened
     ]
-    return _together(entries) if entries else None
+    return _entry_of_order(entries) if entries else None
 
 
 def _entry(contact: tuple[str, str, Intent, datetime, Outcome, str | None]) -> Entry:

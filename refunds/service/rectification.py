@@ -19,7 +19,7 @@ MOST = 100
 """The most orders of a customer whose fields are listed."""
 
 _BY_ID = ("contacts", "unmatched_contacts")
-"""What can be corrected of a person who is nobody's customer: what they told about somebody else's order, or none."""
+"""The tables in which a person's fields can be corrected without a customer: their contacts, matched or not."""
 
 
 class Correction(NamedTuple):
@@ -38,15 +38,16 @@ class _Applied(NamedTuple):
 
 
 def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str | None = None) -> bool:
-    """Correct personal fields of a customer or, without one, of contacts by their ids; whether any was another.
+    """Correct personal fields of a customer or, without one, of contacts; returns whether any value has changed.
 
-    The event names the records and the fields. Of `customers`, the reference is corrected in all their orders; of one
-    order, it moves the order to the customer with that reference, also if it is cancelled. Raises `InvalidInput` if a
-    record is not theirs, holds nothing there, or the value does not fit (`PaymentDataRefused`), and `CustomerErased`.
+    The event names the records and the fields. `customer_ref` of `customers` is corrected in all orders of the
+    customer; that of one order moves the order, even a cancelled one, to the customer with the reference. Raises
+    `InvalidInput` if a record is not theirs, holds nothing there, or the value does not fit (`PaymentDataRefused`), and
+    `CustomerErased`.
     """
     if customer_id is not None:
         uow.customers.lock_with_orders(customer_id)
-    checked = [_checked(uow, f"/corrections/{at}", one, customer_id) for at, one in enumerate(corrections)]
+    checked = [_check(uow, f"/corrections/{at}", one, customer_id) for at, one in enumerate(corrections)]
     for owner in sorted({one.owner for one in checked if one.owner} - {customer_id}):
         uow.customers.lock_with_orders(owner)
     rectified: dict[str, dict[str, list[str]]] = {}
@@ -63,7 +64,7 @@ def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str
 
 
 def on_record(uow: UnitOfWork, customer_id: str) -> list[Correction]:
-    """What can be corrected of a customer: each personal field with its value, of the first `MOST` of their orders."""
+    """The personal fields of a customer with their values, to be corrected; of `MOST` orders, without empty ones."""
     orders = uow.orders.of_customer(customer_id, limit=MOST)
     records: dict[str, list[Any]] = {"orders": list(orders)}
     for repository in (uow.contacts, uow.cancellations, uow.unmatched):
@@ -80,8 +81,8 @@ def on_record(uow: UnitOfWork, customer_id: str) -> list[Correction]:
     ]
 
 
-def _checked(uow: UnitOfWork, pointer: str, one: Correction, customer_id: str | None) -> _Applied:
-    """The correction with its value as it is stored, and the customer whom the record is about.
+def _check(uow: UnitOfWork, pointer: str, one: Correction, customer_id: str | None) -> _Applied:
+    """Check a correction; returns it with the value as it is stored, and the customer whom the record is about.
 
     Raises `InvalidInput` if there is no such field or record, the record is another customer's, or the value is unfit.
     """
@@ -106,7 +107,7 @@ def _checked(uow: UnitOfWork, pointer: str, one: Correction, customer_id: str | 
 
 
 def _apply(uow: UnitOfWork, one: Correction) -> bool:
-    """Store a correction; returns whether anything was another. Raises `Unfit` if nothing is on record there."""
+    """Store a correction; returns whether the value has changed. Raises `Unfit` if the record has no value there."""
     if one.table == "customers":
         return _rename(uow, one.record_id, one.value)
     if (one.table, one.field) == ("orders", "customer_ref"):
@@ -115,7 +116,7 @@ def _apply(uow: UnitOfWork, one: Correction) -> bool:
 
 
 def _rename(uow: UnitOfWork, customer_id: str, customer_ref: str) -> bool:
-    """Give a customer another reference, by which they are found; raises `Unfit` if it is another customer's."""
+    """Give a customer another reference; returns whether it has changed. Raises `Unfit` if it is somebody else's."""
     found = uow.customers.find(customer_ref)
     if found is not None and found != customer_id:
         detail = Message("is another customer's reference: correct the customer_ref of the orders that are theirs")
@@ -126,7 +127,7 @@ def _rename(uow: UnitOfWork, customer_id: str, customer_ref: str) -> bool:
 
 
 def _move(uow: UnitOfWork, order_id: str, customer_ref: str) -> bool:
-    """Move an order, cancelled or not, to the customer with a reference; whether it was another's."""
+    """Move an order, cancelled or not, to the customer with a reference; returns False if it is theirs already."""
     customer_id = uow.customers.lock(customer_ref)
     order = uow.orders.get_for_update(order_id).order
     if order.customer_id == customer_id:
@@ -163,4 +164,4 @@ _SHAPES = {
     "acknowledged_to": _shape(Line(254, required=True)),
     "note": _shape(FreeText(2000, required=True)),
 }
-"""How values are read, as where they are first entered; all others as reasons."""
+"""How the values of fields are read, the same as where they are first entered; all other fields are reasons."""

@@ -40,9 +40,9 @@ class Replayed:
 
 
 def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silently) -> Iterator[Difference]:
-    """The stored decisions that would differ today, or could not be made, one by one as they are read.
+    """Make every stored decision again, and yield those that would differ today or cannot be made.
 
-    Nothing is stored. `found` counts all decisions as they are read.
+    Nothing is stored. `found` counts all decisions meanwhile.
     """
     total = uow.contacts.count() + uow.cancellations.count()
     for row in chain(uow.contacts.decisions(), uow.cancellations.decisions()):
@@ -57,9 +57,9 @@ def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silent
 
 
 def _difference(uow: UnitOfWork, found: Replayed, row: Row) -> Difference | None:
-    """How a stored decision would differ today, or why it cannot be made; None if it would not.
+    """How a stored decision would differ today, or why it cannot be made; None if it is the same.
 
-    Versions of holiday and time zone data are no difference; `found` counts those that are other than today's.
+    Other versions of the holiday and time zone data are no difference, but `found` counts them.
     """
     recorded = load_decision(row["decision"])
     before = recorded.outcome._replace(names=NO_NAMES)  # a holiday with another name today is no difference

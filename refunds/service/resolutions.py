@@ -1,6 +1,6 @@
-"""What becomes of a contact: it is acknowledged, completed, resolved without a cancellation, or open again.
+"""Contacts are acknowledged, completed, resolved without a cancellation, and reopened.
 
-A contact without an order is acknowledged and completed here too.
+Unmatched contacts are acknowledged and completed here too.
 """
 
 from collections.abc import Mapping
@@ -38,14 +38,14 @@ class Resolution:
 def acknowledge(
     uow: UnitOfWork, contact_id: str, *, channel: Channel, to: str | None = None, given_at: datetime | None = None
 ) -> AContact:
-    """Record that the customer was answered: by a channel, by default now, and `to` another detail than their own.
+    """Record that the customer was answered by a channel, by default now; `to` is where, if not at their own detail.
 
     The same again changes nothing. Raises `NotFound` if there is no such contact, `InvalidInput` if the answer is
     earlier than the contact or over a minute in the future, or `to` is nothing that the channel leads to, and
     `ContactStateConflict` if the contact has been superseded or matched or has another acknowledgement.
     """
-    contact = _present(uow, contact_id)
-    to = None if to is None else _spelt(uow, contact, channel, to)
+    contact = _lock_present(uow, contact_id)
+    to = None if to is None else _canonical_to(uow, contact, channel, to)
     if contact.acknowledged_at is not None:
         given = contact.acknowledged_through, contact.acknowledged_to
         if given == (channel, to) and given_at in (None, contact.acknowledged_at):
@@ -69,32 +69,32 @@ def acknowledge(
 
 
 def complete(uow: UnitOfWork, contact_id: str, *, ticket_ref: str | None = None, note: str | None = None) -> AContact:
-    """Add the ticket and the note that a contact was recorded without; the same again changes nothing.
+    """Add a ticket or a note to a contact that was recorded without it; the same again changes nothing.
 
-    The event names what was added, so that it is seen what was on record from the beginning. Raises `NotFound` if there
+    The event names the fields, so that everybody sees what was added later. Raises `NotFound` if there
     is no such contact, and `ContactStateConflict` if it has been superseded or matched, or has another ticket or note.
     """
-    contact = _present(uow, contact_id)
+    contact = _lock_present(uow, contact_id)
     if not (added := contacts.added(contact, contact_id, ticket_ref=ticket_ref, note=note)):
         return contact
     return findings.update(uow, contact, EventType.CONTACT_COMPLETED, {"fields": list(added)}, **added)
 
 
-def _present(uow: UnitOfWork, name: str) -> AContact:
-    """The locked contact of this id. Raises `ContactStateConflict` if it has been superseded or matched."""
+def _lock_present(uow: UnitOfWork, name: str) -> AContact:
+    """Lock and return a contact; raises `ContactStateConflict` if it has been superseded or matched."""
     contact = findings.contact(uow, name, lock=True)
     contacts.require_present(contact)
     return contact
 
 
 def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
-    """Resolve an open contact, and all others of its order that ask for the same, which takes them off the open list.
+    """Resolve an open contact, and all other open contacts of its order that ask for the same.
 
-    A duplicate is resolved alone: the other one stays. The same again changes nothing. The reason in words is dropped
-    if the customer was erased. Raises `NotFound` if there is no such contact, `ContactStateConflict` if it is not open,
-    `InvalidInput` if the reason does not fit it, is to be explained and is not, or `duplicate_of` is no contact that it
-    can repeat, and `Forbidden` if the principal is no supervisor and it is a withdrawal, or one of them was in time or
-    needs a supervisor and the reason does not end it.
+    A duplicate is resolved alone. The same again changes nothing. The reason in words is dropped if the customer was
+    erased. Raises `NotFound` if there is no such contact, `ContactStateConflict` if it is not open, `InvalidInput` if
+    the reason does not fit the contact, has to be explained and is not, or `duplicate_of` is not one that it can
+    repeat, and `Forbidden` if only a supervisor may do this: for a withdrawal, and for requests that were in time or
+    need a supervisor, unless the reason is one for which an agent may end them.
     """
     contact, code = uow.contacts.get(contact_id, lock=True), given.reason_code
     given = replace(given, reason=uow.orders.storable(contact.order_id, given.reason))
@@ -172,7 +172,7 @@ def possible_reasons(uow: UnitOfWork, contact: Contact) -> list[ResolutionReason
 
 
 def possible_originals(uow: UnitOfWork, contact: Contact) -> list[Contact]:
-    """The contacts that an open one may be a duplicate of."""
+    """The contacts of the same order of which an open one may be a duplicate."""
     return [one for one in uow.contacts.of_order(contact.order_id) if _no_original(uow, contact, one) is None]
 
 
@@ -181,10 +181,10 @@ def _together(uow: UnitOfWork, contact: Contact) -> list[Contact]:
     return [one for one in uow.contacts.open_about([contact.order_id]) if one.intent is contact.intent]
 
 
-def _spelt(uow: UnitOfWork, contact: AContact, channel: Channel, to: str) -> str | None:
-    """Where a customer was answered, in its one spelling; None if that is their own detail.
+def _canonical_to(uow: UnitOfWork, contact: AContact, channel: Channel, to: str) -> str | None:
+    """Return the number or address at which a customer was answered, as it is stored; None if it is their own.
 
-    Without an order, a number needs its country code. Raises `InvalidInput` if it is nothing that the channel leads to.
+    For an unmatched contact, a number needs its country code. Raises `InvalidInput` if it does not fit the channel.
     """
     if isinstance(contact, Contact):
         then = contact.outcome
@@ -243,7 +243,7 @@ _FOR_SUPERVISORS = Message(
 
 
 def _why_closed(contact: Contact) -> Message:
-    """Why a contact is not open."""
+    """The text of the error that a contact is not open, with the reason."""
     name, following = contact.contact_id, contact.superseded_by
     if contact.intent not in RESOLVABLE_FOR:
         return Message("The contact %(name)s is not open: it does not ask for a cancellation.", name=name)

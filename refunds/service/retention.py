@@ -1,4 +1,4 @@
-"""Retention: what is no longer needed goes, kind by kind, in short writes between those of others."""
+"""Retention: records whose period is over are deleted, kind by kind, in short writes between those of others."""
 
 import fcntl
 import os
@@ -21,24 +21,24 @@ from refunds.storage.retention import KINDS, Kind
 from refunds.storage.unit_of_work import UnitOfWork
 
 BATCH = 100
-"""Records that go in one write, for which other writes wait."""
+"""Records that are deleted in one write, for which other writes wait."""
 
 Gone = Mapping[str, Mapping[str, int]]
-"""How many records of each kind go, by the month in which their period began."""
+"""How many records were deleted, by kind and by the month in which their period began."""
 
 
 def run(store: Store, *, dry_run: bool = False, progress: ProgressCallback = silently) -> Gone:
-    """Let go of everything whose period is over by the default policy as it is now; a dry run changes nothing.
+    """Delete every record whose period is over by the default policy as it is now; a dry run only counts them.
 
-    What a customer's hold keeps stays, and so does an order with a refund, or a request that was in time, that is open.
-    It can be interrupted and repeated. Raises `ClockInDoubt`, `ConfigurationError` if it runs already, and
-    `StorageUnavailable`, also if on SQLite a reader keeps what went in the log.
+    Records under a customer's hold stay, and so do orders with an open refund, or an open request that was in time or
+    needs a supervisor. It can be interrupted and repeated. Raises `ClockInDoubt`, `ConfigurationError` if it runs
+    already, and `StorageUnavailable`, also if a reader of SQLite keeps deleted data in the log.
     """
     clock.require_sound(store)
     if dry_run:
         return _run(store, progress, dry_run=True)
     directory = store.checkpoints.file.parent
-    with _alone(directory):
+    with _one_run_at_a_time(directory):
         gone = _run(store, progress, dry_run=False)
         store.scrub()
         with store.read(COMMAND_LINE) as uow:
@@ -60,7 +60,7 @@ def _run(store: Store, progress: ProgressCallback, *, dry_run: bool) -> Gone:
             if not rows:
                 break
             if not dry_run:
-                going = write_batch(store, COMMAND_LINE, partial(_let_go, kind=kind, before=before, rows=rows))
+                going = write_batch(store, COMMAND_LINE, partial(_delete_due, kind=kind, before=before, rows=rows))
             months.update(f"{local_date(instant(row['since']), tz):%Y-%m}" for row in going)
             progress(kind.name, months.total(), months.total())
             after = rows[-1]["id"]
@@ -68,8 +68,8 @@ def _run(store: Store, progress: ProgressCallback, *, dry_run: bool) -> Gone:
     return gone
 
 
-def _let_go(uow: UnitOfWork, kind: Kind, before: datetime, rows: list[Row]) -> list[Row]:
-    """Let go of those of these records that are still due; returns them."""
+def _delete_due(uow: UnitOfWork, kind: Kind, before: datetime, rows: list[Row]) -> list[Row]:
+    """Delete those of these records that are still due, and return their rows."""
     going = _without_open(uow, kind, uow.retention.lock_due(kind, before, rows))
     if going:
         uow.retention.forget(kind, going)
@@ -85,8 +85,8 @@ def _without_open(uow: UnitOfWork, kind: Kind, rows: list[Row]) -> list[Row]:
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """A block in which no other process runs retention on this ledger; raises `ConfigurationError` if one does."""
+def _one_run_at_a_time(directory: Path) -> Iterator[None]:
+    """Let no other process run retention on this ledger during the block; raises `ConfigurationError` if one does."""
     file = os.open(directory / "retention.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

@@ -1,4 +1,4 @@
-"""Rotation of the master key: what another key than the first of its file wraps is wrapped by the first."""
+"""Rotation of the master key: every key that an older master key wraps is wrapped by the first one of the file."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -15,10 +15,10 @@ BATCH = 200
 
 
 class Rotation(NamedTuple):
-    """What a rotation has done: how many keys of each table it re-wrapped, and how many there is more to do about.
+    """How many keys of each table a rotation wrapped again, and what is left to do.
 
-    `older` need another key than the first still, as an instance wrapped them meanwhile; `lost` none of the file's
-    keys opens. `is_scrubbed` says whether nothing that an older key wrapped is left in the files of the service.
+    `older` is how many keys still need an older master key, because an instance wrapped them meanwhile; `lost` is how
+    many of each table no master key opens. `is_scrubbed`: the files of the service hold no older wrapped key any more.
     """
 
     rewrapped: Mapping[str, int]
@@ -28,11 +28,11 @@ class Rotation(NamedTuple):
 
 
 def rotate(store: Store, progress: ProgressCallback = silently) -> Rotation:
-    """Wrap by the first master key what only another one opens, in batches, while instances go on.
+    """Wrap every key that only an older master key opens by the first one, in batches, while instances run.
 
-    It resumes by itself, because what the first opens is left as it is. The service's own keys come last, with an event
-    in the journal, once no customer needs an older key: if that is destroyed before, no instance starts. With one
-    master key, nothing changes. Raises `StorageUnavailable` if others write for too long: then it is to be run again.
+    It can be interrupted and repeated. The service's own keys come last, with an event, once no other key needs an
+    older master key: until then, no instance starts without the older one. With only one master key, nothing changes.
+    Raises `StorageUnavailable` if others write for too long: then run it again.
     """
     engine, keyring = store.open()
     rewrapped = {of.table: 0 for of in keys.WRAPPED}

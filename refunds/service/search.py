@@ -18,29 +18,29 @@ OPENED = 1_000  # newest contacts of each kind that are opened to look for a det
 
 
 class Found(NamedTuple):
-    """What a text can mean: orders, each once, and contacts whose order is known or not."""
+    """What a search has found: orders, each once, and contacts, matched or not."""
 
     orders: list[Order]
     contacts: list[AContact]
 
 
 def search(uow: UnitOfWork, text: str) -> Found:
-    """What has exactly this number or, if nothing has, a part of it, or the newest contacts that hold it as a detail.
+    """Find orders and contacts by their exact number or, if there are none, by a part of it or a customer's detail.
 
-    The orders of a customer whose reference it is come after the order whose number it is. Records and fields that the
-    principal may not read are not searched.
+    Orders also fit by the reference of their customer; they come last. A detail is sought in the newest contacts only.
+    Records and fields that the principal may not read are not searched.
     """
     exact = [*order_meant(uow, text), *uow.orders.of_customer(_customer_meant(uow, text), limit=MOST)]
     orders = {order.order_id: order for order in exact}
     contacts = request_meant(uow, text)
     if not orders and not contacts and len(text) >= SHORTEST:
         orders = {order.order_id: order for order in uow.orders.with_part(text, MOST)}
-        contacts = _holding(uow, text)
+        contacts = _contacts_holding(uow, text)
     return Found([*orders.values()][:MOST], contacts[:MOST])
 
 
 def order_meant(uow: UnitOfWork, number: str) -> list[Order]:
-    """The order with a number, in any case, with a `#` or without, or with this reference; or none."""
+    """The order with this number, in any case, with `#` or without, or with this reference; empty if there is none."""
     bare = number.removeprefix("#")
     for spelt in dict.fromkeys((number, number.upper(), number.lower(), bare, bare.upper(), bare.lower(), f"#{bare}")):
         with suppress(NotFound):
@@ -52,7 +52,10 @@ def order_meant(uow: UnitOfWork, number: str) -> list[Order]:
 
 
 def orders_meant(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | None, list[Order]]:
-    """The customer with a number, if the principal may look up people, and their orders; or None and an order."""
+    """None and the order with this number or reference; or the id and the orders of the customer with this number.
+
+    The customer is None if there is none, or the principal may not see personal fields.
+    """
     if meant := order_meant(uow, number):
         return None, meant
     customer_id = _customer_meant(uow, number)
@@ -64,27 +67,27 @@ def _customer_meant(uow: UnitOfWork, customer_ref: str) -> str | None:
 
 
 def request_meant(uow: UnitOfWork, number: str) -> list[AContact]:
-    """The contact with this request number or what it became, order known or not, if the principal may read it."""
+    """The contact with this request number, or the one that replaced it; empty if none, or not for the principal."""
     if uow.principal.may(Scope.CONTACTS_READ):
         with suppress(ValueError):
             read = parse_request_number(number.removeprefix("#"))
             kinds = uow.contacts, uow.unmatched
             found = next(filter(None, (kind.paginate(limit=1, request_number=read) for kind in kinds)), [])
-            return [_present(uow, one) for one in found]
+            return [_latest(uow, one) for one in found]
     return []
 
 
-def _present(uow: UnitOfWork, found: AContact) -> AContact:
-    """What stands in place of a contact: what it was matched to or superseded by, or else itself."""
+def _latest(uow: UnitOfWork, found: AContact) -> AContact:
+    """Return the contact that a contact was matched to or superseded by, step by step; itself if there is none."""
     became = None if isinstance(found, Contact) else found.contact_id
     following = became or found.superseded_by
     with suppress(NotFound):
-        return found if following is None else _present(uow, findings.contact(uow, following))
+        return found if following is None else _latest(uow, findings.contact(uow, following))
     return found
 
 
-def _holding(uow: UnitOfWork, detail: str) -> list[AContact]:
-    """The newest contacts that hold a telephone number, an e-mail address, a ticket or words, if they may be opened."""
+def _contacts_holding(uow: UnitOfWork, detail: str) -> list[AContact]:
+    """The newest contacts that hold a detail, as in `findings.find`; none if the principal may not open them."""
     if not uow.principal.may(Scope.CONTACTS_READ) or not uow.principal.may(Scope.PERSONAL_READ):
         return []
     holds = holder(uow, detail)

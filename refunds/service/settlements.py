@@ -1,4 +1,4 @@
-"""What becomes of a cancellation: billing refunds and settles it, or it is revoked."""
+"""Cancellations are refunded and settled by billing, or revoked."""
 
 from datetime import datetime, timedelta
 
@@ -26,7 +26,7 @@ OWN_REVOCATION = timedelta(minutes=15)
 
 
 def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, billing_ref: str) -> Cancellation:
-    """Record that billing has refunded, by default now; the same settlement again changes nothing.
+    """Record that billing has refunded a cancelled order, by default now; the same settlement again changes nothing.
 
     `billing_ref` is dropped if the customer was erased. Raises `NotFound` if there is no such cancellation,
     `InvalidInput` if the time is more than a minute before its issue or after now, and `CancellationStateConflict` if
@@ -60,10 +60,10 @@ def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, b
 
 
 def begin_refund(uow: UnitOfWork, cancellation_id: str, billing_ref: str | None) -> Cancellation:
-    """Record that billing has begun to refund, so that nobody can revoke the cancellation until that is undone.
+    """Record that billing has begun a refund, so that nobody can revoke the cancellation before the refund is undone.
 
-    The refund is held by its `billing_ref`, or without one by the client that began it. The holder can send it again,
-    which changes nothing. Raises `NotFound` if there is no such cancellation, and `CancellationStateConflict` for
+    The holder is named by `billing_ref` or, without that, is the client that began the refund. If the holder begins it
+    again, nothing changes. Raises `NotFound` if there is no such cancellation, and `CancellationStateConflict` for
     another holder, or if it is settled or revoked.
     """
     cancellation, actor = _get_for_update(uow, cancellation_id), uow.principal.actor
@@ -83,9 +83,9 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, billing_ref: str | None)
 
 
 def end_refund(uow: UnitOfWork, cancellation_id: str, reason: RefundEndReason) -> Cancellation:
-    """Record that a refund has failed: the cancellation is as before it was begun. Without one, nothing changes.
+    """Record that a refund has failed, so that the cancellation is issued again; if none was begun, nothing changes.
 
-    Anyone may end it, not only its holder. Raises `NotFound` if there is no such cancellation, and
+    Any principal may end it, not only the holder. Raises `NotFound` if there is no such cancellation, and
     `CancellationStateConflict` if it is settled or revoked.
     """
     cancellation = _get_for_update(uow, cancellation_id)
@@ -97,7 +97,7 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, reason: RefundEndReason) -
 
 
 def _holds(uow: UnitOfWork, cancellation: Cancellation, billing_ref: str | None) -> bool:
-    """Whether a refund is held by this reference or, if it has none or that was erased, by the principal."""
+    """Whether this `billing_ref` is the holder's; without one, or if it was erased, whether the principal began it."""
     by_itself = not isinstance(billing_ref, Erased | None) or cancellation.refund_begun_by == uow.principal.actor
     return cancellation.billing_ref == billing_ref and by_itself
 
@@ -127,7 +127,7 @@ _NOT_REFUNDED = {
 
 
 def unsettle(uow: UnitOfWork, cancellation_id: str, reason: UnsettleReason) -> Cancellation:
-    """Undo a settlement: the cancellation is as before any refund was begun. If it is just issued, nothing changes.
+    """Undo a settlement, so that the cancellation is issued again; if it is issued already, nothing changes.
 
     Raises `NotFound` if there is no such cancellation, and `CancellationStateConflict` if its refund is begun but not
     settled, or if it was revoked.
@@ -143,8 +143,8 @@ def unsettle(uow: UnitOfWork, cancellation_id: str, reason: UnsettleReason) -> C
 def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason: str | None) -> Cancellation:
     """Revoke a cancellation, so that the order can be cancelled again; the same revocation again changes nothing.
 
-    If the customer keeps the order, their requests are resolved; otherwise they are open again, as their withdrawals
-    are in either case. `reason` is dropped if the customer was erased. Raises `NotFound` if there is no such
+    The order's requests are open again; but if the customer keeps the order, those that are no withdrawals are
+    resolved. `reason` is dropped if the customer was erased. Raises `NotFound` if there is no such
     cancellation, `Forbidden` unless the principal has the scope, or issued it at most 15 minutes ago, and
     `CancellationStateConflict` if its refund is begun or settled, or if it was revoked for another reason.
     """
@@ -175,16 +175,13 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
 
 
 def may_revoke(uow: UnitOfWork, cancellation: Cancellation) -> bool:
-    """Whether the principal may revoke a cancellation: with the scope, or for 15 minutes if they issued it.
-
-    Its state is not looked at.
-    """
+    """Whether the principal has the scope to revoke, or issued the cancellation at most 15 minutes ago."""
     own = cancellation.issued_by == uow.principal.actor and uow.now - cancellation.issued_at <= OWN_REVOCATION
     return own or uow.principal.may(Scope.CANCELLATIONS_REVOKE)
 
 
 def _get_for_update(uow: UnitOfWork, cancellation_id: str) -> Cancellation:
-    """A cancellation, with its order locked until this write ends; raises `NotFound` if there is none."""
+    """Lock the order of a cancellation, and return the cancellation; raises `NotFound` if there is none."""
     uow.orders.lock(uow.cancellations.get(cancellation_id).order_id)
     return uow.cancellations.get(cancellation_id)  # read again, now that nobody else can change it
 

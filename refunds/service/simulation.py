@@ -46,7 +46,7 @@ class Flip(StrEnum):
 
 @dataclass(slots=True)
 class Tally:
-    """Counts: all orders, those with a longer or shorter window; all contacts, and those that flip."""
+    """Counts of orders, of those whose window gets longer or shorter, of contacts, and of those that flip."""
 
     orders: int = 0
     longer: int = 0
@@ -67,9 +67,9 @@ class Example(NamedTuple):
 
 @dataclass(slots=True)
 class Simulation:
-    """What a draft would change, compared with the version in force, which is `compared_with`.
+    """What a draft would change, compared with the version in force, `compared_with`.
 
-    The month is that of the service day or, if there is none, of the request.
+    `by_month` goes by the service day or, if there is none, by the receipt of the contact.
     """
 
     draft: PolicyVersion
@@ -87,10 +87,13 @@ class Simulation:
     undecided: Counter[str] = field(default_factory=Counter)
     """Orders and contacts that the draft cannot judge, by the code of the error."""
     is_coarse: bool = False
-    """Whether it is `coarsened`."""
+    """Whether it has been through `coarsened`."""
 
     def tallies(self, day: date, region: str | None, channel: str | None = None) -> Iterator[Tally]:
-        """The tallies that count something with this day and region, and channel, if any; new ones are made."""
+        """The tallies to count an order or contact in: the total and those of its month, region and channel.
+
+        Without a region, it counts for the policy's; an order has no channel.
+        """
         yield self.total
         yield self.by_month[f"{day:%Y-%m}"]
         yield self.by_region[region or self.compared_with.terms.region]
@@ -99,11 +102,11 @@ class Simulation:
 
 
 def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback = silently) -> Simulation:
-    """What a draft would change for the stored orders and contacts of its policy; nothing is stored.
+    """Judge the stored orders and contacts of a policy by a draft, and return what would change; nothing is stored.
 
-    The draft is judged with the policy's closures; superseded contacts and withdrawals are left out. What it cannot
-    judge is counted as undecided. Whoever may not read orders gets it `coarsened`. Raises `NotFound` if there is no
-    such policy, and `UnknownRegion` if there is no such region as the draft's.
+    The draft has the closures of its policy. Superseded contacts and withdrawals are left out; orders and contacts that
+    the draft cannot judge count as undecided. A principal who may not read orders gets it `coarsened`. Raises
+    `NotFound` if there is no such policy, and `UnknownRegion` if there is no such region as the draft's.
     """
     policy = uow.policies[draft.policy_id]
     require_region(draft.terms.region, "/terms/region")
@@ -118,10 +121,10 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
 
 
 def coarsened(found: Simulation) -> Simulation:
-    """A simulation for those who may not read orders: every number is rounded down to tens, and no order is named.
+    """Round every number of a simulation down to tens, and leave out orders and regions.
 
-    Nor are regions: who may simulate again and again, and knows all customers of a region but one, could follow that
-    one through its numbers, and so find them in the statistics.
+    With regions, somebody who simulates repeatedly, and knows all customers of a region but one, could follow that one
+    through the numbers, and so find them in the statistics.
     """
     return replace(
         found,
@@ -150,7 +153,7 @@ class _Judging:
 
     def __init__(self, policy: Policy, found: Simulation) -> None:
         self._policy, self._found, self._draft = policy, found, found.draft
-        self._calendars = cache(lambda region: judging.calendar_of(found.draft, _known(region)))
+        self._calendars = cache(lambda region: judging.calendar_of(found.draft, _still_known(region)))
 
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
         """Count how the windows of orders differ from those under the draft; orders not yet provided have none."""
@@ -172,8 +175,8 @@ class _Judging:
             self._compare(like.row, like.count)
 
     def _compare(self, row: Row, count: int) -> None:
-        """Compare the windows of `count` orders like this one; they are undecided if either cannot be judged."""
-        provided, ordered, region = row["service_provided_at"], row["ordered_at"], _known(row["region"])
+        """Compare the window of an order with that under the draft, and count it `count` times."""
+        provided, ordered, region = row["service_provided_at"], row["ordered_at"], _still_known(row["region"])
         facts = Facts(service_provided_at=instant(provided), received_at=instant(provided))
         try:
             before = judging.judge(self._policy, facts, None if ordered is None else instant(ordered), region)
@@ -190,10 +193,7 @@ class _Judging:
             tally.shorter += count * (after.deadline < before.deadline)
 
     def judge_contacts(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
-        """Count how the stored decisions on contacts differ from those under the draft, with examples.
-
-        There are at most ten of each flip. Contacts that the draft cannot judge are undecided.
-        """
+        """Count how the stored decisions on contacts differ from those under the draft, and keep ten of each flip."""
         counts: Counter[tuple[int, int, str | None, str | None, Flip | None]] = Counter()
         flipped: dict[Flip, str] = {}
         tz = zone(self._draft.terms.time_zone)
@@ -239,8 +239,8 @@ class _Orders:
     count: int
 
 
-def _known(region: str | None) -> str | None:
-    """The region of an order, or its country if the data has lost it since the order was registered."""
+def _still_known(region: str | None) -> str | None:
+    """The region of an order, or its country if the holiday data does not know the region any more; None stays."""
     return region and still_known(region)
 
 

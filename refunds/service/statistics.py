@@ -18,9 +18,9 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 
 def close(store: Store, month: str | None = None) -> tuple[ClosedMonth, bool]:
-    """The statistics of a month (`YYYY-MM`), by default the last that has ended, and whether they were closed now.
+    """Close a month (`YYYY-MM`), by default the last that has ended; its statistics, and whether it was closed now.
 
-    What is recorded later about a closed month changes nothing, nor does an erasure. Raises `InvalidInput` if the month
+    Later records and erasures do not change it. Raises `InvalidInput` if the month
     has not ended, or if there are no records of it because it is before all of them.
     """
     with store.read(COMMAND_LINE) as uow:
@@ -34,7 +34,7 @@ def close(store: Store, month: str | None = None) -> tuple[ClosedMonth, bool]:
             )
         if found := uow.statistics.find(month):
             return found, False
-        cells = _counted(uow, month, terms)
+        cells = _count(uow, month, terms)
     with store.write(COMMAND_LINE, exclusive=True) as uow:
         if found := uow.statistics.find(month):
             return found, False
@@ -43,8 +43,11 @@ def close(store: Store, month: str | None = None) -> tuple[ClosedMonth, bool]:
     return closed, True
 
 
-def _counted(uow: UnitOfWork, month: str, terms: Terms) -> Cells:
-    """What may be shown of a month; orders without a region count for that of the terms."""
+def _count(uow: UnitOfWork, month: str, terms: Terms) -> Cells:
+    """Count the customers of a month, and return what may be shown; without a region, they count for that of `terms`.
+
+    Raises `InvalidInput` if the month is before the first record.
+    """
     since, until = bounds(month, zone(terms.time_zone))
     customers: dict[Cell, set[str]] = defaultdict(set)
     for row in uow.statistics.to_count(since, until):
@@ -63,9 +66,9 @@ def _refused(detail: Message) -> InvalidInput:
 
 
 def read(uow: UnitOfWork, month: str | None) -> tuple[ClosedMonth, list[str]]:
-    """The statistics of a month, by default the latest that is closed, and all months that are, the latest first.
+    """The statistics of a closed month, by default the latest, and the list of all closed months, the latest first.
 
-    Raises `NotFound` if this month, or any, is not closed.
+    Raises `NotFound` if the month is not closed, or none is.
     """
     months = uow.statistics.months()
     return uow.statistics.get(month or next(iter(months), "")), months

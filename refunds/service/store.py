@@ -1,4 +1,4 @@
-"""The store: the records, their journal, and the units of work on them.
+"""The store: opens the records and their journal, and begins the units of work on them.
 
 `write()` and `read()` give a unit of work. Only the policies are kept in memory, with the hash of the last event about
 them, and the head of the journal that was seen last: a database that does not have it is another one, or an older one.
@@ -38,7 +38,7 @@ class Opening(Enum):
     """What a database is opened for."""
 
     USE = auto()
-    """To work with its records; its schema is brought up to date. In development, a new database begins."""
+    """To work with its records; its schema is brought up to date. In development, a new installation may begin."""
     RECORD = auto()
     """The same, in a database that must have records already."""
     READ = auto()
@@ -64,11 +64,11 @@ class Store:
         self.created_key = False
         """Whether opening the store created a master key for development."""
         self.times_fit_to = 0
-        """Up to this position, the times of the events are known to put no clock in doubt."""
+        """Up to this position, no time of an event puts the clock in doubt."""
         self.looked: tuple[Head, list[tuple[Event, bool]], list[tuple[Event, bool]], int] | None = None
-        """What the last look at the clock found in the journal, and the head that it had."""
+        """What the last check of the clock read: the head, two lists of events, and the position it began at."""
         self.latest: tuple[int, int, datetime] | None = None
-        """From which to which position the times are known, and the latest of them and their checkpoints."""
+        """From which to which position the check of the clock has read the times, and the latest of them."""
         self._settings = settings
         self._opening = Lock()
         self._opened: tuple[Engine, Keyring] | None = None
@@ -77,11 +77,12 @@ class Store:
         self._refused = False
 
     def open(self, to: Opening = Opening.USE) -> tuple[Engine, Keyring]:
-        """The database and the keys, opened at the first call, for what that says.
+        """Return the database and the keys, opened at the first call; later calls ignore `to`.
 
-        Except to read, that makes the file of checkpoints, brings the schema up to date and, if missing, registers the
-        packaged policy; it makes the service's keys for a new installation, and in development a master key. Raises
-        `ConfigurationError` with everything that is wrong, also if the journal is not the one that was checkpointed.
+        Unless it is opened to read, the schema is brought up to date, and missing things are made: the file of
+        checkpoints, the first version of the policy, the service's keys in a new installation, and in development a
+        master key. Raises `ConfigurationError` with everything that is wrong, also if the journal is not the one that
+        was checkpointed.
         """
         if self._opened is None:
             with self._opening:
@@ -90,7 +91,7 @@ class Store:
         return self._opened
 
     def prepare(self) -> None:
-        """Build the calendars of the default policy, by its present and its coming versions, before the first request.
+        """Build the calendars of the present and the coming versions of the default policy, before the first request.
 
         Raises `ConfigurationError` if there is no such policy.
         """
@@ -108,7 +109,7 @@ class Store:
 
     @property
     def name(self) -> str:
-        """Where the records are, without secrets; opens the store."""
+        """The path or URL of the database, without secrets; opens the store."""
         return self.open()[0].name
 
     def close(self) -> None:
@@ -129,8 +130,8 @@ class Store:
     def write(self, principal: Principal, *, exclusive: bool = False) -> Iterator[UnitOfWork]:
         """A unit of work that is stored and journalled as a whole at the end of the block, or not at all.
 
-        If a checkpoint is due, it is written afterwards; if that fails, the unit of work stays stored, and only
-        `on_checkpoint` is told. Only one `exclusive` unit of work runs at a time, across all instances. Raises
+        If a checkpoint is due, it is written afterwards; if that fails, the unit of work stays stored, and the error
+        only goes to `on_checkpoint`. Only one `exclusive` unit of work runs at a time, across all instances. Raises
         `Conflict` if another transaction was first, also if it changed the policies that were used.
         """
         engine, keyring = self.open()
@@ -147,13 +148,13 @@ class Store:
 
     @property
     def is_scrubbed(self) -> bool:
-        """Whether nothing that was erased is left in the database's files: a reader may have been in the way."""
+        """Whether nothing erased is left in the files of the database; False if a reader was in the way."""
         return self._scrubbed == self.erasures.size
 
     def _scrub(self, engine: Engine) -> None:
-        """Take what was erased out of the database's files, if anything was, also by another process.
+        """Remove what any process has erased from the files of the database; if a reader is in the way, do nothing.
 
-        It is tried again after the next write if a reader is in the way.
+        The next write tries again.
         """
         size = self.erasures.size
         with suppress(StorageUnavailable, OSError):
@@ -162,9 +163,9 @@ class Store:
                 upkeep.note(self.erasures.file.parent, "scrub", size)
 
     def scrub(self) -> None:
-        """Take what was deleted out of the database's files; raises `StorageUnavailable` if a reader does not go.
+        """Remove what was deleted from the files of the database; it can take seconds, so no request should call it.
 
-        What can take seconds is done here, too: no request waits for it.
+        Raises `StorageUnavailable` if a reader is in the way for ten seconds.
         """
         self.open()[0].compact()
         until = monotonic() + PATIENCE
@@ -180,7 +181,7 @@ class Store:
             self._opened[0].require_there()
 
     def one_at_a_time(self, waits: Callable[[], None]) -> AbstractContextManager[None]:
-        """A block that one instance at a time is in, as `Engine.one_at_a_time` has it; opens the store."""
+        """Let only one instance at a time run the block, as `Engine.one_at_a_time` does; opens the store."""
         return self.open()[0].one_at_a_time(waits)
 
     def checkpoint(self) -> None:
@@ -195,7 +196,7 @@ class Store:
             self._write_checkpoint(Checkpoint(head.position, head.hash, datetime.now(UTC), head.journal_id))
 
     def policies_at(self, head: Head) -> Policies:
-        """The policies as of a head just read, or as of now if they have changed; raises as `policies_as_of`."""
+        """The policies as of a head that was just read, or newer ones; raises what `policies_as_of` raises."""
         self._require_same_journal(self.open()[0], head)
         kept = self._policies
         if kept is None or kept.as_of != head.policies_hash:
@@ -216,9 +217,10 @@ class Store:
         return kept
 
     def _require_same_journal(self, tx: Transaction | Engine, head: Head) -> None:
-        """Raise `AnotherJournal` if the journal is not the one that was seen before, or has lost events since.
+        """Raise `AnotherJournal` if the journal is not the one that this store saw before, or has lost events since.
 
-        While the store is opened, that compares it. Another database can only be there through another connection.
+        It does nothing while the store is being opened, because that compares the journal itself. Only through another
+        connection can another database be there.
         """
         if self._opened is None:
             return
@@ -244,9 +246,9 @@ class Store:
         return UnitOfWork(tx, keyring, principal, self.policies_as_of, self.erasures)
 
     def _write_checkpoint(self, checkpoint: Checkpoint) -> bool:
-        """Write a checkpoint, and tell `on_checkpoint`, with the error if that fails; whether it was written.
+        """Write a checkpoint, call `on_checkpoint` with it and the error, if any, and return whether it was written.
 
-        If not, its events stay committed, and the next checkpoint covers them.
+        If it was not, its events stay committed, and the next checkpoint covers them.
         """
         failure = None
         try:
@@ -259,8 +261,8 @@ class Store:
     def _open(self, to: Opening) -> tuple[Engine, Keyring]:
         """Open the database and the keys.
 
-        Raises one `ConfigurationError` for all that is wrong with the key file, the ledger directory and the database's
-        URL; only if they are in order, for what is wrong in the database.
+        Raises one `ConfigurationError` for all that is wrong with the key file, the ledger directory and the URL of the
+        database or, if these are right, with the database itself.
         """
         wrong: list[ConfigurationError] = []
         reads, exists = to is Opening.READ, to in {Opening.READ, Opening.RECORD, Opening.ACCEPT}
@@ -302,7 +304,7 @@ class Store:
     def _keyring_to_read(self, engine: Engine, path: Path) -> Keyring:
         """The keys of a database that is only read.
 
-        Raises `ConfigurationError` if it is none of this version's, or if the master key is missing or another one.
+        Raises `ConfigurationError` if it has no records of this version, or the master key is missing or another one.
         """
         with read_as_it_is(engine, "REFUNDS_DATABASE") as tx:
             if not keys.any_stored(tx):
@@ -310,11 +312,11 @@ class Store:
             return keys.open_keyring(tx, read_master_keys(path))
 
     def _keyring(self, engine: Engine, path: Path, to: Opening) -> Keyring:
-        """The keys of a database, after its schema is brought up to date and its journal is compared.
+        """Bring the schema of a database up to date, compare its journal, and return its keys.
 
-        A new database gets the service's keys, in development also a master key file, and every one the packaged policy
-        if it never had it. Raises `ConfigurationError` if the database is an unfinished copy, if it is a new one or has
-        another journal where that is not asked for, or if the master key is missing, cannot be made or is another one.
+        A new database gets the service's keys and, in development, a master key file; each gets the packaged policy if
+        it never had it. Raises `ConfigurationError` if the database is an unfinished copy, is new or has another
+        journal although `to` does not allow that, or if the master key is missing, cannot be made or is another one.
         """
         database = f"REFUNDS_DATABASE: {engine.name}"
         with up_to_date(engine, "REFUNDS_DATABASE") as (tx, copy_under_way):
@@ -358,13 +360,13 @@ class Store:
         return ConfigurationError(f"REFUNDS_LEDGER_DIR: {file.file} cannot be written: {error.strerror}")
 
     def _difference(self, tx: Transaction, head: Head, written: list[Checkpoint]) -> Message | None:
-        """How the journal differs from the checkpoints that were written; in development there may be none."""
+        """How the journal differs from the checkpoints; None if it does not, or in development if there are none."""
         return lineage.difference(tx, head, written) if written or self._settings.production else None
 
     def _require_beginning(
         self, path: Path, written: list[Checkpoint], database: str, to: Opening, *, is_new: bool
     ) -> None:
-        """Raise `ConfigurationError` if no journal is to begin here; in development make a missing master key."""
+        """Raise `ConfigurationError` unless a journal may begin here; in development, make a missing master key."""
         if self._settings.production:
             if to is not Opening.INIT:
                 raise ConfigurationError(
@@ -391,7 +393,7 @@ def _without_records(database: str) -> ConfigurationError:
 
 @contextmanager
 def _collected_in(wrong: list[ConfigurationError]) -> Iterator[None]:
-    """Add a `ConfigurationError` in the block to `wrong` and go on after the block; others pass."""
+    """Catch a `ConfigurationError` in the block and add it to `wrong`; other errors pass."""
     try:
         yield
     except ConfigurationError as error:

@@ -20,13 +20,14 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 
 def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContact:
-    """Record a contact whose order is not known; it is open until it is matched or resolved, and supersedes another.
+    """Record a contact whose order is not known, and supersede the unmatched contact that it names, if any.
 
-    `order_hint` is what the customer said of the order. It is not known where the customer is, so their number needs
-    its country code; the vendor's is read as in the country of the default policy. What corrects one that asked for the
-    same and had been made when that was entered has its first entry. Raises `InvalidInput` if a time is in the future,
-    in the wrong order or over a year ago, a number or address is not one, or nothing has the id of the other one, and
-    `ContactStateConflict` if that was matched or superseded already, or is open and asks for more.
+    It is open until it is matched, resolved or superseded. `order_hint` is what the customer said of the order. The
+    customer's number needs its country code; the vendor's is read as in the country of the default policy. If it asks
+    for the same as the superseded contact, and was received before that was entered, it has the first entry of that.
+    Raises `InvalidInput` if a time is in the future, in the wrong order or over a year ago, a number or address is not
+    one, or there is no contact to supersede, and `ContactStateConflict` if that contact was matched or superseded, or
+    is open and asks for more.
     """
     earlier = None if new.supersedes is None else _to_supersede(uow, new.supersedes, new.intent)
     too_early = uow.now - BEFORE_KNOWN, Message("must not be more than a year ago")
@@ -63,7 +64,7 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
 
 
 def _to_supersede(uow: UnitOfWork, unmatched_id: str, intent: Intent) -> UnmatchedContact:
-    """The contact to be superseded, locked. Raises as `record` says."""
+    """Lock the contact to be superseded, and return it; raises what `record` says."""
     try:
         earlier = uow.unmatched.get(unmatched_id, lock=True)
     except NotFound as error:
@@ -73,12 +74,12 @@ def _to_supersede(uow: UnitOfWork, unmatched_id: str, intent: Intent) -> Unmatch
 
 
 def match(uow: UnitOfWork, unmatched_id: str, order_id: str, ticket_ref: str | None = None) -> tuple[Contact, bool]:
-    """Record an unmatched contact as one about an order; the contact that it became, and whether that is new.
+    """Record an unmatched contact as one about an order; returns the new contact and True, or False if it was known.
 
-    It keeps its times, its first entry, its number and its acknowledgement, is judged by these, and is emptied;
-    `ticket_ref` replaces its ticket. The same match again changes nothing. Raises `NotFound` if there is no such order
-    or unmatched contact, `ContactStateConflict` if it was matched to another order, superseded or resolved,
-    `InvalidInput` if it is too early for the order, and otherwise what `contacts.record` raises.
+    The new contact has the times, first entry, number and acknowledgement of the unmatched one, which is emptied, and
+    is judged by them; `ticket_ref` replaces its ticket. The same match again changes nothing. Raises `NotFound` if
+    there is no such order or unmatched contact, `ContactStateConflict` if it was matched to another order, superseded
+    or resolved, `InvalidInput` if it is too early for the order, and otherwise what `contacts.record` raises.
     """
     locked = uow.orders.get_for_update(order_id)
     found = uow.unmatched.get(unmatched_id, lock=True)
@@ -145,7 +146,7 @@ def reopen(uow: UnitOfWork, unmatched_id: str, reason: ReopeningReason) -> Unmat
 
 
 def _kept(value: Any) -> Any:
-    """A value to go on with; None if it was emptied."""
+    """Return a value as it is; None in place of an erased one."""
     return None if isinstance(value, Erased) else value
 
 

@@ -1,8 +1,7 @@
-"""When a backup was last made, an audit found everything sound, and retention ran: noted beside the checkpoints.
+"""Notes beside the checkpoints of when a backup was last made, an audit found no fault, and retention ran.
 
-Beside them is also noted how far what was erased has gone from the files of the database.
-
-Other processes do both, so an instance reads the notes, and so do operators.
+A further note says up to which erasure nothing erased is left in the files of the database. Commands write the notes,
+and instances and operators read them.
 """
 
 import os
@@ -25,10 +24,10 @@ class Upkeep(NamedTuple):
 
 
 def note(directory: Path, done: str, position: int, **more: Any) -> None:
-    """Note in the directory of the checkpoints what is done up to a position of the journal, as `Upkeep` has it.
+    """Write a note that something is done, in place of the note before; raises `OSError` if it cannot be written.
 
-    Or that a `scrub` is, up to a size of the ledger of erasures, or how far a `verification` is, with `more` about it.
-    The note takes the place of the one before. Raises `OSError` if it cannot be written.
+    `done` is a field of `Upkeep`, with the position of the journal; `scrub`, with the size of the ledger of erasures;
+    or `verification`, with how far it has come, and `more` about it.
     """
     file = _file(directory, done)
     part = file.with_name(f"{file.name}.{os.getpid()}")
@@ -43,18 +42,18 @@ def note(directory: Path, done: str, position: int, **more: Any) -> None:
 
 
 def last(directory: Path) -> Upkeep:
-    """What is noted in the directory of the checkpoints; a note that cannot be read is none."""
+    """When each was last done, by the notes in the directory of the checkpoints; None if a note cannot be read."""
     return Upkeep(*(_at(noted(directory, done)) for done in Upkeep._fields))
 
 
 def scrubbed(directory: Path) -> int:
-    """The size that the ledger of erasures had when all it names had gone from the files of the database; else 0."""
+    """The size of the ledger of erasures when nothing erased was left in the files of the database; 0 if never."""
     size: int = noted(directory, "scrub").get("position", 0)
     return size
 
 
 def noted(directory: Path, done: str) -> dict[str, Any]:
-    """What was noted last about something that is `done`; empty if nothing was, or if it cannot be read."""
+    """The fields of a note, as `note` wrote it; empty if there is none, or it cannot be read."""
     with suppress(OSError, ValueError):
         if isinstance(found := orjson.loads(_file(directory, done).read_bytes()), dict):
             return found

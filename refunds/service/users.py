@@ -49,17 +49,17 @@ SEEN = timedelta(minutes=10)
 
 
 class Offer(NamedTuple):
-    """A password that the service has made for a user, and the mark by which it knows that."""
+    """A password that the service has made for a user, and a keyed digest by which the service recognizes it."""
 
     password: str
     mark: str
 
 
 class Session(NamedTuple):
-    """Whose session it is, and the user's epoch, the journal and its last position when it began.
+    """A session of a user, with the user's epoch, the journal and its last position as they were when it began.
 
-    The journal has an event of each end of a user's sessions, so neither an epoch that is set back nor a session that
-    is stored again revives one.
+    The journal has an event of each end of sessions, so an ended one stays ended even if its row or the epoch is
+    restored.
     """
 
     session_id: str
@@ -69,7 +69,7 @@ class Session(NamedTuple):
     position: int
 
     def fits(self, user: User, journal: Head) -> bool:
-        """Whether it began in this journal, and the user as they are now may go on with it."""
+        """Whether it began in this journal, and the user is not disabled and has the same epoch."""
         began_here = self.journal_id == journal.journal_id and self.position <= journal.position
         return began_here and self.epoch == user.epoch and user.disabled_at is None
 
@@ -107,9 +107,9 @@ def reset(uow: UnitOfWork, name: str) -> Credentials:
     if there is no such user.
     """
     uow.users.forget_attempts(name)  # before the user is locked: `sign_in` locks in the same order
-    user, password = _named(uow, name), new_password()
+    user, password = _lock_by_name(uow, name), new_password()
     changes = {"password_hash": password_hash(password), "disabled_at": None}
-    return Credentials(_without_sessions(uow, user, EventType.USER_RESET, **changes), password)
+    return Credentials(_update_and_end_sessions(uow, user, EventType.USER_RESET, **changes), password)
 
 
 def disable(uow: UnitOfWork, name: str) -> User:
@@ -117,45 +117,45 @@ def disable(uow: UnitOfWork, name: str) -> User:
 
     Raises `NotFound` if there is no such user.
     """
-    user = _named(uow, name)
+    user = _lock_by_name(uow, name)
     if user.disabled_at is not None:
         return user
-    return _without_sessions(uow, user, EventType.USER_DISABLED, disabled_at=uow.now)
+    return _update_and_end_sessions(uow, user, EventType.USER_DISABLED, disabled_at=uow.now)
 
 
 def forget(uow: UnitOfWork, name: str) -> User:
-    """Take a user's name and password out of the records, and end all their sessions; they cannot be enabled again.
+    """Delete a user's name and password, and end all their sessions; they cannot be enabled again.
 
-    What they did keeps their id. Returns the user as they were. Raises `NotFound` if there is no such user.
+    Records of what they did keep their id. Returns the user as they were. Raises `NotFound` if there is no such user.
     """
     uow.users.forget_attempts(name)  # before the user is locked: `sign_in` locks in the same order
-    user = _named(uow, name)
+    user = _lock_by_name(uow, name)
     changes = {"name": None, "password_hash": "", "disabled_at": user.disabled_at or uow.now}
-    _without_sessions(uow, user, EventType.USER_FORGOTTEN, **changes)
+    _update_and_end_sessions(uow, user, EventType.USER_FORGOTTEN, **changes)
     return user
 
 
 def first_users(uow: UnitOfWork) -> list[Credentials]:
-    """Add a user for each role of `FIRST`, named like it, if there are no users yet; else the list is empty.
+    """Add a user for each role of `FIRST`, named like it; empty if there is any user, even a disabled one.
 
-    Disabled ones count as users. They are for a new installation on a developer's machine.
+    They are for a new installation on a developer's machine.
     """
     return [] if any(True for _ in uow.users.iter_all()) else [add(uow, role, role) for role in FIRST]
 
 
 NOBODYS = Limiter(5)
-"""Attempts per second with names that do not exist: those of users are counted by name, and go on."""
+"""Attempts per second with names that do not exist; those with a user's name are counted by name instead."""
 
 
 def sign_in(store: Store, name: str, password: str, known: str | None = None) -> User:
-    """The user with this name and password; the caller begins the session.
+    """Check a name and a password, and return the user; the caller begins the session.
 
-    `known` is the id of the user who last signed in with the same browser: nobody else's attempts lock them out.
+    `known` is the id of the user who last signed in with the same browser: the attempts of others do not lock them out.
 
-    Each attempt is counted before it is checked; success forgets them. Raises `TooManyAttempts` after ten attempts with
-    the name within 15 minutes, even if the password is right, or if there are too many with names that do not exist,
-    `Unauthenticated` if the name or the password is wrong or the user is disabled, and `Crowded` if eight are being
-    tried already, which counts as an attempt.
+    Each attempt is counted before it is checked; success resets the count. Raises `TooManyAttempts` after ten attempts
+    with the name within 15 minutes, even if the password is right, or if there are too many with names that do not
+    exist, `Unauthenticated` if the name or the password is wrong or the user is disabled, and `Crowded` if eight are
+    being tried already, which counts as an attempt.
     """
     with store.read(COMMAND_LINE) as uow:
         user_id = uow.users.id_of(_spelt(name) or "")
@@ -181,7 +181,7 @@ def sign_in(store: Store, name: str, password: str, known: str | None = None) ->
 
 
 def session_for(store: Store, user: User) -> Session:
-    """A session that begins now, for a user who has just signed in."""
+    """Begin a session for a user who has just signed in."""
     session_id = f"ses_{ULID()}"
     with store.write(COMMAND_LINE) as uow:
         uow.users.begin_session(session_id, user)
@@ -207,18 +207,18 @@ def signed_in(store: Store, session: Session) -> tuple[Principal, Policies]:
 
 
 def offer(uow: UnitOfWork) -> Offer:
-    """A new password for the principal, to be shown to them before it is theirs."""
+    """Make a password for the principal, which is theirs only after `change_password`; nothing is stored."""
     password = new_password()
     return Offer(password, _mark(uow, password))
 
 
 def has_offered(uow: UnitOfWork, offered: Offer) -> bool:
-    """Whether the service has made a password for the principal."""
+    """Whether the service made the offered password, and for this principal."""
     return compare_digest(_mark(uow, offered.password).encode(), offered.mark.encode())
 
 
 def change_password(store: Store, principal: Principal, kept: str, old: str, offered: Offer) -> None:
-    """Give a user the password that was offered to them, if `old` is theirs, and end their sessions but the one `kept`.
+    """Give a user the offered password, if `old` is their present one, and end their sessions except `kept`.
 
     The journal has the events. The same again changes nothing. Raises `InvalidInput` if the service has not made the
     password for this user, and what `sign_in` raises.
@@ -241,7 +241,7 @@ def change_password(store: Store, principal: Principal, kept: str, old: str, off
 
 
 def end_other_sessions(uow: UnitOfWork, kept: str) -> bool:
-    """End every session of the principal but the one `kept`, and return whether any was; the journal has the events."""
+    """End every session of the principal except `kept`, with events, and return whether there was any other."""
     own = uow.principal.actor
     others = [one.session_id for one in uow.users.sessions(own) if one.session_id != kept]
     for name in others:
@@ -259,15 +259,15 @@ def _spelt(name: str) -> str | None:
     return spelt if _NAME.fullmatch(spelt) else None
 
 
-def _named(uow: UnitOfWork, name: str) -> User:
-    """The user with this name, locked; raises `NotFound` if there is none."""
+def _lock_by_name(uow: UnitOfWork, name: str) -> User:
+    """Lock and return the user with this name; raises `NotFound` if there is none."""
     user = uow.users.by_name(_spelt(name) or "")
     if user is None:
         raise NotFound(Message("there is no user of this name: see `flask users list`"))
     return user
 
 
-def _without_sessions(uow: UnitOfWork, user: User, event: EventType, **changes: Any) -> User:
-    """Change a locked user with this event, and end all their sessions."""
+def _update_and_end_sessions(uow: UnitOfWork, user: User, event: EventType, **changes: Any) -> User:
+    """Store changes of a locked user with this event, and end all their sessions."""
     uow.users.forget_sessions(user.user_id)
     return uow.users.update(user, event, epoch=user.epoch + 1, **changes)

@@ -1,7 +1,7 @@
-"""The watch: before the service answers by other data than before, every open promise is compared with that data.
+"""The watch: before the service starts with other data than before, it compares every open promise with that data.
 
-A window that now ends later is promised so; one that now ends earlier keeps what was told. Orders that were registered
-before there were promises get theirs first.
+A window that ends later by the new data is promised anew; one that ends earlier keeps its promise. Orders that were
+registered before there were promises get theirs first.
 """
 
 import re
@@ -37,15 +37,16 @@ STEP = 5_000  # promises that are compared in one read
 BATCH = 500  # orders that get a promise in one transaction
 KNOWN = 20_000  # windows of which a comparison remembers how they end; they come in the order of their ends
 ENDED = timedelta(days=14)  # how long an ended window is compared: it may end later by other data
-RECENT = timedelta(days=14)  # how long agents are told of changed data
+RECENT = timedelta(days=14)  # how long agents see that the data has changed
 SUBJECT = "calendar"  # the subject of the events about changed data
 
 
 class Change(NamedTuple):
-    """An order whose open window ends at another time by today's data than it was promised.
+    """An order whose open window ends at another time by today's data than was promised.
 
-    `today` is the end by today's data, None if that does not cover the window or the order cannot be judged any more;
-    `stands` the one that the order is told from now on. `promised_at` is when it was promised the earlier end.
+    `today` is the deadline by today's data; None if the data does not cover the window, or the order cannot be judged
+    any more. `stands` is the one that holds from now on, the later of both. `promised` is the one promised before, at
+    `promised_at`.
     """
 
     order_id: str
@@ -62,12 +63,15 @@ class Change(NamedTuple):
 
     @property
     def is_kept(self) -> bool:
-        """Whether the window ends later than today's data says, because of what was told."""
+        """Whether the window ends later than by today's data, because of the promise."""
         return self.today is None or self.today < self.stands
 
 
 class LastChange(NamedTuple):
-    """The last change of data in the journal; `before` is None in the first watch; windows that it moved, or kept."""
+    """The event of the last change of data: the data `before` (None: the first watch) and `now`.
+
+    `longer` is how many open windows got a later end, `kept` how many kept a later end than the new data gives.
+    """
 
     position: int
     at: datetime
@@ -84,10 +88,10 @@ class LastChange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What the start of the service has done: the data before and now, and the orders that are concerned.
+    """What the watch did at the start of the service; `before` is None if there was no watch before.
 
-    `before` None: there was no watch before. `filled`: orders that had no promise. `longer`, `kept`: open windows that
-    end later now, and those that keep what was told. `older`: the data is older, so nothing was compared.
+    `filled` is how many orders got their first promise, `longer` how many open windows end later now, `kept` how many
+    keep a later end. `older`: this instance has older data than the journal, so nothing was compared.
     """
 
     before: str | None
@@ -99,16 +103,16 @@ class Watched:
 
 
 def data_now() -> str:
-    """What windows are counted by: the versions of the holiday and time zone data, and the edition of the rules."""
+    """The versions of the holiday and time zone data and of the rules, by which this instance counts windows."""
     return f"holidays {HOLIDAYS_VERSION}, tzdata {TZDATA_VERSION}, rules {EDITION}"
 
 
 def watch(store: Store, progress: ProgressCallback = silently, waits: Callable[[], None] = lambda: None) -> Watched:
-    """Fill in missing promises; then, if the data is not what the journal last saw, compare all open promises with it.
+    """Fill in missing promises; then, if the data is not that of the last watch, compare all open promises with it.
 
-    One instance at a time does so; one that waits for another calls `waits` once, and mostly finds it done. It can be
-    interrupted and repeated, and each batch is an exclusive write, so that nothing is done twice even if a turn is
-    lost. Older data than the journal's is not compared, because what it knows less of is not longer.
+    One instance at a time does so; one that has to wait calls `waits` once. It can be interrupted and repeated, and
+    each batch is an exclusive write, so that nothing is done twice. Older data than that of the last watch is not
+    compared.
     """
     with store.one_at_a_time(waits):
         return _watch(store, progress)
@@ -138,9 +142,9 @@ def _watch(store: Store, progress: ProgressCallback) -> Watched:
 
 
 def _cause(uow: UnitOfWork, last: LastChange) -> PromiseCause | None:
-    """Why open windows are to be compared although the journal has seen data like this, or newer; None if they are not.
+    """Why open windows have to be compared even if the data is not new; None if they need not be.
 
-    An instance with older data may have promised since; the process that changed policies may have been killed.
+    An instance with other data may have made promises since; the process that changed policies may have been killed.
     """
     if not last.is_newer and uow.promises.is_any_by_other_data(last.at, HOLIDAYS_VERSION, TZDATA_VERSION):
         return PromiseCause.CALENDAR_CHANGED
@@ -148,7 +152,7 @@ def _cause(uow: UnitOfWork, last: LastChange) -> PromiseCause | None:
 
 
 def extend(store: Store, principal: Principal = COMMAND_LINE, progress: ProgressCallback = silently) -> None:
-    """Promise every open window that ends later since a principal registered a version or entered a closure."""
+    """Promise every open window that ends later because the principal registered a version or entered a closure."""
     _lengthen(store, principal, PromiseCause.POLICY_CHANGED, progress)
 
 
@@ -162,13 +166,13 @@ def last_change(uow: UnitOfWork, before: int | None = None) -> LastChange | None
 
 
 def recent_change(uow: UnitOfWork) -> LastChange | None:
-    """The last change of data, if it is of the last 14 days and has moved or kept the end of an open window."""
+    """The last change of data, if it was in the last 14 days and concerned an open window; else None."""
     last = last_change(uow)
     return last if last and uow.now - last.at < RECENT and last.longer + last.kept else None
 
 
 def lengthened(uow: UnitOfWork) -> Iterator[Change]:
-    """The orders whose window the last watch has promised to end later, with the end that they were told before."""
+    """The changes of orders to which the last watch promised a later deadline; none before the first watch."""
     last = last_change(uow)
     since = last and last_change(uow, last.position)
     for row in uow.promises.made(PromiseCause.CALENDAR_CHANGED, since and since.at) if last else ():
@@ -176,39 +180,39 @@ def lengthened(uow: UnitOfWork) -> Iterator[Change]:
 
 
 def told(uow: UnitOfWork, change: Change) -> list[Contact]:
-    """The contacts about an order that were told the earlier end of a change."""
+    """The contacts about the order of a change that were told the deadline promised before."""
     return [one for one in uow.contacts.of_order(change.order_id) if one.outcome.deadline == change.promised]
 
 
 def _change(row: Row, today: int | None, stands: int) -> Change:
-    """The change of the order in the row of its promise; the ends are as stored."""
+    """The change for the row of a promise; `today` and `stands` are instants as stored."""
     ends, told = (instant(row["deadline"]), None if today is None else instant(today), instant(stands)), _told(row)
     return Change(row["order_id"], *ends, told.time_zone if told else "UTC", instant(row["promised_at"]))
 
 
 def _told(row: Row) -> ToldWindow | None:
-    """The window in the row of a promise; None if it was tampered with, which is for the audit to find."""
+    """The window in the row of a promise; None if it cannot be read, which the audit reports."""
     with suppress(ValueError, LookupError, TypeError):
         return load_told(row["told"])
     return None
 
 
 def changes(uow: UnitOfWork, progress: ProgressCallback = silently) -> Iterator[Change]:
-    """The orders whose open window ends at another time by today's data than was promised; nothing is stored."""
-    comparison, done, rows = _Comparison(uow), 0, _open(uow, uow.now)
+    """Compare every open promise with today's data, and yield those that differ; nothing is stored."""
+    comparison, done, rows = _Comparison(uow), 0, _next_open(uow, uow.now)
     while rows:
         yield from comparison.changes(rows)
         done += len(rows)
         progress("open windows", done, done)
-        rows = _open(uow, uow.now, rows[-1])
+        rows = _next_open(uow, uow.now, rows[-1])
 
 
 def _lengthen(store: Store, principal: Principal, cause: PromiseCause, progress: ProgressCallback) -> int:
-    """Promise every open window that ends later now, for a cause; the number of those that keep what was told."""
+    """Promise every open window that ends later now, for a cause; returns how many others keep a later end."""
     kept = done = 0
     with store.read(COMMAND_LINE) as uow:
         comparison, now, since = _Comparison(uow), uow.now, micros(uow.now)
-        rows = _open(uow, now)
+        rows = _next_open(uow, now)
     while rows:
         found = list(comparison.changes(rows))
         longer = [change.order_id for change in found if change.is_longer]
@@ -221,18 +225,18 @@ def _lengthen(store: Store, principal: Principal, cause: PromiseCause, progress:
         if len(rows) < STEP:
             break
         with store.read(COMMAND_LINE) as uow:
-            rows = _open(uow, now, rows[-1])
+            rows = _next_open(uow, now, rows[-1])
     return kept
 
 
-def _open(uow: UnitOfWork, now: datetime, after: Row | None = None) -> list[Row]:
-    """The next open promises after that of a row, or the first; fewer than `STEP` are the last."""
+def _next_open(uow: UnitOfWork, now: datetime, after: Row | None = None) -> list[Row]:
+    """The next `STEP` open promises after that of a row, or the first ones; fewer if they are the last."""
     place = (after["deadline"], after["order_id"]) if after else ()
     return uow.promises.open_after(now - ENDED, *place, limit=STEP)
 
 
 def _promise_anew(uow: UnitOfWork, order_ids: Iterable[str], cause: PromiseCause) -> None:
-    """Promise orders, for a cause, the windows that they have now, where those end later."""
+    """Promise each of these orders the window that it has now, if that ends later, for a cause."""
     for order_id in order_ids:
         order = uow.orders.get_for_update(order_id).order
         promises.keep(uow, order, orders.judged_when_provided(uow, order), cause)
@@ -247,21 +251,21 @@ class _Comparison:
         self._known: dict[tuple[str, Case, str], tuple[int | None, int] | None] = {}
 
     def changes(self, rows: Iterable[Row]) -> Iterator[Change]:
-        """Those of the promises in these rows whose order has another end by today's data, or is told another."""
+        """The changes among the promises in these rows; rows without a change are left out."""
         for row in rows:
             if ends := self._ends(row):
                 yield _change(row, *ends)
 
     def _ends(self, row: Row) -> tuple[int | None, int] | None:
-        """The ends of a change as stored, `today` and `stands`, for the order in a row; None if nothing changes."""
+        """`today` and `stands` of the change for a row, as stored; None if nothing changes."""
         case = row["policy"], self._cases(row["policy"]).case(row), row["told"]
         if case not in self._known:
             if len(self._known) == KNOWN:
                 self._known.clear()
-            self._known[case] = self._counted(row)
+            self._known[case] = self._compare(row)
         return self._known[case]
 
-    def _counted(self, row: Row) -> tuple[int | None, int] | None:
+    def _compare(self, row: Row) -> tuple[int | None, int] | None:
         provided, ordered, told = instant(row["service_provided_at"]), row["ordered_at"], _told(row)
         if told is None:
             return None
@@ -280,7 +284,7 @@ class _Comparison:
 
 
 def _fill(store: Store, progress: ProgressCallback) -> int:
-    """Promise the last window that decisions on record told, or today's if later; the number of orders promised."""
+    """Promise each order without a promise the last window that it was told, or today's if later; returns how many."""
     filled, after = 0, ""
     while True:
         found, promised = write_batch(store, COMMAND_LINE, partial(_fill_batch, after=after))
@@ -292,7 +296,7 @@ def _fill(store: Store, progress: ProgressCallback) -> int:
 
 
 def _fill_batch(uow: UnitOfWork, after: str) -> tuple[list[Order], int]:
-    """The next orders after an id that need a promise, and how many of them have got one."""
+    """Promise the next orders after an id that need it; returns these orders, and how many have got a promise."""
     cause = PromiseCause.CALENDAR_CHANGED if last_change(uow) else PromiseCause.BEFORE_PROMISES
     found, promised = uow.orders.without_promise(after, BATCH), 0
     on_record = _on_record(uow, found)
@@ -307,7 +311,7 @@ def _fill_batch(uow: UnitOfWork, after: str) -> tuple[list[Order], int]:
 
 
 def _on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, ToldWindow]:
-    """The last window that decisions on record have told of each order for its policy and service date, by its id."""
+    """By order id, the window that ends last of those that stored decisions told for the present policy and service."""
     by_id = {order.order_id: order for order in found}
     told: dict[str, ToldWindow] = {}
     for row in chain(uow.contacts.decisions(by_id), uow.cancellations.decisions(by_id)):
@@ -322,6 +326,6 @@ def _on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, ToldWindow]:
 
 
 def _versions(data: str) -> list[list[tuple[int, str]]]:
-    """The versions in a description of data, in a form in which the newer one is the greater: 0.109 is after 0.57."""
+    """The versions in a text of `data_now`, as values of which the newer is the greater: 0.109 is after 0.57."""
     parts = (part.split()[1] for part in data.split(", "))
     return [[(int(number or 0), letters) for number, letters in re.findall(r"(\d*)([a-z]*)", part)] for part in parts]

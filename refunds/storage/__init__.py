@@ -22,7 +22,7 @@ PATIENCE = 10.0
 """Seconds that a write waits for others before it fails and must be tried again."""
 
 IN_USE = Message("is in use: stop every instance of the service, and every other command")
-"""What is wrong with a database that is to be unused."""
+"""The text of the error of `unused`."""
 
 FAILED = "a failed statement must end its transaction"
 """Why a commit is refused; raised as an error because `python -O` removes assertions."""
@@ -65,7 +65,7 @@ class Engine(Protocol):
     """The version of SQLite; empty if the database is another one."""
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
-        """The row that a statement returns which reads, by itself; None if there is none."""
+        """Run one statement that reads, without a transaction; returns its row, None if there is none."""
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A transaction that sees one state of the records, however many statements it has, and changes nothing."""
@@ -78,31 +78,28 @@ class Engine(Protocol):
         """
 
     def one_at_a_time(self, waits: Callable[[], None]) -> AbstractContextManager[None]:
-        """A block that one instance at a time is in, if the database is one of several; ordinary writes go on.
+        """Let only one instance at a time run the block, if several can use the database; ordinary writes go on.
 
-        If it has to wait for another, however long, it calls `waits` once. The turn of an instance that is killed ends.
+        If it has to wait for another, however long, it calls `waits` once. If an instance is killed, its turn ends.
         """
 
     def unused(self) -> AbstractContextManager[None]:
-        """A block in which no process begins to use the database, except to read.
+        """Let no process begin to use the database during the block, except to read.
 
         Raises `ConfigurationError` if one uses it already.
         """
 
     def scrub(self, patience: float = 0) -> bool:
-        """Take what was deleted or overwritten out of the files that are the service's to write; whether that is done.
+        """Remove what was deleted or overwritten from the files that the service writes; returns whether that is done.
 
-        If something is read or written meanwhile, for longer than `patience` in seconds, it may not be.
+        It returns False if a read or a write is in the way for longer than `patience`, in seconds.
         """
 
     def compact(self) -> None:
-        """Write a small file anew, without traces of rows that moved before they were deleted; a server does its own.
-
-        Writes wait meanwhile.
-        """
+        """Write a small SQLite file anew, without traces of deleted rows, while writes wait; a server does nothing."""
 
     def require_there(self) -> None:
-        """Raise `ConfigurationError` if there is no such file or an empty one, with the ways on; a server is there.
+        """Raise `ConfigurationError` if the file is missing or empty; for a server, do nothing.
 
         Once it is open, raise `FileReplaced` if it was removed or replaced since.
         """

@@ -72,10 +72,10 @@ def verify(context: Context, checkpoints: Iterable[Checkpoint]) -> Report:
 
 
 def faults(context: Context, checkpoints: Iterable[Checkpoint], report: Report) -> Iterator[Broken]:
-    """Everything in the journal and the records that is not as it was written; `report` is filled meanwhile.
+    """Yield a fault for everything in the journal and the records that is not sound, and fill `report` meanwhile.
 
     Each is a `Broken` that names its place; one is `Shortened` if the journal ends before its last checkpoint. Two
-    different checkpoints at one position are a fault, too. What follows from a fault in the journal is not listed
+    different checkpoints at one position are a fault, too. What follows from a fault in the journal is not yielded
     again, except that a record differs from the journal if the last sound event about it is not its last one.
     """
     checkpointed: dict[int, bytes] = {}
@@ -88,9 +88,9 @@ def faults(context: Context, checkpoints: Iterable[Checkpoint], report: Report) 
 
 
 def _collect(context: Context, checkpoints: Iterable[Checkpoint], found: dict[int, bytes]) -> Iterator[Broken]:
-    """Fill `found` with the hash of the first checkpoint of this journal at each position.
+    """Fill `found` with the hash of the first checkpoint of this journal at each position, and yield faults.
 
-    Others that differ are faults, and so is a last checkpoint of another journal.
+    They are further checkpoints that differ, and a last checkpoint of another journal.
     """
     try:
         of_journal = lineage(context.tx, events.head(Lenient(context.tx, events.Head._fields)))
@@ -175,16 +175,16 @@ class Lenient:
 
 
 class _Journal:
-    """The journal from its first event to its last; `digests` are what its sound events vouch for.
+    """Checks the journal from its first event to its last; `digests` has the digest of each record by its last event.
 
-    Each event is chained to the one before it, but its hash covers that one's hash as it names it. So one can be sound
-    after another that is not, and the walk goes on from there.
+    An event names the hash of the one before it, and its own hash covers that name. So an event can be sound after one
+    that is not, and the check goes on from there.
     """
 
     def __init__(self, context: Context, checkpointed: Mapping[int, bytes]) -> None:
         self._context, self._checkpointed = context, checkpointed
         self.end = self._sound = events.NO_EVENT
-        """After the last event that is in its place, and after the last sound one."""
+        """The heads after the last event that is in its place, and after the last sound one."""
         self.digests: dict[Place, bytes] = {}
         self.erased: set[str] = set()
         """The customers who were erased, and the single fields that were emptied, as `note_empty` names them."""
@@ -237,7 +237,7 @@ class _Journal:
             self.end = self.end._replace(policies_at=position, policies_hash=row["hash"])
 
     def _ending(self) -> Iterator[Broken]:
-        """The faults of where the journal ends."""
+        """The faults of the journal's end: it is before the last checkpoint, or not where the head says."""
         position, last = self.end.position, max(self._checkpointed, default=0)
         if position < last:
             yield Shortened(cut_short(position, last))
@@ -266,7 +266,7 @@ NO_VALUE = (ValueError, TypeError, LookupError, OverflowError, MemoryError, Unre
 
 
 class _Records:
-    """The records, each compared with the digest that the journal vouches for, and then with the others."""
+    """Checks the records, each against the digest in the journal, and then against other records."""
 
     def __init__(self, context: Context, journal: _Journal, report: Report) -> None:
         self._context, self._digests, self._erased, self._report = context, journal.digests, journal.erased, report
@@ -300,7 +300,7 @@ class _Records:
         return Broken(placed(f"{place[0]} {place[1]}", fault))
 
     def _customers(self) -> Iterator[Broken]:
-        """The faults of the customers: those of the records must exist, and their keys decrypt or are erased."""
+        """The faults of customers: missing, without a record, with a damaged key, or erased without an event."""
         tx = self._context.tx
         owners = customers.owners(Lenient(tx, ["customer_id"]))
         for row in customers.iter_wrapped_keys(Lenient(tx, ["customer_id", "wrapped_key"])):
@@ -318,9 +318,9 @@ class _Records:
             yield self._fault(("customers", customer_id), MISSING)
 
     def _checked(self, table: RecordMapper[Any], row: Row) -> Broken | None:
-        """The fault that a further check of a record finds.
+        """The fault that `checked` finds in a record; None if it, or its customer, has been named with a fault already.
 
-        Not if it has one already, or if its customer has: without their key nothing of theirs can be decrypted.
+        Without the customer's key, nothing of theirs can be decrypted.
         """
         place = table.name, row[table.key]
         if place in self._named or ("customers", row.get("customer_id", "")) in self._named:

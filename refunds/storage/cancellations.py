@@ -70,7 +70,7 @@ class Cancellations(OfOrders[Cancellation]):
         return self._load_all(of_order(self._tx, order_id))
 
     def new_reference(self) -> str:
-        """A reference that no cancellation has; a unique index enforces that."""
+        """Draw a reference that no cancellation has; a unique index enforces that."""
         found, self._context.reference = self._context.reference, None
         while not found:
             drawn = new_reference()
@@ -82,7 +82,7 @@ class Cancellations(OfOrders[Cancellation]):
         return _BY_DUE_DATE if filters.get("overdue") and not few else _WITH_KEY
 
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
-        """By what is longest overdue if that is asked, else as they were issued."""
+        """Sort by the time of issue or, if only overdue ones are asked for, by how long they are overdue."""
         return self.place if filters.get("overdue") else self.place[-1:]
 
     def goodwill_since(self, since: datetime) -> Iterator[tuple[datetime, str]]:

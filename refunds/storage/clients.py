@@ -68,9 +68,9 @@ class Tokens(Repository[ClientToken]):
 
 
 def holder(by: Transaction | Engine, token_id: str) -> Holder | None:
-    """The token with this id, its client, and the head of the journal; None if there is none.
+    """Read the token with this id, its client, and the head of the journal; None if there is none.
 
-    This one indexed read is all that a request with a token needs; whether the token is valid is not checked.
+    It does not check whether the token is valid. An HTTP request with a token needs no other read.
     """
     row = by.one(_HOLDER, token_id=token_id)
     return None if row is None else Holder(*_pair(row), head_in(row))

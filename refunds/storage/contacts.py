@@ -77,9 +77,9 @@ class Contacts(OfOrders[Contact]):
         return self._load_all(of_order(self._tx, order_id))
 
     def new_number(self) -> str:
-        """A request number that no contact has, whether its order is known or not; unique indexes enforce that.
+        """Draw a request number that no contact has, matched or not; unique indexes enforce that.
 
-        A reference for a cancellation is looked for in the same statement.
+        The same statement draws a reference for `Cancellations.new_reference`.
         """
         while True:
             number, self._context.reference = new_request_number(), new_reference()
@@ -97,14 +97,14 @@ class Contacts(OfOrders[Contact]):
         return len(rows)
 
     def iter_open(self) -> Iterator[tuple[str, str, Intent, datetime, Outcome, str | None]]:
-        """The id, order, intent, receipt, first outcome and taker of every open contact; nothing is decrypted."""
+        """The id, order id, intent, receipt, recorded outcome and taker of every open contact; nothing is decrypted."""
         sql = "SELECT contact_id, order_id, intent, received_at, decision, taken_by FROM contacts WHERE is_open = 1"
         for row in self._tx.each(sql):
             found = row["contact_id"], row["order_id"], Intent(row["intent"]), instant(row["received_at"])
             yield *found, load_outcome(row["decision"]), row["taken_by"]
 
     def requests_since(self, since: datetime) -> Iterator[tuple[datetime, Outcome]]:
-        """When each request was recorded from an instant on, and its first outcome; superseded ones are left out."""
+        """The time of entry and the recorded outcome of each request since an instant, without superseded ones."""
         rows = self._tx.each(
             "SELECT recorded_at, decision FROM contacts WHERE contact_id >= :first AND recorded_at >= :since"
             " AND intent IN ('cancel', 'withdrawal') AND superseded_by IS NULL",
@@ -119,7 +119,7 @@ class Contacts(OfOrders[Contact]):
         return self._load_all(self._tx.all(f"{sql} ORDER BY resolved_at DESC LIMIT :limit", actor=actor, limit=limit))
 
     def count_open(self) -> int:
-        """How many orders have an open contact, and contacts without an order are open."""
+        """How many orders with an open contact and open unmatched contacts there are, added up."""
         row = self._tx.one(
             "SELECT (SELECT count(DISTINCT order_id) FROM contacts WHERE is_open = 1)"
             " + (SELECT count(*) FROM unmatched_contacts WHERE is_open = 1) AS found"
@@ -135,14 +135,14 @@ class Contacts(OfOrders[Contact]):
         return self._load_all(self._tx.all(sql, **named) if named else [])
 
     def close_all(self, order_id: str) -> None:
-        """Take all contacts of an order, which must be cancelled, off the open list; the journal has no event of it."""
+        """Take all contacts of a cancelled order off the Open list, without an event."""
         sql = "UPDATE contacts SET is_open = 0 WHERE order_id = :order_id AND is_open = 1"
         self._tx.later(sql, {"order_id": order_id})
 
     def reopen_all(self, order_id: str) -> None:
-        """Put the requests and withdrawals about an order back on the open list, once it is no longer cancelled.
+        """Put the requests about an order, which must not be cancelled, back on the Open list, without an event.
 
-        Resolved and superseded ones stay off it. The journal has no event of it. The order's state is not checked.
+        Resolved and superseded ones stay off it.
         """
         self._tx.run(
             "UPDATE contacts SET is_open = 1 WHERE order_id = :order_id AND intent IN ('cancel', 'withdrawal')"
@@ -151,10 +151,10 @@ class Contacts(OfOrders[Contact]):
         )
 
     def judged_by(self, policy: str) -> Iterator[Row]:
-        """The row of every contact that is not superseded, of the orders under a policy that may be counted, by order.
+        """The contacts of the orders under a policy that may be counted, by order, for a simulation.
 
-        Questions and resolved contacts are included; withdrawals are not, as no policy refuses them. A row has
-        `order_id`, `contact_id`, `decision` as it is stored, and the `region` of the order.
+        Questions and resolved contacts are included; superseded ones and withdrawals are not. A row has `order_id`,
+        `contact_id`, `decision` as it is stored, and the `region` of the order.
         """
         return self._tx.each(
             "SELECT contacts.order_id, contact_id, decision, region FROM contacts JOIN orders USING (order_id)"  # noqa: S608

@@ -55,7 +55,7 @@ class Copy:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A write to the copy.
+        """Begin a write to the copy.
 
         Raises `ConfigurationError`, before the block, if the copy is finished or another one has taken over.
         """
@@ -65,9 +65,9 @@ class Copy:
             yield tx
 
     def rest(self, source: Transaction, table: StoredTable) -> Iterator[int]:
-        """Copy the missing rows of a table while it is iterated; each step is committed by itself.
+        """Copy the missing rows of a table; yields how many rows the copy has, first and after each committed step.
 
-        Yields how many rows the copy has, first and after each step. Raises what `write` raises.
+        It copies only while it is iterated. Raises what `write` raises.
         """
         with self.to.read() as tx:
             there, last = count_rows(tx, table.name), _last(tx, table)

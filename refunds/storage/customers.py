@@ -42,14 +42,13 @@ class Customers:
         return None if row is None else row["customer_id"]
 
     def lock_order(self, customer_ref: str) -> bytes:
-        """Where a customer comes in the order in which a write locks several of them."""
+        """The key by which a write that locks several customers must sort them."""
         return digest_of(self._context.keys, customer_ref)
 
     def lock(self, customer_ref: str, *, beside: str | None = None) -> str:
-        """The opaque id of a customer, who is added if new and locked until this write ends.
+        """Lock the customer with this reference, who is added if new, until this write ends, and return their id.
 
-        Also locks the customer with the id `beside`, if there is one; the two in the order of their digests, which
-        callers do not know.
+        It also locks the customer with the id `beside`, if there is one; the two in the order of their digests.
         """
         digest = digest_of(self._context.keys, customer_ref)
         of_other = "SELECT digest FROM customers WHERE customer_id = :beside"
@@ -67,7 +66,7 @@ class Customers:
         return customer_id
 
     def lock_with_orders(self, customer_id: str) -> list[str]:
-        """The ids of a customer's orders, all of which are locked with the customer until this write ends.
+        """Lock a customer and all their orders until this write ends, and return the ids of the orders.
 
         Raises `NotFound` if there is no such customer.
         """
@@ -81,7 +80,7 @@ class Customers:
         return [row["order_id"] for row in self._tx.all(of_orders, customer_id=customer_id)]
 
     def rename(self, customer_id: str, customer_ref: str) -> list[str]:
-        """Let a customer be found by another reference, which is nobody's; returns the ids of their orders.
+        """Give a customer another reference, which must be nobody's, and return the ids of their orders.
 
         Raises `NotFound` and `CustomerErased`.
         """
@@ -109,12 +108,12 @@ class Customers:
 
 
 def digest_of(keyring: Keyring, customer_ref: str) -> bytes:
-    """The digest that a customer is found by, because the reference itself is not stored in clear."""
+    """The keyed digest of a reference, by which its customer is found; the reference is only stored encrypted."""
     return keyed_digest(keyring.lookup, customer_ref.encode())
 
 
 def owners(tx: Transaction) -> set[str]:
-    """The customers whom any record is about."""
+    """The ids of the customers about whom there is any record."""
     found = " UNION ".join(f"SELECT customer_id FROM {table}" for table in ABOUT_CUSTOMERS)  # noqa: S608
     return {row["customer_id"] for row in tx.each(f"{found} ORDER BY customer_id")} - {None}
 

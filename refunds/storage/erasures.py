@@ -28,9 +28,9 @@ from refunds.storage.unmatched import UNMATCHED, Unmatched
 
 
 class Erasure(NamedTuple):
-    """That a customer was erased: why and when, and of which orders they were.
+    """The erasure of a customer: why, when, and the ids of their orders.
 
-    If only a contact was emptied, `customer_id` is the id of that contact, or of the unmatched one that it was or is.
+    If only a contact was emptied, `customer_id` is the id of that contact or unmatched contact.
     """
 
     customer_id: str
@@ -63,7 +63,7 @@ def _dumped(erasure: Erasure) -> Any:
 
 
 class Erasures:
-    """The erasures, in the records of this transaction."""
+    """Erases customers and contacts in the records of this transaction, and in the ledger."""
 
     def __init__(self, context: Context) -> None:
         self._context, self._tx = context, context.tx
@@ -76,7 +76,7 @@ class Erasures:
         return next((one for one in journalled(self._tx) if one.customer_id == customer_id), None)
 
     def erase(self, customer_id: str, reason: ErasureReason, anyway: str | None = None) -> Erasure:
-        """Erase a customer who is locked with their orders: their key, every personal field, and stored replies.
+        """Erase a customer who is locked with their orders: their key, every personal field, and stored responses.
 
         A line in the ledger comes first, and stays even if this unit of work fails; then the next start erases the
         customer. So nothing may follow that can fail. Raises `StorageUnavailable` if the line cannot be written.
@@ -86,9 +86,10 @@ class Erasures:
         return self._erase(erasure, anyway)
 
     def empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> list[str]:
-        """Empty the personal fields of a locked contact, which may be of somebody else than its customer.
+        """Empty the personal fields of a locked contact, and return the names of those that were not empty.
 
-        Returns their names. The ledger gets a line as for a customer. Raises `StorageUnavailable` as `erase` does.
+        The ledger gets a line as for a customer, unless there is nothing to empty. Raises `StorageUnavailable` as
+        `erase` does.
         """
         fields = _to_empty(contact)
         if fields:
@@ -109,7 +110,7 @@ class Erasures:
             raise StorageUnavailable(text, f"{ledger.file} cannot be written: {error.strerror}") from error
 
     def make_whole(self) -> None:
-        """Erase those whom the ledger has as erased, and add to it those whom it lacks.
+        """Erase in the records what the ledger names as erased, and add to the ledger what it lacks.
 
         Raises `OSError` if the ledger cannot be written.
         """
@@ -128,7 +129,7 @@ class Erasures:
             self._context.ledger.append(*lacking)
 
     def differences(self) -> tuple[list[Erasure], list[Erasure]]:
-        """The erasures of customers that the records lack, in the order of a write's locks; what the ledger lacks."""
+        """The erasures that are only in the ledger (customers, in the order of a write's locks), and those it lacks."""
         noted = {one.customer_id: one for one in self._context.ledger}
         sql = "SELECT customer_id FROM customers WHERE length(wrapped_key) = 0 ORDER BY customer_id"
         erased = {row["customer_id"] for row in self._tx.all(sql)}
@@ -138,7 +139,7 @@ class Erasures:
         return [noted[row["customer_id"]] for row in undone], lacking
 
     def fields(self, customer_id: str) -> dict[str, int]:
-        """How many records of each kind have an erased field of a customer, by table."""
+        """In how many records of a customer a personal field is erased, by table."""
         counted = {}
         for table, owned in _owned():
             empty = " OR ".join(f"length({name}) = 0" for name in table.personal)
@@ -148,7 +149,7 @@ class Erasures:
         return counted
 
     def _contact(self, name: str) -> Contact | UnmatchedContact | None:
-        """The locked contact or unmatched contact of this id; None if there is none."""
+        """Lock and return the contact or unmatched contact with this id; None if there is none."""
         try:
             if name.startswith("unm_"):
                 return Unmatched(self._context).get(name, lock=True)
@@ -157,7 +158,7 @@ class Erasures:
             return None
 
     def _empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> None:
-        """Empty the personal fields of a contact, and forget the replies about it."""
+        """Empty the personal fields of a contact, with an event, and delete the stored responses about it."""
         fields = _to_empty(contact)
         data, emptied = {"fields": fields, "reason": reason}, dict.fromkeys(fields, ERASED)
         if isinstance(contact, Contact):
@@ -168,7 +169,7 @@ class Erasures:
             idempotency.forget_about(self._tx, (), [contact.unmatched_id])
 
     def _erase(self, erasure: Erasure, anyway: str | None = None) -> Erasure:
-        """Empty what is personal, and note the event. It is done by the present schema, whatever wrote the records."""
+        """Empty the key, the digest and all personal fields of a customer, with an event; see `erase`."""
         customer_id = erasure.customer_id
         for table, owned in _owned():
             emptied = ", ".join(f"{name} = CASE WHEN {name} IS NOT NULL THEN :empty END" for name in table.personal)

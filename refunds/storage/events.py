@@ -57,7 +57,7 @@ class Events(Repository[Event]):
     mapper: ClassVar[RecordMapper[Event]] = EVENTS
 
     def head(self) -> Head:
-        """The end of the journal; raises `Unreadable` if it is not stored as it should be."""
+        """The head of the journal; raises `Unreadable` if it is missing or cannot be read."""
         return head(self._tx)
 
     def hash_at(self, position: int) -> bytes | None:
@@ -89,11 +89,11 @@ class Events(Repository[Event]):
     def newest(
         self, before: int | None, limit: int, *, after: int | None = None, **filters: Any
     ) -> list[tuple[Event, bool]]:
-        """Up to `limit` events before a position, or the last ones if that is None; the newest first.
+        """Up to `limit` events before a position, or the last ones for None; the newest first.
 
-        With `after`, the nearest ones after that position. `filters` are values for those of `_FILTERS`; those by
-        `type` and `order_id` have an index, the others look through the journal. Each event comes with whether it is
-        sound and chained to the event before it.
+        With `after`, it returns those nearest after that position, also the newest first. `filters` are values for
+        `_FILTERS`; those by `type` and `order_id` have an index, the others read the whole journal. Each event comes
+        with whether it is sound and chained to the event before it.
         """
         given = {"before": before, "after": after} | filters
         asked = {
@@ -128,9 +128,9 @@ class Events(Repository[Event]):
         return None if row is None else self._load(row)
 
     def last_jump(self, after: int, ahead: timedelta, back: timedelta) -> int | None:
-        """The position of the last event that is that far ahead of the event before it, or that far back.
+        """The position of the last event that is over `ahead` later than the event before it, or over `back` earlier.
 
-        None if there is none after a position and after the last confirmation of the clock.
+        None if there is none after the position `after` and after the last confirmation of the clock.
         """
         row = self._tx.one(
             "SELECT max(position) AS position FROM (SELECT position, at - lag(at) OVER (ORDER BY position) AS jump"
@@ -158,7 +158,7 @@ class Events(Repository[Event]):
         return instant(row["at"]) if row and row["at"] else None
 
     def note(self, event: EventType, subject: str, data: Mapping[str, Any]) -> None:
-        """Note an event about no record; it is entered in the journal at the end of the unit of work."""
+        """Record an event about no record; the unit of work writes it to the journal at its end."""
         self._context.entries.append(Entry(type=event, subject=subject, order_id=None, digest=b"", data=data))
 
     def has_any(self, types: Iterable[str], subject: str) -> bool:
@@ -179,7 +179,7 @@ def readable(row: Row) -> Event | None:
 
 
 def head(tx: Transaction) -> Head:
-    """The end of the journal; raises `Unreadable` if it is not stored as it should be."""
+    """The head of the journal; raises `Unreadable` if it is missing or cannot be read."""
     return head_in(tx.one(_HEAD))
 
 

@@ -31,11 +31,11 @@ class Replies:
         self._context = context
 
     def claim(self, key: str, *request: bytes) -> str | None:
-        """The reply that was kept for this request with this key; None if the key was free, and then it is claimed.
+        """Return the reply that is stored for this key and request; if the key is free, claim it and return None.
 
-        Whoever gets None must call `keep`. A second request with the key waits until the first is done. Keys belong to
-        one client; 30 days after its claim, one is free again. Raises `IdempotencyKeyReused` if the key came with
-        another request.
+        After None, the caller must call `keep`. A second request with the key waits until the first is done. A key
+        belongs to one client, and is free again 30 days after its claim. Raises `IdempotencyKeyReused` if the key came
+        with another request.
         """
         context, keyring = self._context, self._context.keys
         fingerprint = keyed_digest(keyring.idempotency, b"request", *request)
@@ -72,9 +72,10 @@ class Replies:
         return reply
 
     def keep(self, key: str, reply: str) -> None:
-        """Store the reply with its claimed key, or free the key if this unit of work has written no record.
+        """Store the reply with its claimed key, or free the key if this unit of work has written no event.
 
-        The last record that it has written must be of an order, an unmatched contact, a customer, or nobody.
+        The reply is encrypted for the owner of the last record written: an order, an unmatched contact or a customer;
+        or with a key of the service if that has none or is erased.
         """
         context, named = self._context, self._named(key)
         if not context.entries:
@@ -101,7 +102,7 @@ class Replies:
 
 
 _OWNED_BY = {"order_id": "order_id", "unmatched_id": "unmatched_id", "of_customer": "customer_id"}
-"""The columns that name whom a reply is about, each with that of a record's row."""
+"""The columns of a reply that name its owner, each with the column of a record's row that has the same id."""
 
 _OWNERS: dict[str, str | None] = dict.fromkeys(_OWNED_BY)
 
@@ -128,16 +129,16 @@ def forget_expired(tx: Transaction, key_hashes: Iterable[bytes], now: datetime) 
 
 
 def forget_of_customer(tx: Transaction, customer_id: str) -> None:
-    """Delete the replies about a customer and their orders.
+    """Delete the replies about a customer and their orders, except rows that others have locked.
 
-    It skips rows locked by others: an expired key that is used again gets rid of its reply, or is lost with its key.
+    Such a row is an expired one that is used again, which replaces its reply.
     """
     orders = "order_id IN (SELECT order_id FROM orders WHERE customer_id = :customer_id)"
     _forget(tx, f"of_customer = :customer_id OR {orders}", customer_id=customer_id)
 
 
 def forget_about(tx: Transaction, order_ids: Collection[str], unmatched_ids: Collection[str]) -> None:
-    """Delete the replies about these orders or unmatched contacts; skips what `forget_of_customer` does."""
+    """Delete the replies about these orders and unmatched contacts, except rows that others have locked."""
     for column, ids in (("order_id", order_ids), ("unmatched_id", unmatched_ids)):
         if ids:
             listed, named = named_list(ids)
@@ -153,9 +154,9 @@ def _forget(tx: Transaction, condition: str, **named: Any) -> None:
 def correct(
     tx: Transaction, row: Row, cipher: CustomerCipher, field: str, texts: tuple[str, str], *, now: datetime
 ) -> None:
-    """Put the second text in place of the first in the replies about a record, where they show its field.
+    """Replace the first text by the second in the replies about a record, wherever they show this field of it.
 
-    `row` is that of the record, and `cipher` its owner's. Replies that `move` leaves out are left out.
+    `row` is the record's, and `cipher` its owner's. Expired replies are left as they are.
     """
     # The API's name of a field is its column's, or the last word of it: `to` of `acknowledged_to`.
     held, text = (orjson.dumps(one).decode() for one in texts)
@@ -183,10 +184,9 @@ def move(
     *,
     unmatched_id: str | None = None,
 ) -> None:
-    """Encrypt the replies about an order under another customer's key; those about an unmatched contact, if given.
+    """Encrypt the replies about an order or, if given, about an unmatched contact for `to`; they are then the order's.
 
-    The latter become replies about the order. Expired replies are left out: a request that uses such a key again locks
-    it, and may be waiting for the order.
+    Expired replies are left as they are: a request that uses such a key again locks it, and may wait for the order.
     """
     column, owner = ("order_id", order_id) if unmatched_id is None else ("unmatched_id", unmatched_id)
     rows = tx.all(

@@ -65,7 +65,7 @@ R = TypeVar("R")
 
 
 class Link(NamedTuple):
-    """An event about the order, and the checkpoint up to which the journal was followed from it; None: to its end."""
+    """An event about the order, and the checkpoint up to which the journal was checked from it on; None: its end."""
 
     event: Event
     checkpoint: Checkpoint | None
@@ -107,11 +107,12 @@ class Inspection:
         return self._readable(POLICY_VERSIONS), self._readable(CLOSURES)
 
     def follow(self, checkpoints: Sequence[Checkpoint], ids: Collection[str]) -> tuple[list[Link], list[Message]]:
-        """The events about the order and about what judged it, each with its checkpoint; and what is broken.
+        """Check the journal and the records of the order; returns the events, each with its checkpoint, and all faults.
 
-        `ids` are those that `versions_and_closures` was called with before. This follows the journal from each event to
-        the next checkpoint outside the database, or to its end, and compares each record with the last event about it.
-        What is broken includes the `faults`. The checkpoints are in the order in which they were written.
+        The events are about the order, and about the versions and closures with these `ids`, for which
+        `versions_and_closures` must have been called before. The journal is checked from each event to the next
+        checkpoint, or to its end, and each record is compared with the last event about it. `checkpoints` are in the
+        order in which they were written.
         """
         tx = self._tx(EVENTS)
         about_policies = events.of_types(tx, ABOUT_POLICIES)
@@ -137,7 +138,7 @@ class Inspection:
         return Lenient(self._context.tx, [*table.names, *_OF_CUSTOMER.get(table, ())])
 
     def _find_key(self, row: Row) -> None:
-        """Keep the cipher of the order's customer, if the reader may use it; `faults` says if there is none."""
+        """Keep the cipher of the order's customer, as the reader may use it; a key that is damaged is a fault."""
         try:
             cipher = keys.cipher(self._context.keys, row)
         except Tampered as error:
@@ -209,7 +210,7 @@ def _loaded(table: RecordMapper[R], row: Row, cipher: CustomerCipher) -> R | Non
 def _followed(
     tx: Transaction, key: bytes, found: list[Event], end: int, checkpoints: Sequence[Checkpoint]
 ) -> tuple[list[Link], list[Message]]:
-    """Each event with its checkpoint, and where the journal, which ends at `end`, is broken between them."""
+    """Each event with its checkpoint, and the faults of the journal between them; it ends at position `end`."""
     journal: list[Link] = []
     broken: list[Message] = []
     if checkpoints and checkpoints[-1].position > end:
@@ -227,7 +228,7 @@ def _followed(
 
 
 def _breaks(tx: Transaction, key: bytes, first: Event, end: int, checkpoint: Checkpoint | None) -> Iterator[Message]:
-    """The first place, if any, where the journal is not sound from an event to a checkpoint or the end."""
+    """The first fault of the journal, if any, from an event to the position `end`, where `checkpoint` is, if given."""
     previous, position = first.previous, first.position
     for row in events.between(tx, first.position, end):
         event = events.readable(row)
@@ -240,7 +241,7 @@ def _breaks(tx: Transaction, key: bytes, first: Event, end: int, checkpoint: Che
 
 
 def _not_as_journalled(rows: Mapping[RecordMapper[Any], list[Row]], found: list[Event]) -> Iterator[Message]:
-    """A line for each record that is missing, or is not what the last event about it says."""
+    """A fault for each record that is missing, or whose digest is not that of the last event about it."""
     digests: dict[tuple[str, str], bytes] = {}
     for event in found:
         if event.type not in WITHOUT_RECORD and (name := table_of(event.type)):

@@ -25,7 +25,7 @@ def any_stored(tx: Transaction) -> bool:
 
 
 def open_keyring(tx: Transaction, masters: tuple[bytes, ...]) -> Keyring:
-    """The service's keys; missing ones are made and stored.
+    """Open the service's keys with a master key; missing ones are made and stored.
 
     Raises `ConfigurationError`, which says what is lost, if none of the master keys opens them.
     """
@@ -60,7 +60,7 @@ def _lost(tx: Transaction, masters: tuple[bytes, ...]) -> ConfigurationError:
 
 
 def _opened(masters: tuple[bytes, ...], value: bytes, where: bytes) -> tuple[bytes, int]:
-    """The key that one of the master keys wrapped, and which of them did; raises `Tampered` if none does."""
+    """Unwrap a key; returns it with the index of the master key that opens it. Raises `Tampered` if none does."""
     for number, master in enumerate(masters[:-1]):
         try:
             return decrypt(master, value, where), number
@@ -89,10 +89,11 @@ WRAPPED = (
 def rewrap(
     tx: Transaction, masters: tuple[bytes, ...], of: WrappedKeys, after: Any, limit: int
 ) -> tuple[int, int, Any]:
-    """Wrap by the first key what only another one opens, in a batch of rows after a place, or from the beginning.
+    """Wrap the keys of up to `limit` rows by the first master key if only another one opens them.
 
-    Returns how many were wrapped again, how many rows there were, and the place of the last one, None if there were
-    fewer than `limit`. A key that was changed or destroyed meanwhile stays as it is.
+    The rows come after the place `after`, or from the beginning for None. Returns how many keys were wrapped again, how
+    many rows were read, and the place of the last row; None if there were fewer than `limit`. A key that was changed or
+    destroyed meanwhile stays as it is.
     """
     sql = (
         f"SELECT {of.name} AS name, {of.place} AS place, {of.column} AS wrapped FROM {of.table}"  # noqa: S608
@@ -116,7 +117,7 @@ def rewrap(
 def opened_by(
     tx: Transaction, masters: tuple[bytes, ...], tables: Sequence[WrappedKeys] = WRAPPED
 ) -> dict[str, list[int]]:
-    """How many keys of each table each of the master keys opens, and at the end how many none does."""
+    """By table: how many keys each of the master keys opens, in their order, and last how many none opens."""
     found = {}
     for of in tables:
         counts = found[of.table] = [0] * (len(masters) + 1)
@@ -153,7 +154,7 @@ def cipher(keys: Keyring, row: Row) -> CustomerCipher:
 
 
 def limited(*kinds: LimitKind) -> str:
-    """The condition that the customer of an order has a limit of one of these kinds."""
+    """The SQL condition that the customer of an order has a limit of one of these kinds that is not lifted."""
     named = ", ".join(f"'{kind}'" for kind in kinds)
     limits = f"limits.customer_id = orders.customer_id AND limits.kind IN ({named}) AND limits.lifted_at IS NULL"
     return f"EXISTS (SELECT 1 FROM limits WHERE {limits})"  # noqa: S608

@@ -18,9 +18,9 @@ from refunds.storage.events import Head
 
 
 class Lineage(NamedTuple):
-    """The ids of a journal, each with the last position that it had under that id, the present one without.
+    """The ids that a journal has had; `ends` has the last position under each, None for the present one.
 
-    `first` is the first of them: that of checkpoints from before they named their journal.
+    `first` is the earliest id: checkpoints that name no journal are of it.
     """
 
     first: str | None
@@ -31,14 +31,14 @@ class Lineage(NamedTuple):
         return (checkpoint.journal or self.first) in self.ends
 
     def is_lost(self, checkpoint: Checkpoint) -> bool:
-        """Whether a checkpoint is of a part of this journal that was lost, which an operator has accepted."""
+        """Whether a checkpoint is of events of this journal that were lost, as an operator has accepted."""
         end = self.ends.get(checkpoint.journal or self.first)
         return end is not None and checkpoint.position > end
 
     def own(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
-        """Those of the checkpoints that this journal must have, in their order.
+        """The checkpoints that this journal has to agree with, in their order.
 
-        They begin with the one with which the journal began, or was accepted last: that vouches for all before it.
+        They begin with the one with which the journal began or was last accepted; lost ones are left out.
         """
         found: list[Checkpoint] = []
         for checkpoint in checkpoints:
@@ -61,9 +61,9 @@ def lineage(tx: Transaction, head: Head) -> Lineage:
 
 
 def difference(tx: Transaction, head: Head, checkpoints: Sequence[Checkpoint]) -> Message | None:
-    """How the journal with this head differs from what was checkpointed, in words; None if it has all of that.
+    """The text of how the journal with this head differs from the checkpoints; None if it agrees with all of them.
 
-    It may have more, and it may lack what an operator has accepted to be lost.
+    It may have more events, and it may lack those that an operator has accepted to be lost.
     """
     if not checkpoints:
         return Message("there is no checkpoint of its journal %(journal)s", journal=head.journal_id)
@@ -95,5 +95,5 @@ def difference(tx: Transaction, head: Head, checkpoints: Sequence[Checkpoint]) -
 
 
 def common(tx: Transaction, head: Head) -> int:
-    """The last position that every reader of the journal has in common with it, whatever was restored since."""
+    """The last position that is the same before and after every restore; 0 if none was ever accepted."""
     return min((end for end in lineage(tx, head).ends.values() if end is not None), default=0)

@@ -40,9 +40,9 @@ def instant(stored: int) -> datetime:
 
 
 def made_since(prefix: str, since: datetime) -> dict[str, Any]:
-    """The values `since`, an instant as it is stored, and `first`: no id that was made then or later comes before it.
+    """The SQL parameters `since`, an instant as it is stored, and `first`, which comes before all ids made since then.
 
-    Ids begin with their time, so that the index of the ids finds where to begin.
+    Ids begin with their time, so a query finds in the index of the ids where to begin.
     """
     return {"first": f"{prefix}_{str(ULID.from_datetime(since))[:10]}", "since": micros(since)}
 

@@ -16,9 +16,9 @@ COPY_OF = "copy of "
 
 @contextmanager
 def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str | None]]:
-    """An exclusive write that first takes each missing step of the schema.
+    """Begin an exclusive write, and run each missing step of the schema in it.
 
-    It comes with the name of the step that marks an unfinished copy, or None. Raises `ConfigurationError`, naming the
+    Yields it with the name of the step that marks an unfinished copy, or None. Raises `ConfigurationError`, naming the
     database's setting, if it has steps that this version does not know, or if a table in it clashes with the service's;
     other tables are not noticed. An `Unreadable` that leaves the block is taken for such a clash, too.
     """
@@ -50,7 +50,7 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
 
 @contextmanager
 def read_as_it_is(engine: Engine, setting: str, *, earlier: bool = False) -> Iterator[Transaction]:
-    """A read of a database that has the schema of this version, or of an `earlier` one if that is allowed.
+    """Begin a read of a database that has the schema of this version or, with `earlier`, of an earlier one.
 
     Raises `ConfigurationError`, naming the database's setting, if it has another or none, or is an unfinished copy.
     """

@@ -131,9 +131,9 @@ class Orders(OfOrders[Order]):
         self._tx.one("SELECT order_id FROM orders WHERE order_id = :order_id {for_update}", order_id=order_id)
 
     def add_new(self, order: Order, data: Callable[[], Mapping[str, Any]] = dict) -> bool:
-        """Store an order of a locked customer, and note its event, unless its id exists; return whether it did.
+        """Store an order of a locked customer with its event; returns False, and stores nothing, if its id exists.
 
-        `data` makes what else the event has, if the order is new.
+        `data` is called only for a new order, and returns further fields of the event.
         """
         cipher = self._context.customers[order.customer_id]
         digest = ORDERS.insert_new(self._tx, order, cipher)
@@ -144,15 +144,15 @@ class Orders(OfOrders[Order]):
         return True
 
     def require_not_erased(self, order_id: str) -> None:
-        """Raise `CustomerErased` if the customer of an order that was read was erased."""
+        """Raise `CustomerErased` if the customer of the order was erased; the order must have been read before."""
         self._context.orders[order_id].require_key()
 
     def storable(self, order_id: str, text: str | None) -> str | None:
-        """A text about an order that was read; in its place `ERASED` if its customer was erased."""
+        """Return the text, or `ERASED` if the order's customer was erased; the order must have been read before."""
         return ERASED if text is not None and self._context.orders[order_id].is_erased else text
 
     def move(self, order: Order, customer_id: str) -> None:
-        """Encrypt the personal fields of the records about an order for another, locked customer; its replies too.
+        """Encrypt the personal fields of the records about an order, and its replies, for another, locked customer.
 
         The order itself stays as it is: the caller must store its new customer before anything about it is read again.
         Expired replies are left as they are.
@@ -176,9 +176,9 @@ class Orders(OfOrders[Order]):
         return self._load_all(self._tx.all(sql, customer_id=customer_id, after=after, limit=limit))
 
     def with_part(self, part: str, limit: int) -> list[Order]:
-        """Up to `limit` of the newest orders whose id has a part, in any case; older ones only if they begin with it.
+        """Up to `limit` orders whose id contains a part in any case, or begins with it exactly, the newest first.
 
-        The newest are the last 10,000: a search of all of them would take the longer the more there are.
+        Only the last 10,000 orders are searched for the part, so that a search does not become slower.
         """
         like = re.sub(r"([!%_])", r"!\1", part.lower())
         newest = f"SELECT order_id FROM orders ORDER BY registered_at DESC, order_id DESC LIMIT {_NEWEST}"  # noqa: S608
@@ -192,7 +192,7 @@ class Orders(OfOrders[Order]):
         return self._load_all(self._tx.all(sql, **named, limit=limit))
 
     def standings(self, orders: Sequence[Order]) -> list[Standing]:
-        """What has become of each of these orders by now."""
+        """The present standing of each of these orders: its promise, its cancellation, and if a request is open."""
         listed, named = named_list(order.order_id for order in orders)
         found = self._tx.all(f"{_STANDING} WHERE orders.order_id IN ({listed})", **named) if named else []
         rows = {row["asked"]: row for row in found}
@@ -204,11 +204,11 @@ class Orders(OfOrders[Order]):
         return Standing(order, promise, self._context.now, cancelled, bool(row["requested"]))
 
     def paginate(self, *after: Any, **query: Any) -> list[Standing]:
-        """A page of orders as they stand; those asked for by a deadline are sorted by it, then by their ids."""
+        """A page of orders with their standings; if filtered by deadline, they are sorted by it, then by id."""
         return self.standings(super().paginate(*after, **query | self._range(query)))
 
     def _range(self, query: Mapping[str, Any]) -> dict[str, datetime]:
-        """The deadline at which the state of a query by deadlines begins or ends, so that no others are read."""
+        """A narrower filter by deadline for open or elapsed orders, so that fewer rows are read; or none."""
         since, until, state = (query.get(name) for name in ("deadline_from", "deadline_to", "state"))
         next_instant = self._context.now + timedelta(microseconds=1)
         if (since or until) and state is OrderState.OPEN:

@@ -152,7 +152,7 @@ class PostgreSQL:
         raise ConfigurationError(message)
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
-        """The row that a statement returns which reads, by itself; None if there is none."""
+        """Run one statement that reads, without a transaction; returns its row, None if there is none."""
         with self._transaction("") as tx:
             return tx.one(sql, **parameters)
 
@@ -180,10 +180,10 @@ class PostgreSQL:
 
     @contextmanager
     def one_at_a_time(self, waits: Callable[[], None]) -> Iterator[None]:
-        """A block that one instance at a time is in; if it has to wait for another, it calls `waits` once.
+        """Let only one instance at a time run the block; if it has to wait for another, it calls `waits` once.
 
-        Its lock is that of a transaction on a connection of its own, which ends with the process. If the connection is
-        lost, the block goes on, and another instance may begin.
+        A connection of its own holds the lock until it or the process ends. If the connection is lost, the block goes
+        on, and another instance may begin.
         """
         with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY") as tx:
             for setting, value in _OF_TURN.items():
@@ -197,9 +197,9 @@ class PostgreSQL:
 
     @contextmanager
     def unused(self) -> Iterator[None]:
-        """A block in which no connection that may write is made; raises `ConfigurationError` if there is one already.
+        """Refuse new connections that may write during the block; raises `ConfigurationError` if there is one already.
 
-        An instance that is idle for ten minutes may have none: then it responds with 503 until the block ends. If the
+        An instance that was idle for ten minutes may have none; it then responds with 503 until the block ends. If the
         connection that holds the lock is lost, the block goes on, and others may write.
         """
         with self._translating_errors(), closing(psycopg.connect(self._conninfo, autocommit=True)) as holder:
@@ -209,17 +209,17 @@ class PostgreSQL:
             yield
 
     def scrub(self, patience: float = 0) -> bool:
-        """Nothing: its files are the server's, and its own VACUUM takes dead rows out of them."""
+        """Do nothing, and return True: the server's own VACUUM removes deleted rows from its files."""
         return True
 
     def compact(self) -> None:
-        """Nothing: that is what its own VACUUM does."""
+        """Do nothing: that is what the server's own VACUUM does."""
 
     def require_there(self) -> None:
-        """Nothing: a server that can be connected to is there."""
+        """Do nothing: a server that can be connected to is there."""
 
     def require_whole(self, tx: Transaction) -> None:
-        """Raise `DamagedDatabase` if amcheck finds an index that does not fit its table; nothing without amcheck."""
+        """Raise `DamagedDatabase` if amcheck finds an index that does not fit its table; do nothing without amcheck."""
         for index in tx.all(_CHECKED_INDEXES):
             try:
                 tx.run("SELECT bt_index_check(CAST(:oid AS oid), true)", oid=index["oid"])
@@ -250,7 +250,7 @@ class PostgreSQL:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[PostgresTransaction]:
-        """A transaction that begins with its first statement, by `begin`; rolled back at the end unless it has ended.
+        """Begin a transaction by `begin`, with its first statement, and roll it back at the end unless it has ended.
 
         If the connection was lost since its last use, another one runs that statement, within the patience. Raises
         `Conflict`, with the columns, for a broken unique key, and what `_translating_errors` raises.
@@ -296,7 +296,7 @@ class PostgreSQL:
         return pool
 
     def _taken(self, pool: ConnectionPool[psycopg.Connection[DictRow]], deadline: float) -> psycopg.Connection[DictRow]:
-        """A connection of the pool; waits while all are in use, but not while the database is away.
+        """Take a connection from the pool; waits while all are in use, but not while the database is away.
 
         Raises `PoolTimeout` at the deadline or, if the database is away, sooner. It asks the pool repeatedly, because
         the pool opens connections only for new requests.

@@ -115,7 +115,7 @@ class PostgresTransaction:
                     return found
 
     def _sent(self, sql: str, parameters: Row | None, prepare: bool | None) -> psycopg.Cursor[DictRow]:
-        """What a statement returns, in the same round trip with those that wait."""
+        """Send a statement in one round trip with those that wait, and return its result."""
         connection = self.connection
         if not self._waiting:
             return connection.execute(sql, parameters, prepare=prepare, binary=True)
@@ -133,7 +133,7 @@ class PostgresTransaction:
 
     @contextmanager
     def _noted(self) -> Iterator[None]:
-        """Remember a failure, even one that never reached the database."""
+        """Note that the block failed, so that `commit` refuses, even if the failure never reached the database."""
         try:
             yield
         except BaseException:

@@ -22,13 +22,13 @@ _SAME_FACTS = (
     " AND promises.ordered_at IS NOT DISTINCT FROM orders.ordered_at"
     " AND promises.service_provided_at = orders.service_provided_at"
 )
-"""Whether a promise is about the facts that its order has now."""
+"""The condition that a promise is about the facts that its order has now."""
 
 _COMPARED = (
     "promises.order_id, promises.policy, promises.region, promises.ordered_at, promises.service_provided_at,"
     " promises.deadline, promises.told, promises.promised_at, promises.cause"
 )
-"""What windows are compared by."""
+"""The columns by which windows are compared."""
 
 _BEST = "ORDER BY deadline DESC, promise_id DESC LIMIT 1"
 
@@ -54,9 +54,9 @@ class Promises(Repository[Promise]):
         return self._load_all(of_order(self._tx, order_id))
 
     def follow(self, order_id: str) -> Promise | None:
-        """The current promise of an order whose facts have changed: the one that ends last of those for its facts.
+        """Make the promise that ends last, of those for the order's changed facts, the current one, and return it.
 
-        None if there is none for them.
+        If there is none for these facts, the order has no current promise, and it returns None.
         """
         self._tx.run(_SUPERSEDE, order_id=order_id)
         best = f"SELECT {PROMISES.columns} FROM promises JOIN orders USING (order_id) WHERE order_id = :order_id"  # noqa: S608
@@ -107,9 +107,9 @@ class Promises(Repository[Promise]):
         return bool(self._tx.one(sql, since=micros(since), holidays=holidays_version, tzdata=tzdata_version))
 
     def made(self, cause: PromiseCause, since: datetime | None) -> Iterator[Row]:
-        """The rows of the promises before those that were made for a cause since an instant, or ever.
+        """For each promise that was made for a cause since an instant, or ever, the row of the promise before it.
 
-        Each also has the deadline of that later promise, as `today`.
+        Each also has the deadline of the later promise, as `today`.
         """
         before = (
             f"SELECT promise_id FROM promises WHERE promises.order_id = later.order_id"  # noqa: S608

@@ -35,9 +35,9 @@ class Rectifications:
         return row.get("customer_id") if row else None
 
     def correct(self, table: str, record_id: str, field: str, text: str) -> bool:
-        """Put a text in the place of the one that a field of a locked record holds; returns whether it is another.
+        """Replace the text in a field of a locked record, also in stored replies; returns whether it has changed.
 
-        Raises `Unfit` if there is no such record or the field holds none, and `CustomerErased`.
+        Raises `Unfit` if there is no such record or the field is empty, and `CustomerErased`.
         """
         row, context = self._row(table, record_id), self._context
         if row is None:

@@ -33,7 +33,7 @@ class Context:
     ledger: "ErasureLedger"
     """The customers who were erased, outside the database."""
     entries: list[Entry] = field(default_factory=list)
-    """What has happened so far, to be entered in the journal at the end."""
+    """The events so far, which are written to the journal at the end."""
     customers: dict[str, CustomerCipher] = field(default_factory=dict)
     """The ciphers of the locked customers, by id."""
     orders: dict[str, CustomerCipher] = field(default_factory=dict)
@@ -54,9 +54,9 @@ class Context:
         return cipher
 
     def for_reader(self, row: Row) -> CustomerCipher:
-        """The same, not kept: `NO_ACCESS` for those who may not see personal fields.
+        """The same, but it is not kept; `NO_ACCESS` for a principal who may not see personal fields.
 
-        It hides those of a customer whose data are restricted from all but the privacy role.
+        If the customer's data are restricted, it hides them from all roles but the privacy role.
         """
         if not self.principal.may(Scope.PERSONAL_READ):
             return NO_ACCESS
@@ -67,7 +67,7 @@ class Context:
 
     @property
     def notes(self) -> CustomerCipher:
-        """The cipher of free texts about no customer; `NO_ACCESS` for those who neither write them nor may see all."""
+        """The cipher of free texts about no customer; `NO_ACCESS` if the principal may not read them."""
         readable = self.principal.may(Scope.PERSONAL_READ, Scope.POLICIES_WRITE)
         return CustomerCipher(self.keys.notes) if readable else NO_ACCESS
 
@@ -85,14 +85,14 @@ class Repository(Generic[R]):
         return self._context.tx
 
     def add(self, record: R, event: EventType, **data: Any) -> None:
-        """Store a new record, and note its event, which the unit of work enters in the journal at its end.
+        """Store a new record, with an event that the unit of work writes to the journal at its end.
 
-        The event has `data`, which must not be personal. If the key is taken, `Conflict` leaves the transaction.
+        The event has `data`, which must not be personal. If the key is taken, the transaction raises `Conflict`.
         """
         self._record_event(event, record, self.mapper.insert(self._tx, record, self._cipher(record)), data)
 
     def update(self, record: R, event: EventType, data: Mapping[str, Any] | None = None, **changes: Any) -> R:
-        """Store the changes of a record, note its event for the end of the unit of work, and return the new record.
+        """Store the changes of a record, with an event as for `add`, and return the changed record.
 
         The event has `data`, which must not be personal. Raises `Conflict` if the record is gone, or if another
         transaction has changed one of the same fields; personal fields are not compared.

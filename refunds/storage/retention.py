@@ -1,4 +1,4 @@
-"""What goes once its time is over: which records of each kind are due, and how they go. One row for each kind."""
+"""Retention: which records of each kind are due to be deleted, and how. One row for each kind."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -30,7 +30,7 @@ class Kind(NamedTuple):
     event: EventType | None
     owner: str = "NULL"
     first: str | bytes = ""
-    """What comes before every key."""
+    """A value that comes before every key."""
 
 
 _OF = "WHERE c.order_id = orders.order_id"
@@ -89,7 +89,7 @@ KINDS = (
         f"coalesce(lifted_at, CASE WHEN kind <> '{LimitKind.HOLD}' AND {_ORDERLESS} THEN set_at END)",
     ),
 )
-"""Every kind, in the order in which they go."""
+"""Every kind, in the order in which they are deleted."""
 
 
 _FREE = (
@@ -113,7 +113,7 @@ class Retention:
         return self._tx.all(f"{_due(kind)} AND {place}", **self._named(before), after=after, limit=limit)
 
     def lock_due(self, kind: Kind, before: datetime, rows: Collection[Row]) -> list[Row]:
-        """Those of these rows that are still due; until the end nobody else can change them or hold their customers."""
+        """Lock the records in these rows, and their customers, and return the rows of those that are still due."""
         listed, named = named_list(row["id"] for row in rows)
         owners, owner_ids = named_list(sorted({row["owner"] for row in rows} - {None}))
         sql = f"SELECT customer_id FROM customers WHERE customer_id IN ({owners}) ORDER BY digest {{for_update}}"  # noqa: S608
@@ -126,9 +126,9 @@ class Retention:
         return self._tx.all(sql, **self._named(before), **named)
 
     def forget(self, kind: Kind, rows: Collection[Row]) -> None:
-        """Delete locked records with all that is about them, or empty the details of contacts; note an event of each.
+        """Delete locked records with all records about them, or empty the details of contacts, with an event of each.
 
-        A customer about whom nothing is left goes, too.
+        A customer about whom no record is left is deleted, too.
         """
         ids = [row["id"] for row in rows]
         if kind.event is None:

@@ -40,7 +40,7 @@ class Difference(NamedTuple):
 
 
 class Room(NamedTuple):
-    """The connections that a server allows, without those for its administrators, and those that others than us use."""
+    """How many connections a server allows, except for administrators, and how many other programs use."""
 
     allowed: int
     used_by_others: int
@@ -74,7 +74,7 @@ def log_parameters(tx: Transaction) -> dict[str, str]:
 
 
 def leaking(parameters: Mapping[str, str]) -> list[str]:
-    """Those of these `PARAMETERS` that would have to be 0, lest values of records get into the server's log."""
+    """The `PARAMETERS` that must be set to 0, because otherwise values of records get into the server's log."""
     is_on = {name for name, off in _OFF.items() if parameters.get(name, off[0]) not in off}
     writing = {
         "log_parameter_max_length": bool(is_on - {"auto_explain.log_min_duration"}),

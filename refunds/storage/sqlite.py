@@ -60,7 +60,7 @@ class SQLite:
         self._has_written = False
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
-        """The row that a statement returns which reads, by itself; None if there is none."""
+        """Run one statement that reads, without a transaction; returns its row, None if there is none."""
         with self._reader() as reader:
             found = reader.all(sql, **parameters)  # to the end: else the statement would keep its snapshot open
         return found[0] if found else None
@@ -114,7 +114,7 @@ class SQLite:
                 raise
 
     def one_at_a_time(self, waits: Callable[[], None]) -> nullcontext[None]:
-        """A block like any other: a file is served by one instance."""
+        """Do nothing: only one instance uses a file."""
         return nullcontext()
 
     def scrub(self, patience: float = 0) -> bool:
@@ -154,7 +154,7 @@ class SQLite:
             raise damaged(self.name, found)
 
     def pool(self) -> dict[str, int]:
-        """Nothing: each transaction that reads may have a connection."""
+        """Return nothing: connections are not limited."""
         return {}
 
     def close(self) -> None:
@@ -178,11 +178,11 @@ class SQLite:
             self._files, self._has_written = None, False
 
     def unused(self) -> AbstractContextManager[None]:
-        """A block in which no process begins to use the database, except to read; refused if one uses it already."""
+        """Let no process begin to use the database in the block, except to read; `ConfigurationError` if one does."""
         return self._ticket.unused()
 
     def settle(self) -> None:
-        """Bring into the file what a process that was killed has left beside it, so that the file alone is all.
+        """Move what a killed process has left beside the file into it, so that the file alone is complete.
 
         Raises `DamagedDatabase`, and `StorageUnavailable` if a command reads it.
         """
@@ -190,7 +190,7 @@ class SQLite:
             raise cannot_serve(self.name, "it is being read: wait for that command, or stop it")
 
     def _move_log(self, patience: float) -> bool:
-        """Move the log to the file and empty it; whether nobody was in the way for longer than that."""
+        """Move the log to the file and empty it; returns False if others were in the way for `patience` seconds."""
         file = f"{self.path.as_uri()}?mode=rw"
         with translating_errors(self.name), closing(sqlite3.connect(file, uri=True, timeout=patience)) as connection:
             connection.execute("SELECT * FROM sqlite_master").fetchall()  # undoes a write of which the journal is left
@@ -218,7 +218,7 @@ class SQLite:
         sync(file)
 
     def _keeper(self) -> Connection | None:
-        """A connection that only reads, for as long as others close: the last that can write moves the log to the file.
+        """Open a connection that only reads, so that closing the others does not move the log to the file.
 
         None if the log may be moved.
         """
@@ -255,7 +255,7 @@ class SQLite:
             raise cannot_serve(self.name, "the service started while it was read: run the command again")
 
     def _without_log(self) -> Unlocked | None:
-        """What a change of the file changes, as it is now; None if its log is there, or if the file is not."""
+        """The identity, size and time of the file, to notice changes; None if there is a log, or no file."""
         if not Path(f"{self.path}-wal").exists():
             with suppress(OSError):
                 found = self.path.stat()

@@ -64,7 +64,7 @@ class Ticket:
 
     @contextmanager
     def unused(self) -> Iterator[None]:
-        """Hold the database in the block, so that no process begins to use it, except to read.
+        """Let no process begin to use the database during the block, except to read.
 
         Raises `ConfigurationError` if one uses it already.
         """
@@ -79,9 +79,9 @@ class Ticket:
             os.close(file)
 
     def _use(self) -> None:
-        """Note for other processes that this one uses the database, until `closing`.
+        """Show other processes by a lock that this one uses the database, until `closing`.
 
-        Raises `StorageUnavailable` if another one holds it unused, or if the note's file cannot be opened.
+        Raises `StorageUnavailable` if another one is in `unused`, or if the file of the lock cannot be opened.
         """
         if self._in_use is None:
             self._in_use = self._open("in-use")

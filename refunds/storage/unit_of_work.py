@@ -116,11 +116,7 @@ class UnitOfWork:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """A part of this use case that can fail alone: what it did is undone if a `CallersError` leaves the block.
-
-        So it is if `CalendarNotReady` does.
-        The locks that it has taken may remain.
-        """
+        """Undo what the block did if a `CallersError` or `CalendarNotReady` leaves it; its locks may remain."""
         entries = self._context.entries
         before = len(entries)
         self.tx.run("SAVEPOINT attempt")
@@ -135,7 +131,7 @@ class UnitOfWork:
         self.tx.run("RELEASE SAVEPOINT attempt")
 
     def mark(self, *parts: bytes) -> bytes:
-        """The mark of a cursor as the service's own: a keyed digest of these parts."""
+        """A keyed digest of these parts, by which the service recognizes what it has made itself, such as a cursor."""
         return keyed_digest(self._context.keys.cursor, *parts)
 
     def inspect(self, order_id: str) -> Inspection:

@@ -24,7 +24,7 @@ LASTS = timedelta(hours=12)
 
 
 class UserForRequest(NamedTuple):
-    """A user, the head of the journal, whether it has an event that ended a session of theirs, and when that was seen.
+    """A user, the head of the journal, and their session: whether an event `ended` it, and when it was last seen.
 
     `seen_at` is None if the session is not stored.
     """
@@ -49,10 +49,10 @@ class Users(Repository[User]):
     mapper: ClassVar[RecordMapper[User]] = USERS
 
     def for_request(self, user_id: str, session_id: str, since: int) -> UserForRequest | None:
-        """The user with this id, the journal's head, and whether their session was ended after the position `since`.
+        """Read a user, the journal's head, and whether the session was ended after position `since`.
 
-        None if there is no such user. This one indexed read is all that a request of a session needs, with the position
-        of the last event about policies; whether the session is valid is not checked.
+        None if there is no such user. It does not check whether the session is valid. An HTTP request with a session
+        needs no other read.
         """
         row = self._tx.one(
             f"SELECT {USERS.columns}, {HEAD},"  # noqa: S608
@@ -157,9 +157,9 @@ class Users(Repository[User]):
     def count_attempt(self, name: str, *, known: bool = False) -> int:
         """Count an attempt to sign in with a name, which need not be a user's, and return the count.
 
-        Attempts from a browser `known` to have signed in with the name before are counted apart from all others. It
-        starts again `WITHIN` after its first attempt. Another attempt with the name waits until this write ends. Also
-        deletes up to 200 expired counts, but skips rows locked by others, so that nobody waits for it.
+        Attempts from a browser `known` to have signed in with the name before are counted apart from all others. A
+        count starts again `WITHIN` after its first attempt. Another attempt with the name waits until this write ends.
+        Up to 200 expired counts are deleted, without waiting for rows that others have locked.
         """
         now, name_digest = self._context.now, self._attempts_by(name, known=known)
         self._tx.run(

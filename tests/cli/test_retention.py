@@ -45,7 +45,7 @@ def test_it_is_refused_while_the_clock_is_in_doubt_and_while_it_runs(commands):
     assert (out, code) == ("", 24)
     assert "flask clock --confirm" in err
     clock.confirm(commands.store)
-    with retention._alone(commands.store.checkpoints.file.parent):
+    with retention._one_run_at_a_time(commands.store.checkpoints.file.parent):
         assert commands.run("retention", "run") == ("", "flask retention run is running already: let it end\n", 4)
         assert commands.run("retention", "run", "--dry-run")[2] == 0, "that changes nothing"
     assert counted(commands.store)["orders"] == 1

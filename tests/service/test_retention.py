@@ -319,7 +319,7 @@ def test_a_wrong_clock_and_a_second_run_are_refused(store, now):
             retention.run(store, dry_run=dry_run)
     clock.confirm(store)
     directory = store.checkpoints.file.parent
-    with retention._alone(directory), pytest.raises(ConfigurationError, match="is running already"):
+    with retention._one_run_at_a_time(directory), pytest.raises(ConfigurationError, match="is running already"):
         retention.run(store)
     assert counted(store)["orders"] == 1
     assert ran(store) == {"other_orders": 1}
