@@ -21,6 +21,7 @@ from refunds.config import Settings
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.region_days import WEEKDAYS, Week
+from refunds.presentation import language
 from refunds.schemas.policy import read_policy
 from refunds.security import passwords
 from refunds.service import clients, publication
@@ -107,6 +108,12 @@ def mostly_on(small: str) -> pytest.MarkDecorator:
 
 
 _engines = ["sqlite"]
+
+
+@pytest.fixture(autouse=True)
+def _in_english() -> None:
+    """A request leaves its language to this thread, and what runs next begins in English all the same."""
+    language.bind(language.LANGUAGES[0])
 
 
 @pytest.fixture(autouse=True)

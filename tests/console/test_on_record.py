@@ -45,7 +45,7 @@ def test_an_open_request_that_was_in_time_is_the_first_thing_and_has_the_first_b
     assert page.h1 == ON_RECORD[language]
     assert buttons(page)[0] == BUTTON[language]
     page = browser.submit(page.form(BUTTON[language]))
-    assert page.query == {"contact_id": contact}
+    assert page.query["contact_id"] == contact
     browser.submit(page.form())
     done = site.active(order)
     assert (done.contact_id, done.basis) == (contact, Basis.POLICY)
