@@ -31,11 +31,13 @@ PUBLIC_BLUEPRINTS = {"pages"}
 def register(app: Flask, callers: Mapping[str, Caller]) -> None:
     """Admit or reject each request to a route of the app, before its body is read.
 
-    The blueprints in `callers` identify their callers in their own way; all others need a token. An admitted request
-    has `g.principal` and `g.policies`, and pays for what its `g.builder` builds; public pages and routes whose `scopes`
-    are None are admitted without. A rejected one raises `Unauthenticated`, `Rejected` if the caller sends more than the
-    rate limit of the settings (0: no limit) or too many of their requests are under way, or `Forbidden` if they have
-    none of the route's scopes or the route names none. Responses tell the caller how many requests are left.
+    `callers` identifies the callers of these blueprints; every other route needs a token. An admitted request has
+    `g.principal` and `g.policies`, and the time that its `g.builder` spends counts against its caller's limit. Public
+    pages and routes whose `scopes` are None are admitted without a caller.
+
+    Raises `Unauthenticated` if the caller is not known, `Rejected` if the caller sends more requests a second than the
+    setting allows (0: no limit) or has too many under way, and `Forbidden` if the caller has none of the route's
+    scopes, or the route names none. Responses tell the caller how many requests are left.
     """
     limiter = Limiter(app.extensions["refunds.settings"].rate_limit)
     policy = f'"requests";q={limiter.rate};w=1'
@@ -76,14 +78,14 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
 
 
 def _require_turn() -> None:
-    """Raise `Rejected` if the server says, by `refunds.waits`, that the current request waits too long for its turn."""
+    """Raise `Rejected` if the server says, by `refunds.waits`, that the request waited too long for its turn."""
     if "refunds.waits" in unwrapped(request).environ:
         waits = Message("Too many of your requests are under way: send this one again when they are answered.")
         raise Rejected("rate-limited", waits, {"Retry-After": "5"})
 
 
 def _token_holder(store: Store) -> tuple[Principal, Policies]:
-    """The client that the request's token stands for, and the policies as of now.
+    """The client that the request's token identifies, and the policies as of now.
 
     Raises `Unauthenticated` if the request has no bearer token, or the token is unknown, revoked or expired.
     """

@@ -1,4 +1,4 @@
-"""The compact form of a batch of checks: one short line for each item, sent while the others are still decided."""
+"""The compact form of a batch of checks: one short line for each item, sent while others are still decided."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,9 +34,10 @@ _PIECE = 500
 
 
 def reply_compact(items: Sequence[Any], given: Mapping[str, Any]) -> Response:
-    """A line for each item, in order: its verdict, deadline and reason, or the problem of an item without a decision.
+    """The response with a line for each item, in order: its verdict, deadline and reason, or its problem.
 
-    `given` has what an item need not name. A reader who leaves ends the work after the piece that is being decided.
+    `given` has the values for what an item leaves out. If the client closes the connection, the work ends after the
+    piece that is being decided.
     """
     g.builder.left = MOST_BUILT
     response = Response(_pieces(unwrapped(app_ctx), items, given), mimetype=NDJSON)
@@ -45,7 +46,10 @@ def reply_compact(items: Sequence[Any], given: Mapping[str, Any]) -> Response:
 
 
 def _pieces(context: AppContext, items: Sequence[Any], given: Mapping[str, Any]) -> Iterator[bytes]:
-    """The lines; the context of the request is entered for each piece, and never kept while others read."""
+    """The lines, as one text for each piece.
+
+    The context of the request is entered for each piece, and left while others read.
+    """
     for start in range(0, len(items), _PIECE):
         with context, only_ready():
             piece = sorted(enumerate(items[start : start + _PIECE]), key=region_of)
@@ -55,7 +59,10 @@ def _pieces(context: AppContext, items: Sequence[Any], given: Mapping[str, Any])
 
 
 def decided(policies: Policies, given: Mapping[str, Any], item: Any) -> Decision:
-    """The decision on an item of a batch, whose calendar is made ready if it is not; `given` as in `reply_compact`."""
+    """The decision on an item of a batch; `given` as in `reply_compact`.
+
+    Builds the calendar of the item's region if it is missing.
+    """
     check = Check(**{**given, **_read_item(item)})
     try:
         return checks.check_eligibility(policies, check)
@@ -81,5 +88,5 @@ _read_item = CheckItemSchema().read
 
 
 def region_of(numbered: tuple[int, Any]) -> str:
-    """The region of a numbered item, to sort by; the item has not been checked yet."""
+    """The region of a numbered item, to sort by. The item need not be valid."""
     return str(numbered[1].get("region")) if isinstance(numbered[1], dict) else ""

@@ -1,4 +1,4 @@
-"""Cursors: where the next page of a list begins, authenticated by the service for this list and these filters."""
+"""Cursors: where the next page of a list begins, authenticated for this list and these filters."""
 
 import base64
 import binascii
@@ -26,10 +26,10 @@ def paginate(
     fetch: Callable[..., list[R]],
     place_of: Callable[[R], Sequence[Any]],
 ) -> tuple[list[R], str | None]:
-    """Up to `limit` items after the cursor `given`, and the cursor of the next page; None if this is the last.
+    """Up to `limit` items after the cursor `given`, and the cursor of the next page, or None on the last page.
 
-    `fetch` gets the sort values of an item (none: from the beginning) and a `limit`, and returns items after it;
-    `place_of` gives the sort values of an item. Raises `InvalidCursor` if `given` is no cursor of this list with
+    `fetch` gets the sort values of an item (none: from the beginning) and a `limit`, and returns the items after it.
+    `place_of` returns the sort values of an item. Raises `InvalidCursor` if `given` is not a cursor of this list with
     these filters.
     """
     found = fetch(*place(uow, listing, filters, given), limit=limit + 1)  # one more shows if a page follows
@@ -44,9 +44,9 @@ def cursor(uow: UnitOfWork, listing: str, filters: Any, last: Sequence[Any]) -> 
 
 
 def place(uow: UnitOfWork, listing: str, filters: Any, given: str | None) -> list[Any]:
-    """The sort values in the cursor `given`, or none if it is None.
+    """The sort values in the cursor `given`; empty if it is None.
 
-    Raises `InvalidCursor` if it is no cursor of this list with these filters.
+    Raises `InvalidCursor` if it is not a cursor of this list with these filters.
     """
     if given is None:
         return []
@@ -62,6 +62,6 @@ def place(uow: UnitOfWork, listing: str, filters: Any, given: str | None) -> lis
 
 
 def _mark(uow: UnitOfWork, listing: str, filters: Any, payload: bytes) -> bytes:
-    """The first bytes of a cursor, by which the service recognizes its own for this list and these filters."""
+    """The first bytes of a cursor. They show that the service made it for this list and these filters."""
     parts = listing.encode(), orjson.dumps(filters, option=orjson.OPT_SORT_KEYS), payload
     return uow.mark(*parts)[:_MARK]

@@ -61,16 +61,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """An operation of the API: its route, what it takes, what it answers, and its view.
+    """An operation of the API: its route, what it takes, how it responds, and its view.
 
-    The view's name gives the operationId (`list_policies`: `listPolicies`), its docstring the summary and the
-    description. The view is called with its unit of work if there is a `transaction`, with the values of `body` and
-    `query` if they are declared, and with the parameters of the rule, which the document describes. One of `scopes` is
-    needed; if empty, any token is enough; if None, no token is needed. A body has at most `most_bytes` bytes.
-    `headers` are the request headers that it reads, by their names in the document's components. `refusal` is the
-    schema of a conflict if it is not a plain problem. `problems` are the slugs that it can answer with, in addition to
-    those of every operation of its kind. Responses tell since when it is `deprecated`, and when its `sunset` ends it.
-    `then` is done after what the view changed is stored, and before the answer; not for a dry run.
+    The view's name gives the operationId (`list_policies`: `listPolicies`), and its docstring gives the summary and the
+    description. The view gets its unit of work if there is a `transaction`, the values of `body` and `query` if they
+    are declared, and the parameters of the rule. A caller needs one of the `scopes`; if empty, any token is enough; if
+    None, no token is needed. A body has at most `most_bytes` bytes. `headers` are the request headers that the view
+    reads, by their names in the document's components. `refusal` is the schema of a conflict if it is more than a plain
+    problem. `problems` are the slugs of its problems, except those that every operation of its kind has. Responses say
+    from when the operation is `deprecated`, and at which `sunset` it ends. `then` is called after the view's changes
+    are stored and before the response, except for a dry run.
     """
 
     view: View
@@ -116,17 +116,17 @@ class Tag:
 
 
 def register(app: Flask, tags: Iterable[Tag]) -> None:
-    """Add a route to the app for each operation of these groups; the endpoint has the name of the view."""
+    """Add a route to the app for each operation of these groups. The endpoint has the name of the view."""
     for tag in tags:
         for operation in tag.operations:
             app.add_url_rule(operation.rule, operation.view.__name__, _serving(operation), methods=[operation.method])
 
 
 def _serving(operation: Operation) -> View:
-    """A function that answers a request to an operation: it reads what is declared, and calls the view.
+    """A function that responds to a request to an operation: it reads what is declared, and calls the view.
 
-    The function raises `InvalidInput` if the query or the body is not as declared, also if it has more; `Rejected` if
-    an idempotent operation has no valid key; and what `intake.json_body` and the view raise.
+    The function raises `InvalidInput` if the query or the body is not as declared or has more than that, `Rejected` if
+    an idempotent operation has no valid key, and what `intake.json_body` and the view raise.
     """
     read_query = (operation.query or _NoParameters)().read
     read_body = operation.body().read if operation.body else None
@@ -158,7 +158,7 @@ def _serving(operation: Operation) -> View:
 
 
 def _announce(operation: Operation, response: Response) -> Response:
-    """The response with the dates from which its operation is deprecated (RFC 9745) and gone (RFC 8594)."""
+    """The response with the dates on which its operation is deprecated (RFC 9745) and ends (RFC 8594)."""
     if operation.deprecated:
         response.headers["Deprecation"] = f"@{int(operation.deprecated.timestamp())}"
     if operation.sunset:
@@ -171,11 +171,12 @@ class _NoParameters(QuerySchema):
 
 
 def call(view: View, transaction: Transaction | None, key: str | None = None, sent: Any = None) -> Response:
-    """Call a view, with a unit of work of this kind unless `transaction` is None. Returns the view's answer.
+    """Call a view and return its response. Unless `transaction` is None, the view gets a unit of work of this kind.
 
-    What the view changes is stored when it returns; if it raises, nothing is. With an idempotency `key`, the same
-    request is performed only once, and answered as the first time: see `idempotency.once`; `sent` is its content. If
-    a write needs a calendar that is not ready, it ends, and the view is called again once that is built.
+    What the view changes is stored when it returns; if it raises, nothing is stored. With an idempotency `key`, the
+    view is called only once, and the same request gets its stored response again: see `idempotency.once`; `sent` is its
+    content. If a write needs a calendar that is not built, the write ends, and the view is called again once the
+    calendar is built.
     """
     builder: Builder = g.builder
     in_place = transaction in {None, Transaction.READ}

@@ -1,4 +1,4 @@
-"""Requests with an idempotency key: the same request sent again gets the same answer and creates no second record."""
+"""Requests with an idempotency key: the same request again gets the same response and creates no second record."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -20,12 +20,12 @@ _KEY = re.compile(KEY)
 
 
 def key_of(request: Request) -> str:
-    """The key in the header of a request, without quotes. Raises `Rejected` if it is missing or invalid."""
+    """The idempotency key of a request, without quotes. Raises `Rejected` if it is missing or invalid."""
     return checked_key(request.headers.get("Idempotency-Key"))
 
 
 def checked_key(given: str | None) -> str:
-    """A given key, without its quotes. Raises `Rejected` if it is None or invalid.
+    """An idempotency key without its quotes. Raises `Rejected` if it is None or invalid.
 
     It may be in double quotes. It must have 1 to 128 ASCII letters, digits and signs, and no space.
     """
@@ -40,12 +40,12 @@ def checked_key(given: str | None) -> str:
 
 
 def once(uow: UnitOfWork, request: Request, key: str, sent: Any, perform: Callable[[], Response]) -> Response:
-    """The answer of `perform`, or the stored one, marked as replayed, if this request came with this key before.
+    """The response of `perform` or, if this request came with this key before, the stored response.
 
-    The answer is stored with the key for 30 days, unless `perform` raises or records nothing: then the key is free
-    again. Each client has keys of its own. Requests are compared by method, path and the content `sent`: spaces, the
-    order of JSON keys and the language do not matter. Raises `IdempotencyKeyReused` if the key came with another
-    request.
+    A stored response is marked as replayed. A response is stored with its key for 30 days, unless `perform` raises or
+    records nothing; then the key is free again. Each client has its own keys. Requests are compared by method, path and
+    the content `sent`; spaces, the order of JSON keys and the language do not matter. Raises `IdempotencyKeyReused` if
+    the key came with another request.
     """
     payload = orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)
     earlier = uow.replies.claim(key, request.method.encode(), request.path.encode(), payload)
@@ -60,9 +60,9 @@ def once(uow: UnitOfWork, request: Request, key: str, sent: Any, perform: Callab
 
 
 def _changed(uow: UnitOfWork, status: int, body: str) -> Iterator[tuple[str, str]]:
-    """The header `Cancellation-State` with the present state of the cancellation that a stored response shows.
+    """The header `Cancellation-State` with the current state of the cancellation that a stored response shows.
 
-    Nothing if the state is still the same, or the response shows no cancellation.
+    There is no header if the state is the same, or if the response shows no cancellation.
     """
     shown = orjson.loads(body) if status == HTTPStatus.CREATED else {}  # not a page of the console
     if "cancellation_id" in shown:

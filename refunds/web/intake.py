@@ -1,6 +1,6 @@
 """Strict intake: a request that is not exactly as declared is a problem.
 
-Nothing is read before the framing is checked, because servers differ in how they cut bodies short.
+The framing is checked before anything is read, because servers differ in how they cut bodies short.
 """
 
 import json
@@ -20,10 +20,10 @@ from refunds.web.problems import Rejected
 
 
 def check_framing(request: Request) -> None:
-    """Raise `Rejected` if a request has a Transfer-Encoding or a query that is not UTF-8, before anything is read.
+    """Raise `Rejected` if a request has a Transfer-Encoding or a query that is not UTF-8; it reads no body.
 
-    Raises `NotFound` if its path begins with two slashes. From a GET or HEAD it removes Range, If-Range and If-Match,
-    which are not supported.
+    Raises `NotFound` if the path begins with two slashes. Removes Range, If-Range and If-Match from a GET or HEAD,
+    because they are not supported there.
     """
     try:
         request.query_string.decode()
@@ -48,7 +48,7 @@ def parameters(request: Request) -> dict[str, str]:
 
 
 def _once(given: MultiDict[str, str]) -> dict[str, str]:
-    """The values by name. Raises `InvalidInput` if a name has several."""
+    """The values by name. Raises `InvalidInput` if a name has several values."""
     if len(given) < sum(1 for _ in given.items(multi=True)):
         raise InvalidInput(
             FieldError(step(name), Message("must be given once"), "repeated")
@@ -61,17 +61,18 @@ def _once(given: MultiDict[str, str]) -> dict[str, str]:
 def json_body(request: Request, most_bytes: int) -> Any:
     """Read and parse the body.
 
-    Raises `Rejected` if the body is not sent as `application/json`, or is compressed; if it has no Content-Length, is
-    shorter than that or has more than `most_bytes` bytes; if the server has too many large bodies; and as `parse_json`.
+    Raises `Rejected` if the body is not sent as `application/json` or is compressed, has no Content-Length, is shorter
+    than that or longer than `most_bytes` bytes, if the server is receiving too many large bodies, and whenever
+    `parse_json` does.
     """
     return parse_json(_body(request, most_bytes, ("application/json",), "malformed-json"))
 
 
 def form_body(request: Request, most_bytes: int) -> dict[str, str]:
-    """Read the form in the body: its values by field name; of a file its text, with U+FFFD for what is not UTF-8.
+    """Read the form in the body: its values by field name. The value of a file is its text.
 
-    Raises `InvalidInput` if a field is repeated. Raises `Rejected` if the body is not sent as a form, is not UTF-8 or
-    has more than 250 fields, and otherwise as `json_body`.
+    In a file, U+FFFD replaces what is not UTF-8. Raises `InvalidInput` if a field is repeated, and `Rejected` if the
+    body is not sent as a form, is not UTF-8 or has more than 250 fields, and otherwise whenever `json_body` does.
     """
     body = _body(request, most_bytes, ("application/x-www-form-urlencoded", "multipart/form-data"), "bad-request")
     try:
@@ -88,7 +89,7 @@ def form_body(request: Request, most_bytes: int) -> dict[str, str]:
 
 
 def _in_memory(*_: Any, **__: Any) -> BytesIO:
-    """Where a file in a form is kept while it is read: never on a disk."""
+    """A place for a file of a form while it is read. It is never on a disk."""
     return BytesIO()
 
 
@@ -98,9 +99,9 @@ _MOST_FIELDS = 250
 def _body(request: Request, most_bytes: int, media_types: tuple[str, ...], cut_short: str) -> bytes:
     """The whole body.
 
-    Raises `Rejected`: with the slug `cut_short` if the body is shorter than its Content-Length, as one is that did not
-    arrive in time; also if it has none of the media types, an encoding, no Content-Length or more than `most_bytes`
-    bytes, or if the server, which sets `refunds.crowded`, has too many large ones.
+    Raises `Rejected`, with the slug `cut_short` if the body is shorter than its Content-Length because the rest did not
+    arrive in time; also if the body has none of the media types, has an encoding, no Content-Length or more than
+    `most_bytes` bytes, or if the server, which sets `refunds.crowded`, is receiving too many large bodies.
     """
     if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() not in media_types:
         expected = Message("Send the body as Content-Type: %(media_type)s.", media_type=media_types[0])

@@ -21,9 +21,9 @@ FORMS = {CSV: {"type": "string"}}
 def page(
     uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[Any], data: Callable[[Any], dict[str, Any]]
 ) -> Response:
-    """The page of the list `name` that a query asks for, from its repository; `data` shows a record in JSON.
+    """A page of the list `name` from its repository, with the filters of `query`; `data` gives a record's JSON.
 
-    In CSV, the next page is the `next` of the header `Link`. Raises `InvalidCursor`, and `Rejected` if the client
+    In CSV, the header `Link` has the address of the next page. Raises `InvalidCursor`, and `Rejected` if the client
     accepts neither form.
     """
     form = accepted(JSON, CSV)

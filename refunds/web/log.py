@@ -1,4 +1,4 @@
-"""The log: one JSON object a line on standard output, and nothing else there while the service runs."""
+"""The log: one JSON object a line on standard output. While the service runs, it prints nothing else there."""
 
 import atexit
 import json
@@ -30,9 +30,9 @@ _LAST = 1
 
 
 class Output:
-    """The output of log lines. A line that cannot be written is dropped and counted, and the response is not affected.
+    """The output of log lines. If it cannot write a line, it drops and counts the line, and raises nothing.
 
-    This happens if the disk is full, or the reader of a pipe is gone or has stalled.
+    This happens if the disk is full, or if the reader of a pipe has ended or stalled.
     """
 
     def __init__(self, output: BinaryIO, dropped: Counter) -> None:
@@ -53,9 +53,9 @@ class Output:
         threading.Thread(target=write_all, name="log", daemon=True).start()
 
     def write(self, line: bytes) -> None:
-        """Write a line, for one thread at a time. If it cannot be written as a whole, it is counted as dropped.
+        """Write a line, for one thread at a time. If the line cannot be written as a whole, count it as dropped.
 
-        No error is raised. The line after one that was cut short begins on a line of its own.
+        Raises nothing. If a line was cut short, the next one begins on a new line.
         """
         if self._waiting is None:
             self._write(line)
@@ -79,7 +79,7 @@ class Output:
         """Do nothing: lines are not buffered."""
 
     def finish(self) -> None:
-        """Wait until every line is written that a thread is to write, for a second at most."""
+        """Wait, for at most a second, until the thread has written every line."""
         if self._waiting is not None:
             written = threading.Event()
             self._waiting.put(written.set)
@@ -87,7 +87,7 @@ class Output:
 
 
 def opened(output: Output, level: str = "info") -> Callable[[], "FilteringBoundLogger"]:
-    """A function that returns a log, from a level on; it is created on the first call."""
+    """A function that returns a log with this level. The log is created on the first call."""
     return cache(lambda: _logger(output, level))
 
 
@@ -116,7 +116,7 @@ def _dumped(line: Any, **options: Any) -> bytes:
 
 
 def _add_origin(_: Any, __: str, line: Any) -> Any:
-    """A line with the release and the instance: the name of the machine and the id of the process."""
+    """Add the release and the instance to a line: the name of the machine and the id of the process."""
     return line | {"release": RELEASE, "instance": f"{_MACHINE}:{os.getpid()}"}
 
 
@@ -124,7 +124,7 @@ _MACHINE = socket.gethostname()
 
 
 class _Messages(logging.Handler):
-    """Writes the warnings of libraries as log lines: of the database driver as `database`, of others as `message`."""
+    """Logs the warnings of libraries: those of the database driver as `database`, all others as `message`."""
 
     def __init__(self, log: Callable[[], "FilteringBoundLogger"]) -> None:
         super().__init__(logging.WARNING)
@@ -142,12 +142,11 @@ class _Messages(logging.Handler):
 
 
 def register(app: Flask, dropped: Counter) -> None:
-    """Give an app its log on standard output, as `refunds.log` of its extensions: a function that returns it.
+    """Give an app its log on standard output: the extension `refunds.log` is a function that returns it.
 
-    `refunds.take_over` is a function that a process calls which only serves the app; it returns what that process must
-    call last.
-    From now on, warnings of the database driver are logged on standard error, for the whole process: commands print
-    results on standard output.
+    A process that only serves the app calls the extension `refunds.take_over`, and calls the function that it returns
+    as its last act. From now on, the whole process logs warnings of the database driver on standard error, because
+    commands print their results on standard output.
     """
     level = app.extensions["refunds.settings"].log_level
     output = Output(sys.stdout.buffer, dropped)
@@ -158,10 +157,10 @@ def register(app: Flask, dropped: Counter) -> None:
 
 
 def _take_over(log: Callable[[], "FilteringBoundLogger"], output: Output) -> Callable[[], None]:
-    """Write to the log of an app, from now on, what this process would print otherwise: it only serves that app.
+    """Log from now on what this process, which only serves the app, would print otherwise.
 
-    Those are the warnings of Python and of all libraries, and errors that end a thread. What is printed all the same
-    goes to standard error. The function that is returned waits for the last lines.
+    These are the warnings of Python and of all libraries, and errors that end a thread. What is still printed goes to
+    standard error. Returns a function that waits for the last lines.
     """
     output.detach()
     atexit.register(output.finish)  # for a start that fails

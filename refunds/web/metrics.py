@@ -31,7 +31,7 @@ _SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
 
 
 class Metrics:
-    """What this instance counts while it runs."""
+    """The measurements that this instance counts while it runs."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
@@ -80,13 +80,13 @@ class Metrics:
                 decreed.labels(country).set(until)
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request that was answered with this status, and how long the service worked on it."""
+        """Count a request with the status of its response, and the seconds that the service worked on it."""
         self._requests(method, route, status).inc()
         self._seconds(method, route).observe(seconds)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Count a write as waiting during the block, and measure how long that takes."""
+        """Count a write as waiting during the block, and measure how long it waits."""
         with self._writing.track_inprogress(), self._wait.time():
             yield
 
@@ -118,11 +118,11 @@ _READ: dict[str, tuple[str, ...]] = {
     "pool_connections_max": ("The most connections to PostgreSQL.",),
     "pool_requests_waiting": ("Transactions that wait for a connection to PostgreSQL.",),
 }
-"""The help and the labels of what is read from the records."""
+"""The help and the labels of the measurements that are read from the records."""
 
 
 class Records(Collector):
-    """What the records say, read whenever the measurements are; raises what reading them raises."""
+    """The measurements from the records, read whenever Prometheus reads them. Raises what reading them raises."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -132,7 +132,7 @@ class Records(Collector):
         yield from (_build_info(), *_gauges().values())
 
     def collect(self) -> Iterator[Metric]:
-        """The measurements as they are now; one that is not known is left out, and so is a pool that there is not."""
+        """The measurements as they are now. A value that is not known, or a pool that does not exist, is left out."""
         build, gauges = _build_info(), _gauges()
         for name, labels, value in figures.read(self._store):
             if value is not None:
@@ -154,5 +154,5 @@ def _build_info() -> InfoMetricFamily:
 
 
 def _gauges() -> dict[str, GaugeMetricFamily]:
-    """The families of what is read from the records, without values, by the names in `_READ`."""
+    """The families of measurements that are read from the records, without values, by the names in `_READ`."""
     return {name: GaugeMetricFamily(f"refunds_{name}", text, labels=labels) for name, (text, *labels) in _READ.items()}

@@ -55,7 +55,7 @@ WITH_BODY = ("malformed-json", "duplicate-key", "length-required", "body-too-lar
 
 
 class Contract:
-    """The API document of the operations. It is made on first use, because that takes a tenth of a second."""
+    """The API document. It is made on first use, because that takes a tenth of a second."""
 
     def __init__(self, tags: Iterable[Tag]) -> None:
         self._tags = tuple(tags)
@@ -111,7 +111,7 @@ class Contract:
 def _write_components(spec: APISpec) -> None:
     """Add to a document what operations refer to: the problems, headers, header parameters and the token.
 
-    The problems have a schema, an example for each, and a response for each status.
+    Problems have a schema, an example for each, and a response for each status.
     """
     components = spec.components
     components.schema("Problem", schema=ProblemSchema)
@@ -147,7 +147,7 @@ def _write_components(spec: APISpec) -> None:
 
 
 def _path(operation: Operation) -> tuple[str, list[dict[str, Any]]]:
-    """The path of an operation as the document writes it, with its parameters in braces, and these parameters."""
+    """The path of an operation in the document, with its parameters in braces, and the parameters themselves."""
     parameters: list[dict[str, Any]] = []
     for kind, name in _PARAMETER.findall(operation.rule):
         schema = (
@@ -177,7 +177,7 @@ _PATH_PARAMETERS = {
 def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
     """An operation in the form that `APISpec.path` takes: with schema classes, and components by name.
 
-    The parameters of its path are left out: see `_path`.
+    It has no parameters of the path: see `_path`.
     """
     view, scopes, transaction = operation.view, operation.scopes, operation.transaction
     first, *others = view.__name__.split("_")
@@ -219,7 +219,7 @@ def _brought_problems(operation: Operation) -> list[str]:
 
 
 def _description(operation: Operation) -> str:
-    """The docstring after its first line, the scopes, and what sending the request again does if it is not a GET."""
+    """The docstring after its first line, the scopes, and whether the request can be sent again."""
     text = (inspect.getdoc(operation.view) or "").partition("\n")[2].strip()
     scopes, again = operation.scopes, "" if operation.method == "GET" else _AGAIN[operation.transaction]
     if scopes is None:
@@ -359,9 +359,9 @@ def _schema_name(schema: type[ma.Schema] | ma.Schema) -> str:
 
 
 def _own_schema(converter: Any, field: ma.fields.Field[Any], **_: Any) -> dict[str, Any]:
-    """The JSON schema that one of our own fields declares; empty for all other fields.
+    """The JSON schema of a field of one of our own classes; empty for all other fields.
 
-    An `enum` gets null if the field allows it. The schemas of an `Either` are added to the components.
+    An `enum` also has null if the field allows it. The schemas of an `Either` are added to the components.
     """
     if isinstance(field, Either):
         either: dict[str, Any] = {"oneOf": [converter.resolve_nested_schema(schema) for schema in field.schemas]}

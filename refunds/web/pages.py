@@ -1,4 +1,4 @@
-"""Pages for people: the API document, and what each problem means."""
+"""Pages for people: the API document, and the meaning of each problem."""
 
 from flask import Blueprint, Response, current_app, render_template
 from werkzeug.exceptions import NotFound
@@ -30,13 +30,13 @@ def docs() -> Response:
 
 @blueprint.get("/problems/")
 def problems() -> Response:
-    """All kinds of problems."""
+    """The list of all types of problems."""
     return _page("problems.html", problems=PROBLEMS)
 
 
 @blueprint.get("/problems/<slug>")
 def problem(slug: str) -> Response:
-    """The meaning of a problem, and the fix. Raises `NotFound` if there is no problem of this name."""
+    """The meaning of a type of problem, and the fix. Raises `NotFound` if there is none with this slug."""
     if slug not in PROBLEMS:
         raise NotFound
     return _page("problem.html", slug=slug, problem=PROBLEMS[slug])

@@ -1,4 +1,4 @@
-"""The types of problems: of each its status, what happened and how to fix it. Each has its page, `/problems/<code>`."""
+"""The types of problems. Each says what happened and how to fix it, and has a status and a page: `/problems/<code>`."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from refunds.errors import Message
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One kind of problem: its status, its title, what happened, and the fix."""
+    """A type of problem: its status, its title, what happened, and the fix."""
 
     status: int
     title: Message
@@ -80,8 +80,8 @@ PROBLEMS = {
         Message("The caller may not do this"),
         Message("The token is valid, but its role does not have the scope that this request needs."),
         Message(
-            "Ask someone whose role has it. The API document names the scopes of each operation; GET /v1/me lists "
-            "yours."
+            "Ask someone whose role has this scope. The API document names the scopes of each operation; GET /v1/me "
+            "lists yours."
         ),
     ),
     "not-found": Problem(
@@ -124,20 +124,20 @@ PROBLEMS = {
         409,
         Message("The customer was erased"),
         Message(
-            "The customer of this order was erased, and the request would store something personal of them. Nothing was"
-            " changed."
+            "The customer of this order was erased, and the request would store personal data about them. Nothing "
+            "was changed."
         ),
         Message(
-            "Send the request without the personal fields. The order can be read, settled, unsettled, resolved and "
-            "revoked; a new order of the same customer is one of a new customer."
+            "Send the request without the personal fields. The order can still be read, settled, unsettled, resolved "
+            "and revoked. A new order of the same customer belongs to a new customer."
         ),
     ),
     "customer-has-open-matters": Problem(
         409,
         Message("The customer has open matters"),
         Message(
-            "A request of the customer was in time, needs a supervisor or is a withdrawal, or a refund is not settled. "
-            "Nothing was erased."
+            "The customer has an open withdrawal, an open request that was in time or needs a supervisor, or a "
+            "refund that is not settled. Nothing was erased."
         ),
         Message("Deal with what the detail names, or say why the erasure does not wait for it."),
     ),
@@ -150,23 +150,25 @@ PROBLEMS = {
     "identity-not-checked": Problem(
         409,
         Message("The person's identity was not checked"),
-        Message("Data are only handed out or erased for somebody whose identity was checked. Nothing was changed."),
-        Message("Check who asks, note with the data request how you did, and send this again."),
+        Message(
+            "The data request has no identity check. Without one, no data is handed out or erased. Nothing was changed."
+        ),
+        Message("Check the person's identity, note in the data request how you checked it, and send this again."),
     ),
     "data-request-state-conflict": Problem(
         409,
         Message("The data request is closed"),
-        Message("The data request has another outcome already. Nothing was changed."),
+        Message("The data request already has another outcome. Nothing was changed."),
         Message("Read the data request again. If the person asks for something else, open another one."),
     ),
     "cannot-be-extended": Problem(
         409,
         Message("The time to answer cannot be extended"),
         Message(
-            "Only requests for access and portability and objections can be extended: once, to three months from "
-            "receipt, and before their time is over. Nothing was changed."
+            "Only data requests for access, portability or objection can be extended: once, before they are due, to "
+            "three months from receipt. Nothing was changed."
         ),
-        Message("Answer the data request, as soon as you can."),
+        Message("Answer the data request as soon as you can."),
     ),
     "order-frozen": Problem(
         409,
@@ -208,7 +210,7 @@ PROBLEMS = {
         Message("The state of the contact does not allow this"),
         Message(
             "The contact was superseded or resolved, it does not ask for a cancellation, a cancellation is based on "
-            "it, or what is to be added to it is on record in another form. Nothing was changed."
+            "it, or it already has another value for what you want to add. Nothing was changed."
         ),
         Message("Read the contact again. The detail names the reason."),
     ),
@@ -237,8 +239,8 @@ PROBLEMS = {
         411,
         Message("The body has no known length"),
         Message(
-            "The request has a body but no Content-Length, or it has a Transfer-Encoding. The service accepts no body "
-            "of unknown length, because it could not notice that one is cut short."
+            "The request has a body but no Content-Length, or it has a Transfer-Encoding. The service accepts no "
+            "body of unknown length, because it could not notice if the body was cut short."
         ),
         Message(
             "Send Content-Length and no Transfer-Encoding. With curl: --data-binary @file, and not -T - from a pipe."
@@ -347,9 +349,9 @@ PROBLEMS = {
         429,
         Message("Too many requests"),
         Message(
-            "The client sent more requests than it may in a second, or more than are answered in 20 seconds, or the "
-            "service is receiving too many bodies at once, or it is making the calendars of other regions ready. The "
-            "time that this takes is counted as requests of the client who named the region first."
+            "The client sent too many requests in a second, or this request waited 20 seconds for its turn, or the "
+            "service is receiving too many bodies at once, or it is building the calendars of other regions. The "
+            "time to build a calendar counts against the limit of the client that first named its region."
         ),
         Message("Wait as many seconds as Retry-After says. One batch can contain many checks."),
     ),

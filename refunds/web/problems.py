@@ -17,7 +17,7 @@ _BY_STATUS = {problem.status: slug for slug, problem in reversed(PROBLEMS.items(
 
 
 class Rejected(Exception):
-    """A request is rejected before its content is used, with the slug of the problem and headers for the response."""
+    """A request is rejected before its content is used, with a problem's slug and headers for the response."""
 
     def __init__(self, slug: str, detail: Message, headers: Mapping[str, str] | None = None) -> None:
         self.slug, self.detail, self.headers = slug, detail, headers
@@ -25,9 +25,9 @@ class Rejected(Exception):
 
 
 def slug_of(error: Exception) -> str | None:
-    """The slug of the problem that an error is; None for a redirect, and for an error that is not the app's.
+    """The slug of the problem for an error; None for a redirect, and for an error that is not the app's.
 
-    An HTTP error is the first problem with its status, or `bad-request` if there is none.
+    An HTTP error is the first problem with its status, or `bad-request` if no problem has it.
     """
     if isinstance(error, RefundsError):
         return error.code
@@ -41,7 +41,7 @@ def slug_of(error: Exception) -> str | None:
 def problem_data(slug: str, detail: str, errors: Iterable[FieldError] = (), request_id: str = "") -> dict[str, Any]:
     """A problem as the API shows it, with its texts in the reader's language. The slug must be one of `PROBLEMS`.
 
-    `detail` says what happened this time. Its `instance` is the `request_id`, by default that of the current request.
+    `detail` says what happened this time. `instance` is the `request_id`, by default that of the current request.
     """
     problem = PROBLEMS[slug]
     data: dict[str, Any] = {
@@ -56,9 +56,9 @@ def problem_data(slug: str, detail: str, errors: Iterable[FieldError] = (), requ
 
 
 def error_data(error: RefundsError, within: str = "") -> dict[str, Any]:
-    """The problem of an error, as the API shows it, with its texts in the reader's language.
+    """The problem for an error as the API shows it, with its texts in the reader's language.
 
-    `within`, a JSON pointer, is put before the pointers of its field errors. A `StateConflict` also has its `state`.
+    `within`, a JSON pointer, is put before the pointers of the field errors. A `StateConflict` also has its `state`.
     The details of an internal error are not shown.
     """
     errors = [field_error.under(within) for field_error in error.errors]
@@ -70,7 +70,7 @@ def error_data(error: RefundsError, within: str = "") -> dict[str, Any]:
 
 
 def problem_answer(data: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
-    """The response with a problem, as `problem_data` or `error_data` gives it."""
+    """The response with a problem that `problem_data` or `error_data` has made."""
     response = Response(orjson.dumps(data), data["status"], headers, mimetype="application/problem+json")
     response.vary.add("Accept-Language")
     return response
@@ -85,9 +85,9 @@ HEADERS = {
 
 
 def register(app: Flask) -> None:
-    """Answer every error of the app with its problem from now on, and log those that are failures of the service.
+    """Respond to every error of the app with its problem from now on, and log the failures of the service.
 
-    Failures are unexpected errors, and each `RefundsError` with a status of 500 or above. A redirect stays as it is.
+    Failures are unexpected errors, and every `RefundsError` with a status of 500 or above. A redirect stays a redirect.
     """
 
     @app.errorhandler(RefundsError)
@@ -104,7 +104,7 @@ def register(app: Flask) -> None:
 
 
 def http_error(error: HTTPException) -> Response | HTTPException:
-    """The response with the problem of an HTTP error; a redirect stays as it is."""
+    """The response with the problem of an HTTP error. A redirect stays a redirect."""
     slug = slug_of(error)
     if slug is None:
         return error

@@ -15,10 +15,11 @@ from refunds.web.problems import Rejected
 def reply(
     data: Any, *, etag: bool | str = False, cacheable: bool = False, status: int = 200, location: str | None = None
 ) -> Response:
-    """The data as JSON; with `etag` (given, or made from the data), 304 to a GET whose client already has it.
+    """The data as a JSON response; with `etag`, a 304 for a GET whose client already has this state.
 
-    With `cacheable` too, a cache may keep it but must revalidate it before each use (`no-cache`); otherwise the default
-    `no-store` stays. `location` is the header of that name.
+    `etag` is the ETag, or True to make it from the data. With `cacheable` too, a cache may keep the response but must
+    revalidate it before each use (`no-cache`); otherwise the default `no-store` stays. `location` is the header of that
+    name.
     """
     response = Response(orjson.dumps(data), status, mimetype="application/json")
     response.headers["Vary"] = "Accept-Language, Authorization"
@@ -37,7 +38,7 @@ def reply(
 
 
 def accepted(*media_types: str) -> str:
-    """The media type that the client prefers; the first if it does not say. Raises `Rejected` if it accepts none."""
+    """The media type that the client prefers; by default the first. Raises `Rejected` if it accepts none of them."""
     found = request.accept_mimetypes.best_match(media_types) if request.headers.get("Accept") else media_types[0]
     if found is None:
         raise Rejected("not-acceptable", Message("This can be answered as %(forms)s.", forms=any_of(media_types)))
@@ -45,7 +46,7 @@ def accepted(*media_types: str) -> str:
 
 
 def document(text: str, media_type: str) -> Response:
-    """The response with a self-contained page or text; browsers may load nothing for it except its own style."""
+    """The response with a self-contained page or text. A browser may load nothing for it except its own style."""
     policy = (
         f"default-src 'none'; style-src {STYLE_SOURCE}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     )
@@ -56,7 +57,7 @@ def document(text: str, media_type: str) -> Response:
 
 
 def reader_language() -> str:
-    """The service's language that the request's `Accept-Language` prefers; English if it names none of them."""
+    """The language of the service that `Accept-Language` prefers; English if it names none of them."""
     if "Accept-Language" not in request.headers:
         return LANGUAGES[0]
     # In the reader's order of preference, with de-AT as German: werkzeug's own choice prefers an exact match with a
@@ -66,6 +67,6 @@ def reader_language() -> str:
 
 
 def present_policies() -> Policies:
-    """The policies as they were when the caller of this request was admitted."""
+    """The policies as they were when the current request was admitted."""
     found: Policies = g.policies
     return found

@@ -1,7 +1,8 @@
 """Sessions of the console: a signed cookie that names the user, and forms that only the console's pages can send.
 
-The cookie has no personal data. It is invalid once the user's epoch has changed or the journal has an event that ended
-their sessions, so sign-out ends the sessions in all browsers. Only the console has sessions; the API uses only tokens.
+The cookie has no personal data. It becomes invalid when the user's epoch changes, or when the journal has an event that
+ends their sessions; so signing out ends the sessions in all browsers. Only the console has sessions; the API has
+tokens.
 """
 
 from contextlib import suppress
@@ -49,7 +50,7 @@ class _Sessions(SecureCookieSessionInterface):
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """The session of a request; empty outside the console, or if its cookie is not valid.
 
-        It is also empty if the records cannot be opened, which is not raised.
+        If the records cannot be opened, the session is empty, too, and nothing is raised.
         """
         if not request.path.startswith(self._prefix):
             return self.session_class()
@@ -74,7 +75,7 @@ class _Sessions(SecureCookieSessionInterface):
 def register(app: Flask, prefix: str) -> None:
     """Give the pages of an app under a prefix their sessions, in one cookie, which browsers send only over HTTPS.
 
-    A session is valid for 12 hours. The app must have its store.
+    A session is valid for 12 hours. The app must already have its store.
     """
     app.config.update(
         SESSION_COOKIE_NAME="__Host-refunds",
@@ -90,8 +91,8 @@ def register(app: Flask, prefix: str) -> None:
 def caller(store: Store) -> tuple[Principal, Policies]:
     """The signed-in user, and the policies as of now.
 
-    Raises `Unauthenticated` if nobody is signed in, if the session was ended or began more than 12 hours ago, or if the
-    user is disabled; and `Rejected` if the request is a form from another site.
+    Raises `Unauthenticated` if nobody is signed in, if the session was ended or is older than 12 hours, or if the user
+    is disabled; and `Rejected` if the request is a form from another site.
     """
     require_same_site()
     if not session.keys() >= set(Session._fields) or time() - session["since"] > LASTS.total_seconds():
@@ -100,7 +101,7 @@ def caller(store: Store) -> tuple[Principal, Policies]:
 
 
 def begin(begun: Session) -> None:
-    """Begin a session in this browser. From the one before, it keeps only the language and the channel."""
+    """Begin a session in this browser. It takes over only the language and the channel of the previous session."""
     end()
     session.update(begun._asdict(), since=int(time()), known=begun.user_id)
 
@@ -112,23 +113,23 @@ def current() -> str:
 
 
 def known() -> str | None:
-    """The id of the user who signed in last with this browser; None if nobody has."""
+    """The id of the user who last signed in with this browser; None if nobody has."""
     found: str | None = session.get("known")
     return found
 
 
 def end() -> None:
-    """Clear the session of this browser, except for the language, the channel and who signed in last."""
+    """Clear the session of this browser, except for the language, the channel and the user who last signed in."""
     kept = {name: session[name] for name in _KEPT if name in session}
     session.clear()
     session.update(kept)
 
 
 def require_same_site() -> None:
-    """Raise `Rejected` if the current request is a form that a page of another site sends.
+    """Raise `Rejected` if the current request is a form that a page of another site has sent.
 
-    Any request except GET and HEAD is a form; Sec-Fetch-Site or else Origin says from where. Without both, it is
-    accepted.
+    Every request except GET and HEAD counts as a form. Sec-Fetch-Site or else Origin says which site it is from; a
+    request with neither is accepted.
     """
     if current_request.method in {"GET", "HEAD"}:
         return
@@ -140,7 +141,7 @@ def require_same_site() -> None:
 
 
 def token(store: Store) -> str:
-    """The CSRF token for the forms of this session; the session keeps what it is checked against."""
+    """The CSRF token for the forms of this session. The session keeps the value that it is checked against."""
     made: str = generate_csrf(_keys(store).session, TOKEN)
     return made
 
@@ -148,7 +149,7 @@ def token(store: Store) -> str:
 def is_own(store: Store, form: dict[str, str]) -> bool:
     """Whether a form was sent by a page that this session got in the last 12 hours, by its CSRF token.
 
-    The token is removed from `form`.
+    Removes the token from `form`.
     """
     try:
         validate_csrf(form.pop(TOKEN, ""), _keys(store).session, int(LASTS.total_seconds()), TOKEN)
@@ -158,13 +159,13 @@ def is_own(store: Store, form: dict[str, str]) -> bool:
 
 
 def signed_message(store: Store, screen: str, *said: Any) -> str:
-    """What was just done, for the address of the screen that says it."""
+    """A signed message for the address of a screen, which then says what was just done."""
     signed: str = _message_signer(store, screen).dumps(said)
     return signed
 
 
 def read_message(store: Store, screen: str, given: str | None) -> list[Any]:
-    """The message that was signed for this session for this screen in the last five minutes; empty if nothing was."""
+    """The message that this session got for this screen in the last five minutes; empty if there is none."""
     said: list[Any] = []
     with suppress(BadData):
         said = _message_signer(store, screen).loads(given or "", max_age=_MESSAGE_LASTS)
@@ -176,7 +177,7 @@ def _message_signer(store: Store, screen: str) -> URLSafeTimedSerializer:
 
 
 def form(most_bytes: int = MOST_BYTES) -> dict[str, str]:
-    """Read the form that was sent: its values by field name. Raises as `intake.form_body`."""
+    """Read the form in the current request: its values by field name. Raises what `intake.form_body` raises."""
     return intake.form_body(current_request, most_bytes)
 
 

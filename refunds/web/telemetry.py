@@ -1,6 +1,6 @@
 """Telemetry: an id, a log line and a measurement for every request, and the headers of every response.
 
-No client address, no body and nothing personal is logged or measured, only what was called and how it went.
+It logs and measures only what was called and how it went: no client address, no body and nothing personal.
 """
 
 import collections
@@ -49,7 +49,7 @@ _HOST = re.compile(r"(?!.*[0-9]{8})[a-z0-9._-]{1,100}(:[0-9]{1,5})?")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 _QUIET = {"/livez", "/readyz", "/metrics"}
-"""Routes that are called again and again, of which only failures are of interest; to stop is none."""
+"""Routes that are called very often, so only their failures are logged as such. Stopping is not a failure."""
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -63,10 +63,10 @@ _HEADERS = {
 
 
 def _is_random(text: str) -> bool:
-    """Whether an id may be logged: a random UUID, a ULID of today, or 16 to 64 hexadecimal digits in lower case.
+    """Whether an id may be logged: a random UUID, a ULID of today, or 16 to 64 lower-case hexadecimal digits.
 
-    The time of a ULID is at most a day away, and hexadecimal digits have no eight decimal ones in a row. Other ids may
-    name a person or an order, such as `anna.meier`.
+    The time in a ULID is at most a day away, and hexadecimal digits contain no eight decimal digits in a row. Other
+    ids, such as `anna.meier`, may name a person or an order.
     """
     if _ULID.fullmatch(text):
         return abs(int(text[:10].translate(_AS_BASE_32), 32) / 1000 - time()) < _DAY
@@ -74,7 +74,7 @@ def _is_random(text: str) -> bool:
 
 
 def _trace_id(header: str) -> str | None:
-    """The id of the trace that a header `traceparent` names; None if it is none, or could be a telephone number."""
+    """The trace id in a header `traceparent`; None if it is invalid, or could be a telephone number."""
     found = _TRACE_PARENT.match(header)
     rest = header[found.end() :] if found else ""
     if found is None or (rest and (header.startswith("00") or not rest.startswith("-"))):
@@ -83,7 +83,7 @@ def _trace_id(header: str) -> str | None:
 
 
 def unwrapped(proxy: T) -> T:
-    """The object that one of Flask's proxies stands for now; a proxy looks it up again for each attribute."""
+    """The object that one of Flask's proxies stands for now. It is faster, because a proxy looks it up each time."""
     found: T = proxy._get_current_object()  # type: ignore[attr-defined] # they have it, and say that they are the object
     return found
 
@@ -101,7 +101,7 @@ def count_decisions(reasons: Iterable[str]) -> None:
 
 
 def count_sign_in(outcome: str) -> None:
-    """Count and log an attempt at signing in, without the user's name; `outcome` is `done` or `refused`."""
+    """Count and log an attempt to sign in, without the user's name. `outcome` is `done` or `refused`."""
     metrics().sign_ins.labels(outcome).inc()
     log = current_app.extensions["refunds.log"]()
     (log.info if outcome == "done" else log.warning)("sign-in", request_id=g.request_id, outcome=outcome)
@@ -112,9 +112,9 @@ ENDING = timedelta(days=30)
 
 
 def _announce_end(principal: Principal | None, response: Response) -> str | None:
-    """When the caller's token expires, if that is within 30 days, else None.
+    """When the caller's token expires, if that is within 30 days; else None.
 
-    Then it is also set as the header `Token-Expires` of the response.
+    If so, also sets the header `Token-Expires` of the response.
     """
     if principal is None or principal.expires_at is None or principal.expires_at - datetime.now(UTC) > ENDING:
         return None
@@ -135,10 +135,10 @@ def _level(status: int, route: str) -> str:
 
 
 def register(app: Flask) -> None:
-    """Give every request of the app its id and log line, and every response its measurement and default headers.
+    """Give every request of the app an id, a log line and a measurement, and every response default headers.
 
     The id is the request's own `X-Request-ID` if that looks random, else a new one. From now on, failures and
-    checkpoints are logged. The app must have its store.
+    checkpoints are logged. The app must already have its store.
     """
     store = app.extensions["refunds.store"]
     measured = app.extensions["refunds.metrics"] = Metrics()
@@ -180,7 +180,7 @@ def register(app: Flask) -> None:
 
 
 def _cause(error: BaseException) -> dict[str, str]:
-    """What an error comes from, in one line: further ones of a database may quote what is stored."""
+    """The cause of an error, in one line; further lines of a database error may quote what is stored."""
     cause = error.__cause__
     return {} if cause is None else {"cause": f"{type(cause).__name__}: {cause}".splitlines()[0]}
 
@@ -194,7 +194,7 @@ def _refused_host(request: Request) -> dict[str, str]:
 
 
 def _finish(response: Response) -> Response:
-    """The response with its default headers, once its request is measured and logged; of a stream, when it ends."""
+    """The response with its default headers. Measures and logs its request; a stream, when it ends."""
     asked, known = unwrapped(request), unwrapped(g)
     given = {name.lower() for name, _ in response.headers}
     missing = [(name, value) for name, value in _HEADERS.items() if name.lower() not in given]
@@ -214,7 +214,7 @@ def _finish(response: Response) -> Response:
 
 
 def _measure(asked: Request, known: Any, status: int, expires: str | None) -> None:
-    """Measure and log a request that is answered; `known` is its `g`, and `expires` when its token does, if soon."""
+    """Measure and log a request. `known` is its `g`; `expires` says when its token expires, if that is soon."""
     seconds = perf_counter() - known.began
     method = asked.method if asked.method in _METHODS else "other"
     route = _route(asked.url_rule.rule) if asked.url_rule else "unknown"
@@ -239,5 +239,5 @@ def _measure(asked: Request, known: Any, status: int, expires: str | None) -> No
 
 @cache
 def _route(rule: str) -> str:
-    """A rule of the app as a label, its parameters in braces."""
+    """The rule of a route as a label, with its parameters in braces."""
     return _PARAMETER.sub(r"{\1}", rule)
