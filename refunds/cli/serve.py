@@ -112,10 +112,7 @@ def _say(text: str) -> None:
 
 
 def _print_watched(watched: Watched) -> None:
-    """Print what the comparison with new holiday data changed, or a warning if this instance has older data.
-
-    It also prints how many orders got their first promise; it prints nothing if nothing changed.
-    """
+    """Print how many orders and windows were promised anew, if any, or a warning that this instance has older data."""
     if watched.filled:
         _say(f"{watched.filled} orders that had no promise have one now.")
     if watched.older:

@@ -25,22 +25,22 @@ class Channel(StrEnum):
 
 
 def canonical(channel: Channel, text: str, country: str | None = None) -> str:
-    """A telephone number or e-mail address in its one spelling, whoever it belongs to.
+    """Return a telephone number (for `PHONE`) or an e-mail address (for `EMAIL`) in its one spelling.
 
     A number is spelt in E.164; an address in lower case, its domain in Unicode. A number without a country code is read
-    as one of `country` (two letters), if given. Raises `Unfit`, with what is expected, if the text is not one: no
-    number is guessed out of a longer text, and other channels have none. A number need not be one that can exist.
+    as one of `country` (two letters), if given. It need not be one that can exist. Raises `Unfit`, with what is
+    expected, if the whole text is not one, or for another channel.
     """
     match channel:
         case Channel.PHONE:
             return _number(text, country)[0]
         case Channel.EMAIL:
-            return _address(text)
+            return _canonical_address(text)
         case Channel.WEB | Channel.POST:
             raise Unfit(Message("must be left out: this channel has no official numbers or addresses"))
 
 
-def _address(text: str) -> str:
+def _canonical_address(text: str) -> str:
     try:
         return validate_email(text, check_deliverability=False, globally_deliverable=False).normalized.lower()
     except EmailNotValidError:
@@ -67,7 +67,7 @@ def customers_detail(text: str, country: str | None = None) -> str:
     is_national = "@" not in text and not text.startswith("+")
     with suppress(Unfit):
         if "@" in text:
-            return _address(text)
+            return _canonical_address(text)
         spelt, number = _number(text, country)
         if _can_exist(number, whole=is_national):
             return spelt
@@ -84,7 +84,7 @@ def customers_detail(text: str, country: str | None = None) -> str:
 
 
 def significant(text: str, country: str) -> str | None:
-    """The digits that every spelling of a number has, without the code of its country; None if it is none, or short."""
+    """The digits of a number without its country code, which every spelling has; None if it is no number, or short."""
     if not _DIALLED.fullmatch(text):
         return None
     try:

@@ -248,17 +248,17 @@ def decide(
         except CalendarNotCovered:
             if not (of_order or promise):
                 raise
-        laid = None if promise is None else _laid_over(promise, version, calendar, counted)
+        laid = None if promise is None else _window_kept(promise, version, calendar, counted)
         counted, kept = laid or counted, laid is not None
     at_contact, known = contact_version or version, calendar
     calendar, window, deadline = counted or (known, None, None)
     return Decision(facts, version, calendar, at_contact, requested_at, window, deadline, known, promise, kept, edition)
 
 
-def _laid_over(
+def _window_kept(
     promise: ToldWindow, version: PolicyVersion, known: BusinessCalendar, counted: _Counted | None
 ) -> _Counted | None:
-    """What keeps the window that an order was told in place of today's, if any; None if today's stands."""
+    """The promised window, as `_kept` counts it, if it has to be used in place of today's; None if today's stands."""
     if counted is None:
         return _kept(promise, version, known)
     calendar, window, deadline = counted
@@ -323,12 +323,12 @@ def _not_yet_provided(case: Decision) -> bool:
 
 
 def _unproven(case: Decision) -> bool:
-    """Whether it is a withdrawal without the ticket that a request, made and entered at the same times, would need."""
+    """Whether it is a withdrawal without a ticket that would be required of a request with the same times."""
     return case.facts.without_ticket and case.version.terms.evidence_after_deadline and case.backdated
 
 
 def _withdrawn_late(case: Decision) -> bool:
-    """Whether it is a withdrawal that the contractual window does not settle: whether the law does, people decide."""
+    """Whether it is a withdrawal that is late, unproven or without a known window, so that a supervisor decides."""
     return case.facts.withdrawal and (_elapsed(case) or _calendar_unknown(case) or _late_entry(case) or _unproven(case))
 
 
@@ -352,7 +352,7 @@ def _calendar_unknown(case: Decision) -> bool:
 
 
 def _may_be_late(case: Decision) -> bool:
-    """Whether the contact was entered so late that it matters which days are business days, and not by a supervisor."""
+    """Whether an agent entered the contact so late that it could be a late entry, depending on the business days."""
     facts, terms = case.facts, case.version.terms
     if facts.recorded_at is None or facts.entered_by_supervisor:
         return False

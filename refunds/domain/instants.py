@@ -136,7 +136,7 @@ def _turn(day: date, tz: ZoneInfo) -> tuple[datetime, date, date] | None:
 
 
 def months_on(day: date, months: int) -> date:
-    """The date with the same number so many months on, or else the last of that month."""
+    """The same day so many months later, or the last day of that month if it is shorter."""
     years, month = divmod(day.month - 1 + months, 12)
     first = day.replace(year=day.year + years, month=month + 1, day=1)
     return first.replace(day=min(day.day, monthrange(first.year, first.month)[1]))
@@ -149,7 +149,7 @@ def end_of_day(day: date, tz: ZoneInfo) -> datetime:
 
 
 def first_instant(day: date, tz: ZoneInfo) -> datetime:
-    """The first instant of a local date, in UTC: if the clocks skip midnight, what comes after it."""
+    """The first instant of a local date, in UTC; if the clocks skip midnight, the instant to which they jump."""
     midnight = datetime.combine(day, time.min, tz).astimezone(UTC)
     if midnight.astimezone(tz).replace(tzinfo=None) == datetime.combine(day, time.min):
         return midnight
@@ -162,7 +162,7 @@ def first_instant(day: date, tz: ZoneInfo) -> datetime:
 
 
 def shown_instant(day: date, clock: time, tz: ZoneInfo) -> datetime:
-    """The first instant, in UTC, at which the clocks of a zone show this; raises `Unfit` if they never do."""
+    """The first instant, in UTC, at which the clocks of a zone show this date and time; raises `Unfit` if never."""
     shown = datetime.combine(day, clock)
     try:
         instant = shown.replace(tzinfo=tz).astimezone(UTC)

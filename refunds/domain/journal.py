@@ -172,7 +172,7 @@ class Event:
 
 
 def chained(entry: Entry, key: bytes, at: datetime, actor: str, *, position: int, previous: bytes) -> Event:
-    """The event of an entry at a position, after the event with the hash `previous`; its hash is made with `key`."""
+    """Make an entry the event at a position, chained to the hash `previous`; its own hash is made with `key`."""
     event = Event(
         position=position,
         type=entry.type,
@@ -189,16 +189,16 @@ def chained(entry: Entry, key: bytes, at: datetime, actor: str, *, position: int
 
 
 def is_sound(event: Event, key: bytes, position: int, previous: bytes) -> bool:
-    """Whether an event is the one that was chained with `key` at this position, after this hash."""
+    """Whether an event is as `chained` made it with `key`, at this position and after the hash `previous`."""
     if event.position != position or event.previous != previous:
         return False
     return hmac.compare_digest(_with_hash(event, key).hash, event.hash)
 
 
 def note_empty(emptied: set[str], event: Event) -> None:
-    """Keep in a set which customers are erased, and which fields empty, as `record/field`, after an event.
+    """Add to a set the customer whom an event erases (by id), or the fields that it empties (as `record/field`).
 
-    The reason of a resolution is no longer one when that is undone: what is there afterwards is another text.
+    An event that undoes a resolution removes the reason of it from the set: what is there later is another text.
     """
     if event.type in (*EMPTYING, EventType.CONTACT_DETAILS_FORGOTTEN):
         with suppress(ValueError, TypeError, LookupError):  # it need not be sound
@@ -217,7 +217,7 @@ _REASONS: dict[str, str] = {
 
 
 def forgotten_by(event: Event) -> set[tuple[str, str]]:
-    """The table and the id of each record that is gone since an event; nothing if none is."""
+    """The table and the id of each record that was deleted with an event; empty for most events."""
     if event.type in FORGETTING:
         with suppress(ValueError, TypeError, LookupError, AttributeError):  # it need not be sound
             records = orjson.loads(event.data)["records"]

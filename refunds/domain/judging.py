@@ -62,7 +62,7 @@ def recorded(decision: Decision) -> RecordedDecision:
 
 
 def names_in(told: ToldWindow | None) -> Names:
-    """The names of the holidays in a window: those that were told, and for others those that they have today."""
+    """The names of the holidays in a window: those that were told or, where none was, today's; empty for None."""
     if told is None:
         return NO_NAMES
     names = dict(told.names)
@@ -154,10 +154,7 @@ def _closed(calendar: BusinessCalendar, known: tuple[date, ...], later: Closures
 
 
 def spelt(pointer: str, spell: Callable[..., str], *arguments: Any) -> str:
-    """What `spell`, such as `contact_points.canonical`, makes of the arguments.
-
-    Raises `InvalidInput` at `pointer` if `spell` raises `Unfit`.
-    """
+    """Call `spell`, such as `contact_points.canonical`; if it raises `Unfit`, raise `InvalidInput` at `pointer`."""
     try:
         return spell(*arguments)
     except Unfit as error:

@@ -104,7 +104,7 @@ _NO_CARD = re.compile(
 
 
 def _plain(text: str) -> str:
-    """The text without marks and invisible characters, its digits and letters in their plain forms."""
+    """Return the text without combining marks and invisible characters, its digits and letters in their plain forms."""
     visible = (c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) not in _UNSEEN)
     return "".join(str(unicodedata.decimal(c, c)) for c in visible)
 

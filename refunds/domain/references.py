@@ -12,8 +12,8 @@ _RANDOM_DIGITS_OF_REQUESTS = 7
 
 
 def new_request_number() -> str:
-    """A random number of seven digits and a check digit, which may be taken; a reference has another length."""
-    return _checked(_RANDOM_DIGITS_OF_REQUESTS)
+    """A random request number of seven digits and a check digit; the caller must check that it is not in use."""
+    return _with_check_digit(_RANDOM_DIGITS_OF_REQUESTS)
 
 
 def format_request_number(number: str) -> str:
@@ -22,11 +22,11 @@ def format_request_number(number: str) -> str:
 
 
 def new_reference() -> str:
-    """A random reference of nine digits and a check digit (Damm, 2004), which may be taken."""
-    return _checked(_RANDOM_DIGITS)
+    """A random reference of nine digits and a check digit (Damm, 2004); the caller must check that it is not in use."""
+    return _with_check_digit(_RANDOM_DIGITS)
 
 
-def _checked(random_digits: int) -> str:
+def _with_check_digit(random_digits: int) -> str:
     digits = f"{secrets.randbelow(10**random_digits):0{random_digits}}"
     return digits + str(damm.calc_check_digit(digits))
 
@@ -38,12 +38,12 @@ def format_reference(reference: str) -> str:
 
 def parse_reference(text: str) -> str:
     """The ten digits of a reference, typed with dashes and spaces or without; raises `Unfit` if it is none."""
-    return _parsed(text, _REFERENCE, _REQUEST_NUMBER)
+    return _parse(text, _REFERENCE, _REQUEST_NUMBER)
 
 
 def parse_request_number(text: str) -> str:
     """The eight digits of the number of a request, typed as a reference may be; raises `Unfit` if it is none."""
-    return _parsed(text, _REQUEST_NUMBER, _REFERENCE)
+    return _parse(text, _REQUEST_NUMBER, _REFERENCE)
 
 
 class _Form(NamedTuple):
@@ -66,7 +66,7 @@ _REQUEST_NUMBER = _Form(
 )
 
 
-def _parsed(text: str, form: _Form, other: _Form) -> str:
+def _parse(text: str, form: _Form, other: _Form) -> str:
     digits = text.replace("-", "").replace(" ", "")
     is_number = digits.isascii() and digits.isdigit()
     if is_number and len(digits) == other.digits and damm.is_valid(digits):

@@ -34,7 +34,7 @@ class Period(NamedTuple):
         return self._last(local_date(since, zone(terms.time_zone)), self.length(terms))
 
     def over_before(self, today: date, terms: Terms) -> datetime:
-        """The first instant whose period is not over on a day: all periods that began before it are."""
+        """The instant before which a period must have begun to be over on this day."""
         length = self.length(terms)
         if self.in_years:
             first = date(today.year - length, 1, 1)

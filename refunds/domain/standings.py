@@ -29,7 +29,7 @@ class Standing(NamedTuple):
 
     @property
     def state(self) -> OrderState:
-        """By the active cancellation, else whether a request is open, else whether the promised window has ended."""
+        """The state: by the active cancellation, else requested if a request is open, else open or elapsed."""
         if self.cancelled is not None:
             return OrderState.CANCELLED if self.cancelled is State.ISSUED else OrderState(self.cancelled)
         if self.requested:

@@ -61,10 +61,10 @@ def outcome_of(intent: Intent, verdict: Verdict, *, is_cancelled: bool) -> Conta
 
 
 def least() -> int:
-    """How many customers a cell needs to be shown: ten, and at random none, one, two or more in addition.
+    """Draw how many customers a cell needs to be shown: ten, plus a random number from 0 on.
 
-    Without the random part, who knows nine customers of a cell, and that it is not shown, would know that there is no
-    tenth. So it may always be that there is one.
+    Without the random part, somebody who knows nine customers of a cell that is not shown would know that there is no
+    tenth.
     """
     needed = FEWEST
     while secrets.randbits(1):
@@ -73,7 +73,7 @@ def least() -> int:
 
 
 def shown(counts: Mapping[Cell, int]) -> Cells:
-    """The cells that are shown, each with its number of customers."""
+    """The cells with enough customers to be shown, each with its exact number; `least` is drawn for each."""
     cells: dict[str, dict[str, dict[str, int]]] = {}
     for (country, channel, outcome), count in sorted(counts.items()):
         if count >= least():

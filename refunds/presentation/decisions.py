@@ -35,13 +35,13 @@ def decision_json(outcome: Outcome, request: str | None = None, *, with_days: bo
 
 @lru_cache(maxsize=4096)  # 12 MB: a year's service days in one region, in two languages, or a week's in 50 regions
 def _kept(stated: tuple[Any, ...], _: str, with_days: bool) -> tuple[bytes, bytes]:
-    """What is written of an outcome, given without its instant and names, in this language, which must be bound."""
+    """The cached result of `_written` for an outcome without its instant and names; the language must be bound."""
     reason, *others = stated
     return _written(Outcome(reason, _ANY_INSTANT, *others), with_days)
 
 
 def _written(outcome: Outcome, with_days: bool) -> tuple[bytes, bytes]:
-    """The JSON of a decision before its instant, and from there to the contact that judged, which is the last."""
+    """The two parts of the JSON of a decision: up to its instant, and from there up to the contact that judged."""
     before = {
         "eligible": outcome.eligible,
         "verdict": outcome.verdict,

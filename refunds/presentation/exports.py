@@ -35,7 +35,7 @@ def export_data(export: Export) -> dict[str, Any]:
 
 
 def caller_data(contact: AContact) -> dict[str, Any]:
-    """A contact without its order, the decision on it, and what became of it: these are the customer's."""
+    """The data of a contact for a person who is no customer: without its order, decision and what became of it."""
     if isinstance(contact, Contact):
         name, hint = contact.contact_id, None
     else:
@@ -72,7 +72,7 @@ _VERSIONS = ("holidays_version", "tzdata_version", "fingerprint")
 
 
 def _without(data: dict[str, Any]) -> dict[str, Any]:
-    """Data without the versions of what days are counted by: they are for those who run the service."""
+    """Return data without the versions of the holiday and time zone data, which are only for operators."""
     return {name: value for name, value in data.items() if name not in _VERSIONS}
 
 

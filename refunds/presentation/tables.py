@@ -110,7 +110,7 @@ def lines(uow: UnitOfWork, kind: type, records: Sequence[Any]) -> Iterator[str]:
 
 
 def pages(store: Store, principal: Principal, kind: str, **filters: Any) -> Iterator[str]:
-    """The header, and a line for each record of a repository that the filters leave, read page by page.
+    """Yield the header, and a line for each record of a repository that fits the filters, read page by page.
 
     Each page is a read of its own, so that the ciphers of its records are not kept.
     """

@@ -74,7 +74,7 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def _object(line: str) -> Any:
-    """The value of a JSON text; raises `InvalidInput` if it is none, or has a key twice."""
+    """Parse a line of JSON; raises `InvalidInput` if it is no JSON, or has a key twice."""
     try:
         return json.loads(line, object_pairs_hook=_once)
     except (ValueError, RecursionError):

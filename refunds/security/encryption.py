@@ -21,14 +21,14 @@ KEY_BYTES = 32
 
 
 class CustomerErased(CallersError, code="customer-erased"):
-    """This would store something personal of a customer who was erased."""
+    """A use case would store a personal field of a customer who was erased."""
 
     def __init__(self) -> None:
         super().__init__(Message("The customer of this order was erased: nothing personal of them is stored any more."))
 
 
 class Erased(str):
-    """The text that an erased field reads as. Only what was read as such is stored as erased again, no equal text."""
+    """The text that is read from an erased field; it is stored as erased again, unlike an equal plain text."""
 
     __slots__ = ()
 
@@ -37,7 +37,7 @@ ERASED = Erased("[erased]")
 
 
 class Hidden(str):
-    """A text that its reader may not see: it shows as `[restricted]`, but is compared and stored as what it is."""
+    """A text that the reader may not see: it shows as `[restricted]`, but is compared and stored as the text itself."""
 
     __slots__ = ("text",)
     text: str
@@ -73,16 +73,13 @@ def associated_data(table: str, column: str, row: str) -> bytes:
 
 
 def encrypt(key: bytes, value: bytes, where: bytes) -> bytes:
-    """The value, encrypted so that it decrypts only in this place, which `associated_data` names."""
+    """Encrypt a value so that it decrypts only with the same `where`, from `associated_data`."""
     nonce = os.urandom(_NONCE)
     return _FORMAT + nonce + AESGCM(key).encrypt(nonce, value, where)
 
 
 def decrypt(key: bytes, encrypted: bytes, where: bytes) -> bytes:
-    """The value that was encrypted.
-
-    Raises `Tampered` if the value, its place or the key is not as it was then, or if this is no encrypted value at all.
-    """
+    """Decrypt a value; raises `Tampered` if it, its place or the key has changed, or if it is no encrypted value."""
     if not isinstance(encrypted, bytes) or not encrypted.startswith(_FORMAT):
         raise Tampered(Message("not an encrypted value: %(place)s", place=where.decode()))
     try:
@@ -99,7 +96,7 @@ def keyed_digest(key: bytes, *parts: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The master keys, of which the first wraps, and the service's keys that they unwrap, one for each purpose."""
+    """The master keys, of which the first wraps new keys, and the service's own keys, one for each purpose."""
 
     masters: tuple[bytes, ...]
     lookup: bytes  # finds a customer by a reference that is not stored in clear
@@ -115,15 +112,19 @@ SERVICE_KEYS = ("lookup", "audit", "idempotency", "cursor", "notes", "session")
 
 @dataclass(frozen=True, slots=True)
 class CustomerCipher:
-    """Encrypts fields of a customer. An erased one's key is empty; None decrypts nothing; `hides`: as `Hidden`."""
+    """Encrypts and decrypts the personal fields of a customer.
+
+    The key is empty if the customer was erased, and None if the reader has no access; with `hides`, it decrypts texts
+    as `Hidden`.
+    """
 
     key: bytes | None
     hides: bool = False
 
     def encrypt(self, text: str | None, table: str, column: str, row: str) -> bytes | None:
-        """The text, encrypted for its place; None for None.
+        """Encrypt a text for its place; None for None, and an `Erased` text stays erased.
 
-        Raises `RuntimeError` without a key, also for None, and `CustomerErased` for a text of an erased customer.
+        Raises `RuntimeError` without access, even for None, and `CustomerErased` for a text of an erased customer.
         """
         if self.key is None:
             raise RuntimeError("a field must not be encrypted without a key")
@@ -144,7 +145,7 @@ class CustomerCipher:
         return self.key == b""
 
     def decrypt(self, encrypted: bytes | None, table: str, column: str, row: str) -> str | None:
-        """The text that was encrypted, or `ERASED`; None if there is none or this cipher has no key.
+        """Decrypt a text; `ERASED` if it was erased, None if there is none or the cipher has no access.
 
         Raises `Tampered` if it cannot be decrypted in this place.
         """

@@ -22,7 +22,7 @@ class Limiter:
         return left
 
     def charge(self, actor: str, seconds: float) -> None:
-        """Let this actor pay for seconds of work: until it has passed once more, they get no further request."""
+        """Take from an actor the requests that they could have made in so many seconds, for work that took so long."""
         with self._lock:
             left, since = self._buckets.get(actor, (float(self.rate), monotonic()))
             self._buckets[actor] = left - seconds * self.rate, since

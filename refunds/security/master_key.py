@@ -10,7 +10,7 @@ from refunds.security.encryption import KEY_BYTES, new_key
 
 
 def read_master_keys(path: Path) -> tuple[bytes, ...]:
-    """The keys in a file that is private, one a line, of 32 bytes each: the first wraps, all unwrap.
+    """Read the master keys from a private file, one of 32 bytes a line: the first wraps new keys, all unwrap.
 
     Raises `ConfigurationError` if the file does not exist or cannot be read, if others could read or change it, if a
     line does not hold exactly 32 bytes in hexadecimal digits, if no line does, or if two hold the same.
@@ -70,9 +70,9 @@ def _read(path: Path, text: str) -> tuple[bytes, ...]:
 
 
 def is_private(mode: int, owner: int) -> bool:
-    """Whether a file with this mode and owner is out of the reach of all but its owner and, if that is root, its group.
+    """Whether only its owner has permissions on a file with this mode; if root owns it, its group may read it too.
 
-    Only so can the service read a secret of Kubernetes or systemd that is mounted for it and belongs to root.
+    The latter is how Kubernetes and systemd mount a secret for the service.
     """
     return not mode & (stat.S_IRWXO | stat.S_IRWXG & ~(0 if owner else stat.S_IRGRP))
 

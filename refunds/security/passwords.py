@@ -31,7 +31,7 @@ def password_hash(password: str) -> str:
 
 
 def password_fits(password: str, stored: str | None) -> bool:
-    """Whether a password fits a hash, in the same time without one; raises `Crowded` if eight are tried already."""
+    """Whether a password fits a hash; False for None, after the same time. Raises `Crowded` if eight are tried."""
     from argon2.exceptions import VerificationError  # noqa: PLC0415
 
     if not _trying.acquire(blocking=False):
@@ -53,7 +53,7 @@ def _passwords() -> "PasswordHasher":
 
 
 def _nobodys() -> str:
-    """A hash without a known password that takes as long to try as any other."""
+    """A hash that no known password fits, to be tried for names that do not exist."""
     from argon2.low_level import ARGON2_VERSION  # noqa: PLC0415
 
     cost = f"m={_KIBIBYTES},t={_ROUNDS},p={_LANES}"

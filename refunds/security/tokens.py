@@ -31,7 +31,7 @@ def new_token() -> Token:
 
 
 def read_token(text: str) -> Token | None:
-    """The token that this whole text is, whether issued or not; None if its form or checksum shows that it is none."""
+    """Parse the text of a token; None if its form or checksum is wrong. The token need not have been issued."""
     parts = _FORM.fullmatch(text)
     if parts is None:
         return None

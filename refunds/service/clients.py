@@ -108,10 +108,7 @@ def forget(uow: UnitOfWork, name: str) -> Client:
 
 
 def first_tokens(uow: UnitOfWork, days: int) -> dict[Role, str]:
-    """Create a token for each role, with a client named like it; empty if there is any token, even an expired one.
-
-    They are for a new installation on a developer's machine.
-    """
+    """Create a token for each role, with a client named like it; empty if there is any token, even an expired one."""
     if any(True for _ in uow.tokens.with_clients()):
         return {}
     return {role: create_token(uow, role, role, days) for role in Role}

@@ -129,10 +129,7 @@ def checkpoint(store: Store) -> None:
 
 
 def confirm(store: Store) -> None:
-    """Record an event by which an operator confirms that the clock is right, with the time of the event before.
-
-    Raises `InvalidInput` if the clock is not in doubt.
-    """
+    """Record by an event that an operator confirms the clock; raises `InvalidInput` if it is not in doubt."""
     if doubt(store) is None:
         raise InvalidInput([FieldError("", Message("the clock is not in doubt"))])
     with store.write(COMMAND_LINE) as uow:

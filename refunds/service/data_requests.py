@@ -140,10 +140,7 @@ def note_fee(uow: UnitOfWork, request_id: str, fee: Fee | None, reason: str | No
 
 
 class Given(NamedTuple):
-    """The outcome to close a data request with, and what that needs.
-
-    `anyway` is why an erasure does not wait for open matters, in a line without personal data.
-    """
+    """The outcome to close a data request with; `anyway` is why an erasure does not wait for open matters."""
 
     outcome: DataRequestOutcome
     reason: str | None = None

@@ -126,7 +126,7 @@ def close(
 ) -> EnteredClosure:
     """Enter a date on which the vendor is closed; the same date again changes nothing, nor its reasons.
 
-    It does not count in any window that has not ended by now, which so ends later. With `dry_run`, nothing is stored.
+    Windows that have not ended skip the date, and so may end later. With `dry_run`, nothing is stored.
     Raises `NotFound` if there is no such policy, `InvalidInput` if the date is more than five years away, and
     `CalendarNotCovered` if the holiday data does not cover it.
     """

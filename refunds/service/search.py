@@ -52,10 +52,7 @@ def order_meant(uow: UnitOfWork, number: str) -> list[Order]:
 
 
 def orders_meant(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | None, list[Order]]:
-    """None and the order with this number or reference; or the id and the orders of the customer with this number.
-
-    The customer is None if there is none, or the principal may not see personal fields.
-    """
+    """None and the order with this number or reference; or the customer with this number, if any, and their orders."""
     if meant := order_meant(uow, number):
         return None, meant
     customer_id = _customer_meant(uow, number)

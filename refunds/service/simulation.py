@@ -90,10 +90,7 @@ class Simulation:
     """Whether it has been through `coarsened`."""
 
     def tallies(self, day: date, region: str | None, channel: str | None = None) -> Iterator[Tally]:
-        """The tallies to count an order or contact in: the total and those of its month, region and channel.
-
-        Without a region, it counts for the policy's; an order has no channel.
-        """
+        """The tallies to count an order or contact in: total, month, region (else the policy's) and channel, if any."""
         yield self.total
         yield self.by_month[f"{day:%Y-%m}"]
         yield self.by_region[region or self.compared_with.terms.region]

@@ -77,7 +77,7 @@ class Session(NamedTuple):
 def add(uow: UnitOfWork, name: str, role: Role) -> Credentials:
     """Add a user with a new password; the name is stored in lower case, without spaces around it.
 
-    The journal has the event. Raises `InvalidInput` if the name is then not 1 to 64 of a-z, 0-9 and `._@-`, beginning
+    Raises `InvalidInput` if the name is then not 1 to 64 of a-z, 0-9 and `._@-`, beginning
     with a letter or digit, or if it is taken.
     """
     spelt = _spelt(name)
@@ -136,10 +136,7 @@ def forget(uow: UnitOfWork, name: str) -> User:
 
 
 def first_users(uow: UnitOfWork) -> list[Credentials]:
-    """Add a user for each role of `FIRST`, named like it; empty if there is any user, even a disabled one.
-
-    They are for a new installation on a developer's machine.
-    """
+    """Add a user for each role of `FIRST`, named like it; empty if there is any user, even a disabled one."""
     return [] if any(True for _ in uow.users.iter_all()) else [add(uow, role, role) for role in FIRST]
 
 

@@ -92,12 +92,12 @@ class Copy:
             events.set_head(tx, head)
 
     def finish(self) -> None:
-        """Finish the copy, so that the service can use the database."""
+        """Remove the mark of the unfinished copy, so that the service can use the database."""
         with self.write() as tx:
             tx.run("DELETE FROM migrations WHERE name = :mark", mark=self.mark)
 
     def give_up(self) -> None:
-        """Make the next attempt start again, because the copied rows are wrong."""
+        """Mark the unfinished copy as wrong, so that the next attempt deletes its rows and starts again."""
         with self.write() as tx:
             tx.run("UPDATE migrations SET name = :given_up WHERE name = :mark", given_up=COPY_OF, mark=self.mark)
 

@@ -54,7 +54,7 @@ class Context:
         return cipher
 
     def for_reader(self, row: Row) -> CustomerCipher:
-        """The same, but it is not kept; `NO_ACCESS` for a principal who may not see personal fields.
+        """The cipher as in `cipher`, but it is not kept; `NO_ACCESS` if the principal may not see personal fields.
 
         If the customer's data are restricted, it hides them from all roles but the privacy role.
         """

@@ -163,10 +163,7 @@ def all_cancellations(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _issuers(uow: UnitOfWork, chosen: str | None) -> list[tuple[str, str]]:
-    """The choices of the filter by issuer: all users and clients whose role may issue cancellations, and `chosen`.
-
-    Each is an id and a label: the name if the reader may see it, else the id again.
-    """
+    """The id and the name, if readable, of all whose role may issue cancellations, and of `chosen`, to filter by."""
     roles = {one.user_id: one.role for one in uow.users.iter_all()}
     roles |= {one.client_id: one.role for one in uow.clients.iter_all()}
     able = (name for name, role in roles.items() if Scope.CANCELLATIONS_ISSUE in SCOPES[role])
