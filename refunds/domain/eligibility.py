@@ -79,7 +79,7 @@ class Decision(NamedTuple):
 
     @property
     def _names(self) -> Names:
-        """The names of holidays that the customer was told, if that window is kept."""
+        """The names of holidays as the customer was told them, if the promise is kept; else none."""
         return self.promise.names if self.kept and self.promise else NO_NAMES
 
     @property

@@ -122,7 +122,7 @@ def _holds_card(text: str, run: re.Match[str]) -> bool:
 
 
 def _is_card_among(text: str, groups: Groups) -> bool:
-    """Whether some of the groups, one after another, are a card number that is not dialled."""
+    """Whether neighbouring groups, taken whole, are a card number, and no telephone number as in `_is_dialled`."""
     digits, ends = "".join(text[start:end] for start, end in groups), [0]
     for start, end in groups:
         ends.append(ends[-1] + end - start)

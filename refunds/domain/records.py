@@ -225,7 +225,7 @@ class Contact:
 
     @property
     def number(self) -> str | None:
-        """The request number, as it is read aloud."""
+        """The request number in two groups, to be read aloud; None only until an older contact has got its number."""
         return self.request_number and format_request_number(self.request_number)
 
     @property

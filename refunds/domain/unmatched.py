@@ -47,7 +47,7 @@ class UnmatchedContact:
 
     @property
     def number(self) -> str:
-        """The request number, as it is read aloud."""
+        """The request number in two groups, to be read aloud."""
         return format_request_number(self.request_number)
 
     @property

@@ -203,7 +203,7 @@ def certificate(uow: UnitOfWork, request: DataRequest) -> Certificate | None:
     if (request.kind, request.outcome) != (DataRequestKind.ERASURE, DataRequestOutcome.FULFILLED):
         return None
     erasure = uow.erasures.find(request.customer_id) if request.customer_id else None
-    return erasure and Certificate(erasure, uow.erasures.fields(erasure.customer_id))
+    return erasure and Certificate(erasure, uow.erasures.records_emptied(erasure.customer_id))
 
 
 _LIMITS = {

@@ -39,7 +39,7 @@ def erase(uow: UnitOfWork, customer_id: str, reason: ErasureReason, anyway: str 
             text = Message("The customer %(name)s has open matters: %(names)s.", name=customer_id, names=names)
             raise CustomerHasOpenMatters(text)
         erasure = uow.erasures.erase(customer_id, reason, anyway)
-    return Certificate(erasure, uow.erasures.fields(customer_id))
+    return Certificate(erasure, uow.erasures.records_emptied(customer_id))
 
 
 def _open_matters(uow: UnitOfWork, order_ids: Sequence[str]) -> list[str]:

@@ -167,7 +167,11 @@ def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
 def _register(
     uow: UnitOfWork, draft: PolicyVersion, check: VersionCheck, event: EventType, *, dry_run: bool = False
 ) -> PublishResult:
-    """Register a version if it passes the check, as `publish` does; a version that is known is not checked again."""
+    """Register the version that `check` returns for a draft, without locking the journal; a dry run stores nothing.
+
+    A version that is registered already is returned and not checked. Raises what `check` raises,
+    `PolicyVersionConflict` and `UnknownRegion` as `publish`, and `InvalidInput` if no term changes.
+    """
     taken = _same_version(uow, draft)
     if taken is None:
         require_region(draft.terms.region, "/terms/region")

@@ -301,15 +301,15 @@ class Store:
             read_master_keys(path)  # fail before anything is created
         return path
 
-    def _keyring_to_read(self, engine: Engine, path: Path) -> Keyring:
-        """The keys of a database that is only read.
+    def _keyring_to_read(self, engine: Engine, key_file: Path) -> Keyring:
+        """The keys of a database that is only read, opened with the master keys in `key_file`.
 
-        Raises `ConfigurationError` if it has no records of this version, or the master key is missing or another one.
+        Raises `ConfigurationError` if it has no records or another schema, or the master key is missing or another one.
         """
         with read_as_it_is(engine, "REFUNDS_DATABASE") as tx:
             if not keys.any_stored(tx):
                 raise _without_records(f"REFUNDS_DATABASE: {engine.name}")
-            return keys.open_keyring(tx, read_master_keys(path))
+            return keys.open_keyring(tx, read_master_keys(key_file))
 
     def _keyring(self, engine: Engine, path: Path, to: Opening) -> Keyring:
         """Bring the schema of a database up to date, compare its journal, and return its keys.

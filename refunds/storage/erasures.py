@@ -138,8 +138,11 @@ class Erasures:
         lacking = [one for one in journalled(self._tx) if one.customer_id not in noted]
         return [noted[row["customer_id"]] for row in undone], lacking
 
-    def fields(self, customer_id: str) -> dict[str, int]:
-        """In how many records of a customer a personal field is erased, by table."""
+    def records_emptied(self, customer_id: str) -> dict[str, int]:
+        """How many of a customer's records have an emptied personal field, by table; tables without any have 0.
+
+        Contacts that were emptied alone count too, even if the customer is not erased.
+        """
         counted = {}
         for table, owned in _owned():
             empty = " OR ".join(f"length({name}) = 0" for name in table.personal)

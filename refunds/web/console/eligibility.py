@@ -134,9 +134,9 @@ def find(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
-    """The redirect to the answer for a day and a region, as typed, with exact instants in its address.
+    """The redirect to the default policy's answer for a day and a region as typed, with exact instants in its address.
 
-    Raises `InvalidInput` if no day was typed, and what `_on_a_day` raises.
+    The session keeps the channel. Raises `InvalidInput` if no day was typed, and what `_on_a_day` raises.
     """
     if "provided_on" not in found:
         wanted = "q" if g.principal.may(Scope.ORDERS_READ) else "provided_on"

@@ -46,8 +46,9 @@ def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 def evidence_page(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Everything stored about an order, and proof of whether all is as it was written, as a page to print.
 
-    It is in the `language` of the address or else the reader's. Raises `InvalidInput` if the service does not have the
-    language, and what `evidence.show` raises.
+    The journal says who saw it, if they may see personal fields: `uow` must be able to write. The page is in the
+    `language` of the address or else the reader's. Raises `InvalidInput` if the service does not have that language,
+    and what `evidence.show` raises.
     """
     found = evidence.show(uow, order_id, auth.store().checkpoints)
     with speaking(form.read(PrintedSchema).get("language") or language()):

@@ -134,9 +134,10 @@ def _result(uow: UnitOfWork, text: str, version: PolicyVersion, *, dry_run: bool
 
 @screen("/draft", scopes=_WRITES, method="POST", form_view=draft, most_bytes=MOST_BYTES)
 def review(uow: UnitOfWork, form: Form) -> Response:
-    """The dry run of a draft: what it would change, from when and for which orders, with its warnings and its clauses.
+    """The dry run of a draft: the terms that it changes, from when and how it judges, its warnings and clauses.
 
-    Nothing is stored. Raises `InvalidInput` if the draft cannot be published.
+    No order is looked at (`simulate_draft` does that), and nothing is stored. A version that is published already is
+    shown as that. Raises `InvalidInput` if the draft cannot be published.
     """
     text, version = _read(form)
     result, fingerprint = _result(uow, text, version, dry_run=True)

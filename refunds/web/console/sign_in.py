@@ -161,9 +161,10 @@ def _asked_to_sign_in() -> Response:
 
 
 def _page(rest: str, kept: str, said: str | None, status: int, name: str = "") -> Response:
-    """The sign-in page on the way to the page at `rest`, with a kept form for that page, if any.
+    """The sign-in page on the way to the page at `rest`, an address below the console's; `name` is filled in.
 
-    `said` is the code of what the user is told; None: nothing. `name` is filled in.
+    `kept` is the form that was being sent there, as JSON, or "": it stands in the page as it is, so the caller takes
+    secrets out first. `said` is the code of what the user is told, if anything.
     """
     form = Form(address=own_address(f"{PREFIX}/{rest}"))
     to_here = own_address(f"{PREFIX}/sign-in/{rest}")

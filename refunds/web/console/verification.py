@@ -41,7 +41,7 @@ _beginning = Lock()
 
 @screen("/journal/verification", scopes=(Scope.AUDIT_READ,))
 def verification(uow: UnitOfWork, form: Form) -> Response:
-    """The last verification, of whichever instance: that it is under way, or what it has found, to be printed."""
+    """The last verification of any instance, to be printed: its result, or that it runs, broke off or never was."""
     found = _found()
     return page(
         "verification.html",
