@@ -101,13 +101,13 @@ def caller(store: Store) -> tuple[Principal, Policies]:
 
 
 def begin(begun: Session) -> None:
-    """Begin a session in this browser. It takes over only the language and the channel of the previous session."""
+    """Begin a session in this browser, of which it keeps only the language and the channel; others' are not ended."""
     end()
     session.update(begun._asdict(), since=int(time()), known=begun.user_id)
 
 
 def current() -> str:
-    """The id of the session of the current request, whose user is signed in."""
+    """The id of the session of the current request. Raises `KeyError` if nobody is signed in."""
     found: str = session["session_id"]
     return found
 
@@ -119,7 +119,7 @@ def known() -> str | None:
 
 
 def end() -> None:
-    """Clear the session of this browser, except for the language, the channel and the user who last signed in."""
+    """Clear this browser's cookie but for language, channel and last user; the journal does not end the session."""
     kept = {name: session[name] for name in _KEPT if name in session}
     session.clear()
     session.update(kept)
@@ -159,13 +159,13 @@ def is_own(store: Store, form: dict[str, str]) -> bool:
 
 
 def signed_message(store: Store, screen: str, *said: Any) -> str:
-    """A signed message for the address of a screen, which then says what was just done."""
+    """What was just done (plain data), signed for this session and for the address of a screen, which then says it."""
     signed: str = _message_signer(store, screen).dumps(said)
     return signed
 
 
 def read_message(store: Store, screen: str, given: str | None) -> list[Any]:
-    """The message that this session got for this screen in the last five minutes; empty if there is none."""
+    """What `signed_message` gave this session for a screen, at most five minutes ago; empty if `given` is not that."""
     said: list[Any] = []
     with suppress(BadData):
         said = _message_signer(store, screen).loads(given or "", max_age=_MESSAGE_LASTS)

@@ -142,7 +142,7 @@ def screen(
 
 
 def _viewed(view: View, uow: UnitOfWork | None, form: Form, arguments: dict[str, Any]) -> Response:
-    """The response of a view; a page that is asked for first gets the number beside Open in its navigation."""
+    """The response of a view; for a GET it first counts what is open, for `page` to show, if the user may see it."""
     if uow and request.method == "GET" and "principal" in g and g.principal.may(Scope.CONTACTS_READ):
         g.open_number = uow.contacts.count_open()
     return view(uow, form, **arguments)
@@ -187,7 +187,7 @@ def _sent(most_bytes: int) -> Form:
 def _shown_again(
     form_view: View | None, form: Form, arguments: dict[str, Any], status: int = HTTPStatus.OK
 ) -> Response:
-    """The page of `form_view` with this form and status. Raises `Rejected` if `form_view` is None."""
+    """Show the form by `form_view`, in a new transaction, with this status; raises `Rejected` if that is None."""
     if form_view is None:
         raise Rejected("bad-request", Message("No page of this session has sent this form."))
     shown = form_view(form=form, **arguments)
@@ -205,8 +205,9 @@ class _FormData(dict[str, str]):
 def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) -> Response:
     """A page of the console, with the form as it was typed, its errors (the first of each field) and its notice.
 
-    `template` is a file in `console/`; `values` take precedence over the values that all pages have. A form without an
-    `idempotency_key` gets a new one. Browsers may load what the page needs only from the service.
+    `template` is a file in `console/`; `values` take precedence over the values that all pages have. If nobody is
+    signed in, it has no navigation. A form without an `idempotency_key` gets a new one, and the session keeps the value
+    that the CSRF token of the page's forms is checked against.
     """
     principal, zones = g.get("principal"), _Zones()
     begins = f"console.{start(principal)}"
@@ -248,7 +249,7 @@ _LABEL = re.compile(
 
 
 def labels_in(body: str) -> dict[str, str]:
-    """The label of each field of a page, by the field's id."""
+    """The label of each field in a page's HTML, by the field's id; a legend by the id of its first radio button."""
     found = _LABEL.findall(body)
     return {name or other: unescape(label or legend) for name, label, legend, other in found}
 
@@ -260,25 +261,25 @@ class _Zones:
         self._said: set[str] = set()
 
     def zone_text(self, name: str) -> str:
-        """The name of a zone, which is then said."""
+        """The name of a zone; instants after it on the page leave it out."""
         self._said.add(name)
         return cast("str", unbroken(zone_text(name)))
 
     def headed(self, text: str, name: str) -> str:
-        """A heading, which may name a zone."""
+        """A heading without line breaks; if it names the zone `name`, instants after it leave the zone out."""
         if zone_text(name) in text:
             self._said.add(name)
         return cast("str", unbroken(text))
 
     def instant_text(self, instant: datetime, name: str) -> str:
-        """An instant, with its zone if that was not said yet."""
+        """An instant in the zone `name`, which it names only the first time on the page."""
         text = instant_text(instant, name, zoned=name not in self._said)
         self._said.add(name)
         return cast("str", unbroken(text))
 
 
 def start(principal: Principal | None) -> str:
-    """The screen at which a user begins, by their role."""
+    """The name of the view at which a user begins, by their role; `check` if nobody is signed in."""
     return _STARTS.get(principal.role, "check") if principal else "check"
 
 

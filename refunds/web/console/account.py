@@ -18,7 +18,7 @@ ANYBODY: tuple[Scope, ...] = ()
 
 @screen("/account", scopes=ANYBODY)
 def account(uow: UnitOfWork, form: Form) -> Response:
-    """The user's sessions, and the form to take the new password that is offered in it; and what was just done."""
+    """The user's sessions, what was just done, and the form for a new password, which is made here and not stored."""
     offered = Offer(form.data.get("new_password", ""), form.data.get("mark", ""))
     if not users.has_offered(uow, offered):
         offered = users.offer(uow)
@@ -37,7 +37,8 @@ def account(uow: UnitOfWork, form: Form) -> Response:
 def change_password(_: UnitOfWork | None, form: Form) -> Response:
     """Give the user the password that was offered to them, and end their other sessions. Then show the account.
 
-    Attempts are counted like those to sign in. Raises `InvalidInput` if the old password is wrong.
+    It opens units of work of its own. Attempts are counted like those to sign in. Raises `InvalidInput` if the old
+    password is wrong, or if there were too many attempts.
     """
     found = form.read(OwnPasswordSchema)
     offered = Offer(found["new_password"], found["mark"])
@@ -51,7 +52,7 @@ def change_password(_: UnitOfWork | None, form: Form) -> Response:
 
 @screen("/account/sessions", scopes=ANYBODY, transaction=Transaction.WRITE, method="POST", form_view=account)
 def end_sessions(uow: UnitOfWork, form: Form) -> Response:
-    """End one session of the user or, if none is named, all but this one. Then show the account."""
+    """End one session of the user or, if none is named, all but this one, with events. Then show the account."""
     found = form.read(OwnSessionSchema)
     if "session" in found:
         ended = uow.users.end_session(uow.principal.actor, found["session"])

@@ -40,8 +40,8 @@ RECENT = 50
 def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     """The page of a cancellation: its reference, what happens next, and what to tell the customer in each language.
 
-    There is nothing to tell if it was revoked. It has the form to revoke it if the user may do so now. Raises
-    `NotFound` if there is no such cancellation.
+    There is nothing to tell if it was revoked. It has the form to revoke it if the user may do so now; agents may
+    revoke their own for 15 minutes. Raises `NotFound` if there is no such cancellation.
     """
     found = uow.cancellations.get(cancellation_id)
     words = {}
@@ -71,7 +71,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     form_view=cancellation,
 )
 def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
-    """Revoke a cancellation for the reason in the form, and redirect to it. Raises as `settlements.revoke`."""
+    """Revoke a cancellation for the reason in the form, as `settlements.revoke` does, and redirect to it."""
     found = form.read(RevocationRequestSchema)
     settlements.revoke(uow, cancellation_id, found["reason_code"], found.get("reason"))
     return to("cancellation", cancellation_id=cancellation_id)
@@ -173,7 +173,7 @@ def _issuers(uow: UnitOfWork, chosen: str | None) -> list[tuple[str, str]]:
 
 
 def _query(uow: UnitOfWork, form: Form) -> dict[str, Any]:
-    """The query of the API's list that the filters stand for. Raises `InvalidInput` if they do not fit."""
+    """The filters as the API's list takes them, dates of issue as instants. Raises `InvalidInput` with all errors."""
     found = form.read(CancellationsSchema)
     tz = zone(time_zone_of(uow, uow.policies.default))
 
@@ -193,7 +193,7 @@ def _query(uow: UnitOfWork, form: Form) -> dict[str, Any]:
 
 
 def _page(uow: UnitOfWork, form: Form, query: dict[str, Any]) -> tuple[list[Cancellation], dict[str, str | None]]:
-    """The cancellations of a page, and the cursors of the pages before and after it."""
+    """The cancellations of a page, and its cursors `previous` and `following`, if any. May raise `InvalidCursor`."""
     after, before = form.data.get("after"), form.data.get("before")
     newest, repository = "overdue" not in query, uow.cancellations
     filters = {name: str(value) for name, value in query.items()}
@@ -207,9 +207,10 @@ def _page(uow: UnitOfWork, form: Form, query: dict[str, Any]) -> tuple[list[Canc
 
 @screen("/cancellations", scopes=_READERS, transaction=Transaction.WRITE, method="POST", form_view=all_cancellations)
 def cancellations_table(uow: UnitOfWork, form: Form) -> Response:
-    """All cancellations that the filters leave, as CSV; the journal says that the table was made.
+    """All cancellations that the filters leave, as CSV. The journal says who made the table, and for which dates.
 
-    Raises `InvalidInput` if the filters do not fit.
+    The rows are read while they are sent, in units of work of their own. Raises `InvalidInput` if the filters do not
+    fit.
     """
     query = _query(uow, form)
     tz = zone(time_zone_of(uow, uow.policies.default))

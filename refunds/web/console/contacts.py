@@ -40,13 +40,13 @@ ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
 
 @screen("/orders/<order:order_id>/cancel", scopes=(Scope.CANCELLATIONS_ISSUE,))
 def confirm(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """What an agent confirms before an order is cancelled, and the fields for notes. Nothing is recorded yet."""
+    """What an agent confirms before an order is cancelled, and the fields for notes; see `_confirm`."""
     return _confirm(uow, form, order_id, "cancel")
 
 
 @screen("/orders/<order:order_id>/record", scopes=(Scope.CONTACTS_WRITE,))
 def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """What an agent confirms before a contact is recorded, and the fields for notes. Nothing is recorded yet."""
+    """What an agent confirms before a contact is recorded, and the fields for notes; see `_confirm`."""
     return _confirm(uow, form, order_id, "record")
 
 
@@ -60,7 +60,7 @@ def confirm_override(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """What a supervisor confirms before an order is cancelled by an override. Nothing is recorded yet.
 
     It is a form, not a link, so that nobody else can choose the override. Raises `InvalidInput` if the form does not
-    fit or has none.
+    fit or has no override, and what `_confirm` raises.
     """
     found = form.read(EntrySchema)
     if "override" not in found:
@@ -129,7 +129,10 @@ _CORRECTABLE = ("intent", "channel", *_TIMES, *ABOUT_THE_CONTACT)
 
 
 def with_recorded(uow: UnitOfWork, form: Form, contact: AContact, *, is_typed: bool) -> Form:
-    """The form with what is on record of a contact, its times as people type them or else exact."""
+    """The form, with what is on record of a contact in place of what was typed.
+
+    Times are as people type them if `is_typed`, and otherwise exact instants. What is erased or hidden is left out.
+    """
     details = {name: _readable(contact, name) for name in (*ABOUT_THE_CONTACT, "order_hint")}
     zone, times = _zone(uow, contact), {name: getattr(contact, name) for name in _TIMES}
     details |= {name: clock_text(at, zone) if is_typed else format_instant(at) for name, at in times.items() if at}
@@ -144,7 +147,7 @@ def _readable(contact: AContact, name: str) -> Any:
 
 
 def exact(uow: UnitOfWork, found: dict[str, Any], earlier: AContact | None) -> dict[str, Any]:
-    """The entry; a time that was left as it was shown is to the second that of the contact which is superseded."""
+    """The read form; times that still are as `earlier` showed them become exact. None: the form as it is."""
     if earlier is None:
         return found
     zone, times = _zone(uow, earlier), {name: getattr(earlier, name) for name in _TIMES if name in found}
@@ -153,7 +156,10 @@ def exact(uow: UnitOfWork, found: dict[str, Any], earlier: AContact | None) -> d
 
 
 def require_changed(new: NewContact, earlier: AContact | None, **more: Any) -> None:
-    """Raise `InvalidInput` if a correction, with `more` fields than those of every contact, changes nothing."""
+    """Raise `InvalidInput` if `new`, with `more` values, says the same as the contact `earlier` that it corrects.
+
+    Nothing is raised if `earlier` is None, because `new` corrects nothing then.
+    """
     entered = {name: getattr(new, name) for name in _CORRECTABLE} | more
     if earlier and all(value == _readable(earlier, name) for name, value in entered.items()):
         raise InvalidInput([FieldError("/channel", Message("change at least one field"), "unchanged_fields")])
@@ -205,7 +211,7 @@ def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewCon
 
 
 def new_contact(how: Asked, found: dict[str, Any]) -> NewContact:
-    """The contact in a form that was read, made as asked. Without an intent, it asks for a cancellation."""
+    """The contact in a read form, made as in `how`, not recorded. Without an intent, it asks for a cancellation."""
     return NewContact(
         channel=how.channel,
         intent=found.get("intent", Intent.CANCEL),
@@ -268,8 +274,8 @@ def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """The page of a contact: the recorded decision, the one that it would get now, and what can be done about it.
 
-    If it is not open, or no decision is possible now, the recorded one is shown for both. Raises `NotFound` if there is
-    no such contact.
+    If it is not open, or no decision is possible now, the recorded one is shown for both. Nothing is recorded or
+    counted. Raises `NotFound` if there is no such contact.
     """
     found = uow.contacts.get(contact_id)
     decision: Decision | RecordedDecision = found.decision
@@ -370,13 +376,16 @@ _DOING: Doing = ANSWERING | {
     form_view=contact,
 )
 def follow_up(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
-    """Acknowledge, complete, resolve or reopen a contact, by the form that was sent. Then show it again."""
+    """Acknowledge, complete, resolve or reopen a contact, by the `doing` of the form. Then redirect to its page."""
     act(uow, form, contact_id, _DOING)
     return to("contact", contact_id=contact_id)
 
 
 def act(uow: UnitOfWork, form: Form, name: str, known: Doing) -> None:
-    """Do what the form of a record's page says. Raises `InvalidInput` if that is not known, or a field does not fit."""
+    """Do to the record with the id `name` what `doing` in the form says, with the form's fields.
+
+    Raises `InvalidInput` if that is none of the `known`, or a field does not fit, and what doing it raises.
+    """
     data = dict(form.data)
     doing = data.pop("doing", "")
     if doing not in known:

@@ -119,7 +119,7 @@ def new_data_request(_: UnitOfWork, form: Form) -> Response:
     form_view=new_data_request,
 )
 def open_data_request(uow: UnitOfWork, form: Form) -> Response:
-    """Open a data request, and redirect to it. Raises `InvalidInput` if the form does not fit."""
+    """Open a data request, received now if no time is typed, and redirect to it. May raise `InvalidInput`."""
     found = form.read(forms.NewDataRequestSchema)
     if typed := found.pop("received_at", None):
         found["received_at"] = typed.begin("received_at", uow.now, data_requests.time_zone(uow))
@@ -161,7 +161,7 @@ def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
 
 
 def _fields(uow: UnitOfWork, request: DataRequest) -> list[tuple[str, Correction]]:
-    """What can be corrected of a request's customer, each with the name of its field of the form."""
+    """What can be corrected of a request's customer (not None), each with the name of its field of the form."""
     assert request.customer_id
     found = rectification.on_record(uow, request.customer_id)
     return [(f"{one.table}:{quote(one.record_id, safe='')}:{one.field}", one) for one in found]
@@ -209,7 +209,10 @@ _DOING: Doing = {
     form_view=data_request,
 )
 def answer_data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
-    """Check the identity, extend, note a fee or close a data request, by the form that was sent. Then show it again."""
+    """Check the identity, extend, note a fee, correct or close a data request, by `doing`. Then redirect to its page.
+
+    Fulfilling an erasure erases the customer. Raises what `data_requests` raises, and `InvalidInput`.
+    """
     if form.data.get("doing") == "correct":
         _correct(uow, request_id, form.data)
     else:
@@ -218,7 +221,10 @@ def answer_data_request(uow: UnitOfWork, form: Form, request_id: str) -> Respons
 
 
 def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
-    """Correct what was typed over, and close the request; raises `InvalidInput` at the fields that do not fit."""
+    """Correct the fields that differ from the record, and close the request as fulfilled.
+
+    Raises `InvalidInput` if a field of the page is blank or does not fit, or if none differs.
+    """
     request = data_requests.locked(uow, request_id)
     held = _fields(uow, request) if request.customer_id else []
     emptied = [FieldError(f"/{name}", Message("is required"), "required") for name, _ in held if name not in data]
@@ -241,7 +247,8 @@ def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
 def exported(uow: UnitOfWork, form: Form, request_id: str) -> Response:
     """The export for a data request in the `language` of the address, as a page to print or, with `data`, as JSON.
 
-    The journal says who took it out. Raises what `exports.for_request` raises.
+    The journal says who took it out. Raises `InvalidInput` if the service does not have the language, and what
+    `exports.for_request` raises: the identity must have been checked.
     """
     asked = form.read(forms.ExportedSchema)
     found = exports.for_request(uow, request_id)

@@ -98,7 +98,7 @@ def typed_time(text: str, today: date) -> tuple[date, time | None]:
 
 
 def _bare(text: str) -> str:
-    """A text without the words around a date that mail programs have."""
+    """A text without the words that mail programs put around a date; empty if it has more than 200 characters."""
     found = _FRAME.fullmatch(" ".join(text.split()))
     return found["text"] if found and len(text) <= _LONGEST else ""
 
@@ -120,7 +120,7 @@ def _clocks(text: str) -> Iterator[tuple[str, time | None]]:
 
 
 def _days(text: str, today: date) -> Iterator[date]:
-    """Each date that a text without a time of day can name."""
+    """Each date that a text without a time of day can name; empty: today. A weekday beside a date must be its own."""
     if (back := _DAYS_BACK.get(text.lower())) is not None:
         yield today - timedelta(days=back)
         return

@@ -48,20 +48,20 @@ class Asked:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The same as parameters of an address: the channel, and the times if they are given."""
+        """The same as parameters of an address: the channel and, as exact instants, the times that are given."""
         at = {"received_at": self.received_at, "sent_at": self.sent_at, "opened": self.opened and self.received_at}
         return {"channel": self.channel} | {name: format_instant(one) for name, one in at.items() if one}
 
     def begun(self, now: datetime) -> "Asked":
-        """The same, made when the page was opened, which is now, if no time was given."""
+        """The same if it has a time of receipt; otherwise it is received `now`, when the page is opened."""
         return self if self.received_at else replace(self, received_at=now, opened=True)
 
 
 def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
     """How and when the customer asks, as typed. Without a channel, that of the session counts, or else the telephone.
 
-    The session keeps the channel, but not that of a correction. Raises `InvalidInput`, with the errors of both times,
-    if one is not a date with its time.
+    `found` is a read `AskedSchema` or a schema with its fields. The session keeps the channel, but not that of a
+    correction. Raises `InvalidInput`, with the errors of both times, if one is not a date with its time.
     """
     if "channel" in found and "supersedes" not in found:
         session["channel"] = str(found["channel"])
@@ -75,7 +75,7 @@ def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
 def entered(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
     """How and when the customer asks, as in `asked`, to be put on record.
 
-    Raises `InvalidInput` also if the time is that at which a page was opened, and that was long ago.
+    Raises `InvalidInput` also if the time is that at which a page was opened, over 15 minutes ago.
     """
     how = asked(found, now, time_zone)
     if how.opened and how.received_at and now - how.received_at > OPENED_FOR:
@@ -183,7 +183,7 @@ def answer(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 
 def _is_exact(form: Form, how: Asked) -> bool:
-    """Whether the times in the address are exact instants, so that it means the same on any later day."""
+    """Whether the times in the address are spelt as `how`, read from it, has them: as exact instants."""
     exact = how.parameters
     return all(form.data.get(name) == exact.get(name) for name in ("received_at", "sent_at"))
 
@@ -260,7 +260,7 @@ def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | 
 def _answer(
     uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: Order | None, *, needs_evidence: bool = False
 ) -> Response:
-    """The page with the answer for an order or, if it is None, for a day. The decision is counted, not recorded."""
+    """The page with the answer for an order, or a day if it is None. The decision is counted, not recorded."""
     outcome = decision.outcome
     telemetry.count_decisions([outcome.reason])
     about = _about(uow, order, decision)
@@ -309,7 +309,7 @@ _NOTHING: dict[str, Any] = {
 
 
 def _about(uow: UnitOfWork, order: Order | None, decision: Decision) -> dict[str, Any]:
-    """What is on record about an order, by the names in the page: its cancellation, requests, customer and limits."""
+    """What is on record about an order, by the names in the page: cancellation, requests, limits. None: nothing."""
     if order is None:
         return _NOTHING
     order_id, outcome = order.order_id, decision.outcome
@@ -347,7 +347,7 @@ def register_demonstration(uow: UnitOfWork, _: Form) -> Response:
 
 
 def time_zone_of(uow: UnitOfWork, policy: str) -> str:
-    """The time zone in which times about a policy's orders are shown and typed."""
+    """The time zone for a policy's orders, by its version in force now. Raises `NotFound` if there is no policy."""
     return uow.policies[policy].current(uow.now).terms.time_zone
 
 

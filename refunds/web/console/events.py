@@ -84,7 +84,7 @@ def _journal(uow: UnitOfWork, form: Form, events: Any, status: int = HTTPStatus.
 
 @screen("/journal/<number:position>", scopes=(Scope.AUDIT_READ,))
 def event(uow: UnitOfWork, form: Form, position: int) -> Response:
-    """The page of an event: all that was recorded of it, and its seal. Raises `NotFound` if there is none."""
+    """The page of the event at a position, with whether it is sound and chained. Raises `NotFound` if there is none."""
     near = {one.position: (one, sound) for one, sound in uow.events.newest(position + 2, 3)}
     if position not in near:
         raise NotFound(Message("there is no such event"))

@@ -72,8 +72,8 @@ class Form:
     """What was typed into a form or is in an address, with the errors and the notice to show with it.
 
     `data` has what was typed, by field name. `idempotency_key` is the form's one-time id, by which it is acted on only
-    once. `notice` is `stale`, `unavailable` or `resumed`. `address` is that of the page the form belongs to, if another
-    page shows it.
+    once. `notice` is `stale` (sent by no page of this session), `unavailable`, `too_large`, or `resumed` after sign-in.
+    `address` is that of the page the form belongs to, if another page shows it.
     """
 
     data: Mapping[str, str] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class Form:
         return cls(data, data.pop("idempotency_key", None))
 
     def read(self, schema: type[StrictSchema]) -> dict[str, Any]:
-        """The values that were typed, as the schema reads them. Raises `InvalidInput` if any does not fit it."""
+        """The typed values, as the schema reads them, without blank ones. Raises `InvalidInput` if one does not fit."""
         return schema().read(dict(self.data))
 
     def read_leniently(self, schema: type[StrictSchema]) -> dict[str, Any]:

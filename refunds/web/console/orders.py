@@ -20,7 +20,7 @@ from refunds.web.schemas.documents import HTML
 
 @screen("/orders/<order:order_id>/history", scopes=(Scope.ORDERS_READ,))
 def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """The page with all events of an order from the first, with its contacts, decisions and cancellations.
+    """The page with all events of an order from the first on, with its contacts, cancellations and promises.
 
     Raises `NotFound` if there is no such order.
     """

@@ -64,9 +64,9 @@ def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
 
 
 def _said(uow: UnitOfWork, form: Form, before: Mapping[PolicyVersion, int], policy_id: str) -> str | None:
-    """What was just done to a policy in this session, in words, if it is still true.
+    """What was just done to a policy in this session, in words; None if nothing was, or it is not true any more.
 
-    `before` has the number of the version before each version in force.
+    `before` has, for each version that ever holds, the number of the one before it.
     """
     said = sessions.read_message(auth.store(), policy_id, form.data.get("said"))
     if not said:

@@ -56,7 +56,8 @@ def _faults(form: Form) -> list[str]:
 def _read(form: Form) -> tuple[str, PolicyVersion]:
     """The text of a draft, and the version in it; a file takes precedence over what was typed.
 
-    Raises `InvalidInput` if there is none, if it does not fit, or if it is not clear when the version takes effect.
+    Raises `InvalidInput` if there is none, if it does not fit, or unless the version has either an `effective_from` or
+    the field `now`, not both.
     """
     found = form.read(DraftFormSchema)
     place = "file" if "file" in found else "draft"
@@ -75,7 +76,7 @@ def _read(form: Form) -> tuple[str, PolicyVersion]:
 
 @contextmanager
 def _in_draft(text: str) -> Iterator[None]:
-    """Turn what does not fit a version into errors of the text of its draft, which name their line."""
+    """In the block, turn `InvalidInput` and `PolicyVersionConflict` into `InvalidInput` that names lines of `text`."""
     try:
         yield
     except PolicyVersionConflict as error:
@@ -114,18 +115,18 @@ def _line(text: str, steps: list[str]) -> int | None:
 
 
 def _fingerprint(*shown: Any) -> str:
-    """What the form of a dry run sends back, so that only what was shown is done."""
+    """The digest of what a dry run has shown (plain data), which its form sends back, so that only that is done."""
     return sha256(orjson.dumps(shown)).hexdigest()
 
 
 def _require_as_shown(form: Form, fingerprint: str) -> None:
-    """Raise `InvalidInput` if something has changed since it was shown to the reader."""
+    """Raise `InvalidInput` unless the form sent back this fingerprint. What was done before in its unit is undone."""
     if form.data.get("shown") != fingerprint:
         raise InvalidInput([FieldError("/shown", Message("has changed since it was shown"), "not_as_shown")])
 
 
 def _result(uow: UnitOfWork, text: str, version: PolicyVersion, *, dry_run: bool) -> tuple[PublishResult, str]:
-    """The publication of a draft, or its dry run, and the fingerprint of what the latter shows."""
+    """Publish a draft, or make its dry run: the result, and the dry run's fingerprint. `InvalidInput` names lines."""
     with _in_draft(text):
         result = publication.publish(uow, version, dry_run=dry_run)
     follows = result.follows.version if result.follows else None
@@ -199,7 +200,7 @@ def simulate_draft(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/policies/<policy_id>/versions/<number:version>/withdrawal", scopes=_WRITES)
 def withdrawal(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Response:
-    """What the withdrawal of a version would mean, or why it is not possible. Raises `NotFound` if there is none."""
+    """What a withdrawal would mean, or why it is not possible; nothing is stored. Raises `NotFound`."""
     conflict, withdrawn_at, found = None, None, uow.policies[policy_id].version(version)
     try:
         withdrawn_at = publication.withdraw(uow, policy_id, version, dry_run=True).withdrawn_at
@@ -232,7 +233,7 @@ def _before(uow: UnitOfWork, version: PolicyVersion) -> int | None:
     then=watch.extend,
 )
 def withdraw(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Response:
-    """Withdraw a version that has not taken effect, and redirect to its policy.
+    """Withdraw a version that has not taken effect, and redirect to its policy; if it is withdrawn, nothing changes.
 
     Raises `NotFound` if there is none, and `InvalidInput` if it has taken effect or something that was shown has
     changed.
@@ -250,7 +251,7 @@ def withdraw(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Respo
 def _closed(
     uow: UnitOfWork, form: Form, policy_id: str, *, dry_run: bool
 ) -> tuple[publication.EnteredClosure, str, str]:
-    """The closure in a form, or its dry run, its effect in words, and the fingerprint of what the latter shows."""
+    """Enter the closure in a form, or make its dry run: the closure, its effect in words, the fingerprint."""
     found = form.read(ClosingSchema)
     found.pop("shown", None)
     entered = publication.close(uow, policy_id, dry_run=dry_run, **{"day": found.pop("date"), **found})

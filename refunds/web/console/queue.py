@@ -48,7 +48,7 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
     """A page of up to 25 entries of a tab of the queue, or 200; without a tab, of the first that has any.
 
     With `mine`, only what the user has taken. A page after the last is the last. The session keeps the tab, for
-    `next_request`. With `result`, it says what became of several entries.
+    `next_request`. With `result`, it says what became of several entries. Supervisors also see the overview.
     """
     asked = (form.read if request.method == "GET" else form.read_leniently)(QueueSchema)
     tabs = everything = queue.queue(uow)
@@ -93,7 +93,7 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _reasons(tab: Tab, *, is_supervisor: bool) -> list[ResolutionReason]:
-    """The reasons for which several entries of a tab can be resolved; a duplicate is one of another, so none is."""
+    """The reasons for which the user can resolve several entries of a tab; agents cannot resolve withdrawals."""
     intent = Intent.WITHDRAWAL if tab is Tab.WITHDRAWALS else Intent.CANCEL
     if not is_supervisor and intent is Intent.WITHDRAWAL:
         return []
@@ -103,7 +103,7 @@ def _reasons(tab: Tab, *, is_supervisor: bool) -> list[ResolutionReason]:
 
 
 def _result(uow: UnitOfWork, given: str | None) -> Result | None:
-    """What became of several entries, by the message of this session."""
+    """What became of several entries, by the message in the address; None if that is none of this session."""
     said = sessions.read_message(auth.store(), "open", given)
     if not said:
         return None
@@ -148,7 +148,7 @@ def act_on_several(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _act(uow: UnitOfWork, found: dict[str, Any]) -> Callable[[str], object]:
-    """What is done with each entry, by its record's id. Raises `InvalidInput` if something about it is missing."""
+    """A function that does what the form says with a record's id. Raises `InvalidInput` if the form lacks a field."""
     if found["doing"] != "resolve":
         _require(found, "taken_by", found["doing"] == "assign")
         return lambda name: assignments.assign(uow, name, _colleague(found))
@@ -205,7 +205,7 @@ def taken(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
 
 @screen("/open/next", scopes=(Scope.CONTACTS_READ,))
 def next_request(uow: UnitOfWork, form: Form) -> Response:
-    """Redirect to the next request of the tab that was shown last, after the one that is `done`; if none, to Open."""
+    """Redirect to the request after the one that is `done`, in the tab shown last unless one is named; else to Open."""
     asked, kept = form.read(QueueSchema), {str(one): one for one in Tab}
     tab = asked.get("tab") or kept.get(session.get("tab", ""))
     entry = queue.following(uow, tab, asked.get("done"))

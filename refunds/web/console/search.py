@@ -20,9 +20,9 @@ def search(_: UnitOfWork, form: Form) -> Response:
 
 @screen("/search", scopes=(Scope.ORDERS_READ,), method="POST", form_view=search)
 def find_any(uow: UnitOfWork, form: Form) -> Response:
-    """Redirect to what the only thing found is, or show all that was found. What is searched is in no address.
+    """Redirect to the order or contact if only one was found, or else list all. What is searched is in no address.
 
-    Raises `InvalidInput` if nothing was found.
+    Raises `InvalidInput` if nothing was found, or nothing was typed.
     """
     found = searching.search(uow, form.read(SearchSchema)["search"])
     if not found.orders and not found.contacts:

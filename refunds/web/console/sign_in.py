@@ -57,7 +57,7 @@ sign_in.scopes = None  # type: ignore[attr-defined] # nobody is signed in yet
 
 @screen("/sign-out", scopes=(), transaction=Transaction.WRITE, method="POST", form_view=check)
 def sign_out(uow: UnitOfWork, _: Form) -> Response:
-    """End every session of the user, in all browsers. Then redirect to Check."""
+    """End every session of the user, in all browsers, with an event. Then redirect to Check."""
     uow.users.end_sessions(uow.principal.actor)
     sessions.end()
     return to("check")
@@ -72,7 +72,7 @@ def nowhere(_: UnitOfWork, __: Form, rest: str) -> Response:
 
 
 def _onward(rest: str) -> Response:
-    """The redirect to the requested page, or to where the user begins if none was, or only forms can be sent there."""
+    """The redirect to the page at `rest`, or to where the signed-in user begins if it is empty or takes only forms."""
     begins = start(g.principal)
     if not _is_page(rest) or (begins != "check" and not rest):
         return to(begins)

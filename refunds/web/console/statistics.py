@@ -14,9 +14,9 @@ from refunds.web.schemas.statistics import StatisticsQuerySchema
 
 @screen("/statistics", scopes=(Scope.STATISTICS_READ,))
 def statistics(uow: UnitOfWork, form: Form) -> Response:
-    """The table of a month that is closed, by default the latest, and a chart of its largest cells.
+    """The table of a closed month, by default the latest if there is any, and a chart of its largest cells.
 
-    Raises `NotFound` if this month is not closed.
+    Raises `NotFound` if the month in the address is not closed.
     """
     month = form.read_leniently(StatisticsQuerySchema).get("month")
     months = uow.statistics.months()

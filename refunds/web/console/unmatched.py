@@ -43,7 +43,7 @@ def new_unmatched(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/unmatched/begin", scopes=(Scope.CONTACTS_WRITE,), method="POST", form_view=new_unmatched)
 def begin_unmatched(uow: UnitOfWork, form: Form) -> Response:
-    """The same form with what was typed at Check, which is personal and therefore in no address."""
+    """The same form with what was typed at Check, which is personal and so in no address. Nothing is recorded yet."""
     form.read(BegunSchema)
     return _new(uow, form)
 
@@ -51,7 +51,8 @@ def begin_unmatched(uow: UnitOfWork, form: Form) -> Response:
 def _new(uow: UnitOfWork, form: Form) -> Response:
     """The form to record a contact; it was received when this page was opened, unless a time was typed.
 
-    If it corrects one, it begins with what is on record of that.
+    If it corrects one (`supersedes`), it begins with what is on record of that. The session keeps the channel. Raises
+    `NotFound` if there is none to correct.
     """
     time_zone = time_zone_of(uow, uow.policies.default)
     found = form.read_leniently(UnmatchedEntrySchema)
@@ -87,7 +88,10 @@ def _new(uow: UnitOfWork, form: Form) -> Response:
     form_view=new_unmatched,
 )
 def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
-    """Record a contact whose order is not known, and redirect to it. Raises `InvalidInput` if the form does not fit."""
+    """Record a contact whose order is not known, and redirect to it; it supersedes one that it corrects.
+
+    Raises `InvalidInput` if the form does not fit or a correction changes nothing, and what `unmatched.record` raises.
+    """
     found = form.read(UnmatchedEntrySchema)
     earlier = uow.unmatched.get(found["supersedes"]) if "supersedes" in found else None
     found = exact(uow, found, earlier)
@@ -167,6 +171,6 @@ _DOING: Doing = ANSWERING | {
     form_view=unmatched_contact,
 )
 def follow_up_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
-    """Acknowledge, complete, close or reopen a contact without an order, by the form sent. Then show it again."""
+    """Acknowledge, complete, resolve or reopen an unmatched contact, by `doing`. Then redirect to its page."""
     act(uow, form, unmatched_id, _DOING)
     return to("unmatched_contact", unmatched_id=unmatched_id)

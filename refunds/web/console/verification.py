@@ -54,10 +54,10 @@ def verification(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/journal/verification", scopes=(Scope.AUDIT_READ,), transaction=None, method="POST", form_view=verification)
 def verify(_: UnitOfWork | None, form: Form) -> Response:
-    """Compare the journal with itself, the records with the journal, and the journal's length with the checkpoints.
+    """Begin a verification in a thread, unless one is under way, and redirect to its page after two seconds at most.
 
-    If that is not under way, a thread begins it, so that no request waits for it. Redirects to its page. Raises
-    `StorageUnavailable` if it cannot be noted.
+    It compares the journal with itself, the records with the journal, and its length with the checkpoints. Who began it
+    is noted beside these, not in the journal. Raises `StorageUnavailable` if it cannot be noted.
     """
     form.read(StrictSchema)
     with _beginning:
@@ -110,7 +110,7 @@ def _follow(store: Store, principal: Principal, base: Mapping[str, Any]) -> None
 
 
 def _verified(store: Store, principal: Principal) -> dict[str, Any]:
-    """What a verification finds, as it is noted; the texts of the faults are in every language."""
+    """Verify everything, and return what to note. If it is sound, it is noted as `flask audit verify` does, too."""
     checkpoints, report = list(store.checkpoints), Report()  # the journal, which only grows, is read after them
     faults, further = list[RefundsError](), 0
     with store.read(principal) as uow:
