@@ -109,7 +109,7 @@ class Group(AppGroup):
 
 
 def standalone(name: str, **options: Any) -> Callable[[Callable[..., Any]], click.Command]:
-    """Declare a command that is in no group, with the app at hand."""
+    """Declare a command that is in no group; it runs with the app, and prints its errors as `Command` does."""
     return lambda function: click.command(name, cls=Command, **options)(with_appcontext(function))
 
 
@@ -127,7 +127,7 @@ class CommandsAndOne(Group):
 
 
 def loaded_store(to: Opening = Opening.RECORD) -> Store:
-    """The store of this app, open until the command ends; prints if that made a key. Raises `ConfigurationError`."""
+    """Open the store for this command, until it ends; prints if that made a key. Raises `ConfigurationError`."""
     found: Store = current_app.extensions["refunds.store"]
     click.get_current_context().call_on_close(found.close)
     found.open(to)
@@ -139,18 +139,18 @@ def loaded_store(to: Opening = Opening.RECORD) -> Store:
 
 
 def reading() -> AbstractContextManager[UnitOfWork]:
-    """A unit of work of the command line that reads."""
+    """Open the store to read, and begin a unit of work of the command line that writes nothing."""
     return loaded_store(Opening.READ).read(COMMAND_LINE)
 
 
 def writing() -> AbstractContextManager[UnitOfWork]:
-    """A unit of work of the command line that writes."""
+    """Open the store to write, and begin a unit of work of the command line; it is stored when the block ends."""
     return loaded_store().write(COMMAND_LINE)
 
 
 @contextmanager
 def new_file(output: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """A file to write in the block: it gets its name when the disk has all of it, and is removed if that fails."""
+    """A file to write in the block, in place of any there is: it gets its name when all is on disk, or is removed."""
     part = output.with_name(f"{output.name}.{token_hex(4)}.part")  # two processes must not share one
     try:
         with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as written:
@@ -177,12 +177,12 @@ def local_text(at: datetime, time_zone: str) -> str:
 
 
 def since_text(at: datetime | None) -> str:
-    """The time of the last event that is left; None if there is none."""
+    """An instant as text; None is "the beginning"."""
     return "the beginning" if at is None else format_instant(at)
 
 
 def warn_of_erasures(since: datetime | None) -> None:
-    """Print that erasures may have been undone, since the ledger of erasures is lost."""
+    """Print that erasures since an instant (None: all) may be undone, as their ledger is lost; nothing is erased."""
     click.echo(f"Erasures from {since_text(since)} on may have been undone: erase these customers again.")
 
 
@@ -213,7 +213,7 @@ def print_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
 
 
 def print_json(data: Any) -> None:
-    """Print plain data as JSON."""
+    """Print plain data as JSON on standard output, for programs."""
     click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2))
 
 

@@ -91,7 +91,7 @@ def _drain(app: Flask, seconds: int) -> None:
 
 
 def prepare(store: Store) -> None:
-    """Open the records, build the calendars, number contacts and watch the data, and print what that has changed."""
+    """Open the records, build calendars, number contacts and watch the data, with new promises; prints what changed."""
     store.prepare()
     with progress() as shown:
         if numbered := contacts.number_all(store, shown):
@@ -106,7 +106,7 @@ def _warn_of_clock(store: Store) -> None:
 
 
 def _say(text: str) -> None:
-    """Print a text that is not essential. Errors are ignored: the service also starts if nobody can read the output."""
+    """Print a text that is not essential, ignoring errors: the service also starts if nobody can read it."""
     with suppress(OSError):
         click.echo(text)
 

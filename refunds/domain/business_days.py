@@ -118,12 +118,12 @@ class _Table:
         return self._days[wanted]
 
     def between(self, after: int, before: int) -> bytes:
-        """The codes of the dates after one date and before another."""
+        """The codes of the dates after one date and before another, both as ordinals, one byte a date."""
         return self.day_codes[after + 1 - self._first : before - self._first]
 
 
 def explained(service_day: date, day_codes: bytes) -> tuple[Day, ...]:
-    """Each date from the service day to the last day with its role, from the `day_codes` of a window."""
+    """Each date from the service day to the last day with its role; `day_codes` are those of the window, in order."""
     days = [Day(service_day, DayStatus.SERVICE_DAY)]
     counted = 0
     for ordinal, letter in enumerate(day_codes, service_day.toordinal() + 1):
@@ -150,7 +150,7 @@ def days_ahead(service_day: date, day_codes: bytes, today: date) -> int:
 
 @lru_cache(maxsize=4096)
 def fingerprint_of(service_day: date, day_codes: bytes) -> str:
-    """A digest of the days of a window: it differs if they are counted otherwise."""
+    """A digest of the days of a window, in 16 hexadecimal digits: it differs if they are counted otherwise."""
     return sha256(f"{service_day} {day_codes.decode()}".encode()).hexdigest()[:16]
 
 
@@ -292,7 +292,7 @@ class BusinessCalendar:
 
     @property
     def closures(self) -> list[date]:
-        """The vendor's closed dates in this calendar, in order."""
+        """The vendor's closed dates in this calendar, in order; none that `with_told` has added."""
         return [date.fromordinal(ordinal) for ordinal in sorted(self._closures)]
 
 

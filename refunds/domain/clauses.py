@@ -129,7 +129,7 @@ _MENTION = {
 
 
 def mismatches(terms: Terms) -> list[Mismatch]:
-    """Where the clauses say something else than the terms, language by language, each difference once."""
+    """Where the clauses say something else than the terms, each difference once; empty without clauses."""
     found: dict[Mismatch, None] = {}
     for language in ("de", "en"):
         sentences = [one for one in _SENTENCE.split(getattr(terms.texts, language) or "") if not _BESIDE.match(one)]

@@ -84,7 +84,7 @@ class Decision(NamedTuple):
 
     @property
     def told(self) -> ToldWindow | None:
-        """The window that the decision tells; None if none runs."""
+        """The window that the decision tells, as it is stored for a promise; None if none runs."""
         if self.window is None or self.deadline is None:
             return None
         return ToldWindow(self.window, self.day_codes, self.deadline, *self._place, self._names)
@@ -127,7 +127,7 @@ class Decision(NamedTuple):
 
     @property
     def provided(self) -> bool:
-        """Whether the service was provided at the request."""
+        """Whether the service was provided at the request; false if its time is not known."""
         provided_at = self.facts.service_provided_at
         return provided_at is not None and provided_at <= self.requested_at
 
@@ -339,7 +339,7 @@ def _elapsed(case: Decision) -> bool:
 
 
 def _told_before_correction(case: Decision) -> bool:
-    """Whether the request is too late by the facts as they are, but not by a deadline told before their correction."""
+    """Whether the request is too late by today's facts, but not by a deadline told before their correction."""
     told_until = case.facts.told_until
     return case.deadline is not None and told_until is not None and case.deadline <= case.requested_at < told_until
 
@@ -372,10 +372,7 @@ def _late_entry(case: Decision) -> bool:
 
 
 def _last_day_to_enter(case: Decision) -> date | None:
-    """The last day on which an agent may enter the contact.
-
-    None if it is a mere check, or if that day is beyond the calendar.
-    """
+    """The last day on which an agent may enter the contact; None for a mere check, or beyond the calendar."""
     if case.facts.recorded_at is None:
         return None
     terms = case.version.terms

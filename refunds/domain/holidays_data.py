@@ -72,7 +72,7 @@ _builder: ContextVar[Callable[[CalendarNotReady], bool] | None] = ContextVar("_b
 
 @contextmanager
 def only_ready(builder: Callable[[CalendarNotReady], bool] = lambda _: False) -> Iterator[None]:
-    """A block in which a calendar is built only if `builder` does so; else `CalendarNotReady` is raised for it."""
+    """In the block, build a calendar only if `builder` returns true for it; otherwise raise `CalendarNotReady`."""
     token = _builder.set(builder)
     try:
         yield
@@ -81,7 +81,7 @@ def only_ready(builder: Callable[[CalendarNotReady], bool] = lambda _: False) ->
 
 
 def _kept(most: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Keep the last `most` results of a function that takes long; in a block of `only_ready` it is not called."""
+    """Keep the last `most` results of a function; in an `only_ready` block, a missing one is asked of its `builder`."""
 
     def keep(build: Callable[..., T]) -> Callable[..., T]:
         results = LRUCache[Any, T](most)
@@ -143,13 +143,13 @@ def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | Non
 
 
 def decreed_until(country: str) -> int | None:
-    """The last year whose decrees on working weekends and holidays the data has; None in other countries."""
+    """The last year whose decrees the data has; None for a country without yearly decrees (any more)."""
     decrees = DECREES.get(country)
     return _last_decree(country) if decrees and decrees.ended is None else None
 
 
 def provisional_from(region: str) -> date | None:
-    """The first date whose decrees the data does not have yet, None if there are none; raises `UnknownRegion`."""
+    """The first date that decrees may still change; None if the country has none. Raises `UnknownRegion`."""
     country = place(region).country
     until = decreed_until(country)
     if until is None:
@@ -171,7 +171,7 @@ def covered_years(region: str) -> range:
 
 @cached(LRUCache(maxsize=512), condition=Condition())
 def subdivisions_that_differ(country: str, year: int) -> tuple[str, ...]:
-    """The subdivisions with other public holidays, in a year or the next, than are counted in their country."""
+    """The subdivisions with other holidays, in a year or the next, than their country counts; builds them all: slow."""
     years = range(year, year + 2)
     of = {part: set(_built(country, part, "en", years).names) for part in subdivisions(country)}
     if not of:

@@ -66,7 +66,7 @@ def format_instant(instant: datetime) -> str:
 
 
 def written_instant(text: str) -> datetime:
-    """The instant that `format_instant` wrote; other texts are not checked strictly."""
+    """The instant that `format_instant` wrote. Use `parse_instant` for what others wrote: nothing is checked here."""
     return datetime.fromisoformat(text)
 
 
@@ -136,7 +136,7 @@ def _turn(day: date, tz: ZoneInfo) -> tuple[datetime, date, date] | None:
 
 
 def months_on(day: date, months: int) -> date:
-    """The same day so many months later, or the last day of that month if it is shorter."""
+    """The same day so many months later, or the last of a shorter month; raises `ValueError` beyond the year 9999."""
     years, month = divmod(day.month - 1 + months, 12)
     first = day.replace(year=day.year + years, month=month + 1, day=1)
     return first.replace(day=min(day.day, monthrange(first.year, first.month)[1]))

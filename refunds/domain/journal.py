@@ -172,7 +172,7 @@ class Event:
 
 
 def chained(entry: Entry, key: bytes, at: datetime, actor: str, *, position: int, previous: bytes) -> Event:
-    """Make an entry the event at a position, chained to the hash `previous`; its own hash is made with `key`."""
+    """Make an entry the event at a position, chained to the hash `previous`, with its own hash by `key`; not stored."""
     event = Event(
         position=position,
         type=entry.type,
@@ -198,7 +198,8 @@ def is_sound(event: Event, key: bytes, position: int, previous: bytes) -> bool:
 def note_empty(emptied: set[str], event: Event) -> None:
     """Add to a set the customer whom an event erases (by id), or the fields that it empties (as `record/field`).
 
-    An event that undoes a resolution removes the reason of it from the set: what is there later is another text.
+    An event that undoes a resolution removes its reason from the set: what is there later is another text. Data that
+    cannot be read adds nothing.
     """
     if event.type in (*EMPTYING, EventType.CONTACT_DETAILS_FORGOTTEN):
         with suppress(ValueError, TypeError, LookupError):  # it need not be sound
@@ -217,7 +218,7 @@ _REASONS: dict[str, str] = {
 
 
 def forgotten_by(event: Event) -> set[tuple[str, str]]:
-    """The table and the id of each record that was deleted with an event; empty for most events."""
+    """The table and the id of each record that an event says is deleted; empty for others, and if it is unreadable."""
     if event.type in FORGETTING:
         with suppress(ValueError, TypeError, LookupError, AttributeError):  # it need not be sound
             records = orjson.loads(event.data)["records"]
@@ -226,7 +227,7 @@ def forgotten_by(event: Event) -> set[tuple[str, str]]:
 
 
 def record_digest(table: str, columns: Mapping[str, Any]) -> bytes:
-    """A digest of a record's plain columns as they are stored, bytes as hexadecimal digits."""
+    """A digest of a record's plain columns as they are stored, for `Entry.digest`; their order does not matter."""
     payload = orjson.dumps([table, columns], default=bytes.hex, option=orjson.OPT_SORT_KEYS)
     return sha256(payload).digest()
 

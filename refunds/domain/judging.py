@@ -62,7 +62,7 @@ def recorded(decision: Decision) -> RecordedDecision:
 
 
 def names_in(told: ToldWindow | None) -> Names:
-    """The names of the holidays in a window: those that were told or, where none was, today's; empty for None."""
+    """The names of the holidays in a window, as told or, where none was told, as of today; empty for None."""
     if told is None:
         return NO_NAMES
     names = dict(told.names)
@@ -140,7 +140,7 @@ def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
 
 
 def day_rules(terms: Terms) -> DayRules:
-    """What counts as a public holiday by these terms."""
+    """What counts as a public holiday by these terms, as `business_calendar` takes it."""
     return DayRules(terms.without_subdivision, terms.period_law_days)
 
 

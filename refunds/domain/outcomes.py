@@ -203,7 +203,7 @@ class Outcome(NamedTuple):
 
     @property
     def verdict(self) -> Verdict:
-        """What the decision comes to."""
+        """What the decision comes to: yes, a supervisor has to decide, or no."""
         return verdict_of(self.reason, lambda: self.notices)
 
     @property

@@ -13,7 +13,7 @@ from refunds.errors import FieldError, InvalidInput, Message, NoPolicyInForce, N
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Closures:
-    """Closures besides the terms, and when each was entered; compared by identity, so that caches find them."""
+    """Closures besides the terms, each with when it was entered; equal only to itself, so that caches find it fast."""
 
     entered: tuple[tuple[date, datetime], ...] = ()
 
@@ -139,7 +139,7 @@ class Difference(NamedTuple):
 
 
 def differences(before: Terms | None, after: Terms) -> list[Difference]:
-    """The terms in which a version differs from the one before it, in the order of the terms; all if there is none."""
+    """The terms that differ from those `before`, in the order of the terms; if `before` is None, all."""
     return [
         Difference(name, before and getattr(before, name), getattr(after, name), before is not None)
         for name in TERM_NAMES

@@ -19,12 +19,12 @@ from refunds.domain.resolutions import ResolutionReason
 
 
 def personal() -> Any:
-    """A dataclass field with personal data; None by default."""
+    """A dataclass field with personal data, None by default: it is stored encrypted, and emptied by an erasure."""
     return field(default=None, metadata={"personal": True})
 
 
 def not_digested(**default: Any) -> Any:
-    """A field that the journal does not vouch for: it follows from other records, or changes without a trace."""
+    """A field that the journal does not vouch for: it follows from other records, or changes without an event."""
     return field(metadata={"not_digested": True}, **default)
 
 

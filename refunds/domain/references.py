@@ -17,7 +17,7 @@ def new_request_number() -> str:
 
 
 def format_request_number(number: str) -> str:
-    """The number of a request as people read it aloud: 4-4."""
+    """A request number of eight digits as people read it aloud, in two groups: 1234-5678."""
     return f"{number[:4]}-{number[4:]}"
 
 
@@ -32,7 +32,7 @@ def _with_check_digit(random_digits: int) -> str:
 
 
 def format_reference(reference: str) -> str:
-    """A reference of ten digits as people read it aloud: 3-3-4."""
+    """A reference of ten digits as people read it aloud, in three groups: 123-456-7890."""
     return f"{reference[:3]}-{reference[3:6]}-{reference[6:]}"
 
 
@@ -42,7 +42,7 @@ def parse_reference(text: str) -> str:
 
 
 def parse_request_number(text: str) -> str:
-    """The eight digits of the number of a request, typed as a reference may be; raises `Unfit` if it is none."""
+    """The eight digits of a request number, typed as a reference may be; raises `Unfit` if it is none."""
     return _parse(text, _REQUEST_NUMBER, _REFERENCE)
 
 

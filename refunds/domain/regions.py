@@ -96,7 +96,7 @@ def country_of(region: str) -> str:
 
 
 def place_before_iso(region: str) -> Place:
-    """The place of a region, or its country, by the first editions of the rules; raises `UnknownRegion`."""
+    """The place of a region by the first editions of the rules, or its country; raises `UnknownRegion`."""
     country, _, part = region.partition("-")
     if country not in countries():
         raise UnknownRegion(_unknown(country, _meant(region)))
@@ -104,7 +104,7 @@ def place_before_iso(region: str) -> Place:
 
 
 def still_known(region: str) -> str:
-    """A region, or its country if the region is not known any more since it was stored."""
+    """A stored region if it has a calendar now, or else its country, which need not be known either."""
     try:
         place(region)
     except UnknownRegion:

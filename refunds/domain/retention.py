@@ -25,16 +25,16 @@ class Period(NamedTuple):
         return self.term.endswith("_years")
 
     def length(self, terms: Terms) -> int:
-        """How many years, months or days it has."""
+        """How many years, months or days the period has, by these terms."""
         number: int = getattr(terms, self.term) if self.term else self.days
         return number
 
     def last_day(self, since: datetime, terms: Terms) -> date:
-        """The last day of the period that began at an instant."""
+        """The last day of the period that began at `since`, in the terms' time zone; in years, a 31 December."""
         return self._last(local_date(since, zone(terms.time_zone)), self.length(terms))
 
     def over_before(self, today: date, terms: Terms) -> datetime:
-        """The instant before which a period must have begun to be over on this day."""
+        """The instant such that what began before it is over at the start of `today`, in the terms' time zone."""
         length = self.length(terms)
         if self.in_years:
             first = date(today.year - length, 1, 1)
@@ -92,7 +92,7 @@ PERIODS = (DETAILS, CANCELLED, CONTACTED, ORDERED, BESIDE, REPLIES)
 
 
 def order_until(order: Order, contacts: Sequence[Contact], cancellations: Sequence[Cancellation], terms: Terms) -> date:
-    """The last day on which an order is kept, with all records about it, if nothing about it is open."""
+    """The last day on which an order is kept with all about it; the caller must check that nothing about it is open."""
     if cancellations:
         ends = ((one.issued_at, one.settled_at, one.revoked_at) for one in cancellations)
         return CANCELLED.last_day(max(at for each in ends for at in each if at is not None), terms)

@@ -38,12 +38,12 @@ class Standing(NamedTuple):
 
     @property
     def deadline(self) -> datetime | None:
-        """The promised deadline, or None."""
+        """The promised deadline; None if no window was promised."""
         return self.promise.deadline if self.promise else None
 
     @property
     def last_day(self) -> date | None:
-        """The last day of the promised window, or None."""
+        """The last day of the promised window; None if none was promised."""
         return self.promise.told.window.last_day if self.promise else None
 
     @property

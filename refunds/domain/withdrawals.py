@@ -23,7 +23,7 @@ class InformationPeriod(NamedTuple):
     time_zone: str
 
     def has_ended(self, at: datetime) -> bool:
-        """Whether an instant is after its last day."""
+        """Whether an instant is after the last day of the period, by its time zone."""
         return end_of_day(self.last_day, zone(self.time_zone)) <= at
 
 

@@ -49,7 +49,7 @@ _CANCELLED = {
 def look_of(
     outcome: Outcome, *, ended: bool = False, active: Cancellation | None = None, on_record: Outcome | None = None
 ) -> Look:
-    """How the answer looks: by the cancellation, a request `on_record`, or the decision on who asks now."""
+    """How the answer looks: by the cancellation `active`, else a request `on_record`, else `outcome` (and `ended`)."""
     if active is not None:
         word, title = _CANCELLED[active.state]
         at = active.settled_at or active.issued_at
@@ -70,7 +70,7 @@ class Said(NamedTuple):
 
 
 def said(spoken: str, written: dict[str, str], subject: str, to: str | None = None) -> list[Said]:
-    """What to say, and what to write by its kind, in a mail with a subject to an address, if one is known."""
+    """What to say, unless it is empty, and what to write, by its kind, in mails with a subject `to` an address."""
     mails = [Said(kind, text, mail_link(subject, text, to)) for kind, text in written.items() if text]
     return [Said("say", spoken), *mails] if spoken else mails
 
@@ -81,7 +81,7 @@ def is_address(detail: str | None) -> bool:
 
 
 def mail_link(subject: str, text: str, to: str | None = None) -> str:
-    """The link (RFC 6068) that opens a mail with its subject and text, `to` an address if that is one."""
+    """The link (RFC 6068) that opens a mail with its subject and text; without an address unless `to` is one."""
     address = quote(to, safe="@") if to and is_address(to) else ""
     title, seen = ("".join(letter for letter in one if category(letter) != "Cf") for one in (subject, text))
     fields = {"subject": " ".join(title.split()), "body": "\r\n".join(seen.splitlines())}
@@ -97,7 +97,7 @@ def answer_said(
     revoked: Cancellation | None = None,
     on_record: Outcome | None = None,
 ) -> list[Said]:
-    """What to say and write about an order, as `look_of`; `revoked` is its last cancellation if that was revoked."""
+    """What to say and write about an order, or a day if `order_id` is None; `revoked` is the last, if it is revoked."""
     if active is not None:
         return said(*_about_cancelled(outcome, order_id, active), _subject(order_id))
     before = _joined(_revoked_text(revoked), "" if ended or on_record else _date_text(outcome, order_id))

@@ -128,7 +128,7 @@ _WRITTEN_THEN: Texts = {
 
 
 def spoken_words(outcome: Outcome, reference: str = "", *, ended: bool = False) -> str:
-    """What an agent says about a decision; `reference` of a cancellation that there is, `ended` as in `headline`."""
+    """What an agent says about a decision; `reference`: that of the active cancellation, `ended` as in `headline`."""
     texts = _SPOKEN | _SPOKEN_THEN if ended else _SPOKEN
     return translate(texts[answered_by(outcome, ended=ended)], **outcome_words(outcome), reference=reference)
 
@@ -140,7 +140,7 @@ def written_words(outcome: Outcome, order_id: str | None = None, reference: str 
 
 
 def written_cancelling(outcome: Outcome, order_id: str | None) -> str:
-    """What an agent writes to a customer who has cancelled; empty if it is the same as to one who asks."""
+    """What an agent writes to a customer who has cancelled; empty if `written_words` is to be written to them, too."""
     text = _WRITTEN_CANCELLING.get(answered_by(outcome))
     at = moment_text(outcome.requested_at, outcome.time_zone)
     return _written(text, outcome, order_id, at=at) if text else ""
@@ -200,7 +200,7 @@ _REFUND = {
 
 
 def refund_words(cancellation: Cancellation) -> str:
-    """How far the refund of a cancellation that is not revoked is, for a customer who asks for their money."""
+    """How far the refund is, for a customer who asks for their money; the cancellation must not be revoked."""
     settled_at = cancellation.settled_at or cancellation.issued_at
     return translate(
         _REFUND[cancellation.state], day=date_text(local_date(settled_at, zone(cancellation.outcome.time_zone)))

@@ -27,7 +27,7 @@ def business_days_text(total: int) -> str:
 
 
 def data_changed_text(change: LastChange, time_zone: str) -> str:
-    """That the data that windows are counted by has changed: when, and how many open windows that has moved."""
+    """A sentence: when the calendar data changed, and how many open windows end later or keep their end by it."""
     day = date_text(_shown(change.at, time_zone).date())
     longer = translate_number("%(num)s open window now ends later", "%(num)s open windows now end later", change.longer)
     kept = translate_number(
@@ -40,7 +40,7 @@ def data_changed_text(change: LastChange, time_zone: str) -> str:
 
 
 def number_text(number: int) -> str:
-    """A number with thousands separators, as in "1,000"."""
+    """A number with thousands separators, as in "1,000"; in German "1.000"."""
     return str(format_decimal(number, locale=language()))
 
 
@@ -50,7 +50,7 @@ def short_date_text(day: date) -> str:
 
 
 def weekday_text(day: date) -> str:
-    """The short weekday of a date, as in "Wed"."""
+    """The short weekday of a date, as in "Wed"; in German "Mi", without a full stop."""
     return str(format_date(day, _WEEKDAY, locale=language())).rstrip(".")
 
 
@@ -65,7 +65,7 @@ def region_text(region: str) -> str:
 
 
 def sortable(name: str) -> str:
-    """A name as it is sorted: without accents and in small letters."""
+    """A name in small letters without accents: a key to sort and compare by."""
     return "".join(letter for letter in normalize("NFKD", name) if not combining(letter)).casefold()
 
 
@@ -97,7 +97,7 @@ def clock_text(instant: datetime, time_zone: str) -> str:
 
 
 def age_text(age: timedelta) -> str:
-    """How long ago something was, as in "3 hours"."""
+    """A length of time in its largest unit that fits, as in "3 hours"."""
     return format_timedelta(age, threshold=1.5, locale=language())
 
 

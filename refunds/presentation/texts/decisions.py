@@ -122,7 +122,7 @@ _DAY = {
 
 
 def why_data(day: date, why: SkipReason, region: str, names: Names = NO_NAMES) -> dict[str, str]:
-    """Why a date does not count, for the API; a holiday by a name in `names`, in any language, or else today's."""
+    """Why a date does not count, for the API; a holiday by the name in `names`, in any language, or else by today's."""
     named = None
     if why is SkipReason.PUBLIC_HOLIDAY:
         kept = names.get(day, {})
@@ -131,7 +131,7 @@ def why_data(day: date, why: SkipReason, region: str, names: Names = NO_NAMES) -
 
 
 def reason_text(outcome: Outcome) -> str:
-    """The reason of a decision as a sentence."""
+    """The reason of a decision as a sentence; some notices have a sentence of their own in its place."""
     if outcome.eligible and Notice.DEADLINE_ACCEPTED in outcome.notices:
         return notice_text(Notice.DEADLINE_ACCEPTED)
     answer = answered_by(outcome)
@@ -147,7 +147,10 @@ _ANSWERS: dict[tuple[Reason, Notice], Reason | Notice] = {
 
 
 def answered_by(outcome: Outcome, *, ended: bool = False) -> Reason | Notice:
-    """What a decision is answered by: its reason or, with some notices, something else; `ended` as in `headline`."""
+    """The key of the texts for a decision: its reason or, with some notices, a notice or another reason.
+
+    `ended` as in `headline`.
+    """
     for notice in outcome.notices:
         if (outcome.reason, notice) in _ANSWERS and not (ended and notice is Notice.NO_SERVICE_DATE):
             return _ANSWERS[outcome.reason, notice]
@@ -166,7 +169,7 @@ def headline(outcome: Outcome, *, ended: bool = False) -> str:
 
 
 def request_on_record(outcome: Outcome) -> str:
-    """That an open request was made in time, and when and how, by the decision on it."""
+    """A heading: an open request was made in time, when and how. `outcome` is that of the request, with a channel."""
     assert outcome.channel
     at = moment_text(outcome.requested_at, outcome.time_zone)
     return translate("A request was made in time: %(at)s, %(channel)s", at=at, channel=channel_text(outcome.channel))
@@ -206,12 +209,12 @@ def information_text(period: InformationPeriod) -> str:
 
 
 def verdict(outcome: Outcome) -> str:
-    """The decision in a word or two."""
+    """The verdict on a decision in a word or two, as in "Needs a supervisor"."""
     return translate(_VERDICT[outcome.verdict])
 
 
 def left_text(outcome: Outcome, *, then: bool = False) -> str:
-    """How many business days were left at the request, if a window ran; `then`: the request was on an earlier date."""
+    """How many business days were left at the request; empty if no window ran. `then`: it was on an earlier date."""
     left = outcome.business_days_left
     if left is None:
         return ""
@@ -233,7 +236,7 @@ def calendar_notice_text(notice: Notice) -> str:
 
 
 def day_text(day: Day, outcome: Outcome | ToldWindow) -> str:
-    """The role of a date in the window of a decision or promise, in a few words."""
+    """The role of a date in the window of a decision or promise, in a few words; a holiday by its name then."""
     if day.status is DayStatus.COUNTED:
         assert outcome.window
         return translate("business day %(ordinal)s of %(length)s", ordinal=day.ordinal, length=outcome.window.length)
@@ -241,5 +244,5 @@ def day_text(day: Day, outcome: Outcome | ToldWindow) -> str:
 
 
 def why_text(day: date, why: SkipReason, region: str, names: Names = NO_NAMES) -> str:
-    """Why a date is not a business day; a holiday by its name, as `why_data` finds it."""
+    """Why a date is not a business day, in a few words; a public holiday by its name, as `why_data` finds it."""
     return why_data(day, why, region, names).get("name") or translate(_DAY[why])

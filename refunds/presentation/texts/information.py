@@ -91,7 +91,7 @@ class Kept(NamedTuple):
 
 
 def retention(terms: Terms) -> Iterator[Kept]:
-    """How long each kind of record is kept by the terms of the default policy, in the reader's language."""
+    """How long each kind of record is kept by these terms (those of the default policy), in the reader's language."""
     for one in PERIODS:
         yield Kept(translate(one.what), _length(one, one.length(terms)), translate(one.since), translate(one.law))
 

@@ -57,7 +57,7 @@ _WORD: dict[Any, Message] = {
 
 
 def difference_text(difference: Difference, time_zone: str) -> str:
-    """A difference in words, with instants in a time zone; of closures and texts, only what has changed."""
+    """A difference in words, its instants in a time zone; of closures and clauses, only what was added or dropped."""
     term, before, after, replaces = difference
     label = translate(_LABEL[term])
     if term in _CHANGES:
@@ -138,7 +138,7 @@ _CLAUSE = {"de": Message("The German clause"), "en": Message("The English clause
 
 
 def warnings_data(terms: Terms) -> list[dict[str, str]]:
-    """Where the clause differs from its terms, as the API returns it: codes, and the warning in words."""
+    """Where the clauses of a version say something else than its terms, as the API returns it: codes and a sentence."""
     return [
         {
             "code": found.kind.value,
@@ -170,7 +170,7 @@ _CLOSURE = {
 
 
 def closure_text(day: date, notices: Sequence[str], *, new: bool = True) -> str:
-    """The effect of a closure in sentences, by codes of notices; if it is not `new`, that nothing has changed."""
+    """What a closure does, in sentences, by codes of notices; if it is not `new`, that nothing has changed."""
     sentences = [translate("The vendor is closed on %(date)s.", date=date_text(day))]
     if not new:
         sentences.append(translate("The closure was entered before; nothing has changed."))
@@ -209,7 +209,7 @@ def registration_text(version: PolicyVersion, follows: int | None, done: str) ->
 
 
 def compared_text(version: PolicyVersion, beside: int | None, *, same: bool) -> str:
-    """The heading of differences to the version `beside`, None for a new policy; `same` if they say the same."""
+    """The heading above the differences to version `beside`; None: a new policy. `same`: there is no difference."""
     if beside is None:
         text = Message("Version %(version)s of %(policy)s, a new policy:")
     elif same:

@@ -106,7 +106,7 @@ _FEE = {
 
 
 def last_day(request: DataRequest, time_zone: str) -> date:
-    """The last day on which a data request can be answered in time, in a zone."""
+    """The last day, by the clocks of a zone, on which a data request can still be answered in time."""
     return local_date(request.due_at - timedelta(microseconds=1), zone(time_zone))
 
 
