@@ -224,7 +224,7 @@ class Contact:
         return self.recorded_at if then.request or then.recorded_at is None else then.recorded_at
 
     @property
-    def number(self) -> str | None:
+    def number_aloud(self) -> str | None:
         """The request number in two groups, to be read aloud; None only until an older contact has got its number."""
         return self.request_number and format_request_number(self.request_number)
 

@@ -46,7 +46,7 @@ class UnmatchedContact:
     acknowledged_to: str | None = personal()
 
     @property
-    def number(self) -> str:
+    def number_aloud(self) -> str:
         """The request number in two groups, to be read aloud."""
         return format_request_number(self.request_number)
 

@@ -42,7 +42,7 @@ def caller_data(contact: AContact) -> dict[str, Any]:
         name, hint = contact.unmatched_id, contact.order_hint
     return {
         "contact_id": name,
-        "request_number": contact.number,
+        "request_number": contact.number_aloud,
         "order_hint": hint,
         **serializers.details_data(contact),
         "answered_at": format_known(contact.acknowledged_at),

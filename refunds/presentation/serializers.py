@@ -74,7 +74,7 @@ def unmatched_data(contact: UnmatchedContact) -> dict[str, Any]:
     """An unmatched contact as the API returns it."""
     return {
         "unmatched_id": contact.unmatched_id,
-        "request_number": contact.number,
+        "request_number": contact.number_aloud,
         "order_hint": contact.order_hint,
         **details_data(contact),
         **attributes(contact, "supersedes", "superseded_by", open="is_open", contact_id="contact_id"),
@@ -101,7 +101,7 @@ def contact_data(contact: Contact) -> dict[str, Any]:
         **attributes(contact, "contact_id", "order_id"),
         **details_data(contact),
         **attributes(contact, "supersedes", "superseded_by", open="is_open", backdated="backdated"),
-        "request_number": contact.number,
+        "request_number": contact.number_aloud,
         "acknowledgement": _acknowledgement_data(contact),
         "resolution": contact.resolved_at
         and attributes(contact, **why) | attributes(contact, "resolved_at", "resolved_by"),

@@ -62,7 +62,7 @@ TABLES = {
         | {"open": "is_open", "backdated": "backdated"}
         | _named("resolution_reason", "resolved_at", "resolved_by")
         | _DECISION
-        | {"request_number": "number", "resolution_code": "resolution_code", "duplicate_of": "duplicate_of"}
+        | {"request_number": "number_aloud", "resolution_code": "resolution_code", "duplicate_of": "duplicate_of"}
         | _named("acknowledged_at", "acknowledged_by", "acknowledged_through", "acknowledged_to", "taken_by")
     ),
     UnmatchedContact: Table(

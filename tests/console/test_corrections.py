@@ -31,7 +31,7 @@ def test_another_channel_is_recorded_by_a_new_entry_and_the_old_one_stays(site, 
     assert (earlier.channel, earlier.received_at) == (Channel.PHONE, NOW - timedelta(seconds=90))
     assert (corrected.intent, corrected.channel, corrected.note) == (intent, Channel.EMAIL, "Asked twice.")
     assert corrected.received_at == NOW - timedelta(seconds=90)
-    assert f"Request number, to read aloud: {corrected.number}" in page.text
+    assert f"Request number, to read aloud: {corrected.number_aloud}" in page.text
     assert BUTTON not in agent.get(f"/console/contacts/{first}").text
     site.verify()
 

@@ -70,7 +70,7 @@ def test_the_mail_to_a_customer_is_on_record_with_one_press(site, agent):
     page = agent.get(f"/console/contacts/{contact}")
     ((address, _, text),) = mails(page, "en")
     assert address == "kim@example.org"
-    assert text.endswith(f"Your request number is {site.contact(page.title.split()[1]).number}.")
+    assert text.endswith(f"Your request number is {site.contact(page.title.split()[1]).number_aloud}.")
     page = agent.press(page, "E-mail sent to kim@example.org")
     assert page.facts["Answered"].endswith(", you: by e-mail")
     assert "Said on the telephone" not in page.text

@@ -116,7 +116,7 @@ def test_a_resolved_request_is_reopened_and_the_history_tells_why(site, agent):
     assert agent.is_open(order)
     page = agent.press(page, "Record the answer", channel="email", to="kim@example.org")
     page = agent.press(page, "Add", ticket_ref="T-1", note="Asked twice.")
-    number = site.contact(order).number
+    number = site.contact(order).number_aloud
     site.record(order, supersedes=site.contact(order).contact_id)
     items = list(agent.get(f"/console/orders/{order}/history").root.one("ol", class_="timeline").every("li"))
     texts = [item.text for item in items]

@@ -39,8 +39,8 @@ def test_what_has_the_number_is_shown_at_once(site, order):
     assert searched(agent, order).path.endswith(order.replace("#", "%23"))
     for spelt in (order.upper(), order.lower(), customer, issued.reference, f"#{issued.reference}", f" {order} "):
         assert searched(agent, spelt).title.split(": ")[-1].startswith(order), spelt
-    assert contact.number[:4] in searched(agent, contact.number).text
-    assert searched(agent, contact.number).path == f"/console/contacts/{contact.contact_id}"
+    assert contact.number_aloud[:4] in searched(agent, contact.number_aloud).text
+    assert searched(agent, contact.number_aloud).path == f"/console/contacts/{contact.contact_id}"
     with site.store.read(site.principal(Role.AGENT)) as uow:
         number = uow.unmatched.get(kept).request_number
     assert searched(agent, number).path == f"/console/unmatched/{kept}"

@@ -144,7 +144,7 @@ def cancelled_said(cancellation: Cancellation, contact: Contact, confirmation: s
 
 def unmatched_said(contact: UnmatchedContact, time_zone: str) -> list[Said]:
     """What to say and to write about an open contact whose order is not known, in the reader's language."""
-    at, number = moment_text(contact.received_at, time_zone), contact.number
+    at, number = moment_text(contact.received_at, time_zone), contact.number_aloud
     spoken, written = (translate(text, at=at, number=number) for text in _UNMATCHED[contact.intent])
     subject = translate("Your request %(number)s", number=number)
     return said(_joined(spoken, _number_text(contact.request_number)), {"write": written}, subject, contact.from_detail)
