@@ -61,8 +61,9 @@ class Settings:
     )
     rate_limit: int = _setting(
         "REFUNDS_RATE_LIMIT",
-        "How many HTTP requests per second each client may make; after a pause it may make this many at once. A "
-        "second in which its requests build calendars counts as this many requests. 0: no limit.",
+        "How many HTTP requests per second each client may make; after a pause it may make this many at once. "
+        "Each second that the service spends on building calendars for a client counts as this many of its requests. "
+        "0: no limit.",
     )
     drain_seconds: int = _setting(
         "REFUNDS_DRAIN_SECONDS",

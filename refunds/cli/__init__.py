@@ -172,7 +172,7 @@ def write_private(output: Path, parts: Iterable[bytes]) -> None:
 
 
 def local_text(at: datetime, time_zone: str) -> str:
-    """An instant to the second, in a time zone."""
+    """An instant in RFC 3339 with the offset of a time zone, cut to the second."""
     return format_local(at.replace(microsecond=0), zone(time_zone))
 
 
@@ -203,7 +203,7 @@ def wide_console() -> "Console":
 
 
 def print_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """Print rows under their headings."""
+    """Print rows of plain text under their headings, as wide as they are if the output is no terminal."""
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(*headings, box=None, pad_edge=False)

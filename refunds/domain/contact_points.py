@@ -84,7 +84,7 @@ def customers_detail(text: str, country: str | None = None) -> str:
 
 
 def significant(text: str, country: str) -> str | None:
-    """The digits of a number without its country code, which every spelling has; None if it is no number, or short."""
+    """The digits of a number without its country code, to compare spellings; None if it is no number, or short."""
     if not _DIALLED.fullmatch(text):
         return None
     try:

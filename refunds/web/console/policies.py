@@ -27,7 +27,7 @@ WEEKS: dict[str, Any] = {"mon-fri": WEEKDAYS[:5], "mon-sat": WEEKDAYS[:6], "coun
 
 @screen("/policies", scopes=(Scope.POLICIES_READ,))
 def policies(uow: UnitOfWork, form: Form) -> Response:
-    """All policies, with their current versions."""
+    """The page of all policies, each with its version in force now, or else the first that will be."""
     listed = [(policy, policy.current(uow.now)) for policy in uow.policies.values()]
     return page("policies.html", form, policies=listed, default=uow.policies.default)
 

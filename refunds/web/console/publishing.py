@@ -38,7 +38,7 @@ _WRITES = (Scope.POLICIES_WRITE,)
 
 @screen("/draft", scopes=_WRITES)
 def draft(uow: UnitOfWork, form: Form) -> Response:
-    """The form for a draft, as a file or as text; with a policy in the address, the text of its last version."""
+    """The form for a draft, with what was typed or else, for a policy in the address, its last version to change."""
     readable = all(error.pointer != "/file" for error in form.errors)
     text, policy_id = (readable and form.data.get("file")) or form.data.get("draft"), form.data.get("policy_id")
     if text is None and policy_id and policy_id in uow.policies:
@@ -105,7 +105,7 @@ def _error_in(text: str, error: FieldError) -> FieldError:
 
 
 def _line(text: str, steps: list[str]) -> int | None:
-    """The number of the line in which a term of a draft, or the part of one that `steps` lead to, is written."""
+    """The number of the line in which a term of a draft, or the part that `steps` lead to, is written; or None."""
     number = None
     lines = text.splitlines()
     for step in steps:
@@ -171,7 +171,8 @@ def review(uow: UnitOfWork, form: Form) -> Response:
 def publish(uow: UnitOfWork, form: Form) -> Response:
     """Publish a draft as its dry run has shown it, and redirect to its policy. The same version again changes nothing.
 
-    Raises `InvalidInput` if the draft cannot be published, or if it would not be what was shown.
+    Open windows that end later by it are then promised so. Raises `InvalidInput` if the draft cannot be published, or
+    would not be what was shown.
     """
     text, version = _read(form)
     result, fingerprint = _result(uow, text, version, dry_run=False)
@@ -181,7 +182,7 @@ def publish(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _said(policy_id: str, *said: Any) -> Response:
-    """The redirect to a policy, which says what was done to it."""
+    """The redirect to the page of a policy, which says for five minutes, in this session, what was done to it."""
     return to("policy", policy_id=policy_id, said=sessions.signed_message(auth.store(), policy_id, *said))
 
 
@@ -200,7 +201,7 @@ def simulate_draft(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/policies/<policy_id>/versions/<number:version>/withdrawal", scopes=_WRITES)
 def withdrawal(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Response:
-    """What a withdrawal would mean, or why it is not possible; nothing is stored. Raises `NotFound`."""
+    """What a withdrawal would mean, or why it is not possible; stores nothing. Raises `NotFound` if there is none."""
     conflict, withdrawn_at, found = None, None, uow.policies[policy_id].version(version)
     try:
         withdrawn_at = publication.withdraw(uow, policy_id, version, dry_run=True).withdrawn_at
@@ -276,7 +277,7 @@ def closing(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     then=watch.extend,
 )
 def close_day(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """Enter a closure as its dry run has shown it, and redirect to its policy.
+    """Enter a closure as its dry run has shown it, promise the later ends of open windows, and redirect to its policy.
 
     The same date again changes nothing. Raises `InvalidInput` if it does not fit, or is not as shown.
     """

@@ -93,7 +93,7 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _reasons(tab: Tab, *, is_supervisor: bool) -> list[ResolutionReason]:
-    """The reasons for which the user can resolve several entries of a tab; agents cannot resolve withdrawals."""
+    """The reasons for which the user can resolve several entries of a tab at once; none if they may not."""
     intent = Intent.WITHDRAWAL if tab is Tab.WITHDRAWALS else Intent.CANCEL
     if not is_supervisor and intent is Intent.WITHDRAWAL:
         return []
@@ -173,7 +173,7 @@ def _require(found: Mapping[str, Any], name: str, needed: object) -> None:
 
 
 def _page_of(*, form: Form, contact_id: str) -> Response:
-    """The page of a contact, whether its order is known or not."""
+    """Show the page of a contact by its own screen, in a new transaction, whether its order is known or not."""
     if contact_id.startswith("unm_"):
         return unmatched_contact(form=form, unmatched_id=contact_id)
     return contact(form=form, contact_id=contact_id)

@@ -98,7 +98,7 @@ _NOTHING: dict[str, Any] = {
 
 
 def _follow(store: Store, principal: Principal, base: Mapping[str, Any]) -> None:
-    """Note every few seconds that a verification is under way, and at its end what it has found."""
+    """Note every few seconds that a verification is under way, and at its end its result; blocks until then."""
     found: list[dict[str, Any]] = []
     worker = Thread(target=lambda: found.append(_verified(store, principal)), name="verification", daemon=True)
     worker.start()
