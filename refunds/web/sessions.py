@@ -101,7 +101,7 @@ def caller(store: Store) -> tuple[Principal, Policies]:
 
 
 def begin(begun: Session) -> None:
-    """Begin a session in this browser, of which it keeps only the language and the channel; others' are not ended."""
+    """Begin a session in this browser's cookie; of the previous one, only the language and the channel stay."""
     end()
     session.update(begun._asdict(), since=int(time()), known=begun.user_id)
 

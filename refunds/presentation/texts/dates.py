@@ -27,7 +27,7 @@ def business_days_text(total: int) -> str:
 
 
 def data_changed_text(change: LastChange, time_zone: str) -> str:
-    """A sentence: when the calendar data changed, and how many open windows end later or keep their end by it."""
+    """A sentence: when the calendar data changed, and how many open windows now end later, or keep a later end."""
     day = date_text(_shown(change.at, time_zone).date())
     longer = translate_number("%(num)s open window now ends later", "%(num)s open windows now end later", change.longer)
     kept = translate_number(

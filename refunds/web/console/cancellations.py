@@ -193,7 +193,7 @@ def _query(uow: UnitOfWork, form: Form) -> dict[str, Any]:
 
 
 def _page(uow: UnitOfWork, form: Form, query: dict[str, Any]) -> tuple[list[Cancellation], dict[str, str | None]]:
-    """The cancellations of a page, and its cursors `previous` and `following`, if any. May raise `InvalidCursor`."""
+    """The cancellations of a page, and its cursors `previous` and `following`. Raises `InvalidCursor` for another."""
     after, before = form.data.get("after"), form.data.get("before")
     newest, repository = "overdue" not in query, uow.cancellations
     filters = {name: str(value) for name, value in query.items()}

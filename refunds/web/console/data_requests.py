@@ -119,7 +119,7 @@ def new_data_request(_: UnitOfWork, form: Form) -> Response:
     form_view=new_data_request,
 )
 def open_data_request(uow: UnitOfWork, form: Form) -> Response:
-    """Open a data request, received now if no time is typed, and redirect to it. May raise `InvalidInput`."""
+    """Open a data request, received now if no time is typed, and redirect to it. `InvalidInput` if it does not fit."""
     found = form.read(forms.NewDataRequestSchema)
     if typed := found.pop("received_at", None):
         found["received_at"] = typed.begin("received_at", uow.now, data_requests.time_zone(uow))
@@ -161,7 +161,7 @@ def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
 
 
 def _fields(uow: UnitOfWork, request: DataRequest) -> list[tuple[str, Correction]]:
-    """What can be corrected of a request's customer (not None), each with the name of its field of the form."""
+    """What can be corrected of the customer of a request, who must be known, each with its field of the form."""
     assert request.customer_id
     found = rectification.on_record(uow, request.customer_id)
     return [(f"{one.table}:{quote(one.record_id, safe='')}:{one.field}", one) for one in found]
