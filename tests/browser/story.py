@@ -161,8 +161,8 @@ def _fill(store, clock, text) -> dict:
         kept = unmatched.record(uow, text("The number that ends in 77, ordered on Tuesday"), call)
         became = unmatched.record(uow, text("A-1001, or so"), replace(call, intent=Intent.QUESTION, note=None))
         unmatched.match(uow, became.unmatched_id, "A-1001")
-        spoke = unmatched.record(uow, text("The tariff of May"), replace(call, channel=Channel.EMAIL))
-        unmatched.record(uow, text("The tariff of May"), replace(call, supersedes=spoke.unmatched_id))
+        spoke = unmatched.record(uow, text("Ordered on Tuesday, ends in 78"), replace(call, channel=Channel.EMAIL))
+        unmatched.record(uow, text("Ordered on Tuesday, ends in 78"), replace(call, supersedes=spoke.unmatched_id))
         assignments.assign(uow, later.contact_id, None)
     clock.move_to(NOW - timedelta(minutes=25))
     with store.write(agent) as uow:
