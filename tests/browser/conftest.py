@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import NamedTuple
@@ -75,17 +75,26 @@ def _cookies() -> dict[str, list]:
 @pytest.fixture
 def visit(running: Browser, service: Service, _cookies: dict[str, list]) -> Iterator[Callable[..., Person]]:
     """A function that creates users, each with a separate browser, signed in if named; no browser may report an error."""
+    with visits(running, service.url, service.passwords, _cookies) as create:
+        yield create
+
+
+@contextmanager
+def visits(
+    running: Browser, url: str, passwords: dict[str, str], cookies: dict[str, list]
+) -> Iterator[Callable[..., Person]]:
+    """What `visit` is, at any address; `cookies` keep users signed in."""
     with ExitStack() as stack:
 
         def create(name: str | None = None, **how: object) -> Person:
-            context = stack.enter_context(running.new_context(base_url=service.url, **how))
-            stack.callback(Watch(context, service.url).require_calm)
-            context.add_cookies(_cookies.get(name, []))
+            context = stack.enter_context(running.new_context(base_url=url, **how))
+            stack.callback(Watch(context, url).require_calm)
+            context.add_cookies(cookies.get(name, []))
             person = Person(context)
             person.page.goto("/console/")
             if name is not None and person.is_stranger():
-                person.signs_in(name, service.passwords[name])
-                _cookies[name] = context.cookies()
+                person.signs_in(name, passwords[name])
+                cookies[name] = context.cookies()
             return person
 
         yield create

@@ -35,8 +35,8 @@
     if (!element.closest(frames) && element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).display !== "inline")
       found.push(`beyond its box: ${name(element)}`);
 
-  // No date, time, number of an order or reference may be broken into two lines.
-  const whole = /\d{1,2}\.?\s(?:Jan|Feb|M[aä]r|Apr|Ma[iy]|Jun|Jul|Aug|Sep|O[ck]t|Nov|De[cz])\p{L}*\.?(?:\s\d{4})?|\d\d:\d\d\sUhr|\b[AKT]-\d{4,}|\d{3}-\d{3}-\d{4}/gu;
+  // No date, time, number of an order or reference may be broken into two lines, and no number stand apart from its unit.
+  const whole = /\d+\s(?:Uhr|business|calendar|(?:day|hour|minute|week|month|year)s?|(?:(?:Werk|Kalender)t|T)age?n?|Stunden?|Minuten?|Wochen?|(?:Monat|Jahr)e?n?)(?!\p{L})|\d{1,2}\.?\s(?:Jan|Feb|M[aä]r|Apr|Ma[iy]|Jun|Jul|Aug|Sep|O[ck]t|Nov|De[cz])\p{L}*\.?(?:\s\d{4})?|\d\d:\d\d\sUhr|\b[AKT]-\d{4,}|\d{3}-\d{3}-\d{4}/gu;
   for (const { element } of texts) {
     for (const node of element.childNodes) {
       if (node.nodeType !== Node.TEXT_NODE) continue;

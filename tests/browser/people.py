@@ -82,6 +82,11 @@ class Person:
         place.click()
         self.actions += 1
 
+    def picks(self, place: Locator, file: dict) -> None:
+        """Pick a file for a field."""
+        place.set_input_files(file)
+        self.actions += 1
+
     def types(self, text: str) -> None:
         """Type a text key by key."""
         self.page.keyboard.type(text)

@@ -23,6 +23,7 @@ from refunds.domain.privacy import DataRequestChannel, DataRequestKind, DataRequ
 from refunds.domain.records import Intent, OverrideKind, RevocationReason
 from refunds.domain.statistics import ClosedMonth
 from refunds.service import (
+    assignments,
     cancellations,
     contacts,
     data_requests,
@@ -73,6 +74,8 @@ class Scene(NamedTuple):
     statutory: str
     unmatched: str
     matched: str
+    superseded: str
+    corrected: str
     asked: dict[str, str]
     """A data request of each kind by its kind, one that is `refused`, and one that was `erased`."""
     app: Flask
@@ -147,7 +150,9 @@ def _fill(store, clock, text) -> dict:
     )
     with store.write(agent) as uow:
         later = contacts.record(uow, "A-1002", call)
-        contacts.record(uow, "A-1002", replace(call, intent=Intent.QUESTION, note=text("Asked until when.")))
+        question = replace(call, intent=Intent.QUESTION, note=text("Asked until when."))
+        corrected = contacts.record(uow, "A-1002", question)
+        contacts.record(uow, "A-1002", replace(question, channel=Channel.EMAIL, supersedes=corrected.contact_id))
         refused = contacts.record(uow, "A-1004", replace(call, channel=Channel.EMAIL, ticket_ref=text("T-4711")))
         letter = replace(call, intent=Intent.WITHDRAWAL, channel=Channel.POST, sent_at=NOW - timedelta(days=2))
         withdrawal = contacts.record(uow, "A-1009", letter)
@@ -156,6 +161,9 @@ def _fill(store, clock, text) -> dict:
         kept = unmatched.record(uow, text("The number that ends in 77, ordered on Tuesday"), call)
         became = unmatched.record(uow, text("A-1001, or so"), replace(call, intent=Intent.QUESTION, note=None))
         unmatched.match(uow, became.unmatched_id, "A-1001")
+        spoke = unmatched.record(uow, text("Ordered on Tuesday, ends in 78"), replace(call, channel=Channel.EMAIL))
+        unmatched.record(uow, text("Ordered on Tuesday, ends in 78"), replace(call, supersedes=spoke.unmatched_id))
+        assignments.assign(uow, later.contact_id, None)
     clock.move_to(NOW - timedelta(minutes=25))
     with store.write(agent) as uow:
         wrong = cancellations.issue(uow, Request(order="A-1005", contact=replace(call, note=None))).cancellation
@@ -186,6 +194,8 @@ def _fill(store, clock, text) -> dict:
         "statutory": statutory.cancellation.cancellation_id,
         "unmatched": kept.unmatched_id,
         "matched": became.unmatched_id,
+        "superseded": spoke.unmatched_id,
+        "corrected": corrected.contact_id,
     }
 
 

@@ -16,6 +16,7 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, g, render_template, request, session, url_for
+from markupsafe import escape
 from werkzeug.urls import iri_to_uri
 
 from refunds.domain.contact_points import Channel
@@ -231,6 +232,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
         "zone_text": zones.zone_text,
         "instant_text": zones.instant_text,
         "headed": zones.headed,
+        "zoned": zones.zoned,
         "labels_in": labels_in,
         "local": lambda instant, name: local_date(instant, zone(name)),
         "channels": [*Channel],
@@ -266,10 +268,17 @@ class _Zones:
         return cast("str", unbroken(zone_text(name)))
 
     def headed(self, text: str, name: str) -> str:
-        """A heading without line breaks; if it names the zone `name`, instants after it leave the zone out."""
-        if zone_text(name) in text:
+        """A text that may name the zone `name`, without it if the page has named it already."""
+        text, named = text.replace("\u00a0", " "), f" ({zone_text(name)})"
+        if name in self._said:
+            text = text.replace(named, "")
+        elif named in text:
             self._said.add(name)
         return cast("str", unbroken(text))
+
+    def zoned(self, name: str) -> str:
+        """What follows an instant: its zone in brackets, or nothing if that was said already."""
+        return "" if name in self._said else escape(" (") + self.zone_text(name) + ")"
 
     def instant_text(self, instant: datetime, name: str) -> str:
         """An instant in the zone `name`, which it names only the first time on the page."""

@@ -101,13 +101,14 @@ def _next(uow: UnitOfWork, request: DataRequest) -> str | None:
 
 
 @screen("/data-requests/new", scopes=(Scope.PRIVACY_WRITE,))
-def new_data_request(_: UnitOfWork, form: Form) -> Response:
+def new_data_request(uow: UnitOfWork, form: Form) -> Response:
     """The form to open a data request. Nothing is recorded yet."""
     return page(
         "data_request_new.html",
         replace(form, address=at("new_data_request")),
         kinds=list(DataRequestKind),
         ways=list(DataRequestChannel),
+        time_zone=data_requests.time_zone(uow),
     )
 
 

@@ -102,6 +102,7 @@ def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
         q=form.data.get("q", order_id),
         channel=form.data.get("channel") or session.get("channel", Channel.PHONE),
         regions=regions.suggested(),
+        time_zone=time_zone_of(uow, uow.policies.default),
         demonstrations=demonstration.registered(uow) if not production else [],
         offers_demonstration=not production and g.principal.may(Scope.ORDERS_WRITE),
     )

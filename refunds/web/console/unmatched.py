@@ -77,6 +77,7 @@ def _new(uow: UnitOfWork, form: Form) -> Response:
         received_at=received_at,
         sent_at=sent_at,
         opened=opened,
+        time_zone=time_zone,
     )
 
 
