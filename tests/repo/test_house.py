@@ -48,7 +48,7 @@ HOMES = {
     "email_validator": {"domain"},
     "babel": {"presentation"},
     "jinja2": {"presentation", "web"},
-    "markupsafe": {"presentation"},
+    "markupsafe": {"presentation", "web"},
     "flask_wtf": {"web"},
     "wtforms": {"web"},
     "itsdangerous": {"web"},
