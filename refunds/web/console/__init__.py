@@ -16,7 +16,6 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, g, render_template, request, session, url_for
-from markupsafe import escape
 from werkzeug.urls import iri_to_uri
 
 from refunds.domain.contact_points import Channel
@@ -278,7 +277,10 @@ class _Zones:
 
     def zoned(self, name: str) -> str:
         """What follows an instant: its zone in brackets, or nothing if that was said already."""
-        return "" if name in self._said else escape(" (") + self.zone_text(name) + ")"
+        if name in self._said:
+            return ""
+        self._said.add(name)
+        return cast("str", unbroken(f" ({zone_text(name)})"))
 
     def instant_text(self, instant: datetime, name: str) -> str:
         """An instant in the zone `name`, which it names only the first time on the page."""
