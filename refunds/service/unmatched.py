@@ -1,5 +1,7 @@
 """Contacts about orders that billing has not sent yet: kept, matched to their orders later, or closed."""
 
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -7,11 +9,12 @@ from ulid import ULID
 
 from refunds.domain import contact_points, judging
 from refunds.domain.journal import EventType
+from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent
 from refunds.domain.regions import country_of
 from refunds.domain.resolutions import ReopeningReason
 from refunds.domain.unmatched import UnmatchedContact
-from refunds.errors import ContactStateConflict, FieldError, InvalidInput, Message, NotFound
+from refunds.errors import ContactStateConflict, FieldError, Forbidden, InvalidInput, Message, NotFound
 from refunds.security.encryption import Erased
 from refunds.service import contacts
 from refunds.service.contacts import BEFORE_KNOWN, Entry, NewContact
@@ -26,12 +29,17 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
     customer's number needs its country code; the vendor's is read as in the country of the default policy. If it asks
     for the same as the superseded contact, and was received before that was entered, it has the first entry of that.
     Raises `InvalidInput` if a time is in the future, in the wrong order or over a year ago, a number or address is not
-    one, or there is no contact to supersede, and `ContactStateConflict` if that contact was matched or superseded, or
-    is open and asks for more.
+    one, or there is no contact to supersede, `ContactStateConflict` if that contact was matched or superseded, or is
+    open and asks for more, and `Forbidden` as `_require_not_later` does. Without a time of receipt, it has that of the
+    superseded contact, or else now.
     """
     earlier = None if new.supersedes is None else _to_supersede(uow, new.supersedes, new.intent)
+    if earlier and new.received_at is None:
+        new = replace(new, received_at=earlier.received_at, sent_at=new.sent_at or earlier.sent_at)
     too_early = uow.now - BEFORE_KNOWN, Message("must not be more than a year ago")
     sent_at, received_at = contacts.possible_times(too_early, new, uow.now)
+    if earlier:
+        _require_not_later(uow, earlier, sent_at, received_at)
     country = country_of(uow.policies[uow.policies.default].current(uow.now).terms.region)
     at_channel = partial(contact_points.canonical, new.channel)
     entered = uow.now, uow.principal.actor
@@ -61,6 +69,19 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
         uow.unmatched.update(earlier, EventType.CONTACT_UNMATCHED_SUPERSEDED, superseded, is_open=False, **superseded)
     uow.unmatched.add(contact, EventType.CONTACT_UNMATCHED_RECORDED, intent=contact.intent, channel=contact.channel)
     return contact
+
+
+def _require_not_later(
+    uow: UnitOfWork, earlier: UnmatchedContact, sent_at: datetime | None, received_at: datetime
+) -> None:
+    """Raise `Forbidden` if a correction makes an open request a later one, unless the principal is a supervisor."""
+    later = received_at > earlier.received_at or (sent_at or received_at) > (earlier.sent_at or earlier.received_at)
+    if later and earlier.is_open and earlier.intent.asks and not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
+        text = Message(
+            "The contact %(name)s was made before that. Only a supervisor can replace it by a later one.",
+            name=earlier.unmatched_id,
+        )
+        raise Forbidden(text)
 
 
 def _to_supersede(uow: UnitOfWork, unmatched_id: str, intent: Intent) -> UnmatchedContact:
@@ -115,12 +136,15 @@ def match(uow: UnitOfWork, unmatched_id: str, order_id: str, ticket_ref: str | N
 def resolve(uow: UnitOfWork, unmatched_id: str, reason: str) -> UnmatchedContact:
     """Close an open unmatched contact for a reason; the same reason again changes nothing.
 
-    Raises `NotFound` if there is none, and `ContactStateConflict` if it was matched or resolved for another reason.
+    Raises `NotFound` if there is none, `ContactStateConflict` if it was matched or resolved for another reason, and
+    `Forbidden` if it is a withdrawal and the principal is no supervisor.
     """
     found = uow.unmatched.get(unmatched_id, lock=True)
     if found.closed_at is not None and found.closed_reason == reason:
         return found
     _require_open(found)
+    if found.intent is Intent.WITHDRAWAL and not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
+        raise Forbidden(Message("Only a supervisor can end a withdrawal: %(name)s.", name=unmatched_id))
     return uow.unmatched.update(
         found,
         EventType.CONTACT_UNMATCHED_RESOLVED,

@@ -221,7 +221,10 @@ def _brought_problems(operation: Operation) -> list[str]:
 def _description(operation: Operation) -> str:
     """The docstring after its first line, the scopes, and whether the request can be sent again."""
     text = (inspect.getdoc(operation.view) or "").partition("\n")[2].strip()
-    scopes, again = operation.scopes, "" if operation.method == "GET" else _AGAIN[operation.transaction]
+    scopes, transaction = operation.scopes, operation.transaction
+    if transaction is None and any(scope.endswith(":write") for scope in scopes or ()):
+        transaction = Transaction.WRITE  # of each item
+    again = "" if operation.method == "GET" else _AGAIN[transaction]
     if scopes is None:
         return f"{text}\n\nNo token is needed."
     return f"{text}\n\nScope: {' or '.join(f'`{scope}`' for scope in scopes) or 'any'}.{again}"

@@ -397,11 +397,30 @@ def test_a_correction_takes_the_place_of_the_wrong_one_and_is_not_late_for_it(ag
     verify(app)
 
 
-def test_what_was_received_after_the_first_entry_is_entered_now(agent, now):
-    first = keep(agent).json["unmatched_id"]
+def test_only_a_supervisor_makes_a_request_a_later_one_and_it_is_entered_now(agent, supervisor, now):
+    first = keep(agent).json
     now.move_to(LATE)
-    later = keep(agent, received_at=LATE, supersedes=first).json
+    for times in ({"received_at": LATE}, {"received_at": first["received_at"], "sent_at": LATE}):
+        refused = keep(agent, supersedes=first["unmatched_id"], **times)
+        assert refused.status_code in {403, 422}, "422: sent after it was received"
+    assert agent.get(f"/v1/unmatched-contacts/{first['unmatched_id']}").json == first
+    later = keep(supervisor, received_at=LATE, supersedes=first["unmatched_id"]).json
     assert later["recorded_at"] == LATE
+
+
+def test_a_correction_without_a_time_has_that_of_what_it_corrects(agent, now):
+    first = keep(agent, sent_at="2026-04-08T20:00:00Z", received_at="2026-04-08T20:50:00Z").json
+    now.move_to(LATE)
+    second = keep(agent, supersedes=first["unmatched_id"], ticket_ref="T-1").json
+    for name in ("sent_at", "received_at", "recorded_at", "recorded_by"):
+        assert second[name] == first[name]
+
+
+def test_only_a_supervisor_ends_a_withdrawal_whose_order_is_not_known(agent, supervisor):
+    unmatched_id = keep(agent, intent="withdrawal").json["unmatched_id"]
+    assert resolve(agent, unmatched_id, "nobody's").status_code == 403
+    assert agent.get(f"/v1/unmatched-contacts/{unmatched_id}").json["open"]
+    assert resolve(supervisor, unmatched_id, "nobody's").status_code == 200
 
 
 def test_what_asks_for_less_corrects_nothing(agent):

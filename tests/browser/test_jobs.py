@@ -225,6 +225,7 @@ def _(case):
     supervisor.reads("An open withdrawal")
     yield supervisor
     supervisor.clicks(supervisor.button("Cancel because of the withdrawal"))
+    supervisor.reads(f"Cancel {number} because of the withdrawal?")
     supervisor.page.locator("main textarea[name=reason]").focus()
     supervisor.pastes("A consumer, after nine days.")
     supervisor.clicks(supervisor.button("Cancel because of the withdrawal"))

@@ -197,6 +197,17 @@ def test_what_is_wrong_is_typed_over(site, privacy):
         assert uow.orders.get(order).customer_ref == "K-right"
 
 
+def test_whoever_corrects_second_keeps_what_they_typed(site, privacy):
+    order = site.register(customer_ref="K-twice")
+    contact = site.record(order, note="He called.")
+    request, note = site.asks(KINDS["rectification"], "K-twice"), f"contacts:{contact}:note"
+    mine, theirs = (opened(privacy, request).form("Correct") for _ in range(2))
+    privacy.submit(theirs, **{note: "She called."})
+    page = privacy.submit(mine, **{note: "They called."})
+    assert (page.status, page.facts["Note"]) == (409, "They called.")
+    assert site.contact(order).note == "She called."
+
+
 @pytest.mark.parametrize(
     ("kind", "button"), [("restriction", "Restrict the use of the data"), ("objection", "Note the objection")]
 )

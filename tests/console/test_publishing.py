@@ -293,7 +293,7 @@ def test_a_version_in_force_is_not_withdrawn(own, now):
 def test_a_day_is_closed_after_it_was_shown_what_that_means(own):
     product, before = own.browser(Role.PRODUCT), own.position
     page = product.get(f"/console/policies/{POLICY}")
-    page = product.press(page, "See what it changes", date="2026-04-10", reason_de="Umzug", reason_en="Moving house")
+    page = product.press(page, "See what it changes", date="10.4.2026", reason_de="Umzug", reason_en="Moving house")
     assert page.h1 == "Close on Friday, 10 April 2026?"
     assert "Every window that has not ended yet skips it." in page.text
     assert "It cannot be undone" in page.text
@@ -353,7 +353,7 @@ def test_other_roles_neither_see_nor_send_these_forms(own, role):
 
 @pytest.mark.parametrize(
     ("date", "said"),
-    [("heute", "Write a date that exists"), ("2026-02-30", "Write a date that exists"), ("2099-01-01", "five years away")],
+    [("2026-04-10 12:00", "without a time"), ("2026-02-30", "Write a date that exists"), ("2099-01-01", "five years away")],
 )  # fmt: skip
 def test_what_is_wrong_with_the_date_of_a_closure_is_said(own, date, said):
     product = own.browser(Role.PRODUCT)

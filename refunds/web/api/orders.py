@@ -153,7 +153,8 @@ def import_orders(body: dict[str, Any]) -> Response:
     gets a problem in its place and does not affect the others. Use it to import orders. Sending the same items again
     changes nothing, so a retry is safe. Retry also after an error: some items may have been registered. If the calendar
     of an item's region cannot be built now, the item gets the problem `rate-limited`: send it again. Records
-    `order.registered` for each new order, and `order.corrected` for each order whose facts the item completes.
+    `order.registered` for each new order, `order.corrected` for each order whose facts the item completes, and
+    `order.confirmed` for each order whose facts an agent had entered and the item confirms.
     """
     g.builder.left = MOST_BUILT
     read = list(map(_read_item, body["items"]))

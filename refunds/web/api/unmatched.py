@@ -53,8 +53,9 @@ def record_unmatched_contact(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 
     To correct an unmatched contact, record a new one that names it in `supersedes`. If both have the same intent, and
     the new contact was received before the earlier one was entered, it counts as entered when the earlier one was, and
-    by the same person. So nobody becomes late because of a correction. The earlier request number still finds the
-    earlier contact, which names the new one in `superseded_by`.
+    by the same person. Without `received_at`, it has the times of the earlier one. Only a supervisor can replace an
+    open request by one that was made later; anybody else gets 403. So nobody becomes late because of a correction. The
+    earlier request number still finds the earlier contact, which names the new one in `superseded_by`.
 
     Records the contact, encrypted with its own key, and the event `contact.unmatched_recorded`, which has no order. If
     it supersedes another contact, also records `contact.unmatched_superseded`.
@@ -172,8 +173,8 @@ def resolve_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str
     """Resolve an unmatched contact
 
     Closes an unmatched contact without an order, with a reason. Use it if its order cannot be found, or if the customer
-    asks for nothing. Sending the same reason again changes nothing. Records the resolution and the event
-    `contact.unmatched_resolved`.
+    asks for nothing. Only a supervisor can close a withdrawal; anybody else gets 403. Sending the same reason again
+    changes nothing. Records the resolution and the event `contact.unmatched_resolved`.
     """
     return reply(unmatched_data(unmatched.resolve(uow, unmatched_id, body["reason"])))
 

@@ -178,11 +178,9 @@ def _query(uow: UnitOfWork, form: Form) -> dict[str, Any]:
     tz = zone(time_zone_of(uow, uow.policies.default))
 
     def typed(name: str) -> str:
-        begin = found[name].begin(name, uow.now, tz.key)
-        if begin == found[name].end(name, uow.now, tz.key):
-            raise InvalidInput([FieldError(f"/{name}", Message("must be a date without a time"), "time_given")])
+        day = found[name].day(name, uow.now, tz.key)
         try:
-            return _DATES[name](local_date(begin, tz), tz)
+            return _DATES[name](day, tz)
         except OverflowError:
             raise InvalidInput([FieldError(f"/{name}", Message("no such date: check the year"))]) from None
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ from refunds.domain.resolutions import ResolutionReason
 from refunds.domain.terms import TimelyBy
 from refunds.errors import FieldError, InvalidInput, Message, Unfit
 from refunds.presentation.language import LANGUAGES
-from refunds.schemas.fields import Choice, FreeText, Line, LocalDate, Text, WholeText
+from refunds.schemas.fields import Choice, FreeText, Line, Text, WholeText
 from refunds.schemas.strict import StrictSchema
 from refunds.service.queue import Tab
 from refunds.web.console.dates import typed_instant, typed_time
@@ -45,6 +45,13 @@ class Typed:
     def end(self, field: str, now: datetime, time_zone: str) -> datetime:
         """The instant or, if no time was typed, the end of the day. Raises `InvalidInput` as `instant`."""
         return self._meant(field, now, zone(time_zone), timedelta(days=1))
+
+    def day(self, field: str, now: datetime, time_zone: str) -> date:
+        """The date. Raises `InvalidInput` as `instant`, and if a time was typed."""
+        begin = self.begin(field, now, time_zone)
+        if begin == self.end(field, now, time_zone):
+            raise InvalidInput([FieldError(f"/{field}", Message("must be a date without a time"), "time_given")])
+        return local_date(begin, zone(time_zone))
 
     def _meant(self, field: str, now: datetime, tz: ZoneInfo, days: timedelta | None = None) -> datetime:
         """The instant or, if no time was typed, the start of the day that is so many days later."""
@@ -108,8 +115,8 @@ class Form:
 class Moment(Text):
     """A date and time in the reader's spelling, or an RFC 3339 instant; read as `Typed`, which gives it its meaning."""
 
-    def __init__(self) -> None:
-        super().__init__(100)
+    def __init__(self, *, required: bool = False) -> None:
+        super().__init__(100, required=required)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Typed:  # type: ignore[override]
         return Typed(super()._deserialize(value, *args, **kwargs))
@@ -307,7 +314,7 @@ class DraftFormSchema(WithdrawingSchema):
 class ClosingSchema(WithdrawingSchema):
     """A date on which the vendor is closed, and why."""
 
-    date = LocalDate(required=True)
+    date = Moment(required=True)
     reason_de = FreeText(200)
     reason_en = FreeText(200)
 

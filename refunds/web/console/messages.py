@@ -57,14 +57,12 @@ NAMES: Mapping[str, Message] = {
     ErasureReason.CHILD: Message("It is a child: do not wait"),
     "next.identity": Message("Make sure who asks"),
     "next.nothing_held": Message("Answer that nothing is held"),
-    "next.access": Message("Hand over the export"),
-    "next.portability": Message("Hand over the export"),
+    **dict.fromkeys(("next.access", "next.portability"), Message("Hand over the export")),
     "next.rectification": Message("Correct what is wrong"),
     "next.erasure": Message("Erase"),
     "next.restriction": Message("Restrict the use of the data"),
     "next.objection": Message("Note the objection"),
     "order_id": Message("Order number"),
-    "to": Message("Answered at"),
     "given_at": Message("Answered"),
     "said.say": Message("To say"),
     "said.write": Message("To write"),
@@ -83,16 +81,18 @@ NAMES: Mapping[str, Message] = {
     "from_detail": Message("The customer's number or address"),
     "ticket_ref": Message("Ticket"),
     "note": Message("Note"),
-    "acknowledged_to": Message("Answered at"),
+    **dict.fromkeys(("to", "acknowledged_to"), Message("Answered at")),
     "order_hint": Message("Said of the order"),
+    "received_at": Message("Received"),
+    "sent_at": Message("Sent, if it was in writing"),
+    "contact_point": Message("Our number or address that was used"),
     "billing_ref": Message("Billing's reference"),
     "identity_check": Message("Identity"),
     "recipient": Message("Recipient"),
     "reference": Message("File number"),
     **dict.fromkeys(_REASONS, Message("Reason")),
     RevocationReason.ENTERED_IN_ERROR: Message("Entered in error"),
-    RevocationReason.CUSTOMER_KEPT_ORDER: Message("The customer keeps the order"),
-    RevocationReason.CUSTOMER_WITHDREW: Message("The customer keeps the order"),
+    **dict.fromkeys(("customer_kept_order", "customer_withdrew"), Message("The customer keeps the order")),
     ResolutionReason.DUPLICATE: Message("A duplicate of another request"),
     ResolutionReason.ANSWERED_IN_WRITING: Message("Answered in writing"),
     ResolutionReason.OTHER: Message("Another reason"),
@@ -189,7 +189,7 @@ _WRONG: Mapping[str, Message] = {
         "8 April 2026 23:05."
     ),
     "time_missing": Message("Add the time, such as 8.4.2026 23:05."),
-    "time_given": Message("Write the date without a time, such as 8.4.2026: only whole days can be listed."),
+    "time_given": Message("Write the date without a time, such as 8.4.2026: only whole days count."),
     "time_skipped": Message("There was no such time on that day: the clocks were put forward over it."),
     "not_found": Message(
         "Nothing has this number. Compare it digit by digit with what the customer says; try the cancellation "
@@ -321,9 +321,7 @@ _PROBLEMS: Mapping[str, tuple[Message, Message]] = {
     ),
     "idempotency-key-reused": (
         Message("This form has been sent before, with other entries"),
-        Message(
-            "What was sent first is on record. Look at the history of the order; to enter something else, begin anew."
-        ),
+        Message("What was sent first is on record. Look at what is recorded; to enter something else, begin anew."),
     ),
     "data-request-state-conflict": (
         Message("The data request is answered already"),

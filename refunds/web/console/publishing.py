@@ -28,6 +28,7 @@ from refunds.service.publication import PublishResult
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, sessions
 from refunds.web.console import at, page, screen, to
+from refunds.web.console.eligibility import time_zone_of
 from refunds.web.console.forms import ClosingSchema, DraftFormSchema, Form, WithdrawingSchema
 from refunds.web.console.policies import policy
 from refunds.web.endpoint import Transaction
@@ -255,7 +256,8 @@ def _closed(
     """Enter the closure in a form, or make its dry run: the closure, its effect in words, the fingerprint."""
     found = form.read(ClosingSchema)
     found.pop("shown", None)
-    entered = publication.close(uow, policy_id, dry_run=dry_run, **{"day": found.pop("date"), **found})
+    day = found.pop("date").day("date", uow.now, time_zone_of(uow, policy_id))
+    entered = publication.close(uow, policy_id, dry_run=dry_run, day=day, **found)
     said = closure_text(entered.closure.date, entered.notices, new=entered.created)
     return entered, said, _fingerprint(policy_id, entered.closure.date, found, entered.notices, entered.created)
 
