@@ -75,11 +75,14 @@ def back_up(store: Store, file: Path) -> Backup:
     """Write a backup to a new file, with its checkpoints beside it, and audit it; the service may run meanwhile.
 
     The backup has everything that was acknowledged before the call. Raises `ConfigurationError` if the database is not
-    SQLite's or the file exists, `Broken` if the records are not sound, and `OSError` if a file cannot be written.
+    SQLite's or the file exists, `DamagedDatabase`, `Broken` if the records are not sound, and `OSError` if a file
+    cannot be written.
     """
     engine, keyring = store.open(Opening.READ)
     database = _require_sqlite(engine)
     written = list(store.checkpoints)  # before the journal is read: it only grows
+    with database.read() as tx:
+        database.require_whole(tx)  # a copy would have the same damaged index
     with _making_part(file) as part:
         database.copy_to(part)
         with closing(SQLite(str(part), readonly=True)) as copy, copy.read() as tx:

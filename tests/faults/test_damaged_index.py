@@ -87,6 +87,21 @@ def test_the_audit_and_the_doctor_find_it(site):
     assert INDEX in found.stdout
 
 
+def test_no_backup_is_made_until_the_index_is_built_anew_as_the_command_advises(site, engine, tmp_path):
+    advice = flask(site, "audit", "verify").stderr
+    assert "REINDEX" in advice
+    if engine == "postgresql":
+        return
+    path = site.app.extensions["refunds.settings"].database.removeprefix("sqlite:///")
+    assert f"sqlite-utils query {path} REINDEX" in advice
+    assert flask(site, "backup", str(tmp_path / "made.db")).exit_code == 23
+    assert not list(tmp_path.glob("made.db*"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        raw.execute("REINDEX")
+    assert flask(site, "audit", "verify").exit_code == 0
+    assert flask(site, "backup", str(tmp_path / "made.db")).exit_code == 0
+
+
 def test_a_verification_at_the_console_finds_it(site):
     auditor = site.browser(Role.AUDITOR)
     auditor.press(auditor.get("/console/journal"), BUTTON)
