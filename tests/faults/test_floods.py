@@ -1,8 +1,10 @@
 """Floods by one client or by strangers: how long others wait, in one table; the control is a server of WSGI."""
 
 import http.client
+import os
 import re
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -188,12 +190,13 @@ def control(tmp_path):
             env=installation.environment,
             stdout=log,
             stderr=log,
+            start_new_session=True,
         )
     try:
         until(lambda: is_alive(port))
         yield Server(process, port), tokens
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # its worker is a process of its own
         process.wait(PATIENCE)
 
 
