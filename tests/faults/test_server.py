@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from contextlib import ExitStack, closing, contextmanager
+from datetime import date, timedelta
 from pathlib import Path
 from unittest import mock
 
@@ -223,15 +224,20 @@ def test_a_log_that_cannot_be_written_does_not_affect_responses():
 
 
 def test_a_running_request_is_finished_before_it_stops():
-    items = json.dumps({"items": [json.loads(CHECK)] * 10_000, "include_days": True}).encode()
-    with serving() as (process, port):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    days = (f"{date(2010, 1, 1) + timedelta(days=n)}T10:00:00Z" for n in range(10_000))  # no answer is that of another
+    checks = [json.loads(CHECK) | {"service_provided_at": day, "requested_at": day} for day in days]
+    items = json.dumps({"items": checks, "include_days": True}).encode()
+    with (
+        serving() as (process, port),
+        closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection,
+    ):
         connection.request(
             "POST", "/v1/eligibility-checks/batch", items, SIGNED_IN | {"Content-Type": "application/json"}
         )
         time.sleep(0.2)
         process.terminate()
         response = connection.getresponse()
+        assert response.headers["Connection"] == "close", "it was still running"
         assert len(json.loads(response.read())["items"]) == 10_000
         process.communicate(timeout=PATIENCE)
 

@@ -30,7 +30,7 @@ def install(templates: Environment) -> None:
     """Let templates translate into the reader's language with `_()` and `ngettext()`, and use the text functions."""
     templates.add_extension("jinja2.ext.i18n")
     templates.install_gettext_callables(  # type: ignore[attr-defined] # a method of the extension
-        lambda text: catalogue().gettext(text),
+        _whole(lambda text: catalogue().gettext(text)),
         _plural,
         newstyle=True,
     )
