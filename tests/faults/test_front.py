@@ -164,7 +164,7 @@ def test_a_client_that_spells_its_token_otherwise_is_the_same(installation, clie
         for _ in range(3):
             assert client.send("POST", "/v1/eligibility-checks", CHECK).status == 200
         assert not all(batch.done() for batch in batches)
-    assert {batch.result().status for batch in batches} == {200}
+        assert {batch.result().status for batch in batches} == {200}
 
 
 def is_established(wire: socket.socket) -> bool:
