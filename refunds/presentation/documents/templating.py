@@ -30,7 +30,7 @@ def install(templates: Environment) -> None:
     """Let templates translate into the reader's language with `_()` and `ngettext()`, and use the text functions."""
     templates.add_extension("jinja2.ext.i18n")
     templates.install_gettext_callables(  # type: ignore[attr-defined] # a method of the extension
-        _whole(lambda text: catalogue().gettext(text)),
+        _whole(lambda text: catalogue().gettext(text), _BEFORE_UNIT),
         _plural,
         newstyle=True,
     )
@@ -41,11 +41,15 @@ def install(templates: Environment) -> None:
 
 _UNREAD: dict[type, Message] = {Erased: Message("[erased]"), Hidden: Message("[restricted]")}
 
-_INSIDE = re.compile(
-    r"(?<=[\d.]) (?=[^\W\d_]+\.? \d{4}\b)|(?<=[^\W\d_]) (?=\d{4}\b)|(?<=[^\W\d_]\.) (?=\d{4}\b)|(?<=\d) (?=Uhr\b)"
-    r"|(?<=\d) (?=(?:business |calendar )?(?:day|hour|minute|week|month|year)s?\b)"
+_BEFORE_UNIT = re.compile(
+    r"(?<=\d) (?=(?:business |calendar )?(?:day|hour|minute|week|month|year)s?\b|Uhr\b)"
     r"|(?<=\d) (?=(?:Werkt|Kalendert|T)age?n?\b|Stunden?\b|Minuten?\b|Wochen?\b|(?:Monat|Jahr)e?n?\b)"
-    r"|(?<=Ortszeit) | (?=time\b)|(?<=\d) (?=[A-Z][a-z]{2}$)|(?<=\d\.) (?=[A-Z][^\W\d_]+\.?$)"
+)
+"""The spaces between a number and its unit."""
+
+_INSIDE = re.compile(
+    r"(?<=[\d.]) (?=[^\W\d_]+\.? \d{4}\b)|(?<=[^\W\d_]) (?=\d{4}\b)|(?<=[^\W\d_]\.) (?=\d{4}\b)"
+    rf"|{_BEFORE_UNIT.pattern}|(?<=Ortszeit) | (?=time\b)|(?<=\d) (?=[A-Z][a-z]{2}$)|(?<=\d\.) (?=[A-Z][^\W\d_]+\.?$)"
 )
 """The spaces inside dates, times and names of zones, and between a number and its unit."""
 
@@ -57,13 +61,13 @@ def _plural(context: EvalContext, one: str, many: str, number: int) -> str:
     return text.replace("%(num)s ", "%(num)s\u00a0") if context.autoescape else text
 
 
-def _whole(text_of: Callable[..., str]) -> Callable[..., str]:
-    """The text function for templates: on a page, no line ends inside a date, a time or the name of a zone."""
+def _whole(text_of: Callable[..., str], spaces: re.Pattern[str] = _INSIDE) -> Callable[..., str]:
+    """The text function for templates: on a page, no line ends at these `spaces`."""
 
     @pass_eval_context
     def shown(context: EvalContext, *values: Any, **named: Any) -> str:
         text = text_of(*values, **named)
-        return _INSIDE.sub("\u00a0", text) if context.autoescape else text
+        return spaces.sub("\u00a0", text) if context.autoescape else text
 
     return shown
 
