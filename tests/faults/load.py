@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from itertools import count
 from typing import NamedTuple, Self
 
-from tests.faults.harness import PATIENCE, Client, Installation, cancellation_of, until
+from tests.faults.harness import Client, Installation, cancellation_of, until
 
 PER_SECOND, CLIENTS = 50, 4
 
@@ -106,11 +106,6 @@ class Load:
                     clients[place] = connected.enter_context(self.balancer.client(place, self.token))
                 sent = time.monotonic()
                 reply = clients[place].cancel(cancellation_of(f"L-{number}"), f"load-{number}")
-                while (
-                    reply.status == 502 and time.monotonic() < sent + PATIENCE
-                ):  # a proxy's, after a kill: as billing does
-                    time.sleep(0.1)
-                    reply = clients[place].cancel(cancellation_of(f"L-{number}"), f"load-{number}")
                 assert reply.status == 201, reply
                 used[place] = time.monotonic()
                 self.slowest = max(self.slowest, used[place] - sent)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.proof
 
 INSTANCES = scaled(2, 3)
 RESTARTED = scaled(1, 2 * INSTANCES)
-TIMES = "max_fails=1 fail_timeout=2s"
+TIMES = "max_fails=1 fail_timeout=1s"
 
 
 def is_ready(port):
