@@ -357,6 +357,12 @@ def unknown(pointer: str) -> InvalidInput:
     )
 
 
+def require_may_end(uow: UnitOfWork, intent: Intent, name: str) -> None:
+    """Raise `Forbidden` if the contact with the id `name` is a withdrawal and the principal is no supervisor."""
+    if intent is Intent.WITHDRAWAL and not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
+        raise Forbidden(Message("Only a supervisor can end a withdrawal: %(name)s.", name=name))
+
+
 def require_present(contact: Contact | UnmatchedContact) -> None:
     """Raise `ContactStateConflict` if a contact has been superseded or matched."""
     name, became = (

@@ -104,10 +104,9 @@ def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
             raise ContactStateConflict(_why_closed(contact), contact.state)
         return contact
     _require_fit(uow, contact, given)
+    contacts.require_may_end(uow, contact.intent, contact_id)
     ended = [contact] if code is ResolutionReason.DUPLICATE else _together(uow, contact)
     if not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
-        if contact.intent is Intent.WITHDRAWAL:
-            raise Forbidden(Message("Only a supervisor can end a withdrawal: %(name)s.", name=contact_id))
         for one in ended:
             if code not in ENDS_A_TIMELY_REQUEST and contacts.is_timely(uow, one):
                 raise Forbidden(_FOR_SUPERVISORS.filled(name=one.contact_id))

@@ -30,16 +30,10 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
     for the same as the superseded contact, and was received before that was entered, it has the first entry of that.
     Raises `InvalidInput` if a time is in the future, in the wrong order or over a year ago, a number or address is not
     one, or there is no contact to supersede, `ContactStateConflict` if that contact was matched or superseded, or is
-    open and asks for more, and `Forbidden` as `_require_not_later` does. Without a time of receipt, it has that of the
-    superseded contact, or else now.
+    open and asks for more, and `Forbidden` as `_times` does.
     """
     earlier = None if new.supersedes is None else _to_supersede(uow, new.supersedes, new.intent)
-    if earlier and new.received_at is None:
-        new = replace(new, received_at=earlier.received_at, sent_at=new.sent_at or earlier.sent_at)
-    too_early = uow.now - BEFORE_KNOWN, Message("must not be more than a year ago")
-    sent_at, received_at = contacts.possible_times(too_early, new, uow.now)
-    if earlier:
-        _require_not_later(uow, earlier, sent_at, received_at)
+    sent_at, received_at = _times(uow, new, earlier)
     country = country_of(uow.policies[uow.policies.default].current(uow.now).terms.region)
     at_channel = partial(contact_points.canonical, new.channel)
     entered = uow.now, uow.principal.actor
@@ -71,17 +65,25 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
     return contact
 
 
-def _require_not_later(
-    uow: UnitOfWork, earlier: UnmatchedContact, sent_at: datetime | None, received_at: datetime
-) -> None:
-    """Raise `Forbidden` if a correction makes an open request a later one, unless the principal is a supervisor."""
-    later = received_at > earlier.received_at or (sent_at or received_at) > (earlier.sent_at or earlier.received_at)
-    if later and earlier.is_open and earlier.intent.asks and not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
-        text = Message(
-            "The contact %(name)s was made before that. Only a supervisor can replace it by a later one.",
-            name=earlier.unmatched_id,
-        )
-        raise Forbidden(text)
+def _times(uow: UnitOfWork, new: NewContact, earlier: UnmatchedContact | None) -> tuple[datetime | None, datetime]:
+    """When a contact was sent, if that is known, and received; without a receipt, as the one was that it corrects.
+
+    Raises `InvalidInput` if the times are not possible, and `Forbidden` if they make an open request a later one,
+    unless the principal is a supervisor.
+    """
+    if earlier and new.received_at is None:
+        new = replace(new, received_at=earlier.received_at, sent_at=new.sent_at or earlier.sent_at)
+    too_early = uow.now - BEFORE_KNOWN, Message("must not be more than a year ago")
+    sent_at, received_at = contacts.possible_times(too_early, new, uow.now)
+    if earlier and earlier.is_open and earlier.intent.asks and not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
+        made, made_first = sent_at or received_at, earlier.sent_at or earlier.received_at
+        if received_at > earlier.received_at or made > made_first:
+            text = Message(
+                "The contact %(name)s was made before that. Only a supervisor can replace it by a later one.",
+                name=earlier.unmatched_id,
+            )
+            raise Forbidden(text)
+    return sent_at, received_at
 
 
 def _to_supersede(uow: UnitOfWork, unmatched_id: str, intent: Intent) -> UnmatchedContact:
@@ -143,8 +145,7 @@ def resolve(uow: UnitOfWork, unmatched_id: str, reason: str) -> UnmatchedContact
     if found.closed_at is not None and found.closed_reason == reason:
         return found
     _require_open(found)
-    if found.intent is Intent.WITHDRAWAL and not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
-        raise Forbidden(Message("Only a supervisor can end a withdrawal: %(name)s.", name=unmatched_id))
+    contacts.require_may_end(uow, found.intent, unmatched_id)
     return uow.unmatched.update(
         found,
         EventType.CONTACT_UNMATCHED_RESOLVED,
