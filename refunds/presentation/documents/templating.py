@@ -73,13 +73,16 @@ def _whole(text_of: Callable[..., str], spaces: re.Pattern[str] = _INSIDE) -> Ca
 
 
 def unbroken(value: Any) -> Any:
-    """A text for a page on which no line ends inside a date or a number such as A-1001; other values as they are."""
+    """A text for a page on which no line ends inside a date, a number such as A-1001, or a period that it begins with.
+
+    Other values are returned as they are.
+    """
     if not isinstance(value, str) or type(value) in _UNREAD:
         return value
     return Markup(_NUMBER.sub(r'<span class="whole">\g<0></span>', _INSIDE.sub("\u00a0", escape(value))))  # noqa: S704
 
 
-_NUMBER = re.compile(r"\b[A-Z]{1,4}-\d{2,12}\b|\b\d{3,4}(?:-\d{3,4})+\b")
+_NUMBER = re.compile(r"\b[A-Z]{1,4}-\d{2,12}\b|\b\d{3,4}(?:-\d{3,4})+\b|^\d+\u00a0(?:Tag|Monat|Jahr|day|month|year)\w*")
 
 
 _TEXTS: dict[str, Callable[..., str]] = {
