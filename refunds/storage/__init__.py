@@ -96,7 +96,7 @@ class Engine(Protocol):
         """
 
     def compact(self) -> None:
-        """Write a small SQLite file anew, without traces of deleted rows, while writes wait; a server does nothing."""
+        """Rewrite a small SQLite file, without traces of deleted rows, while writes wait; a server does nothing."""
 
     def require_there(self) -> None:
         """Raise `ConfigurationError` if the file is missing or empty; for a server, do nothing.

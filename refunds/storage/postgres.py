@@ -228,7 +228,7 @@ class PostgreSQL:
                 raise DamagedDatabase(
                     Message("An index of the database is damaged."),
                     f"{self.name}: the index {name} is damaged: PostgreSQL says: {said}. Find out why, as in the log "
-                    f"of the server, then build it anew: REINDEX INDEX {name}",
+                    f"of the server, then rebuild it: REINDEX INDEX {name}",
                 ) from error
 
     def pool(self) -> dict[str, int]:

@@ -20,7 +20,7 @@ from refunds.storage.sqlite_errors import cannot_open, cannot_serve, damaged, is
 from refunds.storage.ticket import Ticket
 
 _COMPACTED = 256 << 20
-"""The largest file, in bytes, that is written anew."""
+"""The largest file, in bytes, that is rewritten."""
 
 _CHECKPOINT = 4000
 """Pages of the log before SQLite moves them into the database: many, so the pages at the journal's end move once."""
@@ -122,7 +122,7 @@ class SQLite:
         return self._move_log(patience)
 
     def compact(self) -> None:
-        """Write the file anew if it has at most 256 MiB: that takes two seconds, and so much memory.
+        """Rewrite the file if it has at most 256 MiB: that takes two seconds, and so much memory.
 
         Overwriting what is deleted does not reach the copy that SQLite leaves of a row when it moves it to another
         page: one row in some thousands leaves such traces.

@@ -68,12 +68,12 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 def damaged(path: str, error: object) -> DamagedDatabase:
     """The error that the file at a path is damaged, with the way back."""
-    rebuild = f"build its indexes anew: sqlite-utils query {path} REINDEX. If that does not mend it, "
+    way = "restore the newest backup: flask restore FILE"
+    if " index " in str(error):
+        way = f"rebuild its indexes: sqlite-utils query {path} REINDEX. If that does not help, {way}"
     return DamagedDatabase(
         Message("The file of the database is damaged."),
         f"{path} is damaged: SQLite says: {error}. Stop the service, keep a copy of the file and of its -wal, and "
-        f"{rebuild * (' index ' in str(error))}restore the newest backup: flask restore FILE. "
-        "The last line of anchors.jsonl in REFUNDS_LEDGER_DIR says how "
-        "far the journal came. Without a backup, .recover of the sqlite3 shell may save a part, at your own risk: "
-        "flask audit verify shows what is missing.",
+        f"{way}. The last line of anchors.jsonl in REFUNDS_LEDGER_DIR says how far the journal came. Without a backup, "
+        ".recover of the sqlite3 shell may save a part, at your own risk: flask audit verify shows what is missing.",
     )

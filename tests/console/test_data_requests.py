@@ -197,7 +197,7 @@ def test_what_is_wrong_is_typed_over(site, privacy):
         assert uow.orders.get(order).customer_ref == "K-right"
 
 
-def test_whoever_corrects_second_keeps_what_they_typed(site, privacy):
+def test_the_second_who_corrects_keeps_what_they_typed(site, privacy):
     order = site.register(customer_ref="K-twice")
     contact = site.record(order, note="He called.")
     request, note = site.asks(KINDS["rectification"], "K-twice"), f"contacts:{contact}:note"

@@ -87,7 +87,7 @@ def test_the_audit_and_the_doctor_find_it(site):
     assert INDEX in found.stdout
 
 
-def test_no_backup_is_made_until_the_index_is_built_anew_as_the_command_advises(site, engine, tmp_path):
+def test_no_backup_is_made_until_the_index_is_rebuilt_as_the_command_advises(site, engine, tmp_path):
     advice = flask(site, "audit", "verify").stderr
     assert "REINDEX" in advice
     if engine == "postgresql":

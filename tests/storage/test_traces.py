@@ -33,7 +33,7 @@ def traces(file, gone):
     return len(heads_in({file: file.read_bytes()}, {value[:HEAD] for value in gone}))
 
 
-def test_a_file_that_was_written_anew_has_no_trace_of_what_was_deleted(tmp_path, monkeypatch):
+def test_a_file_that_was_rewritten_has_no_trace_of_what_was_deleted(tmp_path, monkeypatch):
     file = tmp_path / "refunds.db"
     database, gone = filled(file)
     with closing(database):

@@ -321,7 +321,7 @@ _PROBLEMS: Mapping[str, tuple[Message, Message]] = {
     ),
     "idempotency-key-reused": (
         Message("This form has been sent before, with other entries"),
-        Message("What was sent first is on record. Look at what is recorded; to enter something else, begin anew."),
+        Message("What was sent first is on record. Look at what is recorded; to enter something else, start over."),
     ),
     "data-request-state-conflict": (
         Message("The data request is answered already"),
