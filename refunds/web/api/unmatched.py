@@ -114,9 +114,10 @@ def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> R
     """Match a contact to its order
 
     Turns an unmatched contact into a contact about its order. Use it when the order is known. The new contact keeps the
-    times, the first entry and the number of the unmatched contact, and is judged by them; if that needs a ticket, send
-    `ticket_ref`. Sending the same match again changes nothing. Records the contact, its decision and the event
-    `contact.recorded`. Empties the unmatched contact, destroys its key, and records the event `contact.matched`.
+    times, the first entry and the request number of the unmatched contact, and is judged by those times. If the policy
+    then needs a ticket, send `ticket_ref`. Sending the same match again changes nothing. Records the contact, its
+    decision and the event `contact.recorded`. Empties the unmatched contact, destroys its key, and records the event
+    `contact.matched`.
     """
     contact, is_new = unmatched.match(uow, unmatched_id, **body)
     if not is_new:

@@ -272,7 +272,12 @@ class ContactQuerySchema(QuerySchema):
     limit = Limit()
 
 
-CALL = {"channel": "phone", "received_at": "2026-04-08T23:05:00+02:00", "from_detail": "+4989123456"}
+CALL = {
+    "channel": "phone",
+    "received_at": "2026-04-08T23:05:00+02:00",
+    "from_detail": "+4989123456",
+    "ticket_ref": "T-20391",
+}
 
 WITHDRAWAL = {
     "channel": "post",
