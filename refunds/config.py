@@ -94,9 +94,10 @@ def load_settings() -> Settings:
     """The settings in the environment; those left out have their defaults.
 
     The master key file and the ledger directory are None if they are left out in production; with PostgreSQL, the
-    directory is so in development too. Raises `ConfigurationError`, with a line for every setting that does not have
-    its form, and for every other variable that begins with `REFUNDS_`; only the public URL may be empty. Neither the
-    database's URL nor whether files exist is checked.
+    directory is None in development, too. Raises `ConfigurationError`, with a line for each setting of a wrong form,
+    each that would let clients reach the service without TLS, and each other variable that begins with `REFUNDS_`,
+    except those that Kubernetes sets. Only the public URL may be empty. The database's URL is not checked, nor whether
+    files exist.
     """
     env = Env(eager=False)
     name = {f.name: f.metadata["name"] for f in fields(Settings)}

@@ -18,8 +18,8 @@ from refunds.storage.audit import Broken
 def command(order: str, *, as_page: bool) -> None:
     """Print everything stored about ORDER, with the clause as it was, and proof of whether all is as it was written.
 
-    What is not is listed in the proof; it exits with 20 then, as `flask audit verify` does. Nothing personal is shown,
-    because a command that only reads cannot enter in the journal who saw it.
+    The proof lists what was changed since; the command then exits with 20, like `flask audit verify`. Nothing personal
+    is shown, because a command that only reads cannot enter in the journal who saw it.
     """
     store = loaded_store(Opening.READ)
     with store.read(COMMAND_LINE_READER) as uow:

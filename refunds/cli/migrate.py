@@ -8,7 +8,8 @@ from refunds.cli.serve import prepare
 def command() -> None:
     """Bring the database of an earlier version of the service up to date, as `flask serve` does when it starts.
 
-    Commands that only read refuse such a database. Make a backup first: an earlier version refuses it afterwards.
+    Also keeps the promises that newer holiday data would shorten. Until then, commands that only read refuse the
+    database. Make a backup first: afterwards, earlier versions refuse it.
     """
     store = loaded_store()
     prepare(store)

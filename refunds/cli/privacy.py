@@ -211,7 +211,7 @@ def open_request(kind: DataRequestKind, reference: str, channel: DataRequestChan
 @click.option("--state", type=OneOf(DataRequestState), help="Only open or only closed ones.")
 @click.option("--overdue", is_flag=True, help="Only those that are open and too late.")
 def requests(kind: DataRequestKind | None, state: DataRequestState | None, *, overdue: bool) -> None:
-    """List the data requests, without personal data; with --overdue or --state open, what is due first."""
+    """List the data requests, without personal data; those due first come first with --overdue or --state open."""
     rows = []
     with reading() as uow:
         asked: dict[str, Any] = {"kind": kind, "state": state, "overdue": overdue or None}

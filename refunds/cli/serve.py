@@ -91,7 +91,10 @@ def _drain(app: Flask, seconds: int) -> None:
 
 
 def prepare(store: Store) -> None:
-    """Open the records, build calendars, number contacts and watch the data, with new promises; prints what changed."""
+    """Build the calendars, number contacts without a number, and watch the holiday data; prints what changed.
+
+    Raises `ConfigurationError` if there is no default policy.
+    """
     store.prepare()
     with progress() as shown:
         if numbered := contacts.number_all(store, shown):

@@ -122,7 +122,7 @@ def _holds_card(text: str, run: re.Match[str]) -> bool:
 
 
 def _is_card_among(text: str, groups: Groups) -> bool:
-    """Whether neighbouring groups, taken whole, are a card number, and no telephone number as in `_is_dialled`."""
+    """Whether neighbouring groups, each whole, are together a card number and not a dialled telephone number."""
     digits, ends = "".join(text[start:end] for start, end in groups), [0]
     for start, end in groups:
         ends.append(ends[-1] + end - start)

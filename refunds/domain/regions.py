@@ -104,7 +104,7 @@ def place_before_iso(region: str) -> Place:
 
 
 def still_known(region: str) -> str:
-    """A stored region if it has a calendar now, or else its country, which need not be known either."""
+    """The stored region if there is a calendar for it now, or else its country, for which there may be none either."""
     try:
         place(region)
     except UnknownRegion:
@@ -172,7 +172,7 @@ def _meant(region: str) -> str | None:
 
 
 def _spellings(country: str) -> Iterator[tuple[str, str]]:
-    """The codes of a country's parts, each with itself and with each of its names."""
+    """Pairs of the code of a part of a country and a spelling of it: the code itself, and each of its names."""
     parts = subdivisions(country)
     yield from zip(parts, parts, strict=True)
     yield from ((code, name) for name, code in _entity(country).subdivisions_aliases.items() if code in parts)

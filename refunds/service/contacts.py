@@ -127,10 +127,11 @@ def number_all(store: Store, progress: ProgressCallback = silently) -> int:
 
 
 def preview(uow: UnitOfWork, order: Order, new: NewContact) -> tuple[Decision, Decision]:
-    """The decision on a contact itself if it were entered now, and the one that `orders.answered` makes of it.
+    """Two decisions as if a contact were entered now: the one on the contact itself, and the one to answer with.
 
-    Nothing is recorded. Only the times and the contact point are checked, not what else `record` refuses. Raises
-    `InvalidInput` if a time is in the future, in the wrong order or too long ago, and what `orders.decided` raises.
+    The second is the first, unless an earlier open request allows more: see `orders.answered`. Nothing is recorded. Of
+    what `record` refuses, only the times and the contact point are checked. Raises `InvalidInput` if a time is in the
+    future, in the wrong order or too long ago, and what `orders.decided` raises.
     """
     earlier = uow.contacts.find(new.supersedes) if new.supersedes else None
     own = _judge(uow, order, new, earlier, cancelled=uow.cancellations.active(order.order_id) is not None)

@@ -107,7 +107,11 @@ def _check(uow: UnitOfWork, pointer: str, one: Correction, customer_id: str | No
 
 
 def _apply(uow: UnitOfWork, one: Correction) -> bool:
-    """Store a correction; returns whether the value has changed. Raises `Unfit` if the record has no value there."""
+    """Store a correction; returns whether anything has changed.
+
+    A customer's reference is changed in all their orders; that of one order moves the order to the customer who has it.
+    Raises `Unfit` if nothing is on record there or the reference is another customer's, and `CustomerErased`.
+    """
     if one.table == "customers":
         return _rename(uow, one.record_id, one.value)
     if (one.table, one.field) == ("orders", "customer_ref"):

@@ -101,9 +101,11 @@ class Simulation:
 def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback = silently) -> Simulation:
     """Judge the stored orders and contacts of a policy by a draft, and return what would change; nothing is stored.
 
-    The draft has the closures of its policy. Superseded contacts and withdrawals are left out; orders and contacts that
-    the draft cannot judge count as undecided. A principal who may not read orders gets it `coarsened`. Raises
-    `NotFound` if there is no such policy, and `UnknownRegion` if there is no such region as the draft's.
+    The windows of orders are compared with those that the policy gives them now, the decisions on contacts with the
+    stored ones. The draft is judged with the closures of its policy. Left out are superseded contacts, withdrawals, and
+    what belongs to a customer with a restriction or an objection. What the draft cannot judge counts as undecided. A
+    principal who may not read orders gets it `coarsened`. Raises `NotFound` if there is no such policy, and
+    `UnknownRegion` if there is no such region as the draft's.
     """
     policy = uow.policies[draft.policy_id]
     require_region(draft.terms.region, "/terms/region")

@@ -318,9 +318,9 @@ class _Records:
             yield self._fault(("customers", customer_id), MISSING)
 
     def _checked(self, table: RecordMapper[Any], row: Row) -> Broken | None:
-        """The fault that `checked` finds in a record; None if it, or its customer, has been named with a fault already.
+        """The fault of a record; None if there is none, or if one of the record or of its customer was reported before.
 
-        Without the customer's key, nothing of theirs can be decrypted.
+        A customer's damaged key makes all their records unreadable, so it is reported once.
         """
         place = table.name, row[table.key]
         if place in self._named or ("customers", row.get("customer_id", "")) in self._named:

@@ -36,8 +36,8 @@ _PIECE = 500
 def reply_compact(items: Sequence[Any], given: Mapping[str, Any]) -> Response:
     """The response with a line for each item, in order: its verdict, deadline and reason, or its problem.
 
-    `given` has the values for what an item leaves out. If the client closes the connection, the work ends after the
-    piece that is being decided.
+    `given` has the defaults of fields that an item leaves out. If the client closes the connection, the piece that is
+    being decided is finished, and the rest is not decided.
     """
     g.builder.left = MOST_BUILT
     response = Response(_pieces(unwrapped(app_ctx), items, given), mimetype=NDJSON)

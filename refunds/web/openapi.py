@@ -175,9 +175,9 @@ _PATH_PARAMETERS = {
 
 
 def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
-    """An operation in the form that `APISpec.path` takes: with schema classes, and components by name.
+    """An operation as `APISpec.path` takes it: schemas as classes, shared parameters and responses by their names.
 
-    It has no parameters of the path: see `_path`.
+    The parameters of its path come from `_path`.
     """
     view, scopes, transaction = operation.view, operation.scopes, operation.transaction
     first, *others = view.__name__.split("_")

@@ -37,14 +37,15 @@ class RewoundSchema(ProblemSchema):
 def list_events(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """Read the feed
 
-    Returns the events after a place, in the order of commit: no event becomes visible after a later one. Use it to keep
-    another system up to date. Leave `after` out in the first HTTP request; then send the `next` of the last page, as it
-    is. So you miss no event and get none twice.
+    Returns the events after a place, in the order of commit: an event never appears before a place that you have
+    already read. Use it to keep another system up to date. Leave `after` out in the first HTTP request; then send the
+    `next` of the last page, as it is. So you miss no event and get none twice.
 
-    Only callers with the scope `audit:read` get events about clients, tokens and users; for all others, the feed skips
-    these positions. New types of events may be added: skip the types that you do not know, or name in `types` those
-    that you want. If this journal has not given the place in `after`, the response is 409, because an older backup was
-    restored.
+    Only callers with the scope `audit:read` get events about access (clients, tokens, users and their sessions),
+    audits, data requests and privacy: the types that begin with `access.`, `audit.`, `data_request.` or `privacy.`. For
+    all others, the feed skips these positions. New types of events may be added: skip the types that you do not know,
+    or name in `types` those that you want. After an older backup was restored, this journal may never have given the
+    place in `after`: the response is then 409, and `next` in it is the place to read on from.
     """
     try:
         page = events.read(uow, query.get("after"), query.get("limit", PAGE), query.get("types"))
