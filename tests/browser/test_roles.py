@@ -36,7 +36,7 @@ def test_a_version_is_published_from_a_file_and_withdrawn(visit, service, script
     product.button("Publish it as shown").click()
     expect(product.page.get_by_role("status")).to_contain_text(f"Version {number} of virtual-numbers is published.")
     assert versions(service)[number] is False
-    product.page.get_by_role("link", name="Withdraw it").click()
+    product.page.locator(f"#version-{number}").get_by_role("link", name="Withdraw it").click()
     product.reads(f"Withdraw version {number}")
     product.button("Withdraw it").click()
     expect(product.page.get_by_role("status")).to_contain_text("is withdrawn")
