@@ -6,7 +6,7 @@ from flask import Response
 
 from refunds.domain.permissions import Scope
 from refunds.domain.references import format_reference
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.presentation.decisions import decision_data
 from refunds.presentation.serializers import cancellation_data
 from refunds.presentation.texts.decisions import reason_text
@@ -138,7 +138,7 @@ def _request(body: dict[str, Any]) -> Request:
     for one, other in (("order_id", "order"), ("contact_id", "contact")):
         if (one in body) == (other in body):
             detail = Message("give either %(one)s or %(other)s", one=one, other=other)
-            raise InvalidInput([FieldError(f"/{one}", detail, "one_of_two")])
+            raise InvalidInput.at(f"/{one}", detail, "one_of_two")
     return Request(
         order=OrderFacts(**body["order"]) if "order" in body else body["order_id"],
         contact=NewContact(**body["contact"]) if "contact" in body else body["contact_id"],

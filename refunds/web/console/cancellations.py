@@ -14,7 +14,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import SCOPES, Scope
 from refunds.domain.records import REVOCABLE_FOR, UNSETTLED, Basis, Cancellation, State
 from refunds.domain.references import format_reference
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.presentation import tables
 from refunds.presentation.documents import confirmation as documents
 from refunds.presentation.language import each_language, language, speaking
@@ -182,7 +182,7 @@ def _query(uow: UnitOfWork, form: Form) -> dict[str, Any]:
         try:
             return _DATES[name](day, tz)
         except OverflowError:
-            raise InvalidInput([FieldError(f"/{name}", Message("no such date: check the year"))]) from None
+            raise InvalidInput.at(f"/{name}", Message("no such date: check the year")) from None
 
     names = [name for name in _DATES if name in found]
     days = dict(zip(names, all_of(*(partial(typed, name) for name in names)), strict=True))

@@ -64,7 +64,7 @@ def confirm_override(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """
     found = form.read(EntrySchema)
     if "override" not in found:
-        raise InvalidInput([FieldError("/override", Message("is required"), "required")])
+        raise InvalidInput.at("/override", Message("is required"), "required")
     address = at("cancel", order_id=order_id, contact_id=found.get("contact_id"))
     return _confirm(uow, replace(form, address=address), order_id, "cancel")
 
@@ -162,7 +162,7 @@ def require_changed(new: NewContact, earlier: AContact | None, **more: Any) -> N
     """
     entered = {name: getattr(new, name) for name in _CORRECTABLE} | more
     if earlier and all(value == _readable(earlier, name) for name, value in entered.items()):
-        raise InvalidInput([FieldError("/channel", Message("change at least one field"), "unchanged_fields")])
+        raise InvalidInput.at("/channel", Message("change at least one field"), "unchanged_fields")
 
 
 def _zone(uow: UnitOfWork, contact: AContact) -> str:
@@ -239,7 +239,7 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     override = None
     if "override" in found:
         if "reason" not in found:
-            raise InvalidInput([FieldError("/reason", Message("is required"), "required")])
+            raise InvalidInput.at("/reason", Message("is required"), "required")
         override = Override(found["override"], found["reason"])
     contact = found.get("contact_id") or _new_contact(uow, uow.orders.get(order_id), found)
     outcome = cancellations.issue(uow, Request(order=order_id, contact=contact, override=override))
@@ -341,7 +341,7 @@ def missing(contact: AContact) -> list[str]:
 
 def _complete(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
     if not found:
-        raise InvalidInput([FieldError("/note", Message("write a ticket or a note"), "required")])
+        raise InvalidInput.at("/note", Message("write a ticket or a note"), "required")
     resolutions.complete(uow, name, **found)
 
 
@@ -389,6 +389,6 @@ def act(uow: UnitOfWork, form: Form, name: str, known: Doing) -> None:
     data = dict(form.data)
     doing = data.pop("doing", "")
     if doing not in known:
-        raise InvalidInput([FieldError("/doing", Message("no form of this page does that"))])
+        raise InvalidInput.at("/doing", Message("no form of this page does that"))
     schema, do = known[doing]
     do(uow, name, replace(form, data=data).read(schema))

@@ -175,7 +175,7 @@ def _extend(uow: UnitOfWork, request_id: str, found: dict[str, Any]) -> None:
 def _note_fee(uow: UnitOfWork, request_id: str, found: dict[str, Any]) -> None:
     fee, reason = None if found["fee"] == "none" else Fee(found["fee"]), found.get("fee_reason")
     if fee and not reason:
-        raise InvalidInput([FieldError("/fee_reason", Message("is required"), "required")])
+        raise InvalidInput.at("/fee_reason", Message("is required"), "required")
     data_requests.note_fee(uow, request_id, fee, reason if fee else None)
 
 
@@ -233,7 +233,7 @@ def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
         raise InvalidInput(emptied)
     changed = [(name, one._replace(value=data[name])) for name, one in held if data[name] != one.value]
     if held and not changed:
-        raise InvalidInput([FieldError(f"/{held[0][0]}", Message("change at least one field"), "unchanged_fields")])
+        raise InvalidInput.at(f"/{held[0][0]}", Message("change at least one field"), "unchanged_fields")
     try:
         given = Given(DataRequestOutcome.FULFILLED, corrections=[one for _, one in changed])
         data_requests.close(uow, request_id, given)

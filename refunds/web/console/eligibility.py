@@ -15,7 +15,7 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import ACTIVE, Intent, Order
 from refunds.domain.references import format_reference
 from refunds.domain.withdrawals import information_period
-from refunds.errors import CalendarNotCovered, FieldError, InvalidInput, Message, NoPolicyInForce, NotFound
+from refunds.errors import CalendarNotCovered, InvalidInput, Message, NoPolicyInForce, NotFound
 from refunds.presentation.language import each_language
 from refunds.presentation.texts.answers import answer_said, look_of
 from refunds.presentation.texts.customer import refund_words
@@ -79,7 +79,7 @@ def entered(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
     """
     how = asked(found, now, time_zone)
     if how.opened and how.received_at and now - how.received_at > OPENED_FOR:
-        raise InvalidInput([FieldError("/received_at", Message("the page was opened long ago"), "opened_long_ago")])
+        raise InvalidInput.at("/received_at", Message("the page was opened long ago"), "opened_long_ago")
     return how
 
 
@@ -127,7 +127,7 @@ def find(uow: UnitOfWork, form: Form) -> Response:
         return _to_a_day(uow, found)
     if not meant:
         code = "misheard" if search.is_misheard(number) else "not_found"
-        raise InvalidInput([FieldError("/q", Message("nothing has this number"), code)])
+        raise InvalidInput.at("/q", Message("nothing has this number"), code)
     _, _, how = _on_an_order(uow, meant[0].order_id, found)
     if len(meant) == 1:
         return to("answer", order_id=meant[0].order_id, **how.parameters)
@@ -141,7 +141,7 @@ def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
     """
     if "provided_on" not in found:
         wanted = "q" if g.principal.may(Scope.ORDERS_READ) else "provided_on"
-        raise InvalidInput([FieldError(f"/{wanted}", Message("give a number, or a day"), "required")])
+        raise InvalidInput.at(f"/{wanted}", Message("give a number, or a day"), "required")
     decision, how = _on_a_day(uow, found)
     provided = format_known(decision.facts.service_provided_at)
     return to("by_date", provided_on=provided, region=found.get("region"), **how.parameters)
@@ -211,7 +211,7 @@ def by_date(uow: UnitOfWork, form: Form) -> Response:
     """
     found = form.read(ByDateSchema)
     if "provided_on" not in found:
-        raise InvalidInput([FieldError("/provided_on", Message("is required"), "required")])
+        raise InvalidInput.at("/provided_on", Message("is required"), "required")
     decision, how = _on_a_day(uow, found)
     if not _is_exact(form, how):
         return _to_a_day(uow, found)
@@ -233,8 +233,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     )
     requested_at = how.received_at or uow.now
     if requested_at > uow.now + orders.AHEAD or (how.sent_at or requested_at) > requested_at:
-        detail = Message("lies in the future, or before it was sent")
-        raise InvalidInput([FieldError("/received_at", detail, "impossible_time")])
+        raise InvalidInput.at("/received_at", Message("lies in the future, or before it was sent"), "impossible_time")
     asking = Check(
         service_provided_at=provided,
         requested_at=requested_at,
@@ -245,7 +244,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     try:
         return checks.check_eligibility(present_policies(), asking), how
     except (CalendarNotCovered, NoPolicyInForce) as error:
-        raise InvalidInput([FieldError("/provided_on", error.detail, error.code)]) from None
+        raise InvalidInput.at("/provided_on", error.detail, error.code) from None
 
 
 def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | None:

@@ -50,7 +50,7 @@ class Typed:
         """The date. Raises `InvalidInput` as `instant`, and if a time was typed."""
         begin = self.begin(field, now, time_zone)
         if begin == self.end(field, now, time_zone):
-            raise InvalidInput([FieldError(f"/{field}", Message("must be a date without a time"), "time_given")])
+            raise InvalidInput.at(f"/{field}", Message("must be a date without a time"), "time_given")
         return local_date(begin, zone(time_zone))
 
     def _meant(self, field: str, now: datetime, tz: ZoneInfo, days: timedelta | None = None) -> datetime:
@@ -63,15 +63,15 @@ class Typed:
             if clock is None and days is not None:
                 return first_instant(day + days, tz)
         except Unfit as error:
-            raise InvalidInput([FieldError(f"/{field}", error.detail, error.code)]) from None
+            raise InvalidInput.at(f"/{field}", error.detail, error.code) from None
         except (ValueError, OverflowError):
-            raise InvalidInput([FieldError(f"/{field}", Message("not a date: write it as 2026-12-24"))]) from None
+            raise InvalidInput.at(f"/{field}", Message("not a date: write it as 2026-12-24")) from None
         if clock is None:
-            raise InvalidInput([FieldError(f"/{field}", Message("needs its time"), "time_missing")])
+            raise InvalidInput.at(f"/{field}", Message("needs its time"), "time_missing")
         try:
             return shown_instant(day, clock, tz)
         except Unfit as error:
-            raise InvalidInput([FieldError(f"/{field}", error.detail, "time_skipped")]) from None
+            raise InvalidInput.at(f"/{field}", error.detail, "time_skipped") from None
 
 
 @dataclass(frozen=True, slots=True)

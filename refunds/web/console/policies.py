@@ -11,7 +11,7 @@ from flask import Response
 from refunds.domain.permissions import Scope
 from refunds.domain.policy import PolicyVersion, differences
 from refunds.domain.region_days import WEEKDAYS
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.presentation.documents import simulation as documents
 from refunds.presentation.documents.confirmation import clause_in
 from refunds.presentation.language import LANGUAGES, translate
@@ -104,6 +104,6 @@ def simulated(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     present = found.current(uow.now)
     draft = replace(present, version=len(found.versions) + 1, terms=replace(present.terms, **terms))
     if draft.terms == present.terms:
-        raise InvalidInput([FieldError("/window_business_days", Message("changes nothing"), "unchanged")])
+        raise InvalidInput.at("/window_business_days", Message("changes nothing"), "unchanged")
     report = documents.render_report(simulation.simulate(uow, draft))
     return page("simulation.html", form, policy_id=policy_id, report=report, draft=None)

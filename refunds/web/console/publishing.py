@@ -64,14 +64,14 @@ def _read(form: Form) -> tuple[str, PolicyVersion]:
     place = "file" if "file" in found else "draft"
     text: str = found.get(place, "")
     if not text:
-        raise InvalidInput([FieldError("/draft", Message("is required"), "required")])
+        raise InvalidInput.at("/draft", Message("is required"), "required")
     if "\ufffd" in text:  # in the place of what was not UTF-8
-        raise InvalidInput([FieldError(f"/{place}", Message("is not UTF-8 text"), "not_utf_8")])
+        raise InvalidInput.at(f"/{place}", Message("is not UTF-8 text"), "not_utf_8")
     with _in_draft(text):
         version = read_policy(text)
     if (version.effective_from is None) is not ("now" in found):
         code = "now_or_then" if version.effective_from else "when"
-        raise InvalidInput([FieldError("/now", Message("is required"), code)])
+        raise InvalidInput.at("/now", Message("is required"), code)
     return text, version
 
 
@@ -123,7 +123,7 @@ def _fingerprint(*shown: Any) -> str:
 def _require_as_shown(form: Form, fingerprint: str) -> None:
     """Raise `InvalidInput` unless the form sent back this fingerprint. What was done before in its unit is undone."""
     if form.data.get("shown") != fingerprint:
-        raise InvalidInput([FieldError("/shown", Message("has changed since it was shown"), "not_as_shown")])
+        raise InvalidInput.at("/shown", Message("has changed since it was shown"), "not_as_shown")
 
 
 def _result(uow: UnitOfWork, text: str, version: PolicyVersion, *, dry_run: bool) -> tuple[PublishResult, str]:

@@ -10,7 +10,7 @@ from flask import Response, request, session
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent
 from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ResolutionReason
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.service import assignments, overview, queue, resolutions, unmatched, watch
 from refunds.service.assignments import TakenAlready
 from refunds.service.findings import AContact
@@ -137,7 +137,7 @@ def act_on_several(uow: UnitOfWork, form: Form) -> Response:
     others = {name: value for name, value in form.data.items() if not name.startswith("pick-")}
     found = replace(form, data=others).read(SeveralSchema)
     if not 0 < len(picked) <= MOST:
-        raise InvalidInput([FieldError("/ticked", Message("tick 1 to %(most)s of them", most=MOST), "ticked")])
+        raise InvalidInput.at("/ticked", Message("tick 1 to %(most)s of them", most=MOST), "ticked")
     left = queue.for_each(uow, picked, _act(uow, found))
     alone = [(name, why) for name, why in left.items() if why]
     said = sessions.signed_message(
@@ -169,7 +169,7 @@ def _colleague(found: Mapping[str, Any]) -> str | None:
 def _require(found: Mapping[str, Any], name: str, needed: object) -> None:
     """Raise `InvalidInput` if a field is needed and blank."""
     if needed and name not in found:
-        raise InvalidInput([FieldError(f"/{name}", Message("is required"), "required")])
+        raise InvalidInput.at(f"/{name}", Message("is required"), "required")
 
 
 def _page_of(*, form: Form, contact_id: str) -> Response:
@@ -200,7 +200,7 @@ def taken(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         return to_contact(assignments.assign(uow, contact_id, _colleague(found)))
     except TakenAlready as error:
         who = Message("%(name)s has taken it", name=uow.users.names([error.holder]).get(error.holder, error.holder))
-        raise InvalidInput([FieldError("/doing", who, "taken")]) from None
+        raise InvalidInput.at("/doing", who, "taken") from None
 
 
 @screen("/open/next", scopes=(Scope.CONTACTS_READ,))

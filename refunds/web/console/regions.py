@@ -4,7 +4,7 @@ import re
 from functools import cache
 
 from refunds.domain.regions import countries, require_region, subdivisions
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.presentation.language import each_language
 from refunds.presentation.texts.dates import region_text, sortable
 from refunds.web.responses import present_policies
@@ -40,7 +40,7 @@ def meant(typed: str | None) -> str | None:
     if not named:
         require_region(spelt, "/region")
     if len(named) > 1 or (not named and spelt in subdivisions(_country())):
-        raise InvalidInput([FieldError("/region", Message("can be more than one region"), "ambiguous_region")])
+        raise InvalidInput.at("/region", Message("can be more than one region"), "ambiguous_region")
     return next(iter(named), spelt)
 
 

@@ -4,7 +4,7 @@ from flask import Response
 
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.service import search as searching
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.console import page, screen, to, to_contact
@@ -26,7 +26,7 @@ def find_any(uow: UnitOfWork, form: Form) -> Response:
     """
     found = searching.search(uow, form.read(SearchSchema)["search"])
     if not found.orders and not found.contacts:
-        raise InvalidInput([FieldError("/search", Message("nothing was found"), "nothing_found")])
+        raise InvalidInput.at("/search", Message("nothing was found"), "nothing_found")
     if len(found.orders) + len(found.contacts) == 1:
         return to("answer", order_id=found.orders[0].order_id) if found.orders else to_contact(found.contacts[0])
     zones = {order.policy: time_zone_of(uow, order.policy) for order in found.orders}

@@ -10,7 +10,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent
 from refunds.domain.resolutions import ReopeningReason
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.presentation.language import each_language
 from refunds.presentation.texts.answers import is_address, unmatched_said
 from refunds.presentation.texts.dates import clock_text
@@ -141,9 +141,7 @@ def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
     found = form.read(MatchSchema)
     _, meant = search.orders_meant(uow, found["order_id"])
     if len(meant) != 1:
-        raise InvalidInput(
-            [FieldError("/order_id", Message("no order, or several, have this number"), "unknown_order")]
-        )
+        raise InvalidInput.at("/order_id", Message("no order, or several, have this number"), "unknown_order")
     contact, is_new = unmatched.match(uow, unmatched_id, meant[0].order_id, found.get("ticket_ref"))
     if is_new:
         telemetry.count_decisions([contact.outcome.reason])
