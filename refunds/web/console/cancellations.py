@@ -24,11 +24,11 @@ from refunds.service.findings import AContact
 from refunds.service.settlements import OWN_REVOCATION
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
-from refunds.web.console import page, screen, to
+from refunds.web.console import action, page, screen, to
 from refunds.web.console.eligibility import PAGE, time_zone_of
 from refunds.web.console.forms import CancellationsSchema, Form, PrintedSchema, all_of
 from refunds.web.cursors import cursor, paginate
-from refunds.web.endpoint import CSV, Transaction
+from refunds.web.endpoint import CSV
 from refunds.web.responses import document
 from refunds.web.schemas.cancellations import CancellationQuerySchema, RevocationRequestSchema
 from refunds.web.schemas.documents import HTML
@@ -36,7 +36,7 @@ from refunds.web.schemas.documents import HTML
 RECENT = 50
 
 
-@screen("/cancellations/<cancellation_id>", scopes=(Scope.CANCELLATIONS_READ,))
+@screen("/cancellations/<cancellation_id>", Scope.CANCELLATIONS_READ)
 def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     """The page of a cancellation: its reference, what happens next, and what to tell the customer in each language.
 
@@ -63,13 +63,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     )
 
 
-@screen(
-    "/cancellations/<cancellation_id>",
-    scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=cancellation,
-)
+@action("/cancellations/<cancellation_id>", cancellation, Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE)
 def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     """Revoke a cancellation for the reason in the form, as `settlements.revoke` does, and redirect to it."""
     found = form.read(RevocationRequestSchema)
@@ -77,7 +71,7 @@ def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     return to("cancellation", cancellation_id=cancellation_id)
 
 
-@screen("/cancellations/<cancellation_id>/confirmation", scopes=(Scope.CANCELLATIONS_READ,))
+@screen("/cancellations/<cancellation_id>/confirmation", Scope.CANCELLATIONS_READ)
 def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     """The confirmation for the customer, as a page to print, in the `language` of the address or else the reader's.
 
@@ -89,7 +83,7 @@ def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
         return document(documents.render_html(*confirmed), HTML)
 
 
-@screen("/recent", scopes=(Scope.CANCELLATIONS_ISSUE,))
+@screen("/recent", Scope.CANCELLATIONS_ISSUE)
 def recent(uow: UnitOfWork, form: Form) -> Response:
     """The last 50 cancellations that the signed-in user issued, and the last 50 requests that they resolved.
 
@@ -128,7 +122,7 @@ _DATES: dict[str, Callable[[date, Any], str]] = {
 """What the list of the API gets for a typed date, which has no time; the last date counts."""
 
 
-@screen("/cancellations", scopes=_READERS)
+@screen("/cancellations", *_READERS)
 def all_cancellations(uow: UnitOfWork, form: Form) -> Response:
     """A page of up to 25 cancellations, the newest first or, if only overdue ones are asked for, the longest overdue.
 
@@ -203,7 +197,7 @@ def _page(uow: UnitOfWork, form: Form, query: dict[str, Any]) -> tuple[list[Canc
     return items[::-1], {"previous": more, "following": ends[0] if ends else None}
 
 
-@screen("/cancellations", scopes=_READERS, transaction=Transaction.WRITE, method="POST", form_view=all_cancellations)
+@action("/cancellations", all_cancellations, *_READERS)
 def cancellations_table(uow: UnitOfWork, form: Form) -> Response:
     """All cancellations that the filters leave, as CSV. The journal says who made the table, and for which dates.
 

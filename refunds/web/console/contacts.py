@@ -29,7 +29,7 @@ from refunds.service.findings import AContact
 from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
-from refunds.web.console import at, page, screen, to
+from refunds.web.console import action, at, page, screen, to
 from refunds.web.console.eligibility import Asked, asked, entered, time_zone_of
 from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form, Typed
 from refunds.web.endpoint import Transaction
@@ -38,24 +38,19 @@ from refunds.web.schemas.contacts import CompletionRequestSchema, ReopenQuerySch
 ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
 
 
-@screen("/orders/<order:order_id>/cancel", scopes=(Scope.CANCELLATIONS_ISSUE,))
+@screen("/orders/<order:order_id>/cancel", Scope.CANCELLATIONS_ISSUE)
 def confirm(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """What an agent confirms before an order is cancelled, and the fields for notes; see `_confirm`."""
     return _confirm(uow, form, order_id, "cancel")
 
 
-@screen("/orders/<order:order_id>/record", scopes=(Scope.CONTACTS_WRITE,))
+@screen("/orders/<order:order_id>/record", Scope.CONTACTS_WRITE)
 def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """What an agent confirms before a contact is recorded, and the fields for notes; see `_confirm`."""
     return _confirm(uow, form, order_id, "record")
 
 
-@screen(
-    "/orders/<order:order_id>/override",
-    scopes=(Scope.CANCELLATIONS_OVERRIDE,),
-    method="POST",
-    form_view=confirm,
-)
+@screen("/orders/<order:order_id>/override", Scope.CANCELLATIONS_OVERRIDE, method="POST", form_view=confirm)
 def confirm_override(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """What a supervisor confirms before an order is cancelled by an override. Nothing is recorded yet.
 
@@ -221,13 +216,7 @@ def new_contact(how: Asked, found: dict[str, Any]) -> NewContact:
     )
 
 
-@screen(
-    "/orders/<order:order_id>/cancel",
-    scopes=(Scope.CANCELLATIONS_ISSUE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
-    form_view=confirm,
-)
+@action("/orders/<order:order_id>/cancel", confirm, Scope.CANCELLATIONS_ISSUE, transaction=Transaction.IDEMPOTENT)
 def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Cancel an order, on a stored contact or one entered now, and redirect to the cancellation.
 
@@ -250,13 +239,7 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     return to("contact", contact_id=outcome.contact.contact_id)
 
 
-@screen(
-    "/orders/<order:order_id>/record",
-    scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
-    form_view=confirm_record,
-)
+@action("/orders/<order:order_id>/record", confirm_record, Scope.CONTACTS_WRITE, transaction=Transaction.IDEMPOTENT)
 def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Record a contact with its decision, without cancelling: a question, or a request for later. Then redirect to it.
 
@@ -270,7 +253,7 @@ def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     return to("contact", contact_id=contact.contact_id)
 
 
-@screen("/contacts/<contact_id>", scopes=(Scope.CONTACTS_READ,))
+@screen("/contacts/<contact_id>", Scope.CONTACTS_READ)
 def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """The page of a contact: the recorded decision, the one that it would get now, and what can be done about it.
 
@@ -368,13 +351,7 @@ _DOING: Doing = ANSWERING | {
 """What the forms of the page of a contact do, and their fields, by the value of `doing`."""
 
 
-@screen(
-    "/contacts/<contact_id>",
-    scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=contact,
-)
+@action("/contacts/<contact_id>", contact, Scope.CONTACTS_WRITE)
 def follow_up(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """Acknowledge, complete, resolve or reopen a contact, by the `doing` of the form. Then redirect to its page."""
     act(uow, form, contact_id, _DOING)

@@ -33,7 +33,7 @@ from refunds.service.data_requests import Given, NewDataRequest
 from refunds.service.rectification import Correction
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
-from refunds.web.console import at, page, screen, to
+from refunds.web.console import action, at, page, screen, to
 from refunds.web.console import data_request_forms as forms
 from refunds.web.console.contacts import Doing, act
 from refunds.web.console.eligibility import PAGE
@@ -51,7 +51,7 @@ SHOWN: Mapping[str, dict[str, Any]] = {
 """What the list can show: open ones by what is due first, closed ones from the newest."""
 
 
-@screen("/data-requests", scopes=(Scope.PRIVACY_READ,))
+@screen("/data-requests", Scope.PRIVACY_READ)
 def data_requests_due(uow: UnitOfWork, form: Form) -> Response:
     """A page of up to 25 data requests, each with its last day and what is next; open ones if nothing else is chosen.
 
@@ -100,7 +100,7 @@ def _next(uow: UnitOfWork, request: DataRequest) -> str | None:
     return f"next.{request.kind}"
 
 
-@screen("/data-requests/new", scopes=(Scope.PRIVACY_WRITE,))
+@screen("/data-requests/new", Scope.PRIVACY_WRITE)
 def new_data_request(uow: UnitOfWork, form: Form) -> Response:
     """The form to open a data request. Nothing is recorded yet."""
     return page(
@@ -112,13 +112,7 @@ def new_data_request(uow: UnitOfWork, form: Form) -> Response:
     )
 
 
-@screen(
-    "/data-requests/new",
-    scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
-    form_view=new_data_request,
-)
+@action("/data-requests/new", new_data_request, Scope.PRIVACY_WRITE, transaction=Transaction.IDEMPOTENT)
 def open_data_request(uow: UnitOfWork, form: Form) -> Response:
     """Open a data request, received now if no time is typed, and redirect to it. `InvalidInput` if it does not fit."""
     found = form.read(forms.NewDataRequestSchema)
@@ -128,7 +122,7 @@ def open_data_request(uow: UnitOfWork, form: Form) -> Response:
     return to("data_request", request_id=request.request_id)
 
 
-@screen("/data-requests/<request_id>", scopes=(Scope.PRIVACY_READ,))
+@screen("/data-requests/<request_id>", Scope.PRIVACY_READ)
 def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
     """The page of a data request: its facts, the words for the person, its certificate, and what can be done about it.
 
@@ -202,13 +196,7 @@ _DOING: Doing = {
 """What the forms of the page of a data request do, and their fields, by the value of `doing`; `correct` is apart."""
 
 
-@screen(
-    "/data-requests/<request_id>",
-    scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=data_request,
-)
+@action("/data-requests/<request_id>", data_request, Scope.PRIVACY_WRITE)
 def answer_data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
     """Check the identity, extend, note a fee, correct or close a data request, by `doing`. Then redirect to its page.
 
@@ -244,7 +232,7 @@ def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
         ) from None
 
 
-@screen("/data-requests/<request_id>/export", scopes=(Scope.PRIVACY_EXPORT,), transaction=Transaction.WRITE)
+@screen("/data-requests/<request_id>/export", Scope.PRIVACY_EXPORT, transaction=Transaction.WRITE)
 def exported(uow: UnitOfWork, form: Form, request_id: str) -> Response:
     """The export for a data request in the `language` of the address, as a page to print or, with `data`, as JSON.
 

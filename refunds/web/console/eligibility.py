@@ -25,10 +25,9 @@ from refunds.service.checks import Check
 from refunds.service.contacts import NewContact
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
-from refunds.web.console import at, forms, page, regions, screen, to, to_contact
+from refunds.web.console import action, at, forms, page, regions, screen, to, to_contact
 from refunds.web.console.forms import AskedSchema, ByDateSchema, CustomerSchema, FindSchema, Form, Typed
 from refunds.web.cursors import paginate
-from refunds.web.endpoint import Transaction
 from refunds.web.responses import present_policies
 
 PAGE = 25
@@ -88,7 +87,7 @@ def _instant(typed: Typed | None, field: str, now: datetime, time_zone: str) -> 
     return typed.instant(field, now, time_zone) if typed else None
 
 
-@screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN))
+@screen("/", Scope.ORDERS_READ, Scope.CHECKS_RUN)
 def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
     """The form to check an order by a number, or by a day and a region; it is shown again with what was wrong.
 
@@ -108,7 +107,7 @@ def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
     )
 
 
-@screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN), method="POST", form_view=check)
+@screen("/", Scope.ORDERS_READ, Scope.CHECKS_RUN, method="POST", form_view=check)
 def find(uow: UnitOfWork, form: Form) -> Response:
     """Redirect to the answer for an order or a day, to the orders of a customer, or to a request, by what was typed.
 
@@ -147,7 +146,7 @@ def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
     return to("by_date", provided_on=provided, region=found.get("region"), **how.parameters)
 
 
-@screen("/customers/<customer_id>", scopes=(Scope.ORDERS_READ,))
+@screen("/customers/<customer_id>", Scope.ORDERS_READ)
 def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
     """A page of up to 25 orders of a customer, by the customer's opaque id.
 
@@ -170,7 +169,7 @@ def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
     return page("customer.html", form, customer_id=customer_id, orders=items, following=following, zones=zones, how=how)
 
 
-@screen("/orders/<order:order_id>", scopes=(Scope.ORDERS_READ,), form_view=check)
+@screen("/orders/<order:order_id>", Scope.ORDERS_READ, form_view=check)
 def answer(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Whether an order can be cancelled, until when, and why. The decision is counted, and nothing is recorded.
 
@@ -203,7 +202,7 @@ def _on_an_order(
     return order, contacts.preview(uow, order, contact), how
 
 
-@screen("/days", scopes=(Scope.CHECKS_RUN,), form_view=check)
+@screen("/days", Scope.CHECKS_RUN, form_view=check)
 def by_date(uow: UnitOfWork, form: Form) -> Response:
     """The answer for a service of which only the day and the region are known. Redirects and counts as `answer`.
 
@@ -334,7 +333,7 @@ def _about(uow: UnitOfWork, order: Order | None, decision: Decision) -> dict[str
     }
 
 
-@screen("/demonstration", scopes=(Scope.ORDERS_WRITE,), transaction=Transaction.WRITE, method="POST", form_view=check)
+@action("/demonstration", check, Scope.ORDERS_WRITE)
 def register_demonstration(uow: UnitOfWork, _: Form) -> Response:
     """Register the demonstration orders of today, and redirect to Check. Those that exist stay as they are.
 

@@ -22,7 +22,7 @@ ZONE = "Etc/UTC"
 """The time zone of the journal: it has the orders of all policies."""
 
 
-@screen("/journal", scopes=(Scope.AUDIT_READ,))
+@screen("/journal", Scope.AUDIT_READ)
 def journal(uow: UnitOfWork, form: Form) -> Response:
     """A page of the events that fit the filters, newest first, each with whether it is sound and chained.
 
@@ -82,7 +82,7 @@ def _journal(uow: UnitOfWork, form: Form, events: Any, status: int = HTTPStatus.
     )
 
 
-@screen("/journal/<number:position>", scopes=(Scope.AUDIT_READ,))
+@screen("/journal/<number:position>", Scope.AUDIT_READ)
 def event(uow: UnitOfWork, form: Form, position: int) -> Response:
     """The page of the event at a position, with whether it is sound and chained. Raises `NotFound` if there is none."""
     near = {one.position: (one, sound) for one, sound in uow.events.newest(position + 2, 3)}

@@ -18,7 +18,7 @@ from refunds.web.responses import document
 from refunds.web.schemas.documents import HTML
 
 
-@screen("/orders/<order:order_id>/history", scopes=(Scope.ORDERS_READ,))
+@screen("/orders/<order:order_id>/history", Scope.ORDERS_READ)
 def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """The page with all events of an order from the first on, with its contacts, cancellations and promises.
 
@@ -42,7 +42,7 @@ def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     )
 
 
-@screen("/orders/<order:order_id>/evidence", scopes=(Scope.EVIDENCE_READ,), transaction=Transaction.WRITE)
+@screen("/orders/<order:order_id>/evidence", Scope.EVIDENCE_READ, transaction=Transaction.WRITE)
 def evidence_page(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Everything stored about an order, and proof of whether all is as it was written, as a page to print.
 

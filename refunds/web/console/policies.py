@@ -25,14 +25,14 @@ from refunds.web.console.forms import Form, WhatIfSchema
 WEEKS: dict[str, Any] = {"mon-fri": WEEKDAYS[:5], "mon-sat": WEEKDAYS[:6], "country": "country"}
 
 
-@screen("/policies", scopes=(Scope.POLICIES_READ,))
+@screen("/policies", Scope.POLICIES_READ)
 def policies(uow: UnitOfWork, form: Form) -> Response:
     """The page of all policies, each with its version in force now, or else the first that will be."""
     listed = [(policy, policy.current(uow.now)) for policy in uow.policies.values()]
     return page("policies.html", form, policies=listed, default=uow.policies.default)
 
 
-@screen("/policies/<policy_id>", scopes=(Scope.POLICIES_READ,))
+@screen("/policies/<policy_id>", Scope.POLICIES_READ)
 def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     """The page of a policy: its versions, also withdrawn ones, their clauses and changes, and its closures.
 
@@ -89,7 +89,7 @@ def _changes(earlier: PolicyVersion, later: PolicyVersion) -> list[str]:
     return [difference_text(one, later.terms.time_zone) for one in found]
 
 
-@screen("/policies/<policy_id>/simulation", scopes=(Scope.POLICIES_SIMULATE,), form_view=policy)
+@screen("/policies/<policy_id>/simulation", Scope.POLICIES_SIMULATE, form_view=policy)
 def simulated(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     """The effect that a change of some terms would have had on the policy's past orders, as a chart with its tables.
 

@@ -27,17 +27,14 @@ from refunds.service import publication, simulation, watch
 from refunds.service.publication import PublishResult
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, sessions
-from refunds.web.console import at, page, screen, to
+from refunds.web.console import action, at, page, screen, to
 from refunds.web.console.eligibility import time_zone_of
 from refunds.web.console.forms import ClosingSchema, DraftFormSchema, Form, WithdrawingSchema
 from refunds.web.console.policies import policy
-from refunds.web.endpoint import Transaction
 from refunds.web.schemas.policies import MOST_BYTES
 
-_WRITES = (Scope.POLICIES_WRITE,)
 
-
-@screen("/draft", scopes=_WRITES)
+@screen("/draft", Scope.POLICIES_WRITE)
 def draft(uow: UnitOfWork, form: Form) -> Response:
     """The form for a draft, with what was typed or else, for a policy in the address, its last version to change."""
     readable = all(error.pointer != "/file" for error in form.errors)
@@ -134,7 +131,7 @@ def _result(uow: UnitOfWork, text: str, version: PolicyVersion, *, dry_run: bool
     return result, _fingerprint(version_data(version), follows, result.known)
 
 
-@screen("/draft", scopes=_WRITES, method="POST", form_view=draft, most_bytes=MOST_BYTES)
+@screen("/draft", Scope.POLICIES_WRITE, method="POST", form_view=draft, most_bytes=MOST_BYTES)
 def review(uow: UnitOfWork, form: Form) -> Response:
     """The dry run of a draft: the terms that it changes, from when and how it judges, its warnings and clauses.
 
@@ -160,15 +157,7 @@ def review(uow: UnitOfWork, form: Form) -> Response:
     )
 
 
-@screen(
-    "/draft/publication",
-    scopes=_WRITES,
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=review,
-    then=watch.extend,
-    most_bytes=MOST_BYTES,
-)
+@action("/draft/publication", review, Scope.POLICIES_WRITE, then=watch.extend, most_bytes=MOST_BYTES)
 def publish(uow: UnitOfWork, form: Form) -> Response:
     """Publish a draft as its dry run has shown it, and redirect to its policy. The same version again changes nothing.
 
@@ -187,7 +176,7 @@ def _said(policy_id: str, *said: Any) -> Response:
     return to("policy", policy_id=policy_id, said=sessions.signed_message(auth.store(), policy_id, *said))
 
 
-@screen("/draft/simulation", scopes=(Scope.POLICIES_SIMULATE,), method="POST", form_view=draft, most_bytes=MOST_BYTES)
+@screen("/draft/simulation", Scope.POLICIES_SIMULATE, method="POST", form_view=draft, most_bytes=MOST_BYTES)
 def simulate_draft(uow: UnitOfWork, form: Form) -> Response:
     """The effect that a draft would have had on its policy's past orders. Nothing is stored.
 
@@ -200,7 +189,7 @@ def simulate_draft(uow: UnitOfWork, form: Form) -> Response:
     return page("simulation.html", form, policy_id=version.policy_id, report=report, draft=text)
 
 
-@screen("/policies/<policy_id>/versions/<number:version>/withdrawal", scopes=_WRITES)
+@screen("/policies/<policy_id>/versions/<number:version>/withdrawal", Scope.POLICIES_WRITE)
 def withdrawal(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Response:
     """What a withdrawal would mean, or why it is not possible; stores nothing. Raises `NotFound` if there is none."""
     conflict, withdrawn_at, found = None, None, uow.policies[policy_id].version(version)
@@ -226,13 +215,8 @@ def _before(uow: UnitOfWork, version: PolicyVersion) -> int | None:
     return next((one.version for one in reversed(holding) if one.effective_at < version.effective_at), None)
 
 
-@screen(
-    "/policies/<policy_id>/versions/<number:version>/withdrawal",
-    scopes=_WRITES,
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=withdrawal,
-    then=watch.extend,
+@action(
+    "/policies/<policy_id>/versions/<number:version>/withdrawal", withdrawal, Scope.POLICIES_WRITE, then=watch.extend
 )
 def withdraw(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Response:
     """Withdraw a version that has not taken effect, and redirect to its policy; if it is withdrawn, nothing changes.
@@ -262,7 +246,7 @@ def _closed(
     return entered, said, _fingerprint(policy_id, entered.closure.date, found, entered.notices, entered.created)
 
 
-@screen("/policies/<policy_id>/closures", scopes=_WRITES, method="POST", form_view=policy)
+@screen("/policies/<policy_id>/closures", Scope.POLICIES_WRITE, method="POST", form_view=policy)
 def closing(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     """What it would mean to close on a date. Nothing is stored. Raises `InvalidInput` if the date does not fit."""
     entered, said, fingerprint = _closed(uow, form, policy_id, dry_run=True)
@@ -270,14 +254,7 @@ def closing(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     return page("closing.html", form, policy_id=policy_id, entered=entered, said=said, shown=fingerprint)
 
 
-@screen(
-    "/policies/<policy_id>/closures/entry",
-    scopes=_WRITES,
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=closing,
-    then=watch.extend,
-)
+@action("/policies/<policy_id>/closures/entry", closing, Scope.POLICIES_WRITE, then=watch.extend)
 def close_day(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     """Enter a closure as its dry run has shown it, promise the later ends of open windows, and redirect to its policy.
 

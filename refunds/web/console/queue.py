@@ -18,7 +18,7 @@ from refunds.service.queue import Tab
 from refunds.service.resolutions import RESOLVABLE_FOR, Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, sessions
-from refunds.web.console import page, screen, to, to_contact
+from refunds.web.console import action, page, screen, to, to_contact
 from refunds.web.console.contacts import contact
 from refunds.web.console.eligibility import PAGE, time_zone_of
 from refunds.web.console.forms import AssignedSchema, Form, QueueSchema, SeveralSchema
@@ -43,7 +43,7 @@ class Result(NamedTuple):
     left: list[tuple[AContact, str, str | None]]
 
 
-@screen("/open", scopes=(Scope.CONTACTS_READ,))
+@screen("/open", Scope.CONTACTS_READ)
 def open_requests(uow: UnitOfWork, form: Form) -> Response:
     """A page of up to 25 entries of a tab of the queue, or 200; without a tab, of the first that has any.
 
@@ -120,13 +120,7 @@ def _result(uow: UnitOfWork, given: str | None) -> Result | None:
     return Result(doing, done, number, shown)
 
 
-@screen(
-    "/open",
-    scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
-    form_view=open_requests,
-)
+@action("/open", open_requests, Scope.CONTACTS_WRITE, transaction=Transaction.IDEMPOTENT)
 def act_on_several(uow: UnitOfWork, form: Form) -> Response:
     """Take, assign or resolve the entries that were ticked, up to 200; then show the page and what became of them.
 
@@ -179,13 +173,7 @@ def _page_of(*, form: Form, contact_id: str) -> Response:
     return contact(form=form, contact_id=contact_id)
 
 
-@screen(
-    "/open/<contact_id>",
-    scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=_page_of,
-)
+@action("/open/<contact_id>", _page_of, Scope.CONTACTS_WRITE)
 def taken(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """Take an open contact, give it back, or assign it to a colleague. Then show its page.
 
@@ -203,7 +191,7 @@ def taken(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         raise InvalidInput.at("/doing", who, "taken") from None
 
 
-@screen("/open/next", scopes=(Scope.CONTACTS_READ,))
+@screen("/open/next", Scope.CONTACTS_READ)
 def next_request(uow: UnitOfWork, form: Form) -> Response:
     """Redirect to the request after the one that is `done`, in the tab shown last unless one is named; else to Open."""
     asked, kept = form.read(QueueSchema), {str(one): one for one in Tab}

@@ -12,13 +12,13 @@ from refunds.web.console.eligibility import time_zone_of
 from refunds.web.console.forms import Form, SearchSchema
 
 
-@screen("/search", scopes=(Scope.ORDERS_READ,))
+@screen("/search", Scope.ORDERS_READ)
 def search(_: UnitOfWork, form: Form) -> Response:
     """The page of the search, before anything is found."""
     return page("search.html", form, found=None)
 
 
-@screen("/search", scopes=(Scope.ORDERS_READ,), method="POST", form_view=search)
+@screen("/search", Scope.ORDERS_READ, method="POST", form_view=search)
 def find_any(uow: UnitOfWork, form: Form) -> Response:
     """Redirect to the order or contact if only one was found, or else list all. What is searched is in no address.
 

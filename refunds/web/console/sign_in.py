@@ -15,11 +15,22 @@ from refunds.errors import InvalidInput, RefundsError, TooManyAttempts, Unauthen
 from refunds.service import users
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, sessions, telemetry
-from refunds.web.console import PREFIX, ChosenByLink, blueprint, linked, own_address, page, screen, see, start, to
+from refunds.web.console import (
+    PREFIX,
+    ChosenByLink,
+    action,
+    blueprint,
+    linked,
+    own_address,
+    page,
+    screen,
+    see,
+    start,
+    to,
+)
 from refunds.web.console.eligibility import check
 from refunds.web.console.forms import Form
 from refunds.web.console.messages import problem_words
-from refunds.web.endpoint import Transaction
 from refunds.web.problem_types import PROBLEMS
 from refunds.web.problems import HEADERS, Rejected, http_error, slug_of
 
@@ -55,7 +66,7 @@ def sign_in(rest: str) -> Response:
 sign_in.scopes = None  # type: ignore[attr-defined] # nobody is signed in yet
 
 
-@screen("/sign-out", scopes=(), transaction=Transaction.WRITE, method="POST", form_view=check)
+@action("/sign-out", check)
 def sign_out(uow: UnitOfWork, _: Form) -> Response:
     """End every session of the user, in all browsers, with an event. Then redirect to Check."""
     uow.users.end_sessions(uow.principal.actor)
@@ -63,7 +74,7 @@ def sign_out(uow: UnitOfWork, _: Form) -> Response:
     return to("check")
 
 
-@screen("/<path:rest>", scopes=())
+@screen("/<path:rest>")
 def nowhere(_: UnitOfWork, __: Form, rest: str) -> Response:
     """Redirect from a sign-in address to the page it names. Raises `NotFound` for any other address."""
     if rest.startswith("sign-in/"):

@@ -12,7 +12,7 @@ from refunds.web.console.forms import Form
 from refunds.web.schemas.statistics import StatisticsQuerySchema
 
 
-@screen("/statistics", scopes=(Scope.STATISTICS_READ,))
+@screen("/statistics", Scope.STATISTICS_READ)
 def statistics(uow: UnitOfWork, form: Form) -> Response:
     """The table of a closed month, by default the latest if there is any, and a chart of its largest cells.
 

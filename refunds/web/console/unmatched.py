@@ -17,7 +17,7 @@ from refunds.presentation.texts.dates import clock_text
 from refunds.service import assignments, search, unmatched
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
-from refunds.web.console import at, page, screen, to
+from refunds.web.console import action, at, page, screen, to
 from refunds.web.console.contacts import (
     ANSWERING,
     Doing,
@@ -35,13 +35,13 @@ from refunds.web.schemas.contacts import ReopenQuerySchema
 from refunds.web.schemas.unmatched import UnmatchedResolutionRequestSchema
 
 
-@screen("/unmatched/new", scopes=(Scope.CONTACTS_WRITE,))
+@screen("/unmatched/new", Scope.CONTACTS_WRITE)
 def new_unmatched(uow: UnitOfWork, form: Form) -> Response:
     """The form to record a contact whose order is not known. Nothing is recorded yet."""
     return _new(uow, form)
 
 
-@screen("/unmatched/begin", scopes=(Scope.CONTACTS_WRITE,), method="POST", form_view=new_unmatched)
+@screen("/unmatched/begin", Scope.CONTACTS_WRITE, method="POST", form_view=new_unmatched)
 def begin_unmatched(uow: UnitOfWork, form: Form) -> Response:
     """The same form with what was typed at Check, which is personal and so in no address. Nothing is recorded yet."""
     form.read(BegunSchema)
@@ -81,13 +81,7 @@ def _new(uow: UnitOfWork, form: Form) -> Response:
     )
 
 
-@screen(
-    "/unmatched/new",
-    scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
-    form_view=new_unmatched,
-)
+@action("/unmatched/new", new_unmatched, Scope.CONTACTS_WRITE, transaction=Transaction.IDEMPOTENT)
 def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
     """Record a contact whose order is not known, and redirect to it; it supersedes one that it corrects.
 
@@ -102,7 +96,7 @@ def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
     return to("unmatched_contact", unmatched_id=kept.unmatched_id)
 
 
-@screen("/unmatched/<unmatched_id>", scopes=(Scope.CONTACTS_READ,))
+@screen("/unmatched/<unmatched_id>", Scope.CONTACTS_READ)
 def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
     """The page of a contact whose order is, or was, not known, with its number and the forms to match or close it.
 
@@ -125,13 +119,7 @@ def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respons
     )
 
 
-@screen(
-    "/unmatched/<unmatched_id>/order",
-    scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=unmatched_contact,
-)
+@action("/unmatched/<unmatched_id>/order", unmatched_contact, Scope.CONTACTS_WRITE)
 def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
     """Match a contact to the order with a number, and redirect to the contact that it became.
 
@@ -162,13 +150,7 @@ _DOING: Doing = ANSWERING | {
 }
 
 
-@screen(
-    "/unmatched/<unmatched_id>",
-    scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=unmatched_contact,
-)
+@action("/unmatched/<unmatched_id>", unmatched_contact, Scope.CONTACTS_WRITE)
 def follow_up_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
     """Acknowledge, complete, resolve or reopen an unmatched contact, by `doing`. Then redirect to its page."""
     act(uow, form, unmatched_id, _DOING)
