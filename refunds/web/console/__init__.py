@@ -173,8 +173,7 @@ def _sent(most_bytes: int) -> Form:
     """The form with what is `linked` and the fields that were sent, which take precedence.
 
     Its `notice` is `stale` if it was not sent by a page of this session, and `too_large` if it may have a file and has
-    more than `most_bytes`: then it is not read. Raises `InvalidInput` if a parameter or a field is repeated, and
-    otherwise as `linked` and `sessions.form`.
+    more than `most_bytes`: then it is not read.
     """
     sent, own = linked(), True
     if request.method == "POST":
@@ -212,8 +211,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
     """A page of the console, with the form as it was typed, its errors (the first of each field) and its notice.
 
     `template` is a file in `console/`; `values` take precedence over the values that all pages have. If nobody is
-    signed in, it has no navigation. A form without an `idempotency_key` gets a new one, and the session keeps the value
-    that the CSRF token of the page's forms is checked against.
+    signed in, it has no navigation.
     """
     principal, zones = g.get("principal"), _Zones()
     begins = f"console.{start(principal)}"

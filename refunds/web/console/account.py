@@ -33,8 +33,7 @@ def account(uow: UnitOfWork, form: Form) -> Response:
 def change_password(_: UnitOfWork | None, form: Form) -> Response:
     """Give the user the password that was offered to them, and end their other sessions. Then show the account.
 
-    It opens units of work of its own. Attempts are counted like those to sign in. Raises `InvalidInput` if the old
-    password is wrong, or if there were too many attempts.
+    It opens units of work of its own. Attempts are counted like those to sign in.
     """
     found = form.read(OwnPasswordSchema)
     offered = Offer(found["new_password"], found["mark"])

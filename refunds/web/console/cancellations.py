@@ -40,8 +40,7 @@ RECENT = 50
 def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     """The page of a cancellation: its reference, what happens next, and what to tell the customer in each language.
 
-    There is nothing to tell if it was revoked. It has the form to revoke it if the user may do so now; agents may
-    revoke their own for 15 minutes. Raises `NotFound` if there is no such cancellation.
+    It has the form to revoke it if the user may do so now; agents may revoke their own for 15 minutes.
     """
     found = uow.cancellations.get(cancellation_id)
     words = {}
@@ -73,11 +72,7 @@ def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 
 @screen("/cancellations/<cancellation_id>/confirmation", Scope.CANCELLATIONS_READ)
 def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
-    """The confirmation for the customer, as a page to print, in the `language` of the address or else the reader's.
-
-    Raises `NotFound` if there is no such cancellation, `CancellationStateConflict` if it was revoked, and
-    `InvalidInput` if the service does not have the language.
-    """
+    """The confirmation for the customer, as a page to print, in the `language` of the address or else the reader's."""
     confirmed = cancellations.confirmation(uow, cancellation_id)
     with speaking(form.read(PrintedSchema).get("language") or language()):
         return document(documents.render_html(*confirmed), HTML)
@@ -85,10 +80,7 @@ def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 
 @screen("/recent", Scope.CANCELLATIONS_ISSUE)
 def recent(uow: UnitOfWork, form: Form) -> Response:
-    """The last 50 cancellations that the signed-in user issued, and the last 50 requests that they resolved.
-
-    The newest first. Each cancellation has whether they can still revoke it, and for how long.
-    """
+    """The last 50 cancellations that the user issued, whether they can still revoke them, and what they resolved."""
     own = uow.principal.actor
     found = uow.cancellations.issued_by(own, RECENT)
     resolved: list[tuple[datetime | None, AContact]] = [
@@ -126,8 +118,7 @@ _DATES: dict[str, Callable[[date, Any], str]] = {
 def all_cancellations(uow: UnitOfWork, form: Form) -> Response:
     """A page of up to 25 cancellations, the newest first or, if only overdue ones are asked for, the longest overdue.
 
-    It has the filters of the API's list, which are shown again with what is wrong with them. Raises `InvalidCursor` if
-    `after` or `before` in the address is no cursor of this list.
+    It has the filters of the API's list, which are shown again with what is wrong with them.
     """
     status, items = HTTPStatus.OK, list[Cancellation]()
     pages: dict[str, str | None] = {}
@@ -201,8 +192,7 @@ def _page(uow: UnitOfWork, form: Form, query: dict[str, Any]) -> tuple[list[Canc
 def cancellations_table(uow: UnitOfWork, form: Form) -> Response:
     """All cancellations that the filters leave, as CSV. The journal says who made the table, and for which dates.
 
-    The rows are read while they are sent, in units of work of their own. Raises `InvalidInput` if the filters do not
-    fit.
+    The rows are read while they are sent, in units of work of their own.
     """
     query = _query(uow, form)
     tz = zone(time_zone_of(uow, uow.policies.default))

@@ -53,10 +53,7 @@ SHOWN: Mapping[str, dict[str, Any]] = {
 
 @screen("/data-requests", Scope.PRIVACY_READ)
 def data_requests_due(uow: UnitOfWork, form: Form) -> Response:
-    """A page of up to 25 data requests, each with its last day and what is next; open ones if nothing else is chosen.
-
-    Raises `InvalidCursor` if `after` in the address is no cursor of this list.
-    """
+    """A page of up to 25 data requests, each with its last day and what is next; open ones if none are chosen."""
     asked = form.read(forms.DataRequestsSchema)
     chosen = {"show": asked.get("show", "open"), "kind": asked.get("kind")}
     items, following = paginate(
@@ -114,7 +111,7 @@ def new_data_request(uow: UnitOfWork, form: Form) -> Response:
 
 @action("/data-requests/new", new_data_request, Scope.PRIVACY_WRITE, transaction=Transaction.IDEMPOTENT)
 def open_data_request(uow: UnitOfWork, form: Form) -> Response:
-    """Open a data request, received now if no time is typed, and redirect to it. `InvalidInput` if it does not fit."""
+    """Open a data request, received now if no time is typed, and redirect to it."""
     found = form.read(forms.NewDataRequestSchema)
     if typed := found.pop("received_at", None):
         found["received_at"] = typed.begin("received_at", uow.now, data_requests.time_zone(uow))
@@ -124,10 +121,7 @@ def open_data_request(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/data-requests/<request_id>", Scope.PRIVACY_READ)
 def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
-    """The page of a data request: its facts, the words for the person, its certificate, and what can be done about it.
-
-    Raises `NotFound` if there is none.
-    """
+    """The page of a data request: its facts, the words for the person, its certificate, and what can be done."""
     request, certificate, recipients = data_requests.answered(uow, uow.data_requests.get(request_id))
     time_zone, held = data_requests.time_zone(uow), data_requests.is_held(uow, request)
     until, left = _until(uow, request)
@@ -198,10 +192,7 @@ _DOING: Doing = {
 
 @action("/data-requests/<request_id>", data_request, Scope.PRIVACY_WRITE)
 def answer_data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
-    """Check the identity, extend, note a fee, correct or close a data request, by `doing`. Then redirect to its page.
-
-    Fulfilling an erasure erases the customer. Raises what `data_requests` raises, and `InvalidInput`.
-    """
+    """Check the identity, extend, note a fee, correct or close a data request, by `doing`. Redirect to its page."""
     if form.data.get("doing") == "correct":
         _correct(uow, request_id, form.data)
     else:
@@ -210,10 +201,7 @@ def answer_data_request(uow: UnitOfWork, form: Form, request_id: str) -> Respons
 
 
 def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
-    """Correct the fields that differ from the record, and close the request as fulfilled.
-
-    Raises `InvalidInput` if a field of the page is blank or does not fit, or if none differs.
-    """
+    """Correct the fields that differ from the record, and close the request as fulfilled."""
     request = data_requests.locked(uow, request_id)
     held = _fields(uow, request) if request.customer_id else []
     emptied = [FieldError(f"/{name}", Message("is required"), "required") for name, _ in held if name not in data]
@@ -234,11 +222,7 @@ def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
 
 @screen("/data-requests/<request_id>/export", Scope.PRIVACY_EXPORT, transaction=Transaction.WRITE)
 def exported(uow: UnitOfWork, form: Form, request_id: str) -> Response:
-    """The export for a data request in the `language` of the address, as a page to print or, with `data`, as JSON.
-
-    The journal says who took it out. Raises `InvalidInput` if the service does not have the language, and what
-    `exports.for_request` raises: the identity must have been checked.
-    """
+    """The export for a data request in the `language` of the address, as a page to print or, with `data`, as JSON."""
     asked = form.read(forms.ExportedSchema)
     found = exports.for_request(uow, request_id)
     with speaking(asked.get("language") or language()):

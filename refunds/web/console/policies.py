@@ -34,10 +34,7 @@ def policies(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/policies/<policy_id>", Scope.POLICIES_READ)
 def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """The page of a policy: its versions, also withdrawn ones, their clauses and changes, and its closures.
-
-    It has the form to simulate a change. Raises `NotFound` if there is no such policy.
-    """
+    """The page of a policy: its versions, their clauses and changes, its closures, the form to simulate a change."""
     found, records = uow.policies[policy_id], uow.policies.records(policy_id)
     before = dict(pairwise(found.effective_versions))
     changed = {later.version: _changes(earlier, later) for earlier, later in before.items()}
@@ -91,12 +88,7 @@ def _changes(earlier: PolicyVersion, later: PolicyVersion) -> list[str]:
 
 @screen("/policies/<policy_id>/simulation", Scope.POLICIES_SIMULATE, form_view=policy)
 def simulated(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """The effect that a change of some terms would have had on the policy's past orders, as a chart with its tables.
-
-    The terms are `window_business_days`, `business_week` and `timely_by`; the others are the present ones. Nothing is
-    stored. Raises `NotFound` if there is no such policy, and `InvalidInput` if a term does not fit or nothing is
-    changed.
-    """
+    """The effect that other terms would have had on past orders, as a chart with its tables; stores nothing."""
     terms = form.read(WhatIfSchema)
     if "business_week" in terms:
         terms["business_week"] = WEEKS[terms["business_week"]]

@@ -54,8 +54,7 @@ def _faults(form: Form) -> list[str]:
 def _read(form: Form) -> tuple[str, PolicyVersion]:
     """The text of a draft, and the version in it; a file takes precedence over what was typed.
 
-    Raises `InvalidInput` if there is none, if it does not fit, or unless the version has either an `effective_from` or
-    the field `now`, not both.
+    The version must have either an `effective_from` or the field `now`, not both.
     """
     found = form.read(DraftFormSchema)
     place = "file" if "file" in found else "draft"
@@ -135,8 +134,7 @@ def _result(uow: UnitOfWork, text: str, version: PolicyVersion, *, dry_run: bool
 def review(uow: UnitOfWork, form: Form) -> Response:
     """The dry run of a draft: the terms that it changes, from when and how it judges, its warnings and clauses.
 
-    No order is looked at (`simulate_draft` does that), and nothing is stored. A version that is published already is
-    shown as that. Raises `InvalidInput` if the draft cannot be published.
+    No order is looked at (`simulate_draft` does that), and nothing is stored.
     """
     text, version = _read(form)
     result, fingerprint = _result(uow, text, version, dry_run=True)
@@ -159,11 +157,7 @@ def review(uow: UnitOfWork, form: Form) -> Response:
 
 @action("/draft/publication", review, Scope.POLICIES_WRITE, then=watch.extend, most_bytes=MOST_BYTES)
 def publish(uow: UnitOfWork, form: Form) -> Response:
-    """Publish a draft as its dry run has shown it, and redirect to its policy. The same version again changes nothing.
-
-    Open windows that end later by it are then promised so. Raises `InvalidInput` if the draft cannot be published, or
-    would not be what was shown.
-    """
+    """Publish a draft as its dry run has shown it. Redirect to its policy. The same version again changes nothing."""
     text, version = _read(form)
     result, fingerprint = _result(uow, text, version, dry_run=False)
     if not result.known:
@@ -178,10 +172,7 @@ def _said(policy_id: str, *said: Any) -> Response:
 
 @screen("/draft/simulation", Scope.POLICIES_SIMULATE, method="POST", form_view=draft, most_bytes=MOST_BYTES)
 def simulate_draft(uow: UnitOfWork, form: Form) -> Response:
-    """The effect that a draft would have had on its policy's past orders. Nothing is stored.
-
-    Raises `InvalidInput` if the draft does not fit, and `NotFound` if it begins a new policy.
-    """
+    """The effect that a draft would have had on its policy's past orders. Nothing is stored."""
     text, version = _read(form)
     with _in_draft(text):
         report = documents.render_report(simulation.simulate(uow, version))
@@ -191,7 +182,7 @@ def simulate_draft(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/policies/<policy_id>/versions/<number:version>/withdrawal", Scope.POLICIES_WRITE)
 def withdrawal(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Response:
-    """What a withdrawal would mean, or why it is not possible; stores nothing. Raises `NotFound` if there is none."""
+    """What a withdrawal would mean, or why it is not possible; stores nothing."""
     conflict, withdrawn_at, found = None, None, uow.policies[policy_id].version(version)
     try:
         withdrawn_at = publication.withdraw(uow, policy_id, version, dry_run=True).withdrawn_at
@@ -219,11 +210,7 @@ def _before(uow: UnitOfWork, version: PolicyVersion) -> int | None:
     "/policies/<policy_id>/versions/<number:version>/withdrawal", withdrawal, Scope.POLICIES_WRITE, then=watch.extend
 )
 def withdraw(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Response:
-    """Withdraw a version that has not taken effect, and redirect to its policy; if it is withdrawn, nothing changes.
-
-    Raises `NotFound` if there is none, and `InvalidInput` if it has taken effect or something that was shown has
-    changed.
-    """
+    """Withdraw a version that has not taken effect, and redirect to its policy; if it is withdrawn, nothing changes."""
     form.read(WithdrawingSchema)
     fingerprint = _fingerprint(policy_id, version, _before(uow, uow.policies[policy_id].version(version)))
     try:
@@ -248,7 +235,7 @@ def _closed(
 
 @screen("/policies/<policy_id>/closures", Scope.POLICIES_WRITE, method="POST", form_view=policy)
 def closing(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """What it would mean to close on a date. Nothing is stored. Raises `InvalidInput` if the date does not fit."""
+    """What it would mean to close on a date. Nothing is stored."""
     entered, said, fingerprint = _closed(uow, form, policy_id, dry_run=True)
     form = replace(form, address=at("policy", policy_id=policy_id))
     return page("closing.html", form, policy_id=policy_id, entered=entered, said=said, shown=fingerprint)
@@ -256,10 +243,7 @@ def closing(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
 
 @action("/policies/<policy_id>/closures/entry", closing, Scope.POLICIES_WRITE, then=watch.extend)
 def close_day(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """Enter a closure as its dry run has shown it, promise the later ends of open windows, and redirect to its policy.
-
-    The same date again changes nothing. Raises `InvalidInput` if it does not fit, or is not as shown.
-    """
+    """Enter a closure as its dry run has shown it, and redirect to its policy. The same date again changes nothing."""
     entered, _, fingerprint = _closed(uow, form, policy_id, dry_run=False)
     if entered.created:
         _require_as_shown(form, fingerprint)

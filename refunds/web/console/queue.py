@@ -47,8 +47,8 @@ class Result(NamedTuple):
 def open_requests(uow: UnitOfWork, form: Form) -> Response:
     """A page of up to 25 entries of a tab of the queue, or 200; without a tab, of the first that has any.
 
-    With `mine`, only what the user has taken. A page after the last is the last. The session keeps the tab, for
-    `next_request`. With `result`, it says what became of several entries. Supervisors also see the overview.
+    With `mine`, only what the user has taken. The session keeps the tab, for `next_request`. With `result`, it says
+    what became of several entries. Supervisors also see the overview.
     """
     asked = (form.read if request.method == "GET" else form.read_leniently)(QueueSchema)
     tabs = everything = queue.queue(uow)
@@ -124,8 +124,7 @@ def _result(uow: UnitOfWork, given: str | None) -> Result | None:
 def act_on_several(uow: UnitOfWork, form: Form) -> Response:
     """Take, assign or resolve the entries that were ticked, up to 200; then show the page and what became of them.
 
-    Those that have changed since the page was shown are left alone, and named. Raises `InvalidInput` if none is ticked,
-    or too many are, or the form does not fit.
+    Those that have changed since the page was shown are left alone, and named.
     """
     picked = {match[1]: value for name, value in form.data.items() if (match := _PICK.fullmatch(name))}
     others = {name: value for name, value in form.data.items() if not name.startswith("pick-")}
@@ -175,11 +174,7 @@ def _page_of(*, form: Form, contact_id: str) -> Response:
 
 @action("/open/<contact_id>", _page_of, Scope.CONTACTS_WRITE)
 def taken(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
-    """Take an open contact, give it back, or assign it to a colleague. Then show its page.
-
-    Raises `InvalidInput` if somebody else has taken it, who is named, or if the colleague has left, and what
-    `assignments.assign` and `give_back` raise.
-    """
+    """Take an open contact, give it back, or assign it to a colleague. Then show its page."""
     found = form.read(AssignedSchema)
     _require(found, "taken_by", found["doing"] == "assign")
     try:

@@ -27,8 +27,7 @@ def suggested() -> dict[str, str]:
 def meant(typed: str | None) -> str | None:
     """The region that was typed: by its code, by its name in any language, or as it is suggested; None stays None.
 
-    Case, accents, spaces and hyphens do not matter. Raises `InvalidInput` if it is not known, or can be more than one:
-    a name of several, or the code of a country and, without its own country's, of a part of the default policy's.
+    Case, accents, spaces and hyphens do not matter. Raises `InvalidInput` if it is not known, or can be more than one.
     """
     if typed is None:
         return None

@@ -20,10 +20,7 @@ def search(_: UnitOfWork, form: Form) -> Response:
 
 @screen("/search", Scope.ORDERS_READ, method="POST", form_view=search)
 def find_any(uow: UnitOfWork, form: Form) -> Response:
-    """Redirect to the order or contact if only one was found, or else list all. What is searched is in no address.
-
-    Raises `InvalidInput` if nothing was found, or nothing was typed.
-    """
+    """Redirect to the order or contact if only one was found, or else list all. What is searched is in no address."""
     found = searching.search(uow, form.read(SearchSchema)["search"])
     if not found.orders and not found.contacts:
         raise InvalidInput.at("/search", Message("nothing was found"), "nothing_found")

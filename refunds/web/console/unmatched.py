@@ -51,8 +51,7 @@ def begin_unmatched(uow: UnitOfWork, form: Form) -> Response:
 def _new(uow: UnitOfWork, form: Form) -> Response:
     """The form to record a contact; it was received when this page was opened, unless a time was typed.
 
-    If it corrects one (`supersedes`), it begins with what is on record of that. The session keeps the channel. Raises
-    `NotFound` if there is none to correct.
+    If it corrects one (`supersedes`), it begins with what is on record of that. The session keeps the channel.
     """
     time_zone = time_zone_of(uow, uow.policies.default)
     found = form.read_leniently(UnmatchedEntrySchema)
@@ -83,10 +82,7 @@ def _new(uow: UnitOfWork, form: Form) -> Response:
 
 @action("/unmatched/new", new_unmatched, Scope.CONTACTS_WRITE, transaction=Transaction.IDEMPOTENT)
 def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
-    """Record a contact whose order is not known, and redirect to it; it supersedes one that it corrects.
-
-    Raises `InvalidInput` if the form does not fit or a correction changes nothing, and what `unmatched.record` raises.
-    """
+    """Record a contact whose order is not known, and redirect to it; it supersedes one that it corrects."""
     found = form.read(UnmatchedEntrySchema)
     earlier = uow.unmatched.get(found["supersedes"]) if "supersedes" in found else None
     found = exact(uow, found, earlier)
@@ -98,10 +94,7 @@ def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/unmatched/<unmatched_id>", Scope.CONTACTS_READ)
 def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
-    """The page of a contact whose order is, or was, not known, with its number and the forms to match or close it.
-
-    Raises `NotFound` if there is none.
-    """
+    """The page of a contact whose order is, or was, not known, with its number and the forms to match or close it."""
     found, time_zone = uow.unmatched.get(unmatched_id), time_zone_of(uow, uow.policies.default)
     actors = (found.recorded_by, found.closed_by, found.taken_by, found.acknowledged_by)
     return page(
@@ -121,11 +114,7 @@ def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respons
 
 @action("/unmatched/<unmatched_id>/order", unmatched_contact, Scope.CONTACTS_WRITE)
 def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
-    """Match a contact to the order with a number, and redirect to the contact that it became.
-
-    The decision is counted. Raises `InvalidInput` if not exactly one order has the number, and what `unmatched.match`
-    raises.
-    """
+    """Match a contact to the order with a number, and redirect to the contact that it became."""
     found = form.read(MatchSchema)
     _, meant = search.orders_meant(uow, found["order_id"])
     if len(meant) != 1:

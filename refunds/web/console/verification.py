@@ -56,8 +56,7 @@ def verification(uow: UnitOfWork, form: Form) -> Response:
 def verify(_: UnitOfWork | None, form: Form) -> Response:
     """Begin a verification in a thread, unless one is under way, and redirect to its page after two seconds at most.
 
-    It compares the journal with itself, the records with the journal, and its length with the checkpoints. Who began it
-    is noted beside these, not in the journal. Raises `StorageUnavailable` if it cannot be noted.
+    Who began it is noted beside the checkpoints, not in the journal.
     """
     form.read(StrictSchema)
     with _beginning:
