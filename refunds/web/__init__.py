@@ -14,7 +14,7 @@ from refunds.presentation.documents import templating
 from refunds.presentation.language import bind
 from refunds.schemas.orders import TAKEN
 from refunds.service.store import Store
-from refunds.web import auth, endpoint, intake, pages, problems, sessions, telemetry
+from refunds.web import auth, console, endpoint, intake, pages, problems, sessions, telemetry
 from refunds.web.api import (
     access,
     calendars,
@@ -31,7 +31,7 @@ from refunds.web.api import (
     statistics,
     unmatched,
 )
-from refunds.web.console import screens as console
+from refunds.web.console import screens  # noqa: F401 - declares them
 from refunds.web.openapi import Contract
 from refunds.web.responses import reader_language
 

@@ -33,8 +33,7 @@ from refunds.service.data_requests import Given, NewDataRequest
 from refunds.service.rectification import Correction
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
-from refunds.web.console import action, at, page, screen, to
-from refunds.web.console import data_request_forms as forms
+from refunds.web.console import action, at, forms, page, screen, to
 from refunds.web.console.contacts import Doing, act
 from refunds.web.console.eligibility import PAGE
 from refunds.web.console.forms import Form
@@ -42,6 +41,7 @@ from refunds.web.cursors import paginate
 from refunds.web.endpoint import Transaction
 from refunds.web.responses import document, reply
 from refunds.web.schemas.documents import HTML
+from refunds.web.schemas.privacy import IdentityCheckRequestSchema
 
 SHOWN: Mapping[str, dict[str, Any]] = {
     "open": {"state": DataRequestState.OPEN},
@@ -177,7 +177,7 @@ def _close(outcome: DataRequestOutcome) -> Callable[[UnitOfWork, str, dict[str, 
 
 _DOING: Doing = {
     "identity": (
-        forms.IdentityCheckRequestSchema,
+        IdentityCheckRequestSchema,
         lambda uow, request_id, found: data_requests.check_identity(uow, request_id, found["identity_check"]),
     ),
     "extend": (forms.ExtensionSchema, _extend),

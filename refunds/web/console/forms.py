@@ -13,6 +13,7 @@ from marshmallow import EXCLUDE, ValidationError
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import first_instant, local_date, parse_instant, shown_instant, zone
 from refunds.domain.journal import EventType
+from refunds.domain.privacy import DataRequestKind, ErasureReason
 from refunds.domain.records import Basis, Intent, OverrideKind, State
 from refunds.domain.resolutions import ResolutionReason
 from refunds.domain.terms import TimelyBy
@@ -24,6 +25,7 @@ from refunds.service.queue import Tab
 from refunds.web.console.dates import typed_instant, typed_time
 from refunds.web.schemas.contacts import AcknowledgementRequestSchema, InlineContactSchema
 from refunds.web.schemas.policies import MOST_BYTES
+from refunds.web.schemas.privacy import DataRequestRequestSchema
 from refunds.web.schemas.request_fields import MOST, After, RecordId
 from refunds.web.schemas.unmatched import UnmatchedContactRequestSchema
 
@@ -131,13 +133,18 @@ class AskedSchema(StrictSchema):
     opened = Text(100)
 
 
-class FindSchema(AskedSchema):
+class ByDateSchema(AskedSchema):
+    """A service of which only the day and the region are known, and how and when the customer asks."""
+
+    provided_on = Moment()
+    region = Text(80)
+
+
+class FindSchema(ByDateSchema):
     """A search of an agent: a number, or a day and a region."""
 
     q = Text(200)
     by_date = Text(1)
-    provided_on = Moment()
-    region = Text(80)
 
 
 class SearchSchema(StrictSchema):
@@ -146,26 +153,15 @@ class SearchSchema(StrictSchema):
     search = Text(200, required=True)
 
 
-class ByDateSchema(AskedSchema):
-    """A service of which only the day and the region are known, and how and when the customer asks."""
-
-    provided_on = Moment()
-    region = Text(80)
-
-
 class CustomerSchema(AskedSchema):
     """The page of a customer's orders to show, and how and when they ask."""
 
     after = After()
 
 
-class EntrySchema(InlineContactSchema):
+class EntrySchema(AskedSchema, InlineContactSchema):  # type: ignore[misc] # times as people write them
     """A contact as entered, new or already stored, and the override of a refusal, if any."""
 
-    channel = Choice(Channel)
-    received_at = Moment()  # type: ignore[assignment] # also accepts how people write times
-    sent_at = Moment()  # type: ignore[assignment]
-    opened = Text(100)
     contact_id = RecordId("con", "")
     intent = Choice(Intent)
     override = Choice(OverrideKind)
@@ -178,13 +174,8 @@ class AnsweredSchema(AcknowledgementRequestSchema):
     given_at = Moment()  # type: ignore[assignment] # also accepts how people write times
 
 
-class UnmatchedEntrySchema(UnmatchedContactRequestSchema):
+class UnmatchedEntrySchema(AskedSchema, UnmatchedContactRequestSchema):  # type: ignore[misc] # as above
     """A contact whose order is not known, as entered."""
-
-    channel = Choice(Channel)
-    received_at = Moment()  # type: ignore[assignment] # also accepts how people write times
-    sent_at = Moment()  # type: ignore[assignment]
-    opened = Text(100)
 
 
 class BegunSchema(AskedSchema):
@@ -325,6 +316,52 @@ class WhatIfSchema(StrictSchema):
     window_business_days = WholeText(1, 366)
     business_week = Text(7, pattern="mon-fri|mon-sat|country")
     timely_by = Choice(TimelyBy)
+
+
+class DataRequestsSchema(ListSchema):
+    """The page of the data requests to show, and which of them."""
+
+    show = Text(10, pattern="open|overdue|closed")
+    kind = Choice(DataRequestKind)
+
+
+class NewDataRequestSchema(DataRequestRequestSchema):
+    """What a person asks for about their data, as entered."""
+
+    received_at = Moment()  # type: ignore[assignment] # also accepts how people write times
+
+
+class ExtensionSchema(StrictSchema):
+    """Why an answer takes longer."""
+
+    extension_reason = FreeText(500, required=True)
+
+
+class FeeSchema(StrictSchema):
+    """Whether a request may cost something, and why."""
+
+    fee = Text(20, pattern="none|further_copy|excessive", required=True)
+    fee_reason = FreeText(500)
+
+
+class FulfilmentSchema(StrictSchema):
+    """What is noted when a request is fulfilled."""
+
+    outcome_reason = FreeText(500)
+    erasure_reason = Choice(ErasureReason)
+    anyway = Line(200)
+
+
+class RefusalSchema(StrictSchema):
+    """Why a request is refused."""
+
+    refusal_reason = FreeText(500, required=True)
+
+
+class ExportedSchema(PrintedSchema):
+    """The language of an export, and whether it is data instead of a page."""
+
+    data = Text(1)
 
 
 def all_of(*reads: Callable[[], Any]) -> list[Any]:
