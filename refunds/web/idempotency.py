@@ -19,11 +19,6 @@ KEY = f'^("{_CHARACTERS}"|{_CHARACTERS})$'
 _KEY = re.compile(KEY)
 
 
-def key_of(request: Request) -> str:
-    """The idempotency key of a request, without quotes. Raises `Rejected` if it is missing or invalid."""
-    return checked_key(request.headers.get("Idempotency-Key"))
-
-
 def checked_key(given: str | None) -> str:
     """An idempotency key without its quotes. Raises `Rejected` if it is None or invalid.
 
