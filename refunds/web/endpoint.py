@@ -102,7 +102,7 @@ class Tag:
         """Add the decorated view to the group as an operation; `declared` are further fields of `Operation`.
 
         `route` is the method and the rule, as in `GET /v1/orders`. A view that takes a `uow` works in the usual kind of
-        transaction of its method, if no other is declared. The view itself stays as it is.
+        transaction of its method, if no other is declared.
         """
         method, _, rule = route.partition(" ")
 

@@ -341,10 +341,7 @@ def _schema_name(schema: type[ma.Schema] | ma.Schema) -> str:
 
 
 def _own_schema(converter: Any, field: ma.fields.Field[Any], **_: Any) -> dict[str, Any]:
-    """The JSON schema of a field of one of our own classes; empty for all other fields.
-
-    An `enum` also has null if the field allows it. The schemas of an `Either` are added to the components.
-    """
+    """The JSON schema of a field of one of our own classes; the schemas of an `Either` are added to the components."""
     if isinstance(field, Either):
         either: dict[str, Any] = {"oneOf": [converter.resolve_nested_schema(schema) for schema in field.schemas]}
         if field.discriminator:
