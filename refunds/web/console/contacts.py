@@ -313,10 +313,6 @@ def _resolve(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
     resolutions.resolve(uow, contact_id, Resolution(**found))
 
 
-def _reopen(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
-    resolutions.reopen(uow, contact_id, found["reason_code"])
-
-
 Doing = dict[str, tuple[type[StrictSchema], Callable[[UnitOfWork, str, dict[str, Any]], object]]]
 
 ANSWERING: Doing = {
@@ -325,7 +321,7 @@ ANSWERING: Doing = {
 }
 _DOING: Doing = ANSWERING | {
     "resolve": (ResolutionRequestSchema, _resolve),
-    "reopen": (ReopenQuerySchema, _reopen),
+    "reopen": (ReopenQuerySchema, lambda uow, name, found: resolutions.reopen(uow, name, found["reason_code"])),
 }
 """What the forms of the page of a contact do, and their fields, by the value of `doing`."""
 

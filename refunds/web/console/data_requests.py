@@ -156,10 +156,6 @@ def _fields(uow: UnitOfWork, request: DataRequest) -> list[tuple[str, Correction
     return [(f"{one.table}:{quote(one.record_id, safe='')}:{one.field}", one) for one in found]
 
 
-def _extend(uow: UnitOfWork, request_id: str, found: dict[str, Any]) -> None:
-    data_requests.extend(uow, request_id, found["extension_reason"])
-
-
 def _note_fee(uow: UnitOfWork, request_id: str, found: dict[str, Any]) -> None:
     fee, reason = None if found["fee"] == "none" else Fee(found["fee"]), found.get("fee_reason")
     if fee and not reason:
@@ -180,7 +176,10 @@ _DOING: Doing = {
         IdentityCheckRequestSchema,
         lambda uow, request_id, found: data_requests.check_identity(uow, request_id, found["identity_check"]),
     ),
-    "extend": (forms.ExtensionSchema, _extend),
+    "extend": (
+        forms.ExtensionSchema,
+        lambda uow, request_id, found: data_requests.extend(uow, request_id, found["extension_reason"]),
+    ),
     "fee": (forms.FeeSchema, _note_fee),
     "fulfil": (forms.FulfilmentSchema, _close(DataRequestOutcome.FULFILLED)),
     "refuse": (forms.RefusalSchema, _close(DataRequestOutcome.REFUSED)),

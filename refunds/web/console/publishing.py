@@ -43,12 +43,8 @@ def draft(uow: UnitOfWork, form: Form) -> Response:
         found = uow.policies[policy_id]
         last = (*found.versions, *found.effective_versions)[-1]  # if all are withdrawn, the last of those
         text = policy_file(replace(last, version=len(found.versions) + 1, effective_from=None))
-    return page("draft.html", form, draft=text or "", faults=_faults(form))
-
-
-def _faults(form: Form) -> list[str]:
-    """Everything that is wrong in the text of a draft, in words."""
-    return [translate(error.detail) for error in form.errors if error.code == "in_draft"]
+    faults = [translate(error.detail) for error in form.errors if error.code == "in_draft"]
+    return page("draft.html", form, draft=text or "", faults=faults)
 
 
 def _read(form: Form) -> tuple[str, PolicyVersion]:

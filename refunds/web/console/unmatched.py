@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from flask import Response, request, session
 
@@ -125,17 +124,12 @@ def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
     return to("contact", contact_id=contact.contact_id)
 
 
-def _resolve(uow: UnitOfWork, unmatched_id: str, found: dict[str, Any]) -> None:
-    unmatched.resolve(uow, unmatched_id, found["reason"])
-
-
-def _reopen(uow: UnitOfWork, unmatched_id: str, found: dict[str, Any]) -> None:
-    unmatched.reopen(uow, unmatched_id, found["reason_code"])
-
-
 _DOING: Doing = ANSWERING | {
-    "resolve": (UnmatchedResolutionRequestSchema, _resolve),
-    "reopen": (ReopenQuerySchema, _reopen),
+    "resolve": (
+        UnmatchedResolutionRequestSchema,
+        lambda uow, name, found: unmatched.resolve(uow, name, found["reason"]),
+    ),
+    "reopen": (ReopenQuerySchema, lambda uow, name, found: unmatched.reopen(uow, name, found["reason_code"])),
 }
 
 
