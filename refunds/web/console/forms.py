@@ -18,12 +18,12 @@ from refunds.domain.records import Basis, Intent, OverrideKind, State
 from refunds.domain.resolutions import ResolutionReason
 from refunds.domain.terms import TimelyBy
 from refunds.errors import FieldError, InvalidInput, Message, Unfit
-from refunds.presentation.language import LANGUAGES
 from refunds.schemas.fields import Choice, FreeText, Line, Text, WholeText
 from refunds.schemas.strict import StrictSchema
 from refunds.service.queue import Tab
 from refunds.web.console.dates import typed_instant, typed_time
 from refunds.web.schemas.contacts import AcknowledgementRequestSchema, InlineContactSchema
+from refunds.web.schemas.documents import Language
 from refunds.web.schemas.policies import MOST_BYTES
 from refunds.web.schemas.privacy import DataRequestRequestSchema
 from refunds.web.schemas.request_fields import MOST, After, RecordId
@@ -252,9 +252,7 @@ class CancellationsSchema(StrictSchema):
 class PrintedSchema(StrictSchema):
     """The language of a page for the customer, independent of the reader's own."""
 
-    language = Text(
-        2, pattern="|".join(LANGUAGES), shape=Message("must be one of %(names)s", names=", ".join(LANGUAGES))
-    )
+    language = Language()
 
 
 class JournalPageSchema(StrictSchema):
