@@ -116,6 +116,11 @@ class InvalidInput(CallersError, code="validation-error"):
         self.errors = tuple(islice(errors, MOST_FLAWS))
         super().__init__(summary(self.errors))
 
+    @classmethod
+    def at(cls, pointer: str, detail: Message, code: str = "invalid") -> Self:
+        """The error with one field error, of these parts."""
+        return cls([FieldError(pointer, detail, code)])
+
 
 PAYMENT_DATA = "payment_data"  # the code of the field error that makes the error a `PaymentDataRefused`
 

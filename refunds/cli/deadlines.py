@@ -5,7 +5,7 @@ import click
 
 from refunds.cli import LANG, POLICY, CommandsAndOne, new_file, print_table, progress, reading, wide_console
 from refunds.cli.export import read_range
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.presentation.deadline_files import WRITERS
 from refunds.presentation.documents import deadlines as documents
 from refunds.presentation.language import translate
@@ -72,7 +72,7 @@ def export(first: str, last: str, regions: str | None, policy: str | None, *, fo
     """
     read = read_range(first, last)
     if os.path.lexists(output):
-        raise InvalidInput([FieldError("/output", Message("exists already: name a new file"))])
+        raise InvalidInput.at("/output", Message("exists already: name a new file"))
     left_out: list[str] = []
     with progress(passing=False) as shown:
         with reading() as uow:

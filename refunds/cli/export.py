@@ -8,7 +8,7 @@ from refunds.cli import LANG, loaded_store, standalone, write_private
 from refunds.domain.instants import end_of_day, first_instant, zone
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.presentation import tables
 from refunds.schemas.fields import NearDate
 from refunds.schemas.strict import StrictSchema
@@ -52,7 +52,7 @@ def read_range(first: str, last: str) -> dict[str, date]:
     """The dates `first` and `last`, read. Raises `InvalidInput` if one is no date, or the last before the first."""
     read = _RangeSchema().read({"from": first, "to": last})
     if read["last"] < read["first"]:
-        raise InvalidInput([FieldError("/to", Message("must not be before %(since)s", since="from"))])
+        raise InvalidInput.at("/to", Message("must not be before %(since)s", since="from"))
     return read
 
 

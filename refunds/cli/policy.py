@@ -19,7 +19,7 @@ from refunds.cli import (
 )
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.policy import Difference, PolicyVersion, differences
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.presentation import serializers
 from refunds.presentation.documents import simulation as documents
 from refunds.presentation.language import translate
@@ -129,7 +129,7 @@ def publish(file: Path, *, now: bool, dry_run: bool) -> None:
     if (draft.effective_from is None) is not now:
         required = Message("is required, or --now: the version then takes effect as soon as possible")
         detail = Message("remove it, or leave out --now") if now else required
-        raise InvalidInput([FieldError(f"/{file.name}/effective_from", detail)])
+        raise InvalidInput.at(f"/{file.name}/effective_from", detail)
     with reading() if dry_run else _changing() as uow:
         result = publication.publish(uow, draft, dry_run=dry_run)
     _print_result(result, "dry_run" if dry_run else "published")

@@ -15,7 +15,7 @@ from refunds.domain.outcomes import NO_NAMES, Facts, Names, RecordedDecision, To
 from refunds.domain.policy import Closures, Policy, PolicyVersion
 from refunds.domain.regions import country_of, require_region, still_known
 from refunds.domain.terms import Terms
-from refunds.errors import LANGUAGES, FieldError, InvalidInput, Unfit
+from refunds.errors import LANGUAGES, InvalidInput, Unfit
 
 _NO_TERMS: Mapping[str, Any] = {}
 
@@ -158,4 +158,4 @@ def spelt(pointer: str, spell: Callable[..., str], *arguments: Any) -> str:
     try:
         return spell(*arguments)
     except Unfit as error:
-        raise InvalidInput([FieldError(pointer, error.detail, error.code)]) from None
+        raise InvalidInput.at(pointer, error.detail, error.code) from None

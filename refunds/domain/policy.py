@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from refunds.domain.terms import TERM_NAMES, JudgedBy, Terms
-from refunds.errors import FieldError, InvalidInput, Message, NoPolicyInForce, NotFound
+from refunds.errors import InvalidInput, Message, NoPolicyInForce, NotFound
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,13 +119,13 @@ def policy_of(versions: Iterable[PolicyVersion], withdrawn: Collection[int] = ()
     for due, version in enumerate(ordered, 1):
         if version.version != due:
             text = Message("is %(version)s, but must be %(due)s: versions count from 1 without gap or repeat")
-            raise InvalidInput([FieldError("/version", text.filled(version=version.version, due=due))])
+            raise InvalidInput.at("/version", text.filled(version=version.version, due=due))
     effective = tuple(version for version in ordered if version.version not in withdrawn)
     for earlier, later in pairwise(effective):
         if later.effective_at <= earlier.effective_at:
             text = Message("version %(later)s must take effect later than version %(earlier)s")
             detail = text.filled(later=later.version, earlier=earlier.version)
-            raise InvalidInput([FieldError("/effective_from", detail)])
+            raise InvalidInput.at("/effective_from", detail)
     return Policy(ordered[0].policy_id, ordered, effective, tuple(version.effective_at for version in effective))
 
 

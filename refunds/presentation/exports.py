@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any
 
 from refunds.domain.instants import format_instant, format_known
-from refunds.domain.privacy import DataRequest
 from refunds.domain.records import Contact
 from refunds.domain.retention import BESIDE, details_until
 from refunds.domain.terms import Terms
@@ -29,7 +28,9 @@ def export_data(export: Export) -> dict[str, Any]:
         "orders": [_order_data(one, terms) for one in export.orders],
         "contact": export.contact and caller_data(export.contact),
         "limits": [attributes(one, *_LIMIT) | _until(one.lifted_at, terms) for one in export.limits],
-        "data_requests": [_request_data(one) | _until(one.closed_at, terms) for one in export.requests],
+        "data_requests": [
+            _without(data_request_data(one), OF_ANSWERS) | _until(one.closed_at, terms) for one in export.requests
+        ],
         "disclosures": [disclosure_data(one) | _until(one.disclosed_at, terms) for one in export.disclosures],
     }
 
@@ -53,7 +54,7 @@ def _order_data(one: ExportedOrder, terms: Terms) -> dict[str, Any]:
     return {
         "order": serializers.order_data(one.standing),
         "kept_until": one.until.isoformat(),
-        "promises": [_without(serializers.promise_on_record_data(each)) for each in one.promises],
+        "promises": [_without(serializers.promise_on_record_data(each), _VERSIONS) for each in one.promises],
         "contacts": [
             _judged(serializers.contact_data(each))
             | {"details_until": details_until(each, one.until, terms).isoformat()}
@@ -68,22 +69,16 @@ OF_ANSWERS = ("answer_text", "earlier_recipients", "certificate")
 """What is shown with a data request and is stored elsewhere, or not at all."""
 
 _LIMIT = ("limit_id", "kind", "reason", "set_at", "lifted_at")
-_VERSIONS = ("holidays_version", "tzdata_version", "fingerprint")
+_VERSIONS = ("holidays_version", "tzdata_version", "fingerprint")  # only for operators
 
 
-def _without(data: dict[str, Any]) -> dict[str, Any]:
-    """Return data without the versions of the holiday and time zone data, which are only for operators."""
-    return {name: value for name, value in data.items() if name not in _VERSIONS}
+def _without(data: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name not in names}
 
 
 def _judged(data: dict[str, Any]) -> dict[str, Any]:
     decision = data["decision"]
-    return data | {"decision": decision | {"calendar": _without(decision["calendar"])}}
-
-
-def _request_data(request: DataRequest) -> dict[str, Any]:
-    data = data_request_data(request)
-    return {name: value for name, value in data.items() if name not in OF_ANSWERS}
+    return data | {"decision": decision | {"calendar": _without(decision["calendar"], _VERSIONS)}}
 
 
 def _until(ended: datetime | None, terms: Terms) -> dict[str, str | None]:

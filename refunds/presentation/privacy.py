@@ -18,10 +18,7 @@ def data_request_data(
     time_zone: str | None = None,
     is_scrubbed: bool = False,
 ) -> dict[str, Any]:
-    """A data request, with the certificate if a customer was erased for it; texts are in the reader's language.
-
-    What to write to the person is left out without a `time_zone`.
-    """
+    """A data request, with the certificate of an erasure; without a `time_zone`, what to write is left out."""
     return {
         **attributes(request, "request_id", "kind", "state", "customer_id", "channel", "identity_check", "recipient"),
         **attributes(request, "received_at", "recorded_at", "recorded_by", "due_at"),

@@ -26,10 +26,7 @@ from refunds.storage.inspection import Link
 
 
 def attributes(record: Any, *names: str, **others: str) -> dict[str, Any]:
-    """Attributes of a record as plain data: first those with the same name, then `others` by their names in the data.
-
-    Instants and dates are texts, as everywhere in the API.
-    """
+    """Attributes of a record as plain data, instants and dates as texts; `others` have another name in the data."""
     data = {name: getattr(record, name) for name in names}
     data |= {name: getattr(record, of) for name, of in others.items()}
     for name, value in data.items():
@@ -92,10 +89,7 @@ def _acknowledgement_data(contact: Contact | UnmatchedContact) -> dict[str, Any]
 
 
 def contact_data(contact: Contact) -> dict[str, Any]:
-    """A contact as the API returns it, with the recorded decision, whose texts are in the reader's language.
-
-    Without an acknowledgement or a resolution, each of these is None.
-    """
+    """A contact as the API returns it, with the recorded decision, whose texts are in the reader's language."""
     why = {"reason_code": "resolution_code", "reason": "resolution_reason", "duplicate_of": "duplicate_of"}
     return {
         **attributes(contact, "contact_id", "order_id"),
@@ -110,10 +104,7 @@ def contact_data(contact: Contact) -> dict[str, Any]:
 
 
 def cancellation_data(cancellation: Cancellation) -> dict[str, Any]:
-    """A cancellation as the API returns it, with the recorded decision, whose texts are in the reader's language.
-
-    Without an override, refund, settlement or revocation, each of these is None.
-    """
+    """A cancellation as the API returns it, with the recorded decision, whose texts are in the reader's language."""
     its = partial(attributes, cancellation)
     return {
         "cancellation_id": cancellation.cancellation_id,
@@ -135,13 +126,9 @@ def registered_data(record: RegisteredVersion) -> dict[str, Any]:
     return {
         **attributes(record, "policy", "version", "effective_from", "registered_at", "registered_by", "imported"),
         **attributes(record, "withdrawn_at", "withdrawn_by", "content_hash"),
-        "terms": {name: _term_data(value) for name, value in record.terms.items()},
+        # A business week is always a list.
+        "terms": {name: ["country"] if value == "country" else value for name, value in record.terms.items()},
     }
-
-
-def _term_data(value: Any) -> Any:
-    """A term as the API returns it: the weekend "country" as `["country"]`, so that it is always a list."""
-    return ["country"] if value == "country" else value
 
 
 def closure_data(closure: Closure) -> dict[str, Any]:
@@ -202,11 +189,7 @@ def evidence_data(evidence: Evidence) -> dict[str, Any]:
 
 
 def _link_data(link: Link) -> dict[str, Any]:
-    """An event as the API returns it, with its links in the journal in hexadecimal.
-
-    `anchor` is the checkpoint up to which the journal was followed from here; None if up to its end. Only orjson can
-    write it.
-    """
+    """An event with its links in the journal in hexadecimal; `anchor` is the checkpoint up to which it was followed."""
     event, checkpoint = link
     return event_data(event) | {
         "digest": event.digest.hex(),
@@ -224,7 +207,7 @@ def simulation_data(found: Simulation) -> dict[str, Any]:
         "policy": found.draft.policy_id,
         "version": found.draft.version,
         "compared_with": found.compared_with.version,
-        "differences": _differences(found),
+        "differences": differences_data(found.differences, found.draft.terms.time_zone),
         "orders": {
             "judged": total.orders,
             "longer": total.longer,
@@ -245,11 +228,6 @@ def simulation_data(found: Simulation) -> dict[str, Any]:
         "coarse": found.is_coarse,
         "undecided": dict(found.undecided),
     }
-
-
-def _differences(found: Simulation) -> list[dict[str, str]]:
-    """The differences between the draft and the version that it is compared with, by term and in words."""
-    return differences_data(found.differences, found.draft.terms.time_zone)
 
 
 def _listed(key: str, tallies: Mapping[str, Tally]) -> list[dict[str, Any]]:

@@ -74,22 +74,13 @@ TABLES = {
         | _named("acknowledged_at", "acknowledged_by", "acknowledged_through", "acknowledged_to")
     ),
     Cancellation: Table(
-        {
-            "cancellation_id": "cancellation.cancellation_id",
-            "reference": "reference",
-            "order_id": "cancellation.order_id",
-            "customer_ref": "order.customer_ref",
-            "state": "cancellation.state",
-            "basis": "cancellation.basis",
-            "reason": "cancellation.outcome.reason",
-            "issued_at": "cancellation.issued_at",
-            "issued_by": "cancellation.issued_by",
-            "refund_due_by": "cancellation.refund_due_by",
-            "settled_at": "cancellation.settled_at",
-            "billing_ref": "cancellation.billing_ref",
-            "revoked_at": "cancellation.revoked_at",
-            "revocation_reason_code": "cancellation.revocation_code",
-        },
+        {"cancellation_id": "cancellation.cancellation_id", "reference": "reference"}
+        | {"order_id": "cancellation.order_id", "customer_ref": "order.customer_ref"}
+        | _named("state", "basis", of="cancellation.")
+        | {"reason": "cancellation.outcome.reason"}
+        | _named("issued_at", "issued_by", "refund_due_by", "settled_at", of="cancellation.")
+        | _named("billing_ref", "revoked_at", of="cancellation.")
+        | {"revocation_reason_code": "cancellation.revocation_code"},
         _with_orders,
     ),
 }
@@ -110,10 +101,7 @@ def lines(uow: UnitOfWork, kind: type, records: Sequence[Any]) -> Iterator[str]:
 
 
 def pages(store: Store, principal: Principal, kind: str, **filters: Any) -> Iterator[str]:
-    """Yield the header, and a line for each record of a repository that fits the filters, read page by page.
-
-    Each page is a read of its own, so that the ciphers of its records are not kept.
-    """
+    """Yield the header, and a line for each record that fits the filters; each page is a read of its own."""
     after: tuple[Any, ...] | None = ()
     while after is not None:
         with store.read(principal) as uow:

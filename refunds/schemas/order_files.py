@@ -7,7 +7,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import Any
 
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.schemas.orders import InlineOrderSchema
 
 _SCHEMA = InlineOrderSchema()
@@ -52,13 +52,13 @@ def _reader(header: str) -> Callable[[str], dict[str, str | None]]:
             required=", ".join(_REQUIRED),
             optional=", ".join(_OPTIONAL),
         )
-        raise InvalidInput([FieldError("", detail, "columns")])
+        raise InvalidInput.at("", detail, "columns")
 
     def read(line: str) -> dict[str, str | None]:
         cells = _cells(line, delimiter)
         if len(cells) != len(names):
             detail = Message("must have %(most)s cells, and has %(found)s", most=len(names), found=len(cells))
-            raise InvalidInput([FieldError("", detail, "cells")])
+            raise InvalidInput.at("", detail, "cells")
         given = {name: cell for name, cell in zip(names, cells, strict=True) if cell}
         return {"service_provided_at": None, **given}
 
@@ -89,4 +89,4 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _malformed(detail: Message) -> InvalidInput:
-    return InvalidInput([FieldError("", detail, "malformed")])
+    return InvalidInput.at("", detail, "malformed")

@@ -167,9 +167,9 @@ def read_policy(text: str) -> PolicyVersion:
     try:
         data = tomllib.loads(text)
     except RecursionError:
-        raise InvalidInput([FieldError("", Message("not a policy: nested too deeply"), "too_deep")]) from None
+        raise InvalidInput.at("", Message("not a policy: nested too deeply"), "too_deep") from None
     except ValueError as error:
-        raise InvalidInput([FieldError("", Message("not a TOML file: %(error)s", error=error), "not_toml")]) from None
+        raise InvalidInput.at("", Message("not a TOML file: %(error)s", error=error), "not_toml") from None
     try:
         read = _policy_file.read(data)
     except InvalidInput as error:
@@ -251,7 +251,7 @@ def read_policy_file(file: Traversable) -> PolicyVersion:
     try:
         version = read_policy(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
-        raise InvalidInput([FieldError("", Message("is not UTF-8 text"))]) from None
+        raise InvalidInput.at("", Message("is not UTF-8 text")) from None
     require_region(version.terms.region, "/region")
     return version
 

@@ -8,7 +8,7 @@ from ulid import ULID
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.errors import ConfigurationError, FieldError, InvalidInput, Message
+from refunds.errors import ConfigurationError, InvalidInput, Message
 from refunds.schemas.fields import Line
 from refunds.schemas.strict import StrictSchema
 from refunds.service.store import Store
@@ -67,7 +67,7 @@ def accept(store: Store, reason: str, how: Message | None = None, ledger_lost: s
         head = uow.events.head()
         how = lineage.difference(uow.tx, head, written) or how
         if how is None:
-            raise InvalidInput([FieldError("", Message("the journal is the one of the last checkpoint"))])
+            raise InvalidInput.at("", Message("the journal is the one of the last checkpoint"))
         newest = uow.events.newest(None, 1)
         journal = f"jrn_{ULID()}"
         events.set_journal_id(uow.tx, journal)

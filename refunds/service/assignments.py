@@ -8,7 +8,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import SCOPES, Scope
 from refunds.domain.records import Contact, ContactState, User
 from refunds.domain.unmatched import UnmatchedContact
-from refunds.errors import ContactStateConflict, FieldError, Forbidden, InvalidInput, Message
+from refunds.errors import ContactStateConflict, Forbidden, InvalidInput, Message
 from refunds.service import findings
 from refunds.service.findings import AContact
 from refunds.storage.unit_of_work import UnitOfWork
@@ -37,7 +37,7 @@ def assign(uow: UnitOfWork, name: str, to: str | None = None) -> AContact:
         uow.principal.require(Scope.CANCELLATIONS_OVERRIDE)
         if to not in dict(staff(uow)):
             detail = Message("must be a user who has not left and may deal with contacts")
-            raise InvalidInput([FieldError("/taken_by", detail, "left")])
+            raise InvalidInput.at("/taken_by", detail, "left")
     contacts = _lock_together(uow, name)
     overrules = to is not None and uow.principal.may(Scope.CANCELLATIONS_OVERRIDE)
     holder = taken_by(contacts)

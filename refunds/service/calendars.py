@@ -20,7 +20,7 @@ from refunds.domain.judging import calendar_in
 from refunds.domain.outcomes import Notice, calendar_notices
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.regions import countries, place, require_region, still_known, subdivisions
-from refunds.errors import Crowded, FieldError, InvalidInput, Message
+from refunds.errors import Crowded, InvalidInput, Message
 from refunds.storage.unit_of_work import UnitOfWork
 
 MOST_DAYS = 400
@@ -122,7 +122,7 @@ def calendar_days(version: PolicyVersion, region: str, first: date, last: date) 
     length = (last - first).days + 1
     if not 1 <= length <= MOST_DAYS:
         detail = Message("must be 0 to %(most)s days after from", most=MOST_DAYS - 1)
-        raise InvalidInput([FieldError("/to", detail, "out_of_range")])
+        raise InvalidInput.at("/to", detail, "out_of_range")
     require_region(region, "/region")
     calendar = calendar_in(version, region)
     dates = (first + timedelta(days=i) for i in range(length))

@@ -25,7 +25,6 @@ from refunds.domain.references import format_reference
 from refunds.errors import (
     CancellationStateConflict,
     ContactStateConflict,
-    FieldError,
     InvalidInput,
     Message,
     OrderFactsConflict,
@@ -87,7 +86,7 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
     if isinstance(request.contact, NewContact):
         if not request.contact.intent.asks:
             detail = Message("must be cancel: a question does not ask for a cancellation")
-            raise InvalidInput([FieldError("/contact/intent", detail, "asks_for_nothing")])
+            raise InvalidInput.at("/contact/intent", detail, "asks_for_nothing")
         try:
             contact, decision = contacts.add(uow, locked, request.contact, cancels=True)
         except InvalidInput as error:
@@ -204,7 +203,7 @@ def _apply_override(
     if override.kind is OverrideKind.GOODWILL:
         if decision.facts.withdrawal:
             detail = Message("must be statutory: the customer has declared a withdrawal")
-            raise InvalidInput([FieldError("/override/kind", detail, "not_for_a_withdrawal")])
+            raise InvalidInput.at("/override/kind", detail, "not_for_a_withdrawal")
         return decision, override
     facts = decision.facts._replace(
         contact_point_accepted=override.kind in (OverrideKind.CONTACT_POINT_ACCEPTED, OverrideKind.DEADLINE_ACCEPTED),

@@ -9,7 +9,7 @@ from refunds.domain.eligibility import Decision
 from refunds.domain.judging import judge
 from refunds.domain.outcomes import Facts
 from refunds.domain.policy import Policy
-from refunds.errors import FieldError, InvalidInput, Message, NotFound
+from refunds.errors import InvalidInput, Message, NotFound
 from refunds.storage.policies import Policies
 
 
@@ -51,7 +51,7 @@ def named_policy(policies: Policies, policy_id: str | None) -> Policy:
     try:
         return policies[policies.default if policy_id is None else policy_id]
     except NotFound as error:
-        raise InvalidInput([FieldError("/policy", error.detail, "unknown_policy")]) from None
+        raise InvalidInput.at("/policy", error.detail, "unknown_policy") from None
 
 
 _FARTHEST = timedelta(days=5 * 366)
@@ -60,4 +60,4 @@ _FARTHEST = timedelta(days=5 * 366)
 def require_near(day: date, today: date, pointer: str) -> None:
     """Raise `InvalidInput` at `pointer` if a date is over five years from today: it must be a typing error."""
     if abs(day - today) > _FARTHEST:
-        raise InvalidInput([FieldError(pointer, Message("must not be more than five years away"), "out_of_range")])
+        raise InvalidInput.at(pointer, Message("must not be more than five years away"), "out_of_range")

@@ -8,7 +8,7 @@ from ulid import ULID
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Principal, Role
 from refunds.domain.records import Client, ClientToken
-from refunds.errors import FieldError, InvalidInput, Message, NotFound, Unauthenticated
+from refunds.errors import InvalidInput, Message, NotFound, Unauthenticated
 from refunds.security.tokens import new_token, read_token
 from refunds.service.store import Store
 from refunds.storage.clients import holder
@@ -51,8 +51,7 @@ def create_token(uow: UnitOfWork, role: Role, name: str, days: int) -> str:
     visible characters, or if the client has another role or two active tokens.
     """
     if not (name.isprintable() and 1 <= len(name) <= LONGEST_NAME):
-        detail = Message("must be 1 to %(most)s visible characters", most=LONGEST_NAME)
-        raise InvalidInput([FieldError("/client", detail)])
+        raise InvalidInput.at("/client", Message("must be 1 to %(most)s visible characters", most=LONGEST_NAME))
     client = uow.clients.by_name(name)
     if client is None:
         client = Client(client_id=f"cli_{ULID()}", name=name, role=role, registered_at=uow.now)
@@ -61,12 +60,12 @@ def create_token(uow: UnitOfWork, role: Role, name: str, days: int) -> str:
         detail = Message(
             "the client %(name)s has the role %(role)s: choose another client name", name=name, role=client.role
         )
-        raise InvalidInput([FieldError("/role", detail)])
+        raise InvalidInput.at("/role", detail)
     if uow.tokens.count_active(client.client_id) >= MOST_TOKENS:
         detail = Message(
             "the client %(name)s has %(most)s tokens already: revoke one first", name=name, most=MOST_TOKENS
         )
-        raise InvalidInput([FieldError("/client", detail)])
+        raise InvalidInput.at("/client", detail)
     token = new_token()
     stored = ClientToken(
         token_id=token.token_id,

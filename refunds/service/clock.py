@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import Event, EventType
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.errors import ClockInDoubt, FieldError, InvalidInput, Message
+from refunds.errors import ClockInDoubt, InvalidInput, Message
 from refunds.service.store import Store
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.events import Events
@@ -131,7 +131,7 @@ def checkpoint(store: Store) -> None:
 def confirm(store: Store) -> None:
     """Record by an event that an operator confirms the clock; raises `InvalidInput` if it is not in doubt."""
     if doubt(store) is None:
-        raise InvalidInput([FieldError("", Message("the clock is not in doubt"))])
+        raise InvalidInput.at("", Message("the clock is not in doubt"))
     with store.write(COMMAND_LINE) as uow:
         last = uow.events.newest(None, 1)[0][0].at
         uow.events.note(EventType.AUDIT_CLOCK_CONFIRMED, "clock", {"last": format_instant(last)})

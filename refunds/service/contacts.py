@@ -152,7 +152,7 @@ def _judge_to_record(uow: UnitOfWork, locked: LockedOrder, new: NewContact, earl
     decision = _judge(uow, locked.order, new, earlier, cancelled=locked.active is not None)
     if needs_evidence(decision, new.intent) and new.ticket_ref is None and new.intent is not Intent.WITHDRAWAL:
         detail = Message("is required: the contact was received before the deadline and is entered after it")
-        raise EvidenceRequired([FieldError("/ticket_ref", detail, "required")])
+        raise EvidenceRequired.at("/ticket_ref", detail, "required")
     return decision
 
 
@@ -353,9 +353,7 @@ def added(contact: Contact | UnmatchedContact, name: str, **given: str | None) -
 
 def unknown(pointer: str) -> InvalidInput:
     """The error, to be raised, for an id at `pointer` that no contact about the order has."""
-    return InvalidInput(
-        [FieldError(pointer, Message("must be the id of a contact about this order"), "unknown_contact")]
-    )
+    return InvalidInput.at(pointer, Message("must be the id of a contact about this order"), "unknown_contact")
 
 
 def require_may_end(uow: UnitOfWork, intent: Intent, name: str) -> None:

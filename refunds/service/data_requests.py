@@ -54,7 +54,7 @@ def open_request(uow: UnitOfWork, new: NewDataRequest) -> DataRequest:
     received_at = new.received_at or uow.now
     ahead, behind = Message("must not be more than a minute in the future"), Message("must not be more than a year ago")
     if (late := received_at > uow.now + AHEAD) or received_at < uow.now - BEFORE_KNOWN:
-        raise InvalidInput([FieldError("/received_at", ahead if late else behind, "impossible_time")])
+        raise InvalidInput.at("/received_at", ahead if late else behind, "impossible_time")
     customer_id = uow.customers.find(new.customer_ref)
     if customer_id is not None:
         uow.customers.lock_with_orders(customer_id)

@@ -11,7 +11,7 @@ from refunds.domain.privacy import ErasureReason, LegalHold, LimitKind
 from refunds.domain.records import Contact
 from refunds.domain.regions import country_of
 from refunds.domain.unmatched import UnmatchedContact
-from refunds.errors import FieldError, InvalidInput, Message, NotFound
+from refunds.errors import InvalidInput, Message, NotFound
 from refunds.security.encryption import Erased
 from refunds.service import ProgressCallback
 from refunds.service.store import Store
@@ -38,7 +38,7 @@ def find(store: Store, principal: Principal, detail: str, progress: ProgressCall
     Raises `InvalidInput` if it does not have 2 to 200 letters.
     """
     if not 1 < len(detail.strip()) <= LONGEST:
-        raise InvalidInput([FieldError("/detail", Message("must have 2 to %(most)s letters", most=LONGEST))])
+        raise InvalidInput.at("/detail", Message("must have 2 to %(most)s letters", most=LONGEST))
     with store.read(principal) as uow:
         holds, done = holder(uow, detail.strip()), 0
         total = uow.contacts.count() + uow.unmatched.count()

@@ -330,8 +330,7 @@ def _require_judgeable(
     if order.region not in (None, region_before):
         require_region(order.region, "/region")
     if order.ordered_at is not None and order.ordered_at > uow.now + AHEAD:
-        detail = Message("must not be more than a minute in the future")
-        raise InvalidInput([FieldError("/ordered_at", detail, "impossible_time")])
+        raise InvalidInput.at("/ordered_at", Message("must not be more than a minute in the future"), "impossible_time")
     at = order.service_provided_at or order.ordered_at or uow.now
     facts = Facts(service_provided_at=order.service_provided_at, received_at=max(at, uow.now))
     return _judge(uow, order, facts, promise.told if promise else None)

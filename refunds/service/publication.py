@@ -19,7 +19,7 @@ from refunds.domain.policy import Difference, PolicyVersion, differences, policy
 from refunds.domain.records import Closure, RegisteredVersion, id_within
 from refunds.domain.regions import require_region
 from refunds.domain.terms import LATER_TERMS, Terms
-from refunds.errors import EffectiveTooEarly, FieldError, InvalidInput, Message, PolicyVersionConflict
+from refunds.errors import EffectiveTooEarly, InvalidInput, Message, PolicyVersionConflict
 from refunds.schemas.policy import packaged, read_terms, terms_data, version_data
 from refunds.service import checks
 from refunds.storage.unit_of_work import UnitOfWork
@@ -182,7 +182,7 @@ def _register(
         return PublishResult(taken, version, follows, differing, created=False, known=True)
     if follows and not differing:
         detail = Message("changes nothing: every term is as in version %(version)s", version=follows.version)
-        raise InvalidInput([FieldError("", detail, "unchanged")])
+        raise InvalidInput.at("", detail, "unchanged")
     record = _record(uow, version, imported=event is EventType.POLICY_IMPORTED)
     if dry_run:
         return PublishResult(record, version, follows, differing, created=False)
@@ -254,7 +254,7 @@ def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
             "must be %(earliest)s or later: neither before now nor before page_published_at",
             earliest=format_instant(earliest),
         )
-        raise EffectiveTooEarly([FieldError("/effective_from", detail, "too_early")])
+        raise EffectiveTooEarly.at("/effective_from", detail, "too_early")
     return replace(draft, effective_from=draft.effective_from or earliest)
 
 
@@ -267,10 +267,10 @@ def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
     shown = version.terms.page_published_at
     if version.version > 1 and version.effective_from is None:
         detail = Message("is required: only version 1 may be in force from the beginning")
-        raise InvalidInput([FieldError("/effective_from", detail)])
+        raise InvalidInput.at("/effective_from", detail)
     if shown and version.effective_from and version.effective_from < shown:
         detail = Message("must not be earlier than page_published_at")
-        raise EffectiveTooEarly([FieldError("/effective_from", detail, "too_early")])
+        raise EffectiveTooEarly.at("/effective_from", detail, "too_early")
     if uow.versions.has_judged(version.policy_id):
         raise PolicyVersionConflict(
             Message(

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from refunds.domain.contact_points import customers_detail
 from refunds.domain.journal import EventType
-from refunds.errors import FieldError, InvalidInput, Message, Unfit
+from refunds.errors import InvalidInput, Message, Unfit
 from refunds.schemas.fields import FreeText, Line, Reference
 from refunds.schemas.strict import StrictSchema
 from refunds.storage.rectifications import PERSONAL
@@ -57,7 +57,7 @@ def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str
                 fields = rectified.setdefault(of or one.record_id, {})
                 fields.setdefault(f"{one.table}/{one.record_id}", []).append(one.field)
         except Unfit as error:
-            raise InvalidInput([FieldError(f"{pointer}/value", error.detail, error.code)]) from None
+            raise InvalidInput.at(f"{pointer}/value", error.detail, error.code) from None
     for subject, fields in rectified.items():
         uow.events.note(EventType.CUSTOMER_RECTIFIED, subject, {"fields": fields})
     return bool(rectified)
@@ -89,11 +89,11 @@ def _check(uow: UnitOfWork, pointer: str, one: Correction, customer_id: str | No
     if one.field not in CORRECTABLE.get(one.table, ()):
         names = ", ".join(CORRECTABLE.get(one.table, CORRECTABLE))
         place = f"{pointer}/{'field' if one.table in CORRECTABLE else 'table'}"
-        raise InvalidInput([FieldError(place, Message("must be one of %(names)s", names=names), "unknown_value")])
+        raise InvalidInput.at(place, Message("must be one of %(names)s", names=names), "unknown_value")
     owner = one.record_id if one.table == "customers" else uow.rectifications.owner(one.table, one.record_id)
     known = owner if one.table != "unmatched_contacts" else customer_id
     if known != customer_id and (customer_id or one.table not in _BY_ID):
-        raise InvalidInput([FieldError(f"{pointer}/record_id", Message("is no record of this customer"), "not_found")])
+        raise InvalidInput.at(f"{pointer}/record_id", Message("is no record of this customer"), "not_found")
     shape = _SHAPES.get(one.field, _REASON)
     try:
         value = shape.read({"value": one.value})["value"]
@@ -102,7 +102,7 @@ def _check(uow: UnitOfWork, pointer: str, one: Correction, customer_id: str | No
     except InvalidInput as error:
         raise error.under(pointer) from None
     except Unfit as error:
-        raise InvalidInput([FieldError(f"{pointer}/value", error.detail, error.code)]) from None
+        raise InvalidInput.at(f"{pointer}/value", error.detail, error.code) from None
     return _Applied(pointer, owner, one._replace(value=value))
 
 

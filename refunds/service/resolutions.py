@@ -55,7 +55,7 @@ def acknowledge(
     at = given_at or max(uow.now, contact.received_at)  # by the caller's clock, it may be received a minute from now
     if not contact.received_at <= at <= uow.now + AHEAD:
         detail = Message("must lie between the receipt of the contact and now")
-        raise InvalidInput([FieldError("/given_at", detail, "impossible_answer")])
+        raise InvalidInput.at("/given_at", detail, "impossible_answer")
     return findings.update(
         uow,
         contact,

@@ -14,7 +14,7 @@ from refunds.domain.records import (
     UnsettleReason,
 )
 from refunds.domain.resolutions import ResolutionReason
-from refunds.errors import CancellationStateConflict, FieldError, Forbidden, InvalidInput, Message
+from refunds.errors import CancellationStateConflict, Forbidden, InvalidInput, Message
 from refunds.security.encryption import Erased
 from refunds.service import resolutions
 from refunds.service.orders import AHEAD
@@ -48,7 +48,7 @@ def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, b
     at = settled_at or uow.now
     if not cancellation.issued_at - AHEAD <= at <= uow.now + AHEAD:
         detail = Message("must lie between the issue of the cancellation and now")
-        raise InvalidInput([FieldError("/settled_at", detail, "impossible_time")])
+        raise InvalidInput.at("/settled_at", detail, "impossible_time")
     return uow.cancellations.update(
         cancellation,
         EventType.CANCELLATION_SETTLED,

@@ -11,7 +11,7 @@ from refunds.domain.records import Intent
 from refunds.domain.regions import country_of
 from refunds.domain.statistics import Cell, Cells, ClosedMonth, bounds, outcome_of, shown
 from refunds.domain.terms import Terms
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.service.store import Store
 from refunds.storage.decisions import load_outcome
 from refunds.storage.unit_of_work import UnitOfWork
@@ -62,7 +62,7 @@ def _count(uow: UnitOfWork, month: str, terms: Terms) -> Cells:
 
 
 def _refused(detail: Message) -> InvalidInput:
-    return InvalidInput([FieldError("/month", detail)])
+    return InvalidInput.at("/month", detail)
 
 
 def read(uow: UnitOfWork, month: str | None) -> tuple[ClosedMonth, list[str]]:

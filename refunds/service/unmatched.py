@@ -14,7 +14,7 @@ from refunds.domain.records import Contact, Intent
 from refunds.domain.regions import country_of
 from refunds.domain.resolutions import ReopeningReason
 from refunds.domain.unmatched import UnmatchedContact
-from refunds.errors import ContactStateConflict, FieldError, Forbidden, InvalidInput, Message, NotFound
+from refunds.errors import ContactStateConflict, Forbidden, InvalidInput, Message, NotFound
 from refunds.security.encryption import Erased
 from refunds.service import contacts
 from refunds.service.contacts import BEFORE_KNOWN, Entry, NewContact
@@ -91,7 +91,7 @@ def _to_supersede(uow: UnitOfWork, unmatched_id: str, intent: Intent) -> Unmatch
     try:
         earlier = uow.unmatched.get(unmatched_id, lock=True)
     except NotFound as error:
-        raise InvalidInput([FieldError("/supersedes", error.detail, "unknown_contact")]) from None
+        raise InvalidInput.at("/supersedes", error.detail, "unknown_contact") from None
     contacts.require_replaceable(earlier, intent)
     return earlier
 
@@ -125,7 +125,7 @@ def match(uow: UnitOfWork, unmatched_id: str, order_id: str, ticket_ref: str | N
     except InvalidInput as error:
         if any(one.code == "impossible_time" for one in error.errors):
             detail = Message("must be the contact's order: this one was placed long after the contact")
-            raise InvalidInput([FieldError("/order_id", detail, "other_order")]) from None
+            raise InvalidInput.at("/order_id", detail, "other_order") from None
         raise
     if found.acknowledged_at is not None:
         answered = {name: _kept(getattr(found, name)) for name in ACKNOWLEDGED}

@@ -12,7 +12,6 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.records import User
 from refunds.errors import (
-    FieldError,
     InvalidInput,
     Message,
     NotFound,
@@ -83,10 +82,10 @@ def add(uow: UnitOfWork, name: str, role: Role) -> Credentials:
     spelt = _spelt(name)
     if spelt is None:
         detail = Message("must be 1 to 64 letters from a to z, digits and . _ @ -, and begin with a letter or a digit")
-        raise InvalidInput([FieldError("/name", detail)])
+        raise InvalidInput.at("/name", detail)
     if uow.users.by_name(spelt) is not None:
         detail = Message("there is a user %(name)s already: choose another name", name=spelt)
-        raise InvalidInput([FieldError("/name", detail, "taken")])
+        raise InvalidInput.at("/name", detail, "taken")
     password = new_password()
     user = User(
         user_id=f"usr_{ULID()}",
@@ -222,7 +221,7 @@ def change_password(store: Store, principal: Principal, kept: str, old: str, off
     """
     with store.read(principal) as uow:
         if not has_offered(uow, offered):
-            raise InvalidInput([FieldError("/new_password", Message("take the one that is shown"), "not_offered")])
+            raise InvalidInput.at("/new_password", Message("take the one that is shown"), "not_offered")
     try:
         user = sign_in(store, principal.name, old, principal.actor)
     except Unauthenticated:

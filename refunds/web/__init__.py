@@ -27,11 +27,10 @@ from refunds.web.api import (
     orders,
     policies,
     privacy,
-    settlements,
     statistics,
     unmatched,
 )
-from refunds.web.console import screens as console
+from refunds.web.console import PREFIX, bind_chosen_language, blueprint, screens  # noqa: F401 - it declares them
 from refunds.web.openapi import Contract
 from refunds.web.responses import reader_language
 
@@ -41,7 +40,7 @@ TAGS = (
     contacts.tag,
     unmatched.tag,
     cancellations.tag,
-    settlements.tag,
+    cancellations.settlements_tag,
     events.tag,
     documents.tag,
     privacy.tag,
@@ -116,13 +115,13 @@ def create_app(settings: Settings) -> Flask:
     telemetry.register(app)
     app.before_request(lambda: bind(reader_language()))
     app.before_request(lambda: intake.check_framing(telemetry.unwrapped(request)))
-    app.before_request(console.bind_chosen_language)
-    auth.register(app, {console.blueprint.name: sessions.caller})
-    sessions.register(app, console.PREFIX)
+    app.before_request(bind_chosen_language)
+    auth.register(app, {blueprint.name: sessions.caller})
+    sessions.register(app, PREFIX)
     templating.install(app.jinja_env)
     endpoint.register(app, TAGS)
     app.extensions["refunds.contract"] = Contract(TAGS)
     app.register_blueprint(pages.blueprint)
-    app.register_blueprint(console.blueprint)
+    app.register_blueprint(blueprint)
     problems.register(app)
     return app

@@ -32,12 +32,11 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
     """Admit or reject each request to a route of the app, before its body is read.
 
     `callers` identifies the callers of these blueprints; every other route needs a token. An admitted request has
-    `g.principal` and `g.policies`, and the time that its `g.builder` spends counts against its caller's limit. Public
-    pages and routes whose `scopes` are None are admitted without a caller.
+    `g.principal` and `g.policies`, and the time that its `g.builder` spends counts against its caller's limit.
 
     Raises `Unauthenticated` if the caller is not known, `Rejected` if the caller sends more requests a second than the
     setting allows (0: no limit) or has too many under way, and `Forbidden` if the caller has none of the route's
-    scopes, or the route names none. Responses tell the caller how many requests are left.
+    scopes, or the route names none.
     """
     limiter = Limiter(app.extensions["refunds.settings"].rate_limit)
     policy = f'"requests";q={limiter.rate};w=1'
@@ -85,10 +84,7 @@ def _require_turn() -> None:
 
 
 def _token_holder(store: Store) -> tuple[Principal, Policies]:
-    """The client that the request's token identifies, and the policies as of now.
-
-    Raises `Unauthenticated` if the request has no bearer token, or the token is unknown, revoked or expired.
-    """
+    """The client that the request's bearer token identifies, and the policies as of now; raises `Unauthenticated`."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated(Message("Send the client's token: Authorization: Bearer rfd_..."))

@@ -46,10 +46,7 @@ def reply_compact(items: Sequence[Any], given: Mapping[str, Any]) -> Response:
 
 
 def _pieces(context: AppContext, items: Sequence[Any], given: Mapping[str, Any]) -> Iterator[bytes]:
-    """The lines, as one text for each piece.
-
-    The context of the request is entered for each piece, and left while others read.
-    """
+    """The lines, as one text for each piece, for which the context of the request is entered."""
     for start in range(0, len(items), _PIECE):
         with context, only_ready():
             piece = sorted(enumerate(items[start : start + _PIECE]), key=region_of)
@@ -59,10 +56,7 @@ def _pieces(context: AppContext, items: Sequence[Any], given: Mapping[str, Any])
 
 
 def decided(policies: Policies, given: Mapping[str, Any], item: Any) -> Decision:
-    """The decision on an item of a batch; `given` as in `reply_compact`.
-
-    Builds the calendar of the item's region if it is missing.
-    """
+    """The decision on an item of a batch; `given` as in `reply_compact`."""
     check = Check(**{**given, **_read_item(item)})
     try:
         return checks.check_eligibility(policies, check)

@@ -32,7 +32,8 @@ def paginate(
     `place_of` returns the sort values of an item. Raises `InvalidCursor` if `given` is not a cursor of this list with
     these filters.
     """
-    found = fetch(*place(uow, listing, filters, given), limit=limit + 1)  # one more shows if a page follows
+    after = () if given is None else _place(uow, listing, filters, given)
+    found = fetch(*after, limit=limit + 1)  # one more shows if a page follows
     items = found[:limit]
     return items, cursor(uow, listing, filters, place_of(items[-1])) if len(found) > limit else None
 
@@ -43,13 +44,8 @@ def cursor(uow: UnitOfWork, listing: str, filters: Any, last: Sequence[Any]) -> 
     return base64.urlsafe_b64encode(_mark(uow, listing, filters, payload) + payload).rstrip(b"=").decode()
 
 
-def place(uow: UnitOfWork, listing: str, filters: Any, given: str | None) -> list[Any]:
-    """The sort values in the cursor `given`; empty if it is None.
-
-    Raises `InvalidCursor` if it is not a cursor of this list with these filters.
-    """
-    if given is None:
-        return []
+def _place(uow: UnitOfWork, listing: str, filters: Any, given: str) -> list[Any]:
+    """The sort values in a cursor; raises `InvalidCursor` if it is not one of this list with these filters."""
     try:
         decoded = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

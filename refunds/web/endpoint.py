@@ -102,7 +102,7 @@ class Tag:
         """Add the decorated view to the group as an operation; `declared` are further fields of `Operation`.
 
         `route` is the method and the rule, as in `GET /v1/orders`. A view that takes a `uow` works in the usual kind of
-        transaction of its method, if no other is declared. The view itself stays as it is.
+        transaction of its method, if no other is declared.
         """
         method, _, rule = route.partition(" ")
 
@@ -123,11 +123,7 @@ def register(app: Flask, tags: Iterable[Tag]) -> None:
 
 
 def _serving(operation: Operation) -> View:
-    """A function that responds to a request to an operation: it reads what is declared, and calls the view.
-
-    The function raises `InvalidInput` if the query or the body is not as declared or has more than that, `Rejected` if
-    an idempotent operation has no valid key, and what `intake.json_body` and the view raise.
-    """
+    """A function that responds to a request to an operation: it reads what is declared, and calls the view."""
     read_query = (operation.query or _NoParameters)().read
     read_body = operation.body().read if operation.body else None
 
@@ -135,7 +131,8 @@ def _serving(operation: Operation) -> View:
         if operation.deprecated or operation.sunset:
             after_this_request(partial(_announce, operation))
         asked = unwrapped(request)
-        key = idempotency.key_of(asked) if operation.transaction is Transaction.IDEMPOTENT else None
+        keyed = operation.transaction is Transaction.IDEMPOTENT
+        key = idempotency.checked_key(asked.headers.get("Idempotency-Key")) if keyed else None
         parameters = intake.parameters(asked)
         if operation.query or parameters:
             arguments["query"] = read_query(parameters)
@@ -178,14 +175,13 @@ def call(view: View, transaction: Transaction | None, key: str | None = None, se
     content. If a write needs a calendar that is not built, the write ends, and the view is called again once the
     calendar is built.
     """
+
+    def called() -> Response:
+        if transaction is None:
+            return view()
+        store = auth.store()
+        with (store.read if transaction is Transaction.READ else store.write)(g.principal) as uow:
+            return view(uow) if key is None else idempotency.once(uow, request, key, sent, partial(view, uow))
+
     builder: Builder = g.builder
-    in_place = transaction in {None, Transaction.READ}
-    return builder.ready(partial(_called, view, transaction, key, sent), in_place=in_place)
-
-
-def _called(view: View, transaction: Transaction | None, key: str | None, sent: Any) -> Response:
-    if transaction is None:
-        return view()
-    store = auth.store()
-    with (store.read if transaction is Transaction.READ else store.write)(g.principal) as uow:
-        return view(uow) if key is None else idempotency.once(uow, request, key, sent, partial(view, uow))
+    return builder.ready(called, in_place=transaction in {None, Transaction.READ})

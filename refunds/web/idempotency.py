@@ -19,16 +19,8 @@ KEY = f'^("{_CHARACTERS}"|{_CHARACTERS})$'
 _KEY = re.compile(KEY)
 
 
-def key_of(request: Request) -> str:
-    """The idempotency key of a request, without quotes. Raises `Rejected` if it is missing or invalid."""
-    return checked_key(request.headers.get("Idempotency-Key"))
-
-
 def checked_key(given: str | None) -> str:
-    """An idempotency key without its quotes. Raises `Rejected` if it is None or invalid.
-
-    It may be in double quotes. It must have 1 to 128 ASCII letters, digits and signs, and no space.
-    """
+    """An idempotency key without its quotes. Raises `Rejected` if it is None or invalid."""
     if given is None:
         raise Rejected("idempotency-key-missing", Message("Send an Idempotency-Key, a UUID for example."))
     key = given.strip()
@@ -60,10 +52,7 @@ def once(uow: UnitOfWork, request: Request, key: str, sent: Any, perform: Callab
 
 
 def _changed(uow: UnitOfWork, status: int, body: str) -> Iterator[tuple[str, str]]:
-    """The header `Cancellation-State` with the current state of the cancellation that a stored response shows.
-
-    There is no header if the state is the same, or if the response shows no cancellation.
-    """
+    """The header `Cancellation-State`, if the cancellation that a stored response shows has another state by now."""
     shown = orjson.loads(body) if status == HTTPStatus.CREATED else {}  # not a page of the console
     if "cancellation_id" in shown:
         state = uow.cancellations.get(shown["cancellation_id"]).state

@@ -97,11 +97,9 @@ _MOST_FIELDS = 250
 
 
 def _body(request: Request, most_bytes: int, media_types: tuple[str, ...], cut_short: str) -> bytes:
-    """The whole body.
+    """The whole body, which must have one of the media types; raises `Rejected` as `json_body`.
 
-    Raises `Rejected`, with the slug `cut_short` if the body is shorter than its Content-Length because the rest did not
-    arrive in time; also if the body has none of the media types, has an encoding, no Content-Length or more than
-    `most_bytes` bytes, or if the server, which sets `refunds.crowded`, is receiving too many large bodies.
+    `cut_short` is the slug if the rest of the body did not arrive in time. The server sets `refunds.crowded`.
     """
     if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() not in media_types:
         expected = Message("Send the body as Content-Type: %(media_type)s.", media_type=media_types[0])

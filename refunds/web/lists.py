@@ -1,6 +1,7 @@
 """Lists of records over HTTP: a page as JSON or, if the client prefers it, as CSV."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,6 +19,14 @@ FORMS = {CSV: {"type": "string"}}
 """The other form of a list, for the API document."""
 
 
+def read(uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[Any]) -> tuple[list[Any], str | None]:
+    """The records of a page of the list `name`, with the filters of `query`, and the cursor of the next page."""
+    given, limit = query.pop("after", None), query.pop("limit", PAGE)
+    filters = {name: value for name, value in query.items() if name != "order"}
+    fetch = partial(repository.paginate, newest=query.get("order") is ListOrder.NEWEST, **filters)
+    return paginate(uow, name, query, given, limit=limit, fetch=fetch, place_of=repository.place_of)
+
+
 def page(
     uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[Any], data: Callable[[Any], dict[str, Any]]
 ) -> Response:
@@ -27,14 +36,7 @@ def page(
     accepts neither form.
     """
     form = accepted(JSON, CSV)
-    given, limit = query.pop("after", None), query.pop("limit", PAGE)
-    filters = {name: value for name, value in query.items() if name != "order"}
-    newest = query.get("order") is ListOrder.NEWEST
-
-    def fetch(*after: Any, limit: int) -> list[Any]:
-        return repository.paginate(*after, limit=limit, newest=newest, **filters)
-
-    items, following = paginate(uow, name, query, given, limit=limit, fetch=fetch, place_of=repository.place_of)
+    items, following = read(uow, name, query, repository)
     if form == JSON:
         response = reply({"items": [data(item) for item in items], "next": following})
     else:

@@ -30,10 +30,7 @@ _LAST = 1
 
 
 class Output:
-    """The output of log lines. If it cannot write a line, it drops and counts the line, and raises nothing.
-
-    This happens if the disk is full, or if the reader of a pipe has ended or stalled.
-    """
+    """The output of log lines. If a disk is full, or a reader stalls, it drops and counts lines, and raises nothing."""
 
     def __init__(self, output: BinaryIO, dropped: Counter) -> None:
         # The raw file, because a buffer would keep what it failed to write and fail again with the next line.
@@ -53,10 +50,7 @@ class Output:
         threading.Thread(target=write_all, name="log", daemon=True).start()
 
     def write(self, line: bytes) -> None:
-        """Write a line, for one thread at a time. If the line cannot be written as a whole, count it as dropped.
-
-        Raises nothing. If a line was cut short, the next one begins on a new line.
-        """
+        """Write a line, for one thread at a time. If the line cannot be written as a whole, count it as dropped."""
         if self._waiting is None:
             self._write(line)
         elif self._waiting.qsize() < MOST:

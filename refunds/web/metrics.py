@@ -4,7 +4,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from prometheus_client import (
     CollectorRegistry,
@@ -37,43 +37,31 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        requests = Counter(
-            "refunds_http_requests", "HTTP requests answered.", ["method", "route", "status"], registry=registry
-        )
-        seconds = Histogram(
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        histogram = partial(Histogram, buckets=_SHORT, registry=registry)
+        requests = counter("refunds_http_requests", "HTTP requests answered.", ["method", "route", "status"])
+        seconds = histogram(
             "refunds_http_request_duration_seconds",
             "How long the service worked on an HTTP request.",
             ["method", "route"],
-            buckets=_SHORT,
-            registry=registry,
         )
         self._requests, self._seconds = lru_cache(1024)(requests.labels), lru_cache(256)(seconds.labels)
-        self.waits = Histogram(
+        self.waits = histogram(
             "refunds_http_request_wait_seconds",
             "How long an HTTP request waited, from the arrival of its head until a thread began to work on it.",
-            buckets=_SHORT,
-            registry=registry,
         )
-        self.sign_ins = Counter("refunds_sign_ins", "Attempts at signing in.", ["outcome"], registry=registry)
-        self.decisions = Counter("refunds_decisions", "Decisions made, by reason.", ["reason"], registry=registry)
-        self._writing = Gauge("refunds_writes_waiting", "Writes that wait for their turn.", registry=registry)
-        self._wait = Histogram(
-            "refunds_write_wait_seconds",
-            "How long a write waited until its transaction began, or it gave up.",
-            buckets=_SHORT,
-            registry=registry,
+        self.sign_ins = counter("refunds_sign_ins", "Attempts at signing in.", ["outcome"])
+        self.decisions = counter("refunds_decisions", "Decisions made, by reason.", ["reason"])
+        self._writing = gauge("refunds_writes_waiting", "Writes that wait for their turn.")
+        self._wait = histogram(
+            "refunds_write_wait_seconds", "How long a write waited until its transaction began, or it gave up."
         )
-        self.checkpoint_failures = Counter(
-            "refunds_checkpoint_failures", "Checkpoints that could not be written.", registry=registry
-        )
-        self.dropped_lines = Counter(
-            "refunds_log_lines_dropped", "Log lines that could not be written.", registry=registry
-        )
-        decreed = Gauge(
+        self.checkpoint_failures = counter("refunds_checkpoint_failures", "Checkpoints that could not be written.")
+        self.dropped_lines = counter("refunds_log_lines_dropped", "Log lines that could not be written.")
+        decreed = gauge(
             "refunds_calendar_decreed_until_year",
             "The last year whose decrees on working weekends and moved holidays the data has, in countries with such.",
             ["country"],
-            registry=registry,
         )
         for country in DECREES:
             if (until := decreed_until(country)) is not None:

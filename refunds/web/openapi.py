@@ -109,10 +109,7 @@ class Contract:
 
 
 def _write_components(spec: APISpec) -> None:
-    """Add to a document what operations refer to: the problems, headers, header parameters and the token.
-
-    Problems have a schema, an example for each, and a response for each status.
-    """
+    """Add to a document what operations refer to: the problems, headers, header parameters and the token."""
     components = spec.components
     components.schema("Problem", schema=ProblemSchema)
     components.schema("Weekday", {"type": "string", "enum": [*WEEKDAYS, "country"]})
@@ -150,11 +147,8 @@ def _path(operation: Operation) -> tuple[str, list[dict[str, Any]]]:
     """The path of an operation in the document, with its parameters in braces, and the parameters themselves."""
     parameters: list[dict[str, Any]] = []
     for kind, name in _PARAMETER.findall(operation.rule):
-        schema = (
-            {"type": "integer", "format": "int32", "minimum": 1}
-            if kind == "number"
-            else {"type": "string", "minLength": 1}
-        )
+        number = {"type": "integer", "format": "int32", "minimum": 1}
+        schema = number if kind == "number" else {"type": "string", "minLength": 1}
         described = {"in": "path", "name": name, "description": _PATH_PARAMETERS[name]}
         parameters.append(described | {"required": True, "schema": schema})
     return _PARAMETER.sub(r"{\2}", operation.rule), parameters
@@ -175,10 +169,7 @@ _PATH_PARAMETERS = {
 
 
 def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
-    """An operation as `APISpec.path` takes it: schemas as classes, shared parameters and responses by their names.
-
-    The parameters of its path come from `_path`.
-    """
+    """An operation as `APISpec.path` takes it, with schema classes, and without the parameters of its path."""
     view, scopes, transaction = operation.view, operation.scopes, operation.transaction
     first, *others = view.__name__.split("_")
     parameters: list[Any] = [{"in": "query", "schema": operation.query}] if operation.query else []
@@ -206,18 +197,6 @@ def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
     return document
 
 
-def _brought_problems(operation: Operation) -> list[str]:
-    """The slugs of the problems that an operation has because of its scopes, body and transaction."""
-    return [
-        *ALWAYS,
-        *(WITH_TOKEN if operation.scopes is not None else ()),
-        *(["forbidden"] if operation.scopes else ()),
-        *(WITH_BODY if operation.body else ()),
-        *(WITH_KEY if operation.transaction is Transaction.IDEMPOTENT else ()),
-        "validation-error",
-    ]
-
-
 def _description(operation: Operation) -> str:
     """The docstring after its first line, the scopes, and whether the request can be sent again."""
     text = (inspect.getdoc(operation.view) or "").partition("\n")[2].strip()
@@ -239,18 +218,25 @@ _AGAIN = {
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    """The successful responses and the problems of an operation, by status, in the form that `APISpec.path` takes.
-
-    A 304 is left out.
-    """
+    """The successful responses and the problems of an operation, by status, except for a 304."""
     responses = {str(answer.status): _answer(operation, answer) for answer in operation.answers}
+    having = (
+        *ALWAYS,
+        *(WITH_TOKEN if operation.scopes is not None else ()),
+        *(("forbidden",) if operation.scopes else ()),
+        *(WITH_BODY if operation.body else ()),
+        *(WITH_KEY if operation.transaction is Transaction.IDEMPOTENT else ()),
+        "validation-error",
+        *operation.problems,
+    )
     by_status: dict[int, list[str]] = {}
-    for slug in dict.fromkeys([*_brought_problems(operation), *operation.problems]):
+    for slug in dict.fromkeys(having):
         by_status.setdefault(PROBLEMS[slug].status, []).append(slug)
     for status, slugs in sorted(by_status.items()):
         refusal = operation.refusal if status == HTTPStatus.CONFLICT else None
         named = {"$ref": f"#/components/responses/{_name_of(status)}"}
-        responses[str(status)] = {"description": _described(slugs)} | (_problems(slugs, refusal) if refusal else named)
+        described = {"description": " ".join(f"{PROBLEMS[slug].title} (`{slug}`)." for slug in slugs)}
+        responses[str(status)] = described | (_problems(slugs, refusal) if refusal else named)
     return responses
 
 
@@ -278,20 +264,13 @@ def _answer(operation: Operation, answer: Answer) -> dict[str, Any]:
 
 
 def _problems(slugs: Iterable[str], schema: type[ma.Schema]) -> dict[str, Any]:
-    """The response with one of these problems, without its description, in the form that `APISpec` takes.
-
-    There must be at least one, and all must have the same status.
-    """
+    """The response with one of these problems, which have the same status, without its description."""
     examples = {slug: {"$ref": f"#/components/examples/{slug}"} for slug in slugs}
     status = PROBLEMS[next(iter(examples))].status
     return {
         "headers": {name: name for name in ("X-Request-ID", *_WITH_STATUS.get(status, ()))},
         "content": {PROBLEM_JSON: {"schema": schema, "examples": examples}},
     }
-
-
-def _described(slugs: Iterable[str]) -> str:
-    return " ".join(f"{PROBLEMS[slug].title} (`{slug}`)." for slug in slugs)
 
 
 def _name_of(status: int) -> str:
@@ -362,10 +341,7 @@ def _schema_name(schema: type[ma.Schema] | ma.Schema) -> str:
 
 
 def _own_schema(converter: Any, field: ma.fields.Field[Any], **_: Any) -> dict[str, Any]:
-    """The JSON schema of a field of one of our own classes; empty for all other fields.
-
-    An `enum` also has null if the field allows it. The schemas of an `Either` are added to the components.
-    """
+    """The JSON schema of a field of one of our own classes; the schemas of an `Either` are added to the components."""
     if isinstance(field, Either):
         either: dict[str, Any] = {"oneOf": [converter.resolve_nested_schema(schema) for schema in field.schemas]}
         if field.discriminator:

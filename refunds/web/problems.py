@@ -39,10 +39,7 @@ def slug_of(error: Exception) -> str | None:
 
 
 def problem_data(slug: str, detail: str, errors: Iterable[FieldError] = (), request_id: str = "") -> dict[str, Any]:
-    """A problem as the API shows it, with its texts in the reader's language. The slug must be one of `PROBLEMS`.
-
-    `detail` says what happened this time. `instance` is the `request_id`, by default that of the current request.
-    """
+    """A problem as the API shows it, in the reader's language; `detail` says what happened this time."""
     problem = PROBLEMS[slug]
     data: dict[str, Any] = {
         "type": f"{current_app.config['PUBLIC_URL']}/problems/{slug}",
@@ -85,10 +82,7 @@ HEADERS = {
 
 
 def register(app: Flask) -> None:
-    """Respond to every error of the app with its problem from now on, and log the failures of the service.
-
-    Failures are unexpected errors, and every `RefundsError` with a status of 500 or above. A redirect stays a redirect.
-    """
+    """Respond to every error of the app with its problem from now on, and log the failures of the service."""
 
     @app.errorhandler(RefundsError)
     def refunds_error(error: RefundsError) -> Response:

@@ -48,10 +48,7 @@ class _Sessions(SecureCookieSessionInterface):
         self._store, self._prefix = store, prefix
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """The session of a request; empty outside the console, or if its cookie is not valid.
-
-        If the records cannot be opened, the session is empty, too, and nothing is raised.
-        """
+        """The session of a request; empty outside the console, if its cookie is not valid, or without records."""
         if not request.path.startswith(self._prefix):
             return self.session_class()
         try:
@@ -60,10 +57,7 @@ class _Sessions(SecureCookieSessionInterface):
             return self.session_class()
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer:
-        """The serializer that signs sessions with the service's own session key (not the app's).
-
-        It adds the time, which shows their age. Raises `RefundsError` if the records cannot be opened.
-        """
+        """The serializer that signs sessions, with their time, with the service's own session key (not the app's)."""
         return URLSafeTimedSerializer(
             _keys(self._store).session,
             salt=self.salt,
@@ -73,10 +67,7 @@ class _Sessions(SecureCookieSessionInterface):
 
 
 def register(app: Flask, prefix: str) -> None:
-    """Give the pages of an app under a prefix their sessions, in one cookie, which browsers send only over HTTPS.
-
-    A session is valid for 12 hours. The app must already have its store.
-    """
+    """Give the pages of an app under a prefix their sessions, in one cookie, which browsers send only over HTTPS."""
     app.config.update(
         SESSION_COOKIE_NAME="__Host-refunds",
         SESSION_COOKIE_PATH="/",
@@ -147,10 +138,7 @@ def token(store: Store) -> str:
 
 
 def is_own(store: Store, form: dict[str, str]) -> bool:
-    """Whether a form was sent by a page that this session got in the last 12 hours, by its CSRF token.
-
-    Removes the token from `form`.
-    """
+    """Whether a form, whose CSRF token is taken out, was sent by a page that this session got in the last 12 hours."""
     try:
         validate_csrf(form.pop(TOKEN, ""), _keys(store).session, int(LASTS.total_seconds()), TOKEN)
     except ValidationError:

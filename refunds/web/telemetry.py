@@ -65,8 +65,7 @@ _HEADERS = {
 def _is_random(text: str) -> bool:
     """Whether an id may be logged: a random UUID, a ULID of today, or 16 to 64 lower-case hexadecimal digits.
 
-    The time in a ULID is at most a day away, and hexadecimal digits contain no eight decimal digits in a row. Other
-    ids, such as `anna.meier`, may name a person or an order.
+    Other ids, such as `anna.meier`, may name a person or an order.
     """
     if _ULID.fullmatch(text):
         return abs(int(text[:10].translate(_AS_BASE_32), 32) / 1000 - time()) < _DAY
@@ -111,17 +110,6 @@ ENDING = timedelta(days=30)
 """How long before a token expires its client and the operator are told."""
 
 
-def _announce_end(principal: Principal | None, response: Response) -> str | None:
-    """When the caller's token expires, if that is within 30 days; else None.
-
-    If so, also sets the header `Token-Expires` of the response.
-    """
-    if principal is None or principal.expires_at is None or principal.expires_at - datetime.now(UTC) > ENDING:
-        return None
-    expires = response.headers["Token-Expires"] = format_instant(principal.expires_at)
-    return expires
-
-
 def _level(status: int, route: str) -> str:
     """The level of the log line about a request."""
     stopping = route == "/readyz" and current_app.extensions["refunds.stopping"].is_set()
@@ -158,7 +146,9 @@ def register(app: Flask) -> None:
     def log_failure(exc_info: _ExcInfo) -> None:
         error = exc_info[1]
         if isinstance(error, RefundsError) and PROBLEMS[error.code].status == HTTPStatus.SERVICE_UNAVAILABLE:
-            g.unavailable = {"detail": str(error), **_cause(error)}
+            g.unavailable = {"detail": str(error)}
+            if cause := error.__cause__:  # in one line: further ones of a database error may quote what is stored
+                g.unavailable["cause"] = f"{type(cause).__name__}: {cause}".splitlines()[0]
         else:
             log().error("failure", request_id=g.request_id, exc_info=exc_info)
 
@@ -179,12 +169,6 @@ def register(app: Flask) -> None:
     app.after_request(_finish)
 
 
-def _cause(error: BaseException) -> dict[str, str]:
-    """The cause of an error, in one line; further lines of a database error may quote what is stored."""
-    cause = error.__cause__
-    return {} if cause is None else {"cause": f"{type(cause).__name__}: {cause}".splitlines()[0]}
-
-
 def _refused_host(request: Request) -> dict[str, str]:
     """The `detail` for the log, with the host, if a request is refused because of its `Host`; empty for any other."""
     if not isinstance(request.routing_exception, SecurityError):
@@ -199,7 +183,10 @@ def _finish(response: Response) -> Response:
     given = {name.lower() for name, _ in response.headers}
     missing = [(name, value) for name, value in _HEADERS.items() if name.lower() not in given]
     response.headers.extend([("X-Request-ID", known.request_id), *missing])
-    expires = _announce_end(known.get("principal"), response)
+    principal: Principal | None = known.get("principal")
+    expires = None
+    if principal and principal.expires_at and principal.expires_at - datetime.now(UTC) <= ENDING:
+        expires = response.headers["Token-Expires"] = format_instant(principal.expires_at)
     if response.is_streamed and not response.direct_passthrough:
         app = unwrapped(current_app)
 

@@ -1,8 +1,7 @@
 """The result of a simulation, as a page and as a report within one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
@@ -49,8 +48,7 @@ MOST_MONTHS = 120
 HEIGHT, WIDTH, WIDEST = 90, 720, 72  # of the longest column, of all columns, and of one with its gap at most
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A month in the chart: its name (empty if there is no room), counts, position, and reach up and down."""
 
     name: str
@@ -60,8 +58,7 @@ class Column:
     down: float
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
+class Chart(NamedTuple):
     """Columns up and down from a line, for contacts newly eligible and refused; `top` and `bottom` are the longest."""
 
     columns: list[Column]

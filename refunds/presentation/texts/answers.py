@@ -115,8 +115,8 @@ def answer_said(
 def contact_said(contact: Contact, outcome: Outcome, active: Cancellation | None, *, ended: bool) -> list[Said]:
     """What to say and to write about a contact on record, in the reader's language, with its request number.
 
-    Nothing about one that was superseded or resolved, or whose cancellation has its own words, and about a question
-    whose answer is over.
+    Nothing if it was superseded or resolved, or if its cancellation has its own words; nor about a question that is
+    over.
     """
     asks, withdrawn = contact.intent.asks, contact.intent is Intent.WITHDRAWAL
     if contact.superseded_by or contact.resolved_at or (ended and not asks):

@@ -147,10 +147,7 @@ _ANSWERS: dict[tuple[Reason, Notice], Reason | Notice] = {
 
 
 def answered_by(outcome: Outcome, *, ended: bool = False) -> Reason | Notice:
-    """The key of the texts for a decision: its reason or, with some notices, a notice or another reason.
-
-    `ended` as in `headline`.
-    """
+    """The key of the texts for a decision: its reason or, with some notices, a notice or another reason."""
     for notice in outcome.notices:
         if (outcome.reason, notice) in _ANSWERS and not (ended and notice is Notice.NO_SERVICE_DATE):
             return _ANSWERS[outcome.reason, notice]
@@ -160,8 +157,7 @@ def answered_by(outcome: Outcome, *, ended: bool = False) -> Reason | Notice:
 def headline(outcome: Outcome, *, ended: bool = False) -> str:
     """The decision as a heading: whether the order is refundable, and until when.
 
-    `ended` is whether the window has ended, or the service was provided, since the request: then a request in time is
-    told of in the past.
+    `ended`: the window has ended, or the service was provided, since the request; then it is told in the past.
     """
     texts = _HEADLINE | _HEADLINE_THEN if ended else _HEADLINE
     text = translate(texts[answered_by(outcome, ended=ended)], **outcome_words(outcome))

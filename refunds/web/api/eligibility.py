@@ -8,7 +8,7 @@ from flask import Response, g
 
 from refunds.domain.permissions import Scope
 from refunds.domain.regions import require_region
-from refunds.errors import FieldError, InvalidInput, Message, RefundsError
+from refunds.errors import InvalidInput, Message, RefundsError
 from refunds.presentation.decisions import decision_json
 from refunds.service import checks
 from refunds.service.calendars import MOST_BUILT
@@ -83,7 +83,7 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
     given: dict[str, Any] = {"requested_at": datetime.now(UTC), "terms": terms}
     if form == NDJSON:
         if body.get("include_days"):
-            raise InvalidInput([FieldError("/include_days", Message("the compact form lists no days: leave it out"))])
+            raise InvalidInput.at("/include_days", Message("the compact form lists no days: leave it out"))
         return reply_compact(body["items"], given)
     policies, with_days = present_policies(), body.get("include_days", False)
 
@@ -99,7 +99,7 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
             listed += 1 + len(outcome.day_codes)
         if listed > schemas.MOST_DAYS:
             detail = Message("would list more than %(most)s days: send fewer items", most=schemas.MOST_DAYS)
-            raise InvalidInput([FieldError("/include_days", detail)])
+            raise InvalidInput.at("/include_days", detail)
         reasons.append(outcome.reason)
         answers[i] = orjson.Fragment(decision_json(outcome, with_days=with_days))
     telemetry.count_decisions(reasons)

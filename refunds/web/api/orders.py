@@ -15,7 +15,6 @@ from refunds.domain.standings import Standing
 from refunds.domain.withdrawals import information_period
 from refunds.errors import (
     CallersError,
-    FieldError,
     InvalidInput,
     Message,
     PreconditionFailed,
@@ -271,7 +270,7 @@ def _corrected(uow: UnitOfWork, facts: OrderFacts, reason: str | None) -> Order:
     it has no ETag of an order, and what `orders.correct` raises.
     """
     if reason is None:
-        raise InvalidInput([FieldError("/correction_reason", Message("is required for a correction"), "required")])
+        raise InvalidInput.at("/correction_reason", Message("is required for a correction"), "required")
     given = request.headers["If-Match"].strip()
     if given == "*":
         raise PreconditionRequired(Message("Send the ETag of the order that you have read as If-Match: * names none."))

@@ -15,15 +15,13 @@ from refunds.service.data_requests import Answered, Given, NewDataRequest
 from refunds.service.disclosures import NewDisclosure
 from refunds.service.rectification import Correction
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web import auth
-from refunds.web.cursors import paginate
+from refunds.web import auth, lists
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import accepted, document, reply
 from refunds.web.schemas import privacy as schemas
 from refunds.web.schemas.documents import HTML, JSON
 from refunds.web.schemas.examples import example
 from refunds.web.schemas.exports import EXPORT, CustomerExportSchema, ExportQuerySchema
-from refunds.web.schemas.request_fields import PAGE
 
 tag = Tag("Privacy", "What people ask for about their data, what is done about it, and who else got the data.")
 
@@ -51,8 +49,7 @@ def open_data_request(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     `data_request.opened`.
     """
     request = data_requests.open_request(uow, NewDataRequest(**body))
-    location = f"/v1/data-requests/{request.request_id}"
-    return reply(_shown(uow, request), status=201, location=location)
+    return reply(_shown(uow, request), status=201, location=f"/v1/data-requests/{request.request_id}")
 
 
 def _shown(uow: UnitOfWork, request: DataRequest | Answered, *, is_scrubbed: bool = False) -> dict[str, Any]:
@@ -79,13 +76,7 @@ def list_data_requests(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     Returns the data requests page by page. You can filter by kind, by state, and by whether they are overdue. Use it to
     see which data requests have to be answered, and by when.
     """
-    given, limit = query.pop("after", None), query.pop("limit", PAGE)
-
-    def fetch(*after: Any, limit: int) -> list[Any]:
-        return uow.data_requests.paginate(*after, limit=limit, **query)
-
-    place_of = uow.data_requests.place_of
-    items, following = paginate(uow, "data requests", query, given, limit=limit, fetch=fetch, place_of=place_of)
+    items, following = lists.read(uow, "data requests", query, uow.data_requests)
     return reply({"items": list(map(data_request_data, items)), "next": following})
 
 

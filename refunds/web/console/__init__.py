@@ -1,7 +1,7 @@
 """The console: pages for people, with the same use cases as the API.
 
-A screen is declared with `@screen(...)`, with its scopes and its transaction, like an operation. If a form has errors,
-or its session has ended, another screen shows it again with everything that was typed.
+`@screen(...)` declares a screen with its scopes, and `@action(...)` what a form does. If a form has errors, or its
+session has ended, its screen shows it again with everything that was typed.
 """
 
 import re
@@ -87,15 +87,14 @@ def bind_chosen_language() -> None:
 
 def screen(
     rule: str,
-    *,
-    scopes: auth.Scopes,
-    transaction: Transaction | None = Transaction.READ,
+    *scopes: Scope,
     method: str = "GET",
+    transaction: Transaction | None = Transaction.READ,
     form_view: View | None = None,
     then: Callable[[Store, Principal], object] | None = None,
     most_bytes: int = sessions.MOST_BYTES,
 ) -> Callable[[View], View]:
-    """Declare a view as a screen or as the action of a form: add its route, with the view's name.
+    """Declare a view as a screen: add its route, with the view's name.
 
     The view gets its unit of work, its form and the arguments of the rule; the decorated function takes only these
     arguments, and `form` to show another form than the request's. `form_view` shows the form again, with what was
@@ -103,8 +102,8 @@ def screen(
     are not available, or if no page of this session has sent the form, which is then not acted on, or if it has more
     than `most_bytes`, which is an error of its field `file`. Without a `form_view`, these are problems. An idempotent
     view acts on a form only once; `Rejected` is raised if the form has no `idempotency_key`. One of `scopes` is needed;
-    if empty, any user may. Without a `transaction`, the view gets None for its unit of work. `then` is done after what
-    the view changed is stored, if it redirects.
+    if none is named, any user may. Without a `transaction`, the view gets None for its unit of work. `then` is done
+    after what the view changed is stored, if it redirects.
     """
 
     def declare(view: View) -> View:
@@ -141,6 +140,13 @@ def screen(
     return declare
 
 
+def action(
+    rule: str, form_view: View, *scopes: Scope, transaction: Transaction | None = Transaction.WRITE, **declared: Any
+) -> Callable[[View], View]:
+    """Declare a view as what a form of `form_view` does: like `screen`, but it gets a POST, and may write."""
+    return screen(rule, *scopes, method="POST", transaction=transaction, form_view=form_view, **declared)
+
+
 def _viewed(view: View, uow: UnitOfWork | None, form: Form, arguments: dict[str, Any]) -> Response:
     """The response of a view; for a GET it first counts what is open, for `page` to show, if the user may see it."""
     if uow and request.method == "GET" and "principal" in g and g.principal.may(Scope.CONTACTS_READ):
@@ -167,8 +173,7 @@ def _sent(most_bytes: int) -> Form:
     """The form with what is `linked` and the fields that were sent, which take precedence.
 
     Its `notice` is `stale` if it was not sent by a page of this session, and `too_large` if it may have a file and has
-    more than `most_bytes`: then it is not read. Raises `InvalidInput` if a parameter or a field is repeated, and
-    otherwise as `linked` and `sessions.form`.
+    more than `most_bytes`: then it is not read.
     """
     sent, own = linked(), True
     if request.method == "POST":
@@ -206,8 +211,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
     """A page of the console, with the form as it was typed, its errors (the first of each field) and its notice.
 
     `template` is a file in `console/`; `values` take precedence over the values that all pages have. If nobody is
-    signed in, it has no navigation. A form without an `idempotency_key` gets a new one, and the session keeps the value
-    that the CSRF token of the page's forms is checked against.
+    signed in, it has no navigation.
     """
     principal, zones = g.get("principal"), _Zones()
     begins = f"console.{start(principal)}"

@@ -2,21 +2,17 @@
 
 from flask import Response, g
 
-from refunds.domain.permissions import Scope
 from refunds.errors import FieldError, InvalidInput, Message, TooManyAttempts, Unauthenticated
 from refunds.service import users
 from refunds.service.users import Offer
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, sessions
-from refunds.web.console import page, screen, to
+from refunds.web.console import action, page, screen, to
 from refunds.web.console.eligibility import time_zone_of
 from refunds.web.console.forms import Form, OwnPasswordSchema, OwnSessionSchema
-from refunds.web.endpoint import Transaction
-
-ANYBODY: tuple[Scope, ...] = ()
 
 
-@screen("/account", scopes=ANYBODY)
+@screen("/account")
 def account(uow: UnitOfWork, form: Form) -> Response:
     """The user's sessions, what was just done, and the form for a new password, which is made here and not stored."""
     offered = Offer(form.data.get("new_password", ""), form.data.get("mark", ""))
@@ -33,12 +29,11 @@ def account(uow: UnitOfWork, form: Form) -> Response:
     )
 
 
-@screen("/account/password", scopes=ANYBODY, transaction=None, method="POST", form_view=account)
+@action("/account/password", account, transaction=None)
 def change_password(_: UnitOfWork | None, form: Form) -> Response:
     """Give the user the password that was offered to them, and end their other sessions. Then show the account.
 
-    It opens units of work of its own. Attempts are counted like those to sign in. Raises `InvalidInput` if the old
-    password is wrong, or if there were too many attempts.
+    It opens units of work of its own. Attempts are counted like those to sign in.
     """
     found = form.read(OwnPasswordSchema)
     offered = Offer(found["new_password"], found["mark"])
@@ -50,7 +45,7 @@ def change_password(_: UnitOfWork | None, form: Form) -> Response:
     return _said("password")
 
 
-@screen("/account/sessions", scopes=ANYBODY, transaction=Transaction.WRITE, method="POST", form_view=account)
+@action("/account/sessions", account)
 def end_sessions(uow: UnitOfWork, form: Form) -> Response:
     """End one session of the user or, if none is named, all but this one, with events. Then show the account."""
     found = form.read(OwnSessionSchema)

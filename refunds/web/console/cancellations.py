@@ -14,7 +14,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import SCOPES, Scope
 from refunds.domain.records import REVOCABLE_FOR, UNSETTLED, Basis, Cancellation, State
 from refunds.domain.references import format_reference
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.presentation import tables
 from refunds.presentation.documents import confirmation as documents
 from refunds.presentation.language import each_language, language, speaking
@@ -24,11 +24,11 @@ from refunds.service.findings import AContact
 from refunds.service.settlements import OWN_REVOCATION
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
-from refunds.web.console import page, screen, to
+from refunds.web.console import action, page, screen, to
 from refunds.web.console.eligibility import PAGE, time_zone_of
 from refunds.web.console.forms import CancellationsSchema, Form, PrintedSchema, all_of
 from refunds.web.cursors import cursor, paginate
-from refunds.web.endpoint import CSV, Transaction
+from refunds.web.endpoint import CSV
 from refunds.web.responses import document
 from refunds.web.schemas.cancellations import CancellationQuerySchema, RevocationRequestSchema
 from refunds.web.schemas.documents import HTML
@@ -36,12 +36,11 @@ from refunds.web.schemas.documents import HTML
 RECENT = 50
 
 
-@screen("/cancellations/<cancellation_id>", scopes=(Scope.CANCELLATIONS_READ,))
+@screen("/cancellations/<cancellation_id>", Scope.CANCELLATIONS_READ)
 def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     """The page of a cancellation: its reference, what happens next, and what to tell the customer in each language.
 
-    There is nothing to tell if it was revoked. It has the form to revoke it if the user may do so now; agents may
-    revoke their own for 15 minutes. Raises `NotFound` if there is no such cancellation.
+    It has the form to revoke it if the user may do so now; agents may revoke their own for 15 minutes.
     """
     found = uow.cancellations.get(cancellation_id)
     words = {}
@@ -63,13 +62,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     )
 
 
-@screen(
-    "/cancellations/<cancellation_id>",
-    scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=cancellation,
-)
+@action("/cancellations/<cancellation_id>", cancellation, Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE)
 def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     """Revoke a cancellation for the reason in the form, as `settlements.revoke` does, and redirect to it."""
     found = form.read(RevocationRequestSchema)
@@ -77,24 +70,17 @@ def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     return to("cancellation", cancellation_id=cancellation_id)
 
 
-@screen("/cancellations/<cancellation_id>/confirmation", scopes=(Scope.CANCELLATIONS_READ,))
+@screen("/cancellations/<cancellation_id>/confirmation", Scope.CANCELLATIONS_READ)
 def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
-    """The confirmation for the customer, as a page to print, in the `language` of the address or else the reader's.
-
-    Raises `NotFound` if there is no such cancellation, `CancellationStateConflict` if it was revoked, and
-    `InvalidInput` if the service does not have the language.
-    """
+    """The confirmation for the customer, as a page to print, in the `language` of the address or else the reader's."""
     confirmed = cancellations.confirmation(uow, cancellation_id)
     with speaking(form.read(PrintedSchema).get("language") or language()):
         return document(documents.render_html(*confirmed), HTML)
 
 
-@screen("/recent", scopes=(Scope.CANCELLATIONS_ISSUE,))
+@screen("/recent", Scope.CANCELLATIONS_ISSUE)
 def recent(uow: UnitOfWork, form: Form) -> Response:
-    """The last 50 cancellations that the signed-in user issued, and the last 50 requests that they resolved.
-
-    The newest first. Each cancellation has whether they can still revoke it, and for how long.
-    """
+    """The last 50 cancellations that the user issued, whether they can still revoke them, and what they resolved."""
     own = uow.principal.actor
     found = uow.cancellations.issued_by(own, RECENT)
     resolved: list[tuple[datetime | None, AContact]] = [
@@ -128,12 +114,11 @@ _DATES: dict[str, Callable[[date, Any], str]] = {
 """What the list of the API gets for a typed date, which has no time; the last date counts."""
 
 
-@screen("/cancellations", scopes=_READERS)
+@screen("/cancellations", *_READERS)
 def all_cancellations(uow: UnitOfWork, form: Form) -> Response:
     """A page of up to 25 cancellations, the newest first or, if only overdue ones are asked for, the longest overdue.
 
-    It has the filters of the API's list, which are shown again with what is wrong with them. Raises `InvalidCursor` if
-    `after` or `before` in the address is no cursor of this list.
+    It has the filters of the API's list, which are shown again with what is wrong with them.
     """
     status, items = HTTPStatus.OK, list[Cancellation]()
     pages: dict[str, str | None] = {}
@@ -182,7 +167,7 @@ def _query(uow: UnitOfWork, form: Form) -> dict[str, Any]:
         try:
             return _DATES[name](day, tz)
         except OverflowError:
-            raise InvalidInput([FieldError(f"/{name}", Message("no such date: check the year"))]) from None
+            raise InvalidInput.at(f"/{name}", Message("no such date: check the year")) from None
 
     names = [name for name in _DATES if name in found]
     days = dict(zip(names, all_of(*(partial(typed, name) for name in names)), strict=True))
@@ -203,12 +188,11 @@ def _page(uow: UnitOfWork, form: Form, query: dict[str, Any]) -> tuple[list[Canc
     return items[::-1], {"previous": more, "following": ends[0] if ends else None}
 
 
-@screen("/cancellations", scopes=_READERS, transaction=Transaction.WRITE, method="POST", form_view=all_cancellations)
+@action("/cancellations", all_cancellations, *_READERS)
 def cancellations_table(uow: UnitOfWork, form: Form) -> Response:
     """All cancellations that the filters leave, as CSV. The journal says who made the table, and for which dates.
 
-    The rows are read while they are sent, in units of work of their own. Raises `InvalidInput` if the filters do not
-    fit.
+    The rows are read while they are sent, in units of work of their own.
     """
     query = _query(uow, form)
     tz = zone(time_zone_of(uow, uow.policies.default))

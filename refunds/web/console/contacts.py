@@ -29,7 +29,7 @@ from refunds.service.findings import AContact
 from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
-from refunds.web.console import at, page, screen, to
+from refunds.web.console import action, at, page, screen, to
 from refunds.web.console.eligibility import Asked, asked, entered, time_zone_of
 from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form, Typed
 from refunds.web.endpoint import Transaction
@@ -38,33 +38,24 @@ from refunds.web.schemas.contacts import CompletionRequestSchema, ReopenQuerySch
 ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
 
 
-@screen("/orders/<order:order_id>/cancel", scopes=(Scope.CANCELLATIONS_ISSUE,))
+@screen("/orders/<order:order_id>/cancel", Scope.CANCELLATIONS_ISSUE)
 def confirm(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """What an agent confirms before an order is cancelled, and the fields for notes; see `_confirm`."""
     return _confirm(uow, form, order_id, "cancel")
 
 
-@screen("/orders/<order:order_id>/record", scopes=(Scope.CONTACTS_WRITE,))
+@screen("/orders/<order:order_id>/record", Scope.CONTACTS_WRITE)
 def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """What an agent confirms before a contact is recorded, and the fields for notes; see `_confirm`."""
     return _confirm(uow, form, order_id, "record")
 
 
-@screen(
-    "/orders/<order:order_id>/override",
-    scopes=(Scope.CANCELLATIONS_OVERRIDE,),
-    method="POST",
-    form_view=confirm,
-)
+@screen("/orders/<order:order_id>/override", Scope.CANCELLATIONS_OVERRIDE, method="POST", form_view=confirm)
 def confirm_override(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """What a supervisor confirms before an order is cancelled by an override. Nothing is recorded yet.
-
-    It is a form, not a link, so that nobody else can choose the override. Raises `InvalidInput` if the form does not
-    fit or has no override, and what `_confirm` raises.
-    """
+    """What a supervisor confirms before an override: a form, not a link, so that nobody else can choose it."""
     found = form.read(EntrySchema)
     if "override" not in found:
-        raise InvalidInput([FieldError("/override", Message("is required"), "required")])
+        raise InvalidInput.at("/override", Message("is required"), "required")
     address = at("cancel", order_id=order_id, contact_id=found.get("contact_id"))
     return _confirm(uow, replace(form, address=address), order_id, "cancel")
 
@@ -72,8 +63,7 @@ def confirm_override(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response:
     """The page on which an agent confirms what is done next: `doing` is `cancel` or `record`. Nothing is recorded yet.
 
-    Times that cannot be read or are not possible are shown as errors. The session keeps the channel. Raises `Forbidden`
-    if the form has an override and the user lacks its scope, and what `_taken_over` and `_foreseen` raise.
+    Times that cannot be read or are not possible are shown as errors. The session keeps the channel.
     """
     form, corrected = _taken_over(uow, form, doing)
     found = form.read_leniently(EntrySchema)
@@ -110,8 +100,7 @@ def _taken_over(uow: UnitOfWork, form: Form, doing: str) -> tuple[Form, Contact 
     """The form, with the recorded details, times and channel of the contact that it supersedes in place of its own.
 
     It stays as it is if it supersedes none, or has been sent: then what was typed counts. Beside it is the contact if
-    it is to be corrected: superseded by one that asks for the same, with its times as they are typed. Raises `NotFound`
-    if there is no such contact.
+    it is to be corrected: superseded by one that asks for the same, with its times as they are typed.
     """
     found = form.read_leniently(EntrySchema)
     earlier = found.get("supersedes")
@@ -129,9 +118,9 @@ _CORRECTABLE = ("intent", "channel", *_TIMES, *ABOUT_THE_CONTACT)
 
 
 def with_recorded(uow: UnitOfWork, form: Form, contact: AContact, *, is_typed: bool) -> Form:
-    """The form, with what is on record of a contact in place of what was typed.
+    """The form, with what is on record of a contact in place of what was typed, as far as the user may see it.
 
-    Times are as people type them if `is_typed`, and otherwise exact instants. What is erased or hidden is left out.
+    Times are as people type them if `is_typed`, and otherwise exact instants.
     """
     details = {name: _readable(contact, name) for name in (*ABOUT_THE_CONTACT, "order_hint")}
     zone, times = _zone(uow, contact), {name: getattr(contact, name) for name in _TIMES}
@@ -156,13 +145,10 @@ def exact(uow: UnitOfWork, found: dict[str, Any], earlier: AContact | None) -> d
 
 
 def require_changed(new: NewContact, earlier: AContact | None, **more: Any) -> None:
-    """Raise `InvalidInput` if `new`, with `more` values, says the same as the contact `earlier` that it corrects.
-
-    Nothing is raised if `earlier` is None, because `new` corrects nothing then.
-    """
+    """Raise `InvalidInput` if `new`, with `more` values, says the same as the contact that it corrects, if any."""
     entered = {name: getattr(new, name) for name in _CORRECTABLE} | more
     if earlier and all(value == _readable(earlier, name) for name, value in entered.items()):
-        raise InvalidInput([FieldError("/channel", Message("change at least one field"), "unchanged_fields")])
+        raise InvalidInput.at("/channel", Message("change at least one field"), "unchanged_fields")
 
 
 def _zone(uow: UnitOfWork, contact: AContact) -> str:
@@ -185,9 +171,7 @@ def _foreseen(
 ) -> tuple[Order, Contact | None, Decision | None, Decision | None, tuple[FieldError, ...]]:
     """The order, the stored contact if any, and the decisions that `contacts.preview` makes; nothing is recorded.
 
-    For a new contact whose times cannot be read or are not possible, the errors, and None for both. Raises
-    `NotFound` if there is no such order or contact, `ContactStateConflict` if the stored contact is about another
-    order, is superseded or resolved, or does not ask for a cancellation, and what `orders.decided` raises.
+    For a new contact whose times cannot be read or are not possible, the errors, and None for both.
     """
     if "contact_id" in found:
         contact, order, decision = cancellations.preview(uow, found["contact_id"])
@@ -202,10 +186,7 @@ def _foreseen(
 
 
 def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewContact:
-    """The contact as it was entered, not recorded yet. Without an intent, it asks for a cancellation.
-
-    The session keeps the channel. Raises what `entered` raises.
-    """
+    """The contact as it was entered, not recorded yet. The session keeps the channel."""
     found = exact(uow, found, uow.contacts.find(found["supersedes"]) if "supersedes" in found else None)
     return new_contact(entered(found, uow.now, time_zone_of(uow, order.policy)), found)
 
@@ -221,25 +202,17 @@ def new_contact(how: Asked, found: dict[str, Any]) -> NewContact:
     )
 
 
-@screen(
-    "/orders/<order:order_id>/cancel",
-    scopes=(Scope.CANCELLATIONS_ISSUE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
-    form_view=confirm,
-)
+@action("/orders/<order:order_id>/cancel", confirm, Scope.CANCELLATIONS_ISSUE, transaction=Transaction.IDEMPOTENT)
 def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Cancel an order, on a stored contact or one entered now, and redirect to the cancellation.
 
-    If that is refused, a contact entered now is recorded all the same, and the redirect is to the contact. The decision
-    is counted either way. Raises `InvalidInput` if the form does not fit or an override has no reason, and what
-    `cancellations.issue` raises.
+    If that is refused, a contact entered now is recorded all the same, and the redirect is to the contact.
     """
     found = form.read(EntrySchema)
     override = None
     if "override" in found:
         if "reason" not in found:
-            raise InvalidInput([FieldError("/reason", Message("is required"), "required")])
+            raise InvalidInput.at("/reason", Message("is required"), "required")
         override = Override(found["override"], found["reason"])
     contact = found.get("contact_id") or _new_contact(uow, uow.orders.get(order_id), found)
     outcome = cancellations.issue(uow, Request(order=order_id, contact=contact, override=override))
@@ -250,19 +223,9 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     return to("contact", contact_id=outcome.contact.contact_id)
 
 
-@screen(
-    "/orders/<order:order_id>/record",
-    scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
-    form_view=confirm_record,
-)
+@action("/orders/<order:order_id>/record", confirm_record, Scope.CONTACTS_WRITE, transaction=Transaction.IDEMPOTENT)
 def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Record a contact with its decision, without cancelling: a question, or a request for later. Then redirect to it.
-
-    The decision is counted. Raises `InvalidInput` if the form does not fit or a correction changes nothing, and what
-    `contacts.record` raises.
-    """
+    """Record a contact with its decision, without cancelling: a question, or a request for later. Redirect to it."""
     new = _new_contact(uow, uow.orders.get(order_id), form.read(EntrySchema))
     require_changed(new, uow.contacts.find(new.supersedes) if new.supersedes else None)
     contact = contacts.record(uow, order_id, new)
@@ -270,12 +233,11 @@ def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     return to("contact", contact_id=contact.contact_id)
 
 
-@screen("/contacts/<contact_id>", scopes=(Scope.CONTACTS_READ,))
+@screen("/contacts/<contact_id>", Scope.CONTACTS_READ)
 def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """The page of a contact: the recorded decision, the one that it would get now, and what can be done about it.
 
-    If it is not open, or no decision is possible now, the recorded one is shown for both. Nothing is recorded or
-    counted. Raises `NotFound` if there is no such contact.
+    If it is not open, or no decision is possible now, the recorded one is shown for both.
     """
     found = uow.contacts.get(contact_id)
     decision: Decision | RecordedDecision = found.decision
@@ -341,7 +303,7 @@ def missing(contact: AContact) -> list[str]:
 
 def _complete(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
     if not found:
-        raise InvalidInput([FieldError("/note", Message("write a ticket or a note"), "required")])
+        raise InvalidInput.at("/note", Message("write a ticket or a note"), "required")
     resolutions.complete(uow, name, **found)
 
 
@@ -349,10 +311,6 @@ def _resolve(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
     if found["reason_code"] is not ResolutionReason.DUPLICATE:
         found.pop("duplicate_of", None)  # the list of the others is on the form whatever the reason
     resolutions.resolve(uow, contact_id, Resolution(**found))
-
-
-def _reopen(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
-    resolutions.reopen(uow, contact_id, found["reason_code"])
 
 
 Doing = dict[str, tuple[type[StrictSchema], Callable[[UnitOfWork, str, dict[str, Any]], object]]]
@@ -363,18 +321,12 @@ ANSWERING: Doing = {
 }
 _DOING: Doing = ANSWERING | {
     "resolve": (ResolutionRequestSchema, _resolve),
-    "reopen": (ReopenQuerySchema, _reopen),
+    "reopen": (ReopenQuerySchema, lambda uow, name, found: resolutions.reopen(uow, name, found["reason_code"])),
 }
 """What the forms of the page of a contact do, and their fields, by the value of `doing`."""
 
 
-@screen(
-    "/contacts/<contact_id>",
-    scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=contact,
-)
+@action("/contacts/<contact_id>", contact, Scope.CONTACTS_WRITE)
 def follow_up(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """Acknowledge, complete, resolve or reopen a contact, by the `doing` of the form. Then redirect to its page."""
     act(uow, form, contact_id, _DOING)
@@ -382,13 +334,10 @@ def follow_up(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
 
 
 def act(uow: UnitOfWork, form: Form, name: str, known: Doing) -> None:
-    """Do to the record with the id `name` what `doing` in the form says, with the form's fields.
-
-    Raises `InvalidInput` if that is none of the `known`, or a field does not fit, and what doing it raises.
-    """
+    """Do to the record with the id `name` what `doing` in the form says, one of the `known`, with its fields."""
     data = dict(form.data)
     doing = data.pop("doing", "")
     if doing not in known:
-        raise InvalidInput([FieldError("/doing", Message("no form of this page does that"))])
+        raise InvalidInput.at("/doing", Message("no form of this page does that"))
     schema, do = known[doing]
     do(uow, name, replace(form, data=data).read(schema))

@@ -33,8 +33,7 @@ from refunds.service.data_requests import Given, NewDataRequest
 from refunds.service.rectification import Correction
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
-from refunds.web.console import at, page, screen, to
-from refunds.web.console import data_request_forms as forms
+from refunds.web.console import action, at, forms, page, screen, to
 from refunds.web.console.contacts import Doing, act
 from refunds.web.console.eligibility import PAGE
 from refunds.web.console.forms import Form
@@ -42,6 +41,7 @@ from refunds.web.cursors import paginate
 from refunds.web.endpoint import Transaction
 from refunds.web.responses import document, reply
 from refunds.web.schemas.documents import HTML
+from refunds.web.schemas.privacy import IdentityCheckRequestSchema
 
 SHOWN: Mapping[str, dict[str, Any]] = {
     "open": {"state": DataRequestState.OPEN},
@@ -51,12 +51,9 @@ SHOWN: Mapping[str, dict[str, Any]] = {
 """What the list can show: open ones by what is due first, closed ones from the newest."""
 
 
-@screen("/data-requests", scopes=(Scope.PRIVACY_READ,))
+@screen("/data-requests", Scope.PRIVACY_READ)
 def data_requests_due(uow: UnitOfWork, form: Form) -> Response:
-    """A page of up to 25 data requests, each with its last day and what is next; open ones if nothing else is chosen.
-
-    Raises `InvalidCursor` if `after` in the address is no cursor of this list.
-    """
+    """A page of up to 25 data requests, each with its last day and what is next; open ones if none are chosen."""
     asked = form.read(forms.DataRequestsSchema)
     chosen = {"show": asked.get("show", "open"), "kind": asked.get("kind")}
     items, following = paginate(
@@ -100,7 +97,7 @@ def _next(uow: UnitOfWork, request: DataRequest) -> str | None:
     return f"next.{request.kind}"
 
 
-@screen("/data-requests/new", scopes=(Scope.PRIVACY_WRITE,))
+@screen("/data-requests/new", Scope.PRIVACY_WRITE)
 def new_data_request(uow: UnitOfWork, form: Form) -> Response:
     """The form to open a data request. Nothing is recorded yet."""
     return page(
@@ -112,15 +109,9 @@ def new_data_request(uow: UnitOfWork, form: Form) -> Response:
     )
 
 
-@screen(
-    "/data-requests/new",
-    scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
-    form_view=new_data_request,
-)
+@action("/data-requests/new", new_data_request, Scope.PRIVACY_WRITE, transaction=Transaction.IDEMPOTENT)
 def open_data_request(uow: UnitOfWork, form: Form) -> Response:
-    """Open a data request, received now if no time is typed, and redirect to it. `InvalidInput` if it does not fit."""
+    """Open a data request, received now if no time is typed, and redirect to it."""
     found = form.read(forms.NewDataRequestSchema)
     if typed := found.pop("received_at", None):
         found["received_at"] = typed.begin("received_at", uow.now, data_requests.time_zone(uow))
@@ -128,12 +119,9 @@ def open_data_request(uow: UnitOfWork, form: Form) -> Response:
     return to("data_request", request_id=request.request_id)
 
 
-@screen("/data-requests/<request_id>", scopes=(Scope.PRIVACY_READ,))
+@screen("/data-requests/<request_id>", Scope.PRIVACY_READ)
 def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
-    """The page of a data request: its facts, the words for the person, its certificate, and what can be done about it.
-
-    Raises `NotFound` if there is none.
-    """
+    """The page of a data request: its facts, the words for the person, its certificate, and what can be done."""
     request, certificate, recipients = data_requests.answered(uow, uow.data_requests.get(request_id))
     time_zone, held = data_requests.time_zone(uow), data_requests.is_held(uow, request)
     until, left = _until(uow, request)
@@ -168,14 +156,10 @@ def _fields(uow: UnitOfWork, request: DataRequest) -> list[tuple[str, Correction
     return [(f"{one.table}:{quote(one.record_id, safe='')}:{one.field}", one) for one in found]
 
 
-def _extend(uow: UnitOfWork, request_id: str, found: dict[str, Any]) -> None:
-    data_requests.extend(uow, request_id, found["extension_reason"])
-
-
 def _note_fee(uow: UnitOfWork, request_id: str, found: dict[str, Any]) -> None:
     fee, reason = None if found["fee"] == "none" else Fee(found["fee"]), found.get("fee_reason")
     if fee and not reason:
-        raise InvalidInput([FieldError("/fee_reason", Message("is required"), "required")])
+        raise InvalidInput.at("/fee_reason", Message("is required"), "required")
     data_requests.note_fee(uow, request_id, fee, reason if fee else None)
 
 
@@ -189,10 +173,13 @@ def _close(outcome: DataRequestOutcome) -> Callable[[UnitOfWork, str, dict[str, 
 
 _DOING: Doing = {
     "identity": (
-        forms.IdentityCheckRequestSchema,
+        IdentityCheckRequestSchema,
         lambda uow, request_id, found: data_requests.check_identity(uow, request_id, found["identity_check"]),
     ),
-    "extend": (forms.ExtensionSchema, _extend),
+    "extend": (
+        forms.ExtensionSchema,
+        lambda uow, request_id, found: data_requests.extend(uow, request_id, found["extension_reason"]),
+    ),
     "fee": (forms.FeeSchema, _note_fee),
     "fulfil": (forms.FulfilmentSchema, _close(DataRequestOutcome.FULFILLED)),
     "refuse": (forms.RefusalSchema, _close(DataRequestOutcome.REFUSED)),
@@ -202,18 +189,9 @@ _DOING: Doing = {
 """What the forms of the page of a data request do, and their fields, by the value of `doing`; `correct` is apart."""
 
 
-@screen(
-    "/data-requests/<request_id>",
-    scopes=(Scope.PRIVACY_WRITE,),
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=data_request,
-)
+@action("/data-requests/<request_id>", data_request, Scope.PRIVACY_WRITE)
 def answer_data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
-    """Check the identity, extend, note a fee, correct or close a data request, by `doing`. Then redirect to its page.
-
-    Fulfilling an erasure erases the customer. Raises what `data_requests` raises, and `InvalidInput`.
-    """
+    """Check the identity, extend, note a fee, correct or close a data request, by `doing`. Redirect to its page."""
     if form.data.get("doing") == "correct":
         _correct(uow, request_id, form.data)
     else:
@@ -222,10 +200,7 @@ def answer_data_request(uow: UnitOfWork, form: Form, request_id: str) -> Respons
 
 
 def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
-    """Correct the fields that differ from the record, and close the request as fulfilled.
-
-    Raises `InvalidInput` if a field of the page is blank or does not fit, or if none differs.
-    """
+    """Correct the fields that differ from the record, and close the request as fulfilled."""
     request = data_requests.locked(uow, request_id)
     held = _fields(uow, request) if request.customer_id else []
     emptied = [FieldError(f"/{name}", Message("is required"), "required") for name, _ in held if name not in data]
@@ -233,7 +208,7 @@ def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
         raise InvalidInput(emptied)
     changed = [(name, one._replace(value=data[name])) for name, one in held if data[name] != one.value]
     if held and not changed:
-        raise InvalidInput([FieldError(f"/{held[0][0]}", Message("change at least one field"), "unchanged_fields")])
+        raise InvalidInput.at(f"/{held[0][0]}", Message("change at least one field"), "unchanged_fields")
     try:
         given = Given(DataRequestOutcome.FULFILLED, corrections=[one for _, one in changed])
         data_requests.close(uow, request_id, given)
@@ -244,13 +219,9 @@ def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
         ) from None
 
 
-@screen("/data-requests/<request_id>/export", scopes=(Scope.PRIVACY_EXPORT,), transaction=Transaction.WRITE)
+@screen("/data-requests/<request_id>/export", Scope.PRIVACY_EXPORT, transaction=Transaction.WRITE)
 def exported(uow: UnitOfWork, form: Form, request_id: str) -> Response:
-    """The export for a data request in the `language` of the address, as a page to print or, with `data`, as JSON.
-
-    The journal says who took it out. Raises `InvalidInput` if the service does not have the language, and what
-    `exports.for_request` raises: the identity must have been checked.
-    """
+    """The export for a data request in the `language` of the address, as a page to print or, with `data`, as JSON."""
     asked = form.read(forms.ExportedSchema)
     found = exports.for_request(uow, request_id)
     with speaking(asked.get("language") or language()):

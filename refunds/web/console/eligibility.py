@@ -15,7 +15,7 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import ACTIVE, Intent, Order
 from refunds.domain.references import format_reference
 from refunds.domain.withdrawals import information_period
-from refunds.errors import CalendarNotCovered, FieldError, InvalidInput, Message, NoPolicyInForce, NotFound
+from refunds.errors import CalendarNotCovered, InvalidInput, Message, NoPolicyInForce, NotFound
 from refunds.presentation.language import each_language
 from refunds.presentation.texts.answers import answer_said, look_of
 from refunds.presentation.texts.customer import refund_words
@@ -25,10 +25,9 @@ from refunds.service.checks import Check
 from refunds.service.contacts import NewContact
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
-from refunds.web.console import at, forms, page, regions, screen, to, to_contact
+from refunds.web.console import action, at, forms, page, regions, screen, to, to_contact
 from refunds.web.console.forms import AskedSchema, ByDateSchema, CustomerSchema, FindSchema, Form, Typed
 from refunds.web.cursors import paginate
-from refunds.web.endpoint import Transaction
 from refunds.web.responses import present_policies
 
 PAGE = 25
@@ -79,21 +78,20 @@ def entered(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
     """
     how = asked(found, now, time_zone)
     if how.opened and how.received_at and now - how.received_at > OPENED_FOR:
-        raise InvalidInput([FieldError("/received_at", Message("the page was opened long ago"), "opened_long_ago")])
+        raise InvalidInput.at("/received_at", Message("the page was opened long ago"), "opened_long_ago")
     return how
 
 
 def _instant(typed: Typed | None, field: str, now: datetime, time_zone: str) -> datetime | None:
-    """The instant that was typed into a field; None if the field is blank. Raises `InvalidInput` at the field."""
+    """The instant that was typed into a field; None if the field is blank."""
     return typed.instant(field, now, time_zone) if typed else None
 
 
-@screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN))
+@screen("/", Scope.ORDERS_READ, Scope.CHECKS_RUN)
 def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
     """The form to check an order by a number, or by a day and a region; it is shown again with what was wrong.
 
-    `order_id` is filled in as the number if none was typed. Outside production, the demonstration orders of today are
-    listed.
+    `order_id` is filled in as the number if none was typed.
     """
     production = _in_production()
     return page(
@@ -108,13 +106,11 @@ def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
     )
 
 
-@screen("/", scopes=(Scope.ORDERS_READ, Scope.CHECKS_RUN), method="POST", form_view=check)
+@screen("/", Scope.ORDERS_READ, Scope.CHECKS_RUN, method="POST", form_view=check)
 def find(uow: UnitOfWork, form: Form) -> Response:
     """Redirect to the answer for an order or a day, to the orders of a customer, or to a request, by what was typed.
 
     The day counts if it is asked for, if there is no number or nothing has it, or if the user may not read orders.
-    Nothing is recorded or counted. Raises `InvalidInput` if nothing has the number and no day is given, or if what was
-    typed cannot be read; and what `_on_an_order` and `_on_a_day` raise.
     """
     found = form.read(FindSchema)
     number = found.get("q") if g.principal.may(Scope.ORDERS_READ) else None
@@ -127,7 +123,7 @@ def find(uow: UnitOfWork, form: Form) -> Response:
         return _to_a_day(uow, found)
     if not meant:
         code = "misheard" if search.is_misheard(number) else "not_found"
-        raise InvalidInput([FieldError("/q", Message("nothing has this number"), code)])
+        raise InvalidInput.at("/q", Message("nothing has this number"), code)
     _, _, how = _on_an_order(uow, meant[0].order_id, found)
     if len(meant) == 1:
         return to("answer", order_id=meant[0].order_id, **how.parameters)
@@ -135,24 +131,18 @@ def find(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
-    """The redirect to the default policy's answer for a day and a region as typed, with exact instants in its address.
-
-    The session keeps the channel. Raises `InvalidInput` if no day was typed, and what `_on_a_day` raises.
-    """
+    """The redirect to the default policy's answer for a day and a region, with exact instants in its address."""
     if "provided_on" not in found:
         wanted = "q" if g.principal.may(Scope.ORDERS_READ) else "provided_on"
-        raise InvalidInput([FieldError(f"/{wanted}", Message("give a number, or a day"), "required")])
+        raise InvalidInput.at(f"/{wanted}", Message("give a number, or a day"), "required")
     decision, how = _on_a_day(uow, found)
     provided = format_known(decision.facts.service_provided_at)
     return to("by_date", provided_on=provided, region=found.get("region"), **how.parameters)
 
 
-@screen("/customers/<customer_id>", scopes=(Scope.ORDERS_READ,))
+@screen("/customers/<customer_id>", Scope.ORDERS_READ)
 def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
-    """A page of up to 25 orders of a customer, by the customer's opaque id.
-
-    Raises `NotFound` if they have none, and `InvalidCursor` if `after` in the address is no cursor of this list.
-    """
+    """A page of up to 25 orders of a customer, by the customer's opaque id."""
     given = form.read(CustomerSchema).get("after")
     items, following = paginate(
         uow,
@@ -170,12 +160,11 @@ def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
     return page("customer.html", form, customer_id=customer_id, orders=items, following=following, zones=zones, how=how)
 
 
-@screen("/orders/<order:order_id>", scopes=(Scope.ORDERS_READ,), form_view=check)
+@screen("/orders/<order:order_id>", Scope.ORDERS_READ, form_view=check)
 def answer(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Whether an order can be cancelled, until when, and why. The decision is counted, and nothing is recorded.
 
-    If a time in the address is not an exact instant, redirects to the address in which it is, without counting. Raises
-    what `_on_an_order` raises.
+    If a time in the address is not an exact instant, redirects to the address in which it is, without counting.
     """
     order, (own, decision), how = _on_an_order(uow, order_id, form.read(AskedSchema))
     if not _is_exact(form, how):
@@ -192,26 +181,19 @@ def _is_exact(form: Form, how: Asked) -> bool:
 def _on_an_order(
     uow: UnitOfWork, order_id: str, found: dict[str, Any]
 ) -> tuple[Order, tuple[Decision, Decision], Asked]:
-    """An order, what `contacts.preview` says, and how and when the customer asks. Nothing is recorded or counted.
-
-    The session keeps the channel. Raises `NotFound` if there is no such order, `InvalidInput` if a time cannot be read
-    or is not possible, and what `orders.decided` raises.
-    """
+    """An order, what `contacts.preview` says, and how and when the customer asks. Nothing is recorded or counted."""
     order = uow.orders.get(order_id)
     how = asked(found, uow.now, time_zone_of(uow, order.policy))
     contact = NewContact(channel=how.channel, received_at=how.received_at, sent_at=how.sent_at)
     return order, contacts.preview(uow, order, contact), how
 
 
-@screen("/days", scopes=(Scope.CHECKS_RUN,), form_view=check)
+@screen("/days", Scope.CHECKS_RUN, form_view=check)
 def by_date(uow: UnitOfWork, form: Form) -> Response:
-    """The answer for a service of which only the day and the region are known. Redirects and counts as `answer`.
-
-    Raises `InvalidInput` if no day is given, and what `_on_a_day` raises.
-    """
+    """The answer for a service of which only the day and the region are known. Redirects and counts as `answer`."""
     found = form.read(ByDateSchema)
     if "provided_on" not in found:
-        raise InvalidInput([FieldError("/provided_on", Message("is required"), "required")])
+        raise InvalidInput.at("/provided_on", Message("is required"), "required")
     decision, how = _on_a_day(uow, found)
     if not _is_exact(form, how):
         return _to_a_day(uow, found)
@@ -221,9 +203,8 @@ def by_date(uow: UnitOfWork, form: Form) -> Response:
 def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     """The decision of the default policy for a day and a region, as typed, and how and when the customer asks.
 
-    `found` must have the day; without a time, the service counts as provided when the day begins. The session keeps the
-    channel; nothing is recorded. Raises `InvalidInput` if something cannot be read, the region is not known, the
-    request is in the future or before it was sent, or there is no holiday data or no policy for the day.
+    `found` must have the day; without a time, the service counts as provided when the day begins. Raises `InvalidInput`
+    also if there is no holiday data or no policy for the day.
     """
     time_zone = time_zone_of(uow, uow.policies.default)
     provided, how, region = forms.all_of(
@@ -233,8 +214,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     )
     requested_at = how.received_at or uow.now
     if requested_at > uow.now + orders.AHEAD or (how.sent_at or requested_at) > requested_at:
-        detail = Message("lies in the future, or before it was sent")
-        raise InvalidInput([FieldError("/received_at", detail, "impossible_time")])
+        raise InvalidInput.at("/received_at", Message("lies in the future, or before it was sent"), "impossible_time")
     asking = Check(
         service_provided_at=provided,
         requested_at=requested_at,
@@ -245,14 +225,11 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     try:
         return checks.check_eligibility(present_policies(), asking), how
     except (CalendarNotCovered, NoPolicyInForce) as error:
-        raise InvalidInput([FieldError("/provided_on", error.detail, error.code)]) from None
+        raise InvalidInput.at("/provided_on", error.detail, error.code) from None
 
 
 def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | None:
-    """The decision on an open request, to be shown first: one that was in time, or else that waits for a supervisor.
-
-    None if there is none, or the order is cancelled.
-    """
+    """The decision on an open request, to be shown first: one in time, or else one that waits for a supervisor."""
     if decision.facts.request or not decision.eligible:
         return decision if decision.facts.request else None
     return orders.request_on_record(uow, order, decision.facts.received_at)
@@ -335,12 +312,9 @@ def _about(uow: UnitOfWork, order: Order | None, decision: Decision) -> dict[str
     }
 
 
-@screen("/demonstration", scopes=(Scope.ORDERS_WRITE,), transaction=Transaction.WRITE, method="POST", form_view=check)
+@action("/demonstration", check, Scope.ORDERS_WRITE)
 def register_demonstration(uow: UnitOfWork, _: Form) -> Response:
-    """Register the demonstration orders of today, and redirect to Check. Those that exist stay as they are.
-
-    Raises `NotFound` in production.
-    """
+    """Register the demonstration orders of today, and redirect to Check. Those that exist stay as they are."""
     if _in_production():
         raise NotFound(Message("nothing is made up in production"))
     demonstration.register(uow, production=False)

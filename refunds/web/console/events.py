@@ -22,12 +22,12 @@ ZONE = "Etc/UTC"
 """The time zone of the journal: it has the orders of all policies."""
 
 
-@screen("/journal", scopes=(Scope.AUDIT_READ,))
+@screen("/journal", Scope.AUDIT_READ)
 def journal(uow: UnitOfWork, form: Form) -> Response:
     """A page of the events that fit the filters, newest first, each with whether it is sound and chained.
 
     If a time in the address is local, it redirects to the same page with the instant instead, so that a link shows the
-    same to everybody. If a filter is invalid, the page has the errors, no events, and the status 422.
+    same to everybody.
     """
     place = form.read_leniently(JournalPageSchema)
     try:
@@ -47,10 +47,7 @@ def journal(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _filters(uow: UnitOfWork, form: Form) -> dict[str, Any]:
-    """What the journal is filtered by; a user's name becomes their id if names may be seen.
-
-    Raises `InvalidInput` if a filter does not fit.
-    """
+    """What the journal is filtered by; a user's name becomes their id if names may be seen."""
     found = replace(form, data={name: one for name, one in form.data.items() if name not in _PLACES}).read(
         JournalSchema
     )
@@ -82,9 +79,9 @@ def _journal(uow: UnitOfWork, form: Form, events: Any, status: int = HTTPStatus.
     )
 
 
-@screen("/journal/<number:position>", scopes=(Scope.AUDIT_READ,))
+@screen("/journal/<number:position>", Scope.AUDIT_READ)
 def event(uow: UnitOfWork, form: Form, position: int) -> Response:
-    """The page of the event at a position, with whether it is sound and chained. Raises `NotFound` if there is none."""
+    """The page of the event at a position, with whether it is sound and chained."""
     near = {one.position: (one, sound) for one, sound in uow.events.newest(position + 2, 3)}
     if position not in near:
         raise NotFound(Message("there is no such event"))

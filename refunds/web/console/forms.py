@@ -13,17 +13,19 @@ from marshmallow import EXCLUDE, ValidationError
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import first_instant, local_date, parse_instant, shown_instant, zone
 from refunds.domain.journal import EventType
+from refunds.domain.privacy import DataRequestKind, ErasureReason
 from refunds.domain.records import Basis, Intent, OverrideKind, State
 from refunds.domain.resolutions import ResolutionReason
 from refunds.domain.terms import TimelyBy
 from refunds.errors import FieldError, InvalidInput, Message, Unfit
-from refunds.presentation.language import LANGUAGES
 from refunds.schemas.fields import Choice, FreeText, Line, Text, WholeText
 from refunds.schemas.strict import StrictSchema
 from refunds.service.queue import Tab
 from refunds.web.console.dates import typed_instant, typed_time
 from refunds.web.schemas.contacts import AcknowledgementRequestSchema, InlineContactSchema
+from refunds.web.schemas.documents import Language
 from refunds.web.schemas.policies import MOST_BYTES
+from refunds.web.schemas.privacy import DataRequestRequestSchema
 from refunds.web.schemas.request_fields import MOST, After, RecordId
 from refunds.web.schemas.unmatched import UnmatchedContactRequestSchema
 
@@ -50,7 +52,7 @@ class Typed:
         """The date. Raises `InvalidInput` as `instant`, and if a time was typed."""
         begin = self.begin(field, now, time_zone)
         if begin == self.end(field, now, time_zone):
-            raise InvalidInput([FieldError(f"/{field}", Message("must be a date without a time"), "time_given")])
+            raise InvalidInput.at(f"/{field}", Message("must be a date without a time"), "time_given")
         return local_date(begin, zone(time_zone))
 
     def _meant(self, field: str, now: datetime, tz: ZoneInfo, days: timedelta | None = None) -> datetime:
@@ -63,15 +65,15 @@ class Typed:
             if clock is None and days is not None:
                 return first_instant(day + days, tz)
         except Unfit as error:
-            raise InvalidInput([FieldError(f"/{field}", error.detail, error.code)]) from None
+            raise InvalidInput.at(f"/{field}", error.detail, error.code) from None
         except (ValueError, OverflowError):
-            raise InvalidInput([FieldError(f"/{field}", Message("not a date: write it as 2026-12-24"))]) from None
+            raise InvalidInput.at(f"/{field}", Message("not a date: write it as 2026-12-24")) from None
         if clock is None:
-            raise InvalidInput([FieldError(f"/{field}", Message("needs its time"), "time_missing")])
+            raise InvalidInput.at(f"/{field}", Message("needs its time"), "time_missing")
         try:
             return shown_instant(day, clock, tz)
         except Unfit as error:
-            raise InvalidInput([FieldError(f"/{field}", error.detail, "time_skipped")]) from None
+            raise InvalidInput.at(f"/{field}", error.detail, "time_skipped") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +133,18 @@ class AskedSchema(StrictSchema):
     opened = Text(100)
 
 
-class FindSchema(AskedSchema):
+class ByDateSchema(AskedSchema):
+    """A service of which only the day and the region are known, and how and when the customer asks."""
+
+    provided_on = Moment()
+    region = Text(80)
+
+
+class FindSchema(ByDateSchema):
     """A search of an agent: a number, or a day and a region."""
 
     q = Text(200)
     by_date = Text(1)
-    provided_on = Moment()
-    region = Text(80)
 
 
 class SearchSchema(StrictSchema):
@@ -146,26 +153,15 @@ class SearchSchema(StrictSchema):
     search = Text(200, required=True)
 
 
-class ByDateSchema(AskedSchema):
-    """A service of which only the day and the region are known, and how and when the customer asks."""
-
-    provided_on = Moment()
-    region = Text(80)
-
-
 class CustomerSchema(AskedSchema):
     """The page of a customer's orders to show, and how and when they ask."""
 
     after = After()
 
 
-class EntrySchema(InlineContactSchema):
+class EntrySchema(AskedSchema, InlineContactSchema):  # type: ignore[misc] # times as people write them
     """A contact as entered, new or already stored, and the override of a refusal, if any."""
 
-    channel = Choice(Channel)
-    received_at = Moment()  # type: ignore[assignment] # also accepts how people write times
-    sent_at = Moment()  # type: ignore[assignment]
-    opened = Text(100)
     contact_id = RecordId("con", "")
     intent = Choice(Intent)
     override = Choice(OverrideKind)
@@ -178,13 +174,8 @@ class AnsweredSchema(AcknowledgementRequestSchema):
     given_at = Moment()  # type: ignore[assignment] # also accepts how people write times
 
 
-class UnmatchedEntrySchema(UnmatchedContactRequestSchema):
+class UnmatchedEntrySchema(AskedSchema, UnmatchedContactRequestSchema):  # type: ignore[misc] # as above
     """A contact whose order is not known, as entered."""
-
-    channel = Choice(Channel)
-    received_at = Moment()  # type: ignore[assignment] # also accepts how people write times
-    sent_at = Moment()  # type: ignore[assignment]
-    opened = Text(100)
 
 
 class BegunSchema(AskedSchema):
@@ -261,9 +252,7 @@ class CancellationsSchema(StrictSchema):
 class PrintedSchema(StrictSchema):
     """The language of a page for the customer, independent of the reader's own."""
 
-    language = Text(
-        2, pattern="|".join(LANGUAGES), shape=Message("must be one of %(names)s", names=", ".join(LANGUAGES))
-    )
+    language = Language()
 
 
 class JournalPageSchema(StrictSchema):
@@ -325,6 +314,52 @@ class WhatIfSchema(StrictSchema):
     window_business_days = WholeText(1, 366)
     business_week = Text(7, pattern="mon-fri|mon-sat|country")
     timely_by = Choice(TimelyBy)
+
+
+class DataRequestsSchema(ListSchema):
+    """The page of the data requests to show, and which of them."""
+
+    show = Text(10, pattern="open|overdue|closed")
+    kind = Choice(DataRequestKind)
+
+
+class NewDataRequestSchema(DataRequestRequestSchema):
+    """What a person asks for about their data, as entered."""
+
+    received_at = Moment()  # type: ignore[assignment] # also accepts how people write times
+
+
+class ExtensionSchema(StrictSchema):
+    """Why an answer takes longer."""
+
+    extension_reason = FreeText(500, required=True)
+
+
+class FeeSchema(StrictSchema):
+    """Whether a request may cost something, and why."""
+
+    fee = Text(20, pattern="none|further_copy|excessive", required=True)
+    fee_reason = FreeText(500)
+
+
+class FulfilmentSchema(StrictSchema):
+    """What is noted when a request is fulfilled."""
+
+    outcome_reason = FreeText(500)
+    erasure_reason = Choice(ErasureReason)
+    anyway = Line(200)
+
+
+class RefusalSchema(StrictSchema):
+    """Why a request is refused."""
+
+    refusal_reason = FreeText(500, required=True)
+
+
+class ExportedSchema(PrintedSchema):
+    """The language of an export, and whether it is data instead of a page."""
+
+    data = Text(1)
 
 
 def all_of(*reads: Callable[[], Any]) -> list[Any]:

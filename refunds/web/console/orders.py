@@ -18,12 +18,9 @@ from refunds.web.responses import document
 from refunds.web.schemas.documents import HTML
 
 
-@screen("/orders/<order:order_id>/history", scopes=(Scope.ORDERS_READ,))
+@screen("/orders/<order:order_id>/history", Scope.ORDERS_READ)
 def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """The page with all events of an order from the first on, with its contacts, cancellations and promises.
-
-    Raises `NotFound` if there is no such order.
-    """
+    """The page with all events of an order from the first on, with its contacts, cancellations and promises."""
     order = uow.orders.get(order_id)
     events = uow.events.of_order(order_id)
     said = {event.position: orjson.loads(event.data) for event in events}
@@ -42,13 +39,11 @@ def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     )
 
 
-@screen("/orders/<order:order_id>/evidence", scopes=(Scope.EVIDENCE_READ,), transaction=Transaction.WRITE)
+@screen("/orders/<order:order_id>/evidence", Scope.EVIDENCE_READ, transaction=Transaction.WRITE)
 def evidence_page(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Everything stored about an order, and proof of whether all is as it was written, as a page to print.
 
-    The journal says who saw it, if they may see personal fields: `uow` must be able to write. The page is in the
-    `language` of the address or else the reader's. Raises `InvalidInput` if the service does not have that language,
-    and what `evidence.show` raises.
+    The journal says who saw it, if they may see personal fields.
     """
     found = evidence.show(uow, order_id, auth.store().checkpoints)
     with speaking(form.read(PrintedSchema).get("language") or language()):

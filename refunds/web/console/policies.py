@@ -11,7 +11,7 @@ from flask import Response
 from refunds.domain.permissions import Scope
 from refunds.domain.policy import PolicyVersion, differences
 from refunds.domain.region_days import WEEKDAYS
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.presentation.documents import simulation as documents
 from refunds.presentation.documents.confirmation import clause_in
 from refunds.presentation.language import LANGUAGES, translate
@@ -25,19 +25,16 @@ from refunds.web.console.forms import Form, WhatIfSchema
 WEEKS: dict[str, Any] = {"mon-fri": WEEKDAYS[:5], "mon-sat": WEEKDAYS[:6], "country": "country"}
 
 
-@screen("/policies", scopes=(Scope.POLICIES_READ,))
+@screen("/policies", Scope.POLICIES_READ)
 def policies(uow: UnitOfWork, form: Form) -> Response:
     """The page of all policies, each with its version in force now, or else the first that will be."""
     listed = [(policy, policy.current(uow.now)) for policy in uow.policies.values()]
     return page("policies.html", form, policies=listed, default=uow.policies.default)
 
 
-@screen("/policies/<policy_id>", scopes=(Scope.POLICIES_READ,))
+@screen("/policies/<policy_id>", Scope.POLICIES_READ)
 def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """The page of a policy: its versions, also withdrawn ones, their clauses and changes, and its closures.
-
-    It has the form to simulate a change. Raises `NotFound` if there is no such policy.
-    """
+    """The page of a policy: its versions, their clauses and changes, its closures, the form to simulate a change."""
     found, records = uow.policies[policy_id], uow.policies.records(policy_id)
     before = dict(pairwise(found.effective_versions))
     changed = {later.version: _changes(earlier, later) for earlier, later in before.items()}
@@ -89,14 +86,9 @@ def _changes(earlier: PolicyVersion, later: PolicyVersion) -> list[str]:
     return [difference_text(one, later.terms.time_zone) for one in found]
 
 
-@screen("/policies/<policy_id>/simulation", scopes=(Scope.POLICIES_SIMULATE,), form_view=policy)
+@screen("/policies/<policy_id>/simulation", Scope.POLICIES_SIMULATE, form_view=policy)
 def simulated(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """The effect that a change of some terms would have had on the policy's past orders, as a chart with its tables.
-
-    The terms are `window_business_days`, `business_week` and `timely_by`; the others are the present ones. Nothing is
-    stored. Raises `NotFound` if there is no such policy, and `InvalidInput` if a term does not fit or nothing is
-    changed.
-    """
+    """The effect that other terms would have had on past orders, as a chart with its tables; stores nothing."""
     terms = form.read(WhatIfSchema)
     if "business_week" in terms:
         terms["business_week"] = WEEKS[terms["business_week"]]
@@ -104,6 +96,6 @@ def simulated(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     present = found.current(uow.now)
     draft = replace(present, version=len(found.versions) + 1, terms=replace(present.terms, **terms))
     if draft.terms == present.terms:
-        raise InvalidInput([FieldError("/window_business_days", Message("changes nothing"), "unchanged")])
+        raise InvalidInput.at("/window_business_days", Message("changes nothing"), "unchanged")
     report = documents.render_report(simulation.simulate(uow, draft))
     return page("simulation.html", form, policy_id=policy_id, report=report, draft=None)

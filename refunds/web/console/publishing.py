@@ -27,17 +27,14 @@ from refunds.service import publication, simulation, watch
 from refunds.service.publication import PublishResult
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, sessions
-from refunds.web.console import at, page, screen, to
+from refunds.web.console import action, at, page, screen, to
 from refunds.web.console.eligibility import time_zone_of
 from refunds.web.console.forms import ClosingSchema, DraftFormSchema, Form, WithdrawingSchema
 from refunds.web.console.policies import policy
-from refunds.web.endpoint import Transaction
 from refunds.web.schemas.policies import MOST_BYTES
 
-_WRITES = (Scope.POLICIES_WRITE,)
 
-
-@screen("/draft", scopes=_WRITES)
+@screen("/draft", Scope.POLICIES_WRITE)
 def draft(uow: UnitOfWork, form: Form) -> Response:
     """The form for a draft, with what was typed or else, for a policy in the address, its last version to change."""
     readable = all(error.pointer != "/file" for error in form.errors)
@@ -46,32 +43,27 @@ def draft(uow: UnitOfWork, form: Form) -> Response:
         found = uow.policies[policy_id]
         last = (*found.versions, *found.effective_versions)[-1]  # if all are withdrawn, the last of those
         text = policy_file(replace(last, version=len(found.versions) + 1, effective_from=None))
-    return page("draft.html", form, draft=text or "", faults=_faults(form))
-
-
-def _faults(form: Form) -> list[str]:
-    """Everything that is wrong in the text of a draft, in words."""
-    return [translate(error.detail) for error in form.errors if error.code == "in_draft"]
+    faults = [translate(error.detail) for error in form.errors if error.code == "in_draft"]
+    return page("draft.html", form, draft=text or "", faults=faults)
 
 
 def _read(form: Form) -> tuple[str, PolicyVersion]:
     """The text of a draft, and the version in it; a file takes precedence over what was typed.
 
-    Raises `InvalidInput` if there is none, if it does not fit, or unless the version has either an `effective_from` or
-    the field `now`, not both.
+    The version must have either an `effective_from` or the field `now`, not both.
     """
     found = form.read(DraftFormSchema)
     place = "file" if "file" in found else "draft"
     text: str = found.get(place, "")
     if not text:
-        raise InvalidInput([FieldError("/draft", Message("is required"), "required")])
+        raise InvalidInput.at("/draft", Message("is required"), "required")
     if "\ufffd" in text:  # in the place of what was not UTF-8
-        raise InvalidInput([FieldError(f"/{place}", Message("is not UTF-8 text"), "not_utf_8")])
+        raise InvalidInput.at(f"/{place}", Message("is not UTF-8 text"), "not_utf_8")
     with _in_draft(text):
         version = read_policy(text)
     if (version.effective_from is None) is not ("now" in found):
         code = "now_or_then" if version.effective_from else "when"
-        raise InvalidInput([FieldError("/now", Message("is required"), code)])
+        raise InvalidInput.at("/now", Message("is required"), code)
     return text, version
 
 
@@ -123,7 +115,7 @@ def _fingerprint(*shown: Any) -> str:
 def _require_as_shown(form: Form, fingerprint: str) -> None:
     """Raise `InvalidInput` unless the form sent back this fingerprint. What was done before in its unit is undone."""
     if form.data.get("shown") != fingerprint:
-        raise InvalidInput([FieldError("/shown", Message("has changed since it was shown"), "not_as_shown")])
+        raise InvalidInput.at("/shown", Message("has changed since it was shown"), "not_as_shown")
 
 
 def _result(uow: UnitOfWork, text: str, version: PolicyVersion, *, dry_run: bool) -> tuple[PublishResult, str]:
@@ -134,12 +126,11 @@ def _result(uow: UnitOfWork, text: str, version: PolicyVersion, *, dry_run: bool
     return result, _fingerprint(version_data(version), follows, result.known)
 
 
-@screen("/draft", scopes=_WRITES, method="POST", form_view=draft, most_bytes=MOST_BYTES)
+@screen("/draft", Scope.POLICIES_WRITE, method="POST", form_view=draft, most_bytes=MOST_BYTES)
 def review(uow: UnitOfWork, form: Form) -> Response:
     """The dry run of a draft: the terms that it changes, from when and how it judges, its warnings and clauses.
 
-    No order is looked at (`simulate_draft` does that), and nothing is stored. A version that is published already is
-    shown as that. Raises `InvalidInput` if the draft cannot be published.
+    No order is looked at (`simulate_draft` does that), and nothing is stored.
     """
     text, version = _read(form)
     result, fingerprint = _result(uow, text, version, dry_run=True)
@@ -160,21 +151,9 @@ def review(uow: UnitOfWork, form: Form) -> Response:
     )
 
 
-@screen(
-    "/draft/publication",
-    scopes=_WRITES,
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=review,
-    then=watch.extend,
-    most_bytes=MOST_BYTES,
-)
+@action("/draft/publication", review, Scope.POLICIES_WRITE, then=watch.extend, most_bytes=MOST_BYTES)
 def publish(uow: UnitOfWork, form: Form) -> Response:
-    """Publish a draft as its dry run has shown it, and redirect to its policy. The same version again changes nothing.
-
-    Open windows that end later by it are then promised so. Raises `InvalidInput` if the draft cannot be published, or
-    would not be what was shown.
-    """
+    """Publish a draft as its dry run has shown it. Redirect to its policy. The same version again changes nothing."""
     text, version = _read(form)
     result, fingerprint = _result(uow, text, version, dry_run=False)
     if not result.known:
@@ -187,12 +166,9 @@ def _said(policy_id: str, *said: Any) -> Response:
     return to("policy", policy_id=policy_id, said=sessions.signed_message(auth.store(), policy_id, *said))
 
 
-@screen("/draft/simulation", scopes=(Scope.POLICIES_SIMULATE,), method="POST", form_view=draft, most_bytes=MOST_BYTES)
+@screen("/draft/simulation", Scope.POLICIES_SIMULATE, method="POST", form_view=draft, most_bytes=MOST_BYTES)
 def simulate_draft(uow: UnitOfWork, form: Form) -> Response:
-    """The effect that a draft would have had on its policy's past orders. Nothing is stored.
-
-    Raises `InvalidInput` if the draft does not fit, and `NotFound` if it begins a new policy.
-    """
+    """The effect that a draft would have had on its policy's past orders. Nothing is stored."""
     text, version = _read(form)
     with _in_draft(text):
         report = documents.render_report(simulation.simulate(uow, version))
@@ -200,9 +176,9 @@ def simulate_draft(uow: UnitOfWork, form: Form) -> Response:
     return page("simulation.html", form, policy_id=version.policy_id, report=report, draft=text)
 
 
-@screen("/policies/<policy_id>/versions/<number:version>/withdrawal", scopes=_WRITES)
+@screen("/policies/<policy_id>/versions/<number:version>/withdrawal", Scope.POLICIES_WRITE)
 def withdrawal(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Response:
-    """What a withdrawal would mean, or why it is not possible; stores nothing. Raises `NotFound` if there is none."""
+    """What a withdrawal would mean, or why it is not possible; stores nothing."""
     conflict, withdrawn_at, found = None, None, uow.policies[policy_id].version(version)
     try:
         withdrawn_at = publication.withdraw(uow, policy_id, version, dry_run=True).withdrawn_at
@@ -226,20 +202,11 @@ def _before(uow: UnitOfWork, version: PolicyVersion) -> int | None:
     return next((one.version for one in reversed(holding) if one.effective_at < version.effective_at), None)
 
 
-@screen(
-    "/policies/<policy_id>/versions/<number:version>/withdrawal",
-    scopes=_WRITES,
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=withdrawal,
-    then=watch.extend,
+@action(
+    "/policies/<policy_id>/versions/<number:version>/withdrawal", withdrawal, Scope.POLICIES_WRITE, then=watch.extend
 )
 def withdraw(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Response:
-    """Withdraw a version that has not taken effect, and redirect to its policy; if it is withdrawn, nothing changes.
-
-    Raises `NotFound` if there is none, and `InvalidInput` if it has taken effect or something that was shown has
-    changed.
-    """
+    """Withdraw a version that has not taken effect, and redirect to its policy; if it is withdrawn, nothing changes."""
     form.read(WithdrawingSchema)
     fingerprint = _fingerprint(policy_id, version, _before(uow, uow.policies[policy_id].version(version)))
     try:
@@ -262,27 +229,17 @@ def _closed(
     return entered, said, _fingerprint(policy_id, entered.closure.date, found, entered.notices, entered.created)
 
 
-@screen("/policies/<policy_id>/closures", scopes=_WRITES, method="POST", form_view=policy)
+@screen("/policies/<policy_id>/closures", Scope.POLICIES_WRITE, method="POST", form_view=policy)
 def closing(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """What it would mean to close on a date. Nothing is stored. Raises `InvalidInput` if the date does not fit."""
+    """What it would mean to close on a date. Nothing is stored."""
     entered, said, fingerprint = _closed(uow, form, policy_id, dry_run=True)
     form = replace(form, address=at("policy", policy_id=policy_id))
     return page("closing.html", form, policy_id=policy_id, entered=entered, said=said, shown=fingerprint)
 
 
-@screen(
-    "/policies/<policy_id>/closures/entry",
-    scopes=_WRITES,
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=closing,
-    then=watch.extend,
-)
+@action("/policies/<policy_id>/closures/entry", closing, Scope.POLICIES_WRITE, then=watch.extend)
 def close_day(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """Enter a closure as its dry run has shown it, promise the later ends of open windows, and redirect to its policy.
-
-    The same date again changes nothing. Raises `InvalidInput` if it does not fit, or is not as shown.
-    """
+    """Enter a closure as its dry run has shown it, and redirect to its policy. The same date again changes nothing."""
     entered, _, fingerprint = _closed(uow, form, policy_id, dry_run=False)
     if entered.created:
         _require_as_shown(form, fingerprint)

@@ -10,7 +10,7 @@ from flask import Response, request, session
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent
 from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ResolutionReason
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.service import assignments, overview, queue, resolutions, unmatched, watch
 from refunds.service.assignments import TakenAlready
 from refunds.service.findings import AContact
@@ -18,7 +18,7 @@ from refunds.service.queue import Tab
 from refunds.service.resolutions import RESOLVABLE_FOR, Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, sessions
-from refunds.web.console import page, screen, to, to_contact
+from refunds.web.console import action, page, screen, to, to_contact
 from refunds.web.console.contacts import contact
 from refunds.web.console.eligibility import PAGE, time_zone_of
 from refunds.web.console.forms import AssignedSchema, Form, QueueSchema, SeveralSchema
@@ -43,12 +43,12 @@ class Result(NamedTuple):
     left: list[tuple[AContact, str, str | None]]
 
 
-@screen("/open", scopes=(Scope.CONTACTS_READ,))
+@screen("/open", Scope.CONTACTS_READ)
 def open_requests(uow: UnitOfWork, form: Form) -> Response:
     """A page of up to 25 entries of a tab of the queue, or 200; without a tab, of the first that has any.
 
-    With `mine`, only what the user has taken. A page after the last is the last. The session keeps the tab, for
-    `next_request`. With `result`, it says what became of several entries. Supervisors also see the overview.
+    With `mine`, only what the user has taken. The session keeps the tab, for `next_request`. With `result`, it says
+    what became of several entries. Supervisors also see the overview.
     """
     asked = (form.read if request.method == "GET" else form.read_leniently)(QueueSchema)
     tabs = everything = queue.queue(uow)
@@ -120,24 +120,17 @@ def _result(uow: UnitOfWork, given: str | None) -> Result | None:
     return Result(doing, done, number, shown)
 
 
-@screen(
-    "/open",
-    scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
-    form_view=open_requests,
-)
+@action("/open", open_requests, Scope.CONTACTS_WRITE, transaction=Transaction.IDEMPOTENT)
 def act_on_several(uow: UnitOfWork, form: Form) -> Response:
     """Take, assign or resolve the entries that were ticked, up to 200; then show the page and what became of them.
 
-    Those that have changed since the page was shown are left alone, and named. Raises `InvalidInput` if none is ticked,
-    or too many are, or the form does not fit.
+    Those that have changed since the page was shown are left alone, and named.
     """
     picked = {match[1]: value for name, value in form.data.items() if (match := _PICK.fullmatch(name))}
     others = {name: value for name, value in form.data.items() if not name.startswith("pick-")}
     found = replace(form, data=others).read(SeveralSchema)
     if not 0 < len(picked) <= MOST:
-        raise InvalidInput([FieldError("/ticked", Message("tick 1 to %(most)s of them", most=MOST), "ticked")])
+        raise InvalidInput.at("/ticked", Message("tick 1 to %(most)s of them", most=MOST), "ticked")
     left = queue.for_each(uow, picked, _act(uow, found))
     alone = [(name, why) for name, why in left.items() if why]
     said = sessions.signed_message(
@@ -169,7 +162,7 @@ def _colleague(found: Mapping[str, Any]) -> str | None:
 def _require(found: Mapping[str, Any], name: str, needed: object) -> None:
     """Raise `InvalidInput` if a field is needed and blank."""
     if needed and name not in found:
-        raise InvalidInput([FieldError(f"/{name}", Message("is required"), "required")])
+        raise InvalidInput.at(f"/{name}", Message("is required"), "required")
 
 
 def _page_of(*, form: Form, contact_id: str) -> Response:
@@ -179,19 +172,9 @@ def _page_of(*, form: Form, contact_id: str) -> Response:
     return contact(form=form, contact_id=contact_id)
 
 
-@screen(
-    "/open/<contact_id>",
-    scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=_page_of,
-)
+@action("/open/<contact_id>", _page_of, Scope.CONTACTS_WRITE)
 def taken(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
-    """Take an open contact, give it back, or assign it to a colleague. Then show its page.
-
-    Raises `InvalidInput` if somebody else has taken it, who is named, or if the colleague has left, and what
-    `assignments.assign` and `give_back` raise.
-    """
+    """Take an open contact, give it back, or assign it to a colleague. Then show its page."""
     found = form.read(AssignedSchema)
     _require(found, "taken_by", found["doing"] == "assign")
     try:
@@ -200,10 +183,10 @@ def taken(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         return to_contact(assignments.assign(uow, contact_id, _colleague(found)))
     except TakenAlready as error:
         who = Message("%(name)s has taken it", name=uow.users.names([error.holder]).get(error.holder, error.holder))
-        raise InvalidInput([FieldError("/doing", who, "taken")]) from None
+        raise InvalidInput.at("/doing", who, "taken") from None
 
 
-@screen("/open/next", scopes=(Scope.CONTACTS_READ,))
+@screen("/open/next", Scope.CONTACTS_READ)
 def next_request(uow: UnitOfWork, form: Form) -> Response:
     """Redirect to the request after the one that is `done`, in the tab shown last unless one is named; else to Open."""
     asked, kept = form.read(QueueSchema), {str(one): one for one in Tab}

@@ -4,7 +4,7 @@ import re
 from functools import cache
 
 from refunds.domain.regions import countries, require_region, subdivisions
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.presentation.language import each_language
 from refunds.presentation.texts.dates import region_text, sortable
 from refunds.web.responses import present_policies
@@ -27,8 +27,7 @@ def suggested() -> dict[str, str]:
 def meant(typed: str | None) -> str | None:
     """The region that was typed: by its code, by its name in any language, or as it is suggested; None stays None.
 
-    Case, accents, spaces and hyphens do not matter. Raises `InvalidInput` if it is not known, or can be more than one:
-    a name of several, or the code of a country and, without its own country's, of a part of the default policy's.
+    Case, accents, spaces and hyphens do not matter. Raises `InvalidInput` if it is not known, or can be more than one.
     """
     if typed is None:
         return None
@@ -40,7 +39,7 @@ def meant(typed: str | None) -> str | None:
     if not named:
         require_region(spelt, "/region")
     if len(named) > 1 or (not named and spelt in subdivisions(_country())):
-        raise InvalidInput([FieldError("/region", Message("can be more than one region"), "ambiguous_region")])
+        raise InvalidInput.at("/region", Message("can be more than one region"), "ambiguous_region")
     return next(iter(named), spelt)
 
 

@@ -1,10 +1,7 @@
 """All screens. Importing this module declares them."""
 
-from refunds.web.console import (
-    PREFIX,
+from refunds.web.console import (  # noqa: F401
     account,
-    bind_chosen_language,
-    blueprint,
     cancellations,
     contacts,
     data_requests,
@@ -20,24 +17,3 @@ from refunds.web.console import (
     unmatched,
     verification,
 )
-
-__all__ = [
-    "PREFIX",
-    "account",
-    "bind_chosen_language",
-    "blueprint",
-    "cancellations",
-    "contacts",
-    "data_requests",
-    "eligibility",
-    "events",
-    "orders",
-    "policies",
-    "publishing",
-    "queue",
-    "search",
-    "sign_in",
-    "statistics",
-    "unmatched",
-    "verification",
-]

@@ -4,7 +4,7 @@ from flask import Response
 
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.service import search as searching
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.console import page, screen, to, to_contact
@@ -12,21 +12,18 @@ from refunds.web.console.eligibility import time_zone_of
 from refunds.web.console.forms import Form, SearchSchema
 
 
-@screen("/search", scopes=(Scope.ORDERS_READ,))
+@screen("/search", Scope.ORDERS_READ)
 def search(_: UnitOfWork, form: Form) -> Response:
     """The page of the search, before anything is found."""
     return page("search.html", form, found=None)
 
 
-@screen("/search", scopes=(Scope.ORDERS_READ,), method="POST", form_view=search)
+@screen("/search", Scope.ORDERS_READ, method="POST", form_view=search)
 def find_any(uow: UnitOfWork, form: Form) -> Response:
-    """Redirect to the order or contact if only one was found, or else list all. What is searched is in no address.
-
-    Raises `InvalidInput` if nothing was found, or nothing was typed.
-    """
+    """Redirect to the order or contact if only one was found, or else list all. What is searched is in no address."""
     found = searching.search(uow, form.read(SearchSchema)["search"])
     if not found.orders and not found.contacts:
-        raise InvalidInput([FieldError("/search", Message("nothing was found"), "nothing_found")])
+        raise InvalidInput.at("/search", Message("nothing was found"), "nothing_found")
     if len(found.orders) + len(found.contacts) == 1:
         return to("answer", order_id=found.orders[0].order_id) if found.orders else to_contact(found.contacts[0])
     zones = {order.policy: time_zone_of(uow, order.policy) for order in found.orders}

@@ -15,11 +15,22 @@ from refunds.errors import InvalidInput, RefundsError, TooManyAttempts, Unauthen
 from refunds.service import users
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, sessions, telemetry
-from refunds.web.console import PREFIX, ChosenByLink, blueprint, linked, own_address, page, screen, see, start, to
+from refunds.web.console import (
+    PREFIX,
+    ChosenByLink,
+    action,
+    blueprint,
+    linked,
+    own_address,
+    page,
+    screen,
+    see,
+    start,
+    to,
+)
 from refunds.web.console.eligibility import check
 from refunds.web.console.forms import Form
 from refunds.web.console.messages import problem_words
-from refunds.web.endpoint import Transaction
 from refunds.web.problem_types import PROBLEMS
 from refunds.web.problems import HEADERS, Rejected, http_error, slug_of
 
@@ -31,8 +42,7 @@ def sign_in(rest: str) -> Response:
 
     Shows the sign-in page again if the name or the password is wrong, if the user is disabled, if there were too many
     attempts, or if no page of this session has sent the form; the last is not an attempt. Attempts are counted and
-    logged. Raises `Rejected` if the form comes from another site, `Crowded` if too many are signing in, and what
-    `sessions.form` and `_resumed` raise.
+    logged.
     """
     sessions.require_same_site()
     store, form = auth.store(), sessions.form(sessions.MOST_KEPT + sessions.MOST_BYTES)
@@ -55,7 +65,7 @@ def sign_in(rest: str) -> Response:
 sign_in.scopes = None  # type: ignore[attr-defined] # nobody is signed in yet
 
 
-@screen("/sign-out", scopes=(), transaction=Transaction.WRITE, method="POST", form_view=check)
+@action("/sign-out", check)
 def sign_out(uow: UnitOfWork, _: Form) -> Response:
     """End every session of the user, in all browsers, with an event. Then redirect to Check."""
     uow.users.end_sessions(uow.principal.actor)
@@ -63,9 +73,9 @@ def sign_out(uow: UnitOfWork, _: Form) -> Response:
     return to("check")
 
 
-@screen("/<path:rest>", scopes=())
+@screen("/<path:rest>")
 def nowhere(_: UnitOfWork, __: Form, rest: str) -> Response:
-    """Redirect from a sign-in address to the page it names. Raises `NotFound` for any other address."""
+    """Redirect from a sign-in address to the page it names."""
     if rest.startswith("sign-in/"):
         return _onward(rest.removeprefix("sign-in/"))
     raise NotFound
@@ -91,10 +101,7 @@ def _is_page(rest: str) -> bool:
 
 
 def _matched(rest: str, method: str) -> tuple[str, Mapping[str, Any]]:
-    """The endpoint and arguments of an address below the console, for a method.
-
-    Raises `NotFound` if there is nothing, and `MethodNotAllowed` if it takes only other methods.
-    """
+    """The endpoint and arguments of an address below the console, for a method; raises an error of werkzeug."""
     adapter = current_app.create_url_adapter(request)
     assert adapter
     return adapter.match(f"{PREFIX}/{rest}", method=method)
@@ -107,7 +114,6 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
     """Show what is wrong and what to do about it, or the sign-in page to a user who is not signed in.
 
     The sign-in page keeps a form that was sent, and who sends too much sees theirs. A failure of the service is logged.
-    An exception that is no problem, such as a redirect, is returned as it is.
     """
     if isinstance(error, Unauthenticated):
         try:
@@ -140,7 +146,7 @@ def misdirected(error: MethodNotAllowed) -> Response | HTTPException:
 def _asked_to_sign_in() -> Response:
     """The sign-in page, shown in place of the requested page, with the status 401. It keeps a form that was sent.
 
-    It says so if that form is too large to be kept. Raises as `sessions.form` if it cannot be read for another reason.
+    It says so if that form is too large to be kept.
     """
     rest, kept, said = request.path.removeprefix(f"{PREFIX}/"), "", None
     if request.method == "POST":
@@ -163,8 +169,7 @@ def _asked_to_sign_in() -> Response:
 def _page(rest: str, kept: str, said: str | None, status: int, name: str = "") -> Response:
     """The sign-in page on the way to the page at `rest`, an address below the console's; `name` is filled in.
 
-    `kept` is the form that was being sent there, as JSON, or "": it stands in the page as it is, so the caller takes
-    secrets out first. `said` is the code of what the user is told, if anything.
+    `kept` is the form that was being sent there, as JSON without secrets, or ""; `said`, what the user is told.
     """
     form = Form(address=own_address(f"{PREFIX}/{rest}"))
     to_here = own_address(f"{PREFIX}/sign-in/{rest}")
@@ -174,8 +179,7 @@ def _page(rest: str, kept: str, said: str | None, status: int, name: str = "") -
 def _resumed(rest: str, kept: str) -> Response:
     """The page of the kept form, with what was typed. The user checks it and sends it again; nothing is done yet.
 
-    Redirects to Check if `rest` takes no form that can be shown again, or `kept` is not a JSON object. Raises
-    `Forbidden` if the user may not send the form, and what showing it raises.
+    Redirects to Check if `rest` takes no form that can be shown again, or `kept` is not a JSON object.
     """
     try:
         endpoint, arguments = _matched(rest, "POST")

@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from flask import Response, request, session
 
@@ -10,14 +9,14 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent
 from refunds.domain.resolutions import ReopeningReason
-from refunds.errors import FieldError, InvalidInput, Message
+from refunds.errors import InvalidInput, Message
 from refunds.presentation.language import each_language
 from refunds.presentation.texts.answers import is_address, unmatched_said
 from refunds.presentation.texts.dates import clock_text
 from refunds.service import assignments, search, unmatched
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
-from refunds.web.console import at, page, screen, to
+from refunds.web.console import action, at, page, screen, to
 from refunds.web.console.contacts import (
     ANSWERING,
     Doing,
@@ -35,13 +34,13 @@ from refunds.web.schemas.contacts import ReopenQuerySchema
 from refunds.web.schemas.unmatched import UnmatchedResolutionRequestSchema
 
 
-@screen("/unmatched/new", scopes=(Scope.CONTACTS_WRITE,))
+@screen("/unmatched/new", Scope.CONTACTS_WRITE)
 def new_unmatched(uow: UnitOfWork, form: Form) -> Response:
     """The form to record a contact whose order is not known. Nothing is recorded yet."""
     return _new(uow, form)
 
 
-@screen("/unmatched/begin", scopes=(Scope.CONTACTS_WRITE,), method="POST", form_view=new_unmatched)
+@screen("/unmatched/begin", Scope.CONTACTS_WRITE, method="POST", form_view=new_unmatched)
 def begin_unmatched(uow: UnitOfWork, form: Form) -> Response:
     """The same form with what was typed at Check, which is personal and so in no address. Nothing is recorded yet."""
     form.read(BegunSchema)
@@ -51,8 +50,7 @@ def begin_unmatched(uow: UnitOfWork, form: Form) -> Response:
 def _new(uow: UnitOfWork, form: Form) -> Response:
     """The form to record a contact; it was received when this page was opened, unless a time was typed.
 
-    If it corrects one (`supersedes`), it begins with what is on record of that. The session keeps the channel. Raises
-    `NotFound` if there is none to correct.
+    If it corrects one (`supersedes`), it begins with what is on record of that. The session keeps the channel.
     """
     time_zone = time_zone_of(uow, uow.policies.default)
     found = form.read_leniently(UnmatchedEntrySchema)
@@ -81,18 +79,9 @@ def _new(uow: UnitOfWork, form: Form) -> Response:
     )
 
 
-@screen(
-    "/unmatched/new",
-    scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.IDEMPOTENT,
-    method="POST",
-    form_view=new_unmatched,
-)
+@action("/unmatched/new", new_unmatched, Scope.CONTACTS_WRITE, transaction=Transaction.IDEMPOTENT)
 def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
-    """Record a contact whose order is not known, and redirect to it; it supersedes one that it corrects.
-
-    Raises `InvalidInput` if the form does not fit or a correction changes nothing, and what `unmatched.record` raises.
-    """
+    """Record a contact whose order is not known, and redirect to it; it supersedes one that it corrects."""
     found = form.read(UnmatchedEntrySchema)
     earlier = uow.unmatched.get(found["supersedes"]) if "supersedes" in found else None
     found = exact(uow, found, earlier)
@@ -102,12 +91,9 @@ def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
     return to("unmatched_contact", unmatched_id=kept.unmatched_id)
 
 
-@screen("/unmatched/<unmatched_id>", scopes=(Scope.CONTACTS_READ,))
+@screen("/unmatched/<unmatched_id>", Scope.CONTACTS_READ)
 def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
-    """The page of a contact whose order is, or was, not known, with its number and the forms to match or close it.
-
-    Raises `NotFound` if there is none.
-    """
+    """The page of a contact whose order is, or was, not known, with its number and the forms to match or close it."""
     found, time_zone = uow.unmatched.get(unmatched_id), time_zone_of(uow, uow.policies.default)
     actors = (found.recorded_by, found.closed_by, found.taken_by, found.acknowledged_by)
     return page(
@@ -125,52 +111,29 @@ def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respons
     )
 
 
-@screen(
-    "/unmatched/<unmatched_id>/order",
-    scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=unmatched_contact,
-)
+@action("/unmatched/<unmatched_id>/order", unmatched_contact, Scope.CONTACTS_WRITE)
 def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
-    """Match a contact to the order with a number, and redirect to the contact that it became.
-
-    The decision is counted. Raises `InvalidInput` if not exactly one order has the number, and what `unmatched.match`
-    raises.
-    """
+    """Match a contact to the order with a number, and redirect to the contact that it became."""
     found = form.read(MatchSchema)
     _, meant = search.orders_meant(uow, found["order_id"])
     if len(meant) != 1:
-        raise InvalidInput(
-            [FieldError("/order_id", Message("no order, or several, have this number"), "unknown_order")]
-        )
+        raise InvalidInput.at("/order_id", Message("no order, or several, have this number"), "unknown_order")
     contact, is_new = unmatched.match(uow, unmatched_id, meant[0].order_id, found.get("ticket_ref"))
     if is_new:
         telemetry.count_decisions([contact.outcome.reason])
     return to("contact", contact_id=contact.contact_id)
 
 
-def _resolve(uow: UnitOfWork, unmatched_id: str, found: dict[str, Any]) -> None:
-    unmatched.resolve(uow, unmatched_id, found["reason"])
-
-
-def _reopen(uow: UnitOfWork, unmatched_id: str, found: dict[str, Any]) -> None:
-    unmatched.reopen(uow, unmatched_id, found["reason_code"])
-
-
 _DOING: Doing = ANSWERING | {
-    "resolve": (UnmatchedResolutionRequestSchema, _resolve),
-    "reopen": (ReopenQuerySchema, _reopen),
+    "resolve": (
+        UnmatchedResolutionRequestSchema,
+        lambda uow, name, found: unmatched.resolve(uow, name, found["reason"]),
+    ),
+    "reopen": (ReopenQuerySchema, lambda uow, name, found: unmatched.reopen(uow, name, found["reason_code"])),
 }
 
 
-@screen(
-    "/unmatched/<unmatched_id>",
-    scopes=(Scope.CONTACTS_WRITE,),
-    transaction=Transaction.WRITE,
-    method="POST",
-    form_view=unmatched_contact,
-)
+@action("/unmatched/<unmatched_id>", unmatched_contact, Scope.CONTACTS_WRITE)
 def follow_up_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
     """Acknowledge, complete, resolve or reopen an unmatched contact, by `doing`. Then redirect to its page."""
     act(uow, form, unmatched_id, _DOING)

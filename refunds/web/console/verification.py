@@ -24,7 +24,7 @@ from refunds.service.store import Store
 from refunds.storage.audit import Report
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
-from refunds.web.console import page, screen, to
+from refunds.web.console import action, page, screen, to
 from refunds.web.console.forms import Form
 
 MOST = 100
@@ -39,7 +39,7 @@ _BEAT, _BROKEN_OFF = 5, timedelta(seconds=60)
 _beginning = Lock()
 
 
-@screen("/journal/verification", scopes=(Scope.AUDIT_READ,))
+@screen("/journal/verification", Scope.AUDIT_READ)
 def verification(uow: UnitOfWork, form: Form) -> Response:
     """The last verification of any instance, to be printed: its result, or that it runs, broke off or never was."""
     found = _found()
@@ -52,12 +52,11 @@ def verification(uow: UnitOfWork, form: Form) -> Response:
     )
 
 
-@screen("/journal/verification", scopes=(Scope.AUDIT_READ,), transaction=None, method="POST", form_view=verification)
+@action("/journal/verification", verification, Scope.AUDIT_READ, transaction=None)
 def verify(_: UnitOfWork | None, form: Form) -> Response:
     """Begin a verification in a thread, unless one is under way, and redirect to its page after two seconds at most.
 
-    It compares the journal with itself, the records with the journal, and its length with the checkpoints. Who began it
-    is noted beside these, not in the journal. Raises `StorageUnavailable` if it cannot be noted.
+    Who began it is noted beside the checkpoints, not in the journal.
     """
     form.read(StrictSchema)
     with _beginning:

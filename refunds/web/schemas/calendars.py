@@ -8,6 +8,7 @@ from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema
 from refunds.service import calendars
 from refunds.web.schemas import shown
+from refunds.web.schemas.decisions import HOLIDAY
 
 
 class DaysQuerySchema(QuerySchema):
@@ -28,10 +29,7 @@ class CalendarDaySchema(shown.Schema):
     why = shown.Code(
         SkipReason, "Why the date is not a business day; the first reason if several apply.", required=False
     )
-    name = shown.String("The name of the public holiday.", required=False)
-    name_language = shown.String(
-        "The language of `name`: the reader's, else English, else the country's.", required=False
-    )
+    name, name_language = HOLIDAY
 
 
 class CalendarDaysSchema(shown.Schema):

@@ -65,6 +65,13 @@ class WindowSchema(shown.Schema):
     )
 
 
+HOLIDAY = (
+    shown.String("The name of the public holiday.", required=False),
+    shown.String("The language of `name`: the reader's, else English, else the country's.", required=False),
+)
+"""The name of a holiday and its language."""
+
+
 class DaySchema(shown.Schema):
     """A date from the service day to the last day, and how the window treats it."""
 
@@ -78,10 +85,7 @@ class DaySchema(shown.Schema):
     why = shown.Code(
         SkipReason, "Why a skipped date is not a business day; the first reason if several apply.", required=False
     )
-    name = shown.String("The name of the public holiday.", required=False)
-    name_language = shown.String(
-        "The language of `name`: the reader's, else English, else the country's.", required=False
-    )
+    name, name_language = HOLIDAY
     extension = shown.Boolean(
         "True for a date after the last counted day that is skipped because of the term `end_week`.", required=False
     )

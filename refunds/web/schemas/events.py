@@ -1,6 +1,7 @@
 """Schemas of the events of the journal."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import marshmallow as ma
@@ -72,20 +73,21 @@ _REQUEST: dict[str, shown.Field] = {
     ),
 }
 
+
+def _why(codes: Iterable[str], text: str, example: str) -> dict[str, shown.Field]:
+    return {"reason_code": shown.Code(codes, text, example)}
+
+
+def _fields(text: str, example: list[str]) -> dict[str, shown.Field]:
+    return {"fields": shown.ListOf(shown.String("The name of a field."), text, example)}
+
+
 LIMITED = [event for event in EventType if event.startswith("customer.") and event not in WITHOUT_RECORD]
 """The types of the events about limits."""
 
-_COMPLETED: dict[str, shown.Field] = {
-    "fields": shown.ListOf(
-        shown.String("The name of a field."), "The names of the fields that were added.", ["ticket_ref"]
-    )
-}
-_EMPTIED: dict[str, shown.Field] = {
-    "fields": shown.ListOf(
-        shown.String("The name of a field."), "The names of the fields that were emptied.", ["from_detail", "note"]
-    ),
-    "reason": shown.Code(ErasureReason, "Why the fields were emptied.", "request"),
-}
+_COMPLETED = _fields("The names of the fields that were added.", ["ticket_ref"])
+_FORGOTTEN_DETAILS = _fields("The names of the fields that were emptied.", ["from_detail", "note"])
+_EMPTIED = _FORGOTTEN_DETAILS | {"reason": shown.Code(ErasureReason, "Why the fields were emptied.", "request")}
 
 _SUPERSEDED: dict[str, shown.Field] = {
     "superseded_by": shown.String("The id of the contact that supersedes this one.", _CORRECTED)
@@ -143,14 +145,12 @@ _DATA: dict[EventType, dict[str, shown.Field]] = {
             allow_none=True,
         ),
     },
-    EventType.CONTACT_REOPENED: {
-        "reason_code": shown.Code(ReopeningReason, "Why the contact is open again.", "customer_asked_again")
-    },
+    EventType.CONTACT_REOPENED: _why(ReopeningReason, "Why the contact is open again.", "customer_asked_again"),
     EventType.CONTACT_ASSIGNED: _ASSIGNED,
     EventType.CONTACT_ACKNOWLEDGED: _ACKNOWLEDGED,
     EventType.CONTACT_COMPLETED: _COMPLETED,
     EventType.CONTACT_EMPTIED: _EMPTIED,
-    EventType.CONTACT_DETAILS_FORGOTTEN: {"fields": _EMPTIED["fields"]},
+    EventType.CONTACT_DETAILS_FORGOTTEN: _FORGOTTEN_DETAILS,
     EventType.CONTACT_UNMATCHED_RECORDED: {
         "intent": shown.Code(Intent, "What the customer wanted.", "cancel"),
         "channel": shown.Code(Channel, "How the customer made contact.", "phone"),
@@ -159,9 +159,7 @@ _DATA: dict[EventType, dict[str, shown.Field]] = {
     EventType.CONTACT_UNMATCHED_SUPERSEDED: _SUPERSEDED,
     EventType.CONTACT_UNMATCHED_ACKNOWLEDGED: _ACKNOWLEDGED,
     EventType.CONTACT_UNMATCHED_RESOLVED: {},
-    EventType.CONTACT_UNMATCHED_REOPENED: {
-        "reason_code": shown.Code(ReopeningReason, "Why the contact is open again.", "entered_in_error")
-    },
+    EventType.CONTACT_UNMATCHED_REOPENED: _why(ReopeningReason, "Why the contact is open again.", "entered_in_error"),
     EventType.CONTACT_UNMATCHED_ASSIGNED: _ASSIGNED,
     EventType.CONTACT_UNMATCHED_EMPTIED: _EMPTIED,
     EventType.CONTACT_UNMATCHED_FORGOTTEN: _FORGOTTEN,
@@ -179,16 +177,10 @@ _DATA: dict[EventType, dict[str, shown.Field]] = {
         "refund_due_by": shown.Date("The day by which billing intends to refund.", "2026-04-22"),
     },
     EventType.CANCELLATION_REFUND_BEGUN: {},
-    EventType.CANCELLATION_REFUND_FAILED: {
-        "reason_code": shown.Code(RefundEndReason, "Why the refund ended.", "refund_failed")
-    },
+    EventType.CANCELLATION_REFUND_FAILED: _why(RefundEndReason, "Why the refund ended.", "refund_failed"),
     EventType.CANCELLATION_SETTLED: {},
-    EventType.CANCELLATION_UNSETTLED: {
-        "reason_code": shown.Code(UnsettleReason, "Why the settlement was undone.", "refund_failed")
-    },
-    EventType.CANCELLATION_REVOKED: {
-        "reason_code": shown.Code(RevocationReason, "Why the cancellation was revoked.", "customer_kept_order")
-    },
+    EventType.CANCELLATION_UNSETTLED: _why(UnsettleReason, "Why the settlement was undone.", "refund_failed"),
+    EventType.CANCELLATION_REVOKED: _why(RevocationReason, "Why the cancellation was revoked.", "customer_kept_order"),
     EventType.CUSTOMER_ERASED: {
         "order_ids": shown.ListOf(shown.String("The id of an order."), "The ids of the customer's orders.", [AN_ORDER]),
         "reason": shown.Code(ErasureReason, "Why the customer was erased.", "request"),

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import marshmallow as ma
-
 from refunds.domain.privacy import ErasureReason, LimitKind
 from refunds.domain.terms import Terms
 from refunds.presentation.exports import OF_ANSWERS
@@ -45,10 +43,9 @@ class ExportedDecisionSchema(DecisionSchema):
 class ExportedPromiseSchema(PromiseOnRecordSchema):
     """A window that the order was promised."""
 
-    class Meta:
+    class Meta(PromiseOnRecordSchema.Meta):
         """Marshmallow's own options."""
 
-        unknown = ma.EXCLUDE
         exclude = ("holidays_version", "tzdata_version")
 
 
@@ -101,10 +98,9 @@ class ExportedLimitSchema(shown.Schema):
 class ExportedDataRequestSchema(DataRequestSchema):
     """A data request of the customer."""
 
-    class Meta:
+    class Meta(DataRequestSchema.Meta):
         """Marshmallow's own options."""
 
-        unknown = ma.EXCLUDE
         exclude = OF_ANSWERS
 
     kept_until = _until("the data request is", allow_none=True)

@@ -12,6 +12,12 @@ from refunds.service.publication import ClosureNotice
 from refunds.web.schemas import shown
 from refunds.web.schemas.examples import A_CLIENT, example, shared
 
+_REGISTERED = "When the version was published or imported, by the service's clock."
+_WITHDRAWN = shown.Instant(
+    "When the version was withdrawn, before it took effect; null: it was not withdrawn.", allow_none=True
+)
+_HASH = "A hash of the version's content: equal content has an equal hash."
+
 
 class VersionSummarySchema(shown.Schema):
     """A version of a policy without its terms."""
@@ -21,16 +27,9 @@ class VersionSummarySchema(shown.Schema):
     page_published_at = shown.Instant(
         "From when the vendor's page shows the version; null if that is not known.", allow_none=True
     )
-    registered_at = shown.Instant(
-        "When the version was published or imported, by the service's clock.", "2026-01-07T08:30:00.250112Z"
-    )
-    withdrawn_at = shown.Instant(
-        "When the version was withdrawn, before it took effect; null: it was not withdrawn.", allow_none=True
-    )
-    content_hash = shown.String(
-        "A hash of the version's content: equal content has an equal hash.",
-        "5b1d097342c27276c97b62610b230faa7ca70aa8fefb990916606f55bbae6d6c",
-    )
+    registered_at = shown.Instant(_REGISTERED, "2026-01-07T08:30:00.250112Z")
+    withdrawn_at = _WITHDRAWN
+    content_hash = shown.String(_HASH, "5b1d097342c27276c97b62610b230faa7ca70aa8fefb990916606f55bbae6d6c")
 
 
 class PolicySchema(shown.Schema):
@@ -77,22 +76,15 @@ class PolicyVersionSchema(shown.Schema):
     effective_from = shown.Instant(
         "From when the version is in force; null: from the beginning.", "2026-12-31T23:00:00Z", allow_none=True
     )
-    registered_at = shown.Instant(
-        "When the version was published or imported, by the service's clock.", "2026-12-01T09:15:30.640215Z"
-    )
+    registered_at = shown.Instant(_REGISTERED, "2026-12-01T09:15:30.640215Z")
     registered_by = shown.String("Who published or imported the version.", A_CLIENT)
     imported = shown.Boolean(
         "Whether the version was imported instead of published. `effective_from` is then the time from which it was "
         "really in force."
     )
-    withdrawn_at = shown.Instant(
-        "When the version was withdrawn, before it took effect; null: it was not withdrawn.", allow_none=True
-    )
+    withdrawn_at = _WITHDRAWN
     withdrawn_by = shown.String("Who withdrew the version; null: it was not withdrawn.", allow_none=True)
-    content_hash = shown.String(
-        "A hash of the version's content: equal content has an equal hash.",
-        "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e",
-    )
+    content_hash = shown.String(_HASH, "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e")
     terms = shown.Nested(PolicyTermsSchema, example=terms_data(Terms(window_business_days=3)))
 
 
@@ -124,13 +116,8 @@ VERSION = PolicyVersionSchema.example()
 VERSION_EXAMPLE = example("second", "A second version", VERSION)
 POLICY = {"id": "virtual-numbers", "last_updated": SUMMARY["registered_at"], "default": True, "versions": [SUMMARY]}
 
-VERSION_LINK = {
-    "version": {
-        "operationId": "getPolicyVersion",
-        "parameters": {"policy_id": "$response.body#/id", "version": "$response.body#/versions/0/version"},
-        "description": "The terms and the clause of a version.",
-    }
-}
+VERSION_LINK = shown.links({"policy_id": "id", "version": "versions/0/version"}, version="getPolicyVersion")
+VERSION_LINK["version"]["description"] = "The terms and the clause of a version."
 
 
 class DifferenceSchema(shown.Schema):
@@ -205,19 +192,11 @@ MOST_BYTES = 2**18
 """The largest body of a draft: both clauses can be long, and JSON escapes make them longer."""
 
 
-DRAFT = {
-    "version": 2,
-    "effective_from": "2027-01-01T00:00:00+01:00",
-    "terms": {"window_business_days": 3},
-}
+DRAFT = {"version": 2, "effective_from": "2027-01-01T00:00:00+01:00", "terms": {"window_business_days": 3}}
 
-VERSION_LINKS = {
-    name: {
-        "operationId": operation_id,
-        "parameters": {"policy_id": "$response.body#/policy", "version": "$response.body#/version"},
-    }
-    for name, operation_id in (("version", "getPolicyVersion"), ("withdrawal", "withdrawPolicyVersion"))
-}
+VERSION_LINKS = shown.links(
+    {"policy_id": "policy", "version": "version"}, version="getPolicyVersion", withdrawal="withdrawPolicyVersion"
+)
 
 PUBLISHED = shared(example("draft", "Three days from New Year on", PublishedVersionSchema.example()))
 
@@ -227,9 +206,5 @@ WITHDRAWN = example(
     VERSION | {"withdrawn_at": "2026-12-30T10:00:00Z", "withdrawn_by": VERSION["registered_by"]},
 )
 
-CLOSED = CLOSURE | {
-    "notices": [],
-    "effect_text": closure_text(date(2026, 7, 10), []),
-}
-
-CLOSURE_EXAMPLE = example("closed", "A staff outing", CLOSED)
+_EFFECT = {"notices": [], "effect_text": closure_text(date(2026, 7, 10), [])}
+CLOSURE_EXAMPLE = example("closed", "A staff outing", CLOSURE | _EFFECT)

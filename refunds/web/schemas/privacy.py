@@ -244,8 +244,6 @@ class DisclosureRequestSchema(StrictSchema):
     )
 
 
-_BY = "cli_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"
-
 OPENED = {
     "kind": "erasure",
     "customer_ref": ORDER["customer_ref"],
@@ -259,7 +257,7 @@ _ERASED = REQUEST | {
     "state": "closed",
     "identity_check": "[erased]",
     "closed_at": "2026-05-05T08:00:00.000101Z",
-    "closed_by": _BY,
+    "closed_by": A_CLIENT,
     "outcome": "fulfilled",
     "certificate": CertificateSchema.example(),
 }
@@ -268,7 +266,7 @@ EXTENDED = REQUEST | {
     "kind": "access",
     "due_at": "2026-08-04T22:00:00Z",
     "extended_at": "2026-05-20T08:00:00.000101Z",
-    "extended_by": _BY,
+    "extended_by": A_CLIENT,
     "extension_reason": "Eleven orders of three years are looked through.",
     "fee_may_apply": True,
     "fee": "further_copy",

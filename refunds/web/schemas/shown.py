@@ -98,10 +98,14 @@ def page_of(schema: type[ma.Schema]) -> type[ma.Schema]:
     return Schema.from_dict(fields, name=f"{schema.__name__.removesuffix('Schema')}ListSchema")
 
 
-def links(parameter: str, **operations: str) -> dict[str, Any]:
-    """Links from a response to these operations; each passes on the response's value of the field `parameter`."""
-    given = {parameter: f"$response.body#/{parameter}"}
-    return {name: {"operationId": operation_id, "parameters": given} for name, operation_id in operations.items()}
+def links(given: str | Mapping[str, str], **operations: str) -> dict[str, Any]:
+    """Links from a response to these operations; each passes on the response's value of the field `given`.
+
+    If several are passed on, `given` has the path of each in the response, by the name of the parameter.
+    """
+    paths = {given: given} if isinstance(given, str) else given
+    values = {name: f"$response.body#/{path}" for name, path in paths.items()}
+    return {name: {"operationId": operation_id, "parameters": values} for name, operation_id in operations.items()}
 
 
 class Constant(ma.fields.String):

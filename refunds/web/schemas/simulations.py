@@ -6,17 +6,22 @@ from refunds.web.schemas import shown
 from refunds.web.schemas.examples import A_CONTACT, AN_ORDER, example
 from refunds.web.schemas.policies import DifferenceSchema
 
-_CONTACTS = "How many contacts were judged."
-_TO_ELIGIBLE = "How many contacts would change from refused to eligible."
-_TO_REFUSED = "How many contacts would change from eligible to refused."
+_CONTACTS = shown.Integer("How many contacts were judged.", 57)
+_FLIPS = (
+    shown.Integer("How many contacts would change from refused to eligible.", 6),
+    shown.Integer("How many contacts would change from eligible to refused.", 0),
+)
+_WINDOWS = (
+    shown.Integer("How many orders have a window.", 412),
+    shown.Integer("How many of the windows would become longer.", 412),
+    shown.Integer("How many of the windows would become shorter.", 0),
+)
 
 
 class SimulatedOrdersSchema(shown.Schema):
     """The effect on orders."""
 
-    judged = shown.Integer("How many orders have a window.", 412)
-    longer = shown.Integer("How many of the windows would become longer.", 412)
-    shorter = shown.Integer("How many of the windows would become shorter.", 0)
+    judged, longer, shorter = _WINDOWS
     not_provided = shown.Integer("How many orders have no window yet, because their service is not provided.", 3)
     to_eligible = shown.Integer("How many orders have a contact that would change from refused to eligible.", 6)
     to_refused = shown.Integer("How many orders have a contact that would change from eligible to refused.", 0)
@@ -25,29 +30,21 @@ class SimulatedOrdersSchema(shown.Schema):
 class SimulatedContactsSchema(shown.Schema):
     """The effect on contacts."""
 
-    judged = shown.Integer(_CONTACTS, 57)
-    to_eligible = shown.Integer(_TO_ELIGIBLE, 6)
-    to_refused = shown.Integer(_TO_REFUSED, 0)
+    judged, (to_eligible, to_refused) = _CONTACTS, _FLIPS
 
 
 class SimulatedChannelSchema(shown.Schema):
     """The effect on the contacts through one channel."""
 
     channel = shown.Code(Channel, "How the customers made contact.", "phone")
-    contacts = shown.Integer(_CONTACTS, 57)
-    to_eligible = shown.Integer(_TO_ELIGIBLE, 6)
-    to_refused = shown.Integer(_TO_REFUSED, 0)
+    contacts, (to_eligible, to_refused) = _CONTACTS, _FLIPS
 
 
 class SimulatedGroupSchema(shown.Schema):
     """The effect on a group of orders, and on the contacts about them."""
 
-    orders = shown.Integer("How many orders have a window.", 412)
-    longer = shown.Integer("How many of the windows would become longer.", 412)
-    shorter = shown.Integer("How many of the windows would become shorter.", 0)
-    contacts = shown.Integer(_CONTACTS, 57)
-    to_eligible = shown.Integer(_TO_ELIGIBLE, 6)
-    to_refused = shown.Integer(_TO_REFUSED, 0)
+    orders, longer, shorter = _WINDOWS
+    contacts, (to_eligible, to_refused) = _CONTACTS, _FLIPS
 
 
 class SimulatedMonthSchema(SimulatedGroupSchema):
