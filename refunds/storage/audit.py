@@ -18,7 +18,7 @@ from refunds.storage import Row, Transaction, customers, events, keys, unmatched
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.contacts import CONTACTS
-from refunds.storage.events import EVENTS
+from refunds.storage.events import EVENTS, Events
 from refunds.storage.lineage import lineage
 from refunds.storage.mapper import RecordMapper, instant
 from refunds.storage.orders import ORDERS
@@ -194,7 +194,7 @@ class _Journal:
         """Every fault of the journal, in its order."""
         chained_to: bytes | None = self.end.hash
         expected, agrees = 1, True
-        for row in events.iter_all(Lenient(self._context.tx, EVENTS.names)):
+        for row in Events.iter_rows(Lenient(self._context.tx, EVENTS.names)):
             position = row["position"]
             if position < expected:  # the service has never written one before the first
                 yield Broken(at(expected, BROKEN))
