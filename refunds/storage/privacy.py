@@ -20,6 +20,11 @@ _OF_NOBODY = CustomerCipher(b"")
 """For a record about nobody: it can hold nothing personal."""
 
 
+def with_key(table: RecordMapper[Any]) -> str:
+    """A query for all records about customers, each with its customer's wrapped key, which may be NULL."""
+    return f"SELECT {table.columns}, wrapped_key FROM {table.name} LEFT JOIN customers USING (customer_id)"  # noqa: S608
+
+
 class OfCustomers(Repository[R]):
     """Records about customers; one can be written only if its customer is locked, or a record about them was read."""
 
@@ -89,8 +94,3 @@ class Disclosures(OfCustomers[Disclosure]):
     """What was handed to others."""
 
     mapper: ClassVar[RecordMapper[Disclosure]] = DISCLOSURES
-
-
-def with_key(table: RecordMapper[Any]) -> str:
-    """A query for all records about customers, each with its customer's wrapped key, which may be NULL."""
-    return f"SELECT {table.columns}, wrapped_key FROM {table.name} LEFT JOIN customers USING (customer_id)"  # noqa: S608
