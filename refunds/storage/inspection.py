@@ -8,14 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from refunds.domain.instants import zone
 from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, forgotten_by, is_sound, note_empty
-from refunds.domain.records import (
-    Cancellation,
-    Closure,
-    Contact,
-    Order,
-    Promise,
-    RegisteredVersion,
-)
+from refunds.domain.records import Cancellation, Closure, Contact, Order, Promise, RegisteredVersion
 from refunds.domain.regions import place, still_known
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import InvalidInput, Message, OrderNotFound
@@ -141,11 +134,7 @@ class Inspection:
             self._cipher = self._context.for_reader(row)
 
     def _readable(self, table: RecordMapper[R]) -> list[R]:
-        """The records of a table, as the reader may see them; those that cannot be read are left out.
-
-        `faults` names them then, even to a reader who may not see their personal fields. If only these cannot be
-        decrypted, the record has none.
-        """
+        """The records of a table, as the reader may see them; `faults` names those that cannot be read to anybody."""
         cipher = self._context.notes if table is CLOSURES else self._cipher
         found = []
         for row in self._rows[table]:

@@ -188,13 +188,13 @@ class Orders(OfOrders[Order]):
         """The present standing of each of these orders: its promise, its cancellation, and if a request is open."""
         listed, named = named_list(order.order_id for order in orders)
         found = self._tx.all(f"{_STANDING} WHERE orders.order_id IN ({listed})", **named) if named else []
-        rows = {row["asked"]: row for row in found}
-        return [self._standing(order, rows[order.order_id]) for order in orders]
-
-    def _standing(self, order: Order, row: Row) -> Standing:
-        promise = PROMISES.load(row, NO_ACCESS) if row["promise_id"] else None
-        cancelled = State(row["cancelled"]) if row["cancelled"] else None
-        return Standing(order, promise, self._context.now, cancelled, bool(row["requested"]))
+        rows, standings = {row["asked"]: row for row in found}, []
+        for order in orders:
+            row = rows[order.order_id]
+            promise = PROMISES.load(row, NO_ACCESS) if row["promise_id"] else None
+            cancelled = State(row["cancelled"]) if row["cancelled"] else None
+            standings.append(Standing(order, promise, self._context.now, cancelled, bool(row["requested"])))
+        return standings
 
     def paginate(self, *after: Any, **query: Any) -> list[Standing]:
         """A page of orders with their standings; if filtered by deadline, they are sorted by it, then by id."""
