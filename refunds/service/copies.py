@@ -60,11 +60,7 @@ def _copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) ->
 def _copy_rows(
     store: Store, begun: Copy, head: Head, checkpoints: Sequence[Checkpoint], progress: ProgressCallback
 ) -> Mapping[str, int]:
-    """Audit the records, copy the missing rows and end the copied journal; returns how many rows each table has.
-
-    Raises `Broken` if the records are not sound, and `ConfigurationError` if they have changed or another copy has
-    taken over.
-    """
+    """Audit the records, and copy the missing rows; returns how many rows each table has."""
     with store.read(COMMAND_LINE) as uow:
         _require_head(uow, store, head)
         progress(HERE, 0, 1)
@@ -74,7 +70,6 @@ def _copy_rows(
         for table in TABLES:
             for done in begun.rest(uow.tx, table):
                 progress(table.name, done, counts[table.name])
-    begun.end_journal(head)
     return counts
 
 

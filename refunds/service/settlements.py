@@ -32,7 +32,7 @@ def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, b
     `InvalidInput` if the time is more than a minute before its issue or after now, and `CancellationStateConflict` if
     it has another settlement, its refund has another holder, or it was revoked.
     """
-    cancellation = _get_for_update(uow, cancellation_id)
+    cancellation = uow.cancellations.get(cancellation_id, lock=True)
     ref = uow.orders.storable(cancellation.order_id, billing_ref)
     if cancellation.state is State.SETTLED:
         if cancellation.billing_ref == ref and settled_at in (None, cancellation.settled_at):
@@ -66,7 +66,7 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, billing_ref: str | None)
     again, nothing changes. Raises `NotFound` if there is no such cancellation, and `CancellationStateConflict` for
     another holder, or if it is settled or revoked.
     """
-    cancellation, actor = _get_for_update(uow, cancellation_id), uow.principal.actor
+    cancellation, actor = uow.cancellations.get(cancellation_id, lock=True), uow.principal.actor
     if cancellation.state is State.REFUNDING:
         if _holds(uow, cancellation, billing_ref):
             return cancellation
@@ -88,7 +88,7 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, reason: RefundEndReason) -
     Any principal may end it, not only the holder. Raises `NotFound` if there is no such cancellation, and
     `CancellationStateConflict` if it is settled or revoked.
     """
-    cancellation = _get_for_update(uow, cancellation_id)
+    cancellation = uow.cancellations.get(cancellation_id, lock=True)
     if cancellation.state is State.ISSUED:
         return cancellation
     _require_state(cancellation, State.REFUNDING)
@@ -132,7 +132,7 @@ def unsettle(uow: UnitOfWork, cancellation_id: str, reason: UnsettleReason) -> C
     Raises `NotFound` if there is no such cancellation, and `CancellationStateConflict` if its refund is begun but not
     settled, or if it was revoked.
     """
-    cancellation = _get_for_update(uow, cancellation_id)
+    cancellation = uow.cancellations.get(cancellation_id, lock=True)
     if cancellation.state is State.ISSUED:
         return cancellation
     _require_state(cancellation, State.SETTLED)
@@ -148,7 +148,7 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
     cancellation, `Forbidden` unless the principal has the scope, or issued it at most 15 minutes ago, and
     `CancellationStateConflict` if its refund is begun or settled, or if it was revoked for another reason.
     """
-    cancellation = _get_for_update(uow, cancellation_id)
+    cancellation = uow.cancellations.get(cancellation_id, lock=True)
     if not may_revoke(uow, cancellation) and cancellation.revoked_by != uow.principal.actor:
         raise Forbidden(Message("You can revoke only your own, for 15 minutes: ask a supervisor to revoke this one."))
     earlier = cancellation.revocation_code, cancellation.revocation_reason
@@ -178,12 +178,6 @@ def may_revoke(uow: UnitOfWork, cancellation: Cancellation) -> bool:
     """Whether the principal has the scope to revoke, or issued the cancellation at most 15 minutes ago."""
     own = cancellation.issued_by == uow.principal.actor and uow.now - cancellation.issued_at <= OWN_REVOCATION
     return own or uow.principal.may(Scope.CANCELLATIONS_REVOKE)
-
-
-def _get_for_update(uow: UnitOfWork, cancellation_id: str) -> Cancellation:
-    """Lock the order of a cancellation, and return the cancellation; raises `NotFound` if there is none."""
-    uow.orders.lock(uow.cancellations.get(cancellation_id).order_id)
-    return uow.cancellations.get(cancellation_id)  # read again, now that nobody else can change it
 
 
 def _require_state(cancellation: Cancellation, *needed: State) -> None:

@@ -7,24 +7,20 @@ edited record; the encryption shows an edited personal field; and the checkpoint
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, ClassVar
 
 from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, forgotten_by, is_sound, note_empty
-from refunds.domain.records import id_within
+from refunds.domain.records import Contact, Order, Promise, id_within
+from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Message, RefundsError, Unreadable
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Erased, Tampered
 from refunds.storage import Row, Transaction, customers, events, keys, unmatched
-from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.checkpoints import Checkpoint
-from refunds.storage.contacts import CONTACTS
-from refunds.storage.events import EVENTS
+from refunds.storage.events import EVENTS, Events
 from refunds.storage.lineage import lineage
-from refunds.storage.mapper import RecordMapper, instant
-from refunds.storage.orders import ORDERS
+from refunds.storage.mapper import RecordMapper
 from refunds.storage.policies import CLOSURES
-from refunds.storage.privacy import DATA_REQUESTS, DISCLOSURES, LIMITS
-from refunds.storage.promises import PROMISES
+from refunds.storage.privacy import DATA_REQUESTS
 from refunds.storage.repository import Context
 from refunds.storage.tables import records, table_of
 from refunds.storage.unmatched import UNMATCHED
@@ -88,10 +84,7 @@ def faults(context: Context, checkpoints: Iterable[Checkpoint], report: Report) 
 
 
 def _collect(context: Context, checkpoints: Iterable[Checkpoint], found: dict[int, bytes]) -> Iterator[Broken]:
-    """Fill `found` with the hash of the first checkpoint of this journal at each position, and yield faults.
-
-    They are further checkpoints that differ, and a last checkpoint of another journal.
-    """
+    """Fill `found` with the first hash that this journal's checkpoints have at each position; yield what differs."""
     try:
         of_journal = lineage(context.tx, events.head(Lenient(context.tx, events.Head._fields)))
     except NO_VALUE:  # the end of the journal is a fault then
@@ -177,8 +170,7 @@ class Lenient:
 class _Journal:
     """Checks the journal from its first event to its last; `digests` has the digest of each record by its last event.
 
-    An event names the hash of the one before it, and its own hash covers that name. So an event can be sound after one
-    that is not, and the check goes on from there.
+    An event can be sound after one that is not, because its hash covers the name of the one before it.
     """
 
     def __init__(self, context: Context, checkpointed: Mapping[int, bytes]) -> None:
@@ -194,7 +186,7 @@ class _Journal:
         """Every fault of the journal, in its order."""
         chained_to: bytes | None = self.end.hash
         expected, agrees = 1, True
-        for row in events.iter_all(Lenient(self._context.tx, EVENTS.names)):
+        for row in Events.iter_rows(Lenient(self._context.tx, EVENTS.names)):
             position = row["position"]
             if position < expected:  # the service has never written one before the first
                 yield Broken(at(expected, BROKEN))
@@ -242,12 +234,10 @@ class _Journal:
         if position < last:
             yield Shortened(cut_short(position, last))
         try:
-            head = events.head(Lenient(self._context.tx, events.Head._fields))._replace(
-                journal_id=None
-            )  # the id is not part of the chain
+            head = events.head(Lenient(self._context.tx, events.Head._fields))
         except NO_VALUE:
             head = None
-        if head not in (self.end, self._sound):
+        if (head and head._replace(journal_id=None)) not in (self.end, self._sound):
             yield Broken(at(position + 1, HEADLESS))
 
 
@@ -290,7 +280,7 @@ class _Records:
             yield self._fault(place, MISSING)
         yield from self._customers()
         for table, rows in records():
-            if table.name in _CHECKS:
+            if table.name in _CHECKED:
                 for row in rows(Lenient(self._context.tx, table.names)):
                     if (fault := self._checked(table, row)) is not None:
                         yield fault
@@ -338,8 +328,10 @@ def checked(context: Context, table: RecordMapper[Any], row: Row, erased: Abstra
     if row.get("customer_id") not in erased and not empty <= erased:
         return UNEXPLAINED
     try:
-        if check := _CHECKS.get(table.name):
-            check(context, row)
+        if table.name in _CHECKED:
+            record = table.load(row, _cipher(context, table, row))
+            if check := _CHECKS.get(table.name):
+                check(context, row, record)
     except Tampered as error:
         return error.detail
     except NO_VALUE:
@@ -347,15 +339,23 @@ def checked(context: Context, table: RecordMapper[Any], row: Row, erased: Abstra
     return None
 
 
-def _check_order(context: Context, row: Row) -> None:
-    order = ORDERS.load(row, keys.cipher(context.keys, row))
+def _cipher(context: Context, table: RecordMapper[Any], row: Row) -> CustomerCipher:
+    """The cipher of the personal fields in a row, whoever reads."""
+    if table is CLOSURES:
+        return CustomerCipher(context.keys.notes)
+    if table is UNMATCHED:
+        return unmatched.cipher(context, row["unmatched_id"], row["wrapped_key"])
+    of_nobody = not table.personal or (table is DATA_REQUESTS and row["customer_id"] is None)
+    return NO_ACCESS if of_nobody else keys.cipher(context.keys, row)
+
+
+def _check_order(context: Context, row: Row, order: Order) -> None:
     ref = None if isinstance(order.customer_ref, Erased) else order.customer_ref
     if ref and customers.digest_of(context.keys, ref) != row["customer_digest"]:
         raise Tampered(Message("its reference is not its customer's"))
 
 
-def _check_contact(context: Context, row: Row) -> None:
-    contact = CONTACTS.load(row, keys.cipher(context.keys, row))
+def _check_contact(_: Context, row: Row, contact: Contact) -> None:
     asks = contact.intent.asks and contact.resolved_at is None and contact.superseded_by is None
     if contact.superseded_by != row["successor"]:
         raise Tampered(Message("it does not name the contact that supersedes it"))
@@ -363,38 +363,24 @@ def _check_contact(context: Context, row: Row) -> None:
         raise Tampered(Message("it is wrongly on the open list, or wrongly missing from it"))
 
 
-def _check_unmatched(context: Context, row: Row) -> None:
-    found = UNMATCHED.load(row, unmatched.cipher(context, row["unmatched_id"], row["wrapped_key"]))
+def _check_unmatched(_: Context, __: Row, found: UnmatchedContact) -> None:
     if (found.wrapped_key is None) != (found.contact_id is not None):
         raise Tampered(Message("its key is missing, or was not destroyed when it was matched"))
 
 
-def _check_promise(_: Context, row: Row) -> None:
+def _check_promise(_: Context, row: Row, promise: Promise) -> None:
     if row["is_current"] != int(row["best"] == row["promise_id"]):
         raise Tampered(Message("it is wrongly the promise of its order, or wrongly not"))
-    if PROMISES.load(row, NO_ACCESS).told.deadline != instant(row["deadline"]):
+    if promise.told.deadline != promise.deadline:
         raise Tampered(Message("its deadline is not that of its window"))
 
 
-def _check_of_customer(table: RecordMapper[Any], context: Context, row: Row) -> None:
-    table.load(row, keys.cipher(context.keys, row) if row["customer_id"] else NO_ACCESS)
-
-
-def _check_closure(context: Context, row: Row) -> None:
-    CLOSURES.load(row, CustomerCipher(context.keys.notes))
-
-
-def _check_cancellation(context: Context, row: Row) -> None:
-    CANCELLATIONS.load(row, keys.cipher(context.keys, row))
-
-
-_CHECKS: dict[str, Callable[[Context, Row], None]] = {
-    "closures": _check_closure,
+_CHECKS: dict[str, Callable[[Context, Row, Any], None]] = {
     "orders": _check_order,
     "promises": _check_promise,
     "contacts": _check_contact,
     "unmatched_contacts": _check_unmatched,
-    "cancellations": _check_cancellation,
-    **{table.name: partial(_check_of_customer, table) for table in (DATA_REQUESTS, DISCLOSURES, LIMITS)},
 }
-"""Further checks of a record: its personal fields decrypt, and it agrees with other records."""
+"""Further checks of a record: whether it agrees with other records."""
+_CHECKED = {mapper.name for mapper, _ in records() if mapper.personal} | _CHECKS.keys()
+"""The tables whose records are loaded: their personal fields must decrypt."""

@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 
 from refunds.domain.records import Cancellation, State
 from refunds.domain.references import new_reference
-from refunds.errors import Message, NotFound
-from refunds.storage import Row, Transaction
-from refunds.storage.keys import with_key
+from refunds.errors import Message
+from refunds.storage import keys
 from refunds.storage.mapper import RecordMapper, instant, made_since
 from refunds.storage.repository import OfOrders
 
@@ -20,9 +19,8 @@ CANCELLATIONS = RecordMapper(
 IS_ACTIVE = "state IN ('issued', 'refunding', 'settled')"
 _IS_UNSETTLED = "state IN ('issued', 'refunding')"
 
-_WITH_KEY = with_key(CANCELLATIONS)
 # Else SQLite would read and sort every unsettled cancellation for each page.
-_BY_DUE_DATE = with_key(CANCELLATIONS, by="{by_due_date}")
+_BY_DUE_DATE = keys.with_key(CANCELLATIONS, by="{by_due_date}")
 OF_REFERENCE = "SELECT 1 FROM cancellations WHERE reference = :reference"
 """Finds a row if a reference is taken."""
 _OF_FEW = {"order_id", "reference"}
@@ -33,7 +31,9 @@ class Cancellations(OfOrders[Cancellation]):
     """The cancellations of orders."""
 
     mapper: ClassVar[RecordMapper[Cancellation]] = CANCELLATIONS
-    with_key: ClassVar[str] = _WITH_KEY
+    with_key: ClassVar[str] = keys.with_key(CANCELLATIONS)
+    audited: ClassVar[str] = keys.with_key(CANCELLATIONS, dangling=True)
+    missing: ClassVar[Message] = Message("there is no cancellation of this id")
     place: ClassVar[tuple[str, ...]] = ("overdue_at", "cancellation_id")
     dated: ClassVar[str] = "issued"
     filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {
@@ -52,22 +52,9 @@ class Cancellations(OfOrders[Cancellation]):
         "overdue": {True: f"{_IS_UNSETTLED} AND overdue_at <= :now", False: "TRUE"},
     }
 
-    def get(self, cancellation_id: str) -> Cancellation:
-        """The cancellation with this id; raises `NotFound` if there is none."""
-        row = self._tx.one(f"{_WITH_KEY} WHERE cancellation_id = :cancellation_id", cancellation_id=cancellation_id)
-        if row is None:
-            raise NotFound(Message("there is no cancellation of this id"))
-        return self._load(row)
-
     def active(self, order_id: str) -> Cancellation | None:
         """The active cancellation of an order, which is not revoked; None if there is none."""
-        sql = f"{_WITH_KEY} WHERE cancellations.order_id = :order_id AND {IS_ACTIVE}"
-        row = self._tx.one(sql, order_id=order_id)
-        return None if row is None else self._load(row)
-
-    def of_order(self, order_id: str) -> list[Cancellation]:
-        """Every cancellation of an order, revoked ones too, in the order in which they were issued."""
-        return self._load_all(of_order(self._tx, order_id))
+        return self._one(f"{self.about_order} AND {IS_ACTIVE}", order_id=order_id)
 
     def new_reference(self) -> str:
         """Draw a reference that no cancellation has; a unique index enforces that."""
@@ -79,7 +66,7 @@ class Cancellations(OfOrders[Cancellation]):
 
     def _reading(self, filters: Mapping[str, Any]) -> str:
         few = filters.keys() & _OF_FEW or filters.get("state") is State.REFUNDING
-        return _BY_DUE_DATE if filters.get("overdue") and not few else _WITH_KEY
+        return _BY_DUE_DATE if filters.get("overdue") and not few else self.with_key
 
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
         """Sort by the time of issue or, if only overdue ones are asked for, by how long they are overdue."""
@@ -97,18 +84,4 @@ class Cancellations(OfOrders[Cancellation]):
 
     def issued_by(self, actor: str, limit: int) -> list[Cancellation]:
         """Up to `limit` cancellations that this actor has issued, the newest first."""
-        sql = f"{_WITH_KEY} WHERE issued_by = :actor ORDER BY cancellation_id DESC LIMIT :limit"
-        return self._load_all(self._tx.all(sql, actor=actor, limit=limit))
-
-
-_AUDITED = with_key(CANCELLATIONS, dangling=True)
-
-
-def of_order(tx: Transaction, order_id: str) -> list[Row]:
-    """The row of every cancellation of an order, revoked ones too, even if the order or its customer is missing."""
-    return tx.all(f"{_AUDITED} WHERE cancellations.order_id = :order_id ORDER BY cancellation_id", order_id=order_id)
-
-
-def iter_all(tx: Transaction) -> Iterator[Row]:
-    """The row of every cancellation, even if its order or customer is missing."""
-    return tx.each(f"{_AUDITED} ORDER BY cancellations.cancellation_id")
+        return self._all("issued_by = :actor ORDER BY cancellation_id DESC LIMIT :limit", actor=actor, limit=limit)

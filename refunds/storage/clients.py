@@ -7,7 +7,7 @@ from refunds.domain.records import Client, ClientToken
 from refunds.security.encryption import NO_ACCESS
 from refunds.storage import Engine, Row, Transaction
 from refunds.storage.events import HEAD, Head, head_in
-from refunds.storage.mapper import RecordMapper, micros
+from refunds.storage.mapper import RecordMapper, micros, number
 from refunds.storage.repository import Repository
 
 CLIENTS = RecordMapper(Client, "clients")
@@ -29,12 +29,7 @@ class Clients(Repository[Client]):
 
     def by_name(self, name: str) -> Client | None:
         """The client with this name, or None; a write locks the row until it ends."""
-        row = self._tx.one(f"SELECT {CLIENTS.columns} FROM clients WHERE name = :name {{for_update}}", name=name)  # noqa: S608
-        return None if row is None else self._load(row)
-
-    def iter_all(self) -> Iterator[Client]:
-        """Every client, by id, which is the order in which they were added."""
-        return map(self._load, iter_clients(self._tx))
+        return self._one("name = :name {for_update}", name=name)
 
 
 class Tokens(Repository[ClientToken]):
@@ -48,15 +43,8 @@ class Tokens(Repository[ClientToken]):
 
     def count_active(self, client_id: str) -> int:
         """How many tokens of a client are valid now: neither revoked nor expired."""
-        row = self._tx.one(
-            "SELECT count(*) AS active FROM tokens"
-            " WHERE client_id = :client_id AND revoked_at IS NULL AND expires_at > :now",
-            client_id=client_id,
-            now=micros(self._context.now),
-        )
-        assert row is not None
-        active: int = row["active"]
-        return active
+        sql = "SELECT count(*) FROM tokens WHERE client_id = :client_id AND revoked_at IS NULL AND expires_at > :now"
+        return number(self._tx, sql, client_id=client_id, now=micros(self._context.now))
 
     def with_clients(self) -> Iterator[tuple[Client, ClientToken]]:
         """Every token, also a revoked or expired one, with its client, in the order of the clients' names."""
@@ -84,13 +72,3 @@ _HOLDER = (
 
 def _pair(row: Row) -> tuple[Client, ClientToken]:
     return CLIENTS.load(row, NO_ACCESS), TOKENS.load(row, NO_ACCESS)
-
-
-def iter_clients(tx: Transaction) -> Iterator[Row]:
-    """The row of every client."""
-    return tx.each(f"SELECT {CLIENTS.columns} FROM clients ORDER BY client_id")  # noqa: S608
-
-
-def iter_tokens(tx: Transaction) -> Iterator[Row]:
-    """The row of every token."""
-    return tx.each(f"SELECT {TOKENS.columns} FROM tokens ORDER BY token_id")  # noqa: S608

@@ -7,12 +7,11 @@ from typing import ClassVar
 from refunds.domain.outcomes import Outcome
 from refunds.domain.records import Contact, Intent
 from refunds.domain.references import new_reference, new_request_number
-from refunds.errors import Message, NotFound
-from refunds.storage import Row, Transaction
+from refunds.errors import Message
+from refunds.storage import Row, keys
 from refunds.storage.cancellations import IS_ACTIVE, OF_REFERENCE
 from refunds.storage.decisions import load_outcome
-from refunds.storage.keys import COUNTED, with_key
-from refunds.storage.mapper import RecordMapper, instant, made_since
+from refunds.storage.mapper import RecordMapper, instant, made_since, number
 from refunds.storage.repository import OfOrders, named_list
 
 ACKNOWLEDGED = ("acknowledged_at", "acknowledged_by", "acknowledged_through", "acknowledged_to")
@@ -25,7 +24,6 @@ CONTACTS = RecordMapper(
     | {"taken_by": "0011_queue"},
 )
 
-_WITH_KEY = with_key(CONTACTS)
 _TAKEN = (
     "SELECT 1 FROM contacts WHERE request_number = :number UNION ALL"  # noqa: S608
     f" SELECT 1 FROM unmatched_contacts WHERE request_number = :number UNION ALL {OF_REFERENCE} LIMIT 1"
@@ -36,7 +34,15 @@ class Contacts(OfOrders[Contact]):
     """The contacts about orders."""
 
     mapper: ClassVar[RecordMapper[Contact]] = CONTACTS
-    with_key: ClassVar[str] = _WITH_KEY
+    with_key: ClassVar[str] = keys.with_key(CONTACTS)
+    audited: ClassVar[str] = keys.with_key(
+        CONTACTS,
+        ", (SELECT s.contact_id FROM contacts AS s WHERE s.supersedes = contacts.contact_id) AS successor,"  # noqa: S608
+        f" EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = contacts.order_id AND c.{IS_ACTIVE})"
+        " AS order_cancelled",
+        dangling=True,
+    )
+    missing: ClassVar[Message] = Message("there is no contact of this id")
     place: ClassVar[tuple[str, ...]] = ("contact_id",)
     dated: ClassVar[str] = "recorded"
     filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {
@@ -53,28 +59,6 @@ class Contacts(OfOrders[Contact]):
         "recorded_from": "recorded_at >= :recorded_from",
         "recorded_to": "recorded_at < :recorded_to",
     }
-
-    def get(self, contact_id: str, *, lock: bool = False) -> Contact:
-        """The contact with this id; raises `NotFound` if there is none.
-
-        With `lock`, nobody else can change it, its order or its other contacts until this write ends.
-        """
-        found = self.find(contact_id)
-        if found is None:
-            raise NotFound(Message("there is no contact of this id"))
-        if lock:
-            self._tx.one("SELECT 1 FROM orders WHERE order_id = :order_id {for_update}", order_id=found.order_id)
-            return self.get(contact_id)  # read again, now that nobody else can change it
-        return found
-
-    def find(self, contact_id: str) -> Contact | None:
-        """The contact with this id, or None."""
-        row = self._tx.one(f"{_WITH_KEY} WHERE contact_id = :contact_id", contact_id=contact_id)
-        return None if row is None else self._load(row)
-
-    def of_order(self, order_id: str) -> list[Contact]:
-        """Every contact about an order, in the order in which they were recorded; also resolved and superseded ones."""
-        return self._load_all(of_order(self._tx, order_id))
 
     def new_number(self) -> str:
         """Draw a request number that no contact has, matched or not; unique indexes enforce that.
@@ -115,24 +99,22 @@ class Contacts(OfOrders[Contact]):
 
     def resolved_by(self, actor: str, limit: int) -> list[Contact]:
         """Up to `limit` requests that this actor has resolved, the last first; superseded ones are left out."""
-        sql = f"{_WITH_KEY} WHERE resolved_by = :actor AND resolved_at IS NOT NULL AND superseded_by IS NULL"
-        return self._load_all(self._tx.all(f"{sql} ORDER BY resolved_at DESC LIMIT :limit", actor=actor, limit=limit))
+        resolved = "resolved_by = :actor AND resolved_at IS NOT NULL AND superseded_by IS NULL"
+        return self._all(f"{resolved} ORDER BY resolved_at DESC LIMIT :limit", actor=actor, limit=limit)
 
     def count_open(self) -> int:
         """How many orders with an open contact and open unmatched contacts there are, added up."""
-        row = self._tx.one(
+        return number(
+            self._tx,
             "SELECT (SELECT count(DISTINCT order_id) FROM contacts WHERE is_open = 1)"
-            " + (SELECT count(*) FROM unmatched_contacts WHERE is_open = 1) AS found"
+            " + (SELECT count(*) FROM unmatched_contacts WHERE is_open = 1)",
         )
-        assert row is not None
-        found: int = row["found"]
-        return found
 
     def open_about(self, order_ids: Collection[str]) -> list[Contact]:
         """The open contacts about any of these orders, the earliest received first."""
         listed, named = named_list(order_ids)
-        sql = f"{_WITH_KEY} WHERE is_open = 1 AND contacts.order_id IN ({listed}) ORDER BY received_at, contact_id"
-        return self._load_all(self._tx.all(sql, **named) if named else [])
+        about = f"is_open = 1 AND contacts.order_id IN ({listed}) ORDER BY received_at, contact_id"
+        return self._all(about, **named) if named else []
 
     def close_all(self, order_id: str) -> None:
         """Take all contacts of a cancelled order off the Open list, without an event."""
@@ -158,30 +140,7 @@ class Contacts(OfOrders[Contact]):
         """
         return self._tx.each(
             "SELECT contacts.order_id, contact_id, decision, region FROM contacts JOIN orders USING (order_id)"  # noqa: S608
-            f" WHERE policy = :policy AND superseded_by IS NULL AND intent <> 'withdrawal' AND {COUNTED}"
+            f" WHERE policy = :policy AND superseded_by IS NULL AND intent <> 'withdrawal' AND {keys.COUNTED}"
             " ORDER BY contacts.order_id, contact_id",
             policy=policy,
         )
-
-
-_AUDITED = with_key(
-    CONTACTS,
-    ", (SELECT s.contact_id FROM contacts AS s WHERE s.supersedes = contacts.contact_id) AS successor,"  # noqa: S608
-    f" EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = contacts.order_id AND c.{IS_ACTIVE})"
-    " AS order_cancelled",
-    dangling=True,
-)
-
-
-def of_order(tx: Transaction, order_id: str) -> list[Row]:
-    """The row of every contact about an order, as `iter_all` has it."""
-    return tx.all(f"{_AUDITED} WHERE contacts.order_id = :order_id ORDER BY contact_id", order_id=order_id)
-
-
-def iter_all(tx: Transaction) -> Iterator[Row]:
-    """The row of every contact, even if its order or customer is missing, which leaves their columns NULL.
-
-    Each also has the contact that supersedes it, as `successor`, and whether its order is cancelled, as
-    `order_cancelled`.
-    """
-    return tx.each(f"{_AUDITED} ORDER BY contacts.contact_id")

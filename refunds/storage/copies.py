@@ -12,7 +12,7 @@ from typing import Self
 
 from refunds.errors import ConfigurationError
 from refunds.storage import Engine, Transaction, events
-from refunds.storage.events import NO_EVENT, Head
+from refunds.storage.events import Head
 from refunds.storage.mapper import count_rows
 from refunds.storage.migrations import COPY_OF, up_to_date
 from refunds.storage.steps import GENERATED
@@ -33,9 +33,9 @@ class Copy:
     def begun(cls, to: Engine, head: Head, setting: str) -> Self | None:
         """Begin a copy as of this head, or go on with an interrupted one; None if that copy is already finished.
 
-        It brings the schema up to date, marks the copy as unfinished, and deletes what is out of date: everything, if
-        the unfinished copy is of another head. A process still at that copy fails at its next write. Raises
-        `ConfigurationError`, naming the database's setting, if the database has records of its own, and what
+        It brings the schema up to date, marks the copy as unfinished, sets the head of its journal, and deletes what is
+        out of date: everything, if the unfinished copy is of another head. A process still at that copy fails at its
+        next write. Raises `ConfigurationError`, naming the setting, if the database has records of its own, and what
         `up_to_date` raises.
         """
         mark = f"{COPY_OF}{head.position} {head.hash.hex()}"
@@ -48,7 +48,7 @@ class Copy:
                 _empty(tx, [table for table in TABLES if not table.journalled])
             elif under_way is not None:  # its rows may be out of date
                 _empty(tx, reversed(TABLES))
-                events.set_head(tx, NO_EVENT)
+            events.set_head(tx, head)
             tx.run("DELETE FROM migrations WHERE name = :under_way", under_way=under_way)
             tx.run("INSERT INTO migrations (name) VALUES (:mark)", mark=mark)
         return cls(to, mark)
@@ -69,10 +69,11 @@ class Copy:
 
         It copies only while it is iterated. Raises what `write` raises.
         """
+        key, from_end = ", ".join(table.key), ", ".join(f"{name} DESC" for name in table.key)
         with self.to.read() as tx:
-            there, last = count_rows(tx, table.name), _last(tx, table)
+            there = count_rows(tx, table.name)
+            last = dict(tx.one(f"SELECT {key} FROM {table.name} ORDER BY {from_end} LIMIT 1") or {})  # noqa: S608
         yield there
-        key = ", ".join(table.key)
         while True:
             beyond = f"WHERE ({key}) > ({', '.join(f':{name}' for name in table.key)})" if last else ""
             rows = source.all(f"SELECT * FROM {table.name} {beyond} ORDER BY {key} LIMIT {AT_ONCE}", **last)  # noqa: S608
@@ -85,11 +86,6 @@ class Copy:
             last = {name: rows[-1][name] for name in table.key}
             there += len(rows)
             yield there
-
-    def end_journal(self, head: Head) -> None:
-        """Set the head of the copied journal, which the rows do not include."""
-        with self.write() as tx:
-            events.set_head(tx, head)
 
     def finish(self) -> None:
         """Remove the mark of the unfinished copy, so that the service can use the database."""
@@ -106,10 +102,3 @@ def _empty(tx: Transaction, tables: Iterable[StoredTable]) -> None:
     """Delete every row of these tables, in this order."""
     for table in tables:
         tx.run(f"DELETE FROM {table.name}")  # noqa: S608 - one of ours
-
-
-def _last(tx: Transaction, table: StoredTable) -> dict[str, object]:
-    """The key of the last row of a table, by column; empty if the table is."""
-    descending = ", ".join(f"{name} DESC" for name in table.key)
-    row = tx.one(f"SELECT {', '.join(table.key)} FROM {table.name} ORDER BY {descending} LIMIT 1")  # noqa: S608
-    return dict(row or {})

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType, NoneType, UnionType
-from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import orjson
 
@@ -21,13 +21,6 @@ Convert = Callable[[Any], Any] | None
 _AS_THEY_ARE: Mapping[str, str] = MappingProxyType({})
 
 
-class _Field(NamedTuple):
-    name: str
-    stored: str
-    write: Convert
-    read: Convert
-
-
 class Plain(Generic[V]):
     """How values of a type become plain data and back; None stays None."""
 
@@ -37,7 +30,7 @@ class Plain(Generic[V]):
         hints = get_type_hints(kind)
         names = [name for name in hints if only is None or name in only]
         self._kind = kind
-        self._fields = [_Field(name, stored_as.get(name, name), *_converters(hints[name])) for name in names]
+        self._fields = [(name, stored_as.get(name, name), *_converters(hints[name])) for name in names]
 
     def dump(self, value: V) -> dict[str, Any]:
         """A value as plain data, under the stored names of its fields, without those that are empty mappings."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from refunds.domain.instants import format_instant, parse_instant
-from refunds.domain.journal import EMPTYING, Entry, EventType
+from refunds.domain.journal import EMPTYING, EventType
 from refunds.domain.privacy import ErasureReason
 from refunds.domain.records import Contact
 from refunds.domain.unmatched import UnmatchedContact
@@ -187,8 +187,7 @@ class Erasures:
         sql = "SELECT order_id FROM orders WHERE customer_id = :customer_id ORDER BY order_id"
         order_ids = [row["order_id"] for row in self._tx.all(sql, customer_id=customer_id)]
         data = {"order_ids": order_ids, "reason": erasure.reason, "anyway": anyway}
-        event = EventType.CUSTOMER_ERASED
-        self._context.entries.append(Entry(type=event, subject=customer_id, order_id=None, digest=b"", data=data))
+        self._context.note(EventType.CUSTOMER_ERASED, customer_id, data)
         return erasure._replace(order_ids=tuple(order_ids))
 
 

@@ -7,11 +7,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import orjson
 
-from refunds.domain.journal import ABOUT_POLICIES, FOR_AUDITORS, GENESIS, Entry, Event, EventType, is_sound
+from refunds.domain.journal import ABOUT_POLICIES, FOR_AUDITORS, GENESIS, Event, EventType, is_sound
 from refunds.errors import Unreadable
 from refunds.security.encryption import NO_ACCESS
 from refunds.storage import Engine, Row, Transaction
-from refunds.storage.mapper import RecordMapper, instant, micros
+from refunds.storage.mapper import RecordMapper, instant, micros, number
 from refunds.storage.repository import Repository
 
 EVENTS = RecordMapper(Event, "events")
@@ -72,14 +72,14 @@ class Events(Repository[Event]):
         given: dict[str, str] = {}
         if types is None:
             hidden = "" if audit else f" AND type NOT IN ({', '.join(map(repr, map(str, FOR_AUDITORS)))})"
-            sql = f"SELECT {EVENTS.columns} FROM events WHERE position > :after{hidden}"  # noqa: S608
+            sql = f"{EVENTS.selection} WHERE position > :after{hidden}"
         else:
             given = {f"type{i}": name for i, name in enumerate(types) if audit or name not in FOR_AUDITORS}
             if not given:
                 return []
             # One indexed range per type: a rare type is found without reading the events between.
             sql = " UNION ALL ".join(
-                f"SELECT * FROM (SELECT {EVENTS.columns} FROM events WHERE type = :{name} AND position > :after"  # noqa: S608
+                f"SELECT * FROM ({EVENTS.selection} WHERE type = :{name} AND position > :after"  # noqa: S608
                 f" ORDER BY position LIMIT :limit) AS {name}"
                 for name in given
             )
@@ -116,16 +116,10 @@ class Events(Repository[Event]):
             newest.append((event, chained and is_sound(event, self._context.keys.audit, event.position, previous)))
         return newest
 
-    def of_order(self, order_id: str) -> list[Event]:
-        """The events about an order and its records, from the first."""
-        return self._load_all(of_order(self._tx, order_id))
-
     def last_of(self, event: EventType, before: int | None = None) -> Event | None:
         """The last event of a type, or the last before a position; None if there is none."""
         earlier = "" if before is None else "AND position < :before "
-        sql = f"SELECT {EVENTS.columns} FROM events WHERE type = :type {earlier}ORDER BY position DESC LIMIT 1"  # noqa: S608
-        row = self._tx.one(sql, type=event, before=before)
-        return None if row is None else self._load(row)
+        return self._one(f"type = :type {earlier}ORDER BY position DESC LIMIT 1", type=event, before=before)
 
     def last_jump(self, after: int, ahead: timedelta, back: timedelta) -> int | None:
         """The position of the last event that is over `ahead` later than the event before it, or over `back` earlier.
@@ -146,11 +140,8 @@ class Events(Repository[Event]):
 
     def confirmed_at(self) -> int:
         """The position of the last confirmation of the clock; 0 if there is none."""
-        row = self._tx.one(
-            "SELECT coalesce(max(position), 0) AS position FROM events WHERE type = :confirmed",
-            confirmed=EventType.AUDIT_CLOCK_CONFIRMED,
-        )
-        return row["position"] if row else 0
+        sql = "SELECT coalesce(max(position), 0) FROM events WHERE type = :confirmed"
+        return number(self._tx, sql, confirmed=EventType.AUDIT_CLOCK_CONFIRMED)
 
     def latest(self, since: int) -> datetime | None:
         """The latest time of the events from a position on; None if there are none."""
@@ -159,7 +150,7 @@ class Events(Repository[Event]):
 
     def note(self, event: EventType, subject: str, data: Mapping[str, Any]) -> None:
         """Record an event about no record; the unit of work writes it to the journal at its end."""
-        self._context.entries.append(Entry(type=event, subject=subject, order_id=None, digest=b"", data=data))
+        self._context.note(event, subject, data)
 
     def has_any(self, types: Iterable[str], subject: str) -> bool:
         """Whether a record has an event of one of these types.
@@ -254,10 +245,7 @@ def set_head(tx: Transaction, head: Head) -> None:
 
 def count_from(tx: Transaction, position: int) -> int:
     """The number of events from a position on, with the one at it."""
-    row = tx.one("SELECT count(*) AS events FROM events WHERE position >= :position", position=position)
-    assert row is not None
-    counted: int = row["events"]
-    return counted
+    return number(tx, "SELECT count(*) FROM events WHERE position >= :position", position=position)
 
 
 def of_types(tx: Transaction, types: Iterable[str], subjects: Collection[str] | None = None) -> list[Row]:
@@ -266,22 +254,11 @@ def of_types(tx: Transaction, types: Iterable[str], subjects: Collection[str] | 
     All events of the types are read, so they must be rare.
     """
     named = ", ".join(map(repr, map(str, types)))
-    sql = f"SELECT {EVENTS.columns} FROM events WHERE type IN ({named}) ORDER BY position"  # noqa: S608 - ours
-    return [row for row in tx.each(sql) if subjects is None or row["subject"] in subjects]
-
-
-def of_order(tx: Transaction, order_id: str) -> list[Row]:
-    """The rows of the events about an order and its records, from the first."""
-    sql = f"SELECT {EVENTS.columns} FROM events WHERE order_id = :order_id ORDER BY position"  # noqa: S608
-    return tx.all(sql, order_id=order_id)
+    rows = tx.each(f"{EVENTS.selection} WHERE type IN ({named}) ORDER BY position")
+    return [row for row in rows if subjects is None or row["subject"] in subjects]
 
 
 def between(tx: Transaction, first: int, last: int) -> Iterator[Row]:
     """The rows of the events from one position to another, both included."""
-    sql = f"SELECT {EVENTS.columns} FROM events WHERE position BETWEEN :first AND :last ORDER BY position"  # noqa: S608
+    sql = f"{EVENTS.selection} WHERE position BETWEEN :first AND :last ORDER BY position"
     return tx.each(sql, first=first, last=last)
-
-
-def iter_all(tx: Transaction) -> Iterator[Row]:
-    """The row of every event, from the first."""
-    return tx.each(f"SELECT {EVENTS.columns} FROM events ORDER BY position")  # noqa: S608

@@ -3,35 +3,17 @@
 Records that cannot be read, differ from the journal, or do not agree with others are named to every reader.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from refunds.domain.instants import zone
 from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, forgotten_by, is_sound, note_empty
-from refunds.domain.records import (
-    Cancellation,
-    Closure,
-    Contact,
-    Order,
-    Promise,
-    RegisteredVersion,
-)
+from refunds.domain.records import Cancellation, Closure, Contact, Order, Promise, RegisteredVersion
 from refunds.domain.regions import place, still_known
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import InvalidInput, Message, OrderNotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
-from refunds.storage import (
-    Row,
-    Transaction,
-    cancellations,
-    contacts,
-    events,
-    keys,
-    orders,
-    policies,
-    promises,
-    unmatched,
-)
+from refunds.storage import Row, Transaction, events, keys, policies
 from refunds.storage.audit import (
     ANOTHER,
     BROKEN,
@@ -48,18 +30,18 @@ from refunds.storage.audit import (
     missing,
     placed,
 )
-from refunds.storage.cancellations import CANCELLATIONS
+from refunds.storage.cancellations import CANCELLATIONS, Cancellations
 from refunds.storage.checkpoints import Checkpoint
-from refunds.storage.contacts import CONTACTS
-from refunds.storage.events import EVENTS
+from refunds.storage.contacts import CONTACTS, Contacts
+from refunds.storage.events import EVENTS, Events
 from refunds.storage.lineage import lineage
 from refunds.storage.mapper import RecordMapper
-from refunds.storage.orders import ORDERS
-from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
-from refunds.storage.promises import PROMISES
-from refunds.storage.repository import Context
+from refunds.storage.orders import ORDERS, Orders
+from refunds.storage.policies import CLOSURES, POLICY_VERSIONS, ClosureRepository, Versions
+from refunds.storage.promises import PROMISES, Promises
+from refunds.storage.repository import Context, Repository
 from refunds.storage.tables import table_of
-from refunds.storage.unmatched import UNMATCHED
+from refunds.storage.unmatched import UNMATCHED, Unmatched
 
 R = TypeVar("R")
 
@@ -81,8 +63,8 @@ class Inspection:
     def __init__(self, context: Context, order_id: str) -> None:
         self._context, self._order_id = context, order_id
         self.faults: list[Message] = []
-        self._events = events.of_order(self._tx(EVENTS), order_id)
-        self._rows = {table: of_order(self._tx(table), order_id) for table, of_order in _OF_ORDER.items()}
+        self._events = Events.rows_of_order(self._tx(EVENTS), order_id)
+        self._rows = {kind.mapper: kind.rows_of_order(self._tx(kind.mapper), order_id) for kind in _ABOUT_ORDERS}
         if not self._rows[ORDERS] and not self._events:
             raise OrderNotFound
         self._erased: set[str] = set()
@@ -102,8 +84,9 @@ class Inspection:
 
         `follow` then compares them with the journal too.
         """
-        for table, iter_all in ((POLICY_VERSIONS, policies.iter_versions), (CLOSURES, policies.iter_closures)):
-            self._rows[table] = [row for row in iter_all(self._tx(table)) if row[table.key] in ids]
+        for kind in (Versions, ClosureRepository):
+            table = kind.mapper
+            self._rows[table] = [row for row in kind.iter_rows(self._tx(table)) if row[table.key] in ids]
         return self._readable(POLICY_VERSIONS), self._readable(CLOSURES)
 
     def follow(self, checkpoints: Sequence[Checkpoint], ids: Collection[str]) -> tuple[list[Link], list[Message]]:
@@ -151,11 +134,7 @@ class Inspection:
             self._cipher = self._context.for_reader(row)
 
     def _readable(self, table: RecordMapper[R]) -> list[R]:
-        """The records of a table, as the reader may see them; those that cannot be read are left out.
-
-        `faults` names them then, even to a reader who may not see their personal fields. If only these cannot be
-        decrypted, the record has none.
-        """
+        """The records of a table, as the reader may see them; `faults` names those that cannot be read to anybody."""
         cipher = self._context.notes if table is CLOSURES else self._cipher
         found = []
         for row in self._rows[table]:
@@ -170,13 +149,7 @@ class Inspection:
         return found
 
 
-_OF_ORDER: dict[RecordMapper[Any], Callable[[Transaction, str], list[Row]]] = {
-    ORDERS: orders.of_order,
-    PROMISES: promises.of_order,
-    UNMATCHED: unmatched.of_order,
-    CONTACTS: contacts.of_order,
-    CANCELLATIONS: cancellations.of_order,
-}
+_ABOUT_ORDERS: tuple[type[Repository[Any]], ...] = (Orders, Promises, Unmatched, Contacts, Cancellations)
 
 _OF_CUSTOMER = {
     ORDERS: ("wrapped_key", "restricted", "customer_digest"),

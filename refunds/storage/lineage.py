@@ -30,22 +30,19 @@ class Lineage(NamedTuple):
         """Whether a checkpoint is of this journal."""
         return (checkpoint.journal or self.first) in self.ends
 
-    def is_lost(self, checkpoint: Checkpoint) -> bool:
-        """Whether a checkpoint is of events of this journal that were lost, as an operator has accepted."""
-        end = self.ends.get(checkpoint.journal or self.first)
-        return end is not None and checkpoint.position > end
-
     def own(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
         """The checkpoints that this journal has to agree with, in their order.
 
-        They begin with the one with which the journal began or was last accepted; lost ones are left out.
+        They begin with the one with which the journal began or was last accepted; those of events
+        that were lost, as an operator has accepted, are left out.
         """
         found: list[Checkpoint] = []
         for checkpoint in checkpoints:
             if self.includes(checkpoint):
                 if checkpoint.accepted or (checkpoint.journal is not None and checkpoint.position == 0):
                     found = []
-                if not self.is_lost(checkpoint):
+                end = self.ends[checkpoint.journal or self.first]
+                if end is None or checkpoint.position <= end:
                     found.append(checkpoint)
         return found
 
@@ -75,11 +72,8 @@ def difference(tx: Transaction, head: Head, checkpoints: Sequence[Checkpoint]) -
             at=format_instant(last.at),
         )
     for checkpoint in sorted(known.own(checkpoints), key=lambda one: one.position, reverse=True):
-        position, at, found = (
-            checkpoint.position,
-            format_instant(checkpoint.at),
-            events.hash_at(tx, checkpoint.position),
-        )
+        position, at = checkpoint.position, format_instant(checkpoint.at)
+        found = events.hash_at(tx, position)
         if found is None and head.position < position:  # else it is missing, as in a damaged file
             return Message(
                 "its journal ends at position %(end)s, before its checkpoint at %(position)s, of %(at)s",

@@ -124,6 +124,8 @@ class RecordMapper(Generic[R]):
         self.key = self._columns[0].name
         self.names = [column.name for column in self._columns]
         self.columns = ", ".join(f"{name}.{column}" for column in self.names)
+        self.selection = f"SELECT {self.columns} FROM {name}"  # noqa: S608
+        """The query for all records, without personal fields' keys."""
         self.sealed = [column.name for column in self._columns if column.personal or column.kind.stored is bytes]
         """The columns with encrypted values, keys and digests."""
         self.personal = [column.name for column in self._columns if column.personal]
@@ -245,9 +247,14 @@ class RecordMapper(Generic[R]):
         return row
 
 
+def number(tx: Transaction, sql: str, **parameters: Any) -> int:
+    """The number that a query returns: the one column of its one row."""
+    row = tx.one(sql, **parameters)
+    assert row is not None
+    (found,) = row.values()
+    return int(found)
+
+
 def count_rows(tx: Transaction, table: str) -> int:
     """How many rows a table has."""
-    row = tx.one(f"SELECT count(*) AS rows FROM {table}")  # noqa: S608 - one of ours
-    assert row is not None
-    rows: int = row["rows"]
-    return rows
+    return number(tx, f"SELECT count(*) FROM {table}")  # noqa: S608 - one of ours

@@ -13,6 +13,9 @@ from refunds.storage.steps import MIGRATIONS
 COPY_OF = "copy of "
 """The prefix of the step that marks an unfinished copy: the service starts only after the copy removes it."""
 
+_KNOWN = {step for step, _ in MIGRATIONS}
+_NEWER = Message("%(database)s was made by a newer version of the service: use that version")
+
 
 @contextmanager
 def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str | None]]:
@@ -22,30 +25,22 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
     database's setting, if it has steps that this version does not know, or if a table in it clashes with the service's;
     other tables are not noticed. An `Unreadable` that leaves the block is taken for such a clash, too.
     """
-    database = f"{setting}: {engine.name}"
+    named = {"database": f"{setting}: {engine.name}"}
     try:
         with engine.write(exclusive=True) as tx:
             tx.run("CREATE TABLE IF NOT EXISTS migrations (name {key} PRIMARY KEY)")
             taken: set[str] = {row["name"] for row in tx.all("SELECT name FROM migrations")}
             copies = {step for step in taken if step.startswith(COPY_OF)}
-            if taken - {step for step, _ in MIGRATIONS} - copies:
-                raise ConfigurationError(
-                    Message(
-                        "%(database)s was made by a newer version of the service: use that version", database=database
-                    )
-                )
+            if taken - _KNOWN - copies:
+                raise ConfigurationError(_NEWER.filled(**named))
             for step, statements in MIGRATIONS:
                 if step not in taken:
                     _run_step(tx, step, statements)
             tx.run("UPDATE journal_head SET journal_id = :journal WHERE journal_id IS NULL", journal=f"jrn_{ULID()}")
             yield tx, next(iter(copies), None)
     except Unreadable as error:
-        detail = Message(
-            "%(database)s contains something else (%(error)s): name a database of its own",
-            database=database,
-            error=error,
-        )
-        raise ConfigurationError(detail) from None
+        detail = Message("%(database)s contains something else (%(error)s): name a database of its own")
+        raise ConfigurationError(detail.filled(**named, error=error)) from None
 
 
 @contextmanager
@@ -54,38 +49,22 @@ def read_as_it_is(engine: Engine, setting: str, *, earlier: bool = False) -> Ite
 
     Raises `ConfigurationError`, naming the database's setting, if it has another or none, or is an unfinished copy.
     """
-    database = f"{setting}: {engine.name}"
+    named = {"database": f"{setting}: {engine.name}"}
     try:
         with engine.read() as tx:
-            taken, known = (
-                {row["name"] for row in tx.all("SELECT name FROM migrations")},
-                {step for step, _ in MIGRATIONS},
-            )
+            taken = {row["name"] for row in tx.all("SELECT name FROM migrations")}
             if any(step.startswith(COPY_OF) for step in taken):
-                raise ConfigurationError(
-                    Message(
-                        "%(database)s is an unfinished copy: finish it with the command that began it",
-                        database=database,
-                    )
-                )
-            if taken - known:
-                raise ConfigurationError(
-                    Message(
-                        "%(database)s was made by a newer version of the service: use that version", database=database
-                    )
-                )
-            if known - taken and not earlier:
-                raise ConfigurationError(
-                    Message(
-                        "%(database)s was made by an earlier version of the service: run flask migrate",
-                        database=database,
-                    )
-                )
+                detail = Message("%(database)s is an unfinished copy: finish it with the command that began it")
+                raise ConfigurationError(detail.filled(**named))
+            if taken - _KNOWN:
+                raise ConfigurationError(_NEWER.filled(**named))
+            if _KNOWN - taken and not earlier:
+                detail = Message("%(database)s was made by an earlier version of the service: run flask migrate")
+                raise ConfigurationError(detail.filled(**named))
             yield tx
     except Unreadable:
-        raise ConfigurationError(
-            Message("%(database)s has no records: name the right database", database=database)
-        ) from None
+        detail = Message("%(database)s has no records: name the right database")
+        raise ConfigurationError(detail.filled(**named)) from None
 
 
 def _run_step(tx: Transaction, step: str, statements: str) -> None:

@@ -10,9 +10,9 @@ from refunds.domain.records import Cancellation, Order, State
 from refunds.domain.standings import OrderState, Standing
 from refunds.errors import OrderNotFound
 from refunds.security.encryption import ERASED, NO_ACCESS
-from refunds.storage import Row, Transaction, cancellations, contacts, idempotency
-from refunds.storage.cancellations import CANCELLATIONS, IS_ACTIVE, Cancellations
-from refunds.storage.contacts import CONTACTS
+from refunds.storage import Row, idempotency
+from refunds.storage.cancellations import IS_ACTIVE, Cancellations
+from refunds.storage.contacts import Contacts
 from refunds.storage.keys import COUNTED, RESTRICTED
 from refunds.storage.mapper import RecordMapper, micros
 from refunds.storage.promises import PROMISES
@@ -29,7 +29,10 @@ ORDERS = RecordMapper(
 )
 
 _WITH_KEY = f"SELECT {ORDERS.columns}, wrapped_key, {RESTRICTED} FROM orders JOIN customers USING (customer_id)"  # noqa: S608
-
+_LISTED = (
+    f"{_WITH_KEY} LEFT JOIN (SELECT order_id AS promised, deadline FROM promises WHERE is_current = 1) AS p"  # noqa: S608
+    " ON promised = order_id"
+)
 
 _NEWEST = 10_000
 
@@ -81,10 +84,12 @@ class Orders(OfOrders[Order]):
     """The orders."""
 
     mapper: ClassVar[RecordMapper[Order]] = ORDERS
-    with_key: ClassVar[str] = (
-        f"{_WITH_KEY} LEFT JOIN (SELECT order_id AS promised, deadline FROM promises WHERE is_current = 1) AS p"  # noqa: S608
-        " ON promised = order_id"
+    with_key: ClassVar[str] = _WITH_KEY
+    audited: ClassVar[str] = (
+        f"SELECT {ORDERS.columns}, wrapped_key, {RESTRICTED}, customers.digest AS customer_digest"  # noqa: S608
+        " FROM orders LEFT JOIN customers USING (customer_id)"
     )
+    """With `customer_digest`, by which its customer is found."""
     place: ClassVar[tuple[str, ...]] = ("registered_at", "order_id", "deadline", "promised")
     dated: ClassVar[str] = "registered"
     filters: ClassVar[Mapping[str, str | Mapping[Any, str]]] = {
@@ -106,12 +111,13 @@ class Orders(OfOrders[Order]):
         },
     }
 
-    def get(self, order_id: str) -> Order:
-        """The order with this id; raises `NotFound` if there is none."""
-        row = by_id(self._tx, order_id)
-        if row is None:
+    def get(self, order_id: str, *, lock: bool = False) -> Order:
+        """The order with this id; raises `NotFound` if there is none. With `lock`, it is locked as by `lock`."""
+        if lock:
+            self.lock(order_id)
+        if (found := self.find(order_id)) is None:
             raise OrderNotFound
-        return self._load(row)
+        return found
 
     def get_for_update(self, order_id: str) -> LockedOrder:
         """The order with this id, and its active cancellation, if any.
@@ -119,16 +125,7 @@ class Orders(OfOrders[Order]):
         Nobody else can change the order, or records about it, until this write ends. Raises `NotFound` if there is
         none.
         """
-        self.lock(order_id)
-        return LockedOrder(self.get(order_id), Cancellations(self._context).active(order_id))
-
-    def lock(self, order_id: str) -> None:
-        """Lock an order, if there is one of this id, and so the records about it, until this write ends.
-
-        Call it before anything about the order is relied on. It has no join: after a wait, PostgreSQL would return the
-        new row joined to old rows.
-        """
-        self._tx.one("SELECT order_id FROM orders WHERE order_id = :order_id {for_update}", order_id=order_id)
+        return LockedOrder(self.get(order_id, lock=True), Cancellations(self._context).active(order_id))
 
     def add_new(self, order: Order, data: Callable[[], Mapping[str, Any]] = dict) -> bool:
         """Store an order of a locked customer with its event; returns False, and stores nothing, if its id exists.
@@ -159,10 +156,9 @@ class Orders(OfOrders[Order]):
         """
         order_id, now = order.order_id, self._context.now
         cipher, to = self._context.orders[order_id], self._context.customers[customer_id]
-        for row in contacts.of_order(self._tx, order_id):
-            CONTACTS.reencrypt(self._tx, row, cipher, to)
-        for row in cancellations.of_order(self._tx, order_id):
-            CANCELLATIONS.reencrypt(self._tx, row, cipher, to)
+        for kind in (Contacts, Cancellations):
+            for row in kind.rows_of_order(self._tx, order_id):
+                kind.mapper.reencrypt(self._tx, row, cipher, to)
         idempotency.move(self._tx, order_id, cipher, to, now)
         self._context.orders[order_id] = to
 
@@ -170,10 +166,8 @@ class Orders(OfOrders[Order]):
         """Up to `limit` orders of a customer after the one with this id, by id; none if `customer_id` is None."""
         if customer_id is None:
             return []
-        sql = (
-            f"{_WITH_KEY} WHERE orders.customer_id = :customer_id AND order_id > :after ORDER BY order_id LIMIT :limit"
-        )
-        return self._load_all(self._tx.all(sql, customer_id=customer_id, after=after, limit=limit))
+        page = "orders.customer_id = :customer_id AND order_id > :after ORDER BY order_id LIMIT :limit"
+        return self._all(page, customer_id=customer_id, after=after, limit=limit)
 
     def with_part(self, part: str, limit: int) -> list[Order]:
         """Up to `limit` orders whose id contains a part in any case, or begins with it exactly, the newest first.
@@ -182,26 +176,25 @@ class Orders(OfOrders[Order]):
         """
         like = re.sub(r"([!%_])", r"!\1", part.lower())
         newest = f"SELECT order_id FROM orders ORDER BY registered_at DESC, order_id DESC LIMIT {_NEWEST}"  # noqa: S608
-        sql = (
-            f"{_WITH_KEY} WHERE order_id IN"  # noqa: S608
-            f" (SELECT order_id FROM ({newest}) AS newest WHERE lower(order_id) LIKE :like ESCAPE '!' UNION"
+        found = (
+            f"order_id IN (SELECT order_id FROM ({newest}) AS newest WHERE lower(order_id) LIKE :like ESCAPE '!' UNION"  # noqa: S608
             " SELECT order_id FROM (SELECT order_id FROM orders WHERE order_id >= :part AND order_id < :beyond"
             " LIMIT :limit) AS beginning) ORDER BY registered_at DESC, order_id DESC LIMIT :limit"
         )
         named = {"part": part, "beyond": f"{part}\U0010ffff", "like": f"%{like}%"}
-        return self._load_all(self._tx.all(sql, **named, limit=limit))
+        return self._all(found, **named, limit=limit)
 
     def standings(self, orders: Sequence[Order]) -> list[Standing]:
         """The present standing of each of these orders: its promise, its cancellation, and if a request is open."""
         listed, named = named_list(order.order_id for order in orders)
         found = self._tx.all(f"{_STANDING} WHERE orders.order_id IN ({listed})", **named) if named else []
-        rows = {row["asked"]: row for row in found}
-        return [self._standing(order, rows[order.order_id]) for order in orders]
-
-    def _standing(self, order: Order, row: Row) -> Standing:
-        promise = PROMISES.load(row, NO_ACCESS) if row["promise_id"] else None
-        cancelled = State(row["cancelled"]) if row["cancelled"] else None
-        return Standing(order, promise, self._context.now, cancelled, bool(row["requested"]))
+        rows, standings = {row["asked"]: row for row in found}, []
+        for order in orders:
+            row = rows[order.order_id]
+            promise = PROMISES.load(row, NO_ACCESS) if row["promise_id"] else None
+            cancelled = State(row["cancelled"]) if row["cancelled"] else None
+            standings.append(Standing(order, promise, self._context.now, cancelled, bool(row["requested"])))
+        return standings
 
     def paginate(self, *after: Any, **query: Any) -> list[Standing]:
         """A page of orders with their standings; if filtered by deadline, they are sorted by it, then by id."""
@@ -228,6 +221,9 @@ class Orders(OfOrders[Order]):
         order, deadline = record.order, record.deadline
         return micros(order.registered_at), order.order_id, deadline and micros(deadline), order.order_id
 
+    def _reading(self, _: Mapping[str, Any]) -> str:
+        return _LISTED
+
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
         return self.place[2:] if filters.keys() & {"deadline_from", "deadline_to"} else self.place[:2]
 
@@ -237,34 +233,11 @@ class Orders(OfOrders[Order]):
 
     def without_promise(self, after: str, limit: int) -> list[Order]:
         """Up to `limit` orders after an id that have a service date and no promise, locked, without personal fields."""
-        sql = (
-            f"SELECT {ORDERS.columns} FROM orders WHERE order_id > :after AND {_UNPROMISED}"  # noqa: S608
-            " ORDER BY order_id LIMIT :limit {for_update}"
-        )
+        sql = f"{ORDERS.selection} WHERE order_id > :after AND {_UNPROMISED}"
+        sql += " ORDER BY order_id LIMIT :limit {for_update}"
         return [ORDERS.load(row, NO_ACCESS) for row in self._tx.all(sql, after=after, limit=limit)]
 
     def facts_judged_by(self, policy: str) -> Iterator[Row]:
         """The region and the instants, as stored, of every order that a policy judges and that may be counted."""
         sql = f"SELECT region, ordered_at, service_provided_at FROM orders WHERE policy = :policy AND {COUNTED}"  # noqa: S608
         return self._tx.each(sql, policy=policy)
-
-
-def by_id(tx: Transaction, order_id: str) -> Row | None:
-    """The row of an order, or None."""
-    return tx.one(f"{_WITH_KEY} WHERE order_id = :order_id", order_id=order_id)
-
-
-_AUDITED = (
-    f"SELECT {ORDERS.columns}, wrapped_key, {RESTRICTED}, customers.digest AS customer_digest"  # noqa: S608
-    " FROM orders LEFT JOIN customers USING (customer_id)"
-)
-
-
-def of_order(tx: Transaction, order_id: str) -> list[Row]:
-    """The row of an order as `iter_all` has it, or none."""
-    return tx.all(f"{_AUDITED} WHERE order_id = :order_id ORDER BY order_id", order_id=order_id)
-
-
-def iter_all(tx: Transaction) -> Iterator[Row]:
-    """The row of every order, with `customer_digest`, by which its customer is found; NULL if there is no customer."""
-    return tx.each(f"{_AUDITED} ORDER BY order_id")

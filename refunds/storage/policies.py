@@ -74,10 +74,10 @@ def load(tx: Transaction, default: str, as_of: bytes | None) -> Policies:
     written.
     """
     records: dict[str, list[Row]] = defaultdict(list)
-    for row in iter_versions(tx):
+    for row in Versions.iter_rows(tx):
         records[row["policy"]].append(row)
     entered: dict[str, list[Row]] = defaultdict(list)
-    for row in iter_closures(tx):
+    for row in ClosureRepository.iter_rows(tx):
         entered[row["policy"]].append(row)
     return Policies((_known(policy_id, of, entered[policy_id]) for policy_id, of in records.items()), default, as_of)
 
@@ -108,6 +108,7 @@ class Versions(Repository[RegisteredVersion]):
     """The versions of policies, as registered."""
 
     mapper: ClassVar[RecordMapper[RegisteredVersion]] = POLICY_VERSIONS
+    in_order: ClassVar[str] = "policy, version"
 
     def has_judged(self, policy: str) -> bool:
         """Whether a policy has made any stored decision on a contact or cancellation.
@@ -128,24 +129,14 @@ class ClosureRepository(Repository[Closure]):
     """
 
     mapper: ClassVar[RecordMapper[Closure]] = CLOSURES
+    in_order: ClassVar[str] = "policy, entered_at, date"
 
     def of_policy(self, policy: str) -> list[Closure]:
         """The closures of a policy, by date."""
-        sql = f"SELECT {CLOSURES.columns} FROM closures WHERE policy = :policy ORDER BY date"  # noqa: S608
-        return self._load_all(self._tx.all(sql, policy=policy))
+        return self._all("policy = :policy ORDER BY date", policy=policy)
 
     def _cipher(self, _: Closure) -> CustomerCipher:
         return CustomerCipher(self._context.keys.notes)
 
     def _load(self, row: Row) -> Closure:
         return CLOSURES.load(row, self._context.notes)
-
-
-def iter_versions(tx: Transaction) -> Iterator[Row]:
-    """The row of every version, by policy and number."""
-    return tx.each(f"SELECT {POLICY_VERSIONS.columns} FROM policy_versions ORDER BY policy, version")  # noqa: S608
-
-
-def iter_closures(tx: Transaction) -> Iterator[Row]:
-    """The row of every closure, by policy and then in the order of entry."""
-    return tx.each(f"SELECT {CLOSURES.columns} FROM closures ORDER BY policy, entered_at, date")  # noqa: S608

@@ -132,12 +132,9 @@ class PostgreSQL:
         return ConfigurationError(Message("%(place)s %(why)s", place=place, why=why))
 
     def _load(self, url: str) -> dict[str, Any]:
-        """The connection parameters in a URL.
+        """The connection parameters in a URL, which is never quoted: part of a password could be taken for its host.
 
-        Raises `ConfigurationError`, without quoting the URL, if it does not parse, has an `@` besides the one before
-        the host, or a port that is not a number. So a password with an unescaped `@` or `/`, or one without `@HOST`
-        after it, is not taken for a host or port and shown in messages; one of up to five digits without `@HOST` is not
-        noticed.
+        So it is refused if it has an `@` besides the one before the host, or a port that is not a number.
         """
         authority, others = re.split(r"(?=[/?])|$", url.partition("://")[2], maxsplit=1)
         with suppress(psycopg.ProgrammingError, UnicodeError):
@@ -252,8 +249,7 @@ class PostgreSQL:
     def _transaction(self, begin: str) -> Iterator[PostgresTransaction]:
         """Begin a transaction by `begin`, with its first statement, and roll it back at the end unless it has ended.
 
-        If the connection was lost since its last use, another one runs that statement, within the patience. Raises
-        `Conflict`, with the columns, for a broken unique key, and what `_translating_errors` raises.
+        If the connection was lost since its last use, another one runs that statement, within the patience.
         """
         with self._translating_errors():
             pool, deadline = self._opened(), monotonic() + self._patience
@@ -296,12 +292,8 @@ class PostgreSQL:
         return pool
 
     def _taken(self, pool: ConnectionPool[psycopg.Connection[DictRow]], deadline: float) -> psycopg.Connection[DictRow]:
-        """Take a connection from the pool; waits while all are in use, but not while the database is away.
-
-        Raises `PoolTimeout` at the deadline or, if the database is away, sooner. It asks the pool repeatedly, because
-        the pool opens connections only for new requests.
-        """
-        while True:
+        """Take a connection from the pool; waits while all are in use, but not while the database is away."""
+        while True:  # repeatedly, because the pool opens connections only for new requests
             try:
                 return pool.getconn(timeout=min(1.5 * _RECONNECTING, self._patience))  # later than the pool gives up
             except PoolTimeout:
@@ -328,13 +320,7 @@ class PostgreSQL:
 
     @contextmanager
     def _translating_errors(self) -> Iterator[None]:
-        """Turn the errors that the driver raises in the block into errors of the service.
-
-        Raises `Conflict` for a broken foreign key, `ConfigurationError` if the user lacks a privilege,
-        `StorageUnavailable` if there is no connection or the database is locked, full, damaged, shutting down or a
-        standby, and `Unreadable` if SQL does not fit the schema. Every other error passes unchanged;
-        `_transaction` turns a broken unique key into `Conflict`.
-        """
+        """Turn the driver's errors in the block into those of the service; others, and `UniqueViolation`, pass."""
         try:
             yield
         except psycopg.errors.ForeignKeyViolation as error:

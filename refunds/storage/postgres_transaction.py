@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import lru_cache
 from itertools import count
 from typing import Any
@@ -102,17 +102,17 @@ class PostgresTransaction:
 
     def _execute(self, sql: str, parameters: dict[str, Any], *, prepare: bool | None = None) -> psycopg.Cursor[DictRow]:
         self._require_open()
-        with self._noted():
-            while True:
-                try:
-                    found = self._sent(_rendered(sql), parameters or None, prepare)
-                except psycopg.OperationalError:
-                    if self._begun or not self.connection.closed or (other := self._another()) is None:
-                        raise
-                    self.connection = other
-                else:
-                    self._begun = True
-                    return found
+        failed, self._failed = self._failed, True  # unless it succeeds, even if the failure never reaches the database
+        while True:
+            try:
+                found = self._sent(_rendered(sql), parameters or None, prepare)
+            except psycopg.OperationalError:
+                if self._begun or not self.connection.closed or (other := self._another()) is None:
+                    raise
+                self.connection = other
+            else:
+                self._begun, self._failed = True, failed
+                return found
 
     def _sent(self, sql: str, parameters: Row | None, prepare: bool | None) -> psycopg.Cursor[DictRow]:
         """Send a statement in one round trip with those that wait, and return its result."""
@@ -130,15 +130,6 @@ class PostgresTransaction:
     def _require_open(self) -> None:
         if self._over:
             raise RuntimeError("the transaction is over")
-
-    @contextmanager
-    def _noted(self) -> Iterator[None]:
-        """Note that the block failed, so that `commit` refuses, even if the failure never reached the database."""
-        try:
-            yield
-        except BaseException:
-            self._failed = True
-            raise
 
 
 _NUMBERS = count(1)

@@ -1,14 +1,13 @@
 """Data requests, disclosures and limits: records about customers, each encrypted under its customer's key."""
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from refunds.domain.permissions import Scope
 from refunds.domain.privacy import DataRequest, DataRequestState, Disclosure, Limit, LimitKind
-from refunds.errors import Message, NotFound
+from refunds.errors import Message
 from refunds.security.encryption import NO_ACCESS, CustomerCipher
-from refunds.storage import Row, Transaction, keys
+from refunds.storage import Row, keys
 from refunds.storage.mapper import RecordMapper
 from refunds.storage.repository import Listed, R, Repository
 
@@ -21,8 +20,19 @@ _OF_NOBODY = CustomerCipher(b"")
 """For a record about nobody: it can hold nothing personal."""
 
 
+def with_key(table: RecordMapper[Any]) -> str:
+    """A query for all records about customers, each with its customer's wrapped key, which may be NULL."""
+    return f"SELECT {table.columns}, wrapped_key FROM {table.name} LEFT JOIN customers USING (customer_id)"  # noqa: S608
+
+
 class OfCustomers(Repository[R]):
     """Records about customers; one can be written only if its customer is locked, or a record about them was read."""
+
+    def __init_subclass__(cls) -> None:
+        """Read the wrapped keys of the customers, too."""
+        if hasattr(cls, "mapper"):
+            cls.with_key = with_key(cls.mapper)
+        super().__init_subclass__()
 
     def _cipher(self, record: R) -> CustomerCipher:
         customer_id = record.customer_id  # type: ignore[attr-defined] # each names its customer
@@ -37,9 +47,8 @@ class OfCustomers(Repository[R]):
 
     def of_customer(self, customer_id: str) -> list[R]:
         """Every record about a customer, in the order in which they were noted."""
-        table = self.mapper
-        sql = f"{with_key(table)} WHERE {table.name}.customer_id = :customer_id ORDER BY {table.key}"
-        return self._load_all(self._tx.all(sql, customer_id=customer_id))
+        about = f"{self.mapper.name}.customer_id = :customer_id ORDER BY {self.in_order}"
+        return self._all(about, customer_id=customer_id)
 
 
 class Limits(OfCustomers[Limit]):
@@ -49,9 +58,8 @@ class Limits(OfCustomers[Limit]):
 
     def active(self, customer_id: str, kind: LimitKind) -> Limit | None:
         """The limit of this kind that a customer has; None if there is none, or it was lifted."""
-        sql = f"{with_key(LIMITS)} WHERE limits.customer_id = :customer_id AND kind = :kind AND lifted_at IS NULL"
-        row = self._tx.one(sql, customer_id=customer_id, kind=kind)
-        return None if row is None else self._load(row)
+        is_active = "limits.customer_id = :customer_id AND kind = :kind AND lifted_at IS NULL"
+        return self._one(is_active, customer_id=customer_id, kind=kind)
 
     def kinds(self, customer_id: str) -> set[LimitKind]:
         """The kinds of limits that a customer has."""
@@ -63,6 +71,7 @@ class DataRequests(Listed[DataRequest], OfCustomers[DataRequest]):
     """What persons asked for about their data."""
 
     mapper: ClassVar[RecordMapper[DataRequest]] = DATA_REQUESTS
+    missing: ClassVar[Message] = Message("there is no data request of this id")
     place: ClassVar[tuple[str, ...]] = ("due_at", "request_id")
     filters: ClassVar[Mapping[str, str | Mapping[Any, str]]] = {
         "kind": "kind = :kind",
@@ -70,20 +79,10 @@ class DataRequests(Listed[DataRequest], OfCustomers[DataRequest]):
         "overdue": {True: "closed_at IS NULL AND due_at <= :now", False: "TRUE"},
     }
 
-    def get(self, request_id: str) -> DataRequest:
-        """The data request with this id; raises `NotFound` if there is none."""
-        row = self._tx.one(f"{with_key(DATA_REQUESTS)} WHERE request_id = :request_id", request_id=request_id)
-        if row is None:
-            raise NotFound(Message("there is no data request of this id"))
-        return self._load(row)
-
     def lock(self, request_id: str) -> None:
         """Lock a data request until this write ends; its customer, if any, must be locked before it."""
         sql = "SELECT request_id FROM data_requests WHERE request_id = :request_id {for_update}"
         self._tx.one(sql, request_id=request_id)
-
-    def _reading(self, _: Mapping[str, Any]) -> str:
-        return with_key(DATA_REQUESTS)
 
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
         """By what is due first if only open ones are asked for, else as they were entered."""
@@ -95,17 +94,3 @@ class Disclosures(OfCustomers[Disclosure]):
     """What was handed to others."""
 
     mapper: ClassVar[RecordMapper[Disclosure]] = DISCLOSURES
-
-
-def with_key(table: RecordMapper[Any]) -> str:
-    """A query for all records about customers, each with its customer's wrapped key, which may be NULL."""
-    return f"SELECT {table.columns}, wrapped_key FROM {table.name} LEFT JOIN customers USING (customer_id)"  # noqa: S608
-
-
-def _iter_all(table: RecordMapper[Any], tx: Transaction) -> Iterator[Row]:
-    return tx.each(f"{with_key(table)} ORDER BY {table.key}")
-
-
-iter_requests, iter_disclosures, iter_limits = (
-    partial(_iter_all, table) for table in (DATA_REQUESTS, DISCLOSURES, LIMITS)
-)

@@ -7,13 +7,11 @@ from typing import Any, ClassVar
 
 from refunds.domain.journal import EventType
 from refunds.domain.records import Promise, PromiseCause
-from refunds.storage import Row, Transaction
-from refunds.storage.mapper import RecordMapper, micros
+from refunds.storage import Row
+from refunds.storage.mapper import RecordMapper, micros, number
 from refunds.storage.repository import Context, Repository
 
 PROMISES = RecordMapper(Promise, "promises")
-
-_SELECT = f"SELECT {PROMISES.columns} FROM promises"  # noqa: S608
 
 _SUPERSEDE = "UPDATE promises SET is_current = 0 WHERE order_id = :order_id AND is_current = 1"
 
@@ -37,6 +35,11 @@ class Promises(Repository[Promise]):
     """The promises of the orders; an order has at most one current promise."""
 
     mapper: ClassVar[RecordMapper[Promise]] = PROMISES
+    audited: ClassVar[str] = (
+        f"SELECT {PROMISES.columns}, (SELECT promise_id FROM promises WHERE order_id = orders.order_id"  # noqa: S608
+        f" AND {_SAME_FACTS} {_BEST}) AS best FROM promises LEFT JOIN orders USING (order_id)"
+    )
+    """With `best`, the id of the promise that should be the current one of the order."""
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -45,13 +48,8 @@ class Promises(Repository[Promise]):
     def current(self, order_id: str) -> Promise | None:
         """The current promise of an order, or None; read once in a unit of work."""
         if order_id not in self._known:
-            row = self._tx.one(f"{_SELECT} WHERE order_id = :order_id AND is_current = 1", order_id=order_id)
-            self._known[order_id] = None if row is None else self._load(row)
+            self._known[order_id] = self._one(f"{self.about_order} AND is_current = 1", order_id=order_id)
         return self._known[order_id]
-
-    def of_order(self, order_id: str) -> list[Promise]:
-        """Every promise about an order, from the first."""
-        return self._load_all(of_order(self._tx, order_id))
 
     def follow(self, order_id: str) -> Promise | None:
         """Make the promise that ends last, of those for the order's changed facts, the current one, and return it.
@@ -59,7 +57,7 @@ class Promises(Repository[Promise]):
         If there is none for these facts, the order has no current promise, and it returns None.
         """
         self._tx.run(_SUPERSEDE, order_id=order_id)
-        best = f"SELECT {PROMISES.columns} FROM promises JOIN orders USING (order_id) WHERE order_id = :order_id"  # noqa: S608
+        best = f"{PROMISES.selection} JOIN orders USING (order_id) WHERE order_id = :order_id"
         row = self._tx.one(f"{best} AND {_SAME_FACTS} {_BEST}", order_id=order_id)
         if row is not None:
             self._tx.run("UPDATE promises SET is_current = 1 WHERE promise_id = :best", best=row["promise_id"])
@@ -94,11 +92,8 @@ class Promises(Repository[Promise]):
 
     def count_made(self, cause: PromiseCause, since: datetime | None) -> int:
         """How many orders have got a promise for a cause since an instant, or ever."""
-        sql = "SELECT count(DISTINCT order_id) AS made FROM promises WHERE cause = :cause AND promised_at >= :since"
-        row = self._tx.one(sql, cause=cause, since=micros(since) if since else 0)
-        assert row is not None
-        made: int = row["made"]
-        return made
+        sql = "SELECT count(DISTINCT order_id) FROM promises WHERE cause = :cause AND promised_at >= :since"
+        return number(self._tx, sql, cause=cause, since=micros(since) if since else 0)
 
     def is_any_by_other_data(self, since: datetime, holidays_version: str, tzdata_version: str) -> bool:
         """Whether a current promise was made after an instant by other data than of these versions."""
@@ -121,19 +116,3 @@ class Promises(Repository[Promise]):
             " WHERE later.cause = :cause AND later.promised_at >= :since ORDER BY later.promise_id"
         )
         return self._tx.each(sql, cause=cause, since=micros(since) if since else 0)
-
-
-_AUDITED = (
-    f"SELECT {PROMISES.columns}, (SELECT promise_id FROM promises WHERE order_id = orders.order_id"  # noqa: S608
-    f" AND {_SAME_FACTS} {_BEST}) AS best FROM promises LEFT JOIN orders USING (order_id)"
-)
-
-
-def of_order(tx: Transaction, order_id: str) -> list[Row]:
-    """The row of every promise of an order, from the first, as `iter_all` has it."""
-    return tx.all(f"{_AUDITED} WHERE promises.order_id = :order_id ORDER BY promise_id", order_id=order_id)
-
-
-def iter_all(tx: Transaction) -> Iterator[Row]:
-    """The row of every promise; `best` is the id of the one that should be the current one of its order."""
-    return tx.each(f"{_AUDITED} ORDER BY promise_id")

@@ -61,7 +61,7 @@ class Rectifications:
         """The row of a record, with its customer's id and wrapped key; None if there is none."""
         mapper = _TABLES[table]
         if mapper is UNMATCHED:
-            reading = f"SELECT {mapper.columns} FROM {table}"  # noqa: S608
+            reading = mapper.selection
         else:
             reading = privacy.with_key(mapper) if "customer_id" in mapper.names else keys.with_key(mapper)
         return self._context.tx.one(f"{reading} WHERE {table}.{mapper.key} = :record_id", record_id=record_id)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from refunds.domain.journal import Entry, EventType
 from refunds.domain.permissions import Principal, Scope
+from refunds.errors import Message, NotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Keyring
 from refunds.storage import Row, Transaction, keys
-from refunds.storage.mapper import RecordMapper, count_rows, micros
+from refunds.storage.mapper import RecordMapper, count_rows, micros, number
 
 if TYPE_CHECKING:
     from refunds.storage.erasures import ErasureLedger
@@ -42,6 +43,12 @@ class Context:
     """The ciphers of the unmatched contacts that were added, by id."""
     reference: str | None = None
     """A reference that no cancellation has, if one was looked for."""
+
+    def note(
+        self, event: EventType, subject: str, data: Mapping[str, Any], order_id: str | None = None, digest: bytes = b""
+    ) -> None:
+        """Note an event, which the unit of work enters in the journal at its end."""
+        self.entries.append(Entry(type=event, subject=subject, order_id=order_id, digest=digest, data=data))
 
     def cipher(self, row: Row) -> CustomerCipher:
         """The cipher of the customer in a row about an order, for the reader.
@@ -76,9 +83,36 @@ class Repository(Generic[R]):
     """The records of one kind, as the transaction and its principal see them."""
 
     mapper: ClassVar[RecordMapper[Any]]
+    with_key: ClassVar[str]
+    """The query for records with the keys of their personal fields, without its conditions."""
+    audited: ClassVar[str]
+    """The same with what the audit compares, and with records that refer to something missing."""
+    in_order: ClassVar[str]
+    about_order: ClassVar[str]
+    """The condition for the records about an order."""
+    missing: ClassVar[Message]
+    """The text of the error that there is no such record."""
+
+    def __init_subclass__(cls) -> None:
+        """Read the plain columns in the order of the key, unless the class declares something else."""
+        if mapper := getattr(cls, "mapper", None):
+            cls.with_key = getattr(cls, "with_key", mapper.selection)
+            cls.audited = getattr(cls, "audited", cls.with_key)
+            cls.in_order = getattr(cls, "in_order", f"{mapper.name}.{mapper.key}")
+            cls.about_order = getattr(cls, "about_order", f"{mapper.name}.order_id = :order_id")
 
     def __init__(self, context: Context) -> None:
         self._context = context
+
+    @classmethod
+    def iter_rows(cls, tx: Transaction) -> Iterator[Row]:
+        """The row of every record, as the audit reads it, in order."""
+        return tx.each(f"{cls.audited} ORDER BY {cls.in_order}")
+
+    @classmethod
+    def rows_of_order(cls, tx: Transaction, order_id: str) -> list[Row]:
+        """The rows of the records about an order, as `iter_rows` has them."""
+        return tx.all(f"{cls.audited} WHERE {cls.about_order} ORDER BY {cls.in_order}", order_id=order_id)
 
     @property
     def _tx(self) -> Transaction:
@@ -106,10 +140,36 @@ class Repository(Generic[R]):
         """How many records of this kind are stored."""
         return count_rows(self._tx, self.mapper.name)
 
+    def find(self, record_id: str) -> R | None:
+        """The record with this id, or None."""
+        return self._one(f"{self.mapper.name}.{self.mapper.key} = :record_id", record_id=record_id)
+
+    def get(self, record_id: str) -> R:
+        """The record with this id; raises `NotFound` if there is none."""
+        found = self.find(record_id)
+        if found is None:
+            raise NotFound(self.missing)
+        return found
+
+    def iter_all(self) -> Iterator[R]:
+        """Every record, in the order of their ids, which is that in which they were added."""
+        return map(self._load, self.iter_rows(self._tx))
+
+    def of_order(self, order_id: str) -> list[R]:
+        """Every record about an order, whatever has become of it, in the order in which they were entered."""
+        return self._load_all(self.rows_of_order(self._tx, order_id))
+
+    def _one(self, condition: str, **parameters: Any) -> R | None:
+        row = self._tx.one(f"{self.with_key} WHERE {condition}", **parameters)
+        return None if row is None else self._load(row)
+
+    def _all(self, condition: str, **parameters: Any) -> list[R]:
+        """The records that fit a condition, after which an order and a limit may follow."""
+        return self._load_all(self._tx.all(f"{self.with_key} WHERE {condition}", **parameters))
+
     def _record_event(self, event: EventType, record: R, digest: bytes, data: Mapping[str, Any]) -> None:
         """Note an event about a record; it is entered in the journal at the end of the unit of work."""
-        subject, order_id = self.mapper.id_of(record), getattr(record, "order_id", None)
-        self._context.entries.append(Entry(type=event, subject=subject, order_id=order_id, digest=digest, data=data))
+        self._context.note(event, self.mapper.id_of(record), data, getattr(record, "order_id", None), digest)
 
     def _cipher(self, _: R) -> CustomerCipher:
         """The cipher for the personal fields of a record; `NO_ACCESS` if it has none."""
@@ -126,8 +186,6 @@ class Repository(Generic[R]):
 class Listed(Repository[R]):
     """Records that are read page by page."""
 
-    with_key: ClassVar[str]
-    """The query for records with the keys of their personal fields, without its conditions."""
     place: ClassVar[tuple[str, ...]]
     """The columns that say where a record is in a list: those that lists are sorted by."""
     filters: ClassVar[Mapping[str, str | Mapping[Any, str]]]
@@ -162,17 +220,14 @@ class Listed(Repository[R]):
     def with_ids(self, ids: Collection[str]) -> dict[str, R]:
         """The records that have one of these ids, by their ids."""
         listed, named = named_list(ids)
-        found = self._tx.all(f"{self.with_key} WHERE {self.mapper.key} IN ({listed})", **named) if named else []
-        return {self.mapper.id_of(record): record for record in self._load_all(found)}
+        found = self._all(f"{self.mapper.key} IN ({listed})", **named) if named else []
+        return {self.mapper.id_of(record): record for record in found}
 
     def count_of(self, **filters: Any) -> int:
         """How many records have these values of filters of the class."""
         conditions = " AND ".join(self._condition(name, value) for name, value in filters.items())
-        sql = f"SELECT count(*) AS found FROM {self.mapper.name} WHERE {conditions}"  # noqa: S608
-        row = self._tx.one(sql, now=micros(self._context.now), **filters)
-        assert row is not None
-        found: int = row["found"]
-        return found
+        sql = f"SELECT count(*) FROM {self.mapper.name} WHERE {conditions}"  # noqa: S608
+        return number(self._tx, sql, now=micros(self._context.now), **filters)
 
     def place_of(self, record: Any) -> tuple[Any, ...]:
         """The place of a record in a list, as `paginate` takes it."""
@@ -200,6 +255,25 @@ class OfOrders(Listed[R]):
 
     dated: ClassVar[str]
     """What the filters of the time of entry begin with: `registered` for `registered_from` and `registered_to`."""
+
+    def get(self, record_id: str, *, lock: bool = False) -> R:
+        """The record with this id; raises `NotFound` if there is none.
+
+        With `lock`, nobody else can change it, its order or other records about that until this write ends.
+        """
+        found = super().get(record_id)
+        if lock:
+            self.lock(found.order_id)  # type: ignore[attr-defined] # as in `_cipher`
+            return super().get(record_id)  # read again, now that nobody else can change it
+        return found
+
+    def lock(self, order_id: str) -> None:
+        """Lock an order, if there is one of this id, and so the records about it, until this write ends.
+
+        Call it before anything about the order is relied on. It has no join: after a wait, PostgreSQL would return the
+        new row joined to old rows.
+        """
+        self._tx.one("SELECT order_id FROM orders WHERE order_id = :order_id {for_update}", order_id=order_id)
 
     def decisions(self, order_ids: Collection[str] | None = None) -> Iterator[Row]:
         """The stored decision of every record, of these orders or of all, by id.

@@ -1,10 +1,10 @@
 """Retention: which records of each kind are due to be deleted, and how. One row for each kind."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from refunds.domain.journal import Entry, EventType
+from refunds.domain.journal import EventType
 from refunds.domain.privacy import LimitKind
 from refunds.domain.retention import BESIDE, CANCELLED, CONTACTED, DETAILS, ORDERED, REPLIES, Period
 from refunds.storage import Row, Transaction, idempotency
@@ -142,7 +142,7 @@ class Retention:
                 idempotency.forget_about(self._tx, (), ids)
             _delete(self._tx, kind.table, kind.key, ids)
             for one in ids:
-                self._note(kind.event, one, None, {"records": {kind.table: [one]}})
+                self._context.note(kind.event, one, {"records": {kind.table: [one]}})
         if kind.event is not None and (owners := {row["owner"] for row in rows} - {None}):
             Customers(self._context).forget_without_records(owners)
 
@@ -154,14 +154,14 @@ class Retention:
         """Empty the notes and tickets of contacts, and delete the replies about them."""
         listed, named = named_list(contact_ids)
         fields = ("note", "ticket_ref")
-        found = self._tx.all(f"SELECT {CONTACTS.columns} FROM contacts WHERE contact_id IN ({listed})", **named)  # noqa: S608
+        found = self._tx.all(f"{CONTACTS.selection} WHERE contact_id IN ({listed})", **named)
         emptied = ", ".join(f"{name} = CASE WHEN {name} IS NOT NULL THEN :empty END" for name in fields)
         self._tx.run(f"UPDATE contacts SET {emptied} WHERE contact_id IN ({listed})", **named, empty=b"")  # noqa: S608
         idempotency.forget_about(self._tx, {row["order_id"] for row in found}, ())
         for row in found:
             data = {"fields": [name for name in fields if row[name]]}
             event, digest = EventType.CONTACT_DETAILS_FORGOTTEN, CONTACTS.digest(row)
-            self._note(event, row["contact_id"], row["order_id"], data, digest)
+            self._context.note(event, row["contact_id"], data, row["order_id"], digest)
 
     def _delete_orders(self, order_ids: Collection[str]) -> None:
         """Delete orders and all records about them, those that refer to others first."""
@@ -177,12 +177,7 @@ class Retention:
             _delete(self._tx, table, key, [row["id"] for row in found])
         _delete(self._tx, "orders", "order_id", order_ids)
         for order_id, records in gone.items():
-            self._note(EventType.ORDER_FORGOTTEN, order_id, order_id, {"records": records})
-
-    def _note(
-        self, event: EventType, subject: str, order_id: str | None, data: Mapping[str, Any], digest: bytes = b""
-    ) -> None:
-        self._context.entries.append(Entry(type=event, subject=subject, order_id=order_id, digest=digest, data=data))
+            self._context.note(EventType.ORDER_FORGOTTEN, order_id, {"records": records}, order_id)
 
 
 _ABOUT_ORDERS = (

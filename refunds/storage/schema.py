@@ -39,13 +39,6 @@ class Difference(NamedTuple):
     found: str | None
 
 
-class Room(NamedTuple):
-    """How many connections a server allows, except for administrators, and how many other programs use."""
-
-    allowed: int
-    used_by_others: int
-
-
 def differences(tx: Transaction, *, on_server: bool) -> list[Difference]:
     """How a database, a file or on a PostgreSQL, differs from a new one of this version.
 
@@ -84,15 +77,15 @@ def leaking(parameters: Mapping[str, str]) -> list[str]:
     return [name for name, writes in writing.items() if writes and parameters.get(name, "-1") != "0"]
 
 
-def room(tx: Transaction) -> Room:
-    """The connections of a PostgreSQL."""
+def room(tx: Transaction) -> tuple[int, int]:
+    """How many connections a PostgreSQL allows, except for administrators, and how many other programs use."""
     row = tx.one(
         "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
         " - coalesce(current_setting('reserved_connections', true), '0')::int AS allowed, (SELECT count(*)"
         " FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name <> 'refunds') AS used"
     )
     assert row is not None
-    return Room(row["allowed"], row["used"])
+    return row["allowed"], row["used"]
 
 
 @cache

@@ -218,10 +218,7 @@ class SQLite:
         sync(file)
 
     def _keeper(self) -> Connection | None:
-        """Open a connection that only reads, so that closing the others does not move the log to the file.
-
-        None if the log may be moved.
-        """
+        """A connection that only reads, so that closing the others does not move the log; None if it may be moved."""
         with suppress(OSError, StorageUnavailable, sqlite3.Error):
             if not self._has_written and Path(f"{self.path}-wal").stat().st_size:
                 keeper = self._connect_to_file()
@@ -230,10 +227,7 @@ class SQLite:
         return None
 
     def _connect_to_file(self) -> Connection:
-        """A new connection that changes neither the file nor anything beside it, on a disk that is only read, too.
-
-        Raises `StorageUnavailable` if the file cannot be read, and an error of the driver if it is no database.
-        """
+        """A new connection that changes neither the file nor anything beside it, on a disk that is only read, too."""
         # Without its log no process uses the file, and the driver would make the log's files to read it, so it is read
         # without a lock. If the log is there, others use it: opening the file here would release this process's locks.
         unlocked = None
@@ -263,10 +257,7 @@ class SQLite:
         return None
 
     def _connect(self, *, readonly: bool = False) -> Connection:
-        """A new connection; creates the file if there is none.
-
-        Raises `StorageUnavailable` if it cannot, and an error of the driver if the file cannot be used as a database.
-        """
+        """A new connection; creates the file if there is none."""
         self._require_same_files()
         self.connections += 1
         if self._files is None:

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import ClassVar
 
 from refunds.domain.statistics import ClosedMonth
-from refunds.errors import Message, NotFound
-from refunds.storage import Row, Transaction
+from refunds.errors import Message
+from refunds.storage import Row
 from refunds.storage.cancellations import IS_ACTIVE
 from refunds.storage.keys import COUNTED
 from refunds.storage.mapper import RecordMapper, instant, micros
@@ -14,24 +14,12 @@ from refunds.storage.repository import Repository
 
 STATISTICS = RecordMapper(ClosedMonth, "statistics")
 
-_ALL = f"SELECT {STATISTICS.columns} FROM statistics"  # noqa: S608
-
 
 class Statistics(Repository[ClosedMonth]):
     """The months that are closed."""
 
     mapper: ClassVar[RecordMapper[ClosedMonth]] = STATISTICS
-
-    def find(self, month: str) -> ClosedMonth | None:
-        """The statistics of this month; None if it is not closed."""
-        row = self._tx.one(f"{_ALL} WHERE month = :month", month=month)
-        return None if row is None else self._load(row)
-
-    def get(self, month: str) -> ClosedMonth:
-        """The statistics of this month; raises `NotFound` if it is not closed."""
-        if found := self.find(month):
-            return found
-        raise NotFound(Message("this month is not closed, so there are no statistics of it"))
+    missing: ClassVar[Message] = Message("this month is not closed, so there are no statistics of it")
 
     def months(self) -> list[str]:
         """The months that are closed, the latest first."""
@@ -57,8 +45,3 @@ class Statistics(Repository[ClosedMonth]):
             since=micros(since),
             until=micros(until),
         )
-
-
-def iter_all(tx: Transaction) -> Iterator[Row]:
-    """The row of every closed month."""
-    return tx.each(f"{_ALL} ORDER BY month")

@@ -7,22 +7,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from refunds.storage import (
-    Row,
-    Transaction,
-    cancellations,
-    clients,
-    contacts,
-    orders,
-    policies,
-    privacy,
-    promises,
-    statistics,
-    unmatched,
-    users,
-)
+from refunds.storage import Row, Transaction
+from refunds.storage.cancellations import Cancellations
+from refunds.storage.clients import Clients, Tokens
+from refunds.storage.contacts import Contacts
 from refunds.storage.events import EVENTS
 from refunds.storage.mapper import RecordMapper
+from refunds.storage.orders import Orders
+from refunds.storage.policies import ClosureRepository, Versions
+from refunds.storage.privacy import DataRequests, Disclosures, Limits
+from refunds.storage.promises import Promises
+from refunds.storage.repository import Repository
+from refunds.storage.statistics import Statistics
+from refunds.storage.unmatched import Unmatched
+from refunds.storage.users import Users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,30 +39,31 @@ class StoredTable:
     journalled: bool = True
 
 
-def _of(mapper: RecordMapper[Any], rows: Callable[[Transaction], Iterator[Row]], *events: str) -> StoredTable:
+def _of(kind: type[Repository[Any]], *events: str) -> StoredTable:
     """The table of a kind of record."""
-    return StoredTable(name=mapper.name, key=(mapper.key,), mapper=mapper, rows=rows, events=events)
+    mapper = kind.mapper
+    return StoredTable(name=mapper.name, key=(mapper.key,), mapper=mapper, rows=kind.iter_rows, events=events)
 
 
 TABLES = (
     StoredTable(name="keys", key=("name",)),
-    _of(clients.CLIENTS, clients.iter_clients, "access.client"),
-    _of(clients.TOKENS, clients.iter_tokens, "access.token"),
-    _of(users.USERS, users.iter_all, "access.user"),
+    _of(Clients, "access.client"),
+    _of(Tokens, "access.token"),
+    _of(Users, "access.user"),
     StoredTable(name="sign_in_attempts", key=("name_digest",), journalled=False),
     StoredTable(name="sessions", key=("session_id",), journalled=False),
-    _of(policies.POLICY_VERSIONS, policies.iter_versions, "policy."),
-    _of(policies.CLOSURES, policies.iter_closures, "closure."),
+    _of(Versions, "policy."),
+    _of(ClosureRepository, "closure."),
     StoredTable(name="customers", key=("customer_id",)),
-    _of(orders.ORDERS, orders.iter_all, "order."),
-    _of(promises.PROMISES, promises.iter_all, "order.promised"),
-    _of(contacts.CONTACTS, contacts.iter_all, "contact."),
-    _of(unmatched.UNMATCHED, unmatched.iter_all, "contact.unmatched", "contact.matched"),
-    _of(cancellations.CANCELLATIONS, cancellations.iter_all, "cancellation."),
-    _of(privacy.DATA_REQUESTS, privacy.iter_requests, "data_request."),
-    _of(privacy.DISCLOSURES, privacy.iter_disclosures, "privacy.disclosed"),
-    _of(privacy.LIMITS, privacy.iter_limits, "customer."),
-    _of(statistics.STATISTICS, statistics.iter_all, "statistics."),
+    _of(Orders, "order."),
+    _of(Promises, "order.promised"),
+    _of(Contacts, "contact."),
+    _of(Unmatched, "contact.unmatched", "contact.matched"),
+    _of(Cancellations, "cancellation."),
+    _of(DataRequests, "data_request."),
+    _of(Disclosures, "privacy.disclosed"),
+    _of(Limits, "customer."),
+    _of(Statistics, "statistics."),
     StoredTable(name="events", key=("position",), mapper=EVENTS),
     StoredTable(name="idempotency", key=("client_id", "key_hash"), journalled=False),
 )

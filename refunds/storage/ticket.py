@@ -79,10 +79,7 @@ class Ticket:
             os.close(file)
 
     def _use(self) -> None:
-        """Show other processes by a lock that this one uses the database, until `closing`.
-
-        Raises `StorageUnavailable` if another one is in `unused`, or if the file of the lock cannot be opened.
-        """
+        """Show other processes by a lock that this one uses the database, until `closing`; refused during `unused`."""
         if self._in_use is None:
             self._in_use = self._open("in-use")
         try:

@@ -5,13 +5,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
-from refunds.domain.journal import Entry, EventType
+from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Message, NotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher
-from refunds.storage import Row, Transaction, idempotency, keys
+from refunds.storage import Row, idempotency, keys
 from refunds.storage.contacts import ACKNOWLEDGED
 from refunds.storage.mapper import RecordMapper, instant, made_since
 from refunds.storage.repository import Context, Listed
@@ -23,8 +23,6 @@ UNMATCHED = RecordMapper(
     | {"taken_by": "0011_queue"},
 )
 
-_ALL = f"SELECT {UNMATCHED.columns} FROM unmatched_contacts"  # noqa: S608
-
 _EMPTIED = dict.fromkeys(("wrapped_key", "order_hint", "from_detail", "ticket_ref", "note", "acknowledged_to"))
 """What a contact loses when it is matched."""
 
@@ -33,7 +31,8 @@ class Unmatched(Listed[UnmatchedContact]):
     """The contacts whose order is not known, or was not when they were recorded."""
 
     mapper: ClassVar[RecordMapper[UnmatchedContact]] = UNMATCHED
-    with_key: ClassVar[str] = _ALL
+    about_order: ClassVar[str] = "contact_id IN (SELECT contact_id FROM contacts WHERE order_id = :order_id)"
+    missing: ClassVar[Message] = Message("there is no unmatched contact of this id")
     place: ClassVar[tuple[str, ...]] = ("unmatched_id",)
     filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {
         "open": {True: "is_open = 1", False: "is_open = 0"},
@@ -46,11 +45,10 @@ class Unmatched(Listed[UnmatchedContact]):
 
         With `lock`, nobody else can change it until this write ends; its order, if any, is locked before it.
         """
-        sql = f"{_ALL} WHERE unmatched_id = :unmatched_id{' {for_update}' if lock else ''}"
-        row = self._tx.one(sql, unmatched_id=unmatched_id)
-        if row is None:
-            raise NotFound(Message("there is no unmatched contact of this id"))
-        return self._load(row)
+        found = self._one(f"unmatched_id = :unmatched_id{' {for_update}' if lock else ''}", unmatched_id=unmatched_id)
+        if found is None:
+            raise NotFound(self.missing)
+        return found
 
     def iter_open(self) -> Iterator[tuple[str, datetime, str | None]]:
         """The id, the receipt and the taker of every open contact; nothing is decrypted."""
@@ -69,12 +67,8 @@ class Unmatched(Listed[UnmatchedContact]):
 
     def resolved_by(self, actor: str, limit: int) -> list[UnmatchedContact]:
         """Up to `limit` contacts that this actor has closed, the last first."""
-        sql = f"{_ALL} WHERE closed_by = :actor AND closed_at IS NOT NULL ORDER BY closed_at DESC LIMIT :limit"
-        return self._load_all(self._tx.all(sql, actor=actor, limit=limit))
-
-    def of_order(self, order_id: str) -> list[UnmatchedContact]:
-        """Every contact that was matched to an order, emptied."""
-        return self._load_all(of_order(self._tx, order_id))
+        closed = "closed_by = :actor AND closed_at IS NOT NULL ORDER BY closed_at DESC LIMIT :limit"
+        return self._all(closed, actor=actor, limit=limit)
 
     def add(self, record: UnmatchedContact, event: EventType, **data: Any) -> None:
         """Store a new contact under a new key, and note its event, as for any record."""
@@ -92,14 +86,12 @@ class Unmatched(Listed[UnmatchedContact]):
         cipher, order_id = self._cipher(found), contact.order_id
         changes = {**_EMPTIED, "contact_id": contact.contact_id, "is_open": False}
         _, digest = UNMATCHED.change(self._tx, found, cipher, **changes)
-        matched, data = EventType.CONTACT_MATCHED, {"contact_id": contact.contact_id}
-        entry = Entry(type=matched, subject=found.unmatched_id, order_id=order_id, digest=digest, data=data)
-        self._context.entries.append(entry)
+        data = {"contact_id": contact.contact_id}
+        self._context.note(EventType.CONTACT_MATCHED, found.unmatched_id, data, order_id, digest)
         to = self._context.orders[order_id]
         idempotency.move(self._tx, order_id, cipher, to, self._context.now, unmatched_id=found.unmatched_id)
-        if found.supersedes is not None:
-            for row in self._tx.all(f"{_ALL} WHERE unmatched_id = :earlier", earlier=found.supersedes):
-                self.match(self._load(row), contact)
+        if found.supersedes is not None and (earlier := self.find(found.supersedes)) is not None:
+            self.match(earlier, contact)
 
     def _cipher(self, record: UnmatchedContact) -> CustomerCipher:
         return cipher(self._context, record.unmatched_id, record.wrapped_key)
@@ -118,14 +110,3 @@ def cipher(context: Context, unmatched_id: str, wrapped_key: bytes | None) -> Cu
     if wrapped_key is None:
         return NO_ACCESS
     return keys.unwrapped(context.keys, UNMATCHED.name, unmatched_id, wrapped_key)
-
-
-def of_order(tx: Transaction, order_id: str) -> list[Row]:
-    """The row of every contact that was matched to an order."""
-    matched = "contact_id IN (SELECT contact_id FROM contacts WHERE order_id = :order_id)"
-    return tx.all(f"{_ALL} WHERE {matched} ORDER BY unmatched_id", order_id=order_id)
-
-
-def iter_all(tx: Transaction) -> Iterator[Row]:
-    """The row of every unmatched contact."""
-    return tx.each(f"{_ALL} ORDER BY unmatched_id")

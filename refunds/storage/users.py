@@ -1,15 +1,14 @@
 """Users of the console, and attempts at signing in as one."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import ClassVar, NamedTuple
 
-from refunds.domain.journal import ENDING_SESSIONS, Entry, EventType
+from refunds.domain.journal import ENDING_SESSIONS, EventType
 from refunds.domain.records import User
 from refunds.security.encryption import keyed_digest
-from refunds.storage import Row, Transaction
 from refunds.storage.events import HEAD, Head, head_in
-from refunds.storage.mapper import RecordMapper, instant, micros
+from refunds.storage.mapper import RecordMapper, instant, micros, number
 from refunds.storage.repository import Repository, named_list
 
 USERS = RecordMapper(User, "users")
@@ -71,22 +70,12 @@ class Users(Repository[User]):
 
     def by_name(self, name: str) -> User | None:
         """The user with this name, spelt as it is stored, or None; a write locks the row until it ends."""
-        row = self._tx.one(f"SELECT {USERS.columns} FROM users WHERE name = :name {{for_update}}", name=name)  # noqa: S608
-        return None if row is None else self._load(row)
-
-    def find(self, user_id: str) -> User | None:
-        """The user with this id, or None."""
-        row = self._tx.one(f"SELECT {USERS.columns} FROM users WHERE user_id = :user_id", user_id=user_id)  # noqa: S608
-        return None if row is None else self._load(row)
+        return self._one("name = :name {for_update}", name=name)
 
     def id_of(self, name: str) -> str | None:
         """The id of the user with this name, spelt as it is stored, or None."""
         row = self._tx.one("SELECT user_id FROM users WHERE name = :name", name=name)
         return None if row is None else row["user_id"]
-
-    def iter_all(self) -> Iterator[User]:
-        """Every user, by id, which is the order in which they were added."""
-        return map(self._load, iter_all(self._tx))
 
     def names(self, ids: Iterable[str]) -> Mapping[str, str]:
         """The names of the users and clients with these ids, by id.
@@ -138,9 +127,7 @@ class Users(Repository[User]):
         """End one session of a user, if it is theirs, and return whether it was; the journal has the event."""
         ending = "DELETE FROM sessions WHERE user_id = :user_id AND session_id = :session_id"
         if found := self._tx.run(ending, user_id=user_id, session_id=session_id):
-            data = {"user_id": user_id}
-            entry = Entry(type=EventType.SESSION_ENDED, subject=session_id, order_id=None, digest=b"", data=data)
-            self._context.entries.append(entry)
+            self._context.note(EventType.SESSION_ENDED, session_id, {"user_id": user_id})
         return bool(found)
 
     def forget_sessions(self, user_id: str) -> None:
@@ -178,10 +165,7 @@ class Users(Repository[User]):
             expired=micros(now - WITHIN),
         )
         counting = "SELECT made FROM sign_in_attempts WHERE name_digest = :name_digest"
-        row = self._tx.one(counting, name_digest=name_digest)
-        assert row is not None
-        made: int = row["made"]
-        return made
+        return number(self._tx, counting, name_digest=name_digest)
 
     def forget_attempts(self, name: str) -> None:
         """Forget the attempts to sign in with a name."""
@@ -193,8 +177,3 @@ class Users(Repository[User]):
         """The digest that attempts are counted by: a typed name may be anything, and is not stored in clear."""
         typed = name.strip().lower().encode(errors="surrogatepass")
         return keyed_digest(self._context.keys.session, b"known attempts" if known else b"attempts", typed)
-
-
-def iter_all(tx: Transaction) -> Iterator[Row]:
-    """The row of every user, by id."""
-    return tx.each(f"SELECT {USERS.columns} FROM users ORDER BY user_id")  # noqa: S608

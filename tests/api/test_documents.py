@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.storage import events
 from refunds.storage.audit import Broken
+from refunds.storage.events import Events
 from refunds.web import create_app
 from tests.api.conftest import IN_TIME, LATE, PROVIDED, Desk, places, slug
 from tests.api.test_contract import validator
@@ -368,7 +368,7 @@ def test_a_truncated_journal_is_reported(store):
     with store.store.read(COMMAND_LINE) as uow:
         kept, last = next(
             (row["position"], row["hash"])
-            for row in events.iter_all(uow.tx)
+            for row in Events.iter_rows(uow.tx)
             if (row["type"], row["order_id"]) == ("order.promised", store.order_id)
         )
     store.tamper("DELETE FROM contacts")

@@ -30,9 +30,10 @@ from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.storage import customers, events
 from refunds.storage import idempotency as stored_replies
-from refunds.storage import orders as stored_orders
-from refunds.storage.orders import LockedOrder
+from refunds.storage.events import Events
+from refunds.storage.orders import LockedOrder, Orders
 from refunds.storage.postgres import PostgreSQL
+from refunds.storage.repository import OfOrders
 from refunds.storage.sqlite import SQLite
 from tests import scaled
 from tests.faults.harness import Client, Installation, Reply, cancellation_of, until
@@ -387,7 +388,7 @@ def corrected(request, tmp_path_factory):
         ports, token = [server.port for server in servers], installation.tokens()["billing"]
         replies = [in_step(ports, token, rounds) for rounds in (*corrections(), swaps(), random_moves(), twice())]
     with installation.store() as store, store.read(COMMAND_LINE) as uow:
-        journal = [(event["order_id"], event["type"]) for event in events.iter_all(uow.tx) if event["order_id"]]
+        journal = [(event["order_id"], event["type"]) for event in Events.iter_rows(uow.tx) if event["order_id"]]
         filed = {
             order_id: LockedOrder(uow.orders.get(order_id), uow.cancellations.active(order_id))
             for order_id in dict.fromkeys(map(itemgetter(0), journal))
@@ -722,7 +723,7 @@ def enter(tx, head, actor):
 def entered(engine):
     """The positions of the journal, and whether each event is chained to the one before."""
     with engine.read() as tx:
-        rows = list(events.iter_all(tx))
+        rows = list(Events.iter_rows(tx))
     return [row["position"] for row in rows], all(row["previous"] == before["hash"] for before, row in pairwise(rows))
 
 
@@ -798,7 +799,7 @@ def test_a_cancellation_rests_on_the_facts_only_if_the_order_is_locked(
 
         monkeypatch.setattr(module, write, overtaken)
         if not held:
-            monkeypatch.setattr(stored_orders.Orders, "lock", lambda *_: None)
+            monkeypatch.setattr(OfOrders, "lock", lambda *_: None)
         first(one)
         seconds[0].result(timeout=60)
     with one.read(COMMAND_LINE) as uow:
@@ -894,11 +895,11 @@ def test_a_correction_whose_order_is_moved_and_cancelled_meanwhile_must_be_repea
 ):
     """It is then refused, and nothing encrypted for the new customer is decrypted for the old one."""
     one, other = both_stores
-    by_id = stored_orders.by_id
+    find = Orders.find
 
-    def overtaken(tx, order_id):
-        monkeypatch.setattr(stored_orders, "by_id", by_id)
-        found = by_id(tx, order_id)
+    def overtaken(own, order_id):
+        monkeypatch.setattr(Orders, "find", find)
+        found = find(own, order_id)
         move(other, "K-2", service_provided_at=EARLIER - timedelta(days=365))
         override = Override(OverrideKind.GOODWILL, "because")
         with other.write(COMMAND_LINE) as uow:
@@ -910,7 +911,7 @@ def test_a_correction_whose_order_is_moved_and_cancelled_meanwhile_must_be_repea
         with one.write(COMMAND_LINE) as uow:
             orders.correct(uow, replace(FACTS, region="DE-BY"), "the wrong place", revisions)
 
-    monkeypatch.setattr(stored_orders, "by_id", overtaken)
+    monkeypatch.setattr(Orders, "find", overtaken)
     with pytest.raises(end):
         corrected()
     with pytest.raises(OrderFrozen if end is Conflict else PreconditionFailed):
@@ -1003,7 +1004,7 @@ def test_a_token_may_be_revoked_twice_at_the_same_time(both_stores, monkeypatch)
         revoke(one)
         seconds[0].result(timeout=60)
     with one.read(COMMAND_LINE) as uow:
-        assert [event["type"] for event in events.iter_all(uow.tx) if event["subject"] == token_id] == [
+        assert [event["type"] for event in Events.iter_rows(uow.tx) if event["subject"] == token_id] == [
             EventType.TOKEN_CREATED,
             EventType.TOKEN_REVOKED,
         ]

@@ -22,6 +22,7 @@ from refunds.security.limiter import Limiter
 from refunds.service import clients, publication, users
 from refunds.service.store import Store
 from refunds.storage import events
+from refunds.storage.events import Events
 from refunds.storage.sqlite import sqlite3, wal_is_sound
 from refunds.storage.users import WITHIN, Users
 from tests.conftest import settings
@@ -124,7 +125,7 @@ def fail_to_sign_in(store, name, times):
 def journal(store):
     """All events of the journal."""
     with store.read(COMMAND_LINE) as uow:
-        return [dict(row) for row in events.iter_all(uow.tx)]
+        return [dict(row) for row in Events.iter_rows(uow.tx)]
 
 
 # Users.

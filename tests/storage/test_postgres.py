@@ -419,9 +419,9 @@ def test_orders_and_clients_are_ordered_by_bytes(make):
         seen = [""]
         while page := orders.Orders(context).of_customer("cus_1", seen[-1], limit=3):
             seen += [order.order_id for order in page]
-        assert seen[1:] == [row["order_id"] for row in orders.iter_all(tx)] == sorted(NAMES)
+        assert seen[1:] == [row["order_id"] for row in orders.Orders.iter_rows(tx)] == sorted(NAMES)
         assert [client.name for client, _ in clients.Tokens(context).with_clients()] == sorted(NAMES)
-        assert [row["client_id"] for row in clients.iter_clients(tx)] == [f"cli_{name}" for name in sorted(NAMES)]
+        assert [row["client_id"] for row in clients.Clients.iter_rows(tx)] == [f"cli_{name}" for name in sorted(NAMES)]
         # A database with an English locale would order them differently.
         own = tx.one("SELECT datlocprovider::text AS provider FROM pg_database WHERE datname = current_database()")
         left = [row["order_id"] for row in tx.all('SELECT order_id FROM orders ORDER BY order_id COLLATE "default"')]
