@@ -267,7 +267,8 @@ def test_no_detail_of_a_conflict_shows_a_user_an_id(site, code):
     for template in named:
         detail = Message(template, **dict.fromkeys(re.findall(r"%\((\w+)\)s", template), ID))
         with site.app.test_request_context():
-            shown = field_error_text(FieldError("/conflict", detail, code)), *problem_words(
-                code, CODES[code](detail, "open")
+            shown = (
+                field_error_text(FieldError("/conflict", detail, code)),
+                *problem_words(code, CODES[code](detail, "open")),
             )
         assert ID not in " ".join(shown), template

@@ -1,6 +1,7 @@
 """What has happened meanwhile to the record of a form: what to do about it, and the record to go on with."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from flask import url_for
 
@@ -55,7 +56,7 @@ _SCREENS: Mapping[str, tuple[str, str, Message]] = {
 }
 
 
-def onward(values: Mapping[str, object], *own: object) -> tuple[str, str] | None:
+def onward(values: Mapping[str, Any], *own: object) -> tuple[str, str] | None:
     """The address and the label of the record to go on with; None if there is none.
 
     `values` are those in the detail of an error. A record with one of the ids `own` is shown already.

@@ -200,6 +200,9 @@ _WRONG: Mapping[str, Message] = {
         "Nothing was found. A part of a number needs at least four of its letters, and only the newest orders and "
         "requests are searched for it."
     ),
+    "fits_none": Message(
+        "None of these orders fits. Write a part of the order number, the day of the service or the region."
+    ),
     "unknown_order": Message(
         "Nothing has this number, or a customer who has several orders. If billing has not sent the order yet, match "
         "it when it has."
@@ -239,6 +242,7 @@ _WRONG: Mapping[str, Message] = {
     "unchanged": Message("That is what the policy says already: choose something else."),
 }
 """What is wrong, by the code of the field error. It takes precedence over what the field expects."""
+
 
 def field_error_text(field_error: FieldError) -> str:
     """What to do about a field error, in the reader's language: by its code, or else by the field's name.
