@@ -78,12 +78,18 @@ def check_identity(uow: UnitOfWork, request_id: str, how: str) -> DataRequest:
     """Record how the identity of the person of an open request was checked; the same again changes nothing.
 
     If the person is no customer, nothing is recorded. Raises `NotFound`, `CustomerErased`, and `DataRequestConflict` if
-    the request is closed.
+    the request is closed or has another check: what was handed out since rests on that.
     """
     request = locked(uow, request_id)
     if request.customer_id is None or request.identity_check == how:
         return request
     _require_open(request)
+    if request.identity_check is not None:
+        text = Message(
+            "The data request %(name)s has another identity check, which stands: correct it by a rectification.",
+            name=request_id,
+        )
+        raise DataRequestConflict(text, request.state)
     event = EventType.DATA_REQUEST_IDENTITY_CHECKED
     return uow.data_requests.update(request, event, _about(request), identity_check=how)
 

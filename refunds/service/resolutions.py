@@ -147,7 +147,8 @@ def reopen(uow: UnitOfWork, contact_id: str, reason: ReopeningReason) -> Contact
         raise ContactStateConflict(_why_closed(contact), contact.state)
     active = uow.cancellations.active(contact.order_id)
     if active is not None:
-        detail = Message("Its order is cancelled by %(name)s: revoke that first.", name=active.cancellation_id)
+        by = active.cancellation_id
+        detail = Message("Its order is cancelled by %(cancellation_id)s: revoke that first.", cancellation_id=by)
         raise ContactStateConflict(detail, contact.state)
     together = [
         one

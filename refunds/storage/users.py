@@ -78,14 +78,14 @@ class Users(Repository[User]):
         return None if row is None else row["user_id"]
 
     def names(self, ids: Iterable[str]) -> Mapping[str, str]:
-        """The names of the users and clients with these ids, by id.
+        """The names of the users and clients with these ids, by id; that of a client says so, as a user may share it.
 
         Ids that are not known, or whose user no longer has a name, are left out.
         """
         listed, named = named_list(set(ids))
         sql = " UNION ALL ".join(
-            f"SELECT {key} AS id, name FROM {table} WHERE {key} IN ({listed}) AND name IS NOT NULL"  # noqa: S608
-            for table, key in (("users", "user_id"), ("clients", "client_id"))
+            f"SELECT {key} AS id, {name} AS name FROM {table} WHERE {key} IN ({listed}) AND name IS NOT NULL"  # noqa: S608
+            for table, key, name in (("users", "user_id", "name"), ("clients", "client_id", "name || ' (API)'"))
         )
         return {row["id"]: row["name"] for row in self._tx.all(sql, **named)} if named else {}
 

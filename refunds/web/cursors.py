@@ -3,12 +3,14 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import orjson
 
 from refunds.errors import InvalidCursor, Message
+from refunds.storage.repository import Listed
 from refunds.storage.unit_of_work import UnitOfWork
 
 R = TypeVar("R")
@@ -36,6 +38,32 @@ def paginate(
     found = fetch(*after, limit=limit + 1)  # one more shows if a page follows
     items = found[:limit]
     return items, cursor(uow, listing, filters, place_of(items[-1])) if len(found) > limit else None
+
+
+def both_ways(
+    uow: UnitOfWork,
+    listing: str,
+    repository: Listed[Any],
+    given: Mapping[str, str],
+    *,
+    limit: int,
+    newest: bool = True,
+    **query: Any,
+) -> tuple[list[Any], dict[str, str | None]]:
+    """A page of a list that also leads back, and the cursors of its `previous` and its `following` page, if any.
+
+    `given` has the cursor `after` or `before` which the page is; without both, it is the first. `query` is what the
+    repository filters by. Raises `InvalidCursor` as `paginate`.
+    """
+    after, before = given.get("after"), given.get("before")
+    filters = {name: str(value) for name, value in query.items()}
+    fetch = partial(repository.paginate, newest=newest is (before is None), **query)
+    place_of = repository.place_of
+    items, more = paginate(uow, listing, filters, before or after, limit=limit, fetch=fetch, place_of=place_of)
+    ends = [cursor(uow, listing, filters, place_of(one)) for one in (items[:1] + items[-1:])]
+    if before is None:
+        return items, {"previous": ends[0] if after and ends else None, "following": more}
+    return items[::-1], {"previous": more, "following": ends[0] if ends else None}
 
 
 def cursor(uow: UnitOfWork, listing: str, filters: Any, last: Sequence[Any]) -> str:

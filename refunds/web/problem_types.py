@@ -157,9 +157,12 @@ PROBLEMS = {
     ),
     "data-request-state-conflict": Problem(
         409,
-        Message("The data request is closed"),
-        Message("The data request already has another outcome. Nothing was changed."),
-        Message("Read the data request again. If the person asks for something else, open another one."),
+        Message("The data request has something else on record"),
+        Message("The data request already has another outcome or another identity check. Nothing was changed."),
+        Message(
+            "Read the data request again. If its identity check is wrong, correct it by a rectification. If the person "
+            "asks for something else, open another one."
+        ),
     ),
     "cannot-be-extended": Problem(
         409,

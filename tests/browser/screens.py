@@ -206,6 +206,7 @@ SCREENS = (
     ),
     Screen("history", "anna", lambda _: "/console/orders/A-1005/history"),
     Screen("customer", "anna", lambda s: f"/console/customers/{s.customer}"),
+    Screen("customer-narrowed-failed", "anna", lambda s: f"/console/customers/{s.customer}?narrow=no+such+order"),
     Screen("search", "anna", lambda _: "/console/search"),
     Screen("search-found", "anna", lambda _: "/console/", searching("A-10")),
     Screen("search-failed", "anna", lambda _: "/console/", searching("no such thing")),

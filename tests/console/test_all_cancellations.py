@@ -127,8 +127,8 @@ def test_who_can_have_issued_one_can_be_chosen_and_clients_too(own):
     own.cancel(own.register())
     supervisor = own.browser(Role.SUPERVISOR)
     page = supervisor.get("/console/cancellations")
-    assert set(issuers(page)) == {"all", "admin-1", "agent-1", "billing-1", "supervisor-1", "the shop"}
-    page = supervisor.press(page, "Show", issued_by=issuers(page)["the shop"])
+    assert set(issuers(page)) == {"all", "admin-1", "agent-1", "billing-1", "supervisor-1", "the shop (API)"}
+    page = supervisor.press(page, "Show", issued_by=issuers(page)["the shop (API)"])
     assert shown(page) == [order]
     assert shown(supervisor.press(page, "Show")) == [order], "the filter stays"
     for other in (watch.client_id, own.user("auditor-1").user_id, "cli_gone"):
@@ -136,6 +136,20 @@ def test_who_can_have_issued_one_can_be_chosen_and_clients_too(own):
         assert page.form("Show").fields["issued_by"] == other
     codes = own.browser(Role.AUDITOR).get("/console/cancellations")
     assert shop.client_id in issuers(codes), "an auditor sees no names"
+
+
+def test_a_client_is_told_apart_from_a_user_of_the_same_name(own):
+    with own.store.write(COMMAND_LINE) as uow:
+        clients.create_token(uow, Role.AGENT, "agent-1", 30)
+        client = uow.clients.by_name("agent-1")
+    for who in (own.principal(Role.AGENT), Principal(client.client_id, client.name, client.role)):
+        order = own.register()
+        with own.store.write(who) as uow:
+            cancellations.issue(uow, Request(order=order, contact=NewContact(channel=Channel.PHONE)))
+    page = own.browser(Role.SUPERVISOR).get("/console/cancellations")
+    assert {"agent-1", "agent-1 (API)"} < set(issuers(page))
+    rows = [[cell.text for cell in one.every("td")][-1] for one in page.main.one("tbody").every("tr")]
+    assert sorted(rows) == ["agent-1", "agent-1 (API)"]
 
 
 def test_a_forged_cursor_is_a_problem(own):

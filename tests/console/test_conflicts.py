@@ -1,9 +1,17 @@
 """Two people at one contact: who comes second keeps what they typed, and is told what happened and what to do."""
 
+import re
+
 import pytest
 
 from refunds.domain.permissions import Role
-from refunds.domain.privacy import DataRequestKind
+from refunds.domain.privacy import DataRequestConflict, DataRequestKind
+from refunds.domain.resolutions import ResolutionReason
+from refunds.errors import CancellationStateConflict, ContactStateConflict, FieldError, Message
+from refunds.service import cancellations, resolutions
+from refunds.service.resolutions import Resolution
+from refunds.web.console.messages import field_error_text, problem_words
+from tests.unit.test_messages import calls
 
 KEPT = {"doing": "resolve", "reason_code": "customer_kept_order"}
 
@@ -149,6 +157,24 @@ def test_who_answers_a_data_request_second_keeps_what_they_typed(site, second, t
     assert "Somebody has dealt with it meanwhile" in page.main.one("div", role="alert").text
 
 
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_who_checks_an_identity_second_sees_how_it_was_checked_and_keeps_what_they_typed(site, language):
+    ref = f"K-{site.register()}"
+    site.register(customer_ref=ref)
+    asked = site.asks(DataRequestKind.ACCESS, ref, identity_check=None).request_id
+    path, before = f"/console/data-requests/{asked}", "A letter."
+    one, other = (site.browser(Role.PRIVACY, language) for _ in range(2))
+    for browser in (one, other):
+        browser.get(path)
+    assert sent(one, path, {"doing": "identity", "identity_check": before}).status == 200
+    page = sent(other, path, {"doing": "identity", "identity_check": "A passport."})
+    assert (page.status, site.data_request(asked).identity_check) == (409, before)
+    said = ("how it was made sure who asks, and that stands", "wie die Identität geprüft wurde; das bleibt so")
+    assert said[language == "de"] in page.main.one("div", role="alert").text
+    assert page.main.one("dl", id="typed").one("dd").text == "A passport."
+    assert before in page.facts.values()
+
+
 def test_an_erasure_that_has_to_wait_keeps_why_it_should_not(site):
     ref = f"K-{site.register()}"
     site.record(site.register(customer_ref=ref))
@@ -159,3 +185,90 @@ def test_an_erasure_that_has_to_wait_keeps_why_it_should_not(site):
     assert page.status == 409
     assert "A request of theirs waits for an answer" in page.main.one("div", role="alert").text
     assert page.form("Erase for good").fields["erasure_reason"] == "request"
+
+
+def leads_to(page):
+    """The label and the path of the link in the box that says what has happened."""
+    (link,) = page.main.one("div", role="alert").every("a")
+    return link.text, link["href"]
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_correction_of_what_somebody_else_has_replaced_leads_to_the_new_entry(site, language):
+    order = site.register()
+    first, other = site.record(order), site.browser(Role.AGENT, language)
+    form = other.get(f"/console/orders/{order}/record?supersedes={first}").forms[0]
+    second = site.record(order, channel="email", supersedes=first)
+    page = other.submit(form, channel="post", note="Typed.")
+    assert page.status == 409
+    label = ("To the entry that replaces it", "Zum Eintrag, der diesen ersetzt")[language == "de"]
+    assert leads_to(page) == (label, f"/console/contacts/{second}")
+    assert "Typed." in page.text
+
+
+def test_a_correction_of_what_was_cancelled_meanwhile_leads_to_the_cancellation(site, agent):
+    order = site.register()
+    first = site.record(order)
+    form = agent.get(f"/console/orders/{order}/record?supersedes={first}").forms[0]
+    with site.store.write(site.principal(Role.AGENT)) as uow:
+        done = cancellations.issue(uow, cancellations.Request(order=order, contact=first)).cancellation
+    page = agent.submit(form, channel="email")
+    assert (page.status, leads_to(page)) == (
+        409,
+        ("To the cancellation", f"/console/cancellations/{done.cancellation_id}"),
+    )
+
+
+def test_what_lacks_its_order_leads_to_what_replaced_it(site, agent):
+    first = site.keep("A-?")
+    form = agent.get(f"/console/unmatched/new?supersedes={first}").forms[0]
+    second = site.keep("A-!", supersedes=first)
+    page = agent.submit(form, order_hint="A-0")
+    assert (page.status, leads_to(page)[1]) == (409, f"/console/unmatched/{second}")
+
+
+def test_what_was_resolved_or_revoked_meanwhile_is_a_click_away_from_its_problem(site, agent):
+    order = site.register()
+    contact_id = site.record(order)
+    with site.store.write(site.principal(Role.AGENT)) as uow:
+        resolutions.resolve(uow, contact_id, Resolution(reason_code=ResolutionReason.CUSTOMER_KEPT_ORDER))
+    page = agent.post(
+        f"/console/orders/{order}/cancel",
+        {"csrf_token": agent.token, "contact_id": contact_id, "idempotency_key": "r" * 22},
+    )
+    assert (page.status, page.links["To the request"]) == (409, f"/console/contacts/{contact_id}")
+    done = site.cancel(site.register())
+    path = f"/console/cancellations/{done.cancellation_id}"
+    agent.press(agent.get(path), "Revoke", reason_code="entered_in_error")
+    page = agent.get(f"{path}/confirmation")
+    assert (page.status, page.links["To the cancellation"]) == (409, path)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_who_takes_what_was_dealt_with_meanwhile_is_told_so_without_an_id(site, language):
+    name, agent = site.record(site.register()), site.browser(Role.AGENT, language)
+    form = agent.get(f"/console/contacts/{name}").form(("Take it", "Übernehmen")[language == "de"])
+    with site.store.write(site.principal(Role.AGENT)) as uow:
+        resolutions.resolve(uow, name, Resolution(reason_code=ResolutionReason.CUSTOMER_KEPT_ORDER))
+    page = agent.submit(form, ("Take it", "Übernehmen")[language == "de"])
+    assert page.status == 409
+    assert ("dealt with meanwhile", "inzwischen erledigt")[language == "de"] in page.main.one("div", role="alert").text
+    assert name not in page.text
+
+
+ID = "con_01KN6ME7W0APCMK6YXAFPZ3BYV"
+CODES = {error.code: error for error in (ContactStateConflict, CancellationStateConflict, DataRequestConflict)}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_no_detail_of_a_conflict_shows_a_user_an_id(site, code):
+    named = {one.args[0].value for _, one in calls("Message", "service", "storage", "domain") if one.keywords}
+    assert len(named) > 50
+    for template in named:
+        detail = Message(template, **dict.fromkeys(re.findall(r"%\((\w+)\)s", template), ID))
+        with site.app.test_request_context():
+            shown = (
+                field_error_text(FieldError("/conflict", detail, code)),
+                *problem_words(code, CODES[code](detail, "open")),
+            )
+        assert ID not in " ".join(shown), template

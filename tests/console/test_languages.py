@@ -97,7 +97,7 @@ DATA = {
 @pytest.mark.parametrize("language", ["de", "en"])
 def test_a_screen_is_entirely_in_one_language(shown, translated, screen, language):
     page = looked_at(shown, screen, language)
-    wrong = {"not-there": 404, "journal-failed": 422, "cancellations-wrong": 422}
+    wrong = {"not-there": 404, "journal-failed": 422, "customer-narrowed-failed": 422, "cancellations-wrong": 422}
     assert page.status == (401 if screen.user is None else wrong.get(screen.name, 200))
     assert page.lang == language
     texts = set(texts_in(page.html, language)) - {""}

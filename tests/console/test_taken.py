@@ -107,6 +107,17 @@ def test_what_somebody_had_who_has_left_says_so_and_can_be_taken(own, ben):
     assert agent.press(page, "Take it").facts["Taken by"] == "you"
 
 
+def test_what_somebody_had_whose_name_was_deleted_shows_no_id(own, ben):
+    contact = own.record(own.register())
+    with own.store.write(own.principal(Role.SUPERVISOR)) as uow:
+        assignments.assign(uow, contact, ben.user_id)
+    with own.store.write(COMMAND_LINE) as uow:
+        users.forget(uow, "ben")
+    page = own.browser(Role.AGENT).get(f"/console/contacts/{contact}")
+    assert "a user whose name was deleted (has left)" in page.text
+    assert ben.user_id not in page.text
+
+
 def test_the_next_request_is_none_that_somebody_else_deals_with(own, ben):
     first, second, third = (own.record(own.register()) for _ in range(3))
     with own.store.write(own.principal(Role.SUPERVISOR)) as uow:

@@ -190,10 +190,14 @@ class Walk:
     def privacy(self, customer_id, contact_id):
         """Send what the operations about data requests, holds and disclosures accept; return the id of an open one."""
         who = {"customer_ref": TEXTS["customer_ref"]}
-        asked = who | {"channel": "email", "identity_check": SAID, "recipient": SAID}
+        asked = who | {"channel": "email", "recipient": SAID}
         request, open_one, self.at_console = (
-            self.send("openDataRequest", "POST", "/v1/data-requests", asked | {"kind": kind})["request_id"]
-            for kind in ("rectification", "access", "portability")
+            self.send("openDataRequest", "POST", "/v1/data-requests", asked | one)["request_id"]
+            for one in (
+                {"kind": "rectification"},
+                {"kind": "access", "identity_check": SAID},
+                {"kind": "portability", "identity_check": SAID},
+            )
         )
         path = f"/v1/data-requests/{request}"
         self.send("checkIdentity", "PUT", f"{path}/identity-check", {"identity_check": f"again {SAID}"})
@@ -344,7 +348,7 @@ COMMANDS = {
     "privacy fee": ["{request_id}", "excessive", "--reason", SAID],
     "privacy find": [DETAIL],
     "privacy hold": [TEXTS["customer_ref"], "--reason", SAID],
-    "privacy identity": ["{request_id}", f"at last {SAID}"],
+    "privacy identity": ["{request_id}", SAID],
     "privacy close": ["{request_id}", "--outcome", "refused", "--reason", SAID],
     "privacy lift": [TEXTS["customer_ref"]],
     "privacy object": [TEXTS["customer_ref"], "--reason", SAID],

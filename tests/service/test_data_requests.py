@@ -22,7 +22,7 @@ from refunds.domain.privacy import (
 )
 from refunds.errors import InvalidInput, NotFound
 from refunds.security.encryption import ERASED, CustomerErased
-from refunds.service import data_requests, disclosures, privacy
+from refunds.service import data_requests, disclosures, privacy, rectification
 from refunds.service.data_requests import Given, NewDataRequest
 from refunds.service.disclosures import NewDisclosure
 from refunds.service.rectification import Correction
@@ -82,6 +82,19 @@ def test_an_identity_can_be_checked_later(store):
             assert data_requests.check_identity(uow, request.request_id, HOW).identity_check == HOW
     with store.read(COMMAND_LINE) as uow:
         assert len(uow.events.after(0, 99, ["data_request.identity_checked"], audit=True)) == 1
+    sound(store)
+
+
+def test_a_second_identity_check_does_not_replace_the_first_which_a_rectification_corrects(store):
+    registered(store, "A-1")
+    request = opened(store)
+    with store.write(COMMAND_LINE) as uow, pytest.raises(DataRequestConflict, match="another identity check"):
+        data_requests.check_identity(uow, request.request_id, "a mere guess")
+    with store.write(COMMAND_LINE) as uow:
+        assert uow.data_requests.get(request.request_id).identity_check == HOW
+        wrong = Correction("data_requests", request.request_id, "identity_check", "a passport")
+        assert rectification.rectify(uow, [wrong], request.customer_id)
+        assert uow.data_requests.get(request.request_id).identity_check == "a passport"
     sound(store)
 
 

@@ -234,7 +234,7 @@ def test_users_and_clients_have_names_until_they_are_erased(store):
         uow.tx.run("UPDATE users SET name = NULL WHERE user_id = :id", id=ben.user_id)
     with store.read(COMMAND_LINE) as uow:
         found = uow.users.names([anna.user_id, ben.user_id, client.client_id, "command-line", anna.user_id])
-    assert found == {anna.user_id: anna.name, client.client_id: client.name}
+    assert found == {anna.user_id: anna.name, client.client_id: f"{client.name} (API)"}
     assert users.signed_in(store, users.session_for(store, ben))[0].name == ben.user_id
 
 

@@ -108,7 +108,8 @@ def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
     """Note the identity check of a data request
 
     Records how it was checked that the person is the customer. Use it before you export or erase anything: without the
-    check, the service refuses both. Sending the same again changes nothing. Records the check and the event
+    check, the service refuses both. Sending the same again changes nothing; another check is a conflict: to correct
+    the one on record, open a data request to rectify. Records the check and the event
     `data_request.identity_checked`; for an unknown person, records nothing.
     """
     return reply(_shown(uow, data_requests.check_identity(uow, request_id, body["identity_check"])))

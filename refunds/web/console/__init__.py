@@ -31,6 +31,7 @@ from refunds.presentation.texts.dates import instant_text, zone_text
 from refunds.service.store import Store
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, idempotency, intake, sessions
+from refunds.web.console.conflicts import onward
 from refunds.web.console.forms import Form
 from refunds.web.console.messages import NAMES, field_error_text
 from refunds.web.endpoint import Transaction, View, call
@@ -227,6 +228,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
             field_error.pointer.rpartition("/")[2]: field_error_text(field_error)
             for field_error in reversed(form.errors)
         },
+        "onward": onward(form.errors[0].detail.values, *(request.view_args or {}).values()) if form.errors else None,
         "address": form.address or own_address(request.path),
         "csrf": lambda: sessions.token(auth.store()),
         "idempotency_key": form.idempotency_key or secrets.token_urlsafe(16),

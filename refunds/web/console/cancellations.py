@@ -27,7 +27,7 @@ from refunds.web import auth
 from refunds.web.console import action, page, screen, to
 from refunds.web.console.eligibility import PAGE, time_zone_of
 from refunds.web.console.forms import CancellationsSchema, Form, PrintedSchema, all_of
-from refunds.web.cursors import cursor, paginate
+from refunds.web.cursors import both_ways
 from refunds.web.endpoint import CSV
 from refunds.web.responses import document
 from refunds.web.schemas.cancellations import CancellationQuerySchema, RevocationRequestSchema
@@ -127,7 +127,8 @@ def all_cancellations(uow: UnitOfWork, form: Form) -> Response:
     except InvalidInput as error:
         status, form = HTTPStatus.UNPROCESSABLE_ENTITY, replace(form, errors=form.errors or error.errors)
     else:
-        items, pages = _page(uow, form, query)
+        newest = "overdue" not in query
+        items, pages = both_ways(uow, _ALL, uow.cancellations, form.data, limit=PAGE, newest=newest, **query)
     time_zone = time_zone_of(uow, uow.policies.default)
     return page(
         "cancellations.html",
@@ -173,19 +174,6 @@ def _query(uow: UnitOfWork, form: Form) -> dict[str, Any]:
     days = dict(zip(names, all_of(*(partial(typed, name) for name in names)), strict=True))
     plain = {name: str(found[name]) for name in ("state", "basis", "issued_by", "overdue") if name in found}
     return CancellationQuerySchema().read(plain | days)
-
-
-def _page(uow: UnitOfWork, form: Form, query: dict[str, Any]) -> tuple[list[Cancellation], dict[str, str | None]]:
-    """The cancellations of a page, and its cursors `previous` and `following`. Raises `InvalidCursor` for another."""
-    after, before = form.data.get("after"), form.data.get("before")
-    newest, repository = "overdue" not in query, uow.cancellations
-    filters = {name: str(value) for name, value in query.items()}
-    fetch = partial(repository.paginate, newest=newest is (before is None), **query)
-    items, more = paginate(uow, _ALL, filters, before or after, limit=PAGE, fetch=fetch, place_of=repository.place_of)
-    ends = [cursor(uow, _ALL, filters, repository.place_of(one)) for one in (items[:1] + items[-1:])]
-    if before is None:
-        return items, {"previous": ends[0] if after and ends else None, "following": more}
-    return items[::-1], {"previous": more, "following": ends[0] if ends else None}
 
 
 @action("/cancellations", all_cancellations, *_READERS)

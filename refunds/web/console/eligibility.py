@@ -26,8 +26,7 @@ from refunds.service.contacts import NewContact
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import action, at, forms, page, regions, screen, to, to_contact
-from refunds.web.console.forms import AskedSchema, ByDateSchema, CustomerSchema, FindSchema, Form, Typed
-from refunds.web.cursors import paginate
+from refunds.web.console.forms import AskedSchema, ByDateSchema, FindSchema, Form, Typed
 from refunds.web.responses import present_policies
 
 PAGE = 25
@@ -138,26 +137,6 @@ def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
     decision, how = _on_a_day(uow, found)
     provided = format_known(decision.facts.service_provided_at)
     return to("by_date", provided_on=provided, region=found.get("region"), **how.parameters)
-
-
-@screen("/customers/<customer_id>", Scope.ORDERS_READ)
-def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
-    """A page of up to 25 orders of a customer, by the customer's opaque id."""
-    given = form.read(CustomerSchema).get("after")
-    items, following = paginate(
-        uow,
-        "customer",
-        customer_id,
-        given,
-        limit=PAGE,
-        fetch=partial(uow.orders.of_customer, customer_id),
-        place_of=lambda order: [order.order_id],
-    )
-    if not items and given is None:
-        raise NotFound(Message("there is no customer of this id"))
-    zones = {order.policy: time_zone_of(uow, order.policy) for order in items}
-    how = {name: text for name, text in form.data.items() if name != "after"}
-    return page("customer.html", form, customer_id=customer_id, orders=items, following=following, zones=zones, how=how)
 
 
 @screen("/orders/<order:order_id>", Scope.ORDERS_READ, form_view=check)

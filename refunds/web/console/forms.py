@@ -154,9 +154,10 @@ class SearchSchema(StrictSchema):
 
 
 class CustomerSchema(AskedSchema):
-    """The page of a customer's orders to show, and how and when they ask."""
+    """The page of a customer's orders to show, what narrows them down, and how and when they ask."""
 
-    after = After()
+    after, before = After(), After()
+    narrow = Text(200)
 
 
 class EntrySchema(AskedSchema, InlineContactSchema):  # type: ignore[misc] # times as people write them

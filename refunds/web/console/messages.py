@@ -11,13 +11,14 @@ from refunds.domain.privacy import DataRequestChannel, ErasureReason
 from refunds.domain.records import Intent, RevocationReason, State
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.domain.terms import TimelyBy
-from refunds.errors import PAYMENT_DATA, CalendarNotCovered, ContactStateConflict, FieldError, Message
+from refunds.errors import PAYMENT_DATA, CalendarNotCovered, ContactStateConflict, FieldError, Message, StateConflict
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import region_text
 from refunds.presentation.texts.decisions import BASIS
 from refunds.presentation.texts.privacy import BASES, FEES, KINDS, OUTCOMES
 from refunds.service.demonstration import Shows
 from refunds.service.queue import Tab
+from refunds.web.console.conflicts import CONFLICTS
 
 _REASONS = (
     *("reason", "resolution_reason", "closed_reason", "override_reason", "revocation_reason"),
@@ -199,6 +200,9 @@ _WRONG: Mapping[str, Message] = {
         "Nothing was found. A part of a number needs at least four of its letters, and only the newest orders and "
         "requests are searched for it."
     ),
+    "fits_none": Message(
+        "None of these orders fits. Write a part of the order number, the day of the service or the region."
+    ),
     "unknown_order": Message(
         "Nothing has this number, or a customer who has several orders. If billing has not sent the order yet, match "
         "it when it has."
@@ -239,40 +243,6 @@ _WRONG: Mapping[str, Message] = {
 }
 """What is wrong, by the code of the field error. It takes precedence over what the field expects."""
 
-_RESOLVED = Message("The request has been resolved meanwhile. If that is wrong, reopen it and enter this again.")
-_REPLACED = Message("Another entry has replaced this one meanwhile. Go on there.")
-_CONFLICTS: Mapping[str, Message] = {
-    "The contact %(name)s has another %(field)s: to correct it, record a contact that supersedes it.": Message(
-        "Somebody else has added a ticket or a note meanwhile, which stands. Add what is still missing; to change what "
-        "is there, correct the request once it has its order: its note can be corrected there."
-    ),
-    "The contact %(name)s has another acknowledgement, which stands.": Message(
-        "It has been recorded already that the customer was answered, and that stands: see below when and where. If "
-        "yours was another answer, write it in the note."
-    ),
-    "Its order is cancelled by %(name)s: revoke that first.": Message(
-        "The order has been cancelled. To reopen the request, revoke that cancellation first: its reference is below."
-    ),
-    "The contact %(name)s is not open: it has been resolved for another reason.": _RESOLVED,
-    "The contact has been resolved: record the customer's new one.": _RESOLVED,
-    "The contact %(name)s is not open: it has been superseded by %(following)s.": _REPLACED,
-    "The contact %(contact_id)s has been superseded by %(superseded_by)s.": _REPLACED,
-    "The contact %(name)s is not open: its order is cancelled.": Message(
-        "The order has been cancelled meanwhile: nothing is left to be done about the request."
-    ),
-    "The contact %(name)s was matched: it is %(contact)s now.": Message(
-        "It has been matched to its order meanwhile. Go on there."
-    ),
-    "The contact %(name)s has been resolved.": Message(
-        "It has been closed meanwhile. If that is wrong, reopen it and enter this again."
-    ),
-}
-"""What has happened to a contact meanwhile and what to do, by the detail of its `ContactStateConflict`."""
-
-
-def _conflict_text(detail: str) -> str:
-    return translate(_CONFLICTS.get(getattr(detail, "template", detail), detail))
-
 
 def field_error_text(field_error: FieldError) -> str:
     """What to do about a field error, in the reader's language: by its code, or else by the field's name.
@@ -284,8 +254,7 @@ def field_error_text(field_error: FieldError) -> str:
     if code == "in_draft":
         return translate(field_error.detail)
     if name == "conflict":
-        is_known = code in _PROBLEMS and code != ContactStateConflict.code
-        return translate(_PROBLEMS[code][1]) if is_known else _conflict_text(field_error.detail)
+        return _conflict_text(code, field_error.detail)
     text = _WRONG.get(f"{name}_{code}") or _WRONG.get(code) or _EXPECTED.get(name) or _WRONG_SOMEHOW
     if code == "impossible_number":
         return translate(text, country=region_text(str(field_error.detail.values["country"])))
@@ -383,6 +352,13 @@ _NOT_UNDERSTOOD = (
 )
 
 
+def _conflict_text(code: str, detail: str) -> str:
+    """What to do about a conflict; its own detail is shown only if it names no record by an id."""
+    is_plain = code == ContactStateConflict.code and not getattr(detail, "values", None)
+    general = detail if is_plain or code not in _PROBLEMS else _PROBLEMS[code][1]
+    return translate(CONFLICTS.get(getattr(detail, "template", detail), general))
+
+
 def problem_words(slug: str, error: Exception) -> tuple[str, str]:
     """The title of a problem, and what to do about it, in the reader's language; for an unknown slug, general words.
 
@@ -393,6 +369,4 @@ def problem_words(slug: str, error: Exception) -> tuple[str, str]:
         years = {"first": error.first.year, "last": error.last.year}
         covered = translate("The data of this region covers %(first)s to %(last)s.", **years)
         return translate(title), f"{translate(fix)} {covered}"
-    if isinstance(error, ContactStateConflict):
-        return translate(title), _conflict_text(error.detail)
-    return translate(title), translate(fix)
+    return translate(title), _conflict_text(slug, error.detail) if isinstance(error, StateConflict) else translate(fix)

@@ -1,21 +1,78 @@
-"""The history of an order, and the evidence on it."""
+"""The orders of a customer; the history of an order, and the evidence on it."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
 
 import orjson
 from flask import Response
 
+from refunds.domain.instants import end_of_day, first_instant, zone
 from refunds.domain.permissions import Scope
 from refunds.domain.references import format_reference
+from refunds.errors import FieldError, InvalidInput, Message, NotFound
 from refunds.presentation.documents import evidence as documents
 from refunds.presentation.language import language, speaking
 from refunds.service import evidence
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
-from refunds.web.console import page, screen
-from refunds.web.console.eligibility import time_zone_of
-from refunds.web.console.forms import Form, PrintedSchema
+from refunds.web.console import page, regions, screen, to
+from refunds.web.console.eligibility import PAGE, time_zone_of
+from refunds.web.console.forms import CustomerSchema, Form, PrintedSchema, Typed
+from refunds.web.cursors import both_ways
 from refunds.web.endpoint import Transaction
 from refunds.web.responses import document
 from refunds.web.schemas.documents import HTML
+
+
+@screen("/customers/<customer_id>", Scope.ORDERS_READ)
+def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
+    """A page of up to 25 orders of a customer, by the customer's opaque id, the newest first.
+
+    With `narrow`, those that fit what it means; redirects to the order if only one does, and shows all, with an error,
+    if none does. Raises `NotFound` if there is no such customer, and `InvalidCursor` if `after` or `before` in the
+    address is no cursor of this list.
+    """
+    found, status, narrowed = form.read(CustomerSchema), HTTPStatus.OK, dict[str, Any]()
+    how = {name: text for name, text in form.data.items() if name not in {"after", "before", "narrow"}}
+    for meaning in _meanings(uow, found.get("narrow", "")):
+        fitting = uow.orders.paginate(limit=2, customer_id=customer_id, **meaning)
+        if len(fitting) == 1:
+            return to("answer", order_id=fitting[0].order.order_id, **how)
+        if fitting:
+            narrowed = meaning
+            break
+    else:
+        if "narrow" in found:
+            error = FieldError("/narrow", Message("fits none of the orders"), "fits_none")
+            status, form = HTTPStatus.UNPROCESSABLE_ENTITY, replace(form, errors=(error,))
+    listed, pages = both_ways(uow, "customer", uow.orders, form.data, limit=PAGE, customer_id=customer_id, **narrowed)
+    if not listed and not any(pages.values()):
+        raise NotFound(Message("there is no customer of this id"))
+    orders = [one.order for one in listed]
+    zones = {order.policy: time_zone_of(uow, order.policy) for order in orders}
+    kept = how | ({"narrow": found["narrow"]} if narrowed else {})
+    return page(
+        "customer.html", form, status, customer_id=customer_id, orders=orders, zones=zones, how=how, kept=kept, **pages
+    )
+
+
+def _meanings(uow: UnitOfWork, text: str) -> Iterator[dict[str, Any]]:
+    """What a text can mean by which orders are narrowed down: a part of the number, the day of the service, a region.
+
+    Each as filters of a list of orders; none if the text is blank.
+    """
+    if not text:
+        return
+    yield {"part": text}
+    tz = zone(time_zone_of(uow, uow.policies.default))
+    with suppress(InvalidInput, OverflowError):
+        day = Typed(text).day("narrow", uow.now, tz.key)
+        yield {"provided_from": first_instant(day, tz), "provided_to": end_of_day(day, tz)}
+    with suppress(InvalidInput):
+        yield {"region": regions.meant(text)}
 
 
 @screen("/orders/<order:order_id>/history", Scope.ORDERS_READ)

@@ -20,12 +20,19 @@ def search(_: UnitOfWork, form: Form) -> Response:
 
 @screen("/search", Scope.ORDERS_READ, method="POST", form_view=search)
 def find_any(uow: UnitOfWork, form: Form) -> Response:
-    """Redirect to the order or contact if only one was found, or else list all. What is searched is in no address."""
-    found = searching.search(uow, form.read(SearchSchema)["search"])
+    """Redirect to the order or contact if only one was found, or else list all. What is searched is in no address.
+
+    All orders of a customer are on the page of the customer.
+    """
+    text = form.read(SearchSchema)["search"]
+    found = searching.search(uow, text)
     if not found.orders and not found.contacts:
         raise InvalidInput.at("/search", Message("nothing was found"), "nothing_found")
     if len(found.orders) + len(found.contacts) == 1:
         return to("answer", order_id=found.orders[0].order_id) if found.orders else to_contact(found.contacts[0])
+    customer_id, _ = searching.orders_meant(uow, text)
+    if customer_id and not found.contacts:
+        return to("customer", customer_id=customer_id)
     zones = {order.policy: time_zone_of(uow, order.policy) for order in found.orders}
     return page(
         "search.html",

@@ -11,7 +11,7 @@ import orjson
 from flask import Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
-from refunds.errors import InvalidInput, RefundsError, TooManyAttempts, Unauthenticated
+from refunds.errors import InvalidInput, RefundsError, StateConflict, TooManyAttempts, Unauthenticated
 from refunds.service import users
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, sessions, telemetry
@@ -28,6 +28,7 @@ from refunds.web.console import (
     start,
     to,
 )
+from refunds.web.console.conflicts import onward
 from refunds.web.console.eligibility import check
 from refunds.web.console.forms import Form
 from refunds.web.console.messages import problem_words
@@ -132,7 +133,10 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
             sessions.require_same_site()
             g.typed = sessions.form()
     title, fix = problem_words("override-by-link" if isinstance(error, ChosenByLink) else slug, error)
-    shown = page("problem.html", Form.of(g.get("typed", {})), status, title=title, fix=fix, request_id=g.request_id)
+    form, link = Form.of(g.get("typed", {})), None
+    if isinstance(error, StateConflict):
+        link = onward({"name": form.data.get("contact_id")} | error.detail.values)
+    shown = page("problem.html", form, status, title=title, fix=fix, onward=link, request_id=g.request_id)
     shown.headers.update((error.headers if isinstance(error, Rejected) else HEADERS.get(slug)) or {})
     return shown
 
