@@ -1,6 +1,7 @@
 """The search: the orders, contacts and customers that a number or a word of a customer can mean."""
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -40,15 +41,24 @@ def search(uow: UnitOfWork, text: str) -> Found:
 
 
 def order_meant(uow: UnitOfWork, number: str) -> list[Order]:
-    """The order with this number, in any case, with `#` or without, or with this reference; empty if there is none."""
-    bare = number.removeprefix("#")
-    for spelt in dict.fromkeys((number, number.upper(), number.lower(), bare, bare.upper(), bare.lower(), f"#{bare}")):
+    """The order with this number, as people spell it, or with this reference; empty if there is none.
+
+    They write it in any case, with `#` or without and, if only one of the newest orders can be meant, without hyphens.
+    """
+    for spelt in _spellings(number):
         with suppress(NotFound):
             return [uow.orders.get(spelt)]
+    bare = number.removeprefix("#")
     with suppress(ValueError):
         if found := uow.cancellations.paginate(limit=1, reference=parse_reference(bare)):
             return [uow.orders.get(found[0].order_id)]
-    return []
+    found = uow.orders.spelt(bare)
+    return found if len(found) == 1 else []
+
+
+def _spellings(number: str) -> Iterable[str]:
+    bare = number.removeprefix("#")
+    return dict.fromkeys((number, number.upper(), number.lower(), bare, bare.upper(), bare.lower(), f"#{bare}"))
 
 
 def orders_meant(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | None, list[Order]]:
@@ -60,7 +70,8 @@ def orders_meant(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | No
 
 
 def _customer_meant(uow: UnitOfWork, customer_ref: str) -> str | None:
-    return uow.customers.find(customer_ref) if uow.principal.may(Scope.PERSONAL_READ) else None
+    spelt = _spellings(customer_ref) if uow.principal.may(Scope.PERSONAL_READ) else ()
+    return next(filter(None, map(uow.customers.find, spelt)), None)
 
 
 def request_meant(uow: UnitOfWork, number: str) -> list[AContact]:

@@ -35,6 +35,7 @@ _LISTED = (
 )
 
 _NEWEST = 10_000
+_BARE = "replace(replace(lower(id), '-', ''), ' ', '')"
 
 _HAS_ACTIVE = f"EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = orders.order_id AND c.{IS_ACTIVE}{{}})"  # noqa: S608
 _CANCELLED = _HAS_ACTIVE.format("")
@@ -171,6 +172,12 @@ class Orders(OfOrders[Order]):
             return []
         page = "orders.customer_id = :customer_id AND order_id > :after ORDER BY order_id LIMIT :limit"
         return self._all(page, customer_id=customer_id, after=after, limit=limit)
+
+    def spelt(self, number: str) -> list[Order]:
+        """Up to two of the last 10,000 orders whose id has these letters and digits, whatever its case and hyphens."""
+        newest = f"SELECT order_id AS id FROM orders ORDER BY registered_at DESC, order_id DESC LIMIT {_NEWEST}"  # noqa: S608
+        sql = f"{_WITH_KEY} WHERE order_id IN (SELECT id FROM ({newest}) AS newest WHERE {_BARE} = :bare) LIMIT 2"  # noqa: S608
+        return self._load_all(self._tx.all(sql, bare=re.sub("[- ]", "", number.lower())))
 
     def with_part(self, part: str, limit: int) -> list[Order]:
         """Up to `limit` orders whose id contains a part in any case, or begins with it exactly, the newest first.

@@ -46,12 +46,10 @@ def sending(button: str, **typed: str) -> Callable[[Page], None]:
 
 
 def searching(text: str) -> Callable[[Page], None]:
-    """An action that searches from the header, by the keyboard alone."""
+    """An action that searches from the header."""
 
     def search(page: Page) -> None:
-        page.locator("main h1").click()
-        page.keyboard.press("/")
-        page.keyboard.type(text)
+        page.locator("#search").fill(text)
         page.keyboard.press("Enter")
         page.wait_for_url("**/console/search")
 

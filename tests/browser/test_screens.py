@@ -1,8 +1,11 @@
-"""Every screen is accessible, in both languages, both colour schemes and on a narrow page."""
+"""Every screen is accessible: in both languages and colour schemes, at every width, on paper, without scripts, by keys."""
+
+import re
 
 import pytest
 
 from tests import PROOFS
+from tests.browser.people import LOOK
 from tests.browser.screens import SCREENS, Looker
 from tests.browser.story import scene
 from tests.conftest import ROOT
@@ -16,30 +19,98 @@ ALL, SIZES = {"rules": {"target-size": {"enabled": True}}}, {"runOnly": ["target
 WIDE, HALF, NARROW = 1180, 590, 320
 """The second is the first at 200 %; the last one at 400 %."""
 
-LOOKS = ((WIDE, "dark", ALL), (HALF, "dark", SIZES), (NARROW, "light", ALL))
-SHORTENED = {"en": LOOKS[:1], "de": LOOKS[1:]}
+LOOKS = [(width, scheme, ALL) for width in (WIDE, HALF, NARROW) for scheme in ("dark", "light")]
+SHORTENED = {"en": [(WIDE, "dark", ALL)], "de": [(HALF, "dark", SIZES), (NARROW, "light", ALL)]}
 """With `make test`, each language has some of the looks; the narrow ones are in German, whose words are longer."""
+
+PAPER = 718
+"""The pixels between the margins of A4."""
+
+pytestmark = [pytest.mark.proof, pytest.mark.parametrize("language", ["en", "de"])]
+SOME = SCREENS if PROOFS else SCREENS[::12]
+every_screen, some_screens = (
+    pytest.mark.parametrize("screen", screens, ids=[screen.name for screen in screens]) for screens in (SCREENS, SOME)
+)
+
+REACHED = """() => {
+    const is_again = document.activeElement.dataset.reached;
+    document.activeElement.dataset.reached = "yes";
+    return is_again; }"""
+"""Whether Tab has led to the focused element before."""
+
+TO_BE_REACHED = """() => {
+    const all = document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary");
+    return [...all].filter(one => one.checkVisibility({visibilityProperty: true}) && !one.disabled)
+        .filter(one => one.type !== "radio" || !document.querySelector(`[name="${one.name}"][data-reached]`))
+        .filter(one => !one.dataset.reached).map(one => one.outerHTML.slice(0, 200)); }"""
+"""The targets to which Tab has not led; it leads to one button of a group of radio buttons."""
 
 
 @pytest.fixture(scope="module")
-def looker(running):
-    """The screens, with axe loaded on their page."""
-    with scene() as shown:
-        looker = Looker(running, shown)
-        looker.page.add_init_script(AXE)
-        yield looker
-        looker.page.context.close()
+def shown():
+    """The data for the screens."""
+    with scene() as data:
+        yield data
 
 
-@pytest.mark.proof
-@pytest.mark.parametrize("language", ["en", "de"])
-@pytest.mark.parametrize("screen", SCREENS, ids=[screen.name for screen in SCREENS])
-def test_a_screen_is_accessible(looker, screen, language):
-    page = looker.at(screen, language)
+@pytest.fixture(scope="module", params=[True], ids=["with scripts"])
+def looker(running, shown, request):
+    """The screens, with axe loaded on their page, and the page's own scripts only with the parameter True."""
+    looker = Looker(running, shown)
+    looker.page.add_init_script(AXE)
+    if not request.param:
+        looker.page.route("**/*.js", lambda script: script.abort())
+    yield looker
+    looker.page.context.close()
+
+
+def judged(page, looks):
+    """What is wrong with a page, by its look."""
     found = {}
-    for width, scheme, rules in LOOKS if PROOFS else SHORTENED[language]:
+    for width, scheme, rules in looks:
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme=scheme)
         found[width, scheme, "axe"] = page.evaluate(JUDGE, rules)
         found[width, scheme, "layout"] = page.evaluate(LAYOUT)
-    assert {look: errors for look, errors in found.items() if errors} == {}
+    return {look: errors for look, errors in found.items() if errors}
+
+
+@every_screen
+def test_a_screen_is_accessible(looker, screen, language):
+    assert judged(looker.at(screen, language), LOOKS if PROOFS else SHORTENED[language]) == {}
+
+
+@some_screens
+@pytest.mark.parametrize("looker", [False], ids=["without scripts"], indirect=True)
+def test_a_screen_is_accessible_without_scripts(looker, screen, language):
+    page = looker.at(screen, language)
+    assert judged(page, [(WIDE, "light", ALL), (NARROW, "light", ALL)]) == {}
+    assert page.locator("[data-copy]:visible, [data-print]:visible").count() == 0, "a button that does nothing"
+
+
+@some_screens
+def test_a_screen_is_whole_on_paper(looker, screen, language):
+    page = looker.at(screen, language)
+    page.set_viewport_size({"width": PAPER, "height": 1000})
+    page.emulate_media(media="print", color_scheme="light")
+    found = [one for one in page.evaluate(LAYOUT) if not re.match(r"\d+ by \d+: |.* is under ", one)]
+    filled_in = [
+        one.get_attribute("name") for one in page.locator(":is(input, select, textarea, button):visible").all()
+    ]
+    page.emulate_media(media="screen")
+    assert (found, filled_in) == ([], []), "nobody fills in paper"
+
+
+@some_screens
+def test_tab_leads_to_everything_on_a_screen_and_its_focus_is_seen(looker, screen, language):
+    page = looker.at(screen, language)
+    page.set_viewport_size({"width": WIDE, "height": 800})
+    first, unseen = page.locator(".skip"), []
+    if first.count():
+        first.focus()
+    else:
+        page.keyboard.press("Tab")
+    while (place := page.evaluate(LOOK)) and not page.evaluate(REACHED):
+        unseen += [] if place["seen"] else [place["place"]]
+        page.keyboard.press("Tab")
+    assert (unseen, page.evaluate(TO_BE_REACHED)) == ([], [])

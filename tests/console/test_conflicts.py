@@ -53,8 +53,8 @@ CASES = {
     "a match after the end": (unmatched, "", SPAM, "/order", {"order_id": None, "ticket_ref": "T-9"}),
 }
 HAPPENED = {
-    "a note": ("Somebody else has added a ticket or a note", "Jemand anders hat ein Ticket oder eine Notiz"),
-    "an answer": ("has been recorded already that the customer was answered", "ist schon eingetragen, dass der Kunde"),
+    "a note": ("Somebody else has added a ticket or a note", "Jemand anders hat inzwischen ein Ticket oder eine Notiz"),
+    "an answer": ("has been recorded already that the customer was answered", "ist schon vermerkt, dass der Kunde"),
     "a resolution": ("has been resolved meanwhile", "ist inzwischen erledigt"),
     "another reason": ("has been closed meanwhile", "wurde inzwischen geschlossen"),
 }
@@ -169,7 +169,7 @@ def test_who_checks_an_identity_second_sees_how_it_was_checked_and_keeps_what_th
     assert sent(one, path, {"doing": "identity", "identity_check": before}).status == 200
     page = sent(other, path, {"doing": "identity", "identity_check": "A passport."})
     assert (page.status, site.data_request(asked).identity_check) == (409, before)
-    said = ("how it was made sure who asks, and that stands", "wie die Identität geprüft wurde; das bleibt so")
+    said = ("how it was made sure who asks, and that stands", "wie die Identität geprüft wurde; Sie sehen es unten")
     assert said[language == "de"] in page.main.one("div", role="alert").text
     assert page.main.one("dl", id="typed").one("dd").text == "A passport."
     assert before in page.facts.values()

@@ -114,6 +114,7 @@ def test_it_is_narrowed_down_on_every_engine(engine):
     agent, path = own.browser(Role.AGENT), f"/console/customers/{own.customer(orders[0])}?narrow="
     assert listed(agent.get(f"{path}-77")) == orders[::-1]
     assert listed(agent.get(f"{path}Bayern")) == orders[::-1]
+    assert agent.press(agent.get("/console/"), "Check", q="#b77").path == "/console/orders/B-77"
     for typed, order in (("a-7", "A-77"), ("2.4.", "B-77")):
         assert agent.get(path + typed).path == f"/console/orders/{order}"
     own.store.close()

@@ -161,3 +161,14 @@ def test_the_compiled_catalogue_is_up_to_date(catalogue):
     with (GERMAN / "messages.mo").open("rb") as file:
         stored, fresh = ({str(one.id): one.string for one in read_mo(each) if one.id} for each in (file, compiled))
     assert stored == fresh
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_agents_page_names_only_what_is_on_screen(catalogue, language):
+    english, german = (ROOT / "docs/agents.md").read_text().split("\n## ", 1)
+    named = re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", german if language == "de" else english)
+    texts = [message.string if language == "de" else message.id for message in catalogue if message.id]
+    known = {form for text in texts for form in ([text] if isinstance(text, str) else text)}
+    shown = {" ".join(one.split()).replace("…", "%(address)s") for one in named}
+    assert len(shown) > 15
+    assert {one for one in shown if not any(form == one or form.endswith(f"? {one}") for form in known)} == set()

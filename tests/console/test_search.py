@@ -46,6 +46,24 @@ def test_what_has_the_number_is_shown_at_once(site, order):
     assert searched(agent, number).path == f"/console/unmatched/{kept}"
 
 
+@pytest.mark.parametrize("spelt", ["{bare}", "#{bare}", "{lower}", "{spaced}", "#{lower}"])
+def test_a_number_is_found_without_its_hyphens_if_only_one_order_can_be_meant(site, spelt):
+    number = site.register(f"WEB-{site.register()}-7")
+    lower = number.lower()
+    text = spelt.format(bare=number.replace("-", ""), lower=lower.replace("-", ""), spaced=number.replace("-", " "))
+    agent = site.browser(Role.AGENT)
+    assert agent.press(agent.get("/console/"), "Check", q=text).path == f"/console/orders/{number}"
+    assert searched(agent, text).path == f"/console/orders/{number}"
+    site.register(lower.replace("-", " "))
+    assert agent.press(agent.get("/console/"), "Check", q=text.replace(" ", "")).status == 422, "two can be meant"
+
+
+def test_a_customer_number_is_found_in_any_case_and_with_a_sign(site):
+    order = site.register(customer_ref="K-SPELT-1")
+    for spelt in ("k-spelt-1", "K-SPELT-1", "#K-SPELT-1", "#k-spelt-1"):
+        assert searched(site.browser(Role.AGENT), spelt).path == f"/console/orders/{order}"
+
+
 def test_several_are_listed_an_order_and_a_customer_of_one_name_too(site):
     both = site.register()
     second = site.register(customer_ref=both)
