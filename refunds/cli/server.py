@@ -6,6 +6,7 @@ https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md, and t
 
 import asyncio
 import fcntl
+import gc
 import io
 import os
 import resource
@@ -300,6 +301,7 @@ class Server(MTServer):
         After it, the process must be ended by `os._exit`.
         """
         sys.setswitchinterval(_SLICE)
+        gc.freeze()  # what is loaded by now stays: to search it for garbage would stop all threads for 90 ms
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = CONNECTIONS + 256  # and the files of the database, the log and the libraries
         resource.setrlimit(

@@ -16,7 +16,8 @@ CANCELLATIONS = RecordMapper(
 )
 
 # As in the indexes, so that these are used.
-IS_ACTIVE = "state IN ('issued', 'refunding', 'settled')"
+_PLACE = "CASE WHEN state = 'revoked' THEN cancellation_id ELSE '' END"
+IS_ACTIVE = f"{_PLACE} = ''"
 _IS_UNSETTLED = "state IN ('issued', 'refunding')"
 
 # Else SQLite would read and sort every unsettled cancellation for each page.
@@ -37,7 +38,8 @@ class Cancellations(OfOrders[Cancellation]):
     place: ClassVar[tuple[str, ...]] = ("overdue_at", "cancellation_id")
     dated: ClassVar[str] = "issued"
     filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {
-        "order_id": "cancellations.order_id = :order_id",
+        # Else SQLite would read all of a state or an issuer.
+        "order_id": f"cancellations.order_id = :order_id AND {_PLACE} >= ''",
         "reference": "reference = :reference",
         "state": "state = :state",
         "basis": "basis = :basis",

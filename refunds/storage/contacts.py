@@ -38,7 +38,7 @@ class Contacts(OfOrders[Contact]):
     audited: ClassVar[str] = keys.with_key(
         CONTACTS,
         ", (SELECT s.contact_id FROM contacts AS s WHERE s.supersedes = contacts.contact_id) AS successor,"  # noqa: S608
-        f" EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = contacts.order_id AND c.{IS_ACTIVE})"
+        f" EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = contacts.order_id AND {IS_ACTIVE})"
         " AS order_cancelled",
         dangling=True,
     )

@@ -37,7 +37,7 @@ _LISTED = (
 _NEWEST = 10_000
 _BARE = "replace(replace(lower(id), '-', ''), ' ', '')"
 
-_HAS_ACTIVE = f"EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = orders.order_id AND c.{IS_ACTIVE}{{}})"  # noqa: S608
+_HAS_ACTIVE = f"EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = orders.order_id AND {IS_ACTIVE}{{}})"  # noqa: S608
 _CANCELLED = _HAS_ACTIVE.format("")
 _REQUESTED = "EXISTS (SELECT 1 FROM contacts AS c WHERE c.order_id = orders.order_id AND c.is_open = 1)"
 _RUNNING = "(deadline IS NULL OR deadline > :now)"
@@ -68,7 +68,7 @@ _UNPROMISED = (
 
 _STANDING = (
     f"SELECT orders.order_id AS asked, {PROMISES.columns}, {_REQUESTED} AS requested,"  # noqa: S608
-    f" (SELECT state FROM cancellations AS c WHERE c.order_id = orders.order_id AND c.{IS_ACTIVE}) AS cancelled"
+    f" (SELECT state FROM cancellations AS c WHERE c.order_id = orders.order_id AND {IS_ACTIVE}) AS cancelled"
     " FROM orders LEFT JOIN promises ON promises.order_id = orders.order_id AND is_current = 1"
 )
 

@@ -42,7 +42,7 @@ class Difference(NamedTuple):
 def differences(tx: Transaction, *, on_server: bool) -> list[Difference]:
     """How a database, a file or on a PostgreSQL, differs from a new one of this version.
 
-    The conditions of partial indexes are not compared.
+    The conditions and the expressions of indexes are not compared.
     """
     wanted, found = _fresh(), _schema(tx, _POSTGRESQL if on_server else _SQLITE)
     differing = sorted(one for one in wanted.keys() | found.keys() if wanted.get(one) != found.get(one))
@@ -107,7 +107,8 @@ def _schema(tx: Transaction, query: str) -> dict[tuple[str, str], str]:
 
 _SQLITE = """
 WITH ours AS (SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'),
-indexes AS (SELECT t.name AS of, i.*, (SELECT group_concat(name, ', ') FROM pragma_index_info(i.name)) AS columns
+indexes AS (SELECT t.name AS of, i.*,
+  (SELECT group_concat(coalesce(name, '…'), ', ') FROM pragma_index_info(i.name)) AS columns
   FROM ours t JOIN pragma_index_list(t.name) i WHERE i.origin <> 'pk')
 SELECT 'column' AS kind, t.name || '.' || c.name AS name, CASE replace(lower(c.type), ' generated always', '')
   WHEN 'integer' THEN 'bigint' WHEN 'blob' THEN 'bytea' WHEN 'text' THEN 'text' ELSE c.type END
@@ -127,7 +128,8 @@ columns AS (SELECT t.oid, t.relname, a.* FROM ours t JOIN pg_attribute a ON a.at
   WHERE a.attnum > 0 AND NOT a.attisdropped),
 indexes AS (SELECT t.relname AS of, c.relname AS name, i.*,
   EXISTS (SELECT FROM pg_constraint r WHERE r.conindid = i.indexrelid AND r.contype = 'u') AS of_table,
-  (SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid) AS columns
+  (SELECT string_agg(CASE i.indkey[a.attnum - 1] WHEN 0 THEN '…' ELSE a.attname END, ', ' ORDER BY a.attnum)
+  FROM pg_attribute a WHERE a.attrelid = c.oid) AS columns
   FROM ours t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class c ON c.oid = i.indexrelid)
 SELECT 'column' AS kind, relname || '.' || attname AS name,
   format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' not null' ELSE '' END AS is_now FROM columns

@@ -36,7 +36,7 @@ class Statistics(Repository[ClosedMonth]):
         Those are left out that were superseded, and those of customers who objected, are restricted or were erased. A
         row has `channel`, `intent`, `decision`, `region`, `customer_id`, and whether its order `is_cancelled` on it.
         """
-        cancelled = f"SELECT 1 FROM cancellations AS c WHERE c.contact_id = contacts.contact_id AND c.{IS_ACTIVE}"  # noqa: S608
+        cancelled = f"SELECT 1 FROM cancellations AS c WHERE c.contact_id = contacts.contact_id AND {IS_ACTIVE}"  # noqa: S608
         return self._tx.each(
             f"SELECT channel, intent, decision, region, customer_id, EXISTS ({cancelled}) AS is_cancelled"  # noqa: S608
             " FROM contacts JOIN orders USING (order_id) JOIN customers USING (customer_id)"

@@ -362,6 +362,20 @@ DROP INDEX one_unmatched_of_contact;
 CREATE INDEX unmatched_of_contact ON unmatched_contacts (contact_id) WHERE contact_id IS NOT NULL;
 """
 
+# Of the records of an order, each has its own id in the last column of the first two, except the active or current one.
+_INDEXES = """
+DROP INDEX one_active_cancellation;
+DROP INDEX cancellations_of_order;
+CREATE UNIQUE INDEX one_active_cancellation ON cancellations
+  (order_id, (CASE WHEN state = 'revoked' THEN cancellation_id ELSE '' END));
+DROP INDEX one_current_promise;
+DROP INDEX promises_of_order;
+CREATE UNIQUE INDEX one_current_promise ON promises
+  (order_id, (CASE WHEN is_current = 1 THEN '' ELSE promise_id END));
+DROP INDEX replies_of_order;
+CREATE INDEX replies_of_order ON idempotency (order_id) WHERE order_id IS NOT NULL;
+"""
+
 MIGRATIONS = (
     ("0001_records", _RECORDS),
     ("0002_policies", _POLICIES),
@@ -376,6 +390,7 @@ MIGRATIONS = (
     ("0011_queue", _QUEUE),
     ("0012_sessions", _SESSIONS),
     ("0013_corrections", _CORRECTIONS),
+    ("0014_indexes", _INDEXES),
 )
 
 GENERATED = {"judging_policy"}

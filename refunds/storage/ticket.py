@@ -17,7 +17,7 @@ from refunds.errors import ConfigurationError, Message, StorageUnavailable
 from refunds.storage import IN_USE
 from refunds.storage.sqlite_errors import cannot_open
 
-_SHORTEST_NAP, _LONGEST_NAP = 0.0002, 0.002
+_SHORTEST_NAP, _LONGEST_NAP = 0.0001, 0.002
 """Seconds between two looks at a taken ticket: the longer a write has waited, the more often it looks."""
 
 
@@ -106,4 +106,4 @@ def _lock_file(file: int, deadline: float) -> None:
         if monotonic() > deadline:
             raise StorageUnavailable(Message("Another process has been writing for too long."))
         sleep(nap)
-        nap = max(nap / 2, _SHORTEST_NAP)
+        nap = max(nap * 0.9, _SHORTEST_NAP)

@@ -1,4 +1,4 @@
-"""How many statements each operation sends to the database: none should send more than it needs."""
+"""How many statements each operation sends to the database, and how many pages a cancellation writes there."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.region_days import WEEKDAYS
 from refunds.service import users
 from refunds.web import create_app
-from tests.conftest import client_of, settings
+from tests.conftest import ONCE, client_of, settings
 
 # Including the statements that authenticate the caller and that check whether policies have changed.
 COUNTS = {
@@ -243,3 +243,15 @@ def test_no_operation_sends_more_statements_than_it_needs(tmp_path, engine):
     counts = {name: count - (engine == "sqlite" and name in ONE_FEWER_ON_SQLITE) for name, count in COUNTS.items()}
     assert {name: (ask.counted[name], count) for name, count in counts.items() if ask.counted[name] != count} == {}
     assert ask.counted.keys() == COUNTS.keys()
+
+
+@ONCE
+def test_a_cancellation_writes_few_pages(tmp_path):
+    ask = Counting(create_app(settings(tmp_path)))
+    sizes = []
+    for number in range(51):
+        order = {"order_id": f"A-{number}", "region": "DE-BY"} | facts(customer_ref=f"K-{number}")
+        inline = {"order": order, "contact": {"channel": "phone", "from_detail": "+4989123456"}}
+        ask("cancel", "POST", "/v1/cancellations", inline)
+        sizes.append(next(tmp_path.rglob("*-wal")).stat().st_size)
+    assert (sizes[-1] - sizes[0]) / 50 / (4096 + 24) < 33

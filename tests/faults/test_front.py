@@ -1,6 +1,7 @@
 """The front of the server: clients that are slow, many or greedy shut nobody else out; and how the server stops."""
 
 import asyncio
+import gc
 import json
 import resource
 import select
@@ -8,6 +9,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +22,7 @@ from typing import NamedTuple
 import pytest
 from granian.rsgi import ProtocolClosed
 
-from refunds.cli.server import CONNECTIONS, IN_TIME, LARGEST, MOST_OF_ONE, Front
+from refunds.cli.server import CONNECTIONS, IN_TIME, LARGEST, MOST_OF_ONE, Front, Server
 from refunds.web import create_app
 from tests import scaled
 from tests.conftest import settings
@@ -333,6 +335,17 @@ class Reader(Waiting):
         """Read a part."""
         self.answers.append(part)
         self.came.set()
+
+
+def test_no_request_waits_while_all_that_was_loaded_is_searched_for_garbage(monkeypatch):
+    left = []
+    monkeypatch.setattr(sys, "setswitchinterval", lambda _: None)
+    monkeypatch.setattr(Server, "serve", lambda *_, **__: left.append(len(gc.get_objects())))
+    try:
+        Server(lambda *_: [], "127.0.0.1", 0, lambda: None).run()
+    finally:
+        gc.unfreeze()
+    assert left[0] < len(gc.get_objects()) / 10
 
 
 def test_a_stream_is_sent_while_it_is_made():

@@ -241,7 +241,7 @@ def test_a_trigger_a_table_and_another_index_are_found(installed, engine):
         texts.remove("column cancellations.refund_due_by is character varying(10) not null in place of text not null")
     assert texts == [
         "column mine.id is not one of the service",
-        "index cancellations.one_active_cancellation is order_id in place of unique order_id where …",
+        "index cancellations.one_active_cancellation is order_id in place of unique order_id, …",
         "trigger orders.watching is not one of the service",
     ]
 

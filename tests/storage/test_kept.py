@@ -91,7 +91,8 @@ def schema(configured, engine):
     if engine == "sqlite":
         with sqlite3.connect(configured.database.removeprefix("sqlite:///")) as connection:
             database = Database(connection)
-            return database.schema, {table.name: (table.columns, table.xindexes) for table in database.tables}
+            described = {table.name: (table.columns, sorted(table.xindexes)) for table in database.tables}
+            return sorted(database.schema.split(";\n")), described  # a rewritten file has another order
     with psycopg.connect(configured.database) as connection:
         return [connection.execute(sql).fetchall() for sql in ON_POSTGRESQL]
 
