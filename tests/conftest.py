@@ -111,7 +111,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 ONCE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True, scope="session")
-"""Runs a test of the API on one engine alone, as it reads no records but the caller's token."""
+"""Runs a test on one engine alone, as it reads no records but the caller's token."""
 
 
 def mostly_on(small: str) -> pytest.MarkDecorator:
