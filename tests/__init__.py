@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +21,33 @@ ENOUGH = 4 * 2**30
 def in_memory() -> Path | None:
     """A directory in memory, if there is room: creating a database takes ten times as long on a disk."""
     return MEMORY if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH else None
+
+
+def own_directory(prefix: str, parent: Path) -> Path:
+    """A new directory with the id of this process in its name, once those of processes that are gone are removed.
+
+    Runs that were killed leave them, and they may be in memory. A PostgreSQL server whose directory is removed ends.
+    """
+    for left in parent.glob(f"{prefix}[0-9]*-*"):
+        _remove_without_its_process(left, left.name.removeprefix(prefix).partition("-")[0])
+    return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=parent))
+
+
+def clear_pytest(parent: Path) -> None:
+    """Remove the directories of runs of pytest that were killed: it would keep each for three days."""
+    for lock in parent.glob("pytest-of-*/pytest-*/.lock"):
+        with suppress(OSError):
+            _remove_without_its_process(lock.parent, lock.read_text())
+
+
+def _remove_without_its_process(directory: Path, process: str) -> None:
+    """Remove a directory if the process with this id is gone."""
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        shutil.rmtree(directory, ignore_errors=True)
+    except (PermissionError, ValueError):
+        pass
 
 
 def scaled(small: int, full: int) -> int:

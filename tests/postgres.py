@@ -19,12 +19,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from time import monotonic, sleep, time
+from time import monotonic, sleep
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
 from psycopg import sql
+
+from tests import own_directory
 
 OLDEST = (15, 0)
 """The oldest version that the service supports."""
@@ -258,34 +260,12 @@ def _user() -> dict[str, Any]:
 def _directory(user: Mapping[str, Any]) -> Path:
     """A new directory of this user, even if only root can access $TMPDIR."""
     for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108 - mkdtemp creates a private one
-        _clear(Path(parent))
-        directory = Path(tempfile.mkdtemp(prefix="refunds-pg-", dir=parent)).resolve()
+        directory = own_directory("refunds-pg-", Path(parent)).resolve()
         _hand_over(directory, user)
         if run("test", "-w", directory, **user).returncode == 0:
             return directory
         directory.rmdir()
     raise RuntimeError("There is no directory for temporary files that the user of PostgreSQL can reach.")
-
-
-_AN_HOUR = 3600
-"""Seconds within which a server may not have begun yet."""
-
-
-def _clear(parent: Path) -> None:
-    """Remove the directories of servers that are gone: runs that were killed leave them, and they may be in memory."""
-    for directory in parent.glob("refunds-pg-*"):
-        with suppress(OSError, ValueError):
-            if time() - directory.stat().st_mtime > _AN_HOUR and not _is_served(directory / "data" / "postmaster.pid"):
-                shutil.rmtree(directory, ignore_errors=True)
-
-
-def _is_served(noted: Path) -> bool:
-    """Whether the process whose id is noted there runs."""
-    try:
-        os.kill(int(noted.read_text().split()[0]), 0)
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return True
 
 
 def _within_reach(binaries: Path, directory: Path, user: Mapping[str, Any]) -> Path:

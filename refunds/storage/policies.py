@@ -3,10 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
+
+import orjson
 
 from refunds.domain.policy import NO_CLOSURES, Closures, Policy, PolicyVersion, policy_of
 from refunds.domain.records import Closure, RegisteredVersion
+from refunds.domain.terms import Terms
 from refunds.errors import InvalidInput, Message, NotFound, Unreadable
 from refunds.schemas.policy import read_terms
 from refunds.security.encryption import NO_ACCESS, CustomerCipher
@@ -100,8 +104,14 @@ def version_of(record: RegisteredVersion, closures: Closures = NO_CLOSURES) -> P
 
     Raises `InvalidInput` if its terms do not fit.
     """
-    terms = read_terms(record.terms)
+    terms = _terms(orjson.dumps(record.terms))
     return PolicyVersion(record.policy, record.version, record.effective_from, terms, closures=closures)
+
+
+@lru_cache(maxsize=10_000)
+def _terms(stored: bytes) -> Terms:
+    """The terms in JSON. A schema reads them once: each publication needs the versions of all policies again."""
+    return read_terms(orjson.loads(stored))
 
 
 class Versions(Repository[RegisteredVersion]):

@@ -6,11 +6,12 @@ import pytest
 
 from refunds.domain.holidays_data import decreed_until
 from tests.api.test_contract import validator
-from tests.conftest import client_of
+from tests.conftest import ONCE, client_of
 
 PROVIDED, REQUESTED = "2026-04-02T16:20:00+02:00", "2026-04-08T21:05:00Z"
 
 
+@ONCE
 def test_every_region_with_a_calendar_is_listed_with_its_names(client):
     answer = client.get("/v1/calendars")
     items = {item["region"]: item for item in answer.json["items"]}
@@ -37,6 +38,7 @@ def test_the_regions_of_one_country_are_listed_and_an_unchanged_list_is_not_sent
     assert (again.status_code, again.data) == (304, b"")
 
 
+@ONCE
 @pytest.mark.parametrize(
     ("country", "slug", "fix"),
     [
@@ -68,6 +70,7 @@ def days(client, region, first, last=None, **headers):
     return response.json
 
 
+@ONCE
 @pytest.mark.parametrize(
     ("region", "counted", "notices"),
     [
@@ -99,6 +102,7 @@ def test_a_holiday_has_the_name_that_it_has_in_the_region_counted_by(client):
     assert days(client, "ES-M", "2026-09-11")["items"][0]["business_day"]
 
 
+@ONCE
 @pytest.mark.parametrize("path", ["AU-NSW Western", "AU-NSW%20Western", "AU%2DNSW%20Western"])
 def test_a_region_in_a_path_may_be_percent_encoded_or_not(client, path):
     assert client.get(f"/v1/calendars/{path}/days?from=2026-01-01&to=2026-01-01").json["region"] == "AU-NSW Western"
@@ -159,6 +163,7 @@ REFUSED = {
 """What is refused, with the fix."""
 
 
+@ONCE
 @pytest.mark.parametrize("region", REFUSED, ids=lambda region: region[:12])
 def test_what_is_no_region_is_refused_everywhere_with_what_to_write(client, region):
     facts = {"service_provided_at": PROVIDED, "region": region}

@@ -11,6 +11,9 @@ from refunds.web import compact
 from tests.api.conftest import slug
 from tests.api.test_calendars_to_build import REGIONS, built  # noqa: F401 - a fixture
 from tests.api.test_checks import CHECK, batch
+from tests.conftest import ONCE
+
+pytestmark = ONCE
 
 PATH = "/v1/eligibility-checks/batch"
 NDJSON = "application/x-ndjson"

@@ -11,7 +11,9 @@ from ulid import ULID
 from refunds.errors import RefundsError
 from refunds.web import create_app
 from refunds.web.problem_types import PROBLEMS
-from tests.conftest import client_of, settings
+from tests.conftest import ONCE, client_of, settings
+
+pytestmark = ONCE
 
 URL = "/v1/eligibility-checks"
 GOOD = b'{"service_provided_at": null}'

@@ -5,6 +5,7 @@ import pytest
 
 from refunds.schemas.strict import StrictSchema
 from refunds.web import TAGS
+from tests.conftest import ONCE
 
 EXAMPLES = [
     pytest.param(operation.body, example["value"], id=f"{operation.view.__name__}-{name}")
@@ -34,6 +35,7 @@ def without_null(read):
     return {name: without_null(value) for name, value in read.items() if value is not None}
 
 
+@ONCE
 @pytest.mark.parametrize(("schema", "body"), EXAMPLES)
 def test_null_is_read_as_absent(schema, body):
     read = schema()

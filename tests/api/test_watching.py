@@ -26,7 +26,7 @@ from refunds.service import upkeep
 from refunds.service.figures import _of_records as read_figures
 from refunds.storage.checkpoints import EVERY
 from refunds.web import compact, create_app
-from tests.conftest import ROOT, client_of, settings, token
+from tests.conftest import ONCE, ROOT, client_of, settings, token
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -143,6 +143,7 @@ def test_a_probe_that_says_that_the_service_stops_is_quiet_too(own):
     assert len(logged(own)) == 1, "only if that is what it says"
 
 
+@ONCE
 @pytest.mark.parametrize("path", ["//livez", "//v1/me", "///docs"])
 def test_a_path_with_two_slashes_is_no_operation(own, path):
     assert client_of(own).get("/", environ_overrides={"PATH_INFO": path}).status_code == 404
@@ -185,6 +186,7 @@ def test_how_long_a_request_waited_for_a_thread_is_measured_and_logged(own):
     assert found["refunds_http_request_wait_seconds_sum",] >= 3
 
 
+@ONCE
 @pytest.mark.parametrize(("level", "seen"), [("debug", 3), ("info", 2), ("warning", 1), ("error", 0)])
 def test_the_level_is_a_setting(tmp_path, level, seen):
     with closing_store(made(tmp_path, log_level=level)) as app:
@@ -210,6 +212,7 @@ def test_an_unavailable_database_is_one_line_and_no_traceback(own, monkeypatch):
         assert "exception" not in line
 
 
+@ONCE
 @pytest.mark.parametrize(
     ("host", "named"),
     [
@@ -232,18 +235,21 @@ def test_a_host_that_is_not_trusted_is_named_in_the_log(own, host, named):
     assert "detail" not in logged(own)[-1]
 
 
+@ONCE
 def test_the_trace_of_a_request_is_logged(own):
     client_of(own).get("/v1/me", headers={"traceparent": PARENT})
     (line,) = logged(own)
     assert line["trace_id"] == TRACE
 
 
+@ONCE
 @pytest.mark.parametrize("later", [PARENT.replace("00-", "01-", 1), PARENT.replace("00-", "cc-", 1) + "-what-comes"])
 def test_a_later_version_of_traceparent_is_read_by_the_part_that_all_versions_have(own, later):
     client_of(own).get("/v1/me", headers={"traceparent": later})
     assert logged(own)[0]["trace_id"] == TRACE
 
 
+@ONCE
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -465,6 +471,7 @@ def test_backups_and_audits_of_other_processes_are_known(own, tmp_path, engine):
     assert upkeep.last(tmp_path / "ledger") == (done.backup, None, None)
 
 
+@ONCE
 def test_the_names_follow_the_conventions(own):
     """Source: Prometheus, Metric and label naming. No `_created` series, which nobody asked for."""
     for family in text_string_to_metric_families(client_of(own, "operator").get("/metrics").text):
@@ -474,6 +481,7 @@ def test_the_names_follow_the_conventions(own):
         assert family.documentation
 
 
+@ONCE
 def test_every_metric_is_on_the_page_and_every_metric_on_the_page_exists(own):
     """A row has the name, the labels and the help, as they are at `/metrics`."""
     rows = re.findall(
@@ -499,6 +507,7 @@ def test_every_metric_is_on_the_page_and_every_metric_on_the_page_exists(own):
                 assert sample.labels.keys() - {"le"} == labels[name], name
 
 
+@ONCE
 def test_every_field_of_the_log_is_on_the_page(own, monkeypatch):
     """And every field on the page is in some line."""
     client = client_of(own)

@@ -13,7 +13,7 @@ import pytest
 import app
 from refunds.domain.holidays_data import decreed_until
 from tests import records_in
-from tests.conftest import ROOT, openapi
+from tests.conftest import ONCE, ROOT, openapi
 
 PROVIDED = "2026-04-02T16:20:00+02:00"
 IN_TIME = ["--provided", PROVIDED, "--requested", "2026-04-08T21:05:00Z", "--region", "DE-BY"]
@@ -38,6 +38,7 @@ def installation():
     run("init")
 
 
+@ONCE
 def test_a_check_shows_the_verdict_and_the_days():
     out, _, code = run("check", *IN_TIME, "--channel", "phone")
     assert code == 0
@@ -56,6 +57,7 @@ def test_a_check_shows_the_verdict_and_the_days():
     ]
 
 
+@ONCE
 def test_a_refusal_is_not_an_error():
     out, _, code = run("check", "--provided", PROVIDED, "--requested", "2026-04-09T00:00:00+02:00", "--lang", "de")
     assert code == 0
@@ -69,6 +71,7 @@ def test_json_output_is_the_same_as_over_http(client):
     assert json.loads(out) == client.post("/v1/eligibility-checks", json=body, headers={"Accept-Language": "de"}).json
 
 
+@ONCE
 def test_a_calendar_lists_the_holidays_of_a_year():
     out, _, code = run("calendar", "DE-BY", "--year", "2026", "--lang", "de")
     lines = [" ".join(line.split()) for line in out.splitlines()]
@@ -85,6 +88,7 @@ def printed(*arguments):
     return [" ".join(line.split()) for line in out.splitlines()]
 
 
+@ONCE
 def test_a_calendar_says_what_it_was_counted_by_and_what_may_change():
     assert printed("calendar", "NL-NH", "--year", "2026")[-2:] == [
         "Counted by: Netherlands (NL)",
@@ -102,6 +106,7 @@ def test_a_calendar_says_what_it_was_counted_by_and_what_may_change():
     assert "decreed" not in printed("calendar", "CN", "--year", str(decreed_until("CN") - 1))[-1]
 
 
+@ONCE
 @pytest.mark.parametrize("country", ["CN", "HU", "LV", "BY", "UZ"])
 def test_a_check_beyond_the_last_decree_says_that_its_end_may_move(country):
     for year, provisional in ((decreed_until(country), False), (decreed_until(country) + 1, True)):
@@ -110,6 +115,7 @@ def test_a_check_beyond_the_last_decree_says_that_its_end_may_move(country):
         assert said is provisional, year
 
 
+@ONCE
 def test_the_regions_are_listed_with_what_they_cover_and_from_when_they_are_provisional():
     heading, *rows = printed("calendar", "regions")
     assert heading == "region name covered provisional from parts that differ"
@@ -122,6 +128,7 @@ def test_the_regions_are_listed_with_what_they_cover_and_from_when_they_are_prov
     assert britain.endswith("GB-ENG, GB-NIR, GB-SCT, GB-WLS")
 
 
+@ONCE
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -162,6 +169,7 @@ def test_invalid_input_is_reported_with_its_exit_code(arguments, code, message):
 BRAND = 'policy = "brand"\nversion = 1\n'
 
 
+@ONCE
 @pytest.mark.parametrize(
     ("file", "messages"),
     [
@@ -200,6 +208,7 @@ def test_an_invalid_policy_file_is_not_imported(tmp_path, file, messages):
     assert all(message in line for message, line in zip(messages, lines, strict=True)), errors
 
 
+@ONCE
 def test_the_openapi_document_in_the_repository_is_up_to_date(tmp_path):
     """When this fails, run `make openapi`."""
     out, _, _ = run("openapi")
@@ -225,6 +234,7 @@ def test_tokens_are_created_listed_and_revoked():
     assert next(line for line in run("tokens", "list")[0].splitlines() if token_id in line).endswith("revoked")
 
 
+@ONCE
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -251,6 +261,7 @@ def test_the_audit_reports_what_is_sound():
     assert re.fullmatch(r"Sound: \d+ events, \d+ records in \S+\.\nNot yet in a checkpoint: \d+ events\.\n", out)
 
 
+@ONCE
 def test_a_command_imports_no_module_that_it_does_not_need():
     """Each of these modules would make every command 50 to 100 ms slower."""
     command = [sys.executable, "-c", "import app, sys; print(*sys.modules)"]
