@@ -254,12 +254,10 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     judged_by = uow.policies[preview.policy].version(preview.version)
     active = uow.cancellations.active(found.order_id)
     ended = preview.deadline is not None and preview.deadline <= uow.now
-    taking = assignments.taking(uow, found)
-    actors = (found.recorded_by, found.resolved_by, found.acknowledged_by, found.taken_by, taking and taking.holder)
     return page(
         "contact.html",
         form,
-        contact=found,
+        **about(uow, found, found.resolved_by),
         outcome=found.outcome,
         preview=preview,
         on_record=decision.facts.request if preview.eligible else None,
@@ -272,14 +270,23 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         look=look_of(preview, ended=ended, active=active),
         earlier=uow.contacts.find(found.supersedes) if found.supersedes else None,
         words=_words(found, preview, active, ended=ended),
-        mails_to=found.from_detail if is_address(found.from_detail) else None,
-        lacks=missing(found),
-        reopening=list(ReopeningReason),
         **choices,
-        taking=taking,
-        names=uow.users.names(filter(None, actors)),
         format_reference=format_reference,
     )
+
+
+def about(uow: UnitOfWork, contact: AContact, *actors: str | None) -> dict[str, Any]:
+    """What the page of a contact shows whether its order is known or not, also with the names of these `actors`."""
+    taking = assignments.taking(uow, contact)
+    ids = (contact.recorded_by, contact.acknowledged_by, contact.taken_by, taking and taking.holder, *actors)
+    return {
+        "contact": contact,
+        "lacks": [name for name in ("ticket_ref", "note") if getattr(contact, name) is None],
+        "mails_to": contact.from_detail if is_address(contact.from_detail) else None,
+        "reopening": list(ReopeningReason),
+        "taking": taking,
+        "names": uow.users.names(filter(None, ids)),
+    }
 
 
 def _words(found: Contact, preview: Outcome, active: Cancellation | None, *, ended: bool) -> dict[str, list[Said]]:
@@ -294,11 +301,6 @@ def _acknowledge(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
         zone = _zone(uow, findings.contact(uow, name))
         found["given_at"] = given_at.instant("given_at", uow.now, zone)
     resolutions.acknowledge(uow, name, **found)
-
-
-def missing(contact: AContact) -> list[str]:
-    """The details that a contact was recorded without, and that can be added."""
-    return [name for name in ("ticket_ref", "note") if getattr(contact, name) is None]
 
 
 def _complete(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
