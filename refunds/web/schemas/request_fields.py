@@ -74,8 +74,9 @@ class Contradiction(NamedTuple):
     detail: Message
 
 
-def backwards(since: str, until: str) -> Contradiction:
-    """The contradiction of a range whose end, the parameter `until`, is before its beginning, `since`."""
+def backwards(name: str) -> Contradiction:
+    """The contradiction of a range whose end, the parameter `…_to`, is before its beginning, `…_from`."""
+    since, until = f"{name}_from", f"{name}_to"
     detail = Message("must not be before %(since)s", since=since)
     return Contradiction(lambda query: since in query and until in query and query[until] < query[since], until, detail)
 
