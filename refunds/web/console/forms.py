@@ -26,7 +26,7 @@ from refunds.web.schemas.contacts import AcknowledgementRequestSchema, InlineCon
 from refunds.web.schemas.documents import Language
 from refunds.web.schemas.policies import MOST_BYTES
 from refunds.web.schemas.privacy import DataRequestRequestSchema
-from refunds.web.schemas.request_fields import MOST, After, RecordId
+from refunds.web.schemas.request_fields import AFTER, MOST, RecordId
 from refunds.web.schemas.unmatched import UnmatchedContactRequestSchema
 
 
@@ -156,7 +156,7 @@ class SearchSchema(StrictSchema):
 class CustomerSchema(AskedSchema):
     """The page of a customer's orders to show, and how and when they ask."""
 
-    after = After()
+    after = AFTER
 
 
 class EntrySchema(AskedSchema, InlineContactSchema):  # type: ignore[misc] # times as people write them
@@ -194,7 +194,7 @@ class MatchSchema(StrictSchema):
 class ListSchema(StrictSchema):
     """The page of a list to show."""
 
-    after = After()
+    after = AFTER
 
 
 class QueueSchema(StrictSchema):
@@ -246,7 +246,7 @@ class CancellationsSchema(StrictSchema):
     issued_by = Text(64)
     overdue = Text(4, pattern="true")
     issued_from, issued_to, due_from, due_to = Moment(), Moment(), Moment(), Moment()
-    after, before = After(), After()
+    after, before = AFTER, AFTER
 
 
 class PrintedSchema(StrictSchema):

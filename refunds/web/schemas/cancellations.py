@@ -168,9 +168,7 @@ class CancellationQuerySchema(request_fields.ListQuerySchema):
     overdue = FlagText(
         "`true`: only overdue cancellations, which should have been settled by now; the longest overdue comes first."
     )
-    order = request_fields.SortOrder()
-    after = request_fields.After()
-    limit = request_fields.Limit()
+    order, after, limit = request_fields.ORDER, request_fields.AFTER, request_fields.LIMIT
 
     contradictions = (
         *map(request_fields.backwards, ("issued", "settled", "due")),

@@ -101,9 +101,7 @@ class OrderQuerySchema(request_fields.ListQuerySchema):
     state = Choice(OrderState, "Only orders in this state.")
     deadline_from = Instant(f"Only orders whose promised deadline is at this instant or later. {_BY_IT}")
     deadline_to = Instant(f"Only orders whose promised deadline is before this instant. {_BY_IT}")
-    order = request_fields.SortOrder()
-    after = request_fields.After()
-    limit = request_fields.Limit()
+    order, after, limit = request_fields.ORDER, request_fields.AFTER, request_fields.LIMIT
 
     contradictions = tuple(map(request_fields.backwards, ("registered", "deadline")))
 
@@ -143,7 +141,7 @@ class LookupRequestSchema(StrictSchema):
     """The customer to look up."""
 
     customer_ref = Reference(200, "Billing's reference for the customer.", required=True)
-    after = request_fields.After()
+    after = request_fields.AFTER
     limit = Whole(1, request_fields.MOST, f"The most orders on a page. Default: {request_fields.PAGE}.")
 
 

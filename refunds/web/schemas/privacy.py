@@ -8,15 +8,11 @@ from refunds.service.rectification import CORRECTABLE
 from refunds.web.schemas import shown
 from refunds.web.schemas.examples import A_CLIENT, A_CUSTOMER, AN_ORDER, example, shared
 from refunds.web.schemas.orders import ORDER
-from refunds.web.schemas.request_fields import After, Contradiction, Limit, ListQuerySchema
+from refunds.web.schemas.request_fields import AFTER, LIMIT, Contradiction, ListQuerySchema
 
-
-class _CustomerRef(Reference):
-    """Billing's reference, by which a customer is found."""
-
-    def __init__(self) -> None:
-        text = "Billing's reference for the customer. Personal: it finds them and is not stored."
-        super().__init__(200, text, required=True)
+_CUSTOMER_REF = Reference(
+    200, "Billing's reference for the customer. Personal: it finds them and is not stored.", required=True
+)
 
 
 def _identity_check(*, required: bool = False) -> FreeText:
@@ -27,7 +23,7 @@ class DataRequestRequestSchema(StrictSchema):
     """A data request to open: what a person asks for about their data."""
 
     kind = Choice(privacy.DataRequestKind, "What the person asks for.", required=True)
-    customer_ref = _CustomerRef()
+    customer_ref = _CUSTOMER_REF
     channel = Choice(privacy.DataRequestChannel, "How the data request arrived.", required=True)
     received_at = Instant("When the data request arrived. The time to answer runs from then. Default: now.")
     identity_check = _identity_check()
@@ -113,8 +109,7 @@ class DataRequestQuerySchema(ListQuerySchema):
     kind = Choice(privacy.DataRequestKind, "Only data requests of this kind.")
     state = Choice(privacy.DataRequestState, "Only data requests in this state. Open ones are sorted by `due_at`.")
     overdue = FlagText("`true`: only overdue data requests, sorted by `due_at`.")
-    after = After()
-    limit = Limit()
+    after, limit = AFTER, LIMIT
 
     contradictions = (
         Contradiction(
@@ -228,7 +223,7 @@ class HoldSchema(shown.Schema):
 class DisclosureRequestSchema(StrictSchema):
     """A disclosure to record: a customer's data is handed to somebody else."""
 
-    customer_ref = _CustomerRef()
+    customer_ref = _CUSTOMER_REF
     basis = Choice(privacy.DisclosureBasis, "What the disclosure is based on.", required=True)
     recipient = Line(254, "Who gets the data. Personal: stored encrypted.", required=True)
     reference = Line(

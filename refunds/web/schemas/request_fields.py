@@ -38,18 +38,9 @@ class Spoken(Text):
         return str(checked(self._read, super()._deserialize(value, *args, **kwargs)))
 
 
-class Limit(WholeText):
-    """The maximum number of items on a page."""
-
-    def __init__(self) -> None:
-        super().__init__(1, MOST, f"The most items on a page. Default: {PAGE}.")
-
-
-class After(Text):
-    """The cursor after which a page begins."""
-
-    def __init__(self, description: str = "The `next` of the previous page, as it is: its format may change.") -> None:
-        super().__init__(500, description)
+LIMIT = WholeText(1, MOST, f"The most items on a page. Default: {PAGE}.")
+AFTER = Text(500, "The `next` of the previous page, as it is: its format may change.")
+"""The size of a page, and the cursor after which it begins."""
 
 
 class ListOrder(StrEnum):
@@ -59,11 +50,7 @@ class ListOrder(StrEnum):
     NEWEST = "newest"
 
 
-class SortOrder(Choice):
-    """Whether a list begins with the oldest or the newest entry."""
-
-    def __init__(self) -> None:
-        super().__init__(ListOrder, "Which records come first, by time of entry. Default: `oldest`.")
+ORDER = Choice(ListOrder, "Which records come first, by time of entry. Default: `oldest`.")
 
 
 class Contradiction(NamedTuple):
