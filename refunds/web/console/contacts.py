@@ -10,15 +10,15 @@ from flask import Response, g, request, session
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
 from refunds.domain.instants import format_instant
-from refunds.domain.outcomes import Outcome, RecordedDecision
+from refunds.domain.outcomes import RecordedDecision
 from refunds.domain.permissions import Scope
-from refunds.domain.records import Cancellation, Contact, Intent, Order
+from refunds.domain.records import Contact, Intent, Order
 from refunds.domain.references import format_reference
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
 from refunds.presentation.language import each_language
-from refunds.presentation.texts.answers import Said, contact_said, is_address, look_of
+from refunds.presentation.texts.answers import contact_said, is_address, look_of
 from refunds.presentation.texts.dates import clock_text
 from refunds.schemas.strict import StrictSchema
 from refunds.security.encryption import Erased, Hidden
@@ -254,6 +254,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     judged_by = uow.policies[preview.policy].version(preview.version)
     active = uow.cancellations.active(found.order_id)
     ended = preview.deadline is not None and preview.deadline <= uow.now
+    words = {name: contact_said(found, preview, active, ended=ended) for name in each_language()}
     return page(
         "contact.html",
         form,
@@ -269,7 +270,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         now=uow.now,
         look=look_of(preview, ended=ended, active=active),
         earlier=uow.contacts.find(found.supersedes) if found.supersedes else None,
-        words=_words(found, preview, active, ended=ended),
+        words=words if any(words.values()) else {},
         **choices,
         format_reference=format_reference,
     )
@@ -287,12 +288,6 @@ def about(uow: UnitOfWork, contact: AContact, *actors: str | None) -> dict[str, 
         "taking": taking,
         "names": uow.users.names(filter(None, ids)),
     }
-
-
-def _words(found: Contact, preview: Outcome, active: Cancellation | None, *, ended: bool) -> dict[str, list[Said]]:
-    """What to say and to write about a contact, by the code of the language; empty if there is nothing."""
-    words = {name: contact_said(found, preview, active, ended=ended) for name in each_language()}
-    return words if any(words.values()) else {}
 
 
 def _acknowledge(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
