@@ -13,7 +13,6 @@ from refunds.domain.instants import format_instant, format_known, format_local, 
 from refunds.domain.journal import Event
 from refunds.domain.privacy import DataRequest, Disclosure, Limit
 from refunds.domain.records import Cancellation, Closure, Contact, Promise, RegisteredVersion
-from refunds.domain.references import format_reference
 from refunds.domain.standings import Standing
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.domain.withdrawals import InformationPeriod
@@ -111,7 +110,7 @@ def cancellation_data(cancellation: Cancellation) -> dict[str, Any]:
     its = partial(attributes, cancellation)
     return {
         "cancellation_id": cancellation.cancellation_id,
-        "reference": format_reference(cancellation.reference),
+        "reference": cancellation.reference_aloud,
         **its("order_id", "contact_id", "state", "basis", "issued_at", "issued_by", "refund_due_by"),
         "override": cancellation.override_kind
         and its(kind="override_kind", reason="override_reason", approved_by="override_by"),

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 from refunds.domain.instants import local_date, zone
 from refunds.domain.outcomes import Notice, Outcome, Reason, Verdict
 from refunds.domain.records import Cancellation, Contact, Intent, RevocationReason, State
-from refunds.domain.references import format_reference, format_request_number
+from refunds.domain.references import format_request_number
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Message
 from refunds.presentation.language import translate
@@ -132,7 +132,7 @@ def contact_said(contact: Contact, outcome: Outcome, active: Cancellation | None
 
 def cancelled_said(cancellation: Cancellation, contact: Contact, confirmation: str) -> list[Said]:
     """What to say when an order is cancelled, and the confirmation to write, in the reader's language."""
-    reference, order_id = format_reference(cancellation.reference), cancellation.order_id
+    reference, order_id = cancellation.reference_aloud, cancellation.order_id
     spoken = customer.cancelled_words(order_id, reference, customer.withdrawal_of(cancellation, contact))
     return said(spoken, {"write": confirmation}, _subject(order_id), contact.from_detail)
 
@@ -146,7 +146,7 @@ def unmatched_said(contact: UnmatchedContact, time_zone: str) -> list[Said]:
 
 
 def _about_cancelled(outcome: Outcome, order_id: str | None, active: Cancellation) -> tuple[str, dict[str, str]]:
-    reference, refund = format_reference(active.reference), customer.refund_words(active)
+    reference, refund = active.reference_aloud, customer.refund_words(active)
     spoken, written = customer.spoken_words(outcome, reference), customer.written_words(outcome, order_id, reference)
     return _joined(spoken, refund), {"write": _joined(written, refund)}
 

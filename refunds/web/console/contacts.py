@@ -13,7 +13,6 @@ from refunds.domain.instants import format_instant
 from refunds.domain.outcomes import RecordedDecision
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent, Order
-from refunds.domain.references import format_reference
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
@@ -272,7 +271,6 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         earlier=uow.contacts.find(found.supersedes) if found.supersedes else None,
         words=words if any(words.values()) else {},
         **choices,
-        format_reference=format_reference,
     )
 
 

@@ -13,7 +13,6 @@ from refunds.domain.instants import format_instant, format_known, local_date, zo
 from refunds.domain.outcomes import Verdict
 from refunds.domain.permissions import Scope
 from refunds.domain.records import ACTIVE, Intent, Order
-from refunds.domain.references import format_reference
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CalendarNotCovered, InvalidInput, Message, NoPolicyInForce, NotFound
 from refunds.presentation.language import each_language
@@ -257,7 +256,6 @@ def _answer(
         typed_zone=time_zone_of(uow, order.policy if order else uow.policies.default),
         refund_words=refund_words,
         look=look_of(outcome, **standing),
-        format_reference=format_reference,
         outcome=outcome,
         today=now_local,
         then=then_local != now_local,
