@@ -183,7 +183,7 @@ def _sent(most_bytes: int) -> Form:
             if error.slug != "body-too-large" or most_bytes == sessions.MOST_BYTES:
                 raise
             return Form(sent, errors=(FieldError("/file", error.detail, "too_large"),), notice="too_large")
-        own = sessions.is_own(auth.store(), form)
+        own = sessions.is_own(form)
         sent |= form
         g.typed = form  # an error's page shows it
     return replace(Form.of(sent), notice=None if own else "stale")
@@ -228,7 +228,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
             for field_error in reversed(form.errors)
         },
         "address": form.address or own_address(request.path),
-        "csrf": lambda: sessions.token(auth.store()),
+        "csrf": sessions.token,
         "idempotency_key": form.idempotency_key or secrets.token_urlsafe(16),
         "Scope": Scope,
         "lead": "",

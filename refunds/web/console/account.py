@@ -24,7 +24,7 @@ def account(uow: UnitOfWork, form: Form) -> Response:
         offered=offered,
         sessions=uow.users.sessions(uow.principal.actor),
         current=sessions.current(),
-        said="".join(sessions.read_message(auth.store(), "account", form.data.get("said"))),
+        said="".join(sessions.read_message("account", form.data.get("said"))),
         time_zone=time_zone_of(uow, uow.policies.default),
     )
 
@@ -58,4 +58,4 @@ def end_sessions(uow: UnitOfWork, form: Form) -> Response:
 
 def _said(done: str) -> Response:
     """The redirect to the account, which says what was done."""
-    return to("account", said=sessions.signed_message(auth.store(), "account", done))
+    return to("account", said=sessions.signed_message("account", done))
