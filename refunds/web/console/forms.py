@@ -191,12 +191,6 @@ class MatchSchema(StrictSchema):
     ticket_ref = Line(100)
 
 
-class ListSchema(StrictSchema):
-    """The page of a list to show."""
-
-    after = AFTER
-
-
 class QueueSchema(StrictSchema):
     """What is shown of the queue, and what is left for the next: an order, or a contact without one.
 
@@ -316,9 +310,10 @@ class WhatIfSchema(StrictSchema):
     timely_by = Choice(TimelyBy)
 
 
-class DataRequestsSchema(ListSchema):
+class DataRequestsSchema(StrictSchema):
     """The page of the data requests to show, and which of them."""
 
+    after = AFTER
     show = Text(10, pattern="open|overdue|closed")
     kind = Choice(DataRequestKind)
 
