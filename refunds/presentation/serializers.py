@@ -169,10 +169,7 @@ def promise_on_record_data(promise: Promise) -> dict[str, Any]:
 
 
 def evidence_data(evidence: Evidence) -> dict[str, Any]:
-    """The evidence as the API returns it: all records about an order, its events, and whether all is as written.
-
-    Its texts are in the reader's language. Only orjson can write it, because of its events.
-    """
+    """The evidence as the API returns it, in the reader's language; only orjson can write it, because of its events."""
     return {
         "order": evidence.standing and order_data(evidence.standing),
         "promises": list(map(promise_on_record_data, evidence.promises)),

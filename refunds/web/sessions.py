@@ -118,8 +118,7 @@ def end() -> None:
 def require_same_site() -> None:
     """Raise `Rejected` if the current request is a form that a page of another site has sent.
 
-    Every request except GET and HEAD counts as a form. Sec-Fetch-Site or else Origin says which site it is from; a
-    request with neither is accepted.
+    Sec-Fetch-Site or else Origin says which site it is from; a request with neither is accepted.
     """
     if current_request.method in {"GET", "HEAD"}:
         return

@@ -2,7 +2,7 @@
 
 from flask import Response, g
 
-from refunds.errors import FieldError, InvalidInput, Message, TooManyAttempts, Unauthenticated
+from refunds.errors import InvalidInput, Message, TooManyAttempts, Unauthenticated
 from refunds.service import users
 from refunds.service.users import Offer
 from refunds.storage.unit_of_work import UnitOfWork
@@ -40,8 +40,7 @@ def change_password(_: UnitOfWork | None, form: Form) -> Response:
     try:
         users.change_password(auth.store(), g.principal, sessions.current(), found["old_password"], offered)
     except (Unauthenticated, TooManyAttempts) as error:
-        wrong = FieldError("/old_password", Message("does not fit"), f"password_{error.code}")
-        raise InvalidInput([wrong]) from None
+        raise InvalidInput.at("/old_password", Message("does not fit"), f"password_{error.code}") from None
     return _said("password")
 
 

@@ -24,10 +24,7 @@ class RecordId(Text):
 
 
 class Spoken(Text):
-    """A number that a customer reads out, with or without dashes.
-
-    `read` turns the text into digits, or raises `Unfit`.
-    """
+    """A number that a customer reads out, with or without dashes; `read` makes it digits, or raises `Unfit`."""
 
     def __init__(self, name: str, read: Callable[[str], str]) -> None:
         self._read = read
