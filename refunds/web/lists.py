@@ -1,33 +1,22 @@
-"""Lists of records over HTTP: a page as JSON or, if the client prefers it, as CSV.
+"""Lists of records over HTTP: a page as JSON or, if the client prefers it, as CSV."""
 
-A cursor says where the next page begins. It is authenticated for its list and its filters.
-"""
-
-import base64
-import binascii
-import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode
 
-import orjson
 from flask import Response, request
 
-from refunds.errors import InvalidCursor, Message
 from refunds.presentation import tables
 from refunds.storage.repository import Listed
 from refunds.storage.unit_of_work import UnitOfWork
+from refunds.web.cursors import paginate
 from refunds.web.endpoint import CSV, JSON
 from refunds.web.responses import accepted, reply
 from refunds.web.schemas.request_fields import PAGE, ListOrder
 
-R = TypeVar("R")
-
 FORMS = {CSV: {"type": "string"}}
 """The other form of a list, for the API document."""
-
-_MARK = 16  # bytes
 
 
 def read(uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[Any]) -> tuple[list[Any], str | None]:
@@ -55,50 +44,3 @@ def page(
             response.headers["Link"] = f'<{address}>; rel="next"'
     response.vary.add("Accept")
     return response
-
-
-def paginate(
-    uow: UnitOfWork,
-    listing: str,
-    filters: Any,
-    given: str | None,
-    *,
-    limit: int,
-    fetch: Callable[..., list[R]],
-    place_of: Callable[[R], Sequence[Any]],
-) -> tuple[list[R], str | None]:
-    """Up to `limit` items after the cursor `given`, and the cursor of the next page, or None on the last page.
-
-    `fetch` gets the sort values of an item (none: from the beginning) and a `limit`, and returns the items after it.
-    `place_of` returns the sort values of an item. Raises `InvalidCursor` if `given` is not a cursor of this list with
-    these filters.
-    """
-    after = () if given is None else _place(uow, listing, filters, given)
-    found = fetch(*after, limit=limit + 1)  # one more shows if a page follows
-    items = found[:limit]
-    return items, cursor(uow, listing, filters, place_of(items[-1])) if len(found) > limit else None
-
-
-def cursor(uow: UnitOfWork, listing: str, filters: Any, last: Sequence[Any]) -> str:
-    """The cursor of the page after the item with these sort values, valid only for this list and these filters."""
-    payload = orjson.dumps(last)
-    return base64.urlsafe_b64encode(_mark(uow, listing, filters, payload) + payload).rstrip(b"=").decode()
-
-
-def _place(uow: UnitOfWork, listing: str, filters: Any, given: str) -> list[Any]:
-    """The sort values in a cursor; raises `InvalidCursor` if it is not one of this list with these filters."""
-    try:
-        decoded = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        decoded = b""
-    payload = decoded[_MARK:]
-    if not hmac.compare_digest(decoded[:_MARK], _mark(uow, listing, filters, payload)):
-        raise InvalidCursor(Message("after must be the next of this list's last page, with the same filters."))
-    values: list[Any] = orjson.loads(payload)
-    return values
-
-
-def _mark(uow: UnitOfWork, listing: str, filters: Any, payload: bytes) -> bytes:
-    """The first bytes of a cursor. They show that the service made it for this list and these filters."""
-    parts = listing.encode(), orjson.dumps(filters, option=orjson.OPT_SORT_KEYS), payload
-    return uow.mark(*parts)[:_MARK]

@@ -29,8 +29,8 @@ from refunds.service.calendars import MOST_BUILT
 from refunds.service.orders import OrderFacts, Registration
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, lists, telemetry
+from refunds.web.cursors import paginate
 from refunds.web.endpoint import Answer, Tag, Transaction
-from refunds.web.lists import paginate
 from refunds.web.problems import error_data
 from refunds.web.responses import reply
 from refunds.web.schemas import orders as schemas

@@ -26,7 +26,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import action, at, forms, page, regions, screen, to, to_contact
 from refunds.web.console.forms import AskedSchema, ByDateSchema, CustomerSchema, FindSchema, Form, Typed
-from refunds.web.lists import paginate
+from refunds.web.cursors import paginate
 from refunds.web.responses import present_policies
 
 PAGE = 25
