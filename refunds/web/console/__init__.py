@@ -6,6 +6,7 @@ session has ended, its screen shows it again with everything that was typed.
 
 import re
 import secrets
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -200,13 +201,6 @@ def _shown_again(
     return shown
 
 
-class _FormData(dict[str, str]):
-    """The typed value of each field; empty for a field without one."""
-
-    def __missing__(self, name: str) -> str:
-        return ""
-
-
 def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) -> Response:
     """A page of the console, with the form as it was typed, its errors (the first of each field) and its notice.
 
@@ -221,7 +215,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
         "open_number": g.get("open_number"),
         "start": begins,
         "navigation": sorted(navigation, key=lambda name: name != begins),
-        "form_data": _FormData(form.data),
+        "form_data": defaultdict(str, form.data),
         "notice": form.notice,
         "errors": {
             field_error.pointer.rpartition("/")[2]: field_error_text(field_error)
@@ -288,9 +282,7 @@ class _Zones:
 
     def instant_text(self, instant: datetime, name: str) -> str:
         """An instant in the zone `name`, which it names only the first time on the page."""
-        text = instant_text(instant, name, zoned=name not in self._said)
-        self._said.add(name)
-        return cast("str", unbroken(text))
+        return cast("str", unbroken(instant_text(instant, name, zoned=False))) + self.zoned(name)
 
 
 def start(principal: Principal | None) -> str:
