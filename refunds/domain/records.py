@@ -14,7 +14,7 @@ from typing import Any
 from refunds.domain.contact_points import Channel
 from refunds.domain.outcomes import Outcome, RecordedDecision, ToldWindow
 from refunds.domain.permissions import Role
-from refunds.domain.references import format_request_number
+from refunds.domain.references import format_reference, format_request_number
 from refunds.domain.resolutions import ResolutionReason
 
 
@@ -265,6 +265,11 @@ class Cancellation:
     revoked_by: str | None = None
     refund_begun_at: datetime | None = None
     refund_begun_by: str | None = None
+
+    @property
+    def reference_aloud(self) -> str:
+        """The reference in three groups, to be read aloud."""
+        return format_reference(self.reference)
 
     @property
     def outcome(self) -> Outcome:

@@ -8,8 +8,7 @@ from refunds.domain.records import Contact
 from refunds.domain.retention import BESIDE, details_until
 from refunds.domain.terms import Terms
 from refunds.presentation import serializers
-from refunds.presentation.privacy import data_request_data, disclosure_data
-from refunds.presentation.serializers import attributes
+from refunds.presentation.serializers import attributes, data_request_data, disclosure_data
 from refunds.presentation.texts.information import information, retention
 from refunds.service.exports import Export, ExportedOrder
 from refunds.service.findings import AContact

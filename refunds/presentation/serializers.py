@@ -1,6 +1,6 @@
 """Records as plain data, as the API returns them; their decisions with texts in the reader's language."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from functools import partial
@@ -11,8 +11,8 @@ import orjson
 from refunds.domain.holidays_data import is_provisional
 from refunds.domain.instants import format_instant, format_known, format_local, zone
 from refunds.domain.journal import Event
+from refunds.domain.privacy import DataRequest, Disclosure, Limit
 from refunds.domain.records import Cancellation, Closure, Contact, Promise, RegisteredVersion
-from refunds.domain.references import format_reference
 from refunds.domain.standings import Standing
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.domain.withdrawals import InformationPeriod
@@ -20,7 +20,9 @@ from refunds.presentation.decisions import day_data, decision_data
 from refunds.presentation.language import translate
 from refunds.presentation.texts.decisions import information_text
 from refunds.presentation.texts.policies import differences_data
+from refunds.presentation.texts.privacy import answer_text, certificate_lines
 from refunds.service.evidence import Evidence
+from refunds.service.privacy import Certificate
 from refunds.service.simulation import Example, Flip, Simulation, Tally
 from refunds.storage.inspection import Link
 
@@ -108,7 +110,7 @@ def cancellation_data(cancellation: Cancellation) -> dict[str, Any]:
     its = partial(attributes, cancellation)
     return {
         "cancellation_id": cancellation.cancellation_id,
-        "reference": format_reference(cancellation.reference),
+        "reference": cancellation.reference_aloud,
         **its("order_id", "contact_id", "state", "basis", "issued_at", "issued_by", "refund_due_by"),
         "override": cancellation.override_kind
         and its(kind="override_kind", reason="override_reason", approved_by="override_by"),
@@ -167,10 +169,7 @@ def promise_on_record_data(promise: Promise) -> dict[str, Any]:
 
 
 def evidence_data(evidence: Evidence) -> dict[str, Any]:
-    """The evidence as the API returns it: all records about an order, its events, and whether all is as written.
-
-    Its texts are in the reader's language. Only orjson can write it, because of its events.
-    """
+    """The evidence as the API returns it, in the reader's language; only orjson can write it, because of its events."""
     return {
         "order": evidence.standing and order_data(evidence.standing),
         "promises": list(map(promise_on_record_data, evidence.promises)),
@@ -245,4 +244,51 @@ def _example_data(example: Example) -> dict[str, Any]:
         "reason_after": after.reason,
         "deadline_before": format_known(before.deadline),
         "deadline_after": format_known(after.deadline),
+    }
+
+
+def data_request_data(
+    request: DataRequest,
+    certificate: Certificate | None = None,
+    recipients: Sequence[Disclosure] = (),
+    *,
+    time_zone: str | None = None,
+    is_scrubbed: bool = False,
+) -> dict[str, Any]:
+    """A data request, with the certificate of an erasure; without a `time_zone`, what to write is left out."""
+    return {
+        **attributes(request, "request_id", "kind", "state", "customer_id", "channel", "identity_check", "recipient"),
+        **attributes(request, "received_at", "recorded_at", "recorded_by", "due_at"),
+        **attributes(request, "extended_at", "extended_by", "extension_reason"),
+        "fee_may_apply": request.fee is not None,
+        **attributes(request, "fee", "fee_reason", "closed_at", "closed_by", "outcome", "outcome_reason"),
+        "answer_text": time_zone and answer_text(request, time_zone),
+        "earlier_recipients": list(map(disclosure_data, recipients)),
+        "certificate": None if certificate is None else _certificate_data(certificate, is_scrubbed=is_scrubbed),
+    }
+
+
+def _certificate_data(certificate: Certificate, *, is_scrubbed: bool) -> dict[str, Any]:
+    erasure = certificate.erasure
+    return {
+        **attributes(erasure, "customer_id", "reason", erased_at="at", order_ids="order_ids"),
+        "fields": certificate.fields,
+        "lines": list(certificate_lines(certificate, is_scrubbed=is_scrubbed)),
+    }
+
+
+def disclosure_data(disclosure: Disclosure) -> dict[str, Any]:
+    """A disclosure."""
+    what = attributes(disclosure, "disclosure_id", "customer_id", "basis", "recipient", "reference")
+    return what | attributes(disclosure, "disclosed_at", "disclosed_by")
+
+
+def hold_data(customer_id: str, held: Limit | None) -> dict[str, Any]:
+    """Whether a customer is held."""
+    return {
+        "customer_id": customer_id,
+        "held": held is not None,
+        "reason": held and held.reason,
+        "held_at": held and format_instant(held.set_at),
+        "held_by": held and held.set_by,
     }

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from refunds.domain.instants import format_instant
 from refunds.domain.permissions import Principal
 from refunds.domain.records import Cancellation, Contact, Order
-from refunds.domain.references import format_reference
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.service.store import Store
 from refunds.storage.unit_of_work import UnitOfWork
@@ -24,11 +23,6 @@ class CancelledOrder(NamedTuple):
 
     cancellation: Cancellation
     order: Order
-
-    @property
-    def reference(self) -> str:
-        """The reference of the cancellation, as it is read aloud."""
-        return format_reference(self.cancellation.reference)
 
 
 class Table(NamedTuple):
@@ -74,7 +68,7 @@ TABLES = {
         | _named("acknowledged_at", "acknowledged_by", "acknowledged_through", "acknowledged_to")
     ),
     Cancellation: Table(
-        {"cancellation_id": "cancellation.cancellation_id", "reference": "reference"}
+        {"cancellation_id": "cancellation.cancellation_id", "reference": "cancellation.reference_aloud"}
         | {"order_id": "cancellation.order_id", "customer_ref": "order.customer_ref"}
         | _named("state", "basis", of="cancellation.")
         | {"reason": "cancellation.outcome.reason"}

@@ -21,7 +21,6 @@ from refunds.domain.records import (
     PromiseCause,
     State,
 )
-from refunds.domain.references import format_reference
 from refunds.errors import (
     CancellationStateConflict,
     ContactStateConflict,
@@ -250,7 +249,7 @@ def _issue(
     uow.cancellations.add(
         cancellation,
         EventType.CANCELLATION_ISSUED,
-        reference=format_reference(cancellation.reference),
+        reference=cancellation.reference_aloud,
         contact_id=contact_id,
         basis=cancellation.basis,
         reason=recorded.outcome.reason,

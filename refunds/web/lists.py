@@ -30,11 +30,7 @@ def read(uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[A
 def page(
     uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[Any], data: Callable[[Any], dict[str, Any]]
 ) -> Response:
-    """A page of the list `name` from its repository, with the filters of `query`; `data` gives a record's JSON.
-
-    In CSV, the header `Link` has the address of the next page. Raises `InvalidCursor`, and `Rejected` if the client
-    accepts neither form.
-    """
+    """A page of the list `name`, with the filters of `query`, as JSON by `data` or as CSV with its `Link`."""
     form = accepted(JSON, CSV)
     items, following = read(uow, name, query, repository)
     if form == JSON:

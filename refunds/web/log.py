@@ -153,8 +153,7 @@ def register(app: Flask, dropped: Counter) -> None:
 def _take_over(log: Callable[[], "FilteringBoundLogger"], output: Output) -> Callable[[], None]:
     """Log from now on what this process, which only serves the app, would print otherwise.
 
-    These are the warnings of Python and of all libraries, and errors that end a thread. What is still printed goes to
-    standard error. Returns a function that waits for the last lines.
+    What is still printed goes to standard error. Returns a function that waits for the last lines.
     """
     output.detach()
     atexit.register(output.finish)  # for a start that fails

@@ -25,10 +25,7 @@ class Rejected(Exception):
 
 
 def slug_of(error: Exception) -> str | None:
-    """The slug of the problem for an error; None for a redirect, and for an error that is not the app's.
-
-    An HTTP error is the first problem with its status, or `bad-request` if no problem has it.
-    """
+    """The slug of the problem for an error, if need be by its HTTP status; None for what is none, as a redirect."""
     if isinstance(error, RefundsError):
         return error.code
     if isinstance(error, Rejected):

@@ -18,13 +18,12 @@ from wtforms import ValidationError
 
 from refunds.domain.permissions import Principal
 from refunds.errors import Message, RefundsError, Unauthenticated
-from refunds.security.encryption import Keyring
 from refunds.service import users
 from refunds.service.store import Store
 from refunds.service.users import Session
 from refunds.storage.policies import Policies
 from refunds.storage.users import LASTS
-from refunds.web import intake
+from refunds.web import auth, intake
 from refunds.web.problems import Rejected
 
 MOST_BYTES = 2**16
@@ -44,8 +43,8 @@ _KEPT = ("lang", "channel", "known")
 class _Sessions(SecureCookieSessionInterface):
     """Sessions signed with a key of the service; empty outside the console."""
 
-    def __init__(self, store: Store, prefix: str) -> None:
-        self._store, self._prefix = store, prefix
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """The session of a request; empty outside the console, if its cookie is not valid, or without records."""
@@ -59,7 +58,7 @@ class _Sessions(SecureCookieSessionInterface):
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer:
         """The serializer that signs sessions, with their time, with the service's own session key (not the app's)."""
         return URLSafeTimedSerializer(
-            _keys(self._store).session,
+            _key(app.extensions["refunds.store"]),
             salt=self.salt,
             serializer=self.serializer,
             signer_kwargs={"key_derivation": self.key_derivation, "digest_method": self.digest_method},
@@ -76,7 +75,7 @@ def register(app: Flask, prefix: str) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=LASTS,
     )
-    app.session_interface = _Sessions(app.extensions["refunds.store"], prefix)
+    app.session_interface = _Sessions(prefix)
 
 
 def caller(store: Store) -> tuple[Principal, Policies]:
@@ -119,8 +118,7 @@ def end() -> None:
 def require_same_site() -> None:
     """Raise `Rejected` if the current request is a form that a page of another site has sent.
 
-    Every request except GET and HEAD counts as a form. Sec-Fetch-Site or else Origin says which site it is from; a
-    request with neither is accepted.
+    Sec-Fetch-Site or else Origin says which site it is from; a request with neither is accepted.
     """
     if current_request.method in {"GET", "HEAD"}:
         return
@@ -131,37 +129,37 @@ def require_same_site() -> None:
         raise Rejected("forbidden", Message("This form came from another site."))
 
 
-def token(store: Store) -> str:
+def token() -> str:
     """The CSRF token for the forms of this session. The session keeps the value that it is checked against."""
-    made: str = generate_csrf(_keys(store).session, TOKEN)
+    made: str = generate_csrf(_key(), TOKEN)
     return made
 
 
-def is_own(store: Store, form: dict[str, str]) -> bool:
+def is_own(form: dict[str, str]) -> bool:
     """Whether a form, whose CSRF token is taken out, was sent by a page that this session got in the last 12 hours."""
     try:
-        validate_csrf(form.pop(TOKEN, ""), _keys(store).session, int(LASTS.total_seconds()), TOKEN)
+        validate_csrf(form.pop(TOKEN, ""), _key(), int(LASTS.total_seconds()), TOKEN)
     except ValidationError:
         return False
     return True
 
 
-def signed_message(store: Store, screen: str, *said: Any) -> str:
+def signed_message(screen: str, *said: Any) -> str:
     """What was just done (plain data), signed for this session and for the address of a screen, which then says it."""
-    signed: str = _message_signer(store, screen).dumps(said)
+    signed: str = _message_signer(screen).dumps(said)
     return signed
 
 
-def read_message(store: Store, screen: str, given: str | None) -> list[Any]:
+def read_message(screen: str, given: str | None) -> list[Any]:
     """What `signed_message` gave this session for a screen, at most five minutes ago; empty if `given` is not that."""
     said: list[Any] = []
     with suppress(BadData):
-        said = _message_signer(store, screen).loads(given or "", max_age=_MESSAGE_LASTS)
+        said = _message_signer(screen).loads(given or "", max_age=_MESSAGE_LASTS)
     return said
 
 
-def _message_signer(store: Store, screen: str) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(_keys(store).session, salt=f"said on {screen} in {current()}")
+def _message_signer(screen: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(_key(), salt=f"said on {screen} in {current()}")
 
 
 def form(most_bytes: int = MOST_BYTES) -> dict[str, str]:
@@ -169,5 +167,5 @@ def form(most_bytes: int = MOST_BYTES) -> dict[str, str]:
     return intake.form_body(current_request, most_bytes)
 
 
-def _keys(store: Store) -> Keyring:
-    return store.open()[1]
+def _key(store: Store | None = None) -> bytes:
+    return (store or auth.store()).open()[1].session

@@ -8,7 +8,6 @@ from typing import Any
 from refunds.domain.instants import local_date, zone
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.records import Basis, Cancellation, Contact
-from refunds.domain.references import format_reference
 from refunds.domain.terms import Terms
 from refunds.errors import Message
 from refunds.presentation.documents.templating import written
@@ -45,7 +44,7 @@ def _values(cancellation: Cancellation, contact: Contact, version: PolicyVersion
     )
     return {
         "vendor": terms.vendor_name,
-        "reference": format_reference(cancellation.reference),
+        "reference": cancellation.reference_aloud,
         "words": words,
         "outcome": withdrawn_words(contact) if withdrawn else translate(_OUTCOME[cancellation.basis], order=order),
         "facts": [(label, value) for label, value in facts if value],

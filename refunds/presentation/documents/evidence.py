@@ -1,6 +1,5 @@
 """The evidence on an order, as a page to print."""
 
-from refunds.domain.references import format_reference
 from refunds.presentation.documents.confirmation import clause_in, source_of
 from refunds.presentation.documents.templating import written
 from refunds.presentation.language import language, translate
@@ -16,7 +15,6 @@ def render_html(evidence: Evidence) -> str:
         evidence=evidence,
         broken="; ".join(map(translate, evidence.broken)),
         order=evidence.standing and evidence.standing.order,
-        format_reference=format_reference,
         zone=versions[-1].terms.time_zone if versions else "Etc/UTC",
         clauses=[(version, *clause_in(version.terms, language()), source_of(version)) for version in versions],
     )

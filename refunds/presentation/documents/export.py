@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from refunds.domain.privacy import LimitKind
-from refunds.domain.references import format_reference
 from refunds.errors import Message
 from refunds.presentation.documents.templating import written
 from refunds.presentation.exports import caller_data
@@ -32,7 +31,6 @@ def render_html(export: Export) -> str:
         information=list(information()),
         retention=list(retention(export.terms)),
         zone=export.terms.time_zone,
-        format_reference=format_reference,
     )
 
 

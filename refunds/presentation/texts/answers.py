@@ -7,19 +7,11 @@ from urllib.parse import quote, urlencode
 from refunds.domain.instants import local_date, zone
 from refunds.domain.outcomes import Notice, Outcome, Reason, Verdict
 from refunds.domain.records import Cancellation, Contact, Intent, RevocationReason, State
-from refunds.domain.references import format_reference, format_request_number
+from refunds.domain.references import format_request_number
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Message
 from refunds.presentation.language import translate
-from refunds.presentation.texts.customer import (
-    cancelled_words,
-    receipt_words,
-    refund_words,
-    spoken_words,
-    withdrawal_of,
-    written_cancelling,
-    written_words,
-)
+from refunds.presentation.texts import customer
 from refunds.presentation.texts.dates import date_text, moment_text
 from refunds.presentation.texts.decisions import headline, outcome_words, request_on_record, verdict
 
@@ -105,8 +97,11 @@ def answer_said(
         at = {"at": moment_text(on_record.requested_at, on_record.time_zone), "number": f" {order_id}"}
         spoken, answer = (_joined(before, translate(text, **at)) for text in _ON_RECORD)
         return said(spoken, {"write": answer}, _subject(order_id))
-    spoken = spoken_words(outcome, ended=ended) if order_id else _without_order(outcome, ended=ended)
-    asks, cancels = written_words(outcome, order_id, ended=ended), written_cancelling(outcome, order_id)
+    spoken = customer.spoken_words(outcome, ended=ended) if order_id else _without_order(outcome, ended=ended)
+    asks, cancels = (
+        customer.written_words(outcome, order_id, ended=ended),
+        customer.written_cancelling(outcome, order_id),
+    )
     written = {"asks": asks, "cancels": cancels} if cancels and order_id else {"write": asks}
     whole = {kind: text if kind == "cancels" else _joined(before, text) for kind, text in written.items()}
     return said(_joined(before, spoken), whole, _subject(order_id))
@@ -124,10 +119,10 @@ def contact_said(contact: Contact, outcome: Outcome, active: Cancellation | None
     if active is not None and (active.contact_id == contact.contact_id or not withdrawn):
         return []
     if withdrawn:
-        spoken, written = receipt_words(contact)
+        spoken, written = customer.receipt_words(contact)
     else:
-        spoken = spoken_words(outcome, ended=ended)
-        written = (asks and written_cancelling(outcome, contact.order_id)) or written_words(
+        spoken = customer.spoken_words(outcome, ended=ended)
+        written = (asks and customer.written_cancelling(outcome, contact.order_id)) or customer.written_words(
             outcome, contact.order_id, ended=ended
         )
     number = _number_text(contact.request_number)
@@ -137,8 +132,8 @@ def contact_said(contact: Contact, outcome: Outcome, active: Cancellation | None
 
 def cancelled_said(cancellation: Cancellation, contact: Contact, confirmation: str) -> list[Said]:
     """What to say when an order is cancelled, and the confirmation to write, in the reader's language."""
-    reference, order_id = format_reference(cancellation.reference), cancellation.order_id
-    spoken = cancelled_words(order_id, reference, withdrawal_of(cancellation, contact))
+    reference, order_id = cancellation.reference_aloud, cancellation.order_id
+    spoken = customer.cancelled_words(order_id, reference, customer.withdrawal_of(cancellation, contact))
     return said(spoken, {"write": confirmation}, _subject(order_id), contact.from_detail)
 
 
@@ -151,8 +146,8 @@ def unmatched_said(contact: UnmatchedContact, time_zone: str) -> list[Said]:
 
 
 def _about_cancelled(outcome: Outcome, order_id: str | None, active: Cancellation) -> tuple[str, dict[str, str]]:
-    reference, refund = format_reference(active.reference), refund_words(active)
-    spoken, written = spoken_words(outcome, reference), written_words(outcome, order_id, reference)
+    reference, refund = active.reference_aloud, customer.refund_words(active)
+    spoken, written = customer.spoken_words(outcome, reference), customer.written_words(outcome, order_id, reference)
     return _joined(spoken, refund), {"write": _joined(written, refund)}
 
 
@@ -185,7 +180,7 @@ def _date_text(outcome: Outcome, order_id: str | None) -> str:
 
 def _without_order(outcome: Outcome, *, ended: bool) -> str:
     if not outcome.eligible:
-        return spoken_words(outcome, ended=ended)
+        return customer.spoken_words(outcome, ended=ended)
     text = _UNTIL if outcome.reason is Reason.WITHIN_WINDOW and not ended else _IN_TIME
     return translate(text, **outcome_words(outcome))
 

@@ -3,42 +3,35 @@
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 
+from refunds.domain import privacy
 from refunds.domain.instants import format_instant, local_date, zone
-from refunds.domain.privacy import (
-    DataRequest,
-    DataRequestKind,
-    DataRequestOutcome,
-    DataRequestState,
-    DisclosureBasis,
-    Fee,
-)
 from refunds.errors import Message
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import date_text
 from refunds.service.privacy import Certificate
 
 KINDS: Mapping[str, Message] = {
-    DataRequestKind.ACCESS: Message("Access"),
-    DataRequestKind.RECTIFICATION: Message("Correction"),
-    DataRequestKind.ERASURE: Message("Erasure"),
-    DataRequestKind.PORTABILITY: Message("Portability"),
-    DataRequestKind.OBJECTION: Message("Objection"),
-    DataRequestKind.RESTRICTION: Message("Restriction"),
+    privacy.DataRequestKind.ACCESS: Message("Access"),
+    privacy.DataRequestKind.RECTIFICATION: Message("Correction"),
+    privacy.DataRequestKind.ERASURE: Message("Erasure"),
+    privacy.DataRequestKind.PORTABILITY: Message("Portability"),
+    privacy.DataRequestKind.OBJECTION: Message("Objection"),
+    privacy.DataRequestKind.RESTRICTION: Message("Restriction"),
 }
 OUTCOMES: Mapping[str, Message] = {
-    DataRequestOutcome.FULFILLED: Message("Fulfilled"),
-    DataRequestOutcome.REFUSED: Message("Refused"),
-    DataRequestOutcome.NOTHING_HELD: Message("Nothing is held"),
-    DataRequestOutcome.TAKEN_BACK: Message("Taken back"),
+    privacy.DataRequestOutcome.FULFILLED: Message("Fulfilled"),
+    privacy.DataRequestOutcome.REFUSED: Message("Refused"),
+    privacy.DataRequestOutcome.NOTHING_HELD: Message("Nothing is held"),
+    privacy.DataRequestOutcome.TAKEN_BACK: Message("Taken back"),
 }
 BASES: Mapping[str, Message] = {
-    DisclosureBasis.AUTHORITY_REQUEST: Message("Request of an authority"),
-    DisclosureBasis.RIGHTS_PROTECTION: Message("Protection of rights"),
-    DisclosureBasis.PROCESSOR: Message("Processor"),
+    privacy.DisclosureBasis.AUTHORITY_REQUEST: Message("Request of an authority"),
+    privacy.DisclosureBasis.RIGHTS_PROTECTION: Message("Protection of rights"),
+    privacy.DisclosureBasis.PROCESSOR: Message("Processor"),
 }
 FEES: Mapping[str, Message] = {
-    Fee.FURTHER_COPY: Message("For a further copy"),
-    Fee.EXCESSIVE: Message("Because it is excessive"),
+    privacy.Fee.FURTHER_COPY: Message("For a further copy"),
+    privacy.Fee.EXCESSIVE: Message("Because it is excessive"),
 }
 """The names of what data requests, disclosures and fees are."""
 
@@ -100,17 +93,17 @@ _EXTENDED = Message(
     "end of %(due)s."
 )
 _FEE = {
-    Fee.FURTHER_COPY: Message("We may charge you for our costs, because you ask for a further copy."),
-    Fee.EXCESSIVE: Message("We may charge you for our costs, because the request is excessive."),
+    privacy.Fee.FURTHER_COPY: Message("We may charge you for our costs, because you ask for a further copy."),
+    privacy.Fee.EXCESSIVE: Message("We may charge you for our costs, because the request is excessive."),
 }
 
 
-def last_day(request: DataRequest, time_zone: str) -> date:
+def last_day(request: privacy.DataRequest, time_zone: str) -> date:
     """The last day, by the clocks of a zone, on which a data request can still be answered in time."""
     return local_date(request.due_at - timedelta(microseconds=1), zone(time_zone))
 
 
-def answer_text(request: DataRequest, time_zone: str) -> str | None:
+def answer_text(request: privacy.DataRequest, time_zone: str) -> str | None:
     """What to write to the person about a refusal, an extension or a fee, in the reader's language; None: nothing.
 
     A refusal has the rights to complain and to go to court. Source: GDPR, Article 12(3) to (5).
@@ -118,9 +111,9 @@ def answer_text(request: DataRequest, time_zone: str) -> str | None:
     received = date_text(local_date(request.received_at, zone(time_zone)))
     values = {"received": received, "kind": KINDS[request.kind], "due": date_text(last_day(request, time_zone))}
     parts: list[tuple[Message | None, str | None]] = []
-    if request.outcome is DataRequestOutcome.REFUSED:
+    if request.outcome is privacy.DataRequestOutcome.REFUSED:
         parts = [(_REFUSED, request.outcome_reason), (_REMEDIES, None)]
-    elif request.state is DataRequestState.OPEN:
+    elif request.state is privacy.DataRequestState.OPEN:
         extended = _EXTENDED if request.extended_at else None
         parts = [(extended, request.extension_reason), (_FEE[request.fee] if request.fee else None, request.fee_reason)]
     said = [

@@ -5,7 +5,6 @@ from typing import Any
 from flask import Response
 
 from refunds.domain.permissions import Scope
-from refunds.domain.references import format_reference
 from refunds.errors import InvalidInput, Message
 from refunds.presentation.decisions import decision_data
 from refunds.presentation.serializers import cancellation_data
@@ -151,7 +150,7 @@ def _refusal(refused: Refused) -> Response:
     if active:
         data["cancellation"] = {
             "cancellation_id": active.cancellation_id,
-            "reference": format_reference(active.reference),
+            "reference": active.reference_aloud,
         }
     return problem_answer(data)
 

@@ -16,7 +16,6 @@ from refunds.presentation.texts.policies import closure_text, differences_data, 
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import StrictSchema
 from refunds.service import publication, simulation, watch
-from refunds.service.publication import PublishResult
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.endpoint import Answer, Tag, Transaction
 from refunds.web.responses import present_policies, reply
@@ -116,7 +115,11 @@ def _policy_data(policy_id: str) -> dict[str, Any]:
         "id": policy_id,
         "last_updated": updated,
         "default": policy_id == present_policies().default,
-        "versions": [_summary(record) for record in records],
+        "versions": [
+            attributes(record, "version", "effective_from", "registered_at", "withdrawn_at", "content_hash")
+            | {"page_published_at": record.terms["page_published_at"]}
+            for record in records
+        ],
     }
 
 
@@ -124,12 +127,6 @@ def _has_begun(record: RegisteredVersion) -> bool:
     """Whether a version has taken effect by now and was not withdrawn."""
     begun = record.effective_from is None or record.effective_from <= datetime.now(UTC)
     return begun and record.withdrawn_at is None
-
-
-def _summary(record: RegisteredVersion) -> dict[str, Any]:
-    """A version in the list of a policy, without its terms."""
-    summary = attributes(record, "version", "effective_from", "registered_at", "withdrawn_at", "content_hash")
-    return summary | {"page_published_at": record.terms["page_published_at"]}
 
 
 publication_tag = Tag("Publication", "How policies change. Existing decisions never change.")
@@ -172,7 +169,12 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
     draft = draft_of(policy_id, body)
     result = publication.publish(uow, draft, dry_run=query.get("dry_run", False))
     location = f"/v1/policies/{policy_id}/versions/{draft.version}" if result.created else None
-    return reply(_registration_data(result), status=201 if result.created else 200, location=location)
+    data = registered_data(result.record) | {
+        "follows": result.follows.version if result.follows else None,
+        "differences": differences_data(result.differences, result.record.terms["time_zone"]),
+        "warnings": warnings_data(result.version.terms),
+    }
+    return reply(data, status=201 if result.created else 200, location=location)
 
 
 @publication_tag.operation(
@@ -227,15 +229,6 @@ def draft_of(policy_id: str, body: dict[str, Any]) -> PolicyVersion:
 
 
 _policy_id: StrictSchema = StrictSchema.from_dict({"policy": PolicyId("The policy.")})()  # type: ignore[assignment] # its own class
-
-
-def _registration_data(result: PublishResult) -> dict[str, Any]:
-    record, follows = result.record, result.follows
-    return registered_data(record) | {
-        "follows": follows.version if follows else None,
-        "differences": differences_data(result.differences, record.terms["time_zone"]),
-        "warnings": warnings_data(result.version.terms),
-    }
 
 
 simulations_tag = Tag("Simulations", "What a draft of a policy would change.")

@@ -9,7 +9,7 @@ from refunds.domain.privacy import DataRequest, LimitKind
 from refunds.presentation.documents.export import render_html
 from refunds.presentation.exports import export_data as exported_data
 from refunds.presentation.language import bind, language
-from refunds.presentation.privacy import data_request_data, disclosure_data, hold_data
+from refunds.presentation.serializers import data_request_data, disclosure_data, hold_data
 from refunds.service import data_requests, disclosures, exports, privacy
 from refunds.service.data_requests import Answered, Given, NewDataRequest
 from refunds.service.disclosures import NewDisclosure

@@ -13,15 +13,8 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
 from refunds.web.endpoint import Answer, Tag
 from refunds.web.responses import reply
+from refunds.web.schemas import contacts
 from refunds.web.schemas import unmatched as schemas
-from refunds.web.schemas.contacts import (
-    EXAMPLE,
-    LINKS,
-    AcknowledgementRequestSchema,
-    CompletionRequestSchema,
-    ContactSchema,
-    ReopenQuerySchema,
-)
 from refunds.web.schemas.examples import example
 from refunds.web.schemas.orders import JUDGED
 
@@ -103,8 +96,8 @@ def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 
 @tag.operation(
     "PUT /v1/contacts/<string:unmatched_id>/order",
-    Answer("The contact about the order.", ContactSchema, EXAMPLE, links=LINKS, status=201),
-    Answer("The contact was already matched to this order.", ContactSchema, EXAMPLE),
+    Answer("The contact about the order.", contacts.ContactSchema, contacts.EXAMPLE, links=contacts.LINKS, status=201),
+    Answer("The contact was already matched to this order.", contacts.ContactSchema, contacts.EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
     body=schemas.MatchRequestSchema,
     body_examples=example("order", "Its order", {"order_id": "A-1001"}),
@@ -130,7 +123,7 @@ def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> R
     "PATCH /v1/unmatched-contacts/<string:unmatched_id>",
     Answer("The completed contact.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
-    body=CompletionRequestSchema,
+    body=contacts.CompletionRequestSchema,
     body_examples=example("ticket", "Its ticket", {"ticket_ref": "T-20391"}),
     problems=("not-found", "contact-state-conflict", "payment-data-refused"),
 )
@@ -148,7 +141,7 @@ def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[st
     "PUT /v1/unmatched-contacts/<string:unmatched_id>/acknowledgement",
     Answer("The acknowledged contact.", schemas.UnmatchedContactSchema, schemas.ANSWERED),
     scopes=(Scope.CONTACTS_WRITE,),
-    body=AcknowledgementRequestSchema,
+    body=contacts.AcknowledgementRequestSchema,
     body_examples=example("said", "Said on the telephone", {"channel": "phone"}),
     problems=("not-found", "contact-state-conflict", "payment-data-refused"),
 )
@@ -184,7 +177,7 @@ def resolve_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str
     "DELETE /v1/unmatched-contacts/<string:unmatched_id>/resolution",
     Answer("The unmatched contact, open again.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
-    query=ReopenQuerySchema,
+    query=contacts.ReopenQuerySchema,
     problems=("not-found", "contact-state-conflict"),
 )
 def reopen_unmatched_contact(uow: UnitOfWork, unmatched_id: str, query: dict[str, Any]) -> Response:

@@ -6,6 +6,7 @@ session has ended, its screen shows it again with everything that was typed.
 
 import re
 import secrets
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -184,7 +185,7 @@ def _sent(most_bytes: int) -> Form:
             if error.slug != "body-too-large" or most_bytes == sessions.MOST_BYTES:
                 raise
             return Form(sent, errors=(FieldError("/file", error.detail, "too_large"),), notice="too_large")
-        own = sessions.is_own(auth.store(), form)
+        own = sessions.is_own(form)
         sent |= form
         g.typed = form  # an error's page shows it
     return replace(Form.of(sent), notice=None if own else "stale")
@@ -201,13 +202,6 @@ def _shown_again(
     return shown
 
 
-class _FormData(dict[str, str]):
-    """The typed value of each field; empty for a field without one."""
-
-    def __missing__(self, name: str) -> str:
-        return ""
-
-
 def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) -> Response:
     """A page of the console, with the form as it was typed, its errors (the first of each field) and its notice.
 
@@ -222,7 +216,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
         "open_number": g.get("open_number"),
         "start": begins,
         "navigation": sorted(navigation, key=lambda name: name != begins),
-        "form_data": _FormData(form.data),
+        "form_data": defaultdict(str, form.data),
         "notice": form.notice,
         "errors": {
             field_error.pointer.rpartition("/")[2]: field_error_text(field_error)
@@ -230,7 +224,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
         },
         "onward": onward(form.errors[0].detail.values, *(request.view_args or {}).values()) if form.errors else None,
         "address": form.address or own_address(request.path),
-        "csrf": lambda: sessions.token(auth.store()),
+        "csrf": sessions.token,
         "idempotency_key": form.idempotency_key or secrets.token_urlsafe(16),
         "Scope": Scope,
         "lead": "",
@@ -290,9 +284,7 @@ class _Zones:
 
     def instant_text(self, instant: datetime, name: str) -> str:
         """An instant in the zone `name`, which it names only the first time on the page."""
-        text = instant_text(instant, name, zoned=name not in self._said)
-        self._said.add(name)
-        return cast("str", unbroken(text))
+        return cast("str", unbroken(instant_text(instant, name, zoned=False))) + self.zoned(name)
 
 
 def start(principal: Principal | None) -> str:

@@ -2,7 +2,7 @@
 
 from flask import Response, g
 
-from refunds.errors import FieldError, InvalidInput, Message, TooManyAttempts, Unauthenticated
+from refunds.errors import InvalidInput, Message, TooManyAttempts, Unauthenticated
 from refunds.service import users
 from refunds.service.users import Offer
 from refunds.storage.unit_of_work import UnitOfWork
@@ -24,7 +24,7 @@ def account(uow: UnitOfWork, form: Form) -> Response:
         offered=offered,
         sessions=uow.users.sessions(uow.principal.actor),
         current=sessions.current(),
-        said="".join(sessions.read_message(auth.store(), "account", form.data.get("said"))),
+        said="".join(sessions.read_message("account", form.data.get("said"))),
         time_zone=time_zone_of(uow, uow.policies.default),
     )
 
@@ -40,8 +40,7 @@ def change_password(_: UnitOfWork | None, form: Form) -> Response:
     try:
         users.change_password(auth.store(), g.principal, sessions.current(), found["old_password"], offered)
     except (Unauthenticated, TooManyAttempts) as error:
-        wrong = FieldError("/old_password", Message("does not fit"), f"password_{error.code}")
-        raise InvalidInput([wrong]) from None
+        raise InvalidInput.at("/old_password", Message("does not fit"), f"password_{error.code}") from None
     return _said("password")
 
 
@@ -58,4 +57,4 @@ def end_sessions(uow: UnitOfWork, form: Form) -> Response:
 
 def _said(done: str) -> Response:
     """The redirect to the account, which says what was done."""
-    return to("account", said=sessions.signed_message(auth.store(), "account", done))
+    return to("account", said=sessions.signed_message("account", done))

@@ -13,7 +13,6 @@ from refunds.domain.instants import end_of_day, first_instant, format_instant, l
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import SCOPES, Scope
 from refunds.domain.records import REVOCABLE_FOR, UNSETTLED, Basis, Cancellation, State
-from refunds.domain.references import format_reference
 from refunds.errors import InvalidInput, Message
 from refunds.presentation import tables
 from refunds.presentation.documents import confirmation as documents
@@ -53,7 +52,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
         form,
         cancellation=found,
         outcome=found.outcome,
-        reference=format_reference(found.reference),
+        reference=found.reference_aloud,
         words=words,
         may_revoke=found.state is State.ISSUED and settlements.may_revoke(uow, found),
         own_until=found.issued_at + OWN_REVOCATION,
@@ -95,7 +94,6 @@ def recent(uow: UnitOfWork, form: Form) -> Response:
         cancellations=found,
         resolved=sorted(resolved, key=lambda one: one[0] or uow.now, reverse=True)[:RECENT],
         time_zone=time_zone_of(uow, uow.policies.default),
-        format_reference=format_reference,
         minutes={key: -(-time // timedelta(minutes=1)) for key, time in left.items()},
         revocable={
             one.cancellation_id for one in found if one.state is State.ISSUED and settlements.may_revoke(uow, one)
@@ -143,7 +141,6 @@ def all_cancellations(uow: UnitOfWork, form: Form) -> Response:
         bases=list(Basis),
         issuers=_issuers(uow, form.data.get("issued_by")),
         names=uow.users.names(one.issued_by for one in items),
-        format_reference=format_reference,
         time_zone=time_zone,
     )
 

@@ -10,15 +10,14 @@ from flask import Response, g, request, session
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
 from refunds.domain.instants import format_instant
-from refunds.domain.outcomes import Outcome, RecordedDecision
+from refunds.domain.outcomes import RecordedDecision
 from refunds.domain.permissions import Scope
-from refunds.domain.records import Cancellation, Contact, Intent, Order
-from refunds.domain.references import format_reference
+from refunds.domain.records import Contact, Intent, Order
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
 from refunds.presentation.language import each_language
-from refunds.presentation.texts.answers import Said, contact_said, is_address, look_of
+from refunds.presentation.texts.answers import contact_said, is_address, look_of
 from refunds.presentation.texts.dates import clock_text
 from refunds.schemas.strict import StrictSchema
 from refunds.security.encryption import Erased, Hidden
@@ -254,12 +253,11 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     judged_by = uow.policies[preview.policy].version(preview.version)
     active = uow.cancellations.active(found.order_id)
     ended = preview.deadline is not None and preview.deadline <= uow.now
-    taking = assignments.taking(uow, found)
-    actors = (found.recorded_by, found.resolved_by, found.acknowledged_by, found.taken_by, taking and taking.holder)
+    words = {name: contact_said(found, preview, active, ended=ended) for name in each_language()}
     return page(
         "contact.html",
         form,
-        contact=found,
+        **about(uow, found, found.resolved_by),
         outcome=found.outcome,
         preview=preview,
         on_record=decision.facts.request if preview.eligible else None,
@@ -271,21 +269,23 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         now=uow.now,
         look=look_of(preview, ended=ended, active=active),
         earlier=uow.contacts.find(found.supersedes) if found.supersedes else None,
-        words=_words(found, preview, active, ended=ended),
-        mails_to=found.from_detail if is_address(found.from_detail) else None,
-        lacks=missing(found),
-        reopening=list(ReopeningReason),
+        words=words if any(words.values()) else {},
         **choices,
-        taking=taking,
-        names=uow.users.names(filter(None, actors)),
-        format_reference=format_reference,
     )
 
 
-def _words(found: Contact, preview: Outcome, active: Cancellation | None, *, ended: bool) -> dict[str, list[Said]]:
-    """What to say and to write about a contact, by the code of the language; empty if there is nothing."""
-    words = {name: contact_said(found, preview, active, ended=ended) for name in each_language()}
-    return words if any(words.values()) else {}
+def about(uow: UnitOfWork, contact: AContact, *actors: str | None) -> dict[str, Any]:
+    """What the page of a contact shows whether its order is known or not, also with the names of these `actors`."""
+    taking = assignments.taking(uow, contact)
+    ids = (contact.recorded_by, contact.acknowledged_by, contact.taken_by, taking and taking.holder, *actors)
+    return {
+        "contact": contact,
+        "lacks": [name for name in ("ticket_ref", "note") if getattr(contact, name) is None],
+        "mails_to": contact.from_detail if is_address(contact.from_detail) else None,
+        "reopening": list(ReopeningReason),
+        "taking": taking,
+        "names": uow.users.names(filter(None, ids)),
+    }
 
 
 def _acknowledge(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
@@ -294,11 +294,6 @@ def _acknowledge(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
         zone = _zone(uow, findings.contact(uow, name))
         found["given_at"] = given_at.instant("given_at", uow.now, zone)
     resolutions.acknowledge(uow, name, **found)
-
-
-def missing(contact: AContact) -> list[str]:
-    """The details that a contact was recorded without, and that can be added."""
-    return [name for name in ("ticket_ref", "note") if getattr(contact, name) is None]
 
 
 def _complete(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:

@@ -13,7 +13,6 @@ from refunds.domain.instants import format_instant, format_known, local_date, zo
 from refunds.domain.outcomes import Verdict
 from refunds.domain.permissions import Scope
 from refunds.domain.records import ACTIVE, Intent, Order
-from refunds.domain.references import format_reference
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CalendarNotCovered, InvalidInput, Message, NoPolicyInForce, NotFound
 from refunds.presentation.language import each_language
@@ -63,9 +62,11 @@ def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
     """
     if "channel" in found and "supersedes" not in found:
         session["channel"] = str(found["channel"])
-    received, sent = forms.all_of(
-        *(partial(_instant, found.get(name), name, now, time_zone) for name in ("received_at", "sent_at"))
-    )
+
+    def typed(name: str) -> datetime | None:
+        return found[name].instant(name, now, time_zone) if name in found else None
+
+    received, sent = forms.all_of(partial(typed, "received_at"), partial(typed, "sent_at"))
     opened = "opened" in found and found.get("received_at") == Typed(found["opened"])
     return Asked(Channel(found.get("channel") or session.get("channel", Channel.PHONE)), received, sent, opened)
 
@@ -79,11 +80,6 @@ def entered(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
     if how.opened and how.received_at and now - how.received_at > OPENED_FOR:
         raise InvalidInput.at("/received_at", Message("the page was opened long ago"), "opened_long_ago")
     return how
-
-
-def _instant(typed: Typed | None, field: str, now: datetime, time_zone: str) -> datetime | None:
-    """The instant that was typed into a field; None if the field is blank."""
-    return typed.instant(field, now, time_zone) if typed else None
 
 
 @screen("/", Scope.ORDERS_READ, Scope.CHECKS_RUN)
@@ -239,7 +235,6 @@ def _answer(
         typed_zone=time_zone_of(uow, order.policy if order else uow.policies.default),
         refund_words=refund_words,
         look=look_of(outcome, **standing),
-        format_reference=format_reference,
         outcome=outcome,
         today=now_local,
         then=then_local != now_local,

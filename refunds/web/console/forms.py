@@ -26,7 +26,7 @@ from refunds.web.schemas.contacts import AcknowledgementRequestSchema, InlineCon
 from refunds.web.schemas.documents import Language
 from refunds.web.schemas.policies import MOST_BYTES
 from refunds.web.schemas.privacy import DataRequestRequestSchema
-from refunds.web.schemas.request_fields import MOST, After, RecordId
+from refunds.web.schemas.request_fields import AFTER, MOST, RecordId
 from refunds.web.schemas.unmatched import UnmatchedContactRequestSchema
 
 
@@ -156,7 +156,7 @@ class SearchSchema(StrictSchema):
 class CustomerSchema(AskedSchema):
     """The page of a customer's orders to show, what narrows them down, and how and when they ask."""
 
-    after, before = After(), After()
+    after = before = AFTER
     narrow = Text(200)
 
 
@@ -190,12 +190,6 @@ class MatchSchema(StrictSchema):
 
     order_id = Text(200, required=True)
     ticket_ref = Line(100)
-
-
-class ListSchema(StrictSchema):
-    """The page of a list to show."""
-
-    after = After()
 
 
 class QueueSchema(StrictSchema):
@@ -247,7 +241,7 @@ class CancellationsSchema(StrictSchema):
     issued_by = Text(64)
     overdue = Text(4, pattern="true")
     issued_from, issued_to, due_from, due_to = Moment(), Moment(), Moment(), Moment()
-    after, before = After(), After()
+    after, before = AFTER, AFTER
 
 
 class PrintedSchema(StrictSchema):
@@ -317,9 +311,10 @@ class WhatIfSchema(StrictSchema):
     timely_by = Choice(TimelyBy)
 
 
-class DataRequestsSchema(ListSchema):
+class DataRequestsSchema(StrictSchema):
     """The page of the data requests to show, and which of them."""
 
+    after = AFTER
     show = Text(10, pattern="open|overdue|closed")
     kind = Choice(DataRequestKind)
 

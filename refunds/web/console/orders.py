@@ -11,7 +11,6 @@ from flask import Response
 
 from refunds.domain.instants import end_of_day, first_instant, zone
 from refunds.domain.permissions import Scope
-from refunds.domain.references import format_reference
 from refunds.errors import FieldError, InvalidInput, Message, NotFound
 from refunds.presentation.documents import evidence as documents
 from refunds.presentation.language import language, speaking
@@ -91,7 +90,6 @@ def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
         promised={one.promise_id: one.told for one in uow.promises.of_order(order_id)},
         said=said,
         names=uow.users.names(event.actor for event in events),
-        format_reference=format_reference,
         time_zone=time_zone_of(uow, order.policy),
     )
 

@@ -18,7 +18,7 @@ from refunds.presentation.language import LANGUAGES, translate
 from refunds.presentation.texts.policies import closure_text, difference_text, registration_text
 from refunds.service import publication, simulation
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web import auth, sessions
+from refunds.web import sessions
 from refunds.web.console import page, screen
 from refunds.web.console.forms import Form, WhatIfSchema
 
@@ -65,7 +65,7 @@ def _said(uow: UnitOfWork, form: Form, before: Mapping[PolicyVersion, int], poli
 
     `before` has, for each version that ever holds, the number of the one before it.
     """
-    said = sessions.read_message(auth.store(), policy_id, form.data.get("said"))
+    said = sessions.read_message(policy_id, form.data.get("said"))
     if not said:
         return None
     done, what, *notices = said

@@ -26,7 +26,7 @@ from refunds.schemas.policy import policy_file, read_policy, version_data
 from refunds.service import publication, simulation, watch
 from refunds.service.publication import PublishResult
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web import auth, sessions
+from refunds.web import sessions
 from refunds.web.console import action, at, page, screen, to
 from refunds.web.console.eligibility import time_zone_of
 from refunds.web.console.forms import ClosingSchema, DraftFormSchema, Form, WithdrawingSchema
@@ -163,7 +163,7 @@ def publish(uow: UnitOfWork, form: Form) -> Response:
 
 def _said(policy_id: str, *said: Any) -> Response:
     """The redirect to the page of a policy, which says for five minutes, in this session, what was done to it."""
-    return to("policy", policy_id=policy_id, said=sessions.signed_message(auth.store(), policy_id, *said))
+    return to("policy", policy_id=policy_id, said=sessions.signed_message(policy_id, *said))
 
 
 @screen("/draft/simulation", Scope.POLICIES_SIMULATE, method="POST", form_view=draft, most_bytes=MOST_BYTES)

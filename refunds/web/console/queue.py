@@ -17,7 +17,7 @@ from refunds.service.findings import AContact
 from refunds.service.queue import Tab
 from refunds.service.resolutions import RESOLVABLE_FOR, Resolution
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web import auth, sessions
+from refunds.web import sessions
 from refunds.web.console import action, page, screen, to, to_contact
 from refunds.web.console.contacts import contact
 from refunds.web.console.eligibility import PAGE, time_zone_of
@@ -104,7 +104,7 @@ def _reasons(tab: Tab, *, is_supervisor: bool) -> list[ResolutionReason]:
 
 def _result(uow: UnitOfWork, given: str | None) -> Result | None:
     """What became of several entries, by the message in the address; None if that is none of this session."""
-    said = sessions.read_message(auth.store(), "open", given)
+    said = sessions.read_message("open", given)
     if not said:
         return None
     doing, done, number, left = said
@@ -133,9 +133,7 @@ def act_on_several(uow: UnitOfWork, form: Form) -> Response:
         raise InvalidInput.at("/ticked", Message("tick 1 to %(most)s of them", most=MOST), "ticked")
     left = queue.for_each(uow, picked, _act(uow, found))
     alone = [(name, why) for name, why in left.items() if why]
-    said = sessions.signed_message(
-        auth.store(), "open", found["doing"], len(left) - len(alone), len(alone), alone[:_NAMED]
-    )
+    said = sessions.signed_message("open", found["doing"], len(left) - len(alone), len(alone), alone[:_NAMED])
     shown = {name: found.get(name) for name in ("tab", "page", "rows", "mine")}
     return to("open_requests", **shown, result=said)
 

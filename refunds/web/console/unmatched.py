@@ -8,21 +8,20 @@ from flask import Response, request, session
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Intent
-from refunds.domain.resolutions import ReopeningReason
 from refunds.errors import InvalidInput, Message
 from refunds.presentation.language import each_language
-from refunds.presentation.texts.answers import is_address, unmatched_said
+from refunds.presentation.texts.answers import unmatched_said
 from refunds.presentation.texts.dates import clock_text
-from refunds.service import assignments, search, unmatched
+from refunds.service import search, unmatched
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import action, at, page, screen, to
 from refunds.web.console.contacts import (
     ANSWERING,
     Doing,
+    about,
     act,
     exact,
-    missing,
     new_contact,
     require_changed,
     with_recorded,
@@ -95,17 +94,11 @@ def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
 def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
     """The page of a contact whose order is, or was, not known, with its number and the forms to match or close it."""
     found, time_zone = uow.unmatched.get(unmatched_id), time_zone_of(uow, uow.policies.default)
-    actors = (found.recorded_by, found.closed_by, found.taken_by, found.acknowledged_by)
     return page(
         "unmatched.html",
         replace(form, address=at("unmatched_contact", unmatched_id=unmatched_id)),
-        contact=found,
-        lacks=missing(found),
+        **about(uow, found, found.closed_by),
         earlier=found.supersedes and uow.unmatched.with_ids([found.supersedes]).get(found.supersedes),
-        mails_to=found.from_detail if is_address(found.from_detail) else None,
-        reopening=list(ReopeningReason),
-        taking=assignments.taking(uow, found),
-        names=uow.users.names(filter(None, actors)),
         words={name: unmatched_said(found, time_zone) for name in each_language()} if found.is_open else {},
         time_zone=time_zone,
     )

@@ -3,45 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
-from refunds.domain.records import (
-    REVOCABLE_FOR,
-    UNSETTLED,
-    Basis,
-    OverrideKind,
-    RefundEndReason,
-    RevocationReason,
-    State,
-    UnsettleReason,
-)
+from refunds.domain import records
 from refunds.domain.references import parse_reference
 from refunds.errors import Message
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, LocalDate, Nested, Reference, Text
 from refunds.schemas.orders import InlineOrderSchema, OrderId
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema, StrictSchema
-from refunds.web.schemas import shown
+from refunds.web.schemas import request_fields, shown
 from refunds.web.schemas.contacts import InlineContactSchema
 from refunds.web.schemas.decisions import DecisionSchema
 from refunds.web.schemas.examples import A_CLIENT, A_CONTACT, AN_ORDER, example, shared
 from refunds.web.schemas.problems import ProblemSchema
-from refunds.web.schemas.request_fields import (
-    After,
-    Contradiction,
-    Limit,
-    ListOrder,
-    ListQuerySchema,
-    RecordId,
-    SortOrder,
-    Spoken,
-    backwards,
-)
 
 
 class OverrideRequestSchema(StrictSchema):
     """A supervisor's override of a refusal."""
 
     kind = Choice(
-        OverrideKind,
+        records.OverrideKind,
         "`goodwill`: cancel although the policy does not require it; not possible while a withdrawal is open. "
         "`statutory`: cancel because of a withdrawal, or because of a request that is a withdrawal by law. "
         "`contact_point_accepted`: accept as official the number or address that the customer used. "
@@ -59,7 +39,7 @@ class CancellationRequestSchema(StrictSchema):
     order = Nested(
         InlineOrderSchema, "The facts of an order to register and cancel in one step. Send either this or `order_id`."
     )
-    contact_id = RecordId("con", "The id of a recorded contact that asks for the cancellation.")
+    contact_id = request_fields.RecordId("con", "The id of a recorded contact that asks for the cancellation.")
     contact = Nested(
         InlineContactSchema, "A contact to record, and to cancel on, in one step. Send either this or `contact_id`."
     )
@@ -72,7 +52,7 @@ class CancellationRequestSchema(StrictSchema):
 class CancellationOverrideSchema(shown.Schema):
     """The override with which a supervisor replaced a refusal."""
 
-    kind = shown.Code(OverrideKind, "The kind of override.")
+    kind = shown.Code(records.OverrideKind, "The kind of override.")
     reason = shown.String("Why the refusal was overridden; null if hidden.", allow_none=True)
     approved_by = shown.String("Who approved the override.")
 
@@ -100,7 +80,7 @@ class CancellationSettlementSchema(shown.Schema):
 class CancellationRevocationSchema(shown.Schema):
     """The revocation of a cancellation."""
 
-    reason_code = shown.Code(RevocationReason, "Why the cancellation was revoked.", "customer_kept_order")
+    reason_code = shown.Code(records.RevocationReason, "Why the cancellation was revoked.", "customer_kept_order")
     reason = shown.String("Why the cancellation was revoked, in words; null if not given or hidden.", allow_none=True)
     revoked_at = shown.Instant("When the cancellation was revoked.", "2026-04-08T21:15:02.771930Z")
     revoked_by = shown.String("Who revoked the cancellation.", A_CLIENT)
@@ -114,13 +94,13 @@ class CancellationSchema(shown.Schema):
     order_id = shown.String("The id of the order.", AN_ORDER)
     contact_id = shown.String("The id of the contact on which the cancellation was issued.", A_CONTACT)
     state = shown.Code(
-        State,
+        records.State,
         "`issued`: the order is to be refunded. `refunding`: billing has begun the refund. `settled`: billing has "
         "refunded. `revoked`: the cancellation was taken back.",
         "issued",
     )
     basis = shown.Code(
-        Basis, "What the cancellation rests on: the policy, goodwill, or a statutory withdrawal.", "policy"
+        records.Basis, "What the cancellation rests on: the policy, goodwill, or a statutory withdrawal.", "policy"
     )
     issued_at = shown.Instant(
         "When the cancellation was issued, by the service's clock.", "2026-04-08T21:07:41.920318Z"
@@ -170,13 +150,13 @@ def _asks_for_settled(query: Mapping[str, Any]) -> bool:
     return not query.keys().isdisjoint(("settled_from", "settled_to"))
 
 
-class CancellationQuerySchema(ListQuerySchema):
+class CancellationQuerySchema(request_fields.ListQuerySchema):
     """The filters of a list of cancellations."""
 
     order_id = OrderId()
-    reference = Spoken("reference", parse_reference)
-    state = Choice(State, "Only cancellations in this state.")
-    basis = Choice(Basis, "Only cancellations on this basis.")
+    reference = request_fields.Spoken("reference", parse_reference)
+    state = Choice(records.State, "Only cancellations in this state.")
+    basis = Choice(records.Basis, "Only cancellations on this basis.")
     policy = PolicyId("Only cancellations that were decided by this policy.")
     issued_by = Text(64, "Only cancellations that the client or user with this id issued.")
     issued_from = Instant("Only cancellations issued at this instant or later.")
@@ -188,31 +168,31 @@ class CancellationQuerySchema(ListQuerySchema):
     overdue = FlagText(
         "`true`: only overdue cancellations, which should have been settled by now; the longest overdue comes first."
     )
-    order = SortOrder()
-    after = After()
-    limit = Limit()
+    order, after, limit = request_fields.ORDER, request_fields.AFTER, request_fields.LIMIT
 
     contradictions = (
-        backwards("issued_from", "issued_to"),
-        backwards("settled_from", "settled_to"),
-        backwards("due_from", "due_to"),
-        Contradiction(
-            lambda query: bool(query.get("overdue")) and query.get("order") is ListOrder.NEWEST,
+        *map(request_fields.backwards, ("issued", "settled", "due")),
+        request_fields.Contradiction(
+            lambda query: bool(query.get("overdue")) and query.get("order") is request_fields.ListOrder.NEWEST,
             "order",
             Message("leave it out with overdue=true, which lists the longest overdue first"),
         ),
-        Contradiction(
-            lambda query: bool(query.get("overdue")) and query.get("state", State.ISSUED) not in UNSETTLED,
+        request_fields.Contradiction(
+            lambda query: (
+                bool(query.get("overdue")) and query.get("state", records.State.ISSUED) not in records.UNSETTLED
+            ),
             "state",
             Message("must be issued or refunding with overdue=true: the others need no refund"),
         ),
-        Contradiction(
+        request_fields.Contradiction(
             lambda query: bool(query.get("overdue")) and _asks_for_settled(query),
             "overdue",
             Message("leave it out with settled_from or settled_to: what is settled is not overdue"),
         ),
-        Contradiction(
-            lambda query: _asks_for_settled(query) and query.get("state", State.SETTLED) is not State.SETTLED,
+        request_fields.Contradiction(
+            lambda query: (
+                _asks_for_settled(query) and query.get("state", records.State.SETTLED) is not records.State.SETTLED
+            ),
             "state",
             Message("must be settled, or left out, with settled_from or settled_to"),
         ),
@@ -246,7 +226,7 @@ class RefundRequestSchema(StrictSchema):
 class EndRefundQuerySchema(QuerySchema):
     """The reason for ending a refund without a settlement."""
 
-    reason_code = Choice(RefundEndReason, "Why the refund ends.", required=True)
+    reason_code = Choice(records.RefundEndReason, "Why the refund ends.", required=True)
 
 
 class SettlementRequestSchema(StrictSchema):
@@ -259,14 +239,14 @@ class SettlementRequestSchema(StrictSchema):
 class UnsettleQuerySchema(QuerySchema):
     """The reason for undoing a settlement."""
 
-    reason_code = Choice(UnsettleReason, "Why the settlement is undone.", required=True)
+    reason_code = Choice(records.UnsettleReason, "Why the settlement is undone.", required=True)
 
 
 class RevocationRequestSchema(StrictSchema):
     """The reason for revoking a cancellation."""
 
     reason_code = Choice(
-        REVOCABLE_FOR,
+        records.REVOCABLE_FOR,
         "Why the cancellation is revoked. `entered_in_error`: the order's requests become open again. "
         "`customer_kept_order`: the order's requests are resolved.",
         required=True,

@@ -11,7 +11,7 @@ from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import shown
 from refunds.web.schemas.decisions import DecisionSchema
 from refunds.web.schemas.examples import A_CLIENT, A_CONTACT, AN_ORDER, example, shared
-from refunds.web.schemas.request_fields import After, Limit, RecordId, Spoken
+from refunds.web.schemas.request_fields import AFTER, LIMIT, RecordId, Spoken
 
 
 class ContactDetailsSchema(StrictSchema):
@@ -168,6 +168,13 @@ class ContactAcknowledgementSchema(shown.Schema):
     )
 
 
+ACKNOWLEDGED = shown.Nested(
+    ContactAcknowledgementSchema,
+    "The acknowledgement; null: it is not on record that the customer was answered.",
+    allow_none=True,
+)
+
+
 class ContactResolutionSchema(shown.Schema):
     """The resolution of a contact: why it was closed without a cancellation, and by whom."""
 
@@ -236,11 +243,7 @@ class ContactSchema(RecordedDetailsSchema):
         "3140-9261",
         allow_none=True,
     )
-    acknowledgement = shown.Nested(
-        ContactAcknowledgementSchema,
-        "The acknowledgement; null: it is not on record that the customer was answered.",
-        allow_none=True,
-    )
+    acknowledgement = ACKNOWLEDGED
     resolution = shown.Nested(
         ContactResolutionSchema, "The resolution; null: the contact is not resolved.", allow_none=True
     )
@@ -250,11 +253,7 @@ class ContactSchema(RecordedDetailsSchema):
 ContactListSchema = shown.page_of(ContactSchema)
 
 
-class TakenBy(Text):
-    """A filter by the client or user who deals with a contact."""
-
-    def __init__(self) -> None:
-        super().__init__(64, "Only contacts that the client or user with this id has taken.")
+TAKEN_BY = Text(64, "Only contacts that the client or user with this id has taken.")
 
 
 class ContactQuerySchema(QuerySchema):
@@ -267,9 +266,8 @@ class ContactQuerySchema(QuerySchema):
         "`true`: only backdated contacts, received before their deadline and entered after it. `false`: only the "
         "others."
     )
-    taken_by = TakenBy()
-    after = After()
-    limit = Limit()
+    taken_by = TAKEN_BY
+    after, limit = AFTER, LIMIT
 
 
 CALL = {

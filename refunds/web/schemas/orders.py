@@ -7,19 +7,10 @@ from refunds.schemas.orders import InlineOrderSchema, OrderFactsSchema
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.service.orders import Registration
-from refunds.web.schemas import shown
+from refunds.web.schemas import request_fields, shown
 from refunds.web.schemas.decisions import DecisionSchema
 from refunds.web.schemas.examples import A_CLIENT, A_CUSTOMER, AN_ORDER, example, shared
 from refunds.web.schemas.problems import ProblemSchema
-from refunds.web.schemas.request_fields import (
-    MOST,
-    PAGE,
-    After,
-    Limit,
-    ListQuerySchema,
-    SortOrder,
-    backwards,
-)
 
 JUDGED = ("unknown-region", "calendar-not-covered", "no-policy-in-force", "payment-data-refused", "customer-erased")
 """The problems of every operation that judges facts and may store personal data."""
@@ -94,7 +85,7 @@ OrderListSchema = shown.page_of(OrderSchema)
 _BY_IT = "This sorts the list by the deadline, then by the order's id."
 
 
-class OrderQuerySchema(ListQuerySchema):
+class OrderQuerySchema(request_fields.ListQuerySchema):
     """The filters of a list of orders."""
 
     policy = PolicyId("Only orders to which this policy applies.")
@@ -110,11 +101,9 @@ class OrderQuerySchema(ListQuerySchema):
     state = Choice(OrderState, "Only orders in this state.")
     deadline_from = Instant(f"Only orders whose promised deadline is at this instant or later. {_BY_IT}")
     deadline_to = Instant(f"Only orders whose promised deadline is before this instant. {_BY_IT}")
-    order = SortOrder()
-    after = After()
-    limit = Limit()
+    order, after, limit = request_fields.ORDER, request_fields.AFTER, request_fields.LIMIT
 
-    contradictions = (backwards("registered_from", "registered_to"), backwards("deadline_from", "deadline_to"))
+    contradictions = tuple(map(request_fields.backwards, ("registered", "deadline")))
 
 
 MOST_ORDERS = 1_000
@@ -152,8 +141,8 @@ class LookupRequestSchema(StrictSchema):
     """The customer to look up."""
 
     customer_ref = Reference(200, "Billing's reference for the customer.", required=True)
-    after = After()
-    limit = Whole(1, MOST, f"The most orders on a page. Default: {PAGE}.")
+    after = request_fields.AFTER
+    limit = Whole(1, request_fields.MOST, f"The most orders on a page. Default: {request_fields.PAGE}.")
 
 
 class CustomerSchema(shown.Schema):

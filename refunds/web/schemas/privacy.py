@@ -1,14 +1,6 @@
 """Schemas of data requests, disclosures and legal holds."""
 
-from refunds.domain.privacy import (
-    DataRequestChannel,
-    DataRequestKind,
-    DataRequestOutcome,
-    DataRequestState,
-    DisclosureBasis,
-    ErasureReason,
-    Fee,
-)
+from refunds.domain import privacy
 from refunds.errors import Message
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, ListOf, Nested, Reference, Text
 from refunds.schemas.strict import StrictSchema
@@ -16,15 +8,11 @@ from refunds.service.rectification import CORRECTABLE
 from refunds.web.schemas import shown
 from refunds.web.schemas.examples import A_CLIENT, A_CUSTOMER, AN_ORDER, example, shared
 from refunds.web.schemas.orders import ORDER
-from refunds.web.schemas.request_fields import After, Contradiction, Limit, ListQuerySchema
+from refunds.web.schemas.request_fields import AFTER, LIMIT, Contradiction, ListQuerySchema
 
-
-class _CustomerRef(Reference):
-    """Billing's reference, by which a customer is found."""
-
-    def __init__(self) -> None:
-        text = "Billing's reference for the customer. Personal: it finds them and is not stored."
-        super().__init__(200, text, required=True)
+_CUSTOMER_REF = Reference(
+    200, "Billing's reference for the customer. Personal: it finds them and is not stored.", required=True
+)
 
 
 def _identity_check(*, required: bool = False) -> FreeText:
@@ -34,9 +22,9 @@ def _identity_check(*, required: bool = False) -> FreeText:
 class DataRequestRequestSchema(StrictSchema):
     """A data request to open: what a person asks for about their data."""
 
-    kind = Choice(DataRequestKind, "What the person asks for.", required=True)
-    customer_ref = _CustomerRef()
-    channel = Choice(DataRequestChannel, "How the data request arrived.", required=True)
+    kind = Choice(privacy.DataRequestKind, "What the person asks for.", required=True)
+    customer_ref = _CUSTOMER_REF
+    channel = Choice(privacy.DataRequestChannel, "How the data request arrived.", required=True)
     received_at = Instant("When the data request arrived. The time to answer runs from then. Default: now.")
     identity_check = _identity_check()
     recipient = Line(254, "Who else is to get the data, for example with portability. Personal: stored encrypted.")
@@ -73,7 +61,7 @@ class OutcomeRequestSchema(StrictSchema):
     """The outcome of a data request, and what the kind of request needs for it."""
 
     outcome = Choice(
-        DataRequestOutcome,
+        privacy.DataRequestOutcome,
         "How the data request ends. `fulfilled` does what the person asked for. `taken_back` lifts a restriction or "
         "an objection that was fulfilled; tell the person before you do it.",
         required=True,
@@ -85,7 +73,7 @@ class OutcomeRequestSchema(StrictSchema):
         "The values to correct. Required to fulfil a rectification; leave it out in all other cases.",
     )
     erasure_reason = Choice(
-        ErasureReason,
+        privacy.ErasureReason,
         "For an erasure: why the customer is erased. Default: `request`. With `child`, the erasure does not wait for "
         "open matters.",
     )
@@ -108,7 +96,7 @@ class FeeRequestSchema(StrictSchema):
     """Why a data request may cost something, or that it costs nothing."""
 
     fee = Choice(
-        Fee,
+        privacy.Fee,
         "Why a fee may apply; `further_copy` only for a request for access. Left out: no fee applies, and an earlier "
         "fee note is removed.",
     )
@@ -118,15 +106,14 @@ class FeeRequestSchema(StrictSchema):
 class DataRequestQuerySchema(ListQuerySchema):
     """The filters of a list of data requests."""
 
-    kind = Choice(DataRequestKind, "Only data requests of this kind.")
-    state = Choice(DataRequestState, "Only data requests in this state. Open ones are sorted by `due_at`.")
+    kind = Choice(privacy.DataRequestKind, "Only data requests of this kind.")
+    state = Choice(privacy.DataRequestState, "Only data requests in this state. Open ones are sorted by `due_at`.")
     overdue = FlagText("`true`: only overdue data requests, sorted by `due_at`.")
-    after = After()
-    limit = Limit()
+    after, limit = AFTER, LIMIT
 
     contradictions = (
         Contradiction(
-            lambda query: bool(query.get("overdue")) and query.get("state") is DataRequestState.CLOSED,
+            lambda query: bool(query.get("overdue")) and query.get("state") is privacy.DataRequestState.CLOSED,
             "state",
             Message("must be open, or left out, with overdue=true"),
         ),
@@ -137,7 +124,7 @@ class CertificateSchema(shown.Schema):
     """The certificate of an erasure."""
 
     customer_id = shown.String("The id of the customer.", A_CUSTOMER)
-    reason = shown.Code(ErasureReason, "Why the customer was erased.", "request")
+    reason = shown.Code(privacy.ErasureReason, "Why the customer was erased.", "request")
     erased_at = shown.Instant("When the customer was erased.", "2026-05-05T08:00:00.000101Z")
     order_ids = shown.ListOf(
         shown.String("The id of an order."), "The ids of the customer's orders, which stay on record.", [AN_ORDER]
@@ -157,7 +144,7 @@ class DisclosureSchema(shown.Schema):
 
     disclosure_id = shown.String("The id of the disclosure.", "dis_01KAN4C0N2V5Q4T8Z2B6C9D1EF")
     customer_id = shown.String("The id of the customer.", A_CUSTOMER)
-    basis = shown.Code(DisclosureBasis, "What the disclosure is based on.", "authority_request")
+    basis = shown.Code(privacy.DisclosureBasis, "What the disclosure is based on.", "authority_request")
     recipient = shown.String("Who got the data; null if hidden.", "Polizeipräsidium München", allow_none=True)
     reference = shown.String("The recipient's own reference; null if hidden.", "BY-2026-114", allow_none=True)
     disclosed_at = shown.Instant("When the disclosure was recorded.", "2026-05-04T09:12:20.004112Z")
@@ -168,12 +155,12 @@ class DataRequestSchema(shown.Schema):
     """A data request. Its personal fields are null for readers who may not see them."""
 
     request_id = shown.String("The id of the data request.", "dsr_01KAN4C0N2V5Q4T8Z2B6C9D1EF")
-    kind = shown.Code(DataRequestKind, "What the person asks for.", "erasure")
-    state = shown.Code(DataRequestState, "Whether the data request is open or closed.", "open")
+    kind = shown.Code(privacy.DataRequestKind, "What the person asks for.", "erasure")
+    state = shown.Code(privacy.DataRequestState, "Whether the data request is open or closed.", "open")
     customer_id = shown.String(
         "The id of the customer; null: the service holds nothing about the person.", A_CUSTOMER, allow_none=True
     )
-    channel = shown.Code(DataRequestChannel, "How the data request arrived.", "email")
+    channel = shown.Code(privacy.DataRequestChannel, "How the data request arrived.", "email")
     identity_check = shown.String(
         "How the person's identity was checked; null: not yet.", "Called back at the number on record.", allow_none=True
     )
@@ -190,11 +177,11 @@ class DataRequestSchema(shown.Schema):
     extended_by = shown.String("Who extended the time to answer.", allow_none=True)
     extension_reason = shown.String("Why the time to answer was extended.", allow_none=True)
     fee_may_apply = shown.Boolean("Whether there is a fee note.")
-    fee = shown.Code(Fee, "Why a fee may apply; null: no fee applies.", allow_none=True)
+    fee = shown.Code(privacy.Fee, "Why a fee may apply; null: no fee applies.", allow_none=True)
     fee_reason = shown.String("Why a fee may apply, in words.", allow_none=True)
     closed_at = shown.Instant("When the data request was closed; null: it is open.", allow_none=True)
     closed_by = shown.String("Who closed the data request.", allow_none=True)
-    outcome = shown.Code(DataRequestOutcome, "How the data request ended; null: it is open.", allow_none=True)
+    outcome = shown.Code(privacy.DataRequestOutcome, "How the data request ended; null: it is open.", allow_none=True)
     outcome_reason = shown.String("Why the data request ended this way.", allow_none=True)
     answer_text = shown.String(
         "What to write to the person, in the reader's language: about a refusal, with their rights, about an "
@@ -236,8 +223,8 @@ class HoldSchema(shown.Schema):
 class DisclosureRequestSchema(StrictSchema):
     """A disclosure to record: a customer's data is handed to somebody else."""
 
-    customer_ref = _CustomerRef()
-    basis = Choice(DisclosureBasis, "What the disclosure is based on.", required=True)
+    customer_ref = _CUSTOMER_REF
+    basis = Choice(privacy.DisclosureBasis, "What the disclosure is based on.", required=True)
     recipient = Line(254, "Who gets the data. Personal: stored encrypted.", required=True)
     reference = Line(
         200, "The recipient's own reference, such as a file number. Personal: stored encrypted.", required=True

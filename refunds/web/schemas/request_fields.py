@@ -24,10 +24,7 @@ class RecordId(Text):
 
 
 class Spoken(Text):
-    """A number that a customer reads out, with or without dashes.
-
-    `read` turns the text into digits, or raises `Unfit`.
-    """
+    """A number that a customer reads out, with or without dashes; `read` makes it digits, or raises `Unfit`."""
 
     def __init__(self, name: str, read: Callable[[str], str]) -> None:
         self._read = read
@@ -38,18 +35,9 @@ class Spoken(Text):
         return str(checked(self._read, super()._deserialize(value, *args, **kwargs)))
 
 
-class Limit(WholeText):
-    """The maximum number of items on a page."""
-
-    def __init__(self) -> None:
-        super().__init__(1, MOST, f"The most items on a page. Default: {PAGE}.")
-
-
-class After(Text):
-    """The cursor after which a page begins."""
-
-    def __init__(self, description: str = "The `next` of the previous page, as it is: its format may change.") -> None:
-        super().__init__(500, description)
+LIMIT = WholeText(1, MOST, f"The most items on a page. Default: {PAGE}.")
+AFTER = Text(500, "The `next` of the previous page, as it is: its format may change.")
+"""The size of a page, and the cursor after which it begins."""
 
 
 class ListOrder(StrEnum):
@@ -59,11 +47,7 @@ class ListOrder(StrEnum):
     NEWEST = "newest"
 
 
-class SortOrder(Choice):
-    """Whether a list begins with the oldest or the newest entry."""
-
-    def __init__(self) -> None:
-        super().__init__(ListOrder, "Which records come first, by time of entry. Default: `oldest`.")
+ORDER = Choice(ListOrder, "Which records come first, by time of entry. Default: `oldest`.")
 
 
 class Contradiction(NamedTuple):
@@ -74,8 +58,9 @@ class Contradiction(NamedTuple):
     detail: Message
 
 
-def backwards(since: str, until: str) -> Contradiction:
-    """The contradiction of a range whose end, the parameter `until`, is before its beginning, `since`."""
+def backwards(name: str) -> Contradiction:
+    """The contradiction of a range whose end, the parameter `…_to`, is before its beginning, `…_from`."""
+    since, until = f"{name}_from", f"{name}_to"
     detail = Message("must not be before %(since)s", since=since)
     return Contradiction(lambda query: since in query and until in query and query[until] < query[since], until, detail)
 

@@ -7,13 +7,14 @@ from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import shown
 from refunds.web.schemas.contacts import (
+    ACKNOWLEDGED,
+    TAKEN_BY,
     ContactAcknowledgementSchema,
     ContactDetailsSchema,
     RecordedDetailsSchema,
-    TakenBy,
 )
 from refunds.web.schemas.examples import A_CLIENT, example, shared
-from refunds.web.schemas.request_fields import After, Limit, RecordId, Spoken
+from refunds.web.schemas.request_fields import AFTER, LIMIT, RecordId, Spoken
 
 
 class UnmatchedContactRequestSchema(ContactDetailsSchema):
@@ -77,11 +78,7 @@ class UnmatchedContactSchema(RecordedDetailsSchema):
     superseded_by = shown.String(
         "The id of the unmatched contact that corrects this one; null if it was not superseded.", allow_none=True
     )
-    acknowledgement = shown.Nested(
-        ContactAcknowledgementSchema,
-        "The acknowledgement; null: it is not on record that the customer was answered.",
-        allow_none=True,
-    )
+    acknowledgement = ACKNOWLEDGED
     resolution = shown.Nested(
         UnmatchedResolutionSchema, "The resolution; null: the contact is not resolved.", allow_none=True
     )
@@ -95,9 +92,8 @@ class UnmatchedContactQuerySchema(QuerySchema):
 
     request_number = Spoken("request number", parse_request_number)
     open = FlagText("`true`: only open contacts. `false`: only the others.")
-    taken_by = TakenBy()
-    after = After()
-    limit = Limit()
+    taken_by = TAKEN_BY
+    after, limit = AFTER, LIMIT
 
 
 HINT = "The number that ends in 77, ordered last week"
