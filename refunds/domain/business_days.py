@@ -317,10 +317,7 @@ def _windows(region: RegionDays, business: _Table, ends: _Table | None) -> Calla
 def _too_late(
     without: BusinessCalendar, window: Callable[[date, int], Window], entered: tuple[tuple[date, date], ...]
 ) -> Callable[[date, int], frozenset[date]]:
-    """A function that gives the closures entered too late for a window, by its service day and length.
-
-    Few lie in one window, and results are cached.
-    """
+    """A function that gives the closures entered too late for a window, by its service day and length."""
 
     @lru_cache(maxsize=512)
     def too_late(service_day: date, length: int) -> frozenset[date]:

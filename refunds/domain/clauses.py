@@ -203,10 +203,7 @@ def _channels(sentences: list[str], terms: Terms) -> _Found:
 
 
 def _numbers(text: str, country: str) -> dict[str, str]:
-    """The telephone numbers in a text, in E.164 by how they are written there.
-
-    A number without a leading `+` is left out unless it is a valid number when dialled in `country`.
-    """
+    """The telephone numbers in a text, in E.164 by how they are written; those without `+` if valid in `country`."""
     return {
         found.raw_string: phonenumbers.format_number(found.number, phonenumbers.PhoneNumberFormat.E164)
         for found in phonenumbers.PhoneNumberMatcher(text, country, leniency=phonenumbers.Leniency.POSSIBLE)

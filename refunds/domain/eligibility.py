@@ -361,10 +361,7 @@ def _may_be_late(case: Decision) -> bool:
 
 
 def _late_entry(case: Decision) -> bool:
-    """Whether the contact was entered over `late_entry_days` business days after receipt, and not by a supervisor.
-
-    False for a mere check.
-    """
+    """Whether the contact was entered over `late_entry_days` business days after receipt, and not by a supervisor."""
     recorded_at = case.facts.recorded_at
     if recorded_at is None or case.facts.entered_by_supervisor or (last_day := _last_day_to_enter(case)) is None:
         return False

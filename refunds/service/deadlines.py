@@ -75,10 +75,7 @@ def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tup
 
 
 def _running(policy: Policy, monday: date, regions: tuple[str, ...]) -> list[Provided]:
-    """The service days, up to the end of the week, whose window ends in it or later, in one region at least.
-
-    If there are more than `MOST_DAYS`, they are the latest ones, but a few more than that.
-    """
+    """The latest service days, over `MOST_DAYS` at most, whose window ends in the week or later in one region."""
     longest = max((version.terms.window_business_days for version in policy.effective_versions), default=0)
     rows: list[Provided] = []
     for back in range(longest * _MOST_APART + 14):

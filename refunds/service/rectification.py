@@ -31,12 +31,6 @@ class Correction(NamedTuple):
     value: str
 
 
-class _Applied(NamedTuple):
-    pointer: str
-    owner: str | None
-    correction: Correction
-
-
 def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str | None = None) -> bool:
     """Correct personal fields of a customer or, without one, of contacts; returns whether any value has changed.
 
@@ -48,7 +42,7 @@ def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str
     if customer_id is not None:
         uow.customers.lock_with_orders(customer_id)
     checked = [_check(uow, f"/corrections/{at}", one, customer_id) for at, one in enumerate(corrections)]
-    for owner in sorted({one.owner for one in checked if one.owner} - {customer_id}):
+    for owner in sorted({owner for _, owner, _ in checked if owner} - {customer_id}):
         uow.customers.lock_with_orders(owner)
     rectified: dict[str, dict[str, list[str]]] = {}
     for pointer, of, one in checked:
@@ -81,11 +75,10 @@ def on_record(uow: UnitOfWork, customer_id: str) -> list[Correction]:
     ]
 
 
-def _check(uow: UnitOfWork, pointer: str, one: Correction, customer_id: str | None) -> _Applied:
-    """Check a correction; returns it with the value as it is stored, and the customer whom the record is about.
-
-    Raises `InvalidInput` if there is no such field or record, the record is another customer's, or the value is unfit.
-    """
+def _check(
+    uow: UnitOfWork, pointer: str, one: Correction, customer_id: str | None
+) -> tuple[str, str | None, Correction]:
+    """Check a correction; returns it with the value as it is stored, and the customer whom the record is about."""
     if one.field not in CORRECTABLE.get(one.table, ()):
         names = ", ".join(CORRECTABLE.get(one.table, CORRECTABLE))
         place = f"{pointer}/{'field' if one.table in CORRECTABLE else 'table'}"
@@ -103,7 +96,7 @@ def _check(uow: UnitOfWork, pointer: str, one: Correction, customer_id: str | No
         raise error.under(pointer) from None
     except Unfit as error:
         raise InvalidInput([FieldError(f"{pointer}/value", error.detail, error.code)]) from None
-    return _Applied(pointer, owner, one._replace(value=value))
+    return pointer, owner, one._replace(value=value)
 
 
 def _apply(uow: UnitOfWork, one: Correction) -> bool:

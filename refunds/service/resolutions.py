@@ -181,10 +181,7 @@ def _together(uow: UnitOfWork, contact: Contact) -> list[Contact]:
 
 
 def _canonical_to(uow: UnitOfWork, contact: AContact, channel: Channel, to: str) -> str | None:
-    """Return the number or address at which a customer was answered, as it is stored; None if it is their own.
-
-    For an unmatched contact, a number needs its country code. Raises `InvalidInput` if it does not fit the channel.
-    """
+    """The number or address at which a customer was answered, as it is stored; None if it is their own."""
     if isinstance(contact, Contact):
         then = contact.outcome
         terms = uow.policies[then.policy].version(then.version).terms

@@ -1,23 +1,21 @@
 """Retention: records whose period is over are deleted, kind by kind, in short writes between those of others."""
 
-import fcntl
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from refunds.domain.instants import local_date, zone
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.errors import ConfigurationError, Message
+from refunds.errors import Message
 from refunds.service import ProgressCallback, clock, privacy, silently, upkeep
 from refunds.service.batches import write_batch
 from refunds.service.store import Store
 from refunds.storage import Row
 from refunds.storage.mapper import instant
 from refunds.storage.retention import KINDS, Kind
+from refunds.storage.ticket import held_alone
 from refunds.storage.unit_of_work import UnitOfWork
 
 BATCH = 100
@@ -38,7 +36,8 @@ def run(store: Store, *, dry_run: bool = False, progress: ProgressCallback = sil
     if dry_run:
         return _run(store, progress, dry_run=True)
     directory = store.checkpoints.file.parent
-    with _one_run_at_a_time(directory):
+    lock = os.open(directory / "retention.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with held_alone(lock, Message("flask retention run is running already: let it end")):
         gone = _run(store, progress, dry_run=False)
         store.scrub()
         with store.read(COMMAND_LINE) as uow:
@@ -82,17 +81,3 @@ def _without_open(uow: UnitOfWork, kind: Kind, rows: list[Row]) -> list[Row]:
         return rows
     waiting = {one.order_id for one in privacy.waiting_about(uow, [row["id"] for row in rows])}
     return [row for row in rows if row["id"] not in waiting]
-
-
-@contextmanager
-def _one_run_at_a_time(directory: Path) -> Iterator[None]:
-    """Let no other process run retention on this ledger during the block; raises `ConfigurationError` if one does."""
-    file = os.open(directory / "retention.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigurationError(Message("flask retention run is running already: let it end")) from None
-        yield
-    finally:
-        os.close(file)

@@ -155,7 +155,8 @@ class _Judging:
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
         """Count how the windows of orders differ from those under the draft; orders not yet provided have none."""
         sorted_into = Cases(self._policy, self._draft)
-        cases: dict[Case, _Orders] = {}
+        cases: dict[Case, Row] = {}
+        counts: Counter[Case] = Counter()
         for done, row in enumerate(rows):
             if not done % STEP:
                 progress(done)
@@ -163,13 +164,10 @@ class _Judging:
                 self._found.not_provided += 1
                 continue
             case = sorted_into.case(row)
-            like = cases.get(case)
-            if like is None:
-                cases[case] = _Orders(row, 1)
-            else:
-                like.count += 1
-        for like in cases.values():
-            self._compare(like.row, like.count)
+            cases.setdefault(case, row)
+            counts[case] += 1
+        for case, row in cases.items():
+            self._compare(row, counts[case])
 
     def _compare(self, row: Row, count: int) -> None:
         """Compare the window of an order with that under the draft, and count it `count` times."""
@@ -226,14 +224,6 @@ class _Judging:
 
     def _decide(self, facts: Facts, region: str | None) -> Decision:
         return decide(facts, self._draft, self._calendars(region), self._draft)
-
-
-@dataclass(slots=True)
-class _Orders:
-    """One order of a case, and the number of its orders."""
-
-    row: Row
-    count: int
 
 
 def _still_known(region: str | None) -> str | None:

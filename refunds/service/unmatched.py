@@ -66,11 +66,7 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
 
 
 def _times(uow: UnitOfWork, new: NewContact, earlier: UnmatchedContact | None) -> tuple[datetime | None, datetime]:
-    """When a contact was sent, if that is known, and received; without a receipt, as the one was that it corrects.
-
-    Raises `InvalidInput` if the times are not possible, and `Forbidden` if they make an open request a later one,
-    unless the principal is a supervisor.
-    """
+    """When a contact was sent, if that is known, and received; without a receipt, as the one was that it corrects."""
     if earlier and new.received_at is None:
         new = replace(new, received_at=earlier.received_at, sent_at=new.sent_at or earlier.sent_at)
     too_early = uow.now - BEFORE_KNOWN, Message("must not be more than a year ago")
