@@ -161,7 +161,6 @@ def import_(files: tuple[Path, ...]) -> None:
 
 
 def _print_result(result: PublishResult, done: str) -> None:
-    """Print what happened to a version and its differences; `done` as in `registration_text`, but never `known`."""
     version, follows = result.version, result.follows
     if result.known:
         done = "known"

@@ -170,7 +170,6 @@ def _compared(period: re.Match[str], terms: Terms) -> _Found:
 
 
 def _stem(word: str) -> str:
-    """A number word without its German ending."""
     word = word.lower()
     return word if word in _VALUES else re.sub(r"e[mnrs]?$", "", word)
 

@@ -146,7 +146,6 @@ def _entity(country: str) -> Any:
 
 
 def _iso(region: str) -> Any:
-    """The entry of a subdivision in ISO 3166-2; None if there is none."""
     found = _SUBDIVISIONS.get(code=region)
     return found if found and found.code == region else None  # it takes small letters, too
 

@@ -93,7 +93,6 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 
 def _require_near(year: int) -> None:
-    """Raise `ValidationError` for a year that is not plausible."""
     if not _FIRST_YEAR <= year <= _LAST_YEAR:
         within = Message("must lie in the years %(first)s to %(last)s", first=_FIRST_YEAR, last=_LAST_YEAR)
         raise does_not_fit(within, "out_of_range")

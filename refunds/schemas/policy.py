@@ -141,8 +141,6 @@ TermsSchema = StrictSchema.from_dict(
 
 
 class _PolicyFileSchema(TermsSchema):  # type: ignore[valid-type, misc]
-    """A policy file: its policy, its version, when that takes effect, and its terms."""
-
     policy = Text(
         64,
         pattern=POLICY_ID,

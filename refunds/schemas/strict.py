@@ -109,7 +109,6 @@ def errors(error: ValidationError) -> Iterator[FieldError]:
 
 
 def _walk(messages: Any, pointer: str) -> Iterator[FieldError]:
-    """The field errors in the messages at this place."""
     if isinstance(messages, Mapping):
         for key, nested in messages.items():
             yield from _walk(nested, pointer if key == ma.exceptions.SCHEMA else pointer + step(key))

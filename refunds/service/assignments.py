@@ -103,7 +103,6 @@ def _lock_together(uow: UnitOfWork, name: str) -> Sequence[AContact]:
 
 
 def _assign_all(uow: UnitOfWork, contacts: Sequence[AContact], to: str | None) -> AContact:
-    """Assign locked contacts to a user, or to nobody if `to` is None, and return the first as it is now."""
     data, first = {"taken_by": to}, contacts[0]
     for one in contacts:
         if one.taken_by != to:

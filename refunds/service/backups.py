@@ -156,7 +156,6 @@ def restore(settings: Settings, file: Path, reason: str, ledger_lost: str | None
 
 
 def _require_sqlite(engine: Engine) -> SQLite:
-    """Return the engine if it is SQLite's; otherwise close it and raise `ConfigurationError`."""
     if not isinstance(engine, SQLite):
         engine.close()
         message = (
@@ -197,7 +196,6 @@ def _verify(uow: UnitOfWork, checkpoints: Iterable[Checkpoint], failed: str) -> 
 
 
 def _time_of(tx: Transaction, head: Head) -> datetime | None:
-    """The time of the event at the head; None if the journal is empty."""
     return next((instant(row["at"]) for row in list(events.between(tx, head.position, head.position))), None)
 
 

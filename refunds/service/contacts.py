@@ -258,7 +258,6 @@ def _earliest(order: Order) -> tuple[datetime, Message]:
 
 
 def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Contact | None:
-    """The contact that a new one names as superseded; None if it names none."""
     contact_id = new.supersedes
     if contact_id is None:
         return None

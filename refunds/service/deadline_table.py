@@ -136,7 +136,6 @@ def _days(
 
 
 def _rows(span: _Span, region: str) -> list[Row]:
-    """The rows of a span for a region, which is empty for orders that name none."""
     version, length = span.version, span.version.terms.window_business_days
     calendar, asked = calendar_of(version, region or None), named(version, region)
     digest, windows = sha256(), []

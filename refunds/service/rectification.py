@@ -109,7 +109,6 @@ def _apply(uow: UnitOfWork, one: Correction) -> bool:
 
 
 def _rename(uow: UnitOfWork, customer_id: str, customer_ref: str) -> bool:
-    """Give a customer another reference; returns whether it has changed. Raises `Unfit` if it is somebody else's."""
     found = uow.customers.find(customer_ref)
     if found is not None and found != customer_id:
         detail = Message("is another customer's reference: correct the customer_ref of the orders that are theirs")
@@ -142,7 +141,6 @@ def _move(uow: UnitOfWork, order_id: str, customer_ref: str) -> bool:
 
 
 def _shape(field: Line | FreeText) -> StrictSchema:
-    """The schema of a value that is read by a field."""
     schema: StrictSchema = StrictSchema.from_dict({"value": field})()  # type: ignore[assignment] # it returns its own class
     return schema
 

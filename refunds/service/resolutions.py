@@ -81,7 +81,6 @@ def complete(uow: UnitOfWork, contact_id: str, *, ticket_ref: str | None = None,
 
 
 def _lock_present(uow: UnitOfWork, name: str) -> AContact:
-    """Lock and return a contact; raises `ContactStateConflict` if it has been superseded or matched."""
     contact = findings.contact(uow, name, lock=True)
     contacts.require_present(contact)
     return contact
@@ -193,7 +192,6 @@ def _canonical_to(uow: UnitOfWork, contact: AContact, channel: Channel, to: str)
 
 
 def _require_fit(uow: UnitOfWork, contact: Contact, given: Resolution) -> None:
-    """Raise `InvalidInput` if a resolution does not fit the contact."""
     reason, named = given.reason_code, given.duplicate_of
     is_duplicate = reason is ResolutionReason.DUPLICATE
     unfit = Message("must fit what the contact asks for: %(names)s", names=any_of(RESOLVABLE_FOR[contact.intent]))
@@ -239,7 +237,6 @@ _FOR_SUPERVISORS = Message(
 
 
 def _why_closed(contact: Contact) -> Message:
-    """The text of the error that a contact is not open, with the reason."""
     name, following = contact.contact_id, contact.superseded_by
     if contact.intent not in RESOLVABLE_FOR:
         return Message("The contact %(name)s is not open: it does not ask for a cancellation.", name=name)

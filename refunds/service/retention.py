@@ -68,7 +68,6 @@ def _run(store: Store, progress: ProgressCallback, *, dry_run: bool) -> Gone:
 
 
 def _delete_due(uow: UnitOfWork, kind: Kind, before: datetime, rows: list[Row]) -> list[Row]:
-    """Delete those of these records that are still due, and return their rows."""
     going = _without_open(uow, kind, uow.retention.lock_due(kind, before, rows))
     if going:
         uow.retention.forget(kind, going)

@@ -110,7 +110,6 @@ def _holds(uow: UnitOfWork, cancellation: Cancellation, billing_ref: str | None)
 
 
 def _held(cancellation: Cancellation) -> CancellationStateConflict:
-    """The error, to be raised, for a refund that another holder has begun; it names the holder."""
     ref = cancellation.billing_ref
     holder = cancellation.refund_begun_by if isinstance(ref, Erased | None) else ref
     return CancellationStateConflict(
@@ -178,7 +177,6 @@ def may_revoke(uow: UnitOfWork, cancellation: Cancellation) -> bool:
 
 
 def _require_state(cancellation: Cancellation, *needed: State) -> None:
-    """Raise `CancellationStateConflict` if a cancellation is in none of these states."""
     if cancellation.state not in needed:
         detail = _IN_THE_WAY[cancellation.state].filled(name=cancellation.cancellation_id)
         raise CancellationStateConflict(detail, cancellation.state)

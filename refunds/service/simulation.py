@@ -170,7 +170,6 @@ class _Judging:
             self._compare(row, counts[case])
 
     def _compare(self, row: Row, count: int) -> None:
-        """Compare the window of an order with that under the draft, and count it `count` times."""
         provided, ordered, region = row["service_provided_at"], row["ordered_at"], _still_known(row["region"])
         facts = Facts(service_provided_at=instant(provided), received_at=instant(provided))
         try:
@@ -232,7 +231,6 @@ def _still_known(region: str | None) -> str | None:
 
 
 def _flip(before: str, after: str) -> Flip | None:
-    """How a decision changes from one reason to another; None if it allows or refuses both times."""
     was, is_now = before in ELIGIBLE, after in ELIGIBLE
     if was == is_now:
         return None

@@ -375,7 +375,6 @@ def _without_records(database: str) -> ConfigurationError:
 
 @contextmanager
 def _collected_in(wrong: list[ConfigurationError]) -> Iterator[None]:
-    """Catch a `ConfigurationError` in the block and add it to `wrong`; other errors pass."""
     try:
         yield
     except ConfigurationError as error:

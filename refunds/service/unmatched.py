@@ -83,7 +83,6 @@ def _times(uow: UnitOfWork, new: NewContact, earlier: UnmatchedContact | None) -
 
 
 def _to_supersede(uow: UnitOfWork, unmatched_id: str, intent: Intent) -> UnmatchedContact:
-    """Lock the contact to be superseded, and return it; raises what `record` says."""
     try:
         earlier = uow.unmatched.get(unmatched_id, lock=True)
     except NotFound as error:
@@ -167,12 +166,10 @@ def reopen(uow: UnitOfWork, unmatched_id: str, reason: ReopeningReason) -> Unmat
 
 
 def _kept(value: Any) -> Any:
-    """Return a value as it is; None in place of an erased one."""
     return None if isinstance(value, Erased) else value
 
 
 def _require_open(found: UnmatchedContact) -> None:
-    """Raise `ContactStateConflict` if an unmatched contact was matched, superseded or resolved."""
     contacts.require_present(found)
     if not found.is_open:
         detail = Message("The contact %(name)s has been resolved.", name=found.unmatched_id)

@@ -257,7 +257,6 @@ def _spelt(name: str) -> str | None:
 
 
 def _lock_by_name(uow: UnitOfWork, name: str) -> User:
-    """Lock and return the user with this name; raises `NotFound` if there is none."""
     user = uow.users.by_name(_spelt(name) or "")
     if user is None:
         raise NotFound(Message("there is no user of this name: see `flask users list`"))
@@ -265,6 +264,5 @@ def _lock_by_name(uow: UnitOfWork, name: str) -> User:
 
 
 def _update_and_end_sessions(uow: UnitOfWork, user: User, event: EventType, **changes: Any) -> User:
-    """Store changes of a locked user with this event, and end all their sessions."""
     uow.users.forget_sessions(user.user_id)
     return uow.users.update(user, event, epoch=user.epoch + 1, **changes)

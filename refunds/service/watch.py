@@ -185,7 +185,6 @@ def told(uow: UnitOfWork, change: Change) -> list[Contact]:
 
 
 def _change(row: Row, today: int | None, stands: int) -> Change:
-    """The change for the row of a promise; `today` and `stands` are instants as stored."""
     ends, told = (instant(row["deadline"]), None if today is None else instant(today), instant(stands)), _told(row)
     return Change(row["order_id"], *ends, told.time_zone if told else "UTC", instant(row["promised_at"]))
 
@@ -236,7 +235,6 @@ def _next_open(uow: UnitOfWork, now: datetime, after: Row | None = None) -> list
 
 
 def _promise_anew(uow: UnitOfWork, order_ids: Iterable[str], cause: PromiseCause) -> None:
-    """Promise each of these orders the window that it has now, if that ends later, for a cause."""
     for order_id in order_ids:
         order = uow.orders.get_for_update(order_id).order
         promises.keep(uow, order, orders.judged_when_provided(uow, order), cause)

@@ -156,7 +156,6 @@ class Lenient:
                 return
 
     def _row(self, sql: str, parameters: Mapping[str, Any]) -> Row:
-        """The row of a query that has one."""
         try:
             return next(self._tx.each(sql, **parameters))
         except Unreadable:

@@ -99,6 +99,5 @@ class Copy:
 
 
 def _empty(tx: Transaction, tables: Iterable[StoredTable]) -> None:
-    """Delete every row of these tables, in this order."""
     for table in tables:
         tx.run(f"DELETE FROM {table.name}")  # noqa: S608 - one of ours

@@ -101,7 +101,6 @@ class Erasures:
         return fields
 
     def _note(self, *erasures: Erasure) -> None:
-        """Add lines to the ledger; raises `StorageUnavailable` if that is not possible."""
         ledger = self._context.ledger
         try:
             ledger.append(*erasures)
@@ -152,7 +151,6 @@ class Erasures:
         return counted
 
     def _contact(self, name: str) -> Contact | UnmatchedContact | None:
-        """Lock and return the contact or unmatched contact with this id; None if there is none."""
         try:
             if name.startswith("unm_"):
                 return Unmatched(self._context).get(name, lock=True)
@@ -161,7 +159,6 @@ class Erasures:
             return None
 
     def _empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> None:
-        """Empty the personal fields of a contact, with an event, and delete the stored responses about it."""
         fields = _to_empty(contact)
         data, emptied = {"fields": fields, "reason": reason}, dict.fromkeys(fields, ERASED)
         if isinstance(contact, Contact):
@@ -204,7 +201,6 @@ def _id_of(contact: Contact | UnmatchedContact) -> str:
 
 
 def _to_empty(contact: Contact | UnmatchedContact) -> list[str]:
-    """The names of the personal fields of a contact that are neither missing nor empty."""
     table = CONTACTS if isinstance(contact, Contact) else UNMATCHED
     texts = ((name, getattr(contact, name)) for name in table.personal)
     return [name for name, text in texts if text is not None and not isinstance(text, Erased)]

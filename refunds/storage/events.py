@@ -206,7 +206,6 @@ _AT_ONCE = 8
 
 @cache
 def _insertion(number: int) -> str:
-    """The statement that stores so many events."""
     rows = (", ".join(f":{name}_{i}" for name in EVENTS.names) for i in range(number))
     return f"INSERT INTO events ({', '.join(EVENTS.names)}) VALUES ({'), ('.join(rows)})"  # noqa: S608 - ours
 

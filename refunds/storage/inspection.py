@@ -214,7 +214,6 @@ def _breaks(tx: Transaction, key: bytes, first: Event, end: int, checkpoint: Che
 
 
 def _not_as_journalled(rows: Mapping[RecordMapper[Any], list[Row]], found: list[Event]) -> Iterator[Message]:
-    """A fault for each record that is missing, or whose digest is not that of the last event about it."""
     digests: dict[tuple[str, str], bytes] = {}
     for event in found:
         if event.type not in WITHOUT_RECORD and (name := table_of(event.type)):

@@ -275,7 +275,6 @@ class PostgreSQL:
                     pool.putconn(connection)
 
     def _opened(self) -> ConnectionPool[psycopg.Connection[DictRow]]:
-        """The pool of connections, opened at the first call."""
         pool = self._pool
         if pool is None:
             with self._opening:

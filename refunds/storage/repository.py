@@ -234,7 +234,6 @@ class Listed(Repository[R]):
         return tuple(_stored(getattr(record, column)) for column in self.place)
 
     def _condition(self, name: str, value: Any) -> str:
-        """The condition of a filter with this value."""
         found = self.filters[name]
         return found if isinstance(found, str) else found[value]
 
@@ -301,7 +300,6 @@ def named_list(values: Iterable[T]) -> tuple[str, dict[str, T]]:
 
 
 def _stored(value: Any) -> Any:
-    """A value as it is stored."""
     if isinstance(value, datetime):
         return micros(value)
     return value.isoformat() if isinstance(value, date) else value

@@ -90,7 +90,6 @@ def room(tx: Transaction) -> tuple[int, int]:
 
 @cache
 def _fresh() -> dict[tuple[str, str], str]:
-    """The schema of a new database, the same on each engine."""
     with TemporaryDirectory() as directory:
         engine = open_engine(f"sqlite:///{directory}/new.db")
         try:

@@ -307,7 +307,6 @@ class SQLite:
         return Connection(Database(connection, execute_plugins=False), self.name, unlocked)
 
     def _require_same_files(self) -> None:
-        """Raise `FileReplaced` if the file, or its log, is not the one that was opened."""
         if self._files is not None:
             self._require(self._files, self._present_files())
 
@@ -337,7 +336,6 @@ _Files = tuple[_FileId, ...]
 
 
 def _file_id(path: str) -> _FileId:
-    """The device and the inode of a file; None if there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 - for every transaction, so it has to be quick
     except (FileNotFoundError, NotADirectoryError):

@@ -81,7 +81,6 @@ class Ticket:
             raise StorageUnavailable(Message("The database is being restored or copied.")) from None
 
     def _open(self, name: str) -> int:
-        """Open a file beside the database, made to be locked; raises `StorageUnavailable` if that fails."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             return os.open(f"{self._path}.{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
