@@ -132,6 +132,12 @@ def subdivisions(country: str) -> tuple[str, ...]:
     return tuple(part for part in _entity(country).subdivisions if part not in _NO_PLACES.get(country, ()))
 
 
+def with_subdivisions(country: str) -> Iterator[str]:
+    """The region of a known country, then those of its subdivisions."""
+    yield country
+    yield from (f"{country}-{part}" for part in subdivisions(country))
+
+
 def region_name(region: str, language: str) -> str:
     """The name of a subdivision in German, if asked for and known, else in the country's own; or else its code."""
     country, _, part = region.partition("-")

@@ -8,7 +8,7 @@ from refunds.domain.contact_points import customers_detail
 from refunds.domain.journal import EventType
 from refunds.errors import FieldError, InvalidInput, Message, Unfit
 from refunds.schemas.fields import FreeText, Line, Reference
-from refunds.schemas.strict import StrictSchema
+from refunds.schemas.strict import shape
 from refunds.storage.rectifications import PERSONAL
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -87,9 +87,9 @@ def _check(
     known = owner if one.table != "unmatched_contacts" else customer_id
     if known != customer_id and (customer_id or one.table not in _BY_ID):
         raise InvalidInput([FieldError(f"{pointer}/record_id", Message("is no record of this customer"), "not_found")])
-    shape = _SHAPES.get(one.field, _REASON)
+    schema = _SHAPES.get(one.field, _REASON)
     try:
-        value = shape.read({"value": one.value})["value"]
+        value = schema.read({"value": one.value})["value"]
         if one.field in {"from_detail", "acknowledged_to"}:
             value = customers_detail(value)
     except InvalidInput as error:
@@ -140,19 +140,14 @@ def _move(uow: UnitOfWork, order_id: str, customer_ref: str) -> bool:
     return True
 
 
-def _shape(field: Line | FreeText) -> StrictSchema:
-    schema: StrictSchema = StrictSchema.from_dict({"value": field})()  # type: ignore[assignment] # it returns its own class
-    return schema
-
-
-_REASON = _shape(FreeText(500, required=True))
+_REASON = shape(value=FreeText(500, required=True))
 _SHAPES = {
-    "customer_ref": _shape(Reference(200, required=True)),
-    "billing_ref": _shape(Reference(100, required=True)),
-    "ticket_ref": _shape(Line(100, required=True)),
-    "order_hint": _shape(Line(200, required=True)),
-    "from_detail": _shape(Line(254, required=True)),
-    "acknowledged_to": _shape(Line(254, required=True)),
-    "note": _shape(FreeText(2000, required=True)),
+    "customer_ref": shape(value=Reference(200, required=True)),
+    "billing_ref": shape(value=Reference(100, required=True)),
+    "ticket_ref": shape(value=Line(100, required=True)),
+    "order_hint": shape(value=Line(200, required=True)),
+    "from_detail": shape(value=Line(254, required=True)),
+    "acknowledged_to": shape(value=Line(254, required=True)),
+    "note": shape(value=FreeText(2000, required=True)),
 }
 """How the values of fields are read, the same as where they are first entered; all other fields are reasons."""

@@ -256,7 +256,9 @@ class Store:
         wrong: list[ConfigurationError] = []
         reads, exists = to is Opening.READ, to in {Opening.READ, Opening.RECORD, Opening.ACCEPT}
         with _collected_in(wrong):
-            path = self._key_file()
+            path = require_key_file(self._settings)
+            if self._settings.production or path.exists():
+                read_master_keys(path)  # fail before anything is created
         with _collected_in(wrong):
             require_ledger(self._settings)
             if not exists:
@@ -279,13 +281,6 @@ class Store:
             engine.close()
             raise
         return engine, keyring
-
-    def _key_file(self) -> Path:
-        """The path of the master key file; the key is checked if it must exist or does exist."""
-        path = require_key_file(self._settings)
-        if self._settings.production or path.exists():
-            read_master_keys(path)  # fail before anything is created
-        return path
 
     def _keyring_to_read(self, engine: Engine, key_file: Path) -> Keyring:
         """The keys of a database that is only read, opened with the master keys in `key_file`."""

@@ -194,13 +194,14 @@ def signed_in(store: Store, session: Session) -> tuple[Principal, Policies]:
     """
     with store.read(COMMAND_LINE) as uow:
         found = uow.users.for_request(session.user_id, session.session_id, session.position)
-        if found is None or found.ended or found.seen_at is None or not session.fits(found.user, found.head):
+        user, head, seen_at = found or (None, None, None)
+        if user is None or head is None or seen_at is None or not session.fits(user, head):
             raise Unauthenticated(Message("The session has ended: sign in again."))
-        policies, unseen = uow.policies_at(found.head), uow.now - found.seen_at
+        policies, unseen = uow.policies_at(head), uow.now - seen_at
     if unseen >= SEEN:
         with suppress(StorageUnavailable), store.write(COMMAND_LINE) as uow:  # a request that reads does not need it
             uow.users.see_session(session.session_id)
-    return Principal(found.user.user_id, found.user.name or found.user.user_id, found.user.role), policies
+    return Principal(user.user_id, user.name or user.user_id, user.role), policies
 
 
 def offer(uow: UnitOfWork) -> Offer:

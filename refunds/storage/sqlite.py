@@ -119,7 +119,10 @@ class SQLite:
 
     def scrub(self, patience: float = 0) -> bool:
         """Move the log to the file, where deleted data is overwritten; False if a read or a write is in the way."""
-        return self._move_log(patience)
+        file = f"{self.path.as_uri()}?mode=rw"
+        with translating_errors(self.name), closing(sqlite3.connect(file, uri=True, timeout=patience)) as connection:
+            connection.execute("SELECT * FROM sqlite_master").fetchall()  # undoes a write of which the journal is left
+            return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
     def compact(self) -> None:
         """Rewrite the file if it has at most 256 MiB: that takes two seconds, and so much memory.
@@ -186,15 +189,8 @@ class SQLite:
 
         Raises `DamagedDatabase`, and `StorageUnavailable` if a command reads it.
         """
-        if not self._move_log(self._patience):
+        if not self.scrub(self._patience):
             raise cannot_serve(self.name, "it is being read: wait for that command, or stop it")
-
-    def _move_log(self, patience: float) -> bool:
-        """Move the log to the file and empty it; returns False if others were in the way for `patience` seconds."""
-        file = f"{self.path.as_uri()}?mode=rw"
-        with translating_errors(self.name), closing(sqlite3.connect(file, uri=True, timeout=patience)) as connection:
-            connection.execute("SELECT * FROM sqlite_master").fetchall()  # undoes a write of which the journal is left
-            return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
     def copy_to(self, file: Path) -> None:
         """Write the database, as it is at one moment, to an empty file, and bring that to disk; writes go on meanwhile.
