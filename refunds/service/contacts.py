@@ -27,7 +27,6 @@ from refunds.errors import (
     Message,
 )
 from refunds.service import ProgressCallback, orders, promises, silently
-from refunds.service.batches import write_batch
 from refunds.service.orders import AHEAD
 from refunds.service.store import Store
 from refunds.storage.orders import LockedOrder
@@ -122,7 +121,7 @@ def number_all(store: Store, progress: ProgressCallback = silently) -> int:
     Each batch is an exclusive write, so it can be interrupted and repeated, and instances can start at once.
     """
     done = 0
-    while numbered := write_batch(store, COMMAND_LINE, lambda uow: uow.contacts.number_some(BATCH)):
+    while numbered := store.write_batch(COMMAND_LINE, lambda uow: uow.contacts.number_some(BATCH)):
         done += numbered
         progress("contacts without a number", done, done)
     return done

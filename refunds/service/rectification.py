@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from refunds.domain.contact_points import customers_detail
 from refunds.domain.journal import EventType
+from refunds.domain.judging import spelt
 from refunds.errors import FieldError, InvalidInput, Message, Unfit
 from refunds.schemas.fields import FreeText, Line, Reference
 from refunds.schemas.strict import shape
@@ -46,12 +47,9 @@ def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str
         uow.customers.lock_with_orders(owner)
     rectified: dict[str, dict[str, list[str]]] = {}
     for pointer, of, one in checked:
-        try:
-            if _apply(uow, one):
-                fields = rectified.setdefault(of or one.record_id, {})
-                fields.setdefault(f"{one.table}/{one.record_id}", []).append(one.field)
-        except Unfit as error:
-            raise InvalidInput([FieldError(f"{pointer}/value", error.detail, error.code)]) from None
+        if spelt(f"{pointer}/value", _apply, uow, one):
+            fields = rectified.setdefault(of or one.record_id, {})
+            fields.setdefault(f"{one.table}/{one.record_id}", []).append(one.field)
     for subject, fields in rectified.items():
         uow.events.note(EventType.CUSTOMER_RECTIFIED, subject, {"fields": fields})
     return bool(rectified)
@@ -90,12 +88,10 @@ def _check(
     schema = _SHAPES.get(one.field, _REASON)
     try:
         value = schema.read({"value": one.value})["value"]
-        if one.field in {"from_detail", "acknowledged_to"}:
-            value = customers_detail(value)
     except InvalidInput as error:
         raise error.under(pointer) from None
-    except Unfit as error:
-        raise InvalidInput([FieldError(f"{pointer}/value", error.detail, error.code)]) from None
+    if one.field in {"from_detail", "acknowledged_to"}:
+        value = spelt(f"{pointer}/value", customers_detail, value)
     return pointer, owner, one._replace(value=value)
 
 

@@ -10,7 +10,6 @@ from refunds.domain.instants import local_date, zone
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import Message
 from refunds.service import ProgressCallback, clock, privacy, silently, upkeep
-from refunds.service.batches import write_batch
 from refunds.service.store import Store
 from refunds.storage import Row
 from refunds.storage.mapper import instant
@@ -59,7 +58,7 @@ def _run(store: Store, progress: ProgressCallback, *, dry_run: bool) -> Gone:
             if not rows:
                 break
             if not dry_run:
-                going = write_batch(store, COMMAND_LINE, partial(_delete_due, kind=kind, before=before, rows=rows))
+                going = store.write_batch(COMMAND_LINE, partial(_delete_due, kind=kind, before=before, rows=rows))
             months.update(f"{local_date(instant(row['since']), tz):%Y-%m}" for row in going)
             progress(kind.name, months.total(), months.total())
             after = rows[-1]["id"]

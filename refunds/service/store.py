@@ -11,7 +11,7 @@ from enum import Enum, auto
 from pathlib import Path
 from threading import Lock
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 
 from refunds.config import Settings, require_key_file, require_ledger
 from refunds.domain import judging
@@ -30,6 +30,9 @@ from refunds.storage.migrations import read_as_it_is, up_to_date
 from refunds.storage.policies import Policies, load
 from refunds.storage.unit_of_work import UnitOfWork
 
+T = TypeVar("T")
+
+TRIES = 5  # of a batch
 _NAP = 0.1
 """Seconds between two attempts to take what was deleted out of the database's files."""
 
@@ -145,6 +148,14 @@ class Store:
         if checkpoint is not None:
             self._write_checkpoint(checkpoint)
         self._scrub(engine)
+
+    def write_batch(self, principal: Principal, work: Callable[[UnitOfWork], T]) -> T:
+        """Run a part of a long task in an exclusive write, up to `TRIES` times if others are in its way."""
+        for _ in range(TRIES - 1):
+            with suppress(StorageUnavailable), self.write(principal, exclusive=True) as uow:
+                return work(uow)
+        with self.write(principal, exclusive=True) as uow:
+            return work(uow)
 
     @property
     def is_scrubbed(self) -> bool:

@@ -25,7 +25,6 @@ from refunds.domain.permissions import COMMAND_LINE, Principal
 from refunds.domain.records import Contact, Order, PromiseCause
 from refunds.errors import RefundsError
 from refunds.service import ProgressCallback, orders, promises, silently
-from refunds.service.batches import write_batch
 from refunds.service.cases import Case, Cases
 from refunds.service.store import Store
 from refunds.storage import Row
@@ -216,7 +215,7 @@ def _lengthen(store: Store, principal: Principal, cause: PromiseCause, progress:
         found = list(comparison.changes(rows))
         longer = [change.order_id for change in found if change.is_longer]
         for start in range(0, len(longer), BATCH):
-            write_batch(store, principal, partial(_promise_anew, cause=cause, order_ids=longer[start : start + BATCH]))
+            store.write_batch(principal, partial(_promise_anew, cause=cause, order_ids=longer[start : start + BATCH]))
         again = {row["order_id"] for row in rows if row["cause"] == cause and row["promised_at"] >= since}
         kept += sum(change.is_kept and change.order_id not in again for change in found)
         done += len(rows)
@@ -285,7 +284,7 @@ def _fill(store: Store, progress: ProgressCallback) -> int:
     """Promise each order without a promise the last window that it was told, or today's if later; returns how many."""
     filled, after = 0, ""
     while True:
-        found, promised = write_batch(store, COMMAND_LINE, partial(_fill_batch, after=after))
+        found, promised = store.write_batch(COMMAND_LINE, partial(_fill_batch, after=after))
         filled += promised
         if not found:
             return filled

@@ -56,17 +56,6 @@ Place = tuple[str, str]
 """A record: its table and its id."""
 
 
-def verify(context: Context, checkpoints: Iterable[Checkpoint]) -> Report:
-    """Check the journal against itself, the records and the checkpoints; returns how much was checked.
-
-    Raises the first of the `faults`.
-    """
-    report = Report()
-    for fault in faults(context, checkpoints, report):
-        raise fault
-    return report
-
-
 def faults(context: Context, checkpoints: Iterable[Checkpoint], report: Report) -> Iterator[Broken]:
     """Yield a fault for everything in the journal and the records that is not sound, and fill `report` meanwhile.
 

@@ -5,8 +5,8 @@ removed or replaced would be lost.
 """
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newest SQLite that is installed
 
 from refunds.errors import ConfigurationError, Message, StorageUnavailable
-from refunds.storage import PATIENCE, Row, Transaction
+from refunds.storage import PATIENCE, Engine, Row, Transaction
 from refunds.storage.sqlite_connection import Connection, Unlocked
 from refunds.storage.sqlite_errors import cannot_open, cannot_serve, damaged, is_damage, replaced, translating_errors
 from refunds.storage.ticket import Ticket
@@ -36,7 +36,7 @@ def wal_is_sound(version: tuple[int, ...]) -> bool:
     return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
 
 
-class SQLite:
+class SQLite(Engine):
     """A database in one file."""
 
     sqlite_version = sqlite3.sqlite_version
@@ -60,14 +60,12 @@ class SQLite:
         self._has_written = False
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
-        """Run one statement that reads, without a transaction; returns its row, None if there is none."""
         with self._reader() as reader:
             found = reader.all(sql, **parameters)  # to the end: else the statement would keep its snapshot open
         return found[0] if found else None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the records and changes nothing."""
         with self._reader() as reader:
             reader.execute("BEGIN")
             yield reader
@@ -90,7 +88,7 @@ class SQLite:
 
     @contextmanager
     def write(self, *, exclusive: bool = False) -> Iterator[Connection]:
-        """A transaction that is committed at the end of the block, or rolled back if an error leaves it.
+        """A transaction as of any engine.
 
         All writes are exclusive: one waits up to ten seconds for those before it, then raises `StorageUnavailable`.
         Raises `RuntimeError` instead of committing if a statement failed in the block, and `FileReplaced` if the file
@@ -113,10 +111,6 @@ class SQLite:
                 self._require_same_files()  # SQLite calls a moved file one that is only read
                 raise
 
-    def one_at_a_time(self, waits: Callable[[], None]) -> nullcontext[None]:
-        """Do nothing: only one instance uses a file."""
-        return nullcontext()
-
     def scrub(self, patience: float = 0) -> bool:
         """Move the log to the file, where deleted data is overwritten; False if a read or a write is in the way."""
         file = f"{self.path.as_uri()}?mode=rw"
@@ -135,10 +129,6 @@ class SQLite:
                 connection.execute("VACUUM")
 
     def require_there(self) -> None:
-        """Raise `ConfigurationError` if there is no such file or an empty one, with the ways on.
-
-        Once it is open, raise `FileReplaced` if it was removed or replaced since.
-        """
         self._require_same_files()
         if self._files is None and not (self.path.is_file() and self.path.stat().st_size):
             exists = Message("is no file") if self.path.exists() else Message("does not exist")
@@ -155,10 +145,6 @@ class SQLite:
         """Raise `DamagedDatabase` if SQLite finds damage in the file, or an index that does not fit its table."""
         if (found := tx.all("PRAGMA integrity_check(1)")[0]["integrity_check"]) != "ok":
             raise damaged(self.name, found)
-
-    def pool(self) -> dict[str, int]:
-        """Return nothing: connections are not limited."""
-        return {}
 
     def close(self) -> None:
         """Close every connection that is not in use; they open again when needed. Waits for a write of this process.
@@ -181,7 +167,6 @@ class SQLite:
             self._files, self._has_written = None, False
 
     def unused(self) -> AbstractContextManager[None]:
-        """Let no process begin to use the database in the block, except to read; `ConfigurationError` if one does."""
         return self._ticket.unused()
 
     def settle(self) -> None:
