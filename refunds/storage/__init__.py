@@ -39,6 +39,9 @@ class Transaction(Protocol):
     alone: bool
     """Whether nobody else can write while this transaction may."""
 
+    def read_any_text(self) -> None:
+        """Read a text that is not UTF-8, which only SQLite can hold, as its bytes from here on, and not as an error."""
+
     def one(self, sql: str, **parameters: Any) -> Row | None:
         """The row that a statement returns, which must not return more; None if there is none."""
 

@@ -23,7 +23,6 @@ from refunds.storage.audit import (
     NO_VALUE,
     NOT_OF_CHECKPOINT,
     UNREADABLE,
-    Lenient,
     at,
     checked,
     cut_short,
@@ -33,7 +32,7 @@ from refunds.storage.audit import (
 from refunds.storage.cancellations import CANCELLATIONS, Cancellations
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.contacts import CONTACTS, Contacts
-from refunds.storage.events import EVENTS, Events
+from refunds.storage.events import Events
 from refunds.storage.lineage import lineage
 from refunds.storage.mapper import RecordMapper
 from refunds.storage.orders import ORDERS, Orders
@@ -61,10 +60,11 @@ class Inspection:
     """
 
     def __init__(self, context: Context, order_id: str) -> None:
-        self._context, self._order_id = context, order_id
+        self._context, self._tx = context, context.tx
+        self._tx.read_any_text()
         self.faults: list[Message] = []
-        self._events = Events.rows_of_order(self._tx(EVENTS), order_id)
-        self._rows = {kind.mapper: kind.rows_of_order(self._tx(kind.mapper), order_id) for kind in _ABOUT_ORDERS}
+        self._events = Events.rows_of_order(self._tx, order_id)
+        self._rows = {kind.mapper: kind.rows_of_order(self._tx, order_id) for kind in _ABOUT_ORDERS}
         if not self._rows[ORDERS] and not self._events:
             raise OrderNotFound
         self._erased: set[str] = set()
@@ -86,7 +86,7 @@ class Inspection:
         """
         for kind in (Versions, ClosureRepository):
             table = kind.mapper
-            self._rows[table] = [row for row in kind.iter_rows(self._tx(table)) if row[table.key] in ids]
+            self._rows[table] = [row for row in kind.iter_rows(self._tx) if row[table.key] in ids]
         return self._readable(POLICY_VERSIONS), self._readable(CLOSURES)
 
     def follow(self, checkpoints: Sequence[Checkpoint], ids: Collection[str]) -> tuple[list[Link], list[Message]]:
@@ -97,13 +97,13 @@ class Inspection:
         checkpoint, or to its end, and each record is compared with the last event about it. `checkpoints` are in the
         order in which they were written.
         """
-        tx = self._tx(EVENTS)
+        tx = self._tx
         about_policies = events.of_types(tx, ABOUT_POLICIES)
         rows = [*self._events, *(row for row in about_policies if row["subject"] in ids)]
         self.faults += [at(row["position"], BROKEN) for row in rows if events.readable(row) is None]
         found = sorted(filter(None, map(events.readable, rows)), key=lambda event: event.position)
         try:
-            head = events.head(Lenient(tx, events.Head._fields))
+            head = events.head(tx)
             of_journal = lineage(tx, head)
             end, own = head.position, sorted(of_journal.own(checkpoints))
             last = about_policies[-1]["position"] if about_policies else 0
@@ -117,9 +117,6 @@ class Inspection:
         journal, broken = _followed(tx, self._context.keys.audit, found, end, own)
         return journal, [*broken, *_not_as_journalled(self._rows, found), *self.faults]
 
-    def _tx(self, table: RecordMapper[Any]) -> Transaction:
-        return Lenient(self._context.tx, [*table.names, *_OF_CUSTOMER.get(table, ())])
-
     def _find_key(self, row: Row) -> None:
         """Keep the cipher of the order's customer, as the reader may use it; a key that is damaged is a fault."""
         try:
@@ -129,7 +126,7 @@ class Inspection:
             self.faults.append(placed(f"customers {row['customer_id']}", error.detail))
         else:
             if cipher.is_erased:
-                erased = events.of_types(self._tx(EVENTS), [EventType.CUSTOMER_ERASED], {row["customer_id"]})
+                erased = events.of_types(self._tx, [EventType.CUSTOMER_ERASED], {row["customer_id"]})
                 self._erased |= {event["subject"] for event in erased}
             self._cipher = self._context.for_reader(row)
 
@@ -150,14 +147,6 @@ class Inspection:
 
 
 _ABOUT_ORDERS: tuple[type[Repository[Any]], ...] = (Orders, Promises, Unmatched, Contacts, Cancellations)
-
-_OF_CUSTOMER = {
-    ORDERS: ("wrapped_key", "restricted", "customer_digest"),
-    PROMISES: ("best",),
-    CONTACTS: ("customer_id", "wrapped_key", "restricted", "successor", "order_cancelled"),
-    CANCELLATIONS: ("customer_id", "wrapped_key", "restricted"),
-}
-"""What rows have beside the columns of their tables."""
 
 
 def _loaded(table: RecordMapper[R], row: Row, cipher: CustomerCipher) -> R | None:
