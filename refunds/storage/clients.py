@@ -29,10 +29,6 @@ class Tokens(Repository[ClientToken]):
 
     mapper: ClassVar[RecordMapper[ClientToken]] = TOKENS
 
-    def lock(self, token_id: str) -> None:
-        """Lock a token, if there is one of this id, until this write ends."""
-        self._tx.one("SELECT token_id FROM tokens WHERE token_id = :token_id {for_update}", token_id=token_id)
-
     def count_active(self, client_id: str) -> int:
         """How many tokens of a client are valid now: neither revoked nor expired."""
         sql = "SELECT count(*) FROM tokens WHERE client_id = :client_id AND revoked_at IS NULL AND expires_at > :now"
