@@ -128,10 +128,7 @@ def named(version: PolicyVersion, order_region: str | None) -> str:
 
 
 def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
-    """The calendar of a region by which a version counts, closures included.
-
-    Raises `UnknownRegion` if there is no such region.
-    """
+    """The calendar of a region by which a version counts, closures included; raises `UnknownRegion`."""
     terms = version.terms
     calendar = business_calendar(region, terms.business_week, terms.end_week, day_rules(terms))
     if not terms.closures and not version.closures.entered:

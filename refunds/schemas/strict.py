@@ -71,10 +71,7 @@ class StrictSchema(ma.Schema):
         return loaded
 
     def _read_plainly(self, data: Any) -> dict[str, Any]:
-        """The values, as `read` gives them, without hooks.
-
-        Raises `KeyError`, `AttributeError` or `ValidationError` if not all fit, at the first that does not.
-        """
+        """The values, as `read` gives them, without hooks; raises an error at the first that does not fit."""
         read: dict[str, Any] = {}
         for key, value in data.items():
             name, reader = self._readers[key]

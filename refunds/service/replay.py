@@ -40,10 +40,7 @@ class Replayed:
 
 
 def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silently) -> Iterator[Difference]:
-    """Make every stored decision again, and yield those that would differ today or cannot be made.
-
-    Nothing is stored. `found` counts all decisions meanwhile.
-    """
+    """Make every stored decision again, and yield those that would differ or cannot be made; `found` counts all."""
     total = uow.contacts.count() + uow.cancellations.count()
     for row in chain(uow.contacts.decisions(), uow.cancellations.decisions()):
         difference = _difference(uow, found, row)

@@ -113,10 +113,7 @@ def reset(uow: UnitOfWork, name: str) -> Credentials:
 
 
 def disable(uow: UnitOfWork, name: str) -> User:
-    """Disable a user and end all their sessions; the journal has the event. Disabling again changes nothing.
-
-    Raises `NotFound` if there is no such user.
-    """
+    """Disable a user and end their sessions, with an event; again, nothing changes. Raises `NotFound`."""
     user = _lock_by_name(uow, name)
     if user.disabled_at is not None:
         return user

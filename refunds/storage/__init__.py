@@ -93,10 +93,7 @@ class Engine(ABC):
 
     @abstractmethod
     def unused(self) -> AbstractContextManager[None]:
-        """Let no process begin to use the database during the block, except to read.
-
-        Raises `ConfigurationError` if one uses it already.
-        """
+        """Let no process begin to use it in the block, except to read; `ConfigurationError` if one does already."""
 
     def scrub(self, patience: float = 0) -> bool:
         """Remove what was deleted or overwritten from the files that the service writes; returns whether that is done.

@@ -209,11 +209,7 @@ class _Records:
         """The records that have a fault."""
 
     def faults(self) -> Iterator[Broken]:
-        """Every fault of a record.
-
-        Each record by itself first, then against others, so that the record that was changed is named first; it is
-        named once.
-        """
+        """Every fault of a record, named once: by itself, so that what was changed comes first, then with others."""
         for table, rows in records():
             for row in rows(self._context.tx):
                 self._report.records += 1

@@ -109,10 +109,7 @@ class Erasures:
             raise StorageUnavailable(text, f"{ledger.file} cannot be written: {error.strerror}") from error
 
     def make_whole(self) -> None:
-        """Erase in the records what the ledger names as erased, and add to the ledger what it lacks.
-
-        Raises `OSError` if the ledger cannot be written.
-        """
+        """Erase in the records what the ledger has, and add to it what it lacks; raises `OSError` if that fails."""
         undone, lacking = self.differences()
         # Another instance may be at the same erasure: it has written its line, and holds the locks.
         for one in undone:

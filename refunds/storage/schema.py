@@ -40,10 +40,7 @@ class Difference(NamedTuple):
 
 
 def differences(tx: Transaction, *, on_server: bool) -> list[Difference]:
-    """How a database, a file or on a PostgreSQL, differs from a new one of this version.
-
-    The conditions of partial indexes are not compared.
-    """
+    """How a database differs from a new one of this version; conditions of partial indexes are not compared."""
     wanted, found = _fresh(), _schema(tx, _POSTGRESQL if on_server else _SQLITE)
     differing = sorted(one for one in wanted.keys() | found.keys() if wanted.get(one) != found.get(one))
     return [Difference(*one, wanted.get(one), found.get(one)) for one in differing]

@@ -28,10 +28,7 @@ _DIALECT = {
 
 
 class Connection:
-    """A connection, and the transaction that is under way on it.
-
-    `unlocked` is the file as it was opened, if it is read without a lock.
-    """
+    """A connection, and its transaction; `unlocked` is the file as it was opened, if it is read without a lock."""
 
     alone = True
 

@@ -64,10 +64,7 @@ class Ticket:
 
     @contextmanager
     def unused(self) -> Iterator[None]:
-        """Let no process begin to use the database during the block, except to read.
-
-        Raises `ConfigurationError` if one uses it already.
-        """
+        """Let no process begin to use the database in the block, except to read; `ConfigurationError` if one does."""
         with held_alone(self._open("in-use"), f"REFUNDS_DATABASE: {self._path} {IN_USE}"):
             yield
 

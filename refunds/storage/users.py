@@ -66,10 +66,7 @@ class Users(Repository[User]):
         return None if row is None else row["user_id"]
 
     def names(self, ids: Iterable[str]) -> Mapping[str, str]:
-        """The names of the users and clients with these ids, by id.
-
-        Ids that are not known, or whose user no longer has a name, are left out.
-        """
+        """The names of the users and clients with these ids, by id, without those who are not known or have no name."""
         listed, named = named_list(set(ids))
         sql = " UNION ALL ".join(
             f"SELECT {key} AS id, name FROM {table} WHERE {key} IN ({listed}) AND name IS NOT NULL"  # noqa: S608
