@@ -114,7 +114,6 @@ def changes() -> None:
 
 
 def _sorted(found: Iterable[Change]) -> tuple[list[Change], list[Change]]:
-    """Those of the changes that make a window longer, and the others."""
     changes = list(found)
     return [one for one in changes if one.is_longer], [one for one in changes if not one.is_longer]
 

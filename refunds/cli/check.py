@@ -13,15 +13,10 @@ from refunds.presentation.decisions import decision_data
 from refunds.presentation.texts.dates import date_text
 from refunds.presentation.texts.decisions import day_text, left_text, notice_text, reason_text, verdict
 from refunds.schemas import fields
-from refunds.schemas.strict import StrictSchema
+from refunds.schemas.strict import shape
 from refunds.service.checks import Check, check_eligibility
 
-
-class _OptionsSchema(StrictSchema):
-    provided = fields.Instant(required=True)
-    requested = fields.Instant()
-
-
+_OPTIONS = shape(provided=fields.Instant(required=True), requested=fields.Instant())
 _MARK = {DayStatus.SERVICE_DAY: "○", DayStatus.COUNTED: "●", DayStatus.SKIPPED: "·", DayStatus.LAST_DAY: "◆"}
 _STYLE = {Verdict.CANCELLABLE: "bold green", Verdict.NEEDS_SUPERVISOR: "bold yellow", Verdict.REFUSED: "bold"}
 
@@ -47,7 +42,7 @@ def command(
 
     Instants are RFC 3339, as in 2026-04-02T16:20:00+02:00. Exits with 0 whether it is refundable or not.
     """
-    read = _OptionsSchema().read({"provided": provided, "requested": requested})
+    read = _OPTIONS.read({"provided": provided, "requested": requested})
     requested_at = read.get("requested", datetime.now(UTC))
     with reading() as uow:
         asking = Check(read["provided"], requested_at, channel=channel, region=region, policy=policy)

@@ -11,12 +11,10 @@ from refunds.presentation.documents import deadlines as documents
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import short_date_text
 from refunds.schemas.fields import LocalDate
-from refunds.schemas.strict import StrictSchema
+from refunds.schemas.strict import shape
 from refunds.service import deadline_table, deadlines
 
-
-class _WeekSchema(StrictSchema):
-    week = LocalDate()
+_WEEK = shape(week=LocalDate())
 
 
 @click.group(
@@ -42,7 +40,7 @@ def sheet(week: str | None, regions: tuple[str, ...], policy: str | None, *, as_
     It has the service days up to the end of the week if their window ends in the week or later: at most the latest 24.
     The name of this command may be left out: flask deadlines --week 2026-12-24.
     """
-    read = _WeekSchema().read({"week": week})
+    read = _WEEK.read({"week": week})
     with reading() as uow:
         found = deadlines.sheet(uow, policy or uow.policies.default, read.get("week"), regions)
     if as_page:

@@ -11,13 +11,10 @@ from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import InvalidInput, Message
 from refunds.presentation import tables
 from refunds.schemas.fields import NearDate
-from refunds.schemas.strict import StrictSchema
+from refunds.schemas.strict import shape
 from refunds.service.store import Store
 
-
-class _RangeSchema(StrictSchema):
-    first = NearDate(required=True, data_key="from")
-    last = NearDate(required=True, data_key="to")
+_RANGE = shape(first=NearDate(required=True, data_key="from"), last=NearDate(required=True, data_key="to"))
 
 
 @standalone("export")
@@ -50,7 +47,7 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
 
 def read_range(first: str, last: str) -> dict[str, date]:
     """The dates `first` and `last`, read. Raises `InvalidInput` if one is no date, or the last before the first."""
-    read = _RangeSchema().read({"from": first, "to": last})
+    read = _RANGE.read({"from": first, "to": last})
     if read["last"] < read["first"]:
         raise InvalidInput.at("/to", Message("must not be before %(since)s", since="from"))
     return read

@@ -1,6 +1,5 @@
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -38,7 +37,11 @@ def import_(file: Path) -> None:
         # What is not UTF-8 becomes characters that no fact can have, so that it is refused with its line.
         lines = TextIOWrapper(data, encoding="utf-8-sig", errors="surrogateescape")
         try:
-            for number, outcome in orders.import_all(store, COMMAND_LINE, _facts(lines)):
+            given = (
+                (number, read if isinstance(read, InvalidInput) else OrderFacts(**read))
+                for number, read in read_orders(lines)
+            )
+            for number, outcome in orders.import_all(store, COMMAND_LINE, given):
                 if isinstance(outcome, CallersError):
                     click.echo(_refusal(number, outcome), err=True)
                 counts[outcome if isinstance(outcome, Registration) else REFUSED] += 1
@@ -54,11 +57,6 @@ def import_(file: Path) -> None:
 def _report_failure(checkpoint: Checkpoint, failure: OSError | None) -> None:
     if failure is not None:
         click.echo(f"no checkpoint at {checkpoint.position}: {failure.strerror or failure}", err=True)
-
-
-def _facts(lines: Iterator[str]) -> Iterator[tuple[int, OrderFacts | InvalidInput]]:
-    for number, read in read_orders(lines):
-        yield number, read if isinstance(read, InvalidInput) else OrderFacts(**read)
 
 
 def _refusal(number: int, error: CallersError) -> str:

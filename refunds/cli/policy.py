@@ -27,7 +27,7 @@ from refunds.presentation.texts import policies
 from refunds.presentation.texts.decisions import reason_text
 from refunds.schemas.fields import FreeText, LocalDate
 from refunds.schemas.policy import policy_file, read_policy_file
-from refunds.schemas.strict import StrictSchema
+from refunds.schemas.strict import shape
 from refunds.service import publication, simulation, watch
 from refunds.service.publication import PublishResult
 from refunds.service.simulation import Flip, Simulation
@@ -161,7 +161,6 @@ def import_(files: tuple[Path, ...]) -> None:
 
 
 def _print_result(result: PublishResult, done: str) -> None:
-    """Print what happened to a version and its differences; `done` as in `registration_text`, but never `known`."""
     version, follows = result.version, result.follows
     if result.known:
         done = "known"
@@ -180,10 +179,7 @@ def withdraw(policy: str, version: int) -> None:
     click.echo(f"Version {version} of {policy} is withdrawn.")
 
 
-class _ClosureSchema(StrictSchema):
-    date = LocalDate(required=True)
-    reason_de = FreeText(200)
-    reason_en = FreeText(200)
+_CLOSURE = shape(date=LocalDate(required=True), reason_de=FreeText(200), reason_en=FreeText(200))
 
 
 @command.command("close")
@@ -197,7 +193,7 @@ def close(date: str, policy: str | None, **reasons: str | None) -> None:
 
     Every window that has not ended yet skips it. The same date again changes nothing, not even the reasons.
     """
-    read = _ClosureSchema().read({"date": date} | reasons)
+    read = _CLOSURE.read({"date": date} | reasons)
     with _changing() as uow:
         entered = publication.close(uow, policy or uow.policies.default, read.pop("date"), **read)
     click.echo(policies.closure_text(entered.closure.date, entered.notices, new=entered.created))

@@ -19,7 +19,7 @@ from refunds.errors import Message
 from refunds.presentation.language import translate
 from refunds.presentation.texts.privacy import answer_text, certificate_lines
 from refunds.schemas import fields
-from refunds.schemas.strict import StrictSchema
+from refunds.schemas.strict import shape
 from refunds.service import data_requests, disclosures, privacy, rectification
 from refunds.service.data_requests import Given, NewDataRequest
 from refunds.service.disclosures import NewDisclosure
@@ -53,17 +53,18 @@ def of_customer(function: Callable[..., None]) -> Callable[..., None]:
     return REFERENCE(BY_ID(LANG(function)))
 
 
-class _TextsSchema(StrictSchema):
-    received_at = fields.Instant()
-    identity_check = fields.FreeText(500)
-    recipient = fields.Line(254)
-    reference = fields.Line(200)
-    reason = fields.FreeText(500)
-    anyway = fields.Line(200)
+_TEXTS = shape(
+    received_at=fields.Instant(),
+    identity_check=fields.FreeText(500),
+    recipient=fields.Line(254),
+    reference=fields.Line(200),
+    reason=fields.FreeText(500),
+    anyway=fields.Line(200),
+)
 
 
 def _read(**given: str | None) -> dict[str, Any]:
-    return _TextsSchema().read(given)
+    return _TEXTS.read(given)
 
 
 def _of_customer(reference: str, *, by_id: bool, act: Callable[[UnitOfWork, str], Any]) -> Any:

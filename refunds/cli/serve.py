@@ -103,7 +103,6 @@ def prepare(store: Store) -> None:
 
 
 def _warn_of_clock(store: Store) -> None:
-    """Print a warning if the clock is in doubt."""
     if (doubt := clock.doubt(store)) is not None:
         _say(f"Warning: {doubt} Until then /readyz answers 503.")
 

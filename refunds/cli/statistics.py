@@ -5,7 +5,7 @@ from refunds.domain.instants import format_instant
 from refunds.errors import InvalidInput
 from refunds.presentation.language import translate
 from refunds.schemas.fields import Month
-from refunds.schemas.strict import StrictSchema
+from refunds.schemas.strict import shape
 from refunds.service import statistics
 
 
@@ -14,8 +14,7 @@ def command() -> None:
     """Close the statistics of months."""
 
 
-class _MonthSchema(StrictSchema):
-    month = Month()
+_MONTH = shape(month=Month())
 
 
 @command.command("close")
@@ -27,7 +26,7 @@ def close(month: str | None) -> None:
     It is counted once: closed again, it stays as it is, whatever was recorded or erased since. Customers who objected,
     are restricted or were erased are left out.
     """
-    given = _MonthSchema().read({} if month is None else {"month": month})
+    given = _MONTH.read({"month": month})
     try:
         found, is_new = statistics.close(loaded_store(), given.get("month"))
     except InvalidInput as error:

@@ -52,10 +52,7 @@ class Day(NamedTuple):
 
 
 class Window(NamedTuple):
-    """`length` business days after `service_day`.
-
-    `last_day` is the last of them, or a later date if `end_week` moved the end.
-    """
+    """`length` business days after `service_day`; `last_day` is the last of them, or where `end_week` moved the end."""
 
     service_day: date
     length: int
@@ -85,10 +82,7 @@ class _Table:
         self._opens_before: Sequence[int] = ()
 
     def without(self, skipped: Mapping[int, int]) -> Self:
-        """A copy of this table with more dates that do not count, each with its code.
-
-        Dates beyond it, and those that are no business days, change nothing.
-        """
+        """A copy of this table in which more dates, if they are business days, do not count, each with its code."""
         day_codes = bytearray(self.day_codes)
         closed = list(self._closed)
         for day, code in skipped.items():
@@ -317,10 +311,7 @@ def _windows(region: RegionDays, business: _Table, ends: _Table | None) -> Calla
 def _too_late(
     without: BusinessCalendar, window: Callable[[date, int], Window], entered: tuple[tuple[date, date], ...]
 ) -> Callable[[date, int], frozenset[date]]:
-    """A function that gives the closures entered too late for a window, by its service day and length.
-
-    Few lie in one window, and results are cached.
-    """
+    """A function that gives the closures entered too late for a window, by its service day and length."""
 
     @lru_cache(maxsize=512)
     def too_late(service_day: date, length: int) -> frozenset[date]:

@@ -170,7 +170,6 @@ def _compared(period: re.Match[str], terms: Terms) -> _Found:
 
 
 def _stem(word: str) -> str:
-    """A number word without its German ending."""
     word = word.lower()
     return word if word in _VALUES else re.sub(r"e[mnrs]?$", "", word)
 
@@ -203,10 +202,7 @@ def _channels(sentences: list[str], terms: Terms) -> _Found:
 
 
 def _numbers(text: str, country: str) -> dict[str, str]:
-    """The telephone numbers in a text, in E.164 by how they are written there.
-
-    A number without a leading `+` is left out unless it is a valid number when dialled in `country`.
-    """
+    """The telephone numbers in a text, in E.164 by how they are written; those without `+` if valid in `country`."""
     return {
         found.raw_string: phonenumbers.format_number(found.number, phonenumbers.PhoneNumberFormat.E164)
         for found in phonenumbers.PhoneNumberMatcher(text, country, leniency=phonenumbers.Leniency.POSSIBLE)

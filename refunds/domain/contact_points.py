@@ -12,6 +12,7 @@ from refunds.errors import Message, Unfit
 _DIALLED = re.compile(r"\+?[0-9][0-9 ()./-]{0,30}|\([0-9 ()./-]{1,31}")
 
 _SIGNIFICANT = 6  # digits: fewer would be in many texts that name no such number
+_POSSIBLE = phonenumbers.ValidationResult.IS_POSSIBLE
 LONGEST_NUMBER = len("+") + 15  # source: ITU-T E.164, section 6
 
 
@@ -69,7 +70,9 @@ def customers_detail(text: str, country: str | None = None) -> str:
         if "@" in text:
             return _canonical_address(text)
         spelt, number = _number(text, country)
-        if _can_exist(number, whole=is_national):
+        found = phonenumbers.is_possible_number_with_reason(number)
+        # Without a country code, one that can only be dialled nearby lacks its area code.
+        if found is _POSSIBLE or (not is_national and phonenumbers.is_possible_number(number)):
             return spelt
     if country and is_national and _DIALLED.fullmatch(text):
         detail = Message(
@@ -92,10 +95,3 @@ def significant(text: str, country: str) -> str | None:
     except phonenumbers.NumberParseException:
         return None
     return found if len(found) >= _SIGNIFICANT else None
-
-
-def _can_exist(number: phonenumbers.PhoneNumber, *, whole: bool) -> bool:
-    """Whether there can be a number; `whole`: not if it can only be dialled nearby, for want of its area code."""
-    if whole:
-        return phonenumbers.is_possible_number_with_reason(number) is phonenumbers.ValidationResult.IS_POSSIBLE
-    return phonenumbers.is_possible_number(number)

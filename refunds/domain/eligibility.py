@@ -294,10 +294,6 @@ def _counts_told_date(promise: ToldWindow, window: Window, calendar: BusinessCal
     return any(day.date in told for day in days if day.status is DayStatus.COUNTED)
 
 
-def _already_cancelled(case: Decision) -> bool:
-    return case.facts.cancelled
-
-
 def _channel_not_accepted(case: Decision) -> bool:
     terms, channel = case.version.terms, case.facts.channel
     accepted = terms.phone.accepted or terms.email.accepted if channel is None else terms.channel(channel).accepted
@@ -361,10 +357,7 @@ def _may_be_late(case: Decision) -> bool:
 
 
 def _late_entry(case: Decision) -> bool:
-    """Whether the contact was entered over `late_entry_days` business days after receipt, and not by a supervisor.
-
-    False for a mere check.
-    """
+    """Whether the contact was entered over `late_entry_days` business days after receipt, and not by a supervisor."""
     recorded_at = case.facts.recorded_at
     if recorded_at is None or case.facts.entered_by_supervisor or (last_day := _last_day_to_enter(case)) is None:
         return False
@@ -383,7 +376,7 @@ def _last_day_to_enter(case: Decision) -> date | None:
 
 
 _RULES: tuple[tuple[Reason, Callable[[Decision], bool]], ...] = (
-    (Reason.ORDER_ALREADY_CANCELLED, _already_cancelled),
+    (Reason.ORDER_ALREADY_CANCELLED, lambda case: case.facts.cancelled),
     (Reason.CHANNEL_NOT_ACCEPTED, _channel_not_accepted),
     (Reason.UNOFFICIAL_CONTACT_POINT, _unofficial_contact_point),
     (Reason.SERVICE_NOT_YET_PROVIDED, _not_yet_provided),

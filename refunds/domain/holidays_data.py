@@ -259,7 +259,6 @@ def _parts(country: str) -> _Parts:
 
 @cached(LRUCache(maxsize=1024), condition=Condition())
 def _names(country: str, subdivision: str | None, language: str | None, year: int) -> Mapping[date, str]:
-    """The public holidays of a year; `language` is the package's code for that of their names."""
     return _built(country, subdivision, language, range(year, year + 1)).names
 
 

@@ -121,10 +121,7 @@ def local_date(instant: datetime, tz: ZoneInfo) -> date:
 
 @lru_cache(maxsize=16_384)
 def _turn(day: date, tz: ZoneInfo) -> tuple[datetime, date, date] | None:
-    """The instant in a day of UTC at which a zone has another date, and its dates before and from then on.
-
-    None if the clocks of the zone change on that day, or at the ends of the calendar.
-    """
+    """The instant in a UTC day at which a zone changes its date, and both dates; None if the clocks change that day."""
     begin = datetime.combine(day, time.min, UTC)
     try:
         first, last = begin.astimezone(tz), (begin + _DAY).astimezone(tz)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from refunds.domain import contact_points
 from refunds.domain.business_days import BusinessCalendar, SkipReason
@@ -16,6 +16,8 @@ from refunds.domain.policy import Closures, Policy, PolicyVersion
 from refunds.domain.regions import country_of, require_region, still_known
 from refunds.domain.terms import Terms
 from refunds.errors import LANGUAGES, InvalidInput, Unfit
+
+T = TypeVar("T")
 
 _NO_TERMS: Mapping[str, Any] = {}
 
@@ -126,10 +128,7 @@ def named(version: PolicyVersion, order_region: str | None) -> str:
 
 
 def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
-    """The calendar of a region by which a version counts, closures included.
-
-    Raises `UnknownRegion` if there is no such region.
-    """
+    """The calendar of a region by which a version counts, closures included; raises `UnknownRegion`."""
     terms = version.terms
     calendar = business_calendar(region, terms.business_week, terms.end_week, day_rules(terms))
     if not terms.closures and not version.closures.entered:
@@ -153,7 +152,7 @@ def _closed(calendar: BusinessCalendar, known: tuple[date, ...], later: Closures
     return calendar.with_entered_closures(entered) if entered else calendar
 
 
-def spelt(pointer: str, spell: Callable[..., str], *arguments: Any) -> str:
+def spelt(pointer: str, spell: Callable[..., T], *arguments: Any) -> T:
     """Call `spell`, such as `contact_points.canonical`; if it raises `Unfit`, raise `InvalidInput` at `pointer`."""
     try:
         return spell(*arguments)

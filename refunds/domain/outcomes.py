@@ -62,10 +62,7 @@ _ABOUT_CALENDARS = (
 def calendar_notices(
     calendar: BusinessCalendar, named: str, window: Window | None, edition: int | None = None
 ) -> tuple[Notice, ...]:
-    """The notices about a calendar that apply in a window; `named` is the region that was asked for.
-
-    `edition` is that of the rules, None for the present one.
-    """
+    """The notices about a calendar in a window; `named` is the region asked for, `edition` that of the rules."""
     provisional = window and calendar.is_provisional(window)
     if provisional and edition is not None:
         provisional = DECREES[calendar.region.region[:2]].edition <= edition

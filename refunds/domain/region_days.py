@@ -67,12 +67,10 @@ def _by_byte(made: Callable[[int], int]) -> bytes:
 
 
 def _in_week(mark: int) -> int:
-    """The code of a date with this mark whose weekday is in the week."""
     return HOLIDAY if mark & DayFlag.HOLIDAY and not mark & DayFlag.WORKING_WEEKEND else BUSINESS
 
 
 def _off_week(mark: int) -> int:
-    """The code of a date with this mark whose weekday is not in the week."""
     return BUSINESS if mark & DayFlag.WORKING_WEEKEND else WEEKEND
 
 

@@ -132,6 +132,12 @@ def subdivisions(country: str) -> tuple[str, ...]:
     return tuple(part for part in _entity(country).subdivisions if part not in _NO_PLACES.get(country, ()))
 
 
+def with_subdivisions(country: str) -> Iterator[str]:
+    """The region of a known country, then those of its subdivisions."""
+    yield country
+    yield from (f"{country}-{part}" for part in subdivisions(country))
+
+
 def region_name(region: str, language: str) -> str:
     """The name of a subdivision in German, if asked for and known, else in the country's own; or else its code."""
     country, _, part = region.partition("-")
@@ -146,7 +152,6 @@ def _entity(country: str) -> Any:
 
 
 def _iso(region: str) -> Any:
-    """The entry of a subdivision in ISO 3166-2; None if there is none."""
     found = _SUBDIVISIONS.get(code=region)
     return found if found and found.code == region else None  # it takes small letters, too
 

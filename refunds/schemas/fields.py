@@ -50,10 +50,7 @@ class _Strict(fields.Field[Any]):
 
 
 def checked(read: Callable[[str], Any], value: Any, shape: Message = _TEXT) -> Any:
-    """The result of `read` for a text.
-
-    Raises `ValidationError` with `shape` if the value is not a text, or with what `read` says if that raises `Unfit`.
-    """
+    """The result of `read` for a text; raises `ValidationError` with `shape` for no text, or with what `Unfit` says."""
     if type(value) is not str:
         raise does_not_fit(shape, "wrong_type")
     try:
@@ -93,7 +90,6 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 
 def _require_near(year: int) -> None:
-    """Raise `ValidationError` for a year that is not plausible."""
     if not _FIRST_YEAR <= year <= _LAST_YEAR:
         within = Message("must lie in the years %(first)s to %(last)s", first=_FIRST_YEAR, last=_LAST_YEAR)
         raise does_not_fit(within, "out_of_range")
@@ -166,10 +162,7 @@ class FlagText(Flag):
 
 
 class Text(_Strict, fields.String):
-    """A text of 1 to `most` characters; all of it matches `pattern`, if given.
-
-    It has no control characters but tabs and line ends.
-    """
+    """A text of 1 to `most` characters, no control characters but tabs and line ends; all of it matches `pattern`."""
 
     def __init__(
         self, most: int, description: str = "", *, pattern: str | None = None, shape: Message = _TEXT, **kwargs: Any
@@ -314,10 +307,7 @@ class Nested(_Strict, fields.Nested):
         super().__init__(description, nested=schema, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Its values, as `StrictSchema.read` reads them, with its hooks if it has any.
-
-        Raises `ValidationError` if they do not fit.
-        """
+        """Its values, as `StrictSchema.read` reads them, with its hooks if it has any."""
         if not any(self.schema._hooks.values()):
             try:
                 return self.schema._read_plainly(value)  # type: ignore[attr-defined]

@@ -74,7 +74,6 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def _object(line: str) -> Any:
-    """Parse a line of JSON; raises `InvalidInput` if it is no JSON, or has a key twice."""
     try:
         return json.loads(line, object_pairs_hook=_once)
     except (ValueError, RecursionError):

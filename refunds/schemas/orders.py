@@ -38,7 +38,6 @@ TAKEN = {"eligibility", "contacts", "evidence", "cancel", "record", "history", "
 
 
 def _is_a_persons(text: str) -> bool:
-    """Whether an order id is an e-mail address, or a telephone number with its +."""
     if not text.startswith("+") and "@" not in text:
         return False
     try:

@@ -61,10 +61,7 @@ class TextsSchema(StrictSchema):
 
 
 class ContactPoint(Text):
-    """An official telephone number or e-mail address of the vendor, in its one spelling.
-
-    A number needs its country code.
-    """
+    """An official telephone number, with its country code, or e-mail address of the vendor, in its one spelling."""
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
@@ -141,8 +138,6 @@ TermsSchema = StrictSchema.from_dict(
 
 
 class _PolicyFileSchema(TermsSchema):  # type: ignore[valid-type, misc]
-    """A policy file: its policy, its version, when that takes effect, and its terms."""
-
     policy = Text(
         64,
         pattern=POLICY_ID,
@@ -211,10 +206,7 @@ def terms_data(terms: Terms) -> dict[str, Any]:
 
 
 def read_terms(data: Mapping[str, Any]) -> Terms:
-    """The terms in plain data; those left out have their defaults.
-
-    Raises `InvalidInput` if one is unknown or does not fit.
-    """
+    """The terms in plain data, else their defaults; raises `InvalidInput` if one is unknown or does not fit."""
     return Terms(
         **_terms.read(data)  # type: ignore[attr-defined] # StrictSchema.from_dict makes a StrictSchema
     )

@@ -71,10 +71,7 @@ class StrictSchema(ma.Schema):
         return loaded
 
     def _read_plainly(self, data: Any) -> dict[str, Any]:
-        """The values, as `read` gives them, without hooks.
-
-        Raises `KeyError`, `AttributeError` or `ValidationError` if not all fit, at the first that does not.
-        """
+        """The values, as `read` gives them, without hooks; raises an error at the first that does not fit."""
         read: dict[str, Any] = {}
         for key, value in data.items():
             name, reader = self._readers[key]
@@ -83,6 +80,12 @@ class StrictSchema(ma.Schema):
         if not read.keys() >= self._required:
             raise KeyError
         return read
+
+
+def shape(**fields_of_it: fields.Field[Any]) -> StrictSchema:
+    """A schema of these fields, for input that is read in one place."""
+    made: StrictSchema = StrictSchema.from_dict(dict(fields_of_it))()  # type: ignore[assignment] # it returns its own class
+    return made
 
 
 class QuerySchema(StrictSchema):
@@ -109,7 +112,6 @@ def errors(error: ValidationError) -> Iterator[FieldError]:
 
 
 def _walk(messages: Any, pointer: str) -> Iterator[FieldError]:
-    """The field errors in the messages at this place."""
     if isinstance(messages, Mapping):
         for key, nested in messages.items():
             yield from _walk(nested, pointer if key == ma.exceptions.SCHEMA else pointer + step(key))

@@ -10,22 +10,18 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import ConfigurationError, InvalidInput, Message
 from refunds.schemas.fields import Line
-from refunds.schemas.strict import StrictSchema
+from refunds.schemas.strict import shape
 from refunds.service.store import Store
 from refunds.storage import events, lineage
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.erasures import ErasureLedger
 
-
-class ReasonSchema(StrictSchema):
-    """Why a journal is accepted."""
-
-    reason = Line(200, required=True)
+_REASON = shape(reason=Line(200, required=True))
 
 
 def read_reason(reason: str) -> str:
     """The reason without spaces around it; raises `InvalidInput` if it is not a line of 1 to 200 characters."""
-    line: str = ReasonSchema().read({"reason": reason})["reason"]
+    line: str = _REASON.read({"reason": reason})["reason"]
     return line
 
 

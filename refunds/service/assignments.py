@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import SCOPES, Scope
@@ -58,13 +58,8 @@ def give_back(uow: UnitOfWork, name: str) -> AContact:
     return _assign_all(uow, contacts, None)
 
 
-class _Takeable(Protocol):
-    @property
-    def taken_by(self) -> str | None: ...
-
-
-def taken_by(contacts: Iterable[_Takeable]) -> str | None:
-    """The id of who has taken these open contacts of one order; None if nobody has."""
+def taken_by(contacts: Iterable[Any]) -> str | None:
+    """The id of who has taken these open contacts, or entries of the queue, of one order; None if nobody has."""
     return next((one.taken_by for one in contacts if one.taken_by), None)
 
 
@@ -108,7 +103,6 @@ def _lock_together(uow: UnitOfWork, name: str) -> Sequence[AContact]:
 
 
 def _assign_all(uow: UnitOfWork, contacts: Sequence[AContact], to: str | None) -> AContact:
-    """Assign locked contacts to a user, or to nobody if `to` is None, and return the first as it is now."""
     data, first = {"taken_by": to}, contacts[0]
     for one in contacts:
         if one.taken_by != to:

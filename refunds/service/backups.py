@@ -3,7 +3,6 @@
 A file that has its final name is complete: it is written under another name, brought to disk and audited first.
 """
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -27,6 +26,7 @@ from refunds.storage.lineage import Lineage, difference, lineage
 from refunds.storage.mapper import instant
 from refunds.storage.migrations import read_as_it_is
 from refunds.storage.sqlite import SQLite, sync
+from refunds.storage.ticket import held_alone
 from refunds.storage.unit_of_work import UnitOfWork
 
 _BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database, and would take for a part of another
@@ -156,7 +156,6 @@ def restore(settings: Settings, file: Path, reason: str, ledger_lost: str | None
 
 
 def _require_sqlite(engine: Engine) -> SQLite:
-    """Return the engine if it is SQLite's; otherwise close it and raise `ConfigurationError`."""
     if not isinstance(engine, SQLite):
         engine.close()
         message = (
@@ -170,12 +169,8 @@ def _require_sqlite(engine: Engine) -> SQLite:
 def _making_part(file: Path) -> Iterator[Path]:
     """Make a file to be renamed to `file`; raises `ConfigurationError` if that exists or is being written."""
     part, journal = (file.with_name(f"{file.name}{ending}") for ending in (".part", ".part-journal"))
-    opened = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigurationError(f"{file} is being written by another backup") from None
+    lock = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with held_alone(lock, f"{file} is being written by another backup") as opened:
         try:
             _require_new(file)
             os.ftruncate(opened, 0)  # what a backup that was killed has left
@@ -185,8 +180,6 @@ def _making_part(file: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
             journal.unlink(missing_ok=True)
             raise
-    finally:
-        os.close(opened)
 
 
 def _require_new(file: Path) -> None:
@@ -203,7 +196,6 @@ def _verify(uow: UnitOfWork, checkpoints: Iterable[Checkpoint], failed: str) -> 
 
 
 def _time_of(tx: Transaction, head: Head) -> datetime | None:
-    """The time of the event at the head; None if the journal is empty."""
     return next((instant(row["at"]) for row in list(events.between(tx, head.position, head.position))), None)
 
 
@@ -236,9 +228,7 @@ def _copy(file: Path, path: Path, to: Path) -> None:
 def _update_and_audit(copy: Store, file: Path, live: Checkpoints) -> tuple[Report, Lineage]:
     """Bring the copy of a backup up to date and audit it, and return the report and the ids of its journal.
 
-    It is compared with the checkpoints beside the backup, and with the installation's up to where it ends. Raises
-    `ConfigurationError` if it is a backup of another installation or there are no checkpoints, and `Broken` if it is
-    not sound.
+    It is compared with the checkpoints beside the backup, and with the installation's up to where it ends.
     """
     of_installation, of_backup = list(live), list(beside(file)[0])
     if not of_installation and not of_backup:

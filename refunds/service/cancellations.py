@@ -156,10 +156,7 @@ def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, C
 
 
 def _lock_order(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
-    """Lock the order to be cancelled, after registering it if `order` has its facts.
-
-    Raises `NotFound` if there is no order of this id, and what `orders.register` raises, pointing to `/order/…`.
-    """
+    """Lock the order to be cancelled, after registering it if `order` has its facts."""
     if isinstance(order, str):
         return uow.orders.get_for_update(order)
     try:
@@ -169,11 +166,7 @@ def _lock_order(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
 
 
 def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled: bool) -> tuple[Contact, Decision]:
-    """The contact, which must ask to cancel this order, and the decision on it now, as `orders.answered` makes it.
-
-    Raises `NotFound` if there is no such contact, `InvalidInput` if it is about another order, and
-    `ContactStateConflict` if it was superseded or resolved or does not ask for a cancellation.
-    """
+    """The contact, which must ask to cancel this order, and the decision on it now, as `orders.answered` makes it."""
     contact = uow.contacts.get(contact_id)
     if contact.order_id != order.order_id:
         raise contacts.unknown("/contact_id")
@@ -195,9 +188,8 @@ def _apply_override(
 ) -> tuple[Decision, Override | None]:
     """Apply an override to a refusal: the decision that it leads to, and the override, or None if it does not help.
 
-    Goodwill leaves the decision as it is, and raises `InvalidInput` for a withdrawal. Other kinds make the decision
-    again: `STATUTORY` as if the contact were a withdrawal, and always counts; accepting the contact point, or the
-    deadline and the contact point, counts only if the order can then be cancelled.
+    Goodwill leaves the decision as it is. Accepting the contact point, or the deadline and the contact point, counts
+    only if the order can then be cancelled; `STATUTORY` counts always.
     """
     if override.kind is OverrideKind.GOODWILL:
         if decision.facts.withdrawal:
@@ -216,10 +208,7 @@ def _apply_override(
 def _issue(
     uow: UnitOfWork, locked: LockedOrder, contact: Contact, decision: Decision, override: Override | None
 ) -> Cancellation:
-    """Store a cancellation with its event, and take the contacts of the order off the Open list.
-
-    It is based on the contact or, if another request decided, on that request.
-    """
+    """Store a cancellation, based on the contact or the request that decided, and take all off the Open list."""
     basis = _BASIS.get(override.kind, Basis.POLICY) if override else Basis.POLICY
     contact_id = decision.facts.request or contact.contact_id
     terms = decision.version.terms

@@ -33,10 +33,10 @@ def authenticate(store: Store, text: str) -> tuple[Principal, Policies]:
         )
     engine, _ = store.open()
     found = holder(engine, token.token_id)
-    if found is None or not hmac.compare_digest(found.token.secret_digest, token.secret_digest):
+    if found is None or not hmac.compare_digest(found[1].secret_digest, token.secret_digest):
         raise Unauthenticated(Message("The token is unknown."))
-    policies = store.policies_at(found.head)
-    client, stored = found.client, found.token
+    client, stored, head = found
+    policies = store.policies_at(head)
     if stored.revoked_at is not None:
         raise Unauthenticated(Message("The token has been revoked: use the client's other one, or ask for a new one."))
     if stored.expires_at <= datetime.now(UTC):
@@ -86,9 +86,10 @@ def revoke_token(uow: UnitOfWork, token_id: str) -> None:
         found = holder(uow.tx, token_id)
     if found is None:
         raise NotFound(Message("there is no token of this id: see `flask tokens list`"))
-    if found.token.revoked_at is None:
-        data = {"client_id": found.client.client_id}
-        uow.tokens.update(found.token, EventType.TOKEN_REVOKED, data, revoked_at=uow.now)
+    client, token, _ = found
+    if token.revoked_at is None:
+        data = {"client_id": client.client_id}
+        uow.tokens.update(token, EventType.TOKEN_REVOKED, data, revoked_at=uow.now)
 
 
 def forget(uow: UnitOfWork, name: str) -> Client:

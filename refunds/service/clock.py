@@ -65,8 +65,7 @@ def require_sound(store: Store) -> timedelta:
 def _latest(store: Store, events: Events, base: int, end: int) -> datetime:
     """The latest time of the events and checkpoints from position `base` on, up to the last event at `end`.
 
-    `base` is where an operator confirmed the clock, or where the time jumped. It is not simply the time of the last
-    event, because a slow clock would agree with what it has itself recorded.
+    Not simply that of the last event, because a slow clock would agree with what it has itself recorded.
     """
     known = store.latest
     written: Iterable[Checkpoint | None]
@@ -83,10 +82,7 @@ def _latest(store: Store, events: Events, base: int, end: int) -> datetime:
 
 
 def _require_near(store: Store, event: Event, until: datetime, now: datetime) -> timedelta:
-    """Raise `ClockInDoubt` if `until` is over 40 days ahead of the event before it and of the checkpoints since.
-
-    Returns how far it is ahead of the last of them. A checkpoint over 40 days ahead of the event is not counted.
-    """
+    """Raise `ClockInDoubt` if `until` is over 40 days after the event and its checkpoints; returns how long after."""
     alive = event.at
     for checkpoint in store.checkpoints if until - alive > SIGN_OF_LIFE else ():
         if checkpoint.position == event.position and alive < checkpoint.at <= min(until, alive + AHEAD):

@@ -89,7 +89,10 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact, *, cancels: bool 
     case. Raises what `record` raises, except `NotFound`.
     """
     earlier = _to_supersede(uow, locked, new)
-    own = _judge_to_record(uow, locked, new, earlier)
+    own = _judge(uow, locked.order, new, earlier, cancelled=locked.active is not None)
+    if needs_evidence(own, new.intent) and new.ticket_ref is None and new.intent is not Intent.WITHDRAWAL:
+        detail = Message("is required: the contact was received before the deadline and is entered after it")
+        raise EvidenceRequired.at("/ticket_ref", detail, "required")
     decision = orders.answered(uow, locked.order, own, new.supersedes)
     contact = _new_contact(uow, locked, new, own, decision)
     if cancels and contact.outcome.eligible:
@@ -97,7 +100,8 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact, *, cancels: bool 
     if earlier is not None:
         _require_none_worse(uow, earlier, decision)
         contact = replace(contact, taken_by=earlier.taken_by)
-        _supersede(uow, earlier, contact)
+        superseded = {"superseded_by": contact.contact_id}
+        uow.contacts.update(earlier, EventType.CONTACT_SUPERSEDED, superseded, is_open=False, **superseded)
     promises.keep(uow, locked.order, decision, PromiseCause.RECORDED)
     uow.contacts.add(
         contact,
@@ -117,13 +121,10 @@ def number_all(store: Store, progress: ProgressCallback = silently) -> int:
     Each batch is an exclusive write, so it can be interrupted and repeated, and instances can start at once.
     """
     done = 0
-    while True:
-        with store.write(COMMAND_LINE, exclusive=True) as uow:
-            numbered = uow.contacts.number_some(BATCH)
-        if not numbered:
-            return done
+    while numbered := store.write_batch(COMMAND_LINE, lambda uow: uow.contacts.number_some(BATCH)):
         done += numbered
         progress("contacts without a number", done, done)
+    return done
 
 
 def preview(uow: UnitOfWork, order: Order, new: NewContact) -> tuple[Decision, Decision]:
@@ -147,20 +148,11 @@ def needs_evidence(decision: Decision, intent: Intent) -> bool:
     return decision.backdated and intent.asks and decision.version.terms.evidence_after_deadline
 
 
-def _judge_to_record(uow: UnitOfWork, locked: LockedOrder, new: NewContact, earlier: Contact | None) -> Decision:
-    """The same as `_judge`; also raises `EvidenceRequired` if a ticket is needed and missing."""
-    decision = _judge(uow, locked.order, new, earlier, cancelled=locked.active is not None)
-    if needs_evidence(decision, new.intent) and new.ticket_ref is None and new.intent is not Intent.WITHDRAWAL:
-        detail = Message("is required: the contact was received before the deadline and is entered after it")
-        raise EvidenceRequired.at("/ticket_ref", detail, "required")
-    return decision
-
-
 def _judge(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | None, *, cancelled: bool) -> Decision:
     """The decision on a contact itself if it is entered now; `earlier` is the one that it supersedes, if any.
 
     If it asks for the same as that, and was received before that was entered, it counts as entered then: a correction
-    makes nobody late. Raises `InvalidInput` if its times are not possible, and what `orders.decided` raises.
+    makes nobody late.
     """
     withdrawal = new.intent is Intent.WITHDRAWAL
     sent_at, received_at = possible_times(_earliest(order), new, uow.now)
@@ -183,11 +175,7 @@ def _judge(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | No
 
 
 def _new_contact(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, decision: Decision) -> Contact:
-    """Make the record of a new contact with a decision; nothing is stored yet.
-
-    Its times and contact point are those of its `own` decision. Raises `InvalidInput` if `from_detail` is not a
-    telephone number or an address.
-    """
+    """Make the record of a new contact with a decision; its times and contact point are those of its `own` one."""
     entry = new.first or Entry(uow.now, uow.principal.actor, uow.contacts.new_number())
     asks, from_detail = new.intent.asks, new.from_detail
     if from_detail is not None:
@@ -256,8 +244,7 @@ def possible_times(
 def _earliest(order: Order) -> tuple[datetime, Message]:
     """The earliest possible time of a contact about an order, with the text of the error for an earlier one.
 
-    It is a day before the order was placed or, if that is not known, a year before its service was provided or it was
-    registered, whichever came first.
+    Without the time of the order, it goes by the service or the registration, whichever came first.
     """
     if order.ordered_at is not None:
         known, margin = order.ordered_at, BEFORE_ORDERED
@@ -269,11 +256,6 @@ def _earliest(order: Order) -> tuple[datetime, Message]:
 
 
 def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Contact | None:
-    """The contact that a new one names as superseded; None if it names none.
-
-    Raises `InvalidInput` if it is not about the order, and `ContactStateConflict` if it is superseded already, if a
-    cancellation is based on it, or if it is open and the new contact asks for less.
-    """
     contact_id = new.supersedes
     if contact_id is None:
         return None
@@ -379,14 +361,3 @@ def require_present(contact: Contact | UnmatchedContact) -> None:
             ),
             contact.state,
         )
-
-
-def _supersede(uow: UnitOfWork, earlier: Contact, contact: Contact) -> None:
-    """Store in an earlier contact that this one supersedes it; it is then not open any more."""
-    uow.contacts.update(
-        earlier,
-        EventType.CONTACT_SUPERSEDED,
-        {"superseded_by": contact.contact_id},
-        is_open=False,
-        superseded_by=contact.contact_id,
-    )

@@ -60,7 +60,6 @@ def _copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) ->
 def _copy_rows(
     store: Store, begun: Copy, head: Head, checkpoints: Sequence[Checkpoint], progress: ProgressCallback
 ) -> Mapping[str, int]:
-    """Audit the records, and copy the missing rows; returns how many rows each table has."""
     with store.read(COMMAND_LINE) as uow:
         _require_head(uow, store, head)
         progress(HERE, 0, 1)
@@ -74,7 +73,6 @@ def _copy_rows(
 
 
 def _require_head(uow: UnitOfWork, store: Store, head: Head) -> None:
-    """Raise `ConfigurationError` if the journal has another end than when the copy began."""
     if uow.events.head() != head:
         raise ConfigurationError(
             f"{store.name} changed while it was copied: stop every instance, and run the command again"
@@ -82,7 +80,6 @@ def _require_head(uow: UnitOfWork, store: Store, head: Head) -> None:
 
 
 def _verify(store: Store, to: Engine, counts: Mapping[str, int], checkpoints: Sequence[Checkpoint]) -> Report:
-    """Audit a copy; raises `Broken` if it is not sound, or a table does not have as many rows as `counts` says."""
     with store.read(COMMAND_LINE) as uow, to.read() as tx:
         for table, there in counts.items():
             if count_rows(tx, table) != there:

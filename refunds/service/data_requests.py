@@ -222,7 +222,6 @@ _OF_CUSTOMERS = (DataRequestKind.ERASURE, *_LIMITS)
 
 
 def _fulfil(uow: UnitOfWork, request: DataRequest, given: Given) -> Certificate | None:
-    """Do what a data request asks for; returns the certificate of an erasure, None for other kinds."""
     customer_id, kind = request.customer_id, request.kind
     if kind is DataRequestKind.RECTIFICATION:
         rectify(uow, given.corrections, customer_id)
@@ -286,7 +285,6 @@ def locked(uow: UnitOfWork, request_id: str) -> DataRequest:
 
 
 def _require_open(request: DataRequest) -> None:
-    """Raise `DataRequestConflict` if a request is closed."""
     if request.outcome is not None:
         values = {"name": request.request_id, "outcome": request.outcome}
         text = Message("The data request %(name)s is closed: %(outcome)s.", **values)
@@ -294,5 +292,4 @@ def _require_open(request: DataRequest) -> None:
 
 
 def _about(request: DataRequest, **more: Any) -> Mapping[str, Any]:
-    """The data of an event about a request, with `more`."""
     return {"kind": request.kind, "customer_id": request.customer_id} | more

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from hashlib import md5, sha256
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import NamedTuple
 
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
@@ -12,7 +12,7 @@ from refunds.domain.judging import calendar_of, named
 from refunds.domain.outcomes import calendar_notices
 from refunds.domain.policy import Policy, PolicyVersion
 from refunds.domain.region_days import CLOSED
-from refunds.domain.regions import countries, require_region, subdivisions
+from refunds.domain.regions import countries, require_region, with_subdivisions
 from refunds.domain.terms import JudgedBy
 from refunds.errors import CalendarNotCovered
 from refunds.service import ProgressCallback, silently
@@ -90,9 +90,7 @@ def table(
 
 
 def _all_regions() -> Iterator[str]:
-    for country in sorted(countries()):
-        yield country
-        yield from (f"{country}-{part}" for part in subdivisions(country))
+    return chain.from_iterable(map(with_subdivisions, sorted(countries())))
 
 
 def _blocks(
@@ -136,7 +134,6 @@ def _days(
 
 
 def _rows(span: _Span, region: str) -> list[Row]:
-    """The rows of a span for a region, which is empty for orders that name none."""
     version, length = span.version, span.version.terms.window_business_days
     calendar, asked = calendar_of(version, region or None), named(version, region)
     digest, windows = sha256(), []

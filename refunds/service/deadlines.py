@@ -7,7 +7,7 @@ from itertools import zip_longest
 from refunds.domain import judging
 from refunds.domain.instants import end_of_day, first_instant, local_date, zone
 from refunds.domain.policy import Policy, PolicyVersion
-from refunds.domain.regions import subdivisions
+from refunds.domain.regions import with_subdivisions
 from refunds.domain.terms import JudgedBy
 from refunds.service import checks
 from refunds.storage.unit_of_work import UnitOfWork
@@ -65,8 +65,7 @@ def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tup
     day = day or today
     checks.require_near(day, today, "/week")
     monday = day - day.weekday() * _DAY
-    country = version.terms.country
-    of = regions or (country, *(f"{country}-{name}" for name in subdivisions(country)))
+    of = regions or tuple(with_subdivisions(version.terms.country))
     rows = _running(policy, monday, of)
     groups, columns = _grouped(of, rows[-MOST_DAYS:])
     provided = tuple(replace(row, last_days=tuple(row.last_days[i] for i in columns)) for row in rows[-MOST_DAYS:])
@@ -75,10 +74,7 @@ def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tup
 
 
 def _running(policy: Policy, monday: date, regions: tuple[str, ...]) -> list[Provided]:
-    """The service days, up to the end of the week, whose window ends in it or later, in one region at least.
-
-    If there are more than `MOST_DAYS`, they are the latest ones, but a few more than that.
-    """
+    """The latest service days, over `MOST_DAYS` at most, whose window ends in the week or later in one region."""
     longest = max((version.terms.window_business_days for version in policy.effective_versions), default=0)
     rows: list[Provided] = []
     for back in range(longest * _MOST_APART + 14):

@@ -49,7 +49,6 @@ def place(position: int, event_hash: bytes) -> str:
 
 
 def _place(text: str) -> tuple[int, bytes]:
-    """The position and the mark in a place; raises `InvalidCursor` if it is none."""
     try:
         decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

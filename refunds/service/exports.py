@@ -83,10 +83,7 @@ def of_customer(uow: UnitOfWork, customer_id: str, request_id: str | None = None
 
 
 def of_contact(uow: UnitOfWork, name: str) -> Export:
-    """Export one contact of somebody who is no customer, with an event, and without anything else about its order.
-
-    Raises `NotFound` if there is no such contact.
-    """
+    """Export one contact of somebody who is no customer, without its order, with an event; raises `NotFound`."""
     uow.principal.require(Scope.PERSONAL_READ)
     contact = findings.contact(uow, name)
     uow.events.note(EventType.PRIVACY_EXPORTED, name, {"request_id": None})

@@ -38,7 +38,6 @@ def read(store: Store) -> Iterator[Figure]:
 
 
 def _of_records(uow: UnitOfWork) -> Iterator[Figure]:
-    """The figures that one transaction reads."""
     yield "journal_position", (), uow.events.head().position
     yield "open_requests", (), uow.contacts.count_of(open=True)
     yield "open_unmatched_contacts", (), uow.unmatched.count_of(open=True)

@@ -283,10 +283,7 @@ def _by_agent(uow: UnitOfWork) -> bool | None:
 
 
 def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
-    """Two fields of a corrected order: whether a request was refused before, and the latest deadline told before.
-
-    They include those of earlier corrections; each is None if there is none.
-    """
+    """Two fields of a corrected order, or None: if a request was ever refused, and the latest deadline ever told."""
     contacts = uow.contacts.of_order(order.order_id)
     refused = any(not contact.outcome.eligible for contact in contacts if contact.intent.asks)
     told = [at for at in (order.told_until, *(contact.outcome.deadline for contact in contacts)) if at is not None]
@@ -297,10 +294,7 @@ def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
 
 
 def _confirm(uow: UnitOfWork, order: Order) -> Order:
-    """Return the order, after the same facts were stated again.
-
-    If an agent had entered them and the principal may correct facts, they become the principal's, with an event.
-    """
+    """Return the order; the facts that an agent had entered become the principal's, if they may correct them."""
     if not order.facts_entered_by_agent or _by_agent(uow):
         return order
     return uow.orders.update(
@@ -323,8 +317,7 @@ def _require_judgeable(
 ) -> Decision:
     """The decision on a request made now or, if later, when the service is provided, if the facts can be judged.
 
-    Raises `InvalidInput` if the policy is unknown or the order over a minute in the future, `UnknownRegion` unless the
-    region is still `region_before`, and what `decided` raises.
+    An unknown region is accepted if it is `region_before`.
     """
     checks.named_policy(uow.policies, order.policy)
     if order.region not in (None, region_before):
@@ -363,11 +356,7 @@ _JOURNALLED = ("customer_id", "policy", "region", "ordered_at", "service_provide
 
 
 def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **reason: str) -> Order:
-    """Store changed facts of an order as a new revision by the principal, and journal the old and the new values.
-
-    The order is promised the window of its new facts. Raises `OrderFrozen` if it is cancelled, and an error if the new
-    facts can never be judged.
-    """
+    """Store changed facts as a new revision by the principal, journal old and new ones, and promise the new window."""
     order, active, _ = locked
     if active is not None:
         raise OrderFrozen(order.order_id, active.cancellation_id)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from refunds.domain.instants import first_instant, local_date, zone
-from refunds.domain.outcomes import Outcome, Reason, Verdict
+from refunds.domain.outcomes import Reason, Verdict
 from refunds.service.queue import Entry, Tab
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -33,7 +33,10 @@ def read(uow: UnitOfWork, tabs: Mapping[Tab, list[Entry]], time_zone: str) -> Ov
     tz = zone(time_zone)
     today = local_date(uow.now, tz)
     monday = first_instant(today - timedelta(days=today.weekday()), tz)
-    requests = [(at, _is_refused(outcome)) for at, outcome in uow.contacts.requests_since(monday)]
+    requests = [
+        (at, outcome.verdict is Verdict.REFUSED and outcome.reason is not Reason.ORDER_ALREADY_CANCELLED)
+        for at, outcome in uow.contacts.requests_since(monday)
+    ]
     requests += [(at, False) for at in uow.unmatched.requests_since(monday)]
     goodwill = list(uow.cancellations.goodwill_since(monday))
 
@@ -44,8 +47,3 @@ def read(uow: UnitOfWork, tabs: Mapping[Tab, list[Entry]], time_zone: str) -> Ov
     received = (entry.received_at for entries in tabs.values() for entry in entries)
     overdue = uow.cancellations.count_of(overdue=True)
     return Overview(since(first_instant(today, tz)), since(monday), min(received, default=None), overdue)
-
-
-def _is_refused(outcome: Outcome) -> bool:
-    """Whether a request was refused, and not because the order was cancelled already."""
-    return outcome.verdict is Verdict.REFUSED and outcome.reason is not Reason.ORDER_ALREADY_CANCELLED

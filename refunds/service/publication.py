@@ -91,7 +91,7 @@ def first_policy(uow: UnitOfWork, policy_id: str) -> None:
     The journal decides that: if the record was removed since, the audit must find it, so it is not fixed here.
     """
     version = packaged(policy_id)
-    if version is not None and not uow.events.has_any(ABOUT_POLICIES, _version_id(version)):
+    if version is not None and not uow.events.has_any(ABOUT_POLICIES, id_within(policy_id, version.version)):
         _register(uow, version, lambda _, first: first, EventType.POLICY_IMPORTED)
 
 
@@ -167,11 +167,7 @@ def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
 def _register(
     uow: UnitOfWork, draft: PolicyVersion, check: VersionCheck, event: EventType, *, dry_run: bool = False
 ) -> PublishResult:
-    """Register the version that `check` returns for a draft, without locking the journal; a dry run stores nothing.
-
-    A version that is registered already is returned and not checked. Raises what `check` raises,
-    `PolicyVersionConflict` and `UnknownRegion` as `publish`, and `InvalidInput` if no term changes.
-    """
+    """Register the version that `check` returns for a draft, unless it is known; the journal is locked already."""
     taken = _same_version(uow, draft)
     if taken is None:
         require_region(draft.terms.region, "/terms/region")
@@ -202,8 +198,6 @@ def _same_version(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | 
     """The registered version with the number of a draft, if it has the same content; None if the number is free.
 
     A draft without `effective_from` is the same, whatever the registered one is.
-
-    Raises `PolicyVersionConflict` if the number belongs to other content or was withdrawn.
     """
     records = uow.policies.records(draft.policy_id) if draft.policy_id in uow.policies else ()
     if draft.version > len(records):
@@ -244,10 +238,7 @@ def _in_force(version: PolicyVersion) -> Message:
 
 
 def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
-    """Return a draft with the instant at which it takes effect, by default as soon as possible.
-
-    Raises `EffectiveTooEarly` if that is before now or before `page_published_at`.
-    """
+    """Return a draft with the instant at which it takes effect, by default as soon as possible."""
     earliest = max(uow.now, draft.terms.page_published_at or uow.now)
     if draft.effective_from is not None and draft.effective_from < earliest:
         detail = Message(
@@ -259,11 +250,7 @@ def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
 
 
 def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
-    """Return a version as it is, if it may be imported.
-
-    Raises `InvalidInput` if a version after the first has no `effective_from`, `EffectiveTooEarly` if that is before
-    `page_published_at`, and `PolicyVersionConflict` if the policy has judged.
-    """
+    """Return a version as it is, if it may be imported."""
     shown = version.terms.page_published_at
     if version.version > 1 and version.effective_from is None:
         detail = Message("is required: only version 1 may be in force from the beginning")
@@ -283,10 +270,7 @@ def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
 
 
 def _version_before(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion | None:
-    """The version in force before this one takes effect; None if there is none.
-
-    Raises `InvalidInput` if this one's number leaves a gap, or if it would not take effect after all earlier ones.
-    """
+    """The version in force before this one takes effect; None if there is none. Its number must leave no gap."""
     if version.policy_id not in uow.policies:
         policy_of([version])
         return None
@@ -301,7 +285,7 @@ def _version_before(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion | 
 def _record(uow: UnitOfWork, version: PolicyVersion, *, imported: bool) -> RegisteredVersion:
     """The record of a version that is registered now; it is not stored yet."""
     return RegisteredVersion(
-        version_id=_version_id(version),
+        version_id=id_within(version.policy_id, version.version),
         policy=version.policy_id,
         version=version.version,
         registered_at=uow.now,
@@ -311,10 +295,6 @@ def _record(uow: UnitOfWork, version: PolicyVersion, *, imported: bool) -> Regis
         terms=terms_data(version.terms),
         content_hash=_hash(version),
     )
-
-
-def _version_id(version: PolicyVersion) -> str:
-    return id_within(version.policy_id, version.version)
 
 
 def _hash(version: PolicyVersion) -> str:

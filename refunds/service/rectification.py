@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 from refunds.domain.contact_points import customers_detail
 from refunds.domain.journal import EventType
+from refunds.domain.judging import spelt
 from refunds.errors import InvalidInput, Message, Unfit
 from refunds.schemas.fields import FreeText, Line, Reference
-from refunds.schemas.strict import StrictSchema
+from refunds.schemas.strict import shape
 from refunds.storage.rectifications import PERSONAL
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -31,12 +32,6 @@ class Correction(NamedTuple):
     value: str
 
 
-class _Applied(NamedTuple):
-    pointer: str
-    owner: str | None
-    correction: Correction
-
-
 def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str | None = None) -> bool:
     """Correct personal fields of a customer or, without one, of contacts; returns whether any value has changed.
 
@@ -48,16 +43,13 @@ def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str
     if customer_id is not None:
         uow.customers.lock_with_orders(customer_id)
     checked = [_check(uow, f"/corrections/{at}", one, customer_id) for at, one in enumerate(corrections)]
-    for owner in sorted({one.owner for one in checked if one.owner} - {customer_id}):
+    for owner in sorted({owner for _, owner, _ in checked if owner} - {customer_id}):
         uow.customers.lock_with_orders(owner)
     rectified: dict[str, dict[str, list[str]]] = {}
     for pointer, of, one in checked:
-        try:
-            if _apply(uow, one):
-                fields = rectified.setdefault(of or one.record_id, {})
-                fields.setdefault(f"{one.table}/{one.record_id}", []).append(one.field)
-        except Unfit as error:
-            raise InvalidInput.at(f"{pointer}/value", error.detail, error.code) from None
+        if spelt(f"{pointer}/value", _apply, uow, one):
+            fields = rectified.setdefault(of or one.record_id, {})
+            fields.setdefault(f"{one.table}/{one.record_id}", []).append(one.field)
     for subject, fields in rectified.items():
         uow.events.note(EventType.CUSTOMER_RECTIFIED, subject, {"fields": fields})
     return bool(rectified)
@@ -81,11 +73,10 @@ def on_record(uow: UnitOfWork, customer_id: str) -> list[Correction]:
     ]
 
 
-def _check(uow: UnitOfWork, pointer: str, one: Correction, customer_id: str | None) -> _Applied:
-    """Check a correction; returns it with the value as it is stored, and the customer whom the record is about.
-
-    Raises `InvalidInput` if there is no such field or record, the record is another customer's, or the value is unfit.
-    """
+def _check(
+    uow: UnitOfWork, pointer: str, one: Correction, customer_id: str | None
+) -> tuple[str, str | None, Correction]:
+    """Check a correction; returns it with the value as it is stored, and the customer whom the record is about."""
     if one.field not in CORRECTABLE.get(one.table, ()):
         names = ", ".join(CORRECTABLE.get(one.table, CORRECTABLE))
         place = f"{pointer}/{'field' if one.table in CORRECTABLE else 'table'}"
@@ -94,16 +85,14 @@ def _check(uow: UnitOfWork, pointer: str, one: Correction, customer_id: str | No
     known = owner if one.table != "unmatched_contacts" else customer_id
     if known != customer_id and (customer_id or one.table not in _BY_ID):
         raise InvalidInput.at(f"{pointer}/record_id", Message("is no record of this customer"), "not_found")
-    shape = _SHAPES.get(one.field, _REASON)
+    schema = _SHAPES.get(one.field, _REASON)
     try:
-        value = shape.read({"value": one.value})["value"]
-        if one.field in {"from_detail", "acknowledged_to"}:
-            value = customers_detail(value)
+        value = schema.read({"value": one.value})["value"]
     except InvalidInput as error:
         raise error.under(pointer) from None
-    except Unfit as error:
-        raise InvalidInput.at(f"{pointer}/value", error.detail, error.code) from None
-    return _Applied(pointer, owner, one._replace(value=value))
+    if one.field in {"from_detail", "acknowledged_to"}:
+        value = spelt(f"{pointer}/value", customers_detail, value)
+    return pointer, owner, one._replace(value=value)
 
 
 def _apply(uow: UnitOfWork, one: Correction) -> bool:
@@ -120,7 +109,6 @@ def _apply(uow: UnitOfWork, one: Correction) -> bool:
 
 
 def _rename(uow: UnitOfWork, customer_id: str, customer_ref: str) -> bool:
-    """Give a customer another reference; returns whether it has changed. Raises `Unfit` if it is somebody else's."""
     found = uow.customers.find(customer_ref)
     if found is not None and found != customer_id:
         detail = Message("is another customer's reference: correct the customer_ref of the orders that are theirs")
@@ -152,20 +140,14 @@ def _move(uow: UnitOfWork, order_id: str, customer_ref: str) -> bool:
     return True
 
 
-def _shape(field: Line | FreeText) -> StrictSchema:
-    """The schema of a value that is read by a field."""
-    schema: StrictSchema = StrictSchema.from_dict({"value": field})()  # type: ignore[assignment] # it returns its own class
-    return schema
-
-
-_REASON = _shape(FreeText(500, required=True))
+_REASON = shape(value=FreeText(500, required=True))
 _SHAPES = {
-    "customer_ref": _shape(Reference(200, required=True)),
-    "billing_ref": _shape(Reference(100, required=True)),
-    "ticket_ref": _shape(Line(100, required=True)),
-    "order_hint": _shape(Line(200, required=True)),
-    "from_detail": _shape(Line(254, required=True)),
-    "acknowledged_to": _shape(Line(254, required=True)),
-    "note": _shape(FreeText(2000, required=True)),
+    "customer_ref": shape(value=Reference(200, required=True)),
+    "billing_ref": shape(value=Reference(100, required=True)),
+    "ticket_ref": shape(value=Line(100, required=True)),
+    "order_hint": shape(value=Line(200, required=True)),
+    "from_detail": shape(value=Line(254, required=True)),
+    "acknowledged_to": shape(value=Line(254, required=True)),
+    "note": shape(value=FreeText(2000, required=True)),
 }
 """How the values of fields are read, the same as where they are first entered; all other fields are reasons."""

@@ -40,10 +40,7 @@ class Replayed:
 
 
 def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silently) -> Iterator[Difference]:
-    """Make every stored decision again, and yield those that would differ today or cannot be made.
-
-    Nothing is stored. `found` counts all decisions meanwhile.
-    """
+    """Make every stored decision again, and yield those that would differ or cannot be made; `found` counts all."""
     total = uow.contacts.count() + uow.cancellations.count()
     for row in chain(uow.contacts.decisions(), uow.cancellations.decisions()):
         difference = _difference(uow, found, row)
@@ -57,10 +54,7 @@ def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silent
 
 
 def _difference(uow: UnitOfWork, found: Replayed, row: Row) -> Difference | None:
-    """How a stored decision would differ today, or why it cannot be made; None if it is the same.
-
-    Other versions of the holiday and time zone data are no difference, but `found` counts them.
-    """
+    """How a decision would differ today, or why it cannot be made; `found` counts other versions of the data."""
     recorded = load_decision(row["decision"])
     before = recorded.outcome._replace(names=NO_NAMES)  # a holiday with another name today is no difference
     try:

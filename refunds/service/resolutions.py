@@ -81,7 +81,6 @@ def complete(uow: UnitOfWork, contact_id: str, *, ticket_ref: str | None = None,
 
 
 def _lock_present(uow: UnitOfWork, name: str) -> AContact:
-    """Lock and return a contact; raises `ContactStateConflict` if it has been superseded or matched."""
     contact = findings.contact(uow, name, lock=True)
     contacts.require_present(contact)
     return contact
@@ -182,10 +181,7 @@ def _together(uow: UnitOfWork, contact: Contact) -> list[Contact]:
 
 
 def _canonical_to(uow: UnitOfWork, contact: AContact, channel: Channel, to: str) -> str | None:
-    """Return the number or address at which a customer was answered, as it is stored; None if it is their own.
-
-    For an unmatched contact, a number needs its country code. Raises `InvalidInput` if it does not fit the channel.
-    """
+    """The number or address at which a customer was answered, as it is stored; None if it is their own."""
     if isinstance(contact, Contact):
         then = contact.outcome
         terms = uow.policies[then.policy].version(then.version).terms
@@ -197,7 +193,6 @@ def _canonical_to(uow: UnitOfWork, contact: AContact, channel: Channel, to: str)
 
 
 def _require_fit(uow: UnitOfWork, contact: Contact, given: Resolution) -> None:
-    """Raise `InvalidInput` if a resolution does not fit the contact."""
     reason, named = given.reason_code, given.duplicate_of
     is_duplicate = reason is ResolutionReason.DUPLICATE
     unfit = Message("must fit what the contact asks for: %(names)s", names=any_of(RESOLVABLE_FOR[contact.intent]))
@@ -243,7 +238,6 @@ _FOR_SUPERVISORS = Message(
 
 
 def _why_closed(contact: Contact) -> Message:
-    """The text of the error that a contact is not open, with the reason."""
     name, following = contact.contact_id, contact.superseded_by
     if contact.intent not in RESOLVABLE_FOR:
         return Message("The contact %(name)s is not open: it does not ask for a cancellation.", name=name)

@@ -1,23 +1,20 @@
 """Retention: records whose period is over are deleted, kind by kind, in short writes between those of others."""
 
-import fcntl
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from refunds.domain.instants import local_date, zone
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.errors import ConfigurationError, Message
+from refunds.errors import Message
 from refunds.service import ProgressCallback, clock, privacy, silently, upkeep
-from refunds.service.batches import write_batch
 from refunds.service.store import Store
 from refunds.storage import Row
 from refunds.storage.mapper import instant
 from refunds.storage.retention import KINDS, Kind
+from refunds.storage.ticket import held_alone
 from refunds.storage.unit_of_work import UnitOfWork
 
 BATCH = 100
@@ -38,7 +35,8 @@ def run(store: Store, *, dry_run: bool = False, progress: ProgressCallback = sil
     if dry_run:
         return _run(store, progress, dry_run=True)
     directory = store.checkpoints.file.parent
-    with _one_run_at_a_time(directory):
+    lock = os.open(directory / "retention.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with held_alone(lock, Message("flask retention run is running already: let it end")):
         gone = _run(store, progress, dry_run=False)
         store.scrub()
         with store.read(COMMAND_LINE) as uow:
@@ -60,7 +58,7 @@ def _run(store: Store, progress: ProgressCallback, *, dry_run: bool) -> Gone:
             if not rows:
                 break
             if not dry_run:
-                going = write_batch(store, COMMAND_LINE, partial(_delete_due, kind=kind, before=before, rows=rows))
+                going = store.write_batch(COMMAND_LINE, partial(_delete_due, kind=kind, before=before, rows=rows))
             months.update(f"{local_date(instant(row['since']), tz):%Y-%m}" for row in going)
             progress(kind.name, months.total(), months.total())
             after = rows[-1]["id"]
@@ -69,7 +67,6 @@ def _run(store: Store, progress: ProgressCallback, *, dry_run: bool) -> Gone:
 
 
 def _delete_due(uow: UnitOfWork, kind: Kind, before: datetime, rows: list[Row]) -> list[Row]:
-    """Delete those of these records that are still due, and return their rows."""
     going = _without_open(uow, kind, uow.retention.lock_due(kind, before, rows))
     if going:
         uow.retention.forget(kind, going)
@@ -82,17 +79,3 @@ def _without_open(uow: UnitOfWork, kind: Kind, rows: list[Row]) -> list[Row]:
         return rows
     waiting = {one.order_id for one in privacy.waiting_about(uow, [row["id"] for row in rows])}
     return [row for row in rows if row["id"] not in waiting]
-
-
-@contextmanager
-def _one_run_at_a_time(directory: Path) -> Iterator[None]:
-    """Let no other process run retention on this ledger during the block; raises `ConfigurationError` if one does."""
-    file = os.open(directory / "retention.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigurationError(Message("flask retention run is running already: let it end")) from None
-        yield
-    finally:
-        os.close(file)

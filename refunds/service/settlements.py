@@ -1,6 +1,7 @@
 """Cancellations are refunded and settled by billing, or revoked."""
 
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
@@ -88,12 +89,18 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, reason: RefundEndReason) -
     Any principal may end it, not only the holder. Raises `NotFound` if there is no such cancellation, and
     `CancellationStateConflict` if it is settled or revoked.
     """
+    return _issue_again(uow, cancellation_id, State.REFUNDING, EventType.CANCELLATION_REFUND_FAILED, reason)
+
+
+def _issue_again(
+    uow: UnitOfWork, cancellation_id: str, state: State, event: EventType, reason: StrEnum
+) -> Cancellation:
+    """Take a cancellation in this state back to issued, where it may be already."""
     cancellation = uow.cancellations.get(cancellation_id, lock=True)
     if cancellation.state is State.ISSUED:
         return cancellation
-    _require_state(cancellation, State.REFUNDING)
-    data = {"reason_code": reason}
-    return uow.cancellations.update(cancellation, EventType.CANCELLATION_REFUND_FAILED, data, **_NOT_REFUNDED)
+    _require_state(cancellation, state)
+    return uow.cancellations.update(cancellation, event, {"reason_code": reason}, **_NOT_REFUNDED)
 
 
 def _holds(uow: UnitOfWork, cancellation: Cancellation, billing_ref: str | None) -> bool:
@@ -103,7 +110,6 @@ def _holds(uow: UnitOfWork, cancellation: Cancellation, billing_ref: str | None)
 
 
 def _held(cancellation: Cancellation) -> CancellationStateConflict:
-    """The error, to be raised, for a refund that another holder has begun; it names the holder."""
     ref = cancellation.billing_ref
     holder = cancellation.refund_begun_by if isinstance(ref, Erased | None) else ref
     return CancellationStateConflict(
@@ -116,14 +122,9 @@ def _held(cancellation: Cancellation) -> CancellationStateConflict:
     )
 
 
-_NOT_REFUNDED = {
-    "state": State.ISSUED,
-    "refund_begun_at": None,
-    "refund_begun_by": None,
-    "settled_at": None,
-    "settled_by": None,
-    "billing_ref": None,
-}
+_NOT_REFUNDED = {"state": State.ISSUED} | dict.fromkeys(
+    ("refund_begun_at", "refund_begun_by", "settled_at", "settled_by", "billing_ref")
+)
 
 
 def unsettle(uow: UnitOfWork, cancellation_id: str, reason: UnsettleReason) -> Cancellation:
@@ -132,12 +133,7 @@ def unsettle(uow: UnitOfWork, cancellation_id: str, reason: UnsettleReason) -> C
     Raises `NotFound` if there is no such cancellation, and `CancellationStateConflict` if its refund is begun but not
     settled, or if it was revoked.
     """
-    cancellation = uow.cancellations.get(cancellation_id, lock=True)
-    if cancellation.state is State.ISSUED:
-        return cancellation
-    _require_state(cancellation, State.SETTLED)
-    data = {"reason_code": reason}
-    return uow.cancellations.update(cancellation, EventType.CANCELLATION_UNSETTLED, data, **_NOT_REFUNDED)
+    return _issue_again(uow, cancellation_id, State.SETTLED, EventType.CANCELLATION_UNSETTLED, reason)
 
 
 def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason: str | None) -> Cancellation:
@@ -181,7 +177,6 @@ def may_revoke(uow: UnitOfWork, cancellation: Cancellation) -> bool:
 
 
 def _require_state(cancellation: Cancellation, *needed: State) -> None:
-    """Raise `CancellationStateConflict` if a cancellation is in none of these states."""
     if cancellation.state not in needed:
         detail = _IN_THE_WAY[cancellation.state].filled(name=cancellation.cancellation_id)
         raise CancellationStateConflict(detail, cancellation.state)

@@ -157,7 +157,8 @@ class _Judging:
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
         """Count how the windows of orders differ from those under the draft; orders not yet provided have none."""
         sorted_into = Cases(self._policy, self._draft)
-        cases: dict[Case, _Orders] = {}
+        cases: dict[Case, Row] = {}
+        counts: Counter[Case] = Counter()
         for done, row in enumerate(rows):
             if not done % STEP:
                 progress(done)
@@ -165,16 +166,12 @@ class _Judging:
                 self._found.not_provided += 1
                 continue
             case = sorted_into.case(row)
-            like = cases.get(case)
-            if like is None:
-                cases[case] = _Orders(row, 1)
-            else:
-                like.count += 1
-        for like in cases.values():
-            self._compare(like.row, like.count)
+            cases.setdefault(case, row)
+            counts[case] += 1
+        for case, row in cases.items():
+            self._compare(row, counts[case])
 
     def _compare(self, row: Row, count: int) -> None:
-        """Compare the window of an order with that under the draft, and count it `count` times."""
         provided, ordered, region = row["service_provided_at"], row["ordered_at"], _still_known(row["region"])
         facts = Facts(service_provided_at=instant(provided), received_at=instant(provided))
         try:
@@ -230,21 +227,12 @@ class _Judging:
         return decide(facts, self._draft, self._calendars(region), self._draft)
 
 
-@dataclass(slots=True)
-class _Orders:
-    """One order of a case, and the number of its orders."""
-
-    row: Row
-    count: int
-
-
 def _still_known(region: str | None) -> str | None:
     """The region of an order, or its country if the holiday data does not know the region any more; None stays."""
     return region and still_known(region)
 
 
 def _flip(before: str, after: str) -> Flip | None:
-    """How a decision changes from one reason to another; None if it allows or refuses both times."""
     was, is_now = before in ELIGIBLE, after in ELIGIBLE
     if was == is_now:
         return None

@@ -44,10 +44,7 @@ def close(store: Store, month: str | None = None) -> tuple[ClosedMonth, bool]:
 
 
 def _count(uow: UnitOfWork, month: str, terms: Terms) -> Cells:
-    """Count the customers of a month, and return what may be shown; without a region, they count for that of `terms`.
-
-    Raises `InvalidInput` if the month is before the first record.
-    """
+    """Count the customers of a month, those without a region in that of `terms`, and return what may be shown."""
     since, until = bounds(month, zone(terms.time_zone))
     customers: dict[Cell, set[str]] = defaultdict(set)
     for row in uow.statistics.to_count(since, until):

@@ -11,7 +11,7 @@ from enum import Enum, auto
 from pathlib import Path
 from threading import Lock
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 
 from refunds.config import Settings, require_key_file, require_ledger
 from refunds.domain import judging
@@ -30,6 +30,9 @@ from refunds.storage.migrations import read_as_it_is, up_to_date
 from refunds.storage.policies import Policies, load
 from refunds.storage.unit_of_work import UnitOfWork
 
+T = TypeVar("T")
+
+TRIES = 5  # of a batch
 _NAP = 0.1
 """Seconds between two attempts to take what was deleted out of the database's files."""
 
@@ -146,16 +149,21 @@ class Store:
             self._write_checkpoint(checkpoint)
         self._scrub(engine)
 
+    def write_batch(self, principal: Principal, work: Callable[[UnitOfWork], T]) -> T:
+        """Run a part of a long task in an exclusive write, up to `TRIES` times if others are in its way."""
+        for _ in range(TRIES - 1):
+            with suppress(StorageUnavailable), self.write(principal, exclusive=True) as uow:
+                return work(uow)
+        with self.write(principal, exclusive=True) as uow:
+            return work(uow)
+
     @property
     def is_scrubbed(self) -> bool:
         """Whether nothing erased is left in the files of the database; False if a reader was in the way."""
         return self._scrubbed == self.erasures.size
 
     def _scrub(self, engine: Engine) -> None:
-        """Remove what any process has erased from the files of the database; if a reader is in the way, do nothing.
-
-        The next write tries again.
-        """
+        """Remove what any process has erased from the files; if a reader is in the way, the next write tries again."""
         size = self.erasures.size
         with suppress(StorageUnavailable, OSError):
             if size != self._scrubbed and engine.scrub():
@@ -219,8 +227,7 @@ class Store:
     def _require_same_journal(self, tx: Transaction | Engine, head: Head) -> None:
         """Raise `AnotherJournal` if the journal is not the one that this store saw before, or has lost events since.
 
-        It does nothing while the store is being opened, because that compares the journal itself. Only through another
-        connection can another database be there.
+        Only through another connection can another database be there. An opening compares the journal itself.
         """
         if self._opened is None:
             return
@@ -246,10 +253,7 @@ class Store:
         return UnitOfWork(tx, keyring, principal, self.policies_as_of, self.erasures)
 
     def _write_checkpoint(self, checkpoint: Checkpoint) -> bool:
-        """Write a checkpoint, call `on_checkpoint` with it and the error, if any, and return whether it was written.
-
-        If it was not, its events stay committed, and the next checkpoint covers them.
-        """
+        """Write a checkpoint, tell `on_checkpoint`, and return whether it was written; if not, the next one will do."""
         failure = None
         try:
             self.checkpoints.append(checkpoint)
@@ -259,15 +263,13 @@ class Store:
         return failure is None
 
     def _open(self, to: Opening) -> tuple[Engine, Keyring]:
-        """Open the database and the keys.
-
-        Raises one `ConfigurationError` for all that is wrong with the key file, the ledger directory and the URL of the
-        database or, if these are right, with the database itself.
-        """
+        """Open the database and the keys, or raise one error for all that is wrong with the settings."""
         wrong: list[ConfigurationError] = []
         reads, exists = to is Opening.READ, to in {Opening.READ, Opening.RECORD, Opening.ACCEPT}
         with _collected_in(wrong):
-            path = self._key_file()
+            path = require_key_file(self._settings)
+            if self._settings.production or path.exists():
+                read_master_keys(path)  # fail before anything is created
         with _collected_in(wrong):
             require_ledger(self._settings)
             if not exists:
@@ -291,21 +293,8 @@ class Store:
             raise
         return engine, keyring
 
-    def _key_file(self) -> Path:
-        """The path of the master key file; the key is checked if it must exist or does exist.
-
-        Raises `ConfigurationError` if there is no path or the key does not fit.
-        """
-        path = require_key_file(self._settings)
-        if self._settings.production or path.exists():
-            read_master_keys(path)  # fail before anything is created
-        return path
-
     def _keyring_to_read(self, engine: Engine, key_file: Path) -> Keyring:
-        """The keys of a database that is only read, opened with the master keys in `key_file`.
-
-        Raises `ConfigurationError` if it has no records or another schema, or the master key is missing or another one.
-        """
+        """The keys of a database that is only read, opened with the master keys in `key_file`."""
         with read_as_it_is(engine, "REFUNDS_DATABASE") as tx:
             if not keys.any_stored(tx):
                 raise _without_records(f"REFUNDS_DATABASE: {engine.name}")
@@ -315,8 +304,7 @@ class Store:
         """Bring the schema of a database up to date, compare its journal, and return its keys.
 
         A new database gets the service's keys and, in development, a master key file; each gets the packaged policy if
-        it never had it. Raises `ConfigurationError` if the database is an unfinished copy, is new or has another
-        journal although `to` does not allow that, or if the master key is missing, cannot be made or is another one.
+        it never had it.
         """
         database = f"REFUNDS_DATABASE: {engine.name}"
         with up_to_date(engine, "REFUNDS_DATABASE") as (tx, copy_under_way):
@@ -332,7 +320,11 @@ class Store:
                 self._require_beginning(path, written, database, to, is_new=is_new)
             elif to is Opening.INIT:
                 raise ConfigurationError(f"{database} is an installation already: it needs no flask init")
-            elif to is not Opening.ACCEPT and (differs := self._difference(tx, head, written)):
+            elif (
+                to is not Opening.ACCEPT
+                and (written or self._settings.production)  # in development there need be none
+                and (differs := lineage.difference(tx, head, written))
+            ):
                 engine.require_whole(tx)  # a damaged file may look like another journal, which must not be accepted
                 raise ConfigurationError(
                     f"{database} is not the one of the checkpoints in {self.checkpoints.file}: {differs}.\n"
@@ -358,10 +350,6 @@ class Store:
 
     def _not_written(self, file: LedgerFile[Any], error: OSError) -> ConfigurationError:
         return ConfigurationError(f"REFUNDS_LEDGER_DIR: {file.file} cannot be written: {error.strerror}")
-
-    def _difference(self, tx: Transaction, head: Head, written: list[Checkpoint]) -> Message | None:
-        """How the journal differs from the checkpoints; None if it does not, or in development if there are none."""
-        return lineage.difference(tx, head, written) if written or self._settings.production else None
 
     def _require_beginning(
         self, path: Path, written: list[Checkpoint], database: str, to: Opening, *, is_new: bool
@@ -393,7 +381,6 @@ def _without_records(database: str) -> ConfigurationError:
 
 @contextmanager
 def _collected_in(wrong: list[ConfigurationError]) -> Iterator[None]:
-    """Catch a `ConfigurationError` in the block and add it to `wrong`; other errors pass."""
     try:
         yield
     except ConfigurationError as error:

@@ -66,11 +66,7 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
 
 
 def _times(uow: UnitOfWork, new: NewContact, earlier: UnmatchedContact | None) -> tuple[datetime | None, datetime]:
-    """When a contact was sent, if that is known, and received; without a receipt, as the one was that it corrects.
-
-    Raises `InvalidInput` if the times are not possible, and `Forbidden` if they make an open request a later one,
-    unless the principal is a supervisor.
-    """
+    """When a contact was sent, if that is known, and received; without a receipt, as the one was that it corrects."""
     if earlier and new.received_at is None:
         new = replace(new, received_at=earlier.received_at, sent_at=new.sent_at or earlier.sent_at)
     too_early = uow.now - BEFORE_KNOWN, Message("must not be more than a year ago")
@@ -87,7 +83,6 @@ def _times(uow: UnitOfWork, new: NewContact, earlier: UnmatchedContact | None) -
 
 
 def _to_supersede(uow: UnitOfWork, unmatched_id: str, intent: Intent) -> UnmatchedContact:
-    """Lock the contact to be superseded, and return it; raises what `record` says."""
     try:
         earlier = uow.unmatched.get(unmatched_id, lock=True)
     except NotFound as error:
@@ -171,12 +166,10 @@ def reopen(uow: UnitOfWork, unmatched_id: str, reason: ReopeningReason) -> Unmat
 
 
 def _kept(value: Any) -> Any:
-    """Return a value as it is; None in place of an erased one."""
     return None if isinstance(value, Erased) else value
 
 
 def _require_open(found: UnmatchedContact) -> None:
-    """Raise `ContactStateConflict` if an unmatched contact was matched, superseded or resolved."""
     contacts.require_present(found)
     if not found.is_open:
         detail = Message("The contact %(name)s has been resolved.", name=found.unmatched_id)

@@ -46,12 +46,6 @@ def last(directory: Path) -> Upkeep:
     return Upkeep(*(_at(noted(directory, done)) for done in Upkeep._fields))
 
 
-def scrubbed(directory: Path) -> int:
-    """The size of the ledger of erasures when nothing erased was left in the files of the database; 0 if never."""
-    size: int = noted(directory, "scrub").get("position", 0)
-    return size
-
-
 def noted(directory: Path, done: str) -> dict[str, Any]:
     """The fields of a note, as `note` wrote it; empty if there is none, or it cannot be read."""
     with suppress(OSError, ValueError):

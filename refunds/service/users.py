@@ -112,10 +112,7 @@ def reset(uow: UnitOfWork, name: str) -> Credentials:
 
 
 def disable(uow: UnitOfWork, name: str) -> User:
-    """Disable a user and end all their sessions; the journal has the event. Disabling again changes nothing.
-
-    Raises `NotFound` if there is no such user.
-    """
+    """Disable a user and end their sessions, with an event; again, nothing changes. Raises `NotFound`."""
     user = _lock_by_name(uow, name)
     if user.disabled_at is not None:
         return user
@@ -193,13 +190,14 @@ def signed_in(store: Store, session: Session) -> tuple[Principal, Policies]:
     """
     with store.read(COMMAND_LINE) as uow:
         found = uow.users.for_request(session.user_id, session.session_id, session.position)
-        if found is None or found.ended or found.seen_at is None or not session.fits(found.user, found.head):
+        user, head, seen_at = found or (None, None, None)
+        if user is None or head is None or seen_at is None or not session.fits(user, head):
             raise Unauthenticated(Message("The session has ended: sign in again."))
-        policies, unseen = uow.policies_at(found.head), uow.now - found.seen_at
+        policies, unseen = uow.policies_at(head), uow.now - seen_at
     if unseen >= SEEN:
         with suppress(StorageUnavailable), store.write(COMMAND_LINE) as uow:  # a request that reads does not need it
             uow.users.see_session(session.session_id)
-    return Principal(found.user.user_id, found.user.name or found.user.user_id, found.user.role), policies
+    return Principal(user.user_id, user.name or user.user_id, user.role), policies
 
 
 def offer(uow: UnitOfWork) -> Offer:
@@ -256,7 +254,6 @@ def _spelt(name: str) -> str | None:
 
 
 def _lock_by_name(uow: UnitOfWork, name: str) -> User:
-    """Lock and return the user with this name; raises `NotFound` if there is none."""
     user = uow.users.by_name(_spelt(name) or "")
     if user is None:
         raise NotFound(Message("there is no user of this name: see `flask users list`"))
@@ -264,6 +261,5 @@ def _lock_by_name(uow: UnitOfWork, name: str) -> User:
 
 
 def _update_and_end_sessions(uow: UnitOfWork, user: User, event: EventType, **changes: Any) -> User:
-    """Store changes of a locked user with this event, and end all their sessions."""
     uow.users.forget_sessions(user.user_id)
     return uow.users.update(user, event, epoch=user.epoch + 1, **changes)

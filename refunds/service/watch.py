@@ -25,7 +25,6 @@ from refunds.domain.permissions import COMMAND_LINE, Principal
 from refunds.domain.records import Contact, Order, PromiseCause
 from refunds.errors import RefundsError
 from refunds.service import ProgressCallback, orders, promises, silently
-from refunds.service.batches import write_batch
 from refunds.service.cases import Case, Cases
 from refunds.service.store import Store
 from refunds.storage import Row
@@ -185,7 +184,6 @@ def told(uow: UnitOfWork, change: Change) -> list[Contact]:
 
 
 def _change(row: Row, today: int | None, stands: int) -> Change:
-    """The change for the row of a promise; `today` and `stands` are instants as stored."""
     ends, told = (instant(row["deadline"]), None if today is None else instant(today), instant(stands)), _told(row)
     return Change(row["order_id"], *ends, told.time_zone if told else "UTC", instant(row["promised_at"]))
 
@@ -217,7 +215,7 @@ def _lengthen(store: Store, principal: Principal, cause: PromiseCause, progress:
         found = list(comparison.changes(rows))
         longer = [change.order_id for change in found if change.is_longer]
         for start in range(0, len(longer), BATCH):
-            write_batch(store, principal, partial(_promise_anew, cause=cause, order_ids=longer[start : start + BATCH]))
+            store.write_batch(principal, partial(_promise_anew, cause=cause, order_ids=longer[start : start + BATCH]))
         again = {row["order_id"] for row in rows if row["cause"] == cause and row["promised_at"] >= since}
         kept += sum(change.is_kept and change.order_id not in again for change in found)
         done += len(rows)
@@ -236,7 +234,6 @@ def _next_open(uow: UnitOfWork, now: datetime, after: Row | None = None) -> list
 
 
 def _promise_anew(uow: UnitOfWork, order_ids: Iterable[str], cause: PromiseCause) -> None:
-    """Promise each of these orders the window that it has now, if that ends later, for a cause."""
     for order_id in order_ids:
         order = uow.orders.get_for_update(order_id).order
         promises.keep(uow, order, orders.judged_when_provided(uow, order), cause)
@@ -287,7 +284,7 @@ def _fill(store: Store, progress: ProgressCallback) -> int:
     """Promise each order without a promise the last window that it was told, or today's if later; returns how many."""
     filled, after = 0, ""
     while True:
-        found, promised = write_batch(store, COMMAND_LINE, partial(_fill_batch, after=after))
+        found, promised = store.write_batch(COMMAND_LINE, partial(_fill_batch, after=after))
         filled += promised
         if not found:
             return filled

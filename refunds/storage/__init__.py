@@ -10,8 +10,9 @@ name, a user, the head of the journal. A write of many orders locks them custome
 customers.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from refunds.errors import ConfigurationError, Message
@@ -38,6 +39,9 @@ class Transaction(Protocol):
     alone: bool
     """Whether nobody else can write while this transaction may."""
 
+    def read_any_text(self) -> None:
+        """Read a text that is not UTF-8, which only SQLite can hold, as its bytes from here on, and not as an error."""
+
     def one(self, sql: str, **parameters: Any) -> Row | None:
         """The row that a statement returns, which must not return more; None if there is none."""
 
@@ -54,22 +58,25 @@ class Transaction(Protocol):
         """Run the statement for each row, at the latest with the next one or the commit, where a failure may appear."""
 
 
-class Engine(Protocol):
+class Engine(ABC):
     """A database; raises `StorageUnavailable` for anything it cannot do at the moment."""
 
     name: str
     """Where it is, without secrets."""
     connections: int
     """How many connections it has made: only through a new one can another database be there."""
-    sqlite_version: str
+    sqlite_version = ""
     """The version of SQLite; empty if the database is another one."""
 
+    @abstractmethod
     def one(self, sql: str, **parameters: Any) -> Row | None:
         """Run one statement that reads, without a transaction; returns its row, None if there is none."""
 
+    @abstractmethod
     def read(self) -> AbstractContextManager[Transaction]:
         """A transaction that sees one state of the records, however many statements it has, and changes nothing."""
 
+    @abstractmethod
     def write(self, *, exclusive: bool = False) -> AbstractContextManager[Transaction]:
         """A transaction that is committed at the end of the block, or rolled back if an error leaves it.
 
@@ -82,28 +89,30 @@ class Engine(Protocol):
 
         If it has to wait for another, however long, it calls `waits` once. If an instance is killed, its turn ends.
         """
+        return nullcontext()
 
+    @abstractmethod
     def unused(self) -> AbstractContextManager[None]:
-        """Let no process begin to use the database during the block, except to read.
-
-        Raises `ConfigurationError` if one uses it already.
-        """
+        """Let no process begin to use it in the block, except to read; `ConfigurationError` if one does already."""
 
     def scrub(self, patience: float = 0) -> bool:
         """Remove what was deleted or overwritten from the files that the service writes; returns whether that is done.
 
-        It returns False if a read or a write is in the way for longer than `patience`, in seconds.
+        It returns False if a read or a write is in the way for longer than `patience`, in seconds. A server's VACUUM
+        does so by itself.
         """
+        return True
 
-    def compact(self) -> None:
+    def compact(self) -> None:  # noqa: B027 - a server does nothing
         """Rewrite a small SQLite file, without traces of deleted rows, while writes wait; a server does nothing."""
 
-    def require_there(self) -> None:
+    def require_there(self) -> None:  # noqa: B027 - a server that can be connected to is there
         """Raise `ConfigurationError` if the file is missing or empty; for a server, do nothing.
 
         Once it is open, raise `FileReplaced` if it was removed or replaced since.
         """
 
+    @abstractmethod
     def require_whole(self, tx: Transaction) -> None:
         """Raise `DamagedDatabase` if a file, which is read whole, is damaged, or an index does not fit its table.
 
@@ -115,7 +124,9 @@ class Engine(Protocol):
 
         And the `max` of connections. Empty if connections are not limited.
         """
+        return {}
 
+    @abstractmethod
     def close(self) -> None:
         """Close every connection; they open again when needed."""
 

@@ -14,9 +14,9 @@ from refunds.domain.records import Contact, Order, Promise, id_within
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Message, RefundsError, Unreadable
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Erased, Tampered
-from refunds.storage import Row, Transaction, customers, events, keys, unmatched
+from refunds.storage import Row, customers, events, keys, unmatched
 from refunds.storage.checkpoints import Checkpoint
-from refunds.storage.events import EVENTS, Events
+from refunds.storage.events import Events
 from refunds.storage.lineage import lineage
 from refunds.storage.mapper import RecordMapper
 from refunds.storage.policies import CLOSURES
@@ -56,17 +56,6 @@ Place = tuple[str, str]
 """A record: its table and its id."""
 
 
-def verify(context: Context, checkpoints: Iterable[Checkpoint]) -> Report:
-    """Check the journal against itself, the records and the checkpoints; returns how much was checked.
-
-    Raises the first of the `faults`.
-    """
-    report = Report()
-    for fault in faults(context, checkpoints, report):
-        raise fault
-    return report
-
-
 def faults(context: Context, checkpoints: Iterable[Checkpoint], report: Report) -> Iterator[Broken]:
     """Yield a fault for everything in the journal and the records that is not sound, and fill `report` meanwhile.
 
@@ -74,6 +63,7 @@ def faults(context: Context, checkpoints: Iterable[Checkpoint], report: Report) 
     different checkpoints at one position are a fault, too. What follows from a fault in the journal is not yielded
     again, except that a record differs from the journal if the last sound event about it is not its last one.
     """
+    context.tx.read_any_text()
     checkpointed: dict[int, bytes] = {}
     yield from _collect(context, checkpoints, checkpointed)
     report.checkpointed = max(checkpointed, default=0)
@@ -86,7 +76,7 @@ def faults(context: Context, checkpoints: Iterable[Checkpoint], report: Report) 
 def _collect(context: Context, checkpoints: Iterable[Checkpoint], found: dict[int, bytes]) -> Iterator[Broken]:
     """Fill `found` with the first hash that this journal's checkpoints have at each position; yield what differs."""
     try:
-        of_journal = lineage(context.tx, events.head(Lenient(context.tx, events.Head._fields)))
+        of_journal = lineage(context.tx, events.head(context.tx))
     except NO_VALUE:  # the end of the journal is a fault then
         return
     written = list(checkpoints)
@@ -122,51 +112,6 @@ def missing(count: int) -> Message:
     return Message("%(count)s events are missing from here on", count=count)
 
 
-class Lenient:
-    """Reads every row of a query with these columns, also one with a text that is not UTF-8: its texts are then bytes.
-
-    Only SQLite can hold such a text.
-    """
-
-    def __init__(self, tx: Transaction, columns: Sequence[str]) -> None:
-        self._tx, self._columns = tx, columns
-        self.run, self.later, self.alone = tx.run, tx.later, tx.alone
-
-    def one(self, sql: str, **parameters: Any) -> Row | None:
-        """The row of a query that has at most one."""
-        return next(self.each(sql, **parameters), None)
-
-    def all(self, sql: str, **parameters: Any) -> list[Row]:
-        """Every row; the query must have an order."""
-        return list(self.each(sql, **parameters))
-
-    def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
-        """Every row, one at a time; the query must have an order."""
-        rows, done = self._tx.each(sql, **parameters), 0
-        while True:
-            try:
-                for row in rows:
-                    yield row
-                    done += 1
-            except Unreadable:  # this row or the next, because the driver reads ahead
-                yield self._row(f"{sql} LIMIT 1 OFFSET {done}", parameters)
-                done += 1
-                rows = self._tx.each(f"{sql} LIMIT {2**62} OFFSET {done}", **parameters)
-            else:
-                return
-
-    def _row(self, sql: str, parameters: Mapping[str, Any]) -> Row:
-        """The row of a query that has one."""
-        try:
-            return next(self._tx.each(sql, **parameters))
-        except Unreadable:
-            as_bytes = (
-                f"CASE typeof({one}) WHEN 'text' THEN CAST({one} AS BLOB) ELSE {one} END AS {one}"
-                for one in self._columns
-            )
-            return next(self._tx.each(f"SELECT {', '.join(as_bytes)} FROM ({sql}) AS found", **parameters))  # noqa: S608
-
-
 class _Journal:
     """Checks the journal from its first event to its last; `digests` has the digest of each record by its last event.
 
@@ -186,7 +131,7 @@ class _Journal:
         """Every fault of the journal, in its order."""
         chained_to: bytes | None = self.end.hash
         expected, agrees = 1, True
-        for row in Events.iter_rows(Lenient(self._context.tx, EVENTS.names)):
+        for row in Events.iter_rows(self._context.tx):
             position = row["position"]
             if position < expected:  # the service has never written one before the first
                 yield Broken(at(expected, BROKEN))
@@ -234,7 +179,7 @@ class _Journal:
         if position < last:
             yield Shortened(cut_short(position, last))
         try:
-            head = events.head(Lenient(self._context.tx, events.Head._fields))
+            head = events.head(self._context.tx)
         except NO_VALUE:
             head = None
         if (head and head._replace(journal_id=None)) not in (self.end, self._sound):
@@ -264,13 +209,9 @@ class _Records:
         """The records that have a fault."""
 
     def faults(self) -> Iterator[Broken]:
-        """Every fault of a record.
-
-        Each record by itself first, then against others, so that the record that was changed is named first; it is
-        named once.
-        """
+        """Every fault of a record, named once: by itself, so that what was changed comes first, then with others."""
         for table, rows in records():
-            for row in rows(Lenient(self._context.tx, table.names)):
+            for row in rows(self._context.tx):
                 self._report.records += 1
                 place = table.name, row[table.key]
                 vouched_for = self._digests.pop(place, None)
@@ -281,7 +222,7 @@ class _Records:
         yield from self._customers()
         for table, rows in records():
             if table.name in _CHECKED:
-                for row in rows(Lenient(self._context.tx, table.names)):
+                for row in rows(self._context.tx):
                     if (fault := self._checked(table, row)) is not None:
                         yield fault
 
@@ -292,8 +233,8 @@ class _Records:
     def _customers(self) -> Iterator[Broken]:
         """The faults of customers: missing, without a record, with a damaged key, or erased without an event."""
         tx = self._context.tx
-        owners = customers.owners(Lenient(tx, ["customer_id"]))
-        for row in customers.iter_wrapped_keys(Lenient(tx, ["customer_id", "wrapped_key"])):
+        owners = customers.owners(tx)
+        for row in customers.iter_wrapped_keys(tx):
             place = "customers", row["customer_id"]
             try:
                 keys.cipher(self._context.keys, row)

@@ -1,7 +1,7 @@
 """Clients and their tokens."""
 
 from collections.abc import Iterator
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from refunds.domain.records import Client, ClientToken
 from refunds.security.encryption import NO_ACCESS
@@ -12,14 +12,6 @@ from refunds.storage.repository import Repository
 
 CLIENTS = RecordMapper(Client, "clients")
 TOKENS = RecordMapper(ClientToken, "tokens")
-
-
-class Holder(NamedTuple):
-    """A client, its token, and the head of the journal, which every request needs too."""
-
-    client: Client
-    token: ClientToken
-    head: Head
 
 
 class Clients(Repository[Client]):
@@ -37,10 +29,6 @@ class Tokens(Repository[ClientToken]):
 
     mapper: ClassVar[RecordMapper[ClientToken]] = TOKENS
 
-    def lock(self, token_id: str) -> None:
-        """Lock a token, if there is one of this id, until this write ends."""
-        self._tx.one("SELECT token_id FROM tokens WHERE token_id = :token_id {for_update}", token_id=token_id)
-
     def count_active(self, client_id: str) -> int:
         """How many tokens of a client are valid now: neither revoked nor expired."""
         sql = "SELECT count(*) FROM tokens WHERE client_id = :client_id AND revoked_at IS NULL AND expires_at > :now"
@@ -55,13 +43,13 @@ class Tokens(Repository[ClientToken]):
         return map(_pair, rows)
 
 
-def holder(by: Transaction | Engine, token_id: str) -> Holder | None:
-    """Read the token with this id, its client, and the head of the journal; None if there is none.
+def holder(by: Transaction | Engine, token_id: str) -> tuple[Client, ClientToken, Head] | None:
+    """Read the client of the token with this id, the token, and the head of the journal; None if there is none.
 
     It does not check whether the token is valid. An HTTP request with a token needs no other read.
     """
     row = by.one(_HOLDER, token_id=token_id)
-    return None if row is None else Holder(*_pair(row), head_in(row))
+    return None if row is None else (*_pair(row), head_in(row))
 
 
 _HOLDER = (

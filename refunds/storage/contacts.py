@@ -122,10 +122,7 @@ class Contacts(OfOrders[Contact]):
         self._tx.later(sql, {"order_id": order_id})
 
     def reopen_all(self, order_id: str) -> None:
-        """Put the requests about an order, which must not be cancelled, back on the Open list, without an event.
-
-        Resolved and superseded ones stay off it.
-        """
+        """Put requests about an order that is not cancelled back on the Open list, but for ended ones."""
         self._tx.run(
             "UPDATE contacts SET is_open = 1 WHERE order_id = :order_id AND intent IN ('cancel', 'withdrawal')"
             " AND resolved_at IS NULL AND superseded_by IS NULL",

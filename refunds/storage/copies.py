@@ -55,10 +55,7 @@ class Copy:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """Begin a write to the copy.
-
-        Raises `ConfigurationError`, before the block, if the copy is finished or another one has taken over.
-        """
+        """Begin a write to the copy; raises `ConfigurationError` if it is finished or another one has taken over."""
         with self.to.write() as tx:
             if tx.one("SELECT name FROM migrations WHERE name = :mark {for_update}", mark=self.mark) is None:
                 raise ConfigurationError(f"{self.to.name}: another copy has taken over, or has finished this one")
@@ -99,6 +96,5 @@ class Copy:
 
 
 def _empty(tx: Transaction, tables: Iterable[StoredTable]) -> None:
-    """Delete every row of these tables, in this order."""
     for table in tables:
         tx.run(f"DELETE FROM {table.name}")  # noqa: S608 - one of ours

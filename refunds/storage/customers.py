@@ -33,10 +33,7 @@ class Customers:
         return self._context.tx
 
     def find(self, customer_ref: str) -> str | None:
-        """The opaque id of the customer with this reference in billing, or None.
-
-        Raises `Forbidden` for a principal who may not see personal fields.
-        """
+        """The id of the customer with this reference, or None; raises `Forbidden` for who may see nothing personal."""
         self._context.principal.require(Scope.PERSONAL_READ)
         row = self._tx.one(_BY_DIGEST, digest=digest_of(self._context.keys, customer_ref))
         return None if row is None else row["customer_id"]
@@ -66,10 +63,7 @@ class Customers:
         return customer_id
 
     def lock_with_orders(self, customer_id: str) -> list[str]:
-        """Lock a customer and all their orders until this write ends, and return the ids of the orders.
-
-        Raises `NotFound` if there is no such customer.
-        """
+        """Lock a customer with their orders until this write ends; returns the ids of these, and raises `NotFound`."""
         of_customer = "WHERE customer_id = :customer_id"
         sql = f"SELECT customer_id, wrapped_key FROM customers {of_customer} {{for_update}}"  # noqa: S608
         row = self._tx.one(sql, customer_id=customer_id)
@@ -80,10 +74,7 @@ class Customers:
         return [row["order_id"] for row in self._tx.all(of_orders, customer_id=customer_id)]
 
     def rename(self, customer_id: str, customer_ref: str) -> list[str]:
-        """Give a customer another reference, which must be nobody's, and return the ids of their orders.
-
-        Raises `NotFound` and `CustomerErased`.
-        """
+        """Give a customer a reference that is nobody's; returns the ids of their orders. Raises `CustomerErased`."""
         order_ids = self.lock_with_orders(customer_id)
         self.require_not_erased(customer_id)
         sql = "UPDATE customers SET digest = :digest WHERE customer_id = :customer_id"

@@ -101,7 +101,6 @@ class Erasures:
         return fields
 
     def _note(self, *erasures: Erasure) -> None:
-        """Add lines to the ledger; raises `StorageUnavailable` if that is not possible."""
         ledger = self._context.ledger
         try:
             ledger.append(*erasures)
@@ -110,10 +109,7 @@ class Erasures:
             raise StorageUnavailable(text, f"{ledger.file} cannot be written: {error.strerror}") from error
 
     def make_whole(self) -> None:
-        """Erase in the records what the ledger names as erased, and add to the ledger what it lacks.
-
-        Raises `OSError` if the ledger cannot be written.
-        """
+        """Erase in the records what the ledger has, and add to it what it lacks; raises `OSError` if that fails."""
         undone, lacking = self.differences()
         # Another instance may be at the same erasure: it has written its line, and holds the locks.
         for one in undone:
@@ -152,7 +148,6 @@ class Erasures:
         return counted
 
     def _contact(self, name: str) -> Contact | UnmatchedContact | None:
-        """Lock and return the contact or unmatched contact with this id; None if there is none."""
         try:
             if name.startswith("unm_"):
                 return Unmatched(self._context).get(name, lock=True)
@@ -161,7 +156,6 @@ class Erasures:
             return None
 
     def _empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> None:
-        """Empty the personal fields of a contact, with an event, and delete the stored responses about it."""
         fields = _to_empty(contact)
         data, emptied = {"fields": fields, "reason": reason}, dict.fromkeys(fields, ERASED)
         if isinstance(contact, Contact):
@@ -204,7 +198,6 @@ def _id_of(contact: Contact | UnmatchedContact) -> str:
 
 
 def _to_empty(contact: Contact | UnmatchedContact) -> list[str]:
-    """The names of the personal fields of a contact that are neither missing nor empty."""
     table = CONTACTS if isinstance(contact, Contact) else UNMATCHED
     texts = ((name, getattr(contact, name)) for name in table.personal)
     return [name for name, text in texts if text is not None and not isinstance(text, Erased)]

@@ -153,10 +153,7 @@ class Events(Repository[Event]):
         self._context.note(event, subject, data)
 
     def has_any(self, types: Iterable[str], subject: str) -> bool:
-        """Whether a record has an event of one of these types.
-
-        All events of the types are read, so they must be rare.
-        """
+        """Whether a record has an event of one of these types, which must be rare, because all are read."""
         return bool(of_types(self._tx, types, {subject}))
 
 
@@ -206,7 +203,6 @@ _AT_ONCE = 8
 
 @cache
 def _insertion(number: int) -> str:
-    """The statement that stores so many events."""
     rows = (", ".join(f":{name}_{i}" for name in EVENTS.names) for i in range(number))
     return f"INSERT INTO events ({', '.join(EVENTS.names)}) VALUES ({'), ('.join(rows)})"  # noqa: S608 - ours
 

@@ -13,27 +13,11 @@ from refunds.domain.regions import place, still_known
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import InvalidInput, Message, OrderNotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
-from refunds.storage import Row, Transaction, events, keys, policies
-from refunds.storage.audit import (
-    ANOTHER,
-    BROKEN,
-    DIFFERS,
-    HEADLESS,
-    MISSING,
-    NO_VALUE,
-    NOT_OF_CHECKPOINT,
-    UNREADABLE,
-    Lenient,
-    at,
-    checked,
-    cut_short,
-    missing,
-    placed,
-)
+from refunds.storage import Row, Transaction, audit, events, keys, policies
 from refunds.storage.cancellations import CANCELLATIONS, Cancellations
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.contacts import CONTACTS, Contacts
-from refunds.storage.events import EVENTS, Events
+from refunds.storage.events import Events
 from refunds.storage.lineage import lineage
 from refunds.storage.mapper import RecordMapper
 from refunds.storage.orders import ORDERS, Orders
@@ -61,10 +45,11 @@ class Inspection:
     """
 
     def __init__(self, context: Context, order_id: str) -> None:
-        self._context, self._order_id = context, order_id
+        self._context, self._tx = context, context.tx
+        self._tx.read_any_text()
         self.faults: list[Message] = []
-        self._events = Events.rows_of_order(self._tx(EVENTS), order_id)
-        self._rows = {kind.mapper: kind.rows_of_order(self._tx(kind.mapper), order_id) for kind in _ABOUT_ORDERS}
+        self._events = Events.rows_of_order(self._tx, order_id)
+        self._rows = {kind.mapper: kind.rows_of_order(self._tx, order_id) for kind in _ABOUT_ORDERS}
         if not self._rows[ORDERS] and not self._events:
             raise OrderNotFound
         self._erased: set[str] = set()
@@ -80,13 +65,10 @@ class Inspection:
         self.cancellations: list[Cancellation] = self._readable(CANCELLATIONS)
 
     def versions_and_closures(self, ids: Collection[str]) -> tuple[list[RegisteredVersion], list[Closure]]:
-        """The versions and closures with these ids, without those that cannot be read, which `faults` names.
-
-        `follow` then compares them with the journal too.
-        """
+        """The readable versions and closures with these ids; `follow` then compares all of them with the journal."""
         for kind in (Versions, ClosureRepository):
             table = kind.mapper
-            self._rows[table] = [row for row in kind.iter_rows(self._tx(table)) if row[table.key] in ids]
+            self._rows[table] = [row for row in kind.iter_rows(self._tx) if row[table.key] in ids]
         return self._readable(POLICY_VERSIONS), self._readable(CLOSURES)
 
     def follow(self, checkpoints: Sequence[Checkpoint], ids: Collection[str]) -> tuple[list[Link], list[Message]]:
@@ -97,28 +79,25 @@ class Inspection:
         checkpoint, or to its end, and each record is compared with the last event about it. `checkpoints` are in the
         order in which they were written.
         """
-        tx = self._tx(EVENTS)
+        tx = self._tx
         about_policies = events.of_types(tx, ABOUT_POLICIES)
         rows = [*self._events, *(row for row in about_policies if row["subject"] in ids)]
-        self.faults += [at(row["position"], BROKEN) for row in rows if events.readable(row) is None]
+        self.faults += [audit.at(row["position"], audit.BROKEN) for row in rows if events.readable(row) is None]
         found = sorted(filter(None, map(events.readable, rows)), key=lambda event: event.position)
         try:
-            head = events.head(Lenient(tx, events.Head._fields))
+            head = events.head(tx)
             of_journal = lineage(tx, head)
             end, own = head.position, sorted(of_journal.own(checkpoints))
             last = about_policies[-1]["position"] if about_policies else 0
             if (head.hash, head.policies_at) != (events.hash_at(tx, end), last):
-                self.faults.append(at(end + 1, HEADLESS))
+                self.faults.append(audit.at(end + 1, audit.HEADLESS))
             if checkpoints and not of_journal.includes(checkpoints[-1]):
-                self.faults.append(ANOTHER)
-        except NO_VALUE:
+                self.faults.append(audit.ANOTHER)
+        except audit.NO_VALUE:
             end, own = max((event.position for event in found), default=0), []
-            self.faults.append(at(end + 1, HEADLESS))
+            self.faults.append(audit.at(end + 1, audit.HEADLESS))
         journal, broken = _followed(tx, self._context.keys.audit, found, end, own)
         return journal, [*broken, *_not_as_journalled(self._rows, found), *self.faults]
-
-    def _tx(self, table: RecordMapper[Any]) -> Transaction:
-        return Lenient(self._context.tx, [*table.names, *_OF_CUSTOMER.get(table, ())])
 
     def _find_key(self, row: Row) -> None:
         """Keep the cipher of the order's customer, as the reader may use it; a key that is damaged is a fault."""
@@ -126,10 +105,10 @@ class Inspection:
             cipher = keys.cipher(self._context.keys, row)
         except Tampered as error:
             self._has_key = False
-            self.faults.append(placed(f"customers {row['customer_id']}", error.detail))
+            self.faults.append(audit.placed(f"customers {row['customer_id']}", error.detail))
         else:
             if cipher.is_erased:
-                erased = events.of_types(self._tx(EVENTS), [EventType.CUSTOMER_ERASED], {row["customer_id"]})
+                erased = events.of_types(self._tx, [EventType.CUSTOMER_ERASED], {row["customer_id"]})
                 self._erased |= {event["subject"] for event in erased}
             self._cipher = self._context.for_reader(row)
 
@@ -139,25 +118,17 @@ class Inspection:
         found = []
         for row in self._rows[table]:
             record = _loaded(table, row, cipher)
-            fault: str | None = UNREADABLE if record is None else None
+            fault: str | None = audit.UNREADABLE if record is None else None
             if record is not None and self._has_key:
-                fault = checked(self._context, table, row, self._erased)
+                fault = audit.checked(self._context, table, row, self._erased)
             if fault is not None:
-                self.faults.append(placed(f"{table.name} {row[table.key]}", fault))
+                self.faults.append(audit.placed(f"{table.name} {row[table.key]}", fault))
             if record is not None:
                 found.append(record)
         return found
 
 
 _ABOUT_ORDERS: tuple[type[Repository[Any]], ...] = (Orders, Promises, Unmatched, Contacts, Cancellations)
-
-_OF_CUSTOMER = {
-    ORDERS: ("wrapped_key", "restricted", "customer_digest"),
-    PROMISES: ("best",),
-    CONTACTS: ("customer_id", "wrapped_key", "restricted", "successor", "order_cancelled"),
-    CANCELLATIONS: ("customer_id", "wrapped_key", "restricted"),
-}
-"""What rows have beside the columns of their tables."""
 
 
 def _loaded(table: RecordMapper[R], row: Row, cipher: CustomerCipher) -> R | None:
@@ -175,7 +146,7 @@ def _loaded(table: RecordMapper[R], row: Row, cipher: CustomerCipher) -> R | Non
             if counted is not None:
                 zone(counted.time_zone)
                 place(still_known(counted.region))
-    except (*NO_VALUE, AttributeError, InvalidInput):
+    except (*audit.NO_VALUE, AttributeError, InvalidInput):
         return None
     return record
 
@@ -187,10 +158,10 @@ def _followed(
     journal: list[Link] = []
     broken: list[Message] = []
     if checkpoints and checkpoints[-1].position > end:
-        broken.append(cut_short(end, checkpoints[-1].position))
+        broken.append(audit.cut_short(end, checkpoints[-1].position))
     followed_to = 0
     if found and (gap := end - found[0].position + 1 - events.count_from(tx, found[0].position)):
-        broken.append(at(found[0].position, missing(gap)))
+        broken.append(audit.at(found[0].position, audit.missing(gap)))
     for event in found:
         checkpoint = next((one for one in checkpoints if event.position <= one.position <= end), None)
         journal.append(Link(event, checkpoint))
@@ -206,15 +177,14 @@ def _breaks(tx: Transaction, key: bytes, first: Event, end: int, checkpoint: Che
     for row in events.between(tx, first.position, end):
         event = events.readable(row)
         if event is None or not is_sound(event, key, position, previous):
-            yield at(position, BROKEN)
+            yield audit.at(position, audit.BROKEN)
             return
         previous, position = event.hash, position + 1
     if position != end + 1 or (checkpoint is not None and checkpoint.hash != previous):
-        yield at(position - 1, NOT_OF_CHECKPOINT)
+        yield audit.at(position - 1, audit.NOT_OF_CHECKPOINT)
 
 
 def _not_as_journalled(rows: Mapping[RecordMapper[Any], list[Row]], found: list[Event]) -> Iterator[Message]:
-    """A fault for each record that is missing, or whose digest is not that of the last event about it."""
     digests: dict[tuple[str, str], bytes] = {}
     for event in found:
         if event.type not in WITHOUT_RECORD and (name := table_of(event.type)):
@@ -224,6 +194,6 @@ def _not_as_journalled(rows: Mapping[RecordMapper[Any], list[Row]], found: list[
     there = {(table.name, row[table.key]): table.digest(row) for table, of in rows.items() for row in of}
     for name, record_id in sorted(digests.keys() | there.keys(), key=repr):
         if (name, record_id) not in there:
-            yield placed(f"{name} {record_id}", MISSING)
+            yield audit.placed(f"{name} {record_id}", audit.MISSING)
         elif digests.get((name, record_id)) != there[name, record_id]:
-            yield placed(f"{name} {record_id}", DIFFERS)
+            yield audit.placed(f"{name} {record_id}", audit.DIFFERS)

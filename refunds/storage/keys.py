@@ -146,10 +146,7 @@ def unwrapped(keys: Keyring, table: str, row_id: str, wrapped_key: bytes) -> Cus
 
 
 def cipher(keys: Keyring, row: Row) -> CustomerCipher:
-    """The cipher of the customer in a row that has `customer_id` and `wrapped_key`.
-
-    Raises `Tampered` if the customer's key cannot be decrypted.
-    """
+    """The cipher of the customer in a row with `customer_id` and `wrapped_key`; raises `Tampered` if damaged."""
     return unwrapped(keys, "customers", row["customer_id"], row["wrapped_key"])
 
 

@@ -81,8 +81,6 @@ def _kind(hint: Any) -> _Kind:
 
 
 class _Column(NamedTuple):
-    """A field of a record, and the name of its column."""
-
     name: str
     field: str
     kind: _Kind

@@ -35,7 +35,9 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
                 raise ConfigurationError(_NEWER.filled(**named))
             for step, statements in MIGRATIONS:
                 if step not in taken:
-                    _run_step(tx, step, statements)
+                    for statement in filter(str.strip, statements.split(";\n")):
+                        tx.run(statement, **({"genesis": GENESIS} if ":genesis" in statement else {}))
+                    tx.run("INSERT INTO migrations (name) VALUES (:step)", step=step)
             tx.run("UPDATE journal_head SET journal_id = :journal WHERE journal_id IS NULL", journal=f"jrn_{ULID()}")
             yield tx, next(iter(copies), None)
     except Unreadable as error:
@@ -65,10 +67,3 @@ def read_as_it_is(engine: Engine, setting: str, *, earlier: bool = False) -> Ite
     except Unreadable:
         detail = Message("%(database)s has no records: name the right database")
         raise ConfigurationError(detail.filled(**named)) from None
-
-
-def _run_step(tx: Transaction, step: str, statements: str) -> None:
-    """Run the statements of a step, each of which ends with `;` and a line end, and store that the step was run."""
-    for statement in filter(str.strip, statements.split(";\n")):
-        tx.run(statement, **({"genesis": GENESIS} if ":genesis" in statement else {}))
-    tx.run("INSERT INTO migrations (name) VALUES (:step)", step=step)

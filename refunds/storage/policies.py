@@ -87,7 +87,6 @@ def load(tx: Transaction, default: str, as_of: bytes | None) -> Policies:
 
 
 def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> PolicyHistory:
-    """A policy and its records, from the rows of its versions and closures; raises `Unreadable` as `load` does."""
     try:
         records = tuple(POLICY_VERSIONS.load(row, NO_ACCESS) for row in versions)
         closed = (CLOSURES.load(row, NO_ACCESS) for row in entered)
@@ -100,10 +99,7 @@ def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> PolicyHis
 
 
 def version_of(record: RegisteredVersion, closures: Closures = NO_CLOSURES) -> PolicyVersion:
-    """The version in a record, with the closures of its policy if it is to make decisions.
-
-    Raises `InvalidInput` if its terms do not fit.
-    """
+    """The version in a record, with closures if it is to decide; raises `InvalidInput` if its terms do not fit."""
     terms = _terms(orjson.dumps(record.terms))
     return PolicyVersion(record.policy, record.version, record.effective_from, terms, closures=closures)
 
@@ -121,10 +117,7 @@ class Versions(Repository[RegisteredVersion]):
     in_order: ClassVar[str] = "policy, version"
 
     def has_judged(self, policy: str) -> bool:
-        """Whether a policy has made any stored decision on a contact or cancellation.
-
-        It may read all of them, so ask it rarely.
-        """
+        """Whether a policy has made any stored decision; it may read all of them, so ask it rarely."""
         asked = " UNION ALL ".join(
             f"SELECT * FROM (SELECT 1 FROM {table} WHERE judging_policy = :policy LIMIT 1) AS {table}"  # noqa: S608
             for table in ("contacts", "cancellations")
@@ -133,10 +126,7 @@ class Versions(Repository[RegisteredVersion]):
 
 
 class ClosureRepository(Repository[Closure]):
-    """The closures that were entered.
-
-    Their reasons are None except for those who may read what staff wrote.
-    """
+    """The closures that were entered; their reasons are None except for those who may read what staff wrote."""
 
     mapper: ClassVar[RecordMapper[Closure]] = CLOSURES
     in_order: ClassVar[str] = "policy, entered_at, date"

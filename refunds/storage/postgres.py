@@ -27,7 +27,7 @@ from refunds.errors import (
     StorageUnavailable,
     Unreadable,
 )
-from refunds.storage import IN_USE, PATIENCE, Row, Transaction
+from refunds.storage import IN_USE, PATIENCE, Engine, Row, Transaction
 from refunds.storage.postgres_transaction import PostgresTransaction
 
 OLDEST = 15
@@ -80,10 +80,8 @@ AND has_function_privilege(to_regprocedure('bt_index_check(regclass,boolean)'), 
 """
 
 
-class PostgreSQL:
+class PostgreSQL(Engine):
     """A database on a server; raises `ConfigurationError` if the URL is wrong."""
-
-    sqlite_version = ""
 
     def __init__(
         self, url: str, *, patience: float = PATIENCE, setting: str = "REFUNDS_DATABASE", readonly: bool = False
@@ -149,25 +147,18 @@ class PostgreSQL:
         raise ConfigurationError(message)
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
-        """Run one statement that reads, without a transaction; returns its row, None if there is none."""
         with self._transaction("") as tx:
             return tx.one(sql, **parameters)
 
     @contextmanager
     def read(self) -> Iterator[PostgresTransaction]:
-        """A transaction that sees one state of the records and changes nothing."""
         with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as tx:
             yield tx
             tx.end("END")  # after a ROLLBACK, the driver would forget its prepared statements
 
     @contextmanager
     def write(self, *, exclusive: bool = False) -> Iterator[PostgresTransaction]:
-        """A transaction that is committed at the end of the block, or rolled back if an error leaves it.
-
-        It raises `StorageUnavailable` if it must wait over ten seconds for a lock; an `exclusive` one waits for locks,
-        and for the exclusive write before it, however long that takes. Other writes go on beside it. Raises
-        `RuntimeError` instead of committing if a statement failed in the block.
-        """
+        """A transaction that waits ten seconds for a lock; an `exclusive` one as long as it takes, and others go on."""
         with self._transaction(_WRITE) as tx:
             if exclusive:
                 tx.later("SET LOCAL lock_timeout = 0", {})
@@ -205,16 +196,6 @@ class PostgreSQL:
                 raise self._unfit(IN_USE)
             yield
 
-    def scrub(self, patience: float = 0) -> bool:
-        """Do nothing, and return True: the server's own VACUUM removes deleted rows from its files."""
-        return True
-
-    def compact(self) -> None:
-        """Do nothing: that is what the server's own VACUUM does."""
-
-    def require_there(self) -> None:
-        """Do nothing: a server that can be connected to is there."""
-
     def require_whole(self, tx: Transaction) -> None:
         """Raise `DamagedDatabase` if amcheck finds an index that does not fit its table; do nothing without amcheck."""
         for index in tx.all(_CHECKED_INDEXES):
@@ -229,7 +210,6 @@ class PostgreSQL:
                 ) from error
 
     def pool(self) -> dict[str, int]:
-        """The connections of this process: `idle`, `in_use` and `max`, and how many transactions are `waiting`."""
         pool = self._pool
         if pool is None:
             return {}
@@ -275,7 +255,6 @@ class PostgreSQL:
                     pool.putconn(connection)
 
     def _opened(self) -> ConnectionPool[psycopg.Connection[DictRow]]:
-        """The pool of connections, opened at the first call."""
         pool = self._pool
         if pool is None:
             with self._opening:

@@ -79,11 +79,6 @@ class DataRequests(Listed[DataRequest], OfCustomers[DataRequest]):
         "overdue": {True: "closed_at IS NULL AND due_at <= :now", False: "TRUE"},
     }
 
-    def lock(self, request_id: str) -> None:
-        """Lock a data request until this write ends; its customer, if any, must be locked before it."""
-        sql = "SELECT request_id FROM data_requests WHERE request_id = :request_id {for_update}"
-        self._tx.one(sql, request_id=request_id)
-
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
         """By what is due first if only open ones are asked for, else as they were entered."""
         is_open = filters.get("overdue") or filters.get("state") is DataRequestState.OPEN

@@ -65,10 +65,7 @@ class Promises(Repository[Promise]):
         return self._known[order_id]
 
     def put(self, promise: Promise, told: Mapping[str, Any], *, first: bool) -> None:
-        """Store a promise, and note its event with `told`, as the current one of its order, which is locked or new.
-
-        `first`: the order has no current promise.
-        """
+        """Store a promise, with `told` in its event, as the current one of its locked order; `first`: that had none."""
         if not first:
             self._tx.run(_SUPERSEDE, order_id=promise.order_id)
         self.add(promise, EventType.ORDER_PROMISED, cause=promise.cause, **told)

@@ -58,7 +58,6 @@ class Rectifications:
         return True
 
     def _row(self, table: str, record_id: str) -> Row | None:
-        """The row of a record, with its customer's id and wrapped key; None if there is none."""
         mapper = _TABLES[table]
         if mapper is UNMATCHED:
             reading = mapper.selection

@@ -151,6 +151,15 @@ class Repository(Generic[R]):
             raise NotFound(self.missing)
         return found
 
+    def lock(self, record_id: str) -> None:
+        """Lock the record with this id, if there is one, and so the records about it, until this write ends.
+
+        Call it before anything about the record is relied on. It has no join: after a wait, PostgreSQL would return the
+        new row joined to old rows.
+        """
+        sql = f"SELECT 1 FROM {self.mapper.name} WHERE {self.mapper.key} = :record_id {{for_update}}"  # noqa: S608
+        self._tx.one(sql, record_id=record_id)
+
     def iter_all(self) -> Iterator[R]:
         """Every record, in the order of their ids, which is that in which they were added."""
         return map(self._load, self.iter_rows(self._tx))
@@ -234,7 +243,6 @@ class Listed(Repository[R]):
         return tuple(_stored(getattr(record, column)) for column in self.place)
 
     def _condition(self, name: str, value: Any) -> str:
-        """The condition of a filter with this value."""
         found = self.filters[name]
         return found if isinstance(found, str) else found[value]
 
@@ -263,17 +271,10 @@ class OfOrders(Listed[R]):
         """
         found = super().get(record_id)
         if lock:
-            self.lock(found.order_id)  # type: ignore[attr-defined] # as in `_cipher`
+            sql = "SELECT 1 FROM orders WHERE order_id = :order_id {for_update}"
+            self._tx.one(sql, order_id=found.order_id)  # type: ignore[attr-defined] # as in `_cipher`
             return super().get(record_id)  # read again, now that nobody else can change it
         return found
-
-    def lock(self, order_id: str) -> None:
-        """Lock an order, if there is one of this id, and so the records about it, until this write ends.
-
-        Call it before anything about the order is relied on. It has no join: after a wait, PostgreSQL would return the
-        new row joined to old rows.
-        """
-        self._tx.one("SELECT order_id FROM orders WHERE order_id = :order_id {for_update}", order_id=order_id)
 
     def decisions(self, order_ids: Collection[str] | None = None) -> Iterator[Row]:
         """The stored decision of every record, of these orders or of all, by id.
@@ -301,7 +302,6 @@ def named_list(values: Iterable[T]) -> tuple[str, dict[str, T]]:
 
 
 def _stored(value: Any) -> Any:
-    """A value as it is stored."""
     if isinstance(value, datetime):
         return micros(value)
     return value.isoformat() if isinstance(value, date) else value

@@ -40,10 +40,7 @@ class Difference(NamedTuple):
 
 
 def differences(tx: Transaction, *, on_server: bool) -> list[Difference]:
-    """How a database, a file or on a PostgreSQL, differs from a new one of this version.
-
-    The conditions and the expressions of indexes are not compared.
-    """
+    """How a database differs from a new one; conditions and expressions of indexes are not compared."""
     wanted, found = _fresh(), _schema(tx, _POSTGRESQL if on_server else _SQLITE)
     differing = sorted(one for one in wanted.keys() | found.keys() if wanted.get(one) != found.get(one))
     return [Difference(*one, wanted.get(one), found.get(one)) for one in differing]
@@ -90,7 +87,6 @@ def room(tx: Transaction) -> tuple[int, int]:
 
 @cache
 def _fresh() -> dict[tuple[str, str], str]:
-    """The schema of a new database, the same on each engine."""
     with TemporaryDirectory() as directory:
         engine = open_engine(f"sqlite:///{directory}/new.db")
         try:

@@ -5,8 +5,8 @@ removed or replaced would be lost.
 """
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newest SQLite that is installed
 
 from refunds.errors import ConfigurationError, Message, StorageUnavailable
-from refunds.storage import PATIENCE, Row, Transaction
+from refunds.storage import PATIENCE, Engine, Row, Transaction
 from refunds.storage.sqlite_connection import Connection, Unlocked
 from refunds.storage.sqlite_errors import cannot_open, cannot_serve, damaged, is_damage, replaced, translating_errors
 from refunds.storage.ticket import Ticket
@@ -36,7 +36,7 @@ def wal_is_sound(version: tuple[int, ...]) -> bool:
     return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
 
 
-class SQLite:
+class SQLite(Engine):
     """A database in one file."""
 
     sqlite_version = sqlite3.sqlite_version
@@ -60,14 +60,12 @@ class SQLite:
         self._has_written = False
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
-        """Run one statement that reads, without a transaction; returns its row, None if there is none."""
         with self._reader() as reader:
             found = reader.all(sql, **parameters)  # to the end: else the statement would keep its snapshot open
         return found[0] if found else None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the records and changes nothing."""
         with self._reader() as reader:
             reader.execute("BEGIN")
             yield reader
@@ -90,7 +88,7 @@ class SQLite:
 
     @contextmanager
     def write(self, *, exclusive: bool = False) -> Iterator[Connection]:
-        """A transaction that is committed at the end of the block, or rolled back if an error leaves it.
+        """A transaction as of any engine.
 
         All writes are exclusive: one waits up to ten seconds for those before it, then raises `StorageUnavailable`.
         Raises `RuntimeError` instead of committing if a statement failed in the block, and `FileReplaced` if the file
@@ -113,13 +111,12 @@ class SQLite:
                 self._require_same_files()  # SQLite calls a moved file one that is only read
                 raise
 
-    def one_at_a_time(self, waits: Callable[[], None]) -> nullcontext[None]:
-        """Do nothing: only one instance uses a file."""
-        return nullcontext()
-
     def scrub(self, patience: float = 0) -> bool:
         """Move the log to the file, where deleted data is overwritten; False if a read or a write is in the way."""
-        return self._move_log(patience)
+        file = f"{self.path.as_uri()}?mode=rw"
+        with translating_errors(self.name), closing(sqlite3.connect(file, uri=True, timeout=patience)) as connection:
+            connection.execute("SELECT * FROM sqlite_master").fetchall()  # undoes a write of which the journal is left
+            return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
     def compact(self) -> None:
         """Rewrite the file if it has at most 256 MiB: that takes two seconds, and so much memory.
@@ -132,10 +129,6 @@ class SQLite:
                 connection.execute("VACUUM")
 
     def require_there(self) -> None:
-        """Raise `ConfigurationError` if there is no such file or an empty one, with the ways on.
-
-        Once it is open, raise `FileReplaced` if it was removed or replaced since.
-        """
         self._require_same_files()
         if self._files is None and not (self.path.is_file() and self.path.stat().st_size):
             exists = Message("is no file") if self.path.exists() else Message("does not exist")
@@ -152,10 +145,6 @@ class SQLite:
         """Raise `DamagedDatabase` if SQLite finds damage in the file, or an index that does not fit its table."""
         if (found := tx.all("PRAGMA integrity_check(1)")[0]["integrity_check"]) != "ok":
             raise damaged(self.name, found)
-
-    def pool(self) -> dict[str, int]:
-        """Return nothing: connections are not limited."""
-        return {}
 
     def close(self) -> None:
         """Close every connection that is not in use; they open again when needed. Waits for a write of this process.
@@ -178,7 +167,6 @@ class SQLite:
             self._files, self._has_written = None, False
 
     def unused(self) -> AbstractContextManager[None]:
-        """Let no process begin to use the database in the block, except to read; `ConfigurationError` if one does."""
         return self._ticket.unused()
 
     def settle(self) -> None:
@@ -186,15 +174,8 @@ class SQLite:
 
         Raises `DamagedDatabase`, and `StorageUnavailable` if a command reads it.
         """
-        if not self._move_log(self._patience):
+        if not self.scrub(self._patience):
             raise cannot_serve(self.name, "it is being read: wait for that command, or stop it")
-
-    def _move_log(self, patience: float) -> bool:
-        """Move the log to the file and empty it; returns False if others were in the way for `patience` seconds."""
-        file = f"{self.path.as_uri()}?mode=rw"
-        with translating_errors(self.name), closing(sqlite3.connect(file, uri=True, timeout=patience)) as connection:
-            connection.execute("SELECT * FROM sqlite_master").fetchall()  # undoes a write of which the journal is left
-            return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
     def copy_to(self, file: Path) -> None:
         """Write the database, as it is at one moment, to an empty file, and bring that to disk; writes go on meanwhile.
@@ -307,7 +288,6 @@ class SQLite:
         return Connection(Database(connection, execute_plugins=False), self.name, unlocked)
 
     def _require_same_files(self) -> None:
-        """Raise `FileReplaced` if the file, or its log, is not the one that was opened."""
         if self._files is not None:
             self._require(self._files, self._present_files())
 
@@ -337,7 +317,6 @@ _Files = tuple[_FileId, ...]
 
 
 def _file_id(path: str) -> _FileId:
-    """The device and the inode of a file; None if there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 - for every transaction, so it has to be quick
     except (FileNotFoundError, NotADirectoryError):

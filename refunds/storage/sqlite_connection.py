@@ -28,10 +28,7 @@ _DIALECT = {
 
 
 class Connection:
-    """A connection, and the transaction that is under way on it.
-
-    `unlocked` is the file as it was opened, if it is read without a lock.
-    """
+    """A connection, and its transaction; `unlocked` is the file as it was opened, if it is read without a lock."""
 
     alone = True
 
@@ -60,6 +57,10 @@ class Connection:
         """Close cursors that were not read to the end: they would keep their snapshot open."""
         while self._half_way:
             self._half_way.pop().close()
+        self.database.conn.text_factory = str
+
+    def read_any_text(self) -> None:
+        self.database.conn.text_factory = _text
 
     def rollback(self) -> None:
         self.leave_rows()
@@ -96,6 +97,13 @@ class Connection:
 @lru_cache(maxsize=1024)
 def _rendered(sql: str) -> str:
     return sql.format_map(_DIALECT)
+
+
+def _text(stored: bytes) -> str | bytes:
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return stored
 
 
 def _as_dict(cursor: Any, row: tuple[Any, ...]) -> Row:

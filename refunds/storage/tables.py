@@ -40,7 +40,6 @@ class StoredTable:
 
 
 def _of(kind: type[Repository[Any]], *events: str) -> StoredTable:
-    """The table of a kind of record."""
     mapper = kind.mapper
     return StoredTable(name=mapper.name, key=(mapper.key,), mapper=mapper, rows=kind.iter_rows, events=events)
 

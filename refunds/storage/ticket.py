@@ -64,19 +64,9 @@ class Ticket:
 
     @contextmanager
     def unused(self) -> Iterator[None]:
-        """Let no process begin to use the database during the block, except to read.
-
-        Raises `ConfigurationError` if one uses it already.
-        """
-        file = self._open("in-use")
-        try:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ConfigurationError(f"REFUNDS_DATABASE: {self._path} {IN_USE}") from None
+        """Let no process begin to use the database in the block, except to read; `ConfigurationError` if one does."""
+        with held_alone(self._open("in-use"), f"REFUNDS_DATABASE: {self._path} {IN_USE}"):
             yield
-        finally:
-            os.close(file)
 
     def _use(self) -> None:
         """Show other processes by a lock that this one uses the database, until `closing`; refused during `unused`."""
@@ -88,12 +78,24 @@ class Ticket:
             raise StorageUnavailable(Message("The database is being restored or copied.")) from None
 
     def _open(self, name: str) -> int:
-        """Open a file beside the database, made to be locked; raises `StorageUnavailable` if that fails."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             return os.open(f"{self._path}.{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise cannot_open(str(self._path), error) from error
+
+
+@contextmanager
+def held_alone(file: int, refusal: str) -> Iterator[int]:
+    """Lock an open file in the block, then close it; raises `ConfigurationError` if another process has locked it."""
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(refusal) from None
+        yield file
+    finally:
+        os.close(file)
 
 
 def _lock_file(file: int, deadline: float) -> None:

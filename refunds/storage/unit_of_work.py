@@ -135,18 +135,15 @@ class UnitOfWork:
         return keyed_digest(self._context.keys.cursor, *parts)
 
     def inspect(self, order_id: str) -> Inspection:
-        """Everything stored about an order, to be followed in the journal.
-
-        Raises `OrderNotFound` if there neither is nor was such an order.
-        """
+        """Everything stored about an order; raises `OrderNotFound` if there neither is nor was such an order."""
         return Inspection(self._context, order_id)
 
     def verify(self, checkpoints: Iterable[Checkpoint]) -> Report:
-        """Check the journal against itself, the records and the checkpoints; returns how much was checked.
-
-        Raises the first of the `faults`.
-        """
-        return audit.verify(self._context, checkpoints)
+        """Check the journal and the records, and raise the first of the `faults`; returns how much was checked."""
+        report = Report()
+        for fault in self.faults(checkpoints, report):
+            raise fault
+        return report
 
     def faults(self, checkpoints: Iterable[Checkpoint], report: Report) -> Iterator[Broken]:
         """Everything in the journal and the records that is not as it was written; `report` is filled meanwhile."""

@@ -103,10 +103,7 @@ class Unmatched(Listed[UnmatchedContact]):
 
 
 def cipher(context: Context, unmatched_id: str, wrapped_key: bytes | None) -> CustomerCipher:
-    """The cipher of an unmatched contact; `NO_ACCESS` if its key was destroyed.
-
-    Raises `Tampered` if the key cannot be decrypted.
-    """
+    """The cipher of an unmatched contact; `NO_ACCESS` if its key was destroyed. Raises `Tampered` for a damaged key."""
     if wrapped_key is None:
         return NO_ACCESS
     return keys.unwrapped(context.keys, UNMATCHED.name, unmatched_id, wrapped_key)

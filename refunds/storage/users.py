@@ -22,18 +22,6 @@ LASTS = timedelta(hours=12)
 """The longest time that a session is valid."""
 
 
-class UserForRequest(NamedTuple):
-    """A user, the head of the journal, and their session: whether an event `ended` it, and when it was last seen.
-
-    `seen_at` is None if the session is not stored.
-    """
-
-    user: User
-    head: Head
-    ended: bool
-    seen_at: datetime | None
-
-
 class UserSession(NamedTuple):
     """A session of a user: its id, when it began, and when it was last seen."""
 
@@ -47,11 +35,11 @@ class Users(Repository[User]):
 
     mapper: ClassVar[RecordMapper[User]] = USERS
 
-    def for_request(self, user_id: str, session_id: str, since: int) -> UserForRequest | None:
-        """Read a user, the journal's head, and whether the session was ended after position `since`.
+    def for_request(self, user_id: str, session_id: str, since: int) -> tuple[User, Head, datetime | None] | None:
+        """Read a user, the journal's head, and when the session was last seen; None if there is no such user.
 
-        None if there is no such user. It does not check whether the session is valid. An HTTP request with a session
-        needs no other read.
+        It was not seen if it is not stored, or if an event after position `since` ended it. It is not checked whether
+        the session is valid. An HTTP request with a session needs no other read.
         """
         row = self._tx.one(
             f"SELECT {USERS.columns}, {HEAD},"  # noqa: S608
@@ -65,8 +53,8 @@ class Users(Repository[User]):
         )
         if row is None:
             return None
-        seen_at = None if row["seen_at"] is None else instant(row["seen_at"])
-        return UserForRequest(self._load(row), head_in(row), bool(row["ended"]), seen_at)
+        is_there = row["seen_at"] is not None and not row["ended"]
+        return self._load(row), head_in(row), instant(row["seen_at"]) if is_there else None
 
     def by_name(self, name: str) -> User | None:
         """The user with this name, spelt as it is stored, or None; a write locks the row until it ends."""

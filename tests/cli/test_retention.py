@@ -1,14 +1,16 @@
 """`flask retention run`: what it prints, and what it refuses."""
 
 import json
+import os
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
 
-from refunds.service import clock, retention
+from refunds.service import clock
 from refunds.service.store import Store
+from refunds.storage.ticket import held_alone
 from tests.cli.test_users import Commands
 from tests.service.test_privacy import registered
 from tests.service.test_retention import counted
@@ -40,12 +42,18 @@ def test_it_prints_what_went_and_a_dry_run_what_would(commands):
     assert counted(commands.store) == {}
 
 
+def running(store):
+    """A run of another process, which holds its lock."""
+    lock = store.checkpoints.file.with_name("retention.lock")
+    return held_alone(os.open(lock, os.O_RDWR | os.O_CREAT), "")
+
+
 def test_it_is_refused_while_the_clock_is_in_doubt_and_while_it_runs(commands):
     out, err, code = commands.run("retention", "run")
     assert (out, code) == ("", 24)
     assert "flask clock --confirm" in err
     clock.confirm(commands.store)
-    with retention._one_run_at_a_time(commands.store.checkpoints.file.parent):
+    with running(commands.store):
         assert commands.run("retention", "run") == ("", "flask retention run is running already: let it end\n", 4)
         assert commands.run("retention", "run", "--dry-run")[2] == 0, "that changes nothing"
     assert counted(commands.store)["orders"] == 1

@@ -50,7 +50,7 @@ def supersede(store, contact_id):
 @pytest.mark.parametrize(
     ("first", "second", "module", "write", "both"),
     [
-        (supersede, acknowledge, contacts, "_supersede", False),
+        (supersede, acknowledge, contacts, "_require_none_worse", False),
         (acknowledge, supersede, contacts, "require_present", True),
     ],
     ids=["superseded first", "acknowledged first"],

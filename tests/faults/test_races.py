@@ -33,7 +33,6 @@ from refunds.storage import idempotency as stored_replies
 from refunds.storage.events import Events
 from refunds.storage.orders import LockedOrder, Orders
 from refunds.storage.postgres import PostgreSQL
-from refunds.storage.repository import OfOrders
 from refunds.storage.sqlite import SQLite
 from tests import scaled
 from tests.faults.harness import Client, Installation, Reply, cancellation_of, until
@@ -799,7 +798,7 @@ def test_a_cancellation_rests_on_the_facts_only_if_the_order_is_locked(
 
         monkeypatch.setattr(module, write, overtaken)
         if not held:
-            monkeypatch.setattr(OfOrders, "lock", lambda *_: None)
+            monkeypatch.setattr(Orders, "lock", lambda *_: None)
         first(one)
         seconds[0].result(timeout=60)
     with one.read(COMMAND_LINE) as uow:

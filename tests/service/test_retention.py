@@ -1,5 +1,6 @@
 """Retention over years: nothing is kept a day longer than its period, nothing goes a day earlier, none of the held."""
 
+import os
 import random
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ from refunds.service.data_requests import Given, NewDataRequest
 from refunds.service.disclosures import NewDisclosure
 from refunds.service.resolutions import Resolution
 from refunds.service.store import Store
+from refunds.storage.ticket import held_alone
 from refunds.web import create_app
 from tests import scaled
 from tests.conftest import client_of, settings
@@ -318,8 +320,8 @@ def test_a_wrong_clock_and_a_second_run_are_refused(store, now):
         with pytest.raises(ClockInDoubt):
             retention.run(store, dry_run=dry_run)
     clock.confirm(store)
-    directory = store.checkpoints.file.parent
-    with retention._one_run_at_a_time(directory), pytest.raises(ConfigurationError, match="is running already"):
+    lock = os.open(store.checkpoints.file.with_name("retention.lock"), os.O_RDWR | os.O_CREAT)
+    with held_alone(lock, ""), pytest.raises(ConfigurationError, match="is running already"):
         retention.run(store)
     assert counted(store)["orders"] == 1
     assert ran(store) == {"other_orders": 1}
