@@ -43,6 +43,7 @@ DAYS = scaled(8, 60)
 KEPT_ON = date(2026, 11, 28)
 
 BACK = (
+    "CREATE INDEX cancellations_of_order ON cancellations (order_id, cancellation_id)",
     "DROP TABLE sessions",
     "DROP INDEX contacts_of_resolver",
     "DROP INDEX cancellations_of_contact",
