@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -26,9 +27,11 @@ from refunds.presentation import language
 from refunds.schemas.policy import read_policy
 from refunds.security import passwords
 from refunds.service import clients, publication
+from refunds.storage import open_engine
+from refunds.storage.migrations import up_to_date
 from refunds.web import create_app
 from tests import ENGINES, PROOFS, clear_pytest, database_of, in_memory, own_directory, records_in
-from tests.postgres import release_shared
+from tests.postgres import release_shared, shared
 
 # What is made until the tests run stays until they end: to look through it for garbage takes almost half of the time.
 gc.disable()
@@ -136,6 +139,21 @@ def _engine_of_the_test(request: pytest.FixtureRequest) -> Iterator[None]:
     _engines.pop()
 
 
+@cache
+def _migrated() -> str:
+    """The URL of a database on the shared server with the schema and no records, to be copied: its steps take longer."""
+    url = shared().create()
+    with closing(open_engine(url)) as made, up_to_date(made, "REFUNDS_DATABASE") as (tx, _):
+        tx.run("UPDATE journal_head SET journal_id = NULL")
+    return url
+
+
+@cache
+def _database(directory: Path, engine: str) -> str:
+    """The URL of the database that belongs to a directory: always the same one, on a server already with the schema."""
+    return shared().create(of=_migrated()) if engine == "postgresql" else database_of(directory, engine)
+
+
 def settings(directory: Path | None = None, *, engine: str | None = None, **changed: object) -> Settings:
     """The settings of a service whose records are in a directory, or in a database that belongs to it."""
     directory = directory or Path(tempfile.mkdtemp(dir=HERE))
@@ -143,7 +161,7 @@ def settings(directory: Path | None = None, *, engine: str | None = None, **chan
         "port": 8000,
         "policy": "virtual-numbers",
         "env": "development",
-        "database": database_of(directory, engine or _engines[-1]),
+        "database": _database(directory, engine or _engines[-1]),
         "master_key_file": directory / "master.key",
         "ledger_dir": directory / "ledger",
         "rate_limit": 0,

@@ -147,7 +147,8 @@ def _start(ending: ExitStack, *, durable: bool) -> Cluster:
     data, log = _initialise(binaries, directory, user, password), directory / "log"
     settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": 200}
     if not durable:
-        settings |= {"fsync": "off", "full_page_writes": "off"}
+        # Autovacuum would start a process for each of hundreds of databases every minute.
+        settings |= {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
     # Another process may take a free port before the server listens on it.
     for _ in range(3):
         port = _free_port()

@@ -103,9 +103,9 @@ def ended(site, words, nth):
     return code == 0
 
 
-def deaths(site, *words):
-    """Run a command again and again, each time killed a step later, until it ends; yields after each death."""
-    for nth in count(1):
+def deaths(site, *words, apart=1):
+    """Run a command again and again, each time killed some steps later, until it ends; yields after each death."""
+    for nth in count(1, apart):
         if ended(site, words, nth):
             return
         yield nth
@@ -156,7 +156,7 @@ def test_a_restore_that_is_killed_leaves_a_database_and_can_be_repeated(left, re
     old = {"A-1", "A-2", "A-3", "A-4"} | ({"A-5"} if left == "crashed" else set())
     site = copied(origin, tmp_path / "first")
     steps = 0
-    for steps in deaths(site, "restore", site.file):
+    for steps in deaths(site, "restore", site.file, apart=scaled(3, 1)):
         if steps % scaled(4, 1) == 0:
             went_on = copied_as_is(site, tmp_path / f"after-{steps}")
             out = went_on.done("restore", went_on.file)
