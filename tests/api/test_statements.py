@@ -255,3 +255,19 @@ def test_a_cancellation_writes_few_pages(tmp_path):
         ask("cancel", "POST", "/v1/cancellations", inline)
         sizes.append(next(tmp_path.rglob("*-wal")).stat().st_size)
     assert (sizes[-1] - sizes[0]) / 50 / (4096 + 24) < 33
+
+
+@ONCE
+def test_cancellations_of_an_order_are_found_by_their_order(tmp_path):
+    """Whatever else is asked for; SQLite says so for an empty table, too."""
+    store = create_app(settings(tmp_path)).extensions["refunds.store"]
+    asked = []
+    with store.read(COMMAND_LINE) as uow, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(type(uow.tx), "all", lambda _, sql, **given: asked.append((sql, given)) or [])
+        uow.cancellations.paginate(limit=5, order_id="A-1", state="settled", issued_by="cli_1")
+        uow.orders.paginate(limit=5, state="open")
+        patched.undo()
+        plans = [row["detail"] for sql, given in asked for row in uow.tx.all(f"EXPLAIN QUERY PLAN {sql}", **given)]
+    found = [plan for plan in plans if "one_active_cancellation" in plan]
+    assert len(found) == 2, plans
+    assert all("(order_id=? AND <expr>" in plan for plan in found)
