@@ -183,6 +183,7 @@ def test_what_is_wrong_is_typed_over(site, privacy):
     page = opened(privacy, site.asks(KINDS["rectification"], "K-wrong"))
     form, note = page.form("Correct"), f"contacts:{contact}:note"
     assert form.fields[note] == "He called."
+    assert f"Request {site.contact(order).number_aloud}" in page.headings
     assert privacy.submit(form).errors
     wrong = privacy.submit(form, **{note: "4111 1111 1111 1111"})
     assert set(wrong.errors) == {note}

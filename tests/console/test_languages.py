@@ -18,6 +18,7 @@ from tests.console.pages import Browser
 
 CATALOGUES = ROOT / "refunds/presentation/translations"
 GERMAN = CATALOGUES / "de/LC_MESSAGES"
+AN_ID = re.compile(r"\b[a-z]{3}_[0-9A-HJKMNP-TV-Z]{26}\b")
 PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?[sd]|\{\w*\}")
 
 
@@ -172,3 +173,11 @@ def test_the_agents_page_names_only_what_is_on_screen(catalogue, language):
     shown = {" ".join(one.split()).replace("…", "%(address)s") for one in named}
     assert len(shown) > 15
     assert {one for one in shown if not any(form == one or form.endswith(f"? {one}") for form in known)} == set()
+
+
+def test_no_screen_of_an_agent_or_a_supervisor_shows_an_id(shown):
+    """The evidence names users by their ids, for which alone the journal vouches."""
+    screens = [one for one in SCREENS if one.user in {"anna", "samuel"} and not one.name.startswith("evidence")]
+    assert len(screens) > 50
+    found = {one.name: set(AN_ID.findall(looked_at(shown, one, "en").text)) for one in screens}
+    assert {name: ids for name, ids in found.items() if ids} == {}

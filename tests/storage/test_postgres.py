@@ -182,7 +182,9 @@ CONFLICTS = {
         "cancellations", "'can_1'", "'3'", "'A-2'", *CANCELLATION, "'revoked'", *ISSUED
     ),
     "cancellations.reference": row("cancellations", "'can_3'", "'1'", "'A-2'", *CANCELLATION, "'revoked'", *ISSUED),
-    "cancellations.order_id, cancellations.case": row("cancellations", "'can_3'", "'3'", "'A-1'", *CANCELLATION, "'settled'", *ISSUED),
+    "cancellations.order_id, cancellations.case": row(
+        "cancellations", "'can_3'", "'3'", "'A-1'", *CANCELLATION, "'settled'", *ISSUED
+    ),
     "data_requests.request_id": row("data_requests", "'dsr_1'", *REQUEST),
     "disclosures.disclosure_id": row("disclosures", "'dis_1'", *DISCLOSURE),
     "limits.limit_id": row("limits", "'lim_1'", "'cus_2'", *LIMIT[1:]),

@@ -30,6 +30,7 @@ from refunds.presentation.texts.privacy import answer_text, certificate_lines, l
 from refunds.schemas.strict import StrictSchema
 from refunds.service import data_requests, exports, rectification
 from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.findings import AContact
 from refunds.service.rectification import Correction
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
@@ -127,6 +128,7 @@ def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
     until, left = _until(uow, request)
     texts = {name: answer_text(request, time_zone) for name in each_language()}
     is_open, limits = request.state is DataRequestState.OPEN, {request.kind} & {"restriction", "objection"}
+    fields = _fields(uow, request) if is_open and held and request.kind is DataRequestKind.RECTIFICATION else []
     return page(
         "data_request.html",
         replace(form, address=at("data_request", request_id=request_id)),
@@ -141,7 +143,8 @@ def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
         certificate=certificate and list(certificate_lines(certificate, is_scrubbed=auth.store().is_scrubbed)),
         extendable=is_open and request.kind in EXTENDABLE and not request.extended_at and left >= 0,
         liftable=bool(limits) and request.outcome is DataRequestOutcome.FULFILLED,
-        fields=_fields(uow, request) if is_open and held and request.kind is DataRequestKind.RECTIFICATION else [],
+        fields=fields,
+        numbers=_numbers(uow, {one.record_id for _, one in fields}),
         fees=["none", *(one for one in Fee if one is Fee.EXCESSIVE or request.kind is DataRequestKind.ACCESS)],
         erasure_reasons=list(ErasureReason),
         names=uow.users.names(filter(None, (request.recorded_by, request.extended_by, request.closed_by))),
@@ -154,6 +157,15 @@ def _fields(uow: UnitOfWork, request: DataRequest) -> list[tuple[str, Correction
     assert request.customer_id
     found = rectification.on_record(uow, request.customer_id)
     return [(f"{one.table}:{quote(one.record_id, safe='')}:{one.field}", one) for one in found]
+
+
+def _numbers(uow: UnitOfWork, ids: set[str]) -> dict[str, str | None]:
+    """The number that people know a record by, by its id: the request number, or the reference of a cancellation."""
+    contacts: dict[str, AContact] = {**uow.contacts.with_ids(ids), **uow.unmatched.with_ids(ids)}
+    done = uow.cancellations.with_ids(ids)
+    return {name: one.number_aloud for name, one in contacts.items()} | {
+        name: one.reference_aloud for name, one in done.items()
+    }
 
 
 def _note_fee(uow: UnitOfWork, request_id: str, found: dict[str, Any]) -> None:
