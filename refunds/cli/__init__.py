@@ -90,6 +90,8 @@ class Command(click.Command):
             context.with_resource(speaking(LANGUAGES[0]))
         try:
             return super().invoke(context)
+        except BrokenPipeError:  # nobody reads on, as before `| head`: click ends the process quietly
+            raise
         except OSError as error:
             click.echo(f"{error.filename or 'output'}: {error.strerror or error}", err=True)
             sys.exit(RefundsError.exit_code)

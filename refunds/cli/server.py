@@ -87,8 +87,7 @@ class Front:
     async def __call__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Have a request answered, once its body is there or will not come."""
         environ, body = _environ(scope), bytearray()
-        credentials = environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_COOKIE", "")
-        lane = self._lane("sign-in" if "/sign-in/" in environ["PATH_INFO"] else self._actors.get(credentials, ""))
+        lane = self._lane(environ)
         try:
             if 0 < _length(environ) <= LARGEST and "HTTP_TRANSFER_ENCODING" not in environ:
                 # The application refuses a body that is shorter than its length.
@@ -109,26 +108,31 @@ class Front:
         finally:
             self._held -= len(body)
             lane.held -= len(body)
-        if actor := environ.get("refunds.actor"):
-            if len(self._actors) >= MOST_KNOWN:
-                self._actors.clear()
-            self._actors[credentials] = actor
 
     async def _in_turn(self, lane: _Lane, environ: dict[str, Any], protocol: HTTPProtocol) -> "_Stream | None":
         """Have a request answered in its client's turn, or as one that waits; returns an answer that is a stream."""
         try:
             async with asyncio.timeout(self._longest_wait if lane.turns.locked() else None):
                 await lane.turns.acquire()
+                while (own := self._lane(environ)) is not lane:  # its client has become known while it waited
+                    lane.turns.release()
+                    lane = own
+                    await lane.turns.acquire()
         except TimeoutError:
             environ["refunds.waits"] = True
             return await _put(self._requests, environ, protocol)  # the application refuses it, which takes no time
         try:
             return await _put(self._requests, environ, protocol)
         finally:
+            if actor := environ.get("refunds.actor"):
+                if len(self._actors) >= MOST_KNOWN:
+                    self._actors.clear()
+                self._actors[_credentials(environ)] = actor
             lane.turns.release()
 
-    def _lane(self, name: str) -> _Lane:
-        """The lane of a client, of those who sign in, or of all strangers; it is forgotten when it is empty."""
+    def _lane(self, environ: dict[str, Any]) -> _Lane:
+        """The lane of a request's client, of those who sign in, or of all strangers; it is forgotten when empty."""
+        name = "sign-in" if "/sign-in/" in environ["PATH_INFO"] else self._actors.get(_credentials(environ), "")
         lane = self._lanes.get(name)
         if lane is None:
             lane = self._lanes[name] = _Lane(1 if name in {"", "sign-in"} else AT_ONCE)
@@ -224,6 +228,12 @@ def _put(
     answered: asyncio.Future[_Stream | None] = asyncio.get_running_loop().create_future()
     queue.put((environ, protocol, answered))
     return answered
+
+
+def _credentials(environ: dict[str, Any]) -> str:
+    """What a request says of its sender: a token or a cookie."""
+    sent: str = environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_COOKIE", "")
+    return sent
 
 
 def _length(environ: dict[str, Any]) -> int:

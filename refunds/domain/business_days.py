@@ -1,18 +1,14 @@
 """The business calendar: which dates count, where a window ends, and why, date by date.
 
-Pure: it knows marks on dates, not their source. The table is built once for a region and its weeks.
-The n-th business day after a date then takes two array look-ups, and two bisections if there are closures.
+Pure: it knows marks on dates, not their source. It counts in strings of one byte a date, which are made at once.
 """
 
-from array import array
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
-from itertools import accumulate, compress, count
 from typing import NamedTuple, Self
 
 from refunds.domain.region_days import BUSINESS, CLOSED, HOLIDAY, MOVED_END, WEEKEND, RegionDays, Week
@@ -63,53 +59,32 @@ _WHY = {WEEKEND: SkipReason.WEEKEND, HOLIDAY: SkipReason.PUBLIC_HOLIDAY, CLOSED:
 
 
 class _Table:
-    """The code of each date in one week, and the number of business days before it; dates are ordinals.
+    """The code of each date in one week, from the ordinal `first` on; a byte a date, so one is made at once."""
 
-    A date's place is the number of business days before it: the index in `days` of the first one from the date on.
-    Closures do not rebuild the table: `closed` lists the closed places, and bisection finds the n-th open place,
-    because the number of open places before a closed one only grows.
-    """
-
-    __slots__ = ("_closed", "_days", "_first", "_opens_before", "_places", "day_codes")
+    __slots__ = ("_first", "day_codes")
 
     def __init__(self, first: int, day_codes: bytes) -> None:
-        business = day_codes.translate(_IS_BUSINESS)
-        self.day_codes = day_codes
-        self._first = first
-        self._places = array("I", accumulate(business, initial=0))
-        self._days = array("I", compress(count(first), business))
-        self._closed: Sequence[int] = ()
-        self._opens_before: Sequence[int] = ()
+        self._first, self.day_codes = first, day_codes
 
-    def without(self, skipped: Mapping[int, int]) -> Self:
+    def without(self, skipped: Mapping[int, int]) -> "_Table":
         """A copy of this table in which more dates, if they are business days, do not count, each with its code."""
         day_codes = bytearray(self.day_codes)
-        closed = list(self._closed)
         for day, code in skipped.items():
             i = day - self._first
-            # A weekend or holiday has the place of a later day, and no place may be listed twice.
             if 0 <= i < len(day_codes) and day_codes[i] == BUSINESS:
                 day_codes[i] = code
-                closed.append(self._places[i])
-        overlay = copy(self)
-        overlay.day_codes = bytes(day_codes)
-        overlay._closed = sorted(closed)
-        overlay._opens_before = [place - rank for rank, place in enumerate(overlay._closed)]
-        return overlay
+        return _Table(self._first, bytes(day_codes))
 
     def nth_after(self, day: int, n: int) -> int:
         """The n-th business day after a date, for n from 1. Raises `IndexError` if the data does not cover both."""
         i = day + 1 - self._first
-        # Python would count a negative index from the end of the array.
         if i < 1:
             raise IndexError
-        wanted = self._places[i] + n - 1
-        if self._closed:
-            # `wanted - passed` open places lie before the wanted one. A closed place pushes it one further
-            # if no more open places than that lie before the closed one.
-            passed = bisect_left(self._closed, self._places[i])
-            wanted += bisect_right(self._opens_before, wanted - passed) - passed
-        return self._days[wanted]
+        while n:  # the n dates after those looked at have n business days at most, and none is passed over
+            if i + n > len(self.day_codes):
+                raise IndexError
+            i, n = i + n, n - self.day_codes.count(BUSINESS, i, i + n)
+        return self._first + i - 1
 
     def between(self, after: int, before: int) -> bytes:
         """The codes of the dates after one date and before another, both as ordinals, one byte a date."""
@@ -160,7 +135,6 @@ class BusinessCalendar:
         "_closures",
         "_ends",
         "_entered",
-        "_estimated",
         "_too_late",
         "_without",
         "region",
@@ -178,7 +152,6 @@ class BusinessCalendar:
         self._business = _Table(region.first, region.day_codes(week))
         self._ends = _Table(region.first, region.day_codes(end_week)) if end_week else None
         self._closures: frozenset[int] = frozenset()
-        self._estimated = region.estimated
         self.window = _windows(region, self._business, self._ends)
         self._without: Self | None = None
         self._entered: tuple[tuple[date, date], ...] = ()
@@ -239,7 +212,7 @@ class BusinessCalendar:
         return self._without.closed_on(day for day, _ in self._entered if day not in late) if late else self
 
     def nth_business_day_after(self, day: date, n: int) -> date:
-        """The n-th business day after a date, for n from 1; the time does not depend on n.
+        """The n-th business day after a date, for n from 1.
 
         Raises `CalendarNotCovered` if either date is beyond the region's data.
         """
@@ -272,8 +245,7 @@ class BusinessCalendar:
 
     def is_estimated(self, window: Window) -> bool:
         """Whether a holiday from the service day to the day after the last may still move, by a day, with the moon."""
-        i = bisect_left(self._estimated, window.service_day.toordinal())
-        return i < len(self._estimated) and self._estimated[i] <= window.last_day.toordinal() + 1
+        return self.region.has_estimated(window.service_day, window.last_day + timedelta(1))
 
     def lacks_parts(self, window: Window) -> bool:
         """Whether the subdivisions of the region differ in a year of a window, so that it lacks some holidays."""
@@ -332,6 +304,5 @@ def _not_covered(region: RegionDays) -> CalendarNotCovered:
     return CalendarNotCovered(region.region, date.fromordinal(region.first), date.fromordinal(region.last))
 
 
-_IS_BUSINESS = bytes(letter == BUSINESS for letter in range(256))
 _SMALL = 0x20
 """The bit that distinguishes a small letter from its capital."""

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
-from itertools import compress, count
 from typing import Literal
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -42,10 +41,10 @@ class RegionDays:
         """The ordinal of the last covered date."""
         return self.first + len(self.marks) - 1
 
-    @property
-    def estimated(self) -> list[int]:
-        """The ordinals of the holidays whose dates are not yet certain, in order."""
-        return list(compress(count(self.first), self.marks.translate(_IS_ESTIMATED)))
+    def has_estimated(self, first: date, last: date) -> bool:
+        """Whether the date of a holiday is not yet certain, from a covered date to a later one."""
+        marks = self.marks[first.toordinal() - self.first : last.toordinal() + 1 - self.first]
+        return 1 in marks.translate(_IS_ESTIMATED)
 
     def is_holiday(self, day: date) -> bool:
         """Whether a covered date is a public holiday, on whatever weekday."""

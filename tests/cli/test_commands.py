@@ -21,9 +21,11 @@ IN_TIME = ["--provided", PROVIDED, "--requested", "2026-04-08T21:05:00Z", "--reg
 
 @pytest.fixture(scope="module", autouse=True)
 def entry(engine, tmp_path_factory):
-    """The app of the flask command, configured for each engine."""
-    with mock.patch.dict(os.environ, records_in(tmp_path_factory.mktemp("commands"), engine)):
-        return importlib.reload(app)
+    """The app of the flask command, configured for each engine; returns its settings."""
+    records = records_in(tmp_path_factory.mktemp("commands"), engine)
+    with mock.patch.dict(os.environ, records):
+        importlib.reload(app)
+    return records
 
 
 def run(*arguments):
@@ -253,6 +255,19 @@ def test_an_invalid_command_about_tokens_is_reported(arguments, code, message):
         pass
     _, err, exit_code = run("tokens", *arguments)
     assert (exit_code, message in err) == (code, True), err
+
+
+@pytest.mark.parametrize("words", [["calendar", "DE-BY", "--year", "2026"], ["doctor"], ["tokens", "list"]])
+def test_a_command_whose_output_nobody_reads_any_more_ends_without_a_word(entry, words):
+    """As before `| head`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "flask", *words]
+    with os.fdopen(writing, "wb") as output:
+        done = subprocess.run(
+            command, cwd=ROOT, env=os.environ | entry, stdout=output, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_the_audit_reports_what_is_sound():

@@ -1,5 +1,6 @@
 """Behind nginx as `deploy/` configures it: a write that it sends to a second instance is done once, and answered."""
 
+import json
 import signal
 import threading
 from contextlib import ExitStack, contextmanager
@@ -10,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests import scaled
-from tests.faults.harness import PATIENCE, Client, Installation, cancellation_of, is_alive, until
+from tests.faults.harness import PATIENCE, Client, Installation, cancellation_of, free_port, is_alive, until
 from tests.faults.load import PER_SECOND, Load
 from tests.faults.nginx import Nginx
 
@@ -124,3 +125,27 @@ def test_a_write_whose_response_is_lost_is_done_once(tmp_path, record_property):
     assert types[types.index("order.registered") :] == DONE
     installation.require_sound()
     record_property("measured", f"{len(sent)} writes whose response was lost were sent again by nginx, and done once")
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [("*/*", "application/problem+json"), ("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", "text/html")],
+    ids=["a program", "a person"],
+)
+def test_nginx_says_itself_that_no_instance_responds(tmp_path, accept, media_type):
+    with (
+        Nginx(tmp_path / "nginx", [f"127.0.0.1:{free_port()} {TIMES}"]) as nginx,
+        nginx.client(nginx.next(), "") as client,
+    ):
+        client.wire.request("POST", "/v1/cancellations", b"{}", {"Accept": accept})
+        response = client.wire.getresponse()
+        body = response.read().decode()
+    assert (response.status, response.headers["Retry-After"]) == (503, "5")
+    assert response.headers.get_content_type() == media_type
+    assert {"Strict-Transport-Security", "Cache-Control"} <= set(response.headers)
+    if media_type == "text/html":
+        assert "does not respond" in body
+        assert "antwortet gerade nicht" in body
+    else:
+        assert json.loads(body).keys() == {"type", "title", "status", "detail"}
+        assert json.loads(body)["status"] == 503

@@ -213,8 +213,14 @@ class Waiting(NamedTuple):
 
     path: str
     answers: list
+    sender: str = "a-stranger"
     method, query_string, server, scheme, http_version = "GET", "", "127.0.0.1:8000", "http", "1.1"
-    authority, headers = None, {"host": "localhost", "authorization": "Bearer of-a-stranger"}
+    authority = None
+
+    @property
+    def headers(self):
+        """With the token."""
+        return {"host": "localhost", "authorization": f"Bearer of-{self.sender}"}
 
     def response_bytes(self, status, headers, body):
         """Keep the answer."""
@@ -245,6 +251,34 @@ def test_a_request_that_waits_too_long_for_its_turn_is_refused(tmp_path):
     assert statuses[2:] == [("/held", 404), ("/v1/me", 401)]
     _, _, headers, problem = answers[0]
     assert (headers["Retry-After"], problem["type"]) == ("5", "/problems/rate-limited")
+
+
+def test_a_client_who_has_become_known_waits_no_longer_among_strangers():
+    """The first requests of a client may come all at once, and others who are not yet known wait behind them."""
+    held, answers = [threading.Event(), threading.Event()], []
+
+    def application(environ, start):
+        if environ["PATH_INFO"] != "/other":
+            environ["refunds.actor"] = "known"
+            held[environ["PATH_INFO"] == "/second"].wait(PATIENCE)
+        start("200 OK", [("Content-Length", "2")])
+        return [b"{}"]
+
+    async def ask():
+        front = Front(application)
+        first, second = (Waiting(path, answers) for path in ("/first", "/second"))
+        other = Waiting("/other", answers)
+        of_client = [asyncio.create_task(front(one, one)) for one in (first, second)]
+        await asyncio.sleep(0)
+        of_other = asyncio.create_task(front(other._replace(sender="another"), other))
+        await asyncio.sleep(0)
+        held[0].set()
+        await asyncio.wait_for(of_other, PATIENCE)
+        held[1].set()
+        await asyncio.gather(*of_client)
+
+    asyncio.run(ask())
+    assert [path for path, *_ in answers] == ["/first", "/other", "/second"]
 
 
 HALF_SENT = {

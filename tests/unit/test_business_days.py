@@ -1,5 +1,6 @@
 """The business calendar, tested with a small one made by hand."""
 
+import tracemalloc
 from datetime import date, timedelta
 
 import pytest
@@ -229,3 +230,16 @@ def test_a_date_that_was_told_as_a_weekend_may_be_an_end():
     kept = calendar(week=WEEKDAYS, end_week=("sat",)).with_told(window, calendar().day_codes(window))
     assert kept.why_not(day(5)) is SkipReason.WEEKEND
     assert kept.window(day(3), 1).last_day == day(5)
+
+
+def test_a_calendar_of_centuries_is_made_without_a_number_for_each_of_its_dates():
+    """One of every region is made while others wait for the interpreter; two bytes a date are all that it has."""
+    days = 100_000
+    tracemalloc.start()
+    try:
+        made = calendar(end_week=("mon",), days=days)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert made.window(MONDAY, 366).last_day > MONDAY
+    assert most < 8 * days
