@@ -170,10 +170,7 @@ class SQLite(Engine):
         return self._ticket.unused()
 
     def settle(self) -> None:
-        """Move what a killed process has left beside the file into it, so that the file alone is complete.
-
-        Raises `DamagedDatabase`, and `StorageUnavailable` if a command reads it.
-        """
+        """Move what a killed process has left beside the file into it; raises `StorageUnavailable` if it is read."""
         if not self.scrub(self._patience):
             raise cannot_serve(self.name, "it is being read: wait for that command, or stop it")
 

@@ -33,10 +33,7 @@ class Ticket:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the ticket, so that no other thread or process writes.
-
-        Raises `StorageUnavailable` if it is not free within the patience, or if its file cannot be opened.
-        """
+        """Hold the ticket, so that nobody else writes; raises `StorageUnavailable` if it is not free in time."""
         deadline = monotonic() + self._patience
         if not self._lock.acquire(timeout=self._patience):
             raise StorageUnavailable(Message("Too many writes are waiting."))
