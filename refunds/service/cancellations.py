@@ -12,15 +12,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.outcomes import Notice, Outcome, Reason
 from refunds.domain.permissions import Scope
 from refunds.domain.policy import PolicyVersion
-from refunds.domain.records import (
-    Basis,
-    Cancellation,
-    Contact,
-    Order,
-    OverrideKind,
-    PromiseCause,
-    State,
-)
+from refunds.domain.records import Basis, Cancellation, Contact, Order, OverrideKind, PromiseCause, State
 from refunds.domain.references import format_reference
 from refunds.errors import (
     CancellationStateConflict,

@@ -142,10 +142,9 @@ class Erasures:
         return counted
 
     def _contact(self, name: str) -> Contact | UnmatchedContact | None:
+        kind = Unmatched if name.startswith("unm_") else Contacts
         try:
-            if name.startswith("unm_"):
-                return Unmatched(self._context).get(name, lock=True)
-            return Contacts(self._context).get(name, lock=True)
+            return kind(self._context).get(name, lock=True)
         except NotFound:
             return None
 

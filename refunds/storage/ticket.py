@@ -39,7 +39,11 @@ class Ticket:
             raise StorageUnavailable(Message("Too many writes are waiting."))
         try:
             if self._file is None:
-                self._use()
+                self._in_use = self._open("in-use") if self._in_use is None else self._in_use
+                try:  # shows other processes, until `closing`, that this one uses the database
+                    fcntl.flock(self._in_use, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise StorageUnavailable(Message("The database is being restored or copied.")) from None
                 self._file = self._open("lock")
             _lock_file(self._file, deadline)
             try:
@@ -64,15 +68,6 @@ class Ticket:
         """Let no process begin to use the database in the block, except to read; `ConfigurationError` if one does."""
         with held_alone(self._open("in-use"), f"REFUNDS_DATABASE: {self._path} {IN_USE}"):
             yield
-
-    def _use(self) -> None:
-        """Show other processes by a lock that this one uses the database, until `closing`; refused during `unused`."""
-        if self._in_use is None:
-            self._in_use = self._open("in-use")
-        try:
-            fcntl.flock(self._in_use, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StorageUnavailable(Message("The database is being restored or copied.")) from None
 
     def _open(self, name: str) -> int:
         try:
