@@ -115,11 +115,9 @@ def _summary(difference: Difference) -> str:
     """One line: what a stored decision says and would say now, part by part, or why it cannot be made again."""
     if difference.failure is not None:
         return f"cannot be made again: {difference.failure}"
-    shown = {name: values for name, values in difference.changed.items() if name not in _UNREADABLE}
+    # The fingerprint stands for the codes of the days.
+    shown = {name: values for name, values in difference.changed.items() if name != "day_codes"}
     return "; ".join(f"{name} {_plain(was)}, now {_plain(now)}" for name, (was, now) in shown.items())
-
-
-_UNREADABLE = {"day_codes"}  # parts that are not shown, because the fingerprint stands for them
 
 
 def _plain(value: object) -> str:

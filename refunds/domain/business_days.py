@@ -212,10 +212,7 @@ class BusinessCalendar:
         return self._without.closed_on(day for day, _ in self._entered if day not in late) if late else self
 
     def nth_business_day_after(self, day: date, n: int) -> date:
-        """The n-th business day after a date, for n from 1.
-
-        Raises `CalendarNotCovered` if either date is beyond the region's data.
-        """
+        """The n-th business day after a date, for n from 1; raises `CalendarNotCovered` beyond the region's data."""
         try:
             return date.fromordinal(self._business.nth_after(day.toordinal(), n))
         except IndexError:

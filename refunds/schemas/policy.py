@@ -235,11 +235,7 @@ def _with_hint(field_error: FieldError) -> FieldError:
 
 
 def read_policy_file(file: Traversable) -> PolicyVersion:
-    """The version in a policy file.
-
-    Raises `InvalidInput` if it is not UTF-8, if `read_policy` refuses it, or if it names an unknown region, and
-    `OSError` if it cannot be read.
-    """
+    """The version in a policy file; raises `InvalidInput` if it does not fit, and `OSError` if it cannot be read."""
     try:
         version = read_policy(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:

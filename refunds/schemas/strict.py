@@ -45,10 +45,7 @@ class StrictSchema(ma.Schema):
             self._optional.add(field_name)
 
     def load(self, data: Any, **kwargs: Any) -> Any:
-        """The values in `data`, without those that are null for absent.
-
-        Raises `ValidationError` if the data is not an object, or if a field is unknown, missing or does not fit.
-        """
+        """The values in `data`, without those that are null for absent; raises `ValidationError`."""
         if isinstance(data, Mapping):
             data = {key: value for key, value in data.items() if value is not None or key not in self._null_is_absent}
         return super().load(data, **kwargs)
@@ -96,10 +93,7 @@ class QuerySchema(StrictSchema):
 
 
 def refused(found: Iterable[FieldError]) -> InvalidInput:
-    """One error, to be raised, for all of these field errors.
-
-    It is a `PaymentDataRefused` if one is about payment data, as the sender must know; else an `InvalidInput`.
-    """
+    """One error, to be raised, for all of these: a `PaymentDataRefused` if one is about payment data."""
     listed = tuple(found)
     return (PaymentDataRefused if any(field_error.code == PAYMENT_DATA for field_error in listed) else InvalidInput)(
         listed

@@ -12,15 +12,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.outcomes import Notice, Outcome, Reason
 from refunds.domain.permissions import Scope
 from refunds.domain.policy import PolicyVersion
-from refunds.domain.records import (
-    Basis,
-    Cancellation,
-    Contact,
-    Order,
-    OverrideKind,
-    PromiseCause,
-    State,
-)
+from refunds.domain.records import Basis, Cancellation, Contact, Order, OverrideKind, PromiseCause, State
 from refunds.errors import (
     CancellationStateConflict,
     ContactStateConflict,
@@ -110,10 +102,7 @@ def fitting_override(outcome: Outcome) -> OverrideKind:
 
 
 def fitting_overrides(outcome: Outcome) -> tuple[OverrideKind, ...]:
-    """The overrides to offer a supervisor after a refusal, the fitting one first; only one fits a withdrawal.
-
-    None fits a late entry: a supervisor enters it again.
-    """
+    """The overrides to offer a supervisor after a refusal, the fitting one first; none for a late entry."""
     if outcome.reason is Reason.LATE_ENTRY_NEEDS_SUPERVISOR:
         return ()
     fitting = fitting_override(outcome)
@@ -141,10 +130,7 @@ def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]
 
 
 def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, Contact, PolicyVersion]:
-    """A cancellation to confirm, with its contact and the version that it rests on.
-
-    Raises `NotFound` if there is none, and `CancellationStateConflict` if it was revoked: there is nothing to confirm.
-    """
+    """A cancellation, its contact and its version; `CancellationStateConflict` if it was revoked, or `NotFound`."""
     cancellation = uow.cancellations.get(cancellation_id)
     if cancellation.state is State.REVOKED:
         raise CancellationStateConflict(

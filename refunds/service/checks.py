@@ -32,10 +32,7 @@ class Check(NamedTuple):
 
 
 def check_eligibility(policies: Policies, check: Check) -> Decision:
-    """The decision on a check, by the policy that it names or the default one; nothing is recorded.
-
-    Raises `InvalidInput` if there is no such policy, and what `judge` raises.
-    """
+    """The decision on a check, by its policy or the default one; raises `InvalidInput`, and what `judge` raises."""
     facts = Facts(
         service_provided_at=check.service_provided_at,
         received_at=check.requested_at,

@@ -22,10 +22,7 @@ MOST_TOKENS = 2
 
 
 def authenticate(store: Store, text: str) -> tuple[Principal, Policies]:
-    """The principal of a token, and the policies as of the same read.
-
-    Raises `Unauthenticated` if the text is not a token, or the token is unknown, revoked or expired.
-    """
+    """The principal of a token, and the policies as of the same read; raises `Unauthenticated`."""
     token = read_token(text)
     if token is None:
         raise Unauthenticated(
@@ -93,10 +90,7 @@ def revoke_token(uow: UnitOfWork, token_id: str) -> None:
 
 
 def forget(uow: UnitOfWork, name: str) -> Client:
-    """Replace a client's name by its id, and revoke all its tokens; records of what it did keep the id.
-
-    Returns the client as it was before. Raises `NotFound` if there is no such client.
-    """
+    """Replace a client's name by its id and revoke its tokens; returns it as it was before. Raises `NotFound`."""
     client = uow.clients.by_name(name)
     if client is None:
         raise NotFound(Message("there is no client of this name: see `flask tokens list`"))

@@ -31,30 +31,26 @@ def copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) -> 
     """
     engine, _ = store.open(Opening.READ)
     with engine.unused():
-        return _copy(store, to, setting, progress)
-
-
-def _copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) -> Report:
-    checkpoints = list(store.checkpoints)  # before the journal is read: it only grows
-    with store.read(COMMAND_LINE) as uow:
-        head = uow.events.head()
-    if head.position <= 1 and head.position == head.policies_at:  # at most the policy that comes with the service
-        raise ConfigurationError(f"REFUNDS_DATABASE: {store.name} has no records: name the database to copy from")
-    begun = Copy.begun(to, head, setting)
-    counts = {} if begun is None else _copy_rows(store, begun, head, checkpoints, progress)
-    try:
-        progress(THERE, 0, 1)
-        report = _verify(store, to, counts, checkpoints)
-        progress(THERE, 1, 1)
-    except Broken as error:
-        if begun is not None:
-            begun.give_up()
-        raise Broken(f"the copy is not sound; the next attempt starts it again: {error}") from None
-    if begun is not None:
+        checkpoints = list(store.checkpoints)  # before the journal is read: it only grows
         with store.read(COMMAND_LINE) as uow:
-            _require_head(uow, store, head)
-        begun.finish()
-    return report
+            head = uow.events.head()
+        if head.position <= 1 and head.position == head.policies_at:  # at most the policy that comes with the service
+            raise ConfigurationError(f"REFUNDS_DATABASE: {store.name} has no records: name the database to copy from")
+        begun = Copy.begun(to, head, setting)
+        counts = {} if begun is None else _copy_rows(store, begun, head, checkpoints, progress)
+        try:
+            progress(THERE, 0, 1)
+            report = _verify(store, to, counts, checkpoints)
+            progress(THERE, 1, 1)
+        except Broken as error:
+            if begun is not None:
+                begun.give_up()
+            raise Broken(f"the copy is not sound; the next attempt starts it again: {error}") from None
+        if begun is not None:
+            with store.read(COMMAND_LINE) as uow:
+                _require_head(uow, store, head)
+            begun.finish()
+        return report
 
 
 def _copy_rows(

@@ -92,24 +92,17 @@ _MOST_APART = 8
 def _provided(policy: Policy, day: date, regions: tuple[str, ...]) -> list[Provided]:
     """The rows of a service day, one for each version that was in force on it; `last_days` are by region."""
     found = []
-    for version, since, until in _in_force_on(policy, day):
-        length = version.terms.window_business_days
-        calendars = (judging.calendar_of(version, region) for region in regions)
-        last_days = tuple(calendar.as_of_window(day, length).window(day, length).last_day for calendar in calendars)
-        found.append(Provided(day, since, until, version, last_days))
-    return found
-
-
-def _in_force_on(policy: Policy, day: date) -> list[tuple[PolicyVersion, datetime | None, datetime | None]]:
-    """The versions in force on a date, each with since when and until when on it (None: its beginning, its end)."""
-    found: list[tuple[PolicyVersion, datetime | None, datetime | None]] = []
     for version, following in zip_longest(policy.effective_versions, policy.effective_versions[1:]):
         tz = zone(version.terms.time_zone)
         begins, ends = first_instant(day, tz), end_of_day(day, tz)
         until = following.effective_at if following else None
         if version.effective_at < ends and (until is None or until > begins):
+            length = version.terms.window_business_days
+            calendars = (judging.calendar_of(version, region) for region in regions)
+            last_days = tuple(calendar.as_of_window(day, length).window(day, length).last_day for calendar in calendars)
+            since = version.effective_at if version.effective_at > begins else None
             within = until if until is not None and until < ends else None
-            found.append((version, version.effective_at if version.effective_at > begins else None, within))
+            found.append(Provided(day, since, within, version, last_days))
     return found
 
 

@@ -47,10 +47,7 @@ class Export(NamedTuple):
 
 
 def for_request(uow: UnitOfWork, request_id: str) -> Export:
-    """The export for a data request, whose person's identity was checked.
-
-    Raises `NotFound` if there is no such request, or nothing is held about the person, and `IdentityNotChecked`.
-    """
+    """The export for a data request; raises `IdentityNotChecked`, and `NotFound` if nothing is held about them."""
     request = uow.data_requests.get(request_id)
     if request.customer_id is None:
         raise NotFound(Message("nothing is held about the person of this data request"))

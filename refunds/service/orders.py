@@ -192,10 +192,7 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collecti
 def eligibility(
     uow: UnitOfWork, order: Order, requested_at: datetime | None = None, channel: Channel | None = None
 ) -> Decision:
-    """Whether a stored order can be cancelled, if requested now or at another instant; nothing is recorded.
-
-    An open request that was in time counts, as in `answered`. Raises what `decided` raises.
-    """
+    """Whether a stored order can be cancelled now or at another instant, as `answered` says; nothing is recorded."""
     facts = Facts(
         service_provided_at=order.service_provided_at,
         received_at=requested_at or uow.now,
@@ -303,10 +300,7 @@ def _confirm(uow: UnitOfWork, order: Order) -> Order:
 
 
 def judged_when_provided(uow: UnitOfWork, order: Order, told: ToldWindow | None = None) -> Decision:
-    """The decision on a request that is made when the service is provided; raises the same as `decided`.
-
-    It goes by the current promise or, for an order without one, by the window `told`, if given.
-    """
+    """The decision on a request when the service is provided, by the current promise or else the window `told`."""
     at = order.service_provided_at or uow.now
     facts = Facts(service_provided_at=order.service_provided_at, received_at=at)
     return decided(uow, order, facts) if told is None else _judge(uow, order, facts, told)

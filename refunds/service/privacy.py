@@ -63,10 +63,7 @@ _EVENTS = {
 
 
 def limit(uow: UnitOfWork, customer_id: str, kind: LimitKind, reason: str | None) -> Limit:
-    """Set a limit on a customer's data and return it; if there is one of this kind, return that, with its reason.
-
-    Raises `NotFound` if there is no such customer, and `CustomerErased`.
-    """
+    """Set a limit on a customer's data, unless there is one of this kind, and return it; raises `CustomerErased`."""
     uow.customers.lock_with_orders(customer_id)
     uow.customers.require_not_erased(customer_id)
     found = uow.limits.active(customer_id, kind)

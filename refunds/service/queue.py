@@ -63,10 +63,7 @@ class Left(StrEnum):
 
 
 def queue(uow: UnitOfWork) -> dict[Tab, list[Entry]]:
-    """The entries of every tab, each tab in the order of `Entry.place`.
-
-    It reads everything that is open, so that must stay little, and decrypts no personal field.
-    """
+    """The entries of every tab, in the order of `Entry.place`; it reads all that is open, so that must stay little."""
     tabs: dict[Tab, list[Entry]] = {tab: [] for tab in Tab}
     of_order: dict[str, list[Entry]] = {}
     for entry in map(_entry, uow.contacts.iter_open()):

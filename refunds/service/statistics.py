@@ -63,9 +63,6 @@ def _refused(detail: Message) -> InvalidInput:
 
 
 def read(uow: UnitOfWork, month: str | None) -> tuple[ClosedMonth, list[str]]:
-    """The statistics of a closed month, by default the latest, and the list of all closed months, the latest first.
-
-    Raises `NotFound` if the month is not closed, or none is.
-    """
+    """The statistics of a closed month, or the latest, and all closed months, the latest first; raises `NotFound`."""
     months = uow.statistics.months()
     return uow.statistics.get(month or next(iter(months), "")), months

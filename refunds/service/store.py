@@ -94,10 +94,7 @@ class Store:
         return self._opened
 
     def prepare(self) -> None:
-        """Build the calendars of the present and the coming versions of the default policy, before the first request.
-
-        Raises `ConfigurationError` if there is no such policy.
-        """
+        """Build the calendars of present and coming versions of the default policy; `ConfigurationError` without it."""
         with self.read(COMMAND_LINE) as uow:
             found = uow.policies
         if found.default not in found:
@@ -171,10 +168,7 @@ class Store:
                 upkeep.note(self.erasures.file.parent, "scrub", size)
 
     def scrub(self) -> None:
-        """Remove what was deleted from the files of the database; it can take seconds, so no request should call it.
-
-        Raises `StorageUnavailable` if a reader is in the way for ten seconds.
-        """
+        """Remove what was deleted from the files, in seconds; raises `StorageUnavailable` if a reader is in the way."""
         self.open()[0].compact()
         until = monotonic() + PATIENCE
         while not self.open()[0].scrub():

@@ -152,10 +152,7 @@ def resolve(uow: UnitOfWork, unmatched_id: str, reason: str) -> UnmatchedContact
 
 
 def reopen(uow: UnitOfWork, unmatched_id: str, reason: ReopeningReason) -> UnmatchedContact:
-    """Undo a resolution: the contact is open again. An open one stays as it is.
-
-    Raises `NotFound` if there is none, and `ContactStateConflict` if it was matched or superseded.
-    """
+    """Undo a resolution; raises `NotFound`, and `ContactStateConflict` if it was matched or superseded."""
     found = uow.unmatched.get(unmatched_id, lock=True)
     if found.is_open:
         return found

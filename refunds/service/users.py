@@ -224,7 +224,7 @@ def change_password(store: Store, principal: Principal, kept: str, old: str, off
         user = sign_in(store, principal.name, old, principal.actor)
     except Unauthenticated:
         with store.read(principal) as uow:
-            stored = uow.users.by_name(principal.name)
+            stored = uow.users.find(principal.actor)
         if stored is None or not password_fits(offered.password, stored.password_hash):
             raise
         return

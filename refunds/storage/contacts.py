@@ -61,10 +61,7 @@ class Contacts(OfOrders[Contact]):
     }
 
     def new_number(self) -> str:
-        """Draw a request number that no contact has, matched or not; unique indexes enforce that.
-
-        The same statement draws a reference for `Cancellations.new_reference`.
-        """
+        """Draw a request number that no contact has, matched or not, and a reference for a later `new_reference`."""
         while True:
             number, self._context.reference = new_request_number(), new_reference()
             if not self._tx.one(_TAKEN, number=number, reference=self._context.reference):

@@ -62,10 +62,7 @@ class Copy:
             yield tx
 
     def rest(self, source: Transaction, table: StoredTable) -> Iterator[int]:
-        """Copy the missing rows of a table; yields how many rows the copy has, first and after each committed step.
-
-        It copies only while it is iterated. Raises what `write` raises.
-        """
+        """Copy the missing rows of a table while it is iterated; yields how many are there, and after each commit."""
         key, from_end = ", ".join(table.key), ", ".join(f"{name} DESC" for name in table.key)
         with self.to.read() as tx:
             there = count_rows(tx, table.name)

@@ -28,10 +28,7 @@ from refunds.storage.unmatched import UNMATCHED, Unmatched
 
 
 class Erasure(NamedTuple):
-    """The erasure of a customer: why, when, and the ids of their orders.
-
-    If only a contact was emptied, `customer_id` is the id of that contact or unmatched contact.
-    """
+    """The erasure of a customer: why, when, and the ids of their orders; or of a contact, by its id."""
 
     customer_id: str
     reason: ErasureReason
@@ -135,10 +132,7 @@ class Erasures:
         return [noted[row["customer_id"]] for row in undone], lacking
 
     def records_emptied(self, customer_id: str) -> dict[str, int]:
-        """How many of a customer's records have an emptied personal field, by table; tables without any have 0.
-
-        Contacts that were emptied alone count too, even if the customer is not erased.
-        """
+        """How many of a customer's records have an emptied personal field, by table, also of customers not erased."""
         counted = {}
         for table, owned in _owned():
             empty = " OR ".join(f"length({name}) = 0" for name in table.personal)
@@ -148,10 +142,9 @@ class Erasures:
         return counted
 
     def _contact(self, name: str) -> Contact | UnmatchedContact | None:
+        kind = Unmatched if name.startswith("unm_") else Contacts
         try:
-            if name.startswith("unm_"):
-                return Unmatched(self._context).get(name, lock=True)
-            return Contacts(self._context).get(name, lock=True)
+            return kind(self._context).get(name, lock=True)
         except NotFound:
             return None
 

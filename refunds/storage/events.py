@@ -172,10 +172,7 @@ def head(tx: Transaction) -> Head:
 
 
 def lock_head(tx: Transaction) -> Head:
-    """Lock the head of the journal until the transaction ends, so that the chain does not fork, and return it.
-
-    Raises `Unreadable` if the head is missing or cannot be read.
-    """
+    """Lock the head of the journal until the transaction ends, so that the chain does not fork; raises `Unreadable`."""
     return head_in(tx.one(_HEAD + " {for_update}"))
 
 
@@ -245,10 +242,7 @@ def count_from(tx: Transaction, position: int) -> int:
 
 
 def of_types(tx: Transaction, types: Iterable[str], subjects: Collection[str] | None = None) -> list[Row]:
-    """The rows of the events of these types about one of these subjects, or about any if that is None; in order.
-
-    All events of the types are read, so they must be rare.
-    """
+    """The rows of the events of these types, which must be rare, about these subjects (None: any); in order."""
     named = ", ".join(map(repr, map(str, types)))
     rows = tx.each(f"{EVENTS.selection} WHERE type IN ({named}) ORDER BY position")
     return [row for row in rows if subjects is None or row["subject"] in subjects]

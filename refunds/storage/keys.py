@@ -25,10 +25,7 @@ def any_stored(tx: Transaction) -> bool:
 
 
 def open_keyring(tx: Transaction, masters: tuple[bytes, ...]) -> Keyring:
-    """Open the service's keys with a master key; missing ones are made and stored.
-
-    Raises `ConfigurationError`, which says what is lost, if none of the master keys opens them.
-    """
+    """Open the service's keys, and make missing ones; raises `ConfigurationError`, with what is lost, if it cannot."""
     stored = {row["name"]: row["wrapped"] for row in tx.all("SELECT name, wrapped FROM keys")}
     keys: dict[str, bytes] = {}
     for name in SERVICE_KEYS:
@@ -136,10 +133,7 @@ def new_wrapped_key(keys: Keyring, table: str, row_id: str) -> bytes:
 
 
 def unwrapped(keys: Keyring, table: str, row_id: str, wrapped_key: bytes) -> CustomerCipher:
-    """The cipher with the key that `new_wrapped_key` made for this row; for an empty key, the cipher has no access.
-
-    Raises `Tampered` if the key cannot be decrypted.
-    """
+    """The cipher with the key that `new_wrapped_key` made, without access if that is empty; raises `Tampered`."""
     if wrapped_key == b"":
         return CustomerCipher(b"")
     return CustomerCipher(_opened(keys.masters, wrapped_key, associated_data(table, "wrapped_key", row_id))[0])

@@ -229,10 +229,7 @@ class RecordMapper(Generic[R]):
         return record_digest(self.name, plain | {"personal": held})
 
     def row(self, record: R, cipher: CustomerCipher) -> dict[str, Any]:
-        """The row of a record, its personal fields encrypted; nothing is stored.
-
-        Raises `RuntimeError` if records of this kind have personal fields and the cipher has no key.
-        """
+        """The row of a record, its personal fields encrypted; raises `RuntimeError` if the cipher lacks a key."""
         key = getattr(record, self._columns[0].field)
         row: dict[str, Any] = {}
         for name, field, kind, personal, *_ in self._columns:

@@ -124,11 +124,7 @@ class Orders(OfOrders[Order]):
         return found
 
     def get_for_update(self, order_id: str) -> LockedOrder:
-        """The order with this id, and its active cancellation, if any.
-
-        Nobody else can change the order, or records about it, until this write ends. Raises `NotFound` if there is
-        none.
-        """
+        """The order with this id, locked until this write ends, and its active cancellation; raises `NotFound`."""
         return LockedOrder(self.get(order_id, lock=True), Cancellations(self._context).active(order_id))
 
     def add_new(self, order: Order, data: Callable[[], Mapping[str, Any]] = dict) -> bool:

@@ -94,10 +94,7 @@ class PostgresTransaction:
         self._execute("COMMIT", {}, prepare=False)
 
     def end(self, how: str = "ROLLBACK") -> None:
-        """End the transaction, by default with a rollback; if that fails, the connection is not used again.
-
-        A second call, or one after `commit`, changes nothing.
-        """
+        """End the transaction, unless it has ended; if that fails, the connection is not used again."""
         self._over = True
         if self.connection.info.transaction_status is not TransactionStatus.IDLE:
             with suppress(psycopg.Error):

@@ -35,10 +35,7 @@ class Rectifications:
         return row.get("customer_id") if row else None
 
     def correct(self, table: str, record_id: str, field: str, text: str) -> bool:
-        """Replace the text in a field of a locked record, also in stored replies; returns whether it has changed.
-
-        Raises `Unfit` if there is no such record or the field is empty, and `CustomerErased`.
-        """
+        """Replace a text of a locked record, and in replies; returns if it changed. Raises `Unfit` if there is none."""
         row, context = self._row(table, record_id), self._context
         if row is None:
             raise Unfit(_NOTHING, "not_on_record")

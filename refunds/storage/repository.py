@@ -277,10 +277,7 @@ class OfOrders(Listed[R]):
         return found
 
     def decisions(self, order_ids: Collection[str] | None = None) -> Iterator[Row]:
-        """The stored decision of every record, of these orders or of all, by id.
-
-        Rows of `order_id`, `record_id` and `decision`; superseded and revoked records are included.
-        """
+        """The `order_id`, `record_id` and stored `decision` of every record, of these orders or of all, by id."""
         listed, named = named_list(order_ids or ())
         only = "" if order_ids is None else f" WHERE order_id IN ({listed})"
         key, table = self.mapper.key, self.mapper.name

@@ -126,10 +126,7 @@ class Retention:
         return self._tx.all(sql, **self._named(before), **named)
 
     def forget(self, kind: Kind, rows: Collection[Row]) -> None:
-        """Delete locked records with all records about them, or empty the details of contacts, with an event of each.
-
-        A customer about whom no record is left is deleted, too.
-        """
+        """Delete locked records with all about them, or empty details, with events; also customers left without any."""
         ids = [row["id"] for row in rows]
         if kind.event is None:
             idempotency.forget_expired(self._tx, ids, self._context.now)

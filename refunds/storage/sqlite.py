@@ -152,7 +152,11 @@ class SQLite(Engine):
         If nothing was written, a log that was found beside the file stays as it is: it may be another database's.
         """
         with self._ticket.closing():
-            keeper = self._keeper()
+            keeper = None  # it only reads, so that closing the others does not move the log to the file
+            with suppress(OSError, StorageUnavailable, sqlite3.Error):
+                if not self._has_written and Path(f"{self.path}-wal").stat().st_size:
+                    keeper = self._connect_to_file()
+                    keeper.execute("PRAGMA schema_version")  # opens the log
             while self._readers:
                 self._readers.pop().close()
             if self._writer is not None:
@@ -170,10 +174,7 @@ class SQLite(Engine):
         return self._ticket.unused()
 
     def settle(self) -> None:
-        """Move what a killed process has left beside the file into it, so that the file alone is complete.
-
-        Raises `DamagedDatabase`, and `StorageUnavailable` if a command reads it.
-        """
+        """Move what a killed process has left beside the file into it; raises `StorageUnavailable` if it is read."""
         if not self.scrub(self._patience):
             raise cannot_serve(self.name, "it is being read: wait for that command, or stop it")
 
@@ -197,15 +198,6 @@ class SQLite(Engine):
                 raise damaged(self.name, error) from error
             raise OSError(0, f"{self.name} cannot be copied: {error}", str(file)) from error
         sync(file)
-
-    def _keeper(self) -> Connection | None:
-        """A connection that only reads, so that closing the others does not move the log; None if it may be moved."""
-        with suppress(OSError, StorageUnavailable, sqlite3.Error):
-            if not self._has_written and Path(f"{self.path}-wal").stat().st_size:
-                keeper = self._connect_to_file()
-                keeper.execute("PRAGMA schema_version")  # opens the log
-                return keeper
-        return None
 
     def _connect_to_file(self) -> Connection:
         """A new connection that changes neither the file nor anything beside it, on a disk that is only read, too."""

@@ -33,16 +33,17 @@ class Ticket:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the ticket, so that no other thread or process writes.
-
-        Raises `StorageUnavailable` if it is not free within the patience, or if its file cannot be opened.
-        """
+        """Hold the ticket, so that nobody else writes; raises `StorageUnavailable` if it is not free in time."""
         deadline = monotonic() + self._patience
         if not self._lock.acquire(timeout=self._patience):
             raise StorageUnavailable(Message("Too many writes are waiting."))
         try:
             if self._file is None:
-                self._use()
+                self._in_use = self._open("in-use") if self._in_use is None else self._in_use
+                try:  # shows other processes, until `closing`, that this one uses the database
+                    fcntl.flock(self._in_use, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise StorageUnavailable(Message("The database is being restored or copied.")) from None
                 self._file = self._open("lock")
             _lock_file(self._file, deadline)
             try:
@@ -67,15 +68,6 @@ class Ticket:
         """Let no process begin to use the database in the block, except to read; `ConfigurationError` if one does."""
         with held_alone(self._open("in-use"), f"REFUNDS_DATABASE: {self._path} {IN_USE}"):
             yield
-
-    def _use(self) -> None:
-        """Show other processes by a lock that this one uses the database, until `closing`; refused during `unused`."""
-        if self._in_use is None:
-            self._in_use = self._open("in-use")
-        try:
-            fcntl.flock(self._in_use, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StorageUnavailable(Message("The database is being restored or copied.")) from None
 
     def _open(self, name: str) -> int:
         try:

@@ -78,10 +78,7 @@ class Users(Repository[User]):
         return {row["id"]: row["name"] for row in self._tx.all(sql, **named)} if named else {}
 
     def begin_session(self, session_id: str, user: User) -> None:
-        """Store a session that begins now, unless the user's sessions or their password ended meanwhile.
-
-        Also deletes those that have lasted too long, of everybody.
-        """
+        """Store a session, unless the user's sessions or password ended meanwhile, and delete all that are too old."""
         now = self._context.now
         self._tx.run("DELETE FROM sessions WHERE began_at <= :expired", expired=micros(now - LASTS))
         self._tx.run(

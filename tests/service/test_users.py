@@ -626,6 +626,18 @@ def written(directory):
     return {file.name: file.read_bytes() for file in directory.rglob("*") if file.is_file()}
 
 
+def test_a_wrong_password_does_not_change_it_and_the_right_one_does_so_once(store):
+    user, password = added(store, "own-password")
+    principal = Principal(user.user_id, user.name, user.role)
+    with store.read(principal) as uow:
+        offered = users.offer(uow)
+    with pytest.raises(Unauthenticated):
+        users.change_password(store, principal, "", GUESS, offered)
+    for _ in range(2):
+        users.change_password(store, principal, "", password, offered)
+    assert sign_in_outcome(store, user.name, offered.password).user_id == user.user_id
+
+
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_no_file_contains_a_password_or_a_typed_name(tmp_path):
     """Users sometimes type their password as their name, so only a keyed digest of it is stored."""
