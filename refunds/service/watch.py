@@ -114,26 +114,30 @@ def watch(store: Store, progress: ProgressCallback = silently, waits: Callable[[
     compared.
     """
     with store.one_at_a_time(waits):
-        now = data_now()
-        with store.read(COMMAND_LINE) as uow:
-            last, is_any_unpromised = last_change(uow), uow.orders.is_any_without_promise()
-            is_known = last is not None and (last.now == now or last.is_newer)
-            cause = _cause(uow, last) if last and is_known else None
-        filled = _fill(store, progress) if is_any_unpromised else 0
-        if last and is_known:
-            if cause:
-                _lengthen(store, COMMAND_LINE, cause, progress)
-            return Watched(last.now, now, filled, older=last.is_newer)
-        kept = _lengthen(store, COMMAND_LINE, PromiseCause.CALENDAR_CHANGED, progress)
-        with store.write(COMMAND_LINE, exclusive=True) as uow:
-            # Counted in the records, because an interrupted watch may have made some of them.
-            longer = uow.promises.count_made(PromiseCause.CALENDAR_CHANGED, last and last.at)
-            again = last_change(uow)  # another instance may have been quicker, also one with newer data
-            older = again is not None and again.is_newer
-            if not (older or (again and again.now == now)):
-                data = {"from": again and again.now, "to": now, "longer": longer, "kept": kept}
-                uow.events.note(EventType.CALENDAR_CHANGED, SUBJECT, data)
-        return Watched(again.now if again and older else last and last.now, now, filled, longer, kept, older)
+        return _watch(store, progress)
+
+
+def _watch(store: Store, progress: ProgressCallback) -> Watched:
+    now = data_now()
+    with store.read(COMMAND_LINE) as uow:
+        last, is_any_unpromised = last_change(uow), uow.orders.is_any_without_promise()
+        is_known = last is not None and (last.now == now or last.is_newer)
+        cause = _cause(uow, last) if last and is_known else None
+    filled = _fill(store, progress) if is_any_unpromised else 0
+    if last and is_known:
+        if cause:
+            _lengthen(store, COMMAND_LINE, cause, progress)
+        return Watched(last.now, now, filled, older=last.is_newer)
+    kept = _lengthen(store, COMMAND_LINE, PromiseCause.CALENDAR_CHANGED, progress)
+    with store.write(COMMAND_LINE, exclusive=True) as uow:
+        # Counted in the records, because an interrupted watch may have made some of them.
+        longer = uow.promises.count_made(PromiseCause.CALENDAR_CHANGED, last and last.at)
+        again = last_change(uow)  # another instance may have been quicker, also one with newer data
+        older = again is not None and again.is_newer
+        if not (older or (again and again.now == now)):
+            data = {"from": again and again.now, "to": now, "longer": longer, "kept": kept}
+            uow.events.note(EventType.CALENDAR_CHANGED, SUBJECT, data)
+    return Watched(again.now if again and older else last and last.now, now, filled, longer, kept, older)
 
 
 def _cause(uow: UnitOfWork, last: LastChange) -> PromiseCause | None:
