@@ -7,7 +7,7 @@ import pytest
 
 from refunds.domain.instants import format_instant, parse_instant
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.storage import events
+from refunds.storage import events, policies
 from refunds.storage.tables import NAMES
 from refunds.web import create_app
 from tests.api.conftest import Desk, places, slug
@@ -107,6 +107,14 @@ class Brand:
 def brand(service, now):
     """A new policy."""
     return Brand(service, now)
+
+
+def test_a_publication_reads_no_terms_of_versions_that_were_there(brand, monkeypatch):
+    read, read_terms = [], policies.read_terms
+    monkeypatch.setattr(policies, "read_terms", lambda data: read.append(data) or read_terms(data))
+    answer = brand.publish(2, CHANGE, texts={"de": f"Nur in {brand.id}."})
+    assert answer.status_code == 201, answer.text
+    assert len(read) == 1
 
 
 def test_a_version_is_published_and_its_location_returned(brand):

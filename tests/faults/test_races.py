@@ -44,7 +44,7 @@ pytestmark = pytest.mark.proof
 THREADS = 8
 WRITERS = 2 * THREADS
 MOMENT = datetime(2026, 4, 8, tzinfo=UTC)
-RACED = [f"race-{number}" for number in range(scaled(16, 60))]
+RACED = [f"race-{number}" for number in range(scaled(10, 60))]
 REPEATED = [f"repeated-{number}" for number in range(scaled(80, 250))]
 
 DEPLOYMENTS = {

@@ -484,8 +484,8 @@ TABLES = (
         "statistics",
     ),
 )
-TIMES_A_COLUMN, SWAPS = scaled(2, 4), scaled(5, 12)
-DELETIONS, INSERTIONS = scaled(4, 9), scaled(4, 8)
+TIMES_A_COLUMN, SWAPS = scaled(1, 4), scaled(3, 12)
+DELETIONS, INSERTIONS = scaled(2, 9), scaled(2, 8)
 """Four edits of each of the 104 columns, and the others in ten tables: more than 500."""
 
 UNVOUCHED = {("users", "name"), ("users", "epoch"), ("contacts", "request_number")}
@@ -723,7 +723,7 @@ def test_every_change_to_a_table_is_found_and_named(installation, tmp_path, tabl
 @pytest.mark.proof
 def test_hundreds_of_changes_are_tried(installation):
     done = [(table, *what) for table in TABLES for what in work_on(installation, table)[1]]
-    assert sum(not is_not_covered(*what) for what in done) >= scaled(300, 500)
+    assert sum(not is_not_covered(*what) for what in done) >= scaled(150, 500)
 
 
 @pytest.fixture(scope="module")

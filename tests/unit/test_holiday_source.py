@@ -227,7 +227,7 @@ def test_statutory_weeks_and_names_of_single_years_are_those_of_the_package_in_e
     """The week by its rule, and each year by itself, against every date, and all years at once."""
     every = [(country, part) for country in sorted(ALL) for part in (None, *subdivisions(country))]
     changed_week = [place for place in every if place[0] in {"AE", "DZ", "MY", "TH", "TW", "YE"}]
-    for country, part in changed_week + every[:: scaled(40, 1)]:
+    for country, part in changed_week + every[:: scaled(80, 1)]:
         years = holidays_data._covered(country, part)
         first, last = date(years[0], 1, 1).toordinal(), date(years[-1], 12, 31).toordinal()
         entity = holidays.country_holidays(country, subdiv=part, expand=False, language="en")
@@ -242,7 +242,7 @@ def test_statutory_weeks_and_names_of_single_years_are_those_of_the_package_in_e
 
 @pytest.mark.proof
 def test_the_caches_have_a_maximum_size():
-    for country in sorted(ALL)[: scaled(90, len(ALL))]:  # more than fit in the cache
+    for country in sorted(ALL)[: scaled(70, len(ALL))]:  # more than fit in the cache
         for week in (WEEK, WEEKDAYS[:6], ("mon",)):
             business_calendar(country, week)
     assert len(holidays_data._calendar.cache) <= 64
