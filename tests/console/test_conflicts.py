@@ -244,6 +244,15 @@ def test_what_was_resolved_or_revoked_meanwhile_is_a_click_away_from_its_problem
     assert (page.status, page.links["To the cancellation"]) == (409, path)
 
 
+def test_a_form_that_was_sent_before_with_other_entries_leads_to_the_history(site, agent):
+    order = site.register()
+    form = agent.get(f"/console/orders/{order}/record?intent=question").forms[0]
+    agent.submit(form)
+    page = agent.submit(form, note="Other.")
+    assert (page.status, page.links["History"]) == (422, f"/console/orders/{order}/history")
+    assert "Other." in page.text
+
+
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_who_takes_what_was_dealt_with_meanwhile_is_told_so_without_an_id(site, language):
     name, agent = site.record(site.register()), site.browser(Role.AGENT, language)

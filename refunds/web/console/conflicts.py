@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import url_for
+from flask import request, url_for
 
 from refunds.errors import Message
 from refunds.presentation.language import translate
@@ -57,7 +57,7 @@ _SCREENS: Mapping[str, tuple[str, str, Message]] = {
 
 
 def onward(values: Mapping[str, Any], *own: object) -> tuple[str, str] | None:
-    """The address and the label of the record to go on with; None if there is none.
+    """The address and the label of the record to go on with, or else of the order's history; None if there is none.
 
     `values` are those in the detail of an error. A record with one of the ids `own` is shown already.
     """
@@ -67,4 +67,6 @@ def onward(values: Mapping[str, Any], *own: object) -> tuple[str, str] | None:
             screen, parameter, label = found
             label = Message("To the entry that replaces it") if name in _NAMED[:2] else label
             return url_for(f"console.{screen}", **{parameter: record_id}), translate(label)
+    if order_id := (request.view_args or {}).get("order_id"):
+        return url_for("console.history", order_id=order_id), translate("History")
     return None

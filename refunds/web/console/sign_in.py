@@ -11,7 +11,7 @@ import orjson
 from flask import Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
-from refunds.errors import InvalidInput, RefundsError, StateConflict, TooManyAttempts, Unauthenticated
+from refunds.errors import CallersError, InvalidInput, RefundsError, TooManyAttempts, Unauthenticated
 from refunds.service import users
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, sessions, telemetry
@@ -134,7 +134,7 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
             g.typed = sessions.form()
     title, fix = problem_words("override-by-link" if isinstance(error, ChosenByLink) else slug, error)
     form, link = Form.of(g.get("typed", {})), None
-    if isinstance(error, StateConflict):
+    if isinstance(error, CallersError) and status in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY):
         link = onward({"name": form.data.get("contact_id")} | error.detail.values)
     shown = page("problem.html", form, status, title=title, fix=fix, onward=link, request_id=g.request_id)
     shown.headers.update((error.headers if isinstance(error, Rejected) else HEADERS.get(slug)) or {})
