@@ -96,8 +96,8 @@ def load_settings() -> Settings:
     The master key file and the ledger directory are None if they are left out in production; with PostgreSQL, the
     directory is None in development, too. Raises `ConfigurationError`, with a line for each setting of a wrong form,
     each that would let clients reach the service without TLS, and each other variable that begins with `REFUNDS_`,
-    except those that Kubernetes sets. Only the public URL may be empty. The database's URL is not checked, nor whether
-    files exist.
+    except those that Kubernetes sets. Only the public URL may be empty. Of the database's URL, only the kind is
+    checked; whether files exist is not.
     """
     env = Env(eager=False)
     name = {f.name: f.metadata["name"] for f in fields(Settings)}
@@ -106,7 +106,7 @@ def load_settings() -> Settings:
         "port": env.str(name["port"], "8000", validate=_number(1, 65_535)),
         "policy": env.str(name["policy"], "virtual-numbers", validate=some),
         "env": env.str(name["env"], "development", validate=_one_of("development", "production")),
-        "database": env.str(name["database"], f"sqlite:///{_DEFAULT}", validate=some),
+        "database": env.str(name["database"], f"sqlite:///{_DEFAULT}", validate=[some, _DATABASE]),
         "master_key_file": env.str(name["master_key_file"], None, validate=some),
         "ledger_dir": env.str(name["ledger_dir"], None, validate=some),
         "rate_limit": env.str(name["rate_limit"], "1000", validate=_number(0, 999_999)),
@@ -205,6 +205,10 @@ def _number(least: int, most: int) -> Callable[[str], None]:
     return check
 
 
+_DATABASE = validate.Regexp(
+    r"\Z|sqlite:///[^?#]+\Z|postgres(ql)?://",
+    error="must be sqlite:///PATH, such as sqlite:///instance/refunds.db, or postgresql://USER:PASSWORD@HOST:PORT/NAME",
+)
 _ADDRESS = validate.Regexp(
     r"(https?://[A-Za-z0-9.:\[\]-]+)?\Z", error="must be an address without a path, such as https://refunds.example"
 )

@@ -92,7 +92,8 @@ def regions(country: str | None, *, used: bool) -> None:
             covered = f"{one.covered_from.year}-{one.covered_until.year}"
             provisional = one.provisional_from.isoformat() if one.provisional_from else ""
             rows.append((one.code, region_text(one.code), covered, provisional, ", ".join(one.parts_that_differ)))
-    print_table(("region", "name", "covered", "provisional from", "parts that differ"), rows)
+    headings = [translate("region"), translate("name"), translate("covered"), translate("provisional from")]
+    print_table([*headings, translate("parts that differ")], rows)
 
 
 @command.command("changes")

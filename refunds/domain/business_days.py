@@ -80,10 +80,10 @@ class _Table:
         i = day + 1 - self._first
         if i < 1:
             raise IndexError
-        while n:  # the n dates after those looked at have n business days at most, and none is passed over
-            if i + n > len(self.day_codes):
-                raise IndexError
+        while n:  # the n dates after those looked at have n business days at most, so none is passed over
             i, n = i + n, n - self.day_codes.count(BUSINESS, i, i + n)
+            if i > len(self.day_codes):
+                raise IndexError
         return self._first + i - 1
 
     def between(self, after: int, before: int) -> bytes:

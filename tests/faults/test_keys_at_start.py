@@ -61,10 +61,12 @@ def start(directory, port, command=SERVE, **changed):
 
 def refused(directory, **changed):
     """The message of a service that refuses to start."""
-    with mock.patch.dict(os.environ, environment(directory, **changed), clear=True):
-        store = Store(load_settings())
-        with closing(store), pytest.raises(ConfigurationError) as refusal:
-            store.prepare()
+    with (
+        mock.patch.dict(os.environ, environment(directory, **changed), clear=True),
+        pytest.raises(ConfigurationError) as refusal,
+        closing(Store(load_settings())) as store,
+    ):
+        store.prepare()
     text = str(refusal.value)
     assert not TOKEN.search(text)
     return text

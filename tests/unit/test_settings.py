@@ -93,7 +93,7 @@ WRONG = {
     "REFUNDS_DRAIN_SECONDS": ["", "-1", "601", "007", "5s", "1.5"],
     "REFUNDS_POLICY": [""],
     "REFUNDS_ENV": ["", "prod", "Production", "production "],
-    "REFUNDS_DATABASE": [""],
+    "REFUNDS_DATABASE": ["", "refunds.db", "mysql://a/b", "sqlite://a", "sqlite:///", "sqlite:///a?b", "sqlite:///a#b"],
     "REFUNDS_MASTER_KEY_FILE": [""],
     "REFUNDS_LEDGER_DIR": [""],
     "REFUNDS_RATE_LIMIT": ["", "-1", "1.5", "many", "1000000", "1000/s"],
