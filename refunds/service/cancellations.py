@@ -119,7 +119,7 @@ _FITTING = {
 
 
 def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]:
-    """The contact, its order, and the decision if the order were cancelled on it now; nothing is recorded.
+    """A contact, its order, and the decision to answer with if the order were cancelled on it now; nothing is recorded.
 
     Raises `NotFound` if there is no such contact, `ContactStateConflict` if it was superseded or resolved or does not
     ask for a cancellation, and what `orders.decided` raises.
@@ -153,11 +153,7 @@ def _lock_order(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
 
 
 def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled: bool) -> tuple[Contact, Decision]:
-    """A contact, and the decision to answer with now: the one on it or, if that refuses, one on an open request.
-
-    Raises `NotFound`, `InvalidInput` if it is about another order, `ContactStateConflict` if it does not ask for a
-    cancellation or was superseded or resolved, and what `orders.decided` raises.
-    """
+    """The contact, or an error if it does not ask to cancel this order, and the decision to answer with on it now."""
     contact = uow.contacts.get(contact_id)
     if contact.order_id != order.order_id:
         raise contacts.unknown("/contact_id")

@@ -47,7 +47,7 @@ class Export(NamedTuple):
 
 
 def for_request(uow: UnitOfWork, request_id: str) -> Export:
-    """Export as `of_customer` for a data request; `NotFound` if nothing is held of them, or `IdentityNotChecked`."""
+    """Export everything about the customer of a data request; `NotFound`, `IdentityNotChecked` or `Forbidden`."""
     request = uow.data_requests.get(request_id)
     if request.customer_id is None:
         raise NotFound(Message("nothing is held about the person of this data request"))
