@@ -131,7 +131,7 @@ def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]
 
 
 def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, Contact, PolicyVersion]:
-    """A cancellation, its contact and the version it is by; `CancellationStateConflict` if revoked, or `NotFound`."""
+    """A cancellation, its contact and its policy version; `CancellationStateConflict` if revoked, or `NotFound`."""
     cancellation = uow.cancellations.get(cancellation_id)
     if cancellation.state is State.REVOKED:
         raise CancellationStateConflict(
@@ -153,7 +153,7 @@ def _lock_order(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
 
 
 def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled: bool) -> tuple[Contact, Decision]:
-    """The contact, or an error if it does not ask to cancel this order, and the decision to answer with on it now."""
+    """The contact, or an error if it does not ask to cancel this order, and the decision to answer with now."""
     contact = uow.contacts.get(contact_id)
     if contact.order_id != order.order_id:
         raise contacts.unknown("/contact_id")
@@ -196,7 +196,7 @@ def _apply_override(
 def _issue(
     uow: UnitOfWork, locked: LockedOrder, contact: Contact, decision: Decision, override: Override | None
 ) -> Cancellation:
-    """Store a cancellation on the contact or the request that decided, promise its window, and close all requests."""
+    """Store a cancellation on the contact or request that decided, promise its window, close the order's contacts."""
     basis = _BASIS.get(override.kind, Basis.POLICY) if override else Basis.POLICY
     contact_id = decision.facts.request or contact.contact_id
     terms = decision.version.terms

@@ -110,7 +110,7 @@ def _blocks(
 
 
 def _spans(policy: Policy, first: date, last: date) -> Iterator[_Span]:
-    """The spans of each version in force: one or, if it judges by the time of the order, one for each version then."""
+    """The spans of each version in force: one or, if the order's time decides, one for each version that may judge."""
     ends = [following.effective_from for following in policy.effective_versions[1:]]
     in_force = [(one, one.effective_from, end) for one, end in zip_longest(policy.effective_versions, ends)]
     for version, since, until in in_force:

@@ -87,7 +87,7 @@ def _journal(patient: Patient) -> Found:
 
 
 def _erasures(patient: Patient) -> Found:
-    """Find customers whom only the ledger or only the records have as erased, and what is not yet scrubbed."""
+    """Find customers whom only the ledger or only the records have as erased, and if something erased may be left."""
     ledger = patient.store.erasures
     with patient.records() as uow:
         undone, lacking = uow.erasures.differences()
@@ -103,7 +103,7 @@ def _erasures(patient: Patient) -> Found:
 
 
 def _schema(patient: Patient) -> Found:
-    """Find what of the schema is missing, other than in a new database, or not the service's."""
+    """Find what of the schema is missing, different from a new database's, or not the service's."""
     with patient.tables() as tx:
         differing = schema.differences(tx, on_server=patient.file is None)
     if not differing:

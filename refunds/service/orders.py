@@ -351,7 +351,7 @@ _JOURNALLED = ("customer_id", "policy", "region", "ordered_at", "service_provide
 
 
 def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **reason: str) -> Order:
-    """Store changed facts as the principal's new revision, journal both, promise the window; or raise `OrderFrozen`."""
+    """Store changed facts as a new revision, journal old and new, promise the new window; or raise `OrderFrozen`."""
     order, active, _ = locked
     if active is not None:
         raise OrderFrozen(order.order_id, active.cancellation_id)

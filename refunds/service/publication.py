@@ -271,7 +271,7 @@ def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
 
 
 def _version_before(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion | None:
-    """The version in force before this one takes effect, or None; `InvalidInput` if its number or time is amiss."""
+    """The version in force before this one, or None; `InvalidInput` if its number or its time does not follow on."""
     if version.policy_id not in uow.policies:
         policy_of([version])
         return None

@@ -56,7 +56,7 @@ def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str
 
 
 def on_record(uow: UnitOfWork, customer_id: str) -> list[Correction]:
-    """The personal fields of a customer with their values, to be corrected; of `MOST` orders, without empty ones."""
+    """The personal fields of a customer with their values, to be corrected; of up to `MOST` orders, no empty ones."""
     orders = uow.orders.of_customer(customer_id, limit=MOST)
     records: dict[str, list[Any]] = {"orders": list(orders)}
     for repository in (uow.contacts, uow.cancellations, uow.unmatched):

@@ -183,7 +183,7 @@ def _together(uow: UnitOfWork, contact: Contact) -> list[Contact]:
 
 
 def _canonical_to(uow: UnitOfWork, contact: AContact, channel: Channel, to: str) -> str | None:
-    """Where a customer was answered, as stored, None if at their own detail; `InvalidInput` if by another channel."""
+    """Where a customer was answered, as stored, None if at their own; `InvalidInput` if unfit for the channel."""
     if isinstance(contact, Contact):
         then = contact.outcome
         terms = uow.policies[then.policy].version(then.version).terms

@@ -47,7 +47,7 @@ def run(store: Store, *, dry_run: bool = False, progress: ProgressCallback = sil
 
 
 def _run(store: Store, progress: ProgressCallback, *, dry_run: bool) -> Gone:
-    """Delete the records whose period is over, kind by kind in batches, or only count them; returns how many."""
+    """Delete the records whose period is over, kind by kind in batches, or only count them; returns their numbers."""
     with store.read(COMMAND_LINE) as uow:
         terms, now = uow.policies[uow.policies.default].current(uow.now).terms, uow.now
     tz, gone = zone(terms.time_zone), {}

@@ -259,7 +259,7 @@ class _Comparison:
         return self._known[case]
 
     def _compare(self, row: Row) -> tuple[int | None, int] | None:
-        """`today` and `stands` for a row, counted by today's data; None if neither differs, or a row is unreadable."""
+        """`today` and `stands` of the change for a row, counted now; None if nothing changes, or it is unreadable."""
         provided, ordered, told = instant(row["service_provided_at"]), row["ordered_at"], _told(row)
         if told is None:
             return None
