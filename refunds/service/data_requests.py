@@ -222,7 +222,7 @@ _OF_CUSTOMERS = (DataRequestKind.ERASURE, *_LIMITS)
 
 
 def _fulfil(uow: UnitOfWork, request: DataRequest, given: Given) -> Certificate | None:
-    """Do what a request asks for, if it changes data; returns the certificate if the customer was erased, else None."""
+    """Do what a request asks for, if it changes data, or raise `IdentityNotChecked`; returns the certificate."""
     customer_id, kind = request.customer_id, request.kind
     if kind is DataRequestKind.RECTIFICATION:
         rectify(uow, given.corrections, customer_id)
