@@ -156,6 +156,7 @@ def _is_window(period: re.Match[str], cues: list[re.Match[str]]) -> bool:
 
 
 def _compared(period: re.Match[str], terms: Terms) -> _Found:
+    """How a period that is meant as the window differs from it: in unit, number or weekdays; empty if it does not."""
     said = " ".join(period["said"].split())
     every_day = set(terms.business_week) == set(WEEKDAYS)
     if not period["business"] and not (period["days"] and every_day):

@@ -258,7 +258,7 @@ def decide(
 def _window_kept(
     promise: ToldWindow, version: PolicyVersion, known: BusinessCalendar, counted: _Counted | None
 ) -> _Counted | None:
-    """The promised window, as `_kept` counts it, if it has to be used in place of today's; None if today's stands."""
+    """The promised window, longer by later closures, if today's is missing or worse for the customer; else None."""
     if counted is None:
         return _kept(promise, version, known)
     calendar, window, deadline = counted

@@ -211,6 +211,7 @@ def _calendar(
 
 @_kept(1024)  # all regions by one version's rules: 60 MB
 def _region_days(country: str, subdivision: str | None, rules: DayRules) -> RegionDays:
+    """The marks of all dates of a region: its holidays, with those that the rules add, and its weekends."""
     english, _ = _language(country, "en")
     own = _built(country, subdivision, english)
     names, years, differ = dict(own.names), own.years, frozenset[int]()
@@ -324,7 +325,7 @@ def _weekends(country: str, subdivision: str | None, first: int, days: int) -> I
 
 @cache
 def _language(country: str, language: str) -> tuple[str | None, str]:
-    """The package's own code for a reader's language in this country, and the language of its names."""
+    """The package's code for a reader's language in this country, else for English, else its own; and its language."""
     entity = getattr(holidays, country)
     own: str | None = entity.default_language
     for name_language in (language, "en"):

@@ -143,7 +143,7 @@ def _lengths(beginning: str) -> tuple[int, ...]:
 
 
 def _without_telephone(text: str, groups: Groups) -> Iterator[Groups]:
-    """The groups between the telephone numbers: those after a `+`, and at the beginning or next to one, after a 0."""
+    """The groups between telephone numbers; one begins after a `+` or, first or right after another, with a 0."""
     part: Groups = []
     left = 0
     for i, (start, _) in enumerate(groups):

@@ -67,6 +67,7 @@ _REQUEST_NUMBER = _Form(
 
 
 def _parse(text: str, form: _Form, other: _Form) -> str:
+    """The digits of a number of this form; raises `Unfit`, which says so if it is a number of the other form."""
     digits = text.replace("-", "").replace(" ", "")
     is_number = digits.isascii() and digits.isdigit()
     if is_number and len(digits) == other.digits and damm.is_valid(digits):

@@ -51,7 +51,7 @@ class RegionDays:
         return bool(self.marks[day.toordinal() - self.first] & DayFlag.HOLIDAY)
 
     def day_codes(self, week: Week) -> bytes:
-        """The code of each date of the region in a week, without closures."""
+        """The code of each covered date of the region, by a business week, without closures."""
         if week == "country":
             return self.marks.translate(_COUNTRY_WEEK)
         day_codes = bytearray(len(self.marks))

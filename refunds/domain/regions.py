@@ -187,6 +187,7 @@ def _spellings(country: str) -> Iterator[tuple[str, str]]:
 
 
 def _unknown(country: str, meant: str | None) -> Message:
+    """The text of the error for an unknown country or subdivision, with what is probably meant or what there is."""
     if country not in countries() and meant:
         return Message(
             "unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY; did you mean %(hint)s?",

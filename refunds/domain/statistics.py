@@ -54,7 +54,7 @@ class ClosedMonth:
 
 
 def outcome_of(intent: Intent, verdict: Verdict, *, is_cancelled: bool) -> ContactOutcome:
-    """What a contact came to; `is_cancelled`: its order is cancelled on it. The verdict counts only for a request."""
+    """What a contact came to: its intent if not to cancel, else cancelled if its order is on it, else the verdict."""
     if intent is not Intent.CANCEL:
         return ContactOutcome(intent)
     return ContactOutcome.CANCELLED if is_cancelled else ContactOutcome(verdict)

@@ -41,6 +41,7 @@ def read_master_keys(path: Path) -> tuple[bytes, ...]:
 
 
 def _read(path: Path, text: str) -> tuple[bytes, ...]:
+    """The keys in the text of the file, one a line; raises `ConfigurationError` for one that is no key or a repeat."""
     lines: dict[bytes, int] = {}
     for line, digits in enumerate(text.splitlines() or [""], 1):
         try:

@@ -51,8 +51,9 @@ def accept(store: Store, reason: str, how: Message | None = None, ledger_lost: s
 
     The journal gets a new id, and an event and a checkpoint with the reason. Customers whom the ledger names as erased
     are erased again; `ledger_lost` says why there is no ledger. `how` says how the journals differ if the checkpoints
-    do not show it. Raises `InvalidInput` if a reason is not a line of 1 to 200 characters, or the journals
-    do not differ, and `ConfigurationError` if the ledger is missing and `ledger_lost` does not say why.
+    do not show it. Raises `InvalidInput` if a reason is not a line of 1 to 200 characters, or the journals do not
+    differ, `ConfigurationError` if the ledger is missing and `ledger_lost` does not say why, or if it cannot be
+    written, and `OSError` if a write to it fails.
     """
     reason, why = read_reason(reason), ledger_lost and read_reason(ledger_lost)
     if not why and not store.erasures.file.exists():

@@ -75,8 +75,8 @@ def back_up(store: Store, file: Path) -> Backup:
     """Write a backup to a new file, with its checkpoints beside it, and audit it; the service may run meanwhile.
 
     The backup has everything that was acknowledged before the call. Raises `ConfigurationError` if the database is not
-    SQLite's or the file exists, `DamagedDatabase`, `Broken` if the records are not sound, and `OSError` if a file
-    cannot be written.
+    SQLite's or the file exists or is being written, `DamagedDatabase`, `Broken` if the records are not sound, and
+    `OSError` if a file cannot be written.
     """
     engine, keyring = store.open(Opening.READ)
     database = _require_sqlite(engine)
@@ -118,11 +118,12 @@ def restore(settings: Settings, file: Path, reason: str, ledger_lost: str | None
     """Put a copy of a backup in the place of the database, which is kept under another name.
 
     The copy is made beside the database, brought up to date and audited; then its journal is accepted, and customers
-    erased since are erased in it. The copy gets the database's name last: if the process is killed before, the
-    database is still there, and the same call can be made again. Raises `ConfigurationError` if the database is in use,
-    if the file is no backup of this installation that this version can use, or if neither the ledger nor the database
-    says who was erased and no reason says why the ledger is lost, `Broken` if the backup is not sound, and
-    `InvalidInput` if a reason is too long or not a line.
+    erased since are erased in it. The copy gets the database's name last: if the process is killed before, the database
+    is still there, and the same call can be made again. The ledger gets the checkpoint of the acceptance and the
+    erasures that it lacks. Raises `ConfigurationError` if the database is in use, if the file is no backup of this
+    installation that this version can use, or if neither the ledger nor the database says who was erased and no reason
+    says why the ledger is lost, `Broken` if the backup is not sound, `InvalidInput` if a reason is too long or not a
+    line, and `OSError` if a file cannot be written.
     """
     live, erased = Checkpoints(require_ledger(settings)), ErasureLedger(require_ledger(settings))
     why = acceptance.read_reason(f"restored {file.name}: {reason}" if reason else f"restored {file.name}")
@@ -167,7 +168,7 @@ def _require_sqlite(engine: Engine) -> SQLite:
 
 @contextmanager
 def _making_part(file: Path) -> Iterator[Path]:
-    """Make a file to be renamed to `file`; raises `ConfigurationError` if that exists or is being written."""
+    """Make a file to be renamed to `file`, deleted on failure; `ConfigurationError` if that exists or is written."""
     part, journal = (file.with_name(f"{file.name}{ending}") for ending in (".part", ".part-journal"))
     lock = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with held_alone(lock, f"{file} is being written by another backup") as opened:
@@ -211,7 +212,7 @@ def _directory_beside(path: Path) -> Iterator[Path]:
 
 
 def _copy(file: Path, path: Path, to: Path) -> None:
-    """Copy a backup to a new file. Raises `ConfigurationError` if it is no backup, `OSError` if it cannot be copied."""
+    """Copy a backup to a new file; `ConfigurationError` if it is none, or is the database at `path`; or `OSError`."""
     if path.exists() and file.samefile(path):
         raise ConfigurationError(f"{file} is the database itself: name a backup of it")
     with closing(SQLite(str(file), readonly=True)) as backup:
@@ -228,7 +229,8 @@ def _copy(file: Path, path: Path, to: Path) -> None:
 def _update_and_audit(copy: Store, file: Path, live: Checkpoints) -> tuple[Report, Lineage]:
     """Bring the copy of a backup up to date and audit it, and return the report and the ids of its journal.
 
-    It is compared with the checkpoints beside the backup, and with the installation's up to where it ends.
+    It is compared with the checkpoints beside the backup, and with the installation's up to where it ends. Raises
+    `ConfigurationError` if there are none, or none of the installation's is of its journal, and `Broken`.
     """
     of_installation, of_backup = list(live), list(beside(file)[0])
     if not of_installation and not of_backup:

@@ -51,7 +51,7 @@ class Builder:
                 self.build(missing)
 
     def build(self, missing: CalendarNotReady) -> None:
-        """Build a calendar unless it is ready; raises `Crowded` if none is `left`, or two requests are building."""
+        """Build a calendar unless it is ready, and count it; `Crowded` if none is `left`, or two requests build."""
         if missing.is_ready():
             return
         if not self.left:
@@ -85,7 +85,7 @@ class Region(NamedTuple):
 
 
 def regions(year: int, country: str | None = None) -> Iterator[Region]:
-    """The regions with a calendar, a country before its parts; raises `UnknownRegion` at `/country`."""
+    """The regions with a calendar, of one country or all, a country before its parts; `UnknownRegion` at `/country`."""
     if country is not None:
         require_region(country, "/country")
     for one in sorted(countries()) if country is None else [place(country).country]:
@@ -114,7 +114,7 @@ class CalendarDays(NamedTuple):
 
 
 def calendar_days(version: PolicyVersion, region: str, first: date, last: date) -> CalendarDays:
-    """The dates from first to last in a region, under a policy version.
+    """The dates from first to last in a region, each with why it does not count under a policy version (None: it does).
 
     Raises `InvalidInput` if the dates are not 1 to 400 or are in the wrong order, `UnknownRegion` if there is no such
     region, and `CalendarNotCovered` if the holiday data does not cover them all.

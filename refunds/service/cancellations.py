@@ -64,12 +64,13 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
     """Cancel an order if the decision allows it or is overridden; a new order or contact is recorded either way.
 
     A stored contact is judged again, on the present facts and its own times. If the decision refuses, an open request
-    that was in time decides, and the cancellation is based on that. An override that is not needed, or would change
-    nothing, is ignored, but raises `Forbidden` if the principal may not override. Raises `NotFound` if
-    a stored order or contact does not exist, `InvalidInput` if the contact is a new question or about another order, or
-    if goodwill is to override while a withdrawal is open, `ContactStateConflict` if the stored contact does not ask for
-    a cancellation or was resolved or superseded, and what `orders.register`, `contacts.record` and `orders.decided`
-    raise.
+    that was in time decides, and the cancellation is based on that. A cancellation closes the order's requests and
+    promises its window. An override that is not needed, or would change nothing, is ignored, but raises `Forbidden` if
+    the principal may not override. Raises `NotFound` if a stored order or contact does not exist, `InvalidInput` if the
+    contact is a new question or about another order, or if goodwill is to override while a withdrawal is open,
+    `ContactStateConflict` if the stored contact does not ask for a cancellation or was resolved or superseded,
+    `CustomerErased` if there is a text to store of an erased customer, and what `orders.register`, `contacts.record`
+    and `orders.decided` raise.
     """
     if request.override is not None:
         uow.principal.require(Scope.CANCELLATIONS_OVERRIDE)
@@ -94,7 +95,7 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
 
 
 def fitting_override(outcome: Outcome) -> OverrideKind:
-    """The override to suggest to a supervisor after a refusal: the one for its reason, or else goodwill."""
+    """The override to suggest to a supervisor after a refusal: one for its reason and notices, or else goodwill."""
     if outcome.reason in _FITTING:
         return _FITTING[outcome.reason]
     told_otherwise = outcome.reason is Reason.WINDOW_ELAPSED and Notice.TOLD_BEFORE_CORRECTION in outcome.notices
@@ -118,7 +119,7 @@ _FITTING = {
 
 
 def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]:
-    """The contact, its order, and the decision if the order were cancelled on it now; nothing is recorded.
+    """A contact, its order, and the decision to answer with if the order were cancelled on it now; nothing is recorded.
 
     Raises `NotFound` if there is no such contact, `ContactStateConflict` if it was superseded or resolved or does not
     ask for a cancellation, and what `orders.decided` raises.
@@ -130,7 +131,7 @@ def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]
 
 
 def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, Contact, PolicyVersion]:
-    """A cancellation, its contact and its version; `CancellationStateConflict` if it was revoked, or `NotFound`."""
+    """A cancellation, its contact and its policy version; `CancellationStateConflict` if revoked, or `NotFound`."""
     cancellation = uow.cancellations.get(cancellation_id)
     if cancellation.state is State.REVOKED:
         raise CancellationStateConflict(
@@ -142,7 +143,7 @@ def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, C
 
 
 def _lock_order(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
-    """Lock the order to be cancelled, after registering it if `order` has its facts."""
+    """Lock the order to be cancelled; one given by its facts is registered first, with errors at `/order`."""
     if isinstance(order, str):
         return uow.orders.get_for_update(order)
     try:
@@ -152,7 +153,7 @@ def _lock_order(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
 
 
 def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled: bool) -> tuple[Contact, Decision]:
-    """The contact, which must ask to cancel this order, and the decision on it now, as `orders.answered` makes it."""
+    """The contact, or an error if it does not ask to cancel this order, and the decision to answer with now."""
     contact = uow.contacts.get(contact_id)
     if contact.order_id != order.order_id:
         raise contacts.unknown("/contact_id")
@@ -174,8 +175,9 @@ def _apply_override(
 ) -> tuple[Decision, Override | None]:
     """Apply an override to a refusal: the decision that it leads to, and the override, or None if it does not help.
 
-    Goodwill leaves the decision as it is. Accepting the contact point, or the deadline and the contact point, counts
-    only if the order can then be cancelled; `STATUTORY` counts always.
+    Goodwill leaves the decision as it is; raises `InvalidInput` if that is on a withdrawal. Accepting the contact
+    point, or the deadline and the contact point, counts only if the order can then be cancelled; `STATUTORY` counts
+    always.
     """
     if override.kind is OverrideKind.GOODWILL:
         if decision.facts.withdrawal:
@@ -194,7 +196,7 @@ def _apply_override(
 def _issue(
     uow: UnitOfWork, locked: LockedOrder, contact: Contact, decision: Decision, override: Override | None
 ) -> Cancellation:
-    """Store a cancellation, based on the contact or the request that decided, and take all off the Open list."""
+    """Store a cancellation on the contact or request that decided, promise its window, close the order's contacts."""
     basis = _BASIS.get(override.kind, Basis.POLICY) if override else Basis.POLICY
     contact_id = decision.facts.request or contact.contact_id
     terms = decision.version.terms

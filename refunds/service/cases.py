@@ -41,7 +41,7 @@ class Cases:
         return row["region"], utc_day, bisect_right(self._edges(utc_day), provided), placed
 
     def _edges_of(self, utc_day: int) -> list[int]:
-        """The instants at which a version begins, or at which a local date ends around this UTC day, sorted."""
+        """The instants at which a version begins, or a local date ends around this UTC day, in microseconds, sorted."""
         morning = instant(utc_day * _DAY)
         edges = set(self._starts)
         for tz in self._zones:

@@ -22,7 +22,7 @@ MOST_TOKENS = 2
 
 
 def authenticate(store: Store, text: str) -> tuple[Principal, Policies]:
-    """The principal of a token, and the policies as of the same read; raises `Unauthenticated`."""
+    """The principal of a valid token, and the policies as of the same read; else raises `Unauthenticated`."""
     token = read_token(text)
     if token is None:
         raise Unauthenticated(

@@ -71,22 +71,24 @@ class NewContact:
 
 
 def record(uow: UnitOfWork, order_id: str, new: NewContact) -> Contact:
-    """Record a contact about an order, with its decision, and supersede the contact that it names.
+    """Record a contact about an order with its decision, promise its window, and supersede the contact that it names.
 
     Raises `NotFound` if there is no such order, `InvalidInput` if a time is in the future, in the wrong order or too
     long ago, `from_detail` is no number or address, or `supersedes` is no contact about the order, `EvidenceRequired`
     if it needs a ticket reference and has none, `ContactStateConflict` if the named contact is superseded already, is
-    what a cancellation is based on, or is open and this asks for less, `Forbidden` if it was in time or needs a
-    supervisor, this is refused and the principal is none, and what `orders.decided` raises.
+    what a cancellation is based on, or is open and this asks for less, `Forbidden` if the named one is open and was in
+    time or needs a supervisor, this is refused and the principal is no supervisor, `CustomerErased` if it has a
+    personal field of an erased customer, and what `orders.decided` raises.
     """
     return add(uow, uow.orders.get_for_update(order_id), new)[0]
 
 
 def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact, *, cancels: bool = False) -> tuple[Contact, Decision]:
-    """Record a contact about a locked order, as `record` does; returns it and its decision, made by `orders.answered`.
+    """Record a contact about a locked order, as `record` does; returns it and the decision to answer with.
 
-    With `cancels`, the caller then cancels the order if the decision allows that, so the contact is not open in that
-    case. Raises what `record` raises, except `NotFound`.
+    That is the one on the contact or, if it refuses, one on an open request. With `cancels`, the caller then cancels
+    the order if the decision allows that, so the contact is not open in that case. Raises what `record` raises, except
+    `NotFound`.
     """
     earlier = _to_supersede(uow, locked, new)
     own = _judge(uow, locked.order, new, earlier, cancelled=locked.active is not None)
@@ -175,7 +177,7 @@ def _judge(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | No
 
 
 def _new_contact(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, decision: Decision) -> Contact:
-    """Make the record of a new contact with a decision; its times and contact point are those of its `own` one."""
+    """Make the record of a new contact with `decision`, its times and contact point those of the decision `own`."""
     entry = new.first or Entry(uow.now, uow.principal.actor, uow.contacts.new_number())
     asks, from_detail = new.intent.asks, new.from_detail
     if from_detail is not None:
@@ -244,7 +246,8 @@ def possible_times(
 def _earliest(order: Order) -> tuple[datetime, Message]:
     """The earliest possible time of a contact about an order, with the text of the error for an earlier one.
 
-    Without the time of the order, it goes by the service or the registration, whichever came first.
+    That is a day before the order was placed or, if that is not known, a year before the service or the registration,
+    whichever came first.
     """
     if order.ordered_at is not None:
         known, margin = order.ordered_at, BEFORE_ORDERED
@@ -256,6 +259,7 @@ def _earliest(order: Order) -> tuple[datetime, Message]:
 
 
 def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Contact | None:
+    """The contact that a new one supersedes, None if it names none; raises as `record` if it must not be superseded."""
     contact_id = new.supersedes
     if contact_id is None:
         return None

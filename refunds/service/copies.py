@@ -56,6 +56,7 @@ def copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) -> 
 def _copy_rows(
     store: Store, begun: Copy, head: Head, checkpoints: Sequence[Checkpoint], progress: ProgressCallback
 ) -> Mapping[str, int]:
+    """Audit the original, copy the rows that the copy lacks, and return how many rows each table has."""
     with store.read(COMMAND_LINE) as uow:
         _require_head(uow, store, head)
         progress(HERE, 0, 1)

@@ -49,7 +49,7 @@ def open_request(uow: UnitOfWork, new: NewDataRequest) -> DataRequest:
     """Record a data request, with the day by which it must be answered.
 
     If the person is no customer, only the kind, the channel and the dates are stored. Raises `InvalidInput` if it was
-    received in the future, or over a year ago.
+    received in the future, or over a year ago, and `Forbidden` for those who may not see personal fields.
     """
     received_at = new.received_at or uow.now
     ahead, behind = Message("must not be more than a minute in the future"), Message("must not be more than a year ago")
@@ -222,6 +222,7 @@ _OF_CUSTOMERS = (DataRequestKind.ERASURE, *_LIMITS)
 
 
 def _fulfil(uow: UnitOfWork, request: DataRequest, given: Given) -> Certificate | None:
+    """Do what a request asks for, if it changes data, or raise `IdentityNotChecked`; returns the certificate."""
     customer_id, kind = request.customer_id, request.kind
     if kind is DataRequestKind.RECTIFICATION:
         rectify(uow, given.corrections, customer_id)

@@ -110,7 +110,7 @@ def _blocks(
 
 
 def _spans(policy: Policy, first: date, last: date) -> Iterator[_Span]:
-    """The spans of every version in force: what it judges or, if it goes by the order, the version of then judges."""
+    """The spans of each version in force: one or, if the order's time decides, one for each version that may judge."""
     ends = [following.effective_from for following in policy.effective_versions[1:]]
     in_force = [(one, one.effective_from, end) for one, end in zip_longest(policy.effective_versions, ends)]
     for version, since, until in in_force:
@@ -134,6 +134,7 @@ def _days(
 
 
 def _rows(span: _Span, region: str) -> list[Row]:
+    """The rows of a span in one region, one for each service date; raises `CalendarNotCovered`."""
     version, length = span.version, span.version.terms.window_business_days
     calendar, asked = calendar_of(version, region or None), named(version, region)
     digest, windows = sha256(), []

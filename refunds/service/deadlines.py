@@ -55,9 +55,8 @@ def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tup
 
     The week is that of `day`, Monday to Sunday; by default the present one. `regions` are by default the policy's
     country and its subdivisions. A service day is listed if its window ends so late in one of them. There are at most
-    24 rows, the latest. Raises `NotFound` if there is no such policy,
-    `UnknownRegion` if there is no such region, `CalendarNotCovered` if a window leaves the holiday data, and
-    `InvalidInput` if `day` is more than five years away.
+    24 rows, the latest. Raises `NotFound` if there is no such policy, `UnknownRegion` if there is no such region,
+    `CalendarNotCovered` if a window leaves the holiday data, and `InvalidInput` if `day` is more than five years away.
     """
     policy = uow.policies[policy_id]
     version = policy.current(uow.now)

@@ -20,7 +20,7 @@ class NewDisclosure(NamedTuple):
 
 
 def disclose(uow: UnitOfWork, new: NewDisclosure) -> Disclosure:
-    """Record a disclosure of a customer's data; raises `NotFound` if nothing is held about them."""
+    """Record a disclosure of a customer's data; raises `NotFound` if nothing is held of them, or `Forbidden`."""
     customer_id = uow.customers.find(new.customer_ref)
     if customer_id is None:
         raise NotFound(Message("nothing is held about this customer"))

@@ -47,6 +47,7 @@ def examine(patient: Patient) -> Iterator[tuple[str, Finding]]:
 
 
 def _settings(patient: Patient) -> Found:
+    """Find development mode, and host names by which the service would refuse its clients."""
     settings = patient.settings
     where = {"env": settings.env, "listen": settings.listen, "port": settings.port}
     yield ok(Message("%(env)s, on %(listen)s, port %(port)s", **where))
@@ -86,6 +87,7 @@ def _journal(patient: Patient) -> Found:
 
 
 def _erasures(patient: Patient) -> Found:
+    """Find customers whom only the ledger or only the records have as erased, and if something erased may be left."""
     ledger = patient.store.erasures
     with patient.records() as uow:
         undone, lacking = uow.erasures.differences()
@@ -101,6 +103,7 @@ def _erasures(patient: Patient) -> Found:
 
 
 def _schema(patient: Patient) -> Found:
+    """Find what of the schema is missing, different from a new database's, or not the service's."""
     with patient.tables() as tx:
         differing = schema.differences(tx, on_server=patient.file is None)
     if not differing:
@@ -143,6 +146,7 @@ def _clock(patient: Patient) -> Found:
 
 
 def _calendars(patient: Patient) -> Found:
+    """Find regions in use whose holidays are not covered beyond next year or soon provisional, and data that is old."""
     with patient.records() as uow:
         regions, last = sorted(calendars.in_use(uow)), watch.last_change(uow)
     data = {"holidays": HOLIDAYS_VERSION, "tzdata": TZDATA_VERSION, "regions": ", ".join(regions)}
@@ -161,6 +165,7 @@ def _calendars(patient: Patient) -> Found:
 
 
 def _tokens(patient: Patient) -> Found:
+    """Find tokens that end within 30 days, clients whose tokens have all ended, and more than 50 valid tokens."""
     with patient.records() as uow:
         every = list(uow.tokens.with_clients())
     valid = [(client, one) for client, one in every if one.revoked_at is None and one.expires_at > patient.now]
@@ -185,6 +190,7 @@ def _tokens(patient: Patient) -> Found:
 
 
 def _contact_points(patient: Patient) -> Found:
+    """Find channels that a policy in force accepts without naming official numbers or addresses."""
     with patient.records() as uow:
         versions = [policy.current(patient.now) for policy in uow.policies.values()]
     missing = [(one, channel) for one in versions for channel in (Channel.PHONE, Channel.EMAIL)]

@@ -59,7 +59,7 @@ def _apart(patient: Patient, directory: Path, what: Message) -> Found:
 
 
 def ledger(patient: Patient) -> Found:
-    """Check that the directory of the checkpoints is there, writable, and apart from the database."""
+    """Check that the directory of the checkpoints has some, is writable, and is apart from the database."""
     directory, file = require_ledger(patient.settings), patient.store.checkpoints.file
     written = list(patient.store.checkpoints)
     if not written:
@@ -126,7 +126,7 @@ def disk(patient: Patient) -> Found:
 
 
 def backups(patient: Patient) -> Found:
-    """Check that the last backup, audit and retention run are not too long ago."""
+    """Check that the last backup, audit and retention run were within 2, 8 and 2 days, and none in the future."""
     of_backup, of_verify, of_retention = upkeep.last(require_ledger(patient.settings))
     for command, done, most in (
         ("flask backup", of_backup, 2),

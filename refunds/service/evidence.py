@@ -39,7 +39,7 @@ class Evidence:
 
 
 def show(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) -> Evidence:
-    """The evidence that `gather` returns; the journal says who saw it, if they may see its personal fields."""
+    """The evidence on an order, checked by `gather`; an event says who saw it, if they may see personal fields."""
     found = gather(uow, order_id, checkpoints)
     if uow.principal.may(Scope.PERSONAL_READ):
         uow.events.note(EventType.PRIVACY_EVIDENCE_SHOWN, order_id, {})

@@ -47,7 +47,7 @@ class Export(NamedTuple):
 
 
 def for_request(uow: UnitOfWork, request_id: str) -> Export:
-    """The export for a data request; raises `IdentityNotChecked`, and `NotFound` if nothing is held about them."""
+    """Export everything about the customer of a data request; `NotFound`, `IdentityNotChecked` or `Forbidden`."""
     request = uow.data_requests.get(request_id)
     if request.customer_id is None:
         raise NotFound(Message("nothing is held about the person of this data request"))
@@ -80,7 +80,7 @@ def of_customer(uow: UnitOfWork, customer_id: str, request_id: str | None = None
 
 
 def of_contact(uow: UnitOfWork, name: str) -> Export:
-    """Export one contact of somebody who is no customer, without its order, with an event; raises `NotFound`."""
+    """Export one contact without its order, for somebody who is no customer, with an event; `NotFound`, `Forbidden`."""
     uow.principal.require(Scope.PERSONAL_READ)
     contact = findings.contact(uow, name)
     uow.events.note(EventType.PRIVACY_EXPORTED, name, {"request_id": None})

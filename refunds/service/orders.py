@@ -58,7 +58,7 @@ class Registration(StrEnum):
 
 
 def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registration]:
-    """Register an order; returns it, locked, and what was done.
+    """Register an order, and promise its window; returns the order, locked, and what was done.
 
     The same facts again change nothing; but if an agent had entered them and the principal may correct facts, they
     become the principal's. A missing `service_provided_at` can be added later. Raises `OrderFactsConflict`, naming the
@@ -160,12 +160,12 @@ def _chunks(
 def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collection[int]) -> Order:
     """Correct the facts of an order without an active cancellation, and return it; the same facts again change nothing.
 
-    If its customer changes, all records about the order are encrypted under the new one's key, and the old customer is
-    deleted if no record is about them. If a request was refused before, decisions say from now on that facts were
-    corrected. Raises `Forbidden` without the scope to correct, `NotFound` if there is no such order,
-    `PreconditionFailed` if its revision is not in `revisions`, which the caller has seen, `OrderFrozen` if it is
-    cancelled, `Conflict` if it moves to another customer meanwhile, and the same as `register` if the facts cannot be
-    judged.
+    The new window is promised. If its customer changes, all records about the order are encrypted under the new one's
+    key, and the old customer is deleted if no record is about them. If a request was refused before, decisions say from
+    now on that facts were corrected. Raises `Forbidden` without the scope to correct, `NotFound` if there is no such
+    order, `PreconditionFailed` if its revision is not in `revisions`, which the caller has seen, `CustomerErased`,
+    `OrderFrozen` if it is cancelled, `Conflict` if it moves to another customer meanwhile, and the same as `register`
+    if the facts cannot be judged.
     """
     uow.principal.require(Scope.ORDERS_CORRECT)
     before = uow.orders.get(facts.order_id).customer_id
@@ -192,7 +192,7 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collecti
 def eligibility(
     uow: UnitOfWork, order: Order, requested_at: datetime | None = None, channel: Channel | None = None
 ) -> Decision:
-    """Whether a stored order can be cancelled now or at another instant, as `answered` says; nothing is recorded."""
+    """The decision to answer with on a request to cancel an order now or at another instant; nothing is recorded."""
     facts = Facts(
         service_provided_at=order.service_provided_at,
         received_at=requested_at or uow.now,
@@ -280,7 +280,7 @@ def _by_agent(uow: UnitOfWork) -> bool | None:
 
 
 def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
-    """Two fields of a corrected order, or None: if a request was ever refused, and the latest deadline ever told."""
+    """The fields that a correction sets: if a request was ever refused, and the latest deadline told; else None."""
     contacts = uow.contacts.of_order(order.order_id)
     refused = any(not contact.outcome.eligible for contact in contacts if contact.intent.asks)
     told = [at for at in (order.told_until, *(contact.outcome.deadline for contact in contacts)) if at is not None]
@@ -300,7 +300,7 @@ def _confirm(uow: UnitOfWork, order: Order) -> Order:
 
 
 def judged_when_provided(uow: UnitOfWork, order: Order, told: ToldWindow | None = None) -> Decision:
-    """The decision on a request when the service is provided, by the current promise or else the window `told`."""
+    """The decision on a request when the service is provided, by the window `told` or else the current promise."""
     at = order.service_provided_at or uow.now
     facts = Facts(service_provided_at=order.service_provided_at, received_at=at)
     return decided(uow, order, facts) if told is None else _judge(uow, order, facts, told)
@@ -309,9 +309,10 @@ def judged_when_provided(uow: UnitOfWork, order: Order, told: ToldWindow | None 
 def _require_judgeable(
     uow: UnitOfWork, order: Order, promise: Promise | None, region_before: str | None = None
 ) -> Decision:
-    """The decision on a request made now or, if later, when the service is provided, if the facts can be judged.
+    """The decision on a request made now or, if later, when the service is provided; raises if facts cannot be judged.
 
-    An unknown region is accepted if it is `region_before`.
+    That is `InvalidInput` if the policy is unknown or the order is over a minute in the future, and what `judge`
+    raises. An unknown region is accepted if it is `region_before`.
     """
     checks.named_policy(uow.policies, order.policy)
     if order.region not in (None, region_before):
@@ -350,7 +351,7 @@ _JOURNALLED = ("customer_id", "policy", "region", "ordered_at", "service_provide
 
 
 def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **reason: str) -> Order:
-    """Store changed facts as a new revision by the principal, journal old and new ones, and promise the new window."""
+    """Store changed facts as a new revision, journal old and new, promise the new window; or raise `OrderFrozen`."""
     order, active, _ = locked
     if active is not None:
         raise OrderFrozen(order.order_id, active.cancellation_id)

@@ -29,7 +29,7 @@ class Overview(NamedTuple):
 
 
 def read(uow: UnitOfWork, tabs: Mapping[Tab, list[Entry]], time_zone: str) -> Overview:
-    """The overview as of now, read in four statements; `tabs` is the queue, and days are those of the time zone."""
+    """The overview now, by the days of a time zone and the queue `tabs`; refusals of cancelled orders do not count."""
     tz = zone(time_zone)
     today = local_date(uow.now, tz)
     monday = first_instant(today - timedelta(days=today.weekday()), tz)

@@ -22,11 +22,12 @@ class Certificate(NamedTuple):
 
 
 def erase(uow: UnitOfWork, customer_id: str, reason: ErasureReason, anyway: str | None = None) -> Certificate:
-    """Erase a customer: their key, their personal fields and the stored responses; the same again changes nothing.
+    """Erase a customer, in the records and in the ledger: their key, personal fields and stored responses.
 
-    Nothing may follow in the unit of work. `anyway` is why the erasure does not wait for open matters, in a line
-    without personal data for the journal; an erasure because of a child never waits. Raises `NotFound` if there is no
-    such customer, `LegalHold`, `CustomerHasOpenMatters`, and `StorageUnavailable` if the ledger cannot be written.
+    The same again changes nothing, and nothing may follow in the unit of work. `anyway` is why the erasure does not
+    wait for open matters, in a line without personal data for the journal; an erasure because of a child never waits.
+    Raises `NotFound` if there is no such customer, `LegalHold`, `CustomerHasOpenMatters`, and `StorageUnavailable` if
+    the ledger cannot be written.
     """
     order_ids = uow.customers.lock_with_orders(customer_id)
     erasure = uow.erasures.find(customer_id)
@@ -50,7 +51,7 @@ def _open_matters(uow: UnitOfWork, order_ids: Sequence[str]) -> list[str]:
 
 
 def waiting_about(uow: UnitOfWork, order_ids: Collection[str]) -> list[Contact]:
-    """The open requests about these orders that wait for an answer other than a refusal."""
+    """The open withdrawals, and open requests that were in time or need a supervisor, about these orders."""
     found = uow.contacts.open_about(order_ids)
     return [one for one in found if one.intent is Intent.WITHDRAWAL or contacts.is_timely(uow, one)]
 
@@ -63,7 +64,7 @@ _EVENTS = {
 
 
 def limit(uow: UnitOfWork, customer_id: str, kind: LimitKind, reason: str | None) -> Limit:
-    """Set a limit on a customer's data, unless there is one of this kind, and return it; raises `CustomerErased`."""
+    """Set a limit on a customer's data, or return the one of this kind; raises `NotFound` or `CustomerErased`."""
     uow.customers.lock_with_orders(customer_id)
     uow.customers.require_not_erased(customer_id)
     found = uow.limits.active(customer_id, kind)

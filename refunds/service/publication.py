@@ -167,7 +167,7 @@ def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
 def _register(
     uow: UnitOfWork, draft: PolicyVersion, check: VersionCheck, event: EventType, *, dry_run: bool = False
 ) -> PublishResult:
-    """Register the version that `check` returns for a draft, unless it is known; the journal is locked already."""
+    """Register a draft that passes `check`, unless it is known or a `dry_run`; `InvalidInput` if no term changes."""
     taken = _same_version(uow, draft)
     if taken is None:
         require_region(draft.terms.region, "/terms/region")
@@ -197,7 +197,8 @@ def _register(
 def _same_version(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | None:
     """The registered version with the number of a draft, if it has the same content; None if the number is free.
 
-    A draft without `effective_from` is the same, whatever the registered one is.
+    A draft without `effective_from` is the same, whatever the registered one is. Raises `PolicyVersionConflict` if the
+    content is another, or the version was withdrawn.
     """
     records = uow.policies.records(draft.policy_id) if draft.policy_id in uow.policies else ()
     if draft.version > len(records):
@@ -238,7 +239,7 @@ def _in_force(version: PolicyVersion) -> Message:
 
 
 def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
-    """Return a draft with the instant at which it takes effect, by default as soon as possible."""
+    """A draft with the instant at which it takes effect, by default as soon as possible; raises `EffectiveTooEarly`."""
     earliest = max(uow.now, draft.terms.page_published_at or uow.now)
     if draft.effective_from is not None and draft.effective_from < earliest:
         detail = Message(
@@ -250,7 +251,7 @@ def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
 
 
 def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
-    """Return a version as it is, if it may be imported."""
+    """Return a version as it is; raises as `import_version` if its dates are wrong or its policy has made decisions."""
     shown = version.terms.page_published_at
     if version.version > 1 and version.effective_from is None:
         detail = Message("is required: only version 1 may be in force from the beginning")
@@ -270,7 +271,7 @@ def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
 
 
 def _version_before(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion | None:
-    """The version in force before this one takes effect; None if there is none. Its number must leave no gap."""
+    """The version in force before this one, or None; `InvalidInput` if its number or its time does not follow on."""
     if version.policy_id not in uow.policies:
         policy_of([version])
         return None
@@ -298,7 +299,7 @@ def _record(uow: UnitOfWork, version: PolicyVersion, *, imported: bool) -> Regis
 
 
 def _hash(version: PolicyVersion) -> str:
-    """A digest of the whole content of a version: equal content, equal hash."""
+    """A digest of the content of a version; terms added to the service later count only if they are not the default."""
     data, defaults = version_data(version), terms_data(Terms())
     for name in LATER_TERMS:
         if data["terms"][name] == defaults[name]:

@@ -37,8 +37,8 @@ def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str
 
     The event names the records and the fields. `customer_ref` of `customers` is corrected in all orders of the
     customer; that of one order moves the order, even a cancelled one, to the customer with the reference. Raises
-    `InvalidInput` if a record is not theirs, holds nothing there, or the value does not fit (`PaymentDataRefused`), and
-    `CustomerErased`.
+    `NotFound` if there is no such customer, `InvalidInput` if a record is not theirs, holds nothing there, or the value
+    does not fit (`PaymentDataRefused`), and `CustomerErased`.
     """
     if customer_id is not None:
         uow.customers.lock_with_orders(customer_id)
@@ -56,7 +56,7 @@ def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str
 
 
 def on_record(uow: UnitOfWork, customer_id: str) -> list[Correction]:
-    """The personal fields of a customer with their values, to be corrected; of `MOST` orders, without empty ones."""
+    """The personal fields of a customer with their values, to be corrected; of up to `MOST` orders, no empty ones."""
     orders = uow.orders.of_customer(customer_id, limit=MOST)
     records: dict[str, list[Any]] = {"orders": list(orders)}
     for repository in (uow.contacts, uow.cancellations, uow.unmatched):
@@ -119,7 +119,7 @@ def _rename(uow: UnitOfWork, customer_id: str, customer_ref: str) -> bool:
 
 
 def _move(uow: UnitOfWork, order_id: str, customer_ref: str) -> bool:
-    """Move an order, cancelled or not, to the customer with a reference; returns False if it is theirs already."""
+    """Move an order to the customer with a reference, and delete one left without records; False if it is theirs."""
     customer_id = uow.customers.lock(customer_ref)
     order = uow.orders.get_for_update(order_id).order
     if order.customer_id == customer_id:

@@ -41,8 +41,9 @@ def acknowledge(
     """Record that the customer was answered by a channel, by default now; `to` is where, if not at their own detail.
 
     The same again changes nothing. Raises `NotFound` if there is no such contact, `InvalidInput` if the answer is
-    earlier than the contact or over a minute in the future, or `to` is nothing that the channel leads to, and
-    `ContactStateConflict` if the contact has been superseded or matched or has another acknowledgement.
+    earlier than the contact or over a minute in the future, or `to` is nothing that the channel leads to,
+    `ContactStateConflict` if the contact has been superseded or matched or has another acknowledgement, and, with a
+    `to`, `CustomerErased`.
     """
     contact = _lock_present(uow, contact_id)
     to = None if to is None else _canonical_to(uow, contact, channel, to)
@@ -71,8 +72,9 @@ def acknowledge(
 def complete(uow: UnitOfWork, contact_id: str, *, ticket_ref: str | None = None, note: str | None = None) -> AContact:
     """Add a ticket or a note to a contact that was recorded without it; the same again changes nothing.
 
-    The event names the fields, so that everybody sees what was added later. Raises `NotFound` if there
-    is no such contact, and `ContactStateConflict` if it has been superseded or matched, or has another ticket or note.
+    The event names the fields, so that everybody sees what was added later. Raises `NotFound` if there is no such
+    contact, `ContactStateConflict` if it has been superseded or matched, or has another ticket or note, and
+    `CustomerErased`.
     """
     contact = _lock_present(uow, contact_id)
     if not (added := contacts.added(contact, contact_id, ticket_ref=ticket_ref, note=note)):
@@ -181,7 +183,7 @@ def _together(uow: UnitOfWork, contact: Contact) -> list[Contact]:
 
 
 def _canonical_to(uow: UnitOfWork, contact: AContact, channel: Channel, to: str) -> str | None:
-    """The number or address at which a customer was answered, as it is stored; None if it is their own."""
+    """Where a customer was answered, as stored, None if at their own; `InvalidInput` if unfit for the channel."""
     if isinstance(contact, Contact):
         then = contact.outcome
         terms = uow.policies[then.policy].version(then.version).terms
@@ -193,6 +195,7 @@ def _canonical_to(uow: UnitOfWork, contact: AContact, channel: Channel, to: str)
 
 
 def _require_fit(uow: UnitOfWork, contact: Contact, given: Resolution) -> None:
+    """Raise `InvalidInput` if a reason does not fit a contact, or lacks its words or the contact that it repeats."""
     reason, named = given.reason_code, given.duplicate_of
     is_duplicate = reason is ResolutionReason.DUPLICATE
     unfit = Message("must fit what the contact asks for: %(names)s", names=any_of(RESOLVABLE_FOR[contact.intent]))

@@ -28,8 +28,9 @@ def run(store: Store, *, dry_run: bool = False, progress: ProgressCallback = sil
     """Delete every record whose period is over by the default policy as it is now; a dry run only counts them.
 
     Records under a customer's hold stay, and so do orders with an open refund, or an open request that was in time or
-    needs a supervisor. It can be interrupted and repeated. Raises `ClockInDoubt`, `ConfigurationError` if it runs
-    already, and `StorageUnavailable`, also if a reader of SQLite keeps deleted data in the log.
+    needs a supervisor. A note beside the checkpoints says when it ran. It can be interrupted and repeated. Raises
+    `ClockInDoubt`, `ConfigurationError` if it runs already, and `StorageUnavailable`, also if a reader of SQLite keeps
+    deleted data in the log.
     """
     clock.require_sound(store)
     if dry_run:
@@ -46,6 +47,7 @@ def run(store: Store, *, dry_run: bool = False, progress: ProgressCallback = sil
 
 
 def _run(store: Store, progress: ProgressCallback, *, dry_run: bool) -> Gone:
+    """Delete the records whose period is over, kind by kind in batches, or only count them; returns their numbers."""
     with store.read(COMMAND_LINE) as uow:
         terms, now = uow.policies[uow.policies.default].current(uow.now).terms, uow.now
     tz, gone = zone(terms.time_zone), {}
@@ -74,7 +76,7 @@ def _delete_due(uow: UnitOfWork, kind: Kind, before: datetime, rows: list[Row]) 
 
 
 def _without_open(uow: UnitOfWork, kind: Kind, rows: list[Row]) -> list[Row]:
-    """The rows without orders about which a request waits for an answer other than a refusal."""
+    """The rows; of orders, only those about which no request waits for an answer other than a refusal."""
     if kind.table != "orders":
         return rows
     waiting = {one.order_id for one in privacy.waiting_about(uow, [row["id"] for row in rows])}

@@ -29,7 +29,8 @@ def search(uow: UnitOfWork, text: str) -> Found:
     """Find orders and contacts by their exact number or, if there are none, by a part of it or a customer's detail.
 
     Orders also fit by the reference of their customer; they come last. A detail is sought in the newest contacts only.
-    Records and fields that the principal may not read are not searched.
+    A part or detail has at least `SHORTEST` letters, and at most `MOST` of each kind are found. Records and fields that
+    the principal may not read are not searched.
     """
     exact = [*order_meant(uow, text), *uow.orders.of_customer(_customer_meant(uow, text), limit=MOST)]
     orders = {order.order_id: order for order in exact}

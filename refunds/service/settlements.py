@@ -64,8 +64,8 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, billing_ref: str | None)
     """Record that billing has begun a refund, so that nobody can revoke the cancellation before the refund is undone.
 
     The holder is named by `billing_ref` or, without that, is the client that began the refund. If the holder begins it
-    again, nothing changes. Raises `NotFound` if there is no such cancellation, and `CancellationStateConflict` for
-    another holder, or if it is settled or revoked.
+    again, nothing changes. Raises `NotFound` if there is no such cancellation, `CancellationStateConflict` for another
+    holder, or if it is settled or revoked, and `CustomerErased` if there is a `billing_ref` to store.
     """
     cancellation, actor = uow.cancellations.get(cancellation_id, lock=True), uow.principal.actor
     if cancellation.state is State.REFUNDING:
@@ -95,7 +95,7 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, reason: RefundEndReason) -
 def _issue_again(
     uow: UnitOfWork, cancellation_id: str, state: State, event: EventType, reason: StrEnum
 ) -> Cancellation:
-    """Take a cancellation in this state back to issued, where it may be already."""
+    """Take a cancellation from `state` back to issued, without its refund's fields; an issued one stays as it is."""
     cancellation = uow.cancellations.get(cancellation_id, lock=True)
     if cancellation.state is State.ISSUED:
         return cancellation
@@ -104,12 +104,13 @@ def _issue_again(
 
 
 def _holds(uow: UnitOfWork, cancellation: Cancellation, billing_ref: str | None) -> bool:
-    """Whether this `billing_ref` is the holder's; without one, or if it was erased, whether the principal began it."""
+    """Whether a `billing_ref` is the holder's; if both have none, or it was erased, whether the principal began it."""
     by_itself = not isinstance(billing_ref, Erased | None) or cancellation.refund_begun_by == uow.principal.actor
     return cancellation.billing_ref == billing_ref and by_itself
 
 
 def _held(cancellation: Cancellation) -> CancellationStateConflict:
+    """The error, to be raised, that the refund of a cancellation has another holder, with who that is."""
     ref = cancellation.billing_ref
     holder = cancellation.refund_begun_by if isinstance(ref, Erased | None) else ref
     return CancellationStateConflict(

@@ -102,10 +102,10 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
     """Judge the stored orders and contacts of a policy by a draft, and return what would change; nothing is stored.
 
     The windows of orders are compared with those that the policy gives them now, the decisions on contacts with the
-    stored ones. The draft is judged with the closures of its policy. Left out are superseded contacts, withdrawals, and
-    what belongs to a customer with a restriction or an objection. What the draft cannot judge counts as undecided. A
-    principal who may not read orders gets it `coarsened`. Raises `NotFound` if there is no such policy, and
-    `UnknownRegion` if there is no such region as the draft's.
+    stored ones. The draft is judged with the closures of its policy. Left out are superseded contacts, withdrawals and
+    what was judged by them, and what belongs to a customer with a restriction or an objection. What cannot be judged
+    counts as undecided. A principal who may not read orders gets it `coarsened`. Raises `NotFound` if there is no such
+    policy, and `UnknownRegion` if there is no such region as the draft's.
     """
     policy = uow.policies[draft.policy_id]
     require_region(draft.terms.region, "/terms/region")
@@ -155,7 +155,7 @@ class _Judging:
         self._calendars = cache(lambda region: judging.calendar_of(found.draft, _still_known(region)))
 
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
-        """Count how the windows of orders differ from those under the draft; orders not yet provided have none."""
+        """Count the orders with a window, those of them that the draft makes longer or shorter, and those without."""
         sorted_into = Cases(self._policy, self._draft)
         cases: dict[Case, Row] = {}
         counts: Counter[Case] = Counter()
@@ -172,6 +172,7 @@ class _Judging:
             self._compare(row, counts[case])
 
     def _compare(self, row: Row, count: int) -> None:
+        """Count `count` orders with the same window as the one in the row: longer, shorter or neither, or undecided."""
         provided, ordered, region = row["service_provided_at"], row["ordered_at"], _still_known(row["region"])
         facts = Facts(service_provided_at=instant(provided), received_at=instant(provided))
         try:

@@ -44,7 +44,7 @@ def close(store: Store, month: str | None = None) -> tuple[ClosedMonth, bool]:
 
 
 def _count(uow: UnitOfWork, month: str, terms: Terms) -> Cells:
-    """Count the customers of a month, those without a region in that of `terms`, and return what may be shown."""
+    """The cells of a month that may be shown, orders without a region counted in that of `terms`; or `InvalidInput`."""
     since, until = bounds(month, zone(terms.time_zone))
     customers: dict[Cell, set[str]] = defaultdict(set)
     for row in uow.statistics.to_count(since, until):

@@ -82,10 +82,10 @@ class Store:
     def open(self, to: Opening = Opening.USE) -> tuple[Engine, Keyring]:
         """Return the database and the keys, opened at the first call; later calls ignore `to`.
 
-        Unless it is opened to read, the schema is brought up to date, and missing things are made: the file of
-        checkpoints, the first version of the policy, the service's keys in a new installation, and in development a
-        master key. Raises `ConfigurationError` with everything that is wrong, also if the journal is not the one that
-        was checkpointed.
+        Unless it is opened to read, the schema is brought up to date, customers whom the ledger names are erased, and
+        missing things are made: the file of checkpoints, the first version of the policy, the service's keys in a new
+        installation, and in development a master key. Raises `ConfigurationError` with everything that is wrong, also
+        if the journal is not the one that was checkpointed.
         """
         if self._opened is None:
             with self._opening:
@@ -160,7 +160,7 @@ class Store:
         return self._scrubbed == self.erasures.size
 
     def _scrub(self, engine: Engine) -> None:
-        """Remove what any process has erased from the files; if a reader is in the way, the next write tries again."""
+        """Remove from the files what any process has erased, and note it; if they are read, the next write does."""
         size = self.erasures.size
         with suppress(StorageUnavailable, OSError):
             if size != self._scrubbed and engine.scrub():
@@ -221,7 +221,8 @@ class Store:
     def _require_same_journal(self, tx: Transaction | Engine, head: Head) -> None:
         """Raise `AnotherJournal` if the journal is not the one that this store saw before, or has lost events since.
 
-        Only through another connection can another database be there. An opening compares the journal itself.
+        A checkpoint of what was seen is written then, so that the next start refuses it as well. Only through another
+        connection can another database be there. An opening compares the journal itself.
         """
         if self._opened is None:
             return
@@ -298,7 +299,8 @@ class Store:
         """Bring the schema of a database up to date, compare its journal, and return its keys.
 
         A new database gets the service's keys and, in development, a master key file; each gets the packaged policy if
-        it never had it.
+        it never had it, and the erasures of the ledger. Raises `ConfigurationError` if the database is not what `to`
+        needs.
         """
         database = f"REFUNDS_DATABASE: {engine.name}"
         with up_to_date(engine, "REFUNDS_DATABASE") as (tx, copy_under_way):

@@ -30,7 +30,8 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
     for the same as the superseded contact, and was received before that was entered, it has the first entry of that.
     Raises `InvalidInput` if a time is in the future, in the wrong order or over a year ago, a number or address is not
     one, or there is no contact to supersede, `ContactStateConflict` if that contact was matched or superseded, or is
-    open and asks for more, and `Forbidden` as `_times` does.
+    open and asks for more, and `Forbidden` if it is an open request that was made earlier and the principal is no
+    supervisor.
     """
     earlier = None if new.supersedes is None else _to_supersede(uow, new.supersedes, new.intent)
     sent_at, received_at = _times(uow, new, earlier)
@@ -66,7 +67,7 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
 
 
 def _times(uow: UnitOfWork, new: NewContact, earlier: UnmatchedContact | None) -> tuple[datetime | None, datetime]:
-    """When a contact was sent, if that is known, and received; without a receipt, as the one was that it corrects."""
+    """When a contact was sent, if known, and received, by default as what it corrects; or raises as `record` does."""
     if earlier and new.received_at is None:
         new = replace(new, received_at=earlier.received_at, sent_at=new.sent_at or earlier.sent_at)
     too_early = uow.now - BEFORE_KNOWN, Message("must not be more than a year ago")
@@ -133,8 +134,8 @@ def match(uow: UnitOfWork, unmatched_id: str, order_id: str, ticket_ref: str | N
 def resolve(uow: UnitOfWork, unmatched_id: str, reason: str) -> UnmatchedContact:
     """Close an open unmatched contact for a reason; the same reason again changes nothing.
 
-    Raises `NotFound` if there is none, `ContactStateConflict` if it was matched or resolved for another reason, and
-    `Forbidden` if it is a withdrawal and the principal is no supervisor.
+    Raises `NotFound` if there is none, `ContactStateConflict` if it was matched, superseded or resolved for another
+    reason, and `Forbidden` if it is a withdrawal and the principal is no supervisor.
     """
     found = uow.unmatched.get(unmatched_id, lock=True)
     if found.closed_at is not None and found.closed_reason == reason:
@@ -152,7 +153,7 @@ def resolve(uow: UnitOfWork, unmatched_id: str, reason: str) -> UnmatchedContact
 
 
 def reopen(uow: UnitOfWork, unmatched_id: str, reason: ReopeningReason) -> UnmatchedContact:
-    """Undo a resolution; raises `NotFound`, and `ContactStateConflict` if it was matched or superseded."""
+    """Undo a resolution, if there is one; `NotFound`, or `ContactStateConflict` if it was matched or superseded."""
     found = uow.unmatched.get(unmatched_id, lock=True)
     if found.is_open:
         return found

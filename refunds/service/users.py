@@ -183,7 +183,7 @@ def session_for(store: Store, user: User) -> Session:
 
 
 def signed_in(store: Store, session: Session) -> tuple[Principal, Policies]:
-    """The principal of a session, and the current policies.
+    """The principal of a session, and the current policies; stores when it was seen, at most every ten minutes.
 
     Raises `Unauthenticated` if the session was ended, if its user is disabled or unknown, or if an older database was
     restored since; its age is not checked.

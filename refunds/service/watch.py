@@ -107,11 +107,11 @@ def data_now() -> str:
 
 
 def watch(store: Store, progress: ProgressCallback = silently, waits: Callable[[], None] = lambda: None) -> Watched:
-    """Fill in missing promises; then, if the data is not that of the last watch, compare all open promises with it.
+    """Fill in missing promises; then, if data or policies have changed since the last watch, promise the later ends.
 
-    One instance at a time does so; one that has to wait calls `waits` once. It can be interrupted and repeated, and
-    each batch is an exclusive write, so that nothing is done twice. Older data than that of the last watch is not
-    compared.
+    All open promises are compared for that, and new data gets an event. One instance at a time does so; one that has to
+    wait calls `waits` once. It can be interrupted and repeated, and each batch is an exclusive write, so that nothing
+    is done twice. Older data than that of the last watch is no reason to compare.
     """
     with store.one_at_a_time(waits):
         return _watch(store, progress)
@@ -228,7 +228,7 @@ def _lengthen(store: Store, principal: Principal, cause: PromiseCause, progress:
 
 
 def _next_open(uow: UnitOfWork, now: datetime, after: Row | None = None) -> list[Row]:
-    """The next `STEP` open promises after that of a row, or the first ones; fewer if they are the last."""
+    """The next `STEP` promises, open or ended within 14 days, after that of a row, or the first; fewer at the end."""
     place = (after["deadline"], after["order_id"]) if after else ()
     return uow.promises.open_after(now - ENDED, *place, limit=STEP)
 
@@ -263,6 +263,7 @@ class _Comparison:
         return self._known[case]
 
     def _compare(self, row: Row) -> tuple[int | None, int] | None:
+        """`today` and `stands` of the change for a row, counted now; None if nothing changes, or it is unreadable."""
         provided, ordered, told = instant(row["service_provided_at"]), row["ordered_at"], _told(row)
         if told is None:
             return None
