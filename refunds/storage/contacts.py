@@ -127,10 +127,11 @@ class Contacts(OfOrders[Contact]):
         )
 
     def judged_by(self, policy: str) -> Iterator[Row]:
-        """The contacts of the orders under a policy that may be counted, by order, for a simulation.
+        """For a simulation, the contacts about the orders under a policy, sorted by order, as rows.
 
-        Questions and resolved contacts are included; superseded ones and withdrawals are not. A row has `order_id`,
-        `contact_id`, `decision` as it is stored, and the `region` of the order.
+        Questions and resolved contacts are included; superseded ones, withdrawals and those of customers with a
+        restriction or an objection are not. A row has `order_id`, `contact_id`, `decision` as it is stored, and the
+        `region` of the order.
         """
         return self._tx.each(
             "SELECT contacts.order_id, contact_id, decision, region FROM contacts JOIN orders USING (order_id)"  # noqa: S608

@@ -113,7 +113,7 @@ class Retention:
         return self._tx.all(f"{_due(kind)} AND {place}", **self._named(before), after=after, limit=limit)
 
     def lock_due(self, kind: Kind, before: datetime, rows: Collection[Row]) -> list[Row]:
-        """Lock the records in these rows, and their customers, and return the rows of those that are still due."""
+        """Lock the customers and the orders of these rows' records, and return the rows of those that are still due."""
         listed, named = named_list(row["id"] for row in rows)
         owners, owner_ids = named_list(sorted({row["owner"] for row in rows} - {None}))
         sql = f"SELECT customer_id FROM customers WHERE customer_id IN ({owners}) ORDER BY digest {{for_update}}"  # noqa: S608
@@ -126,7 +126,10 @@ class Retention:
         return self._tx.all(sql, **self._named(before), **named)
 
     def forget(self, kind: Kind, rows: Collection[Row]) -> None:
-        """Delete locked records with all about them, or empty details, with events; also customers left without any."""
+        """Delete locked records with all about them, with events, and customers about whom nothing is left.
+
+        Of contacts whose details are due, only these are emptied; stored replies are deleted without an event.
+        """
         ids = [row["id"] for row in rows]
         if kind.event is None:
             idempotency.forget_expired(self._tx, ids, self._context.now)
