@@ -141,7 +141,7 @@ class _Lookout(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Look until it is over."""
+        """Look every second; if the file was removed or replaced, log that, stop the service, and end."""
         while not self._over.wait(1):
             try:
                 self._store.require_there()
@@ -161,7 +161,10 @@ class _Lookout(threading.Thread):
 
 
 def _show_how_to_sign_in(store: Store, settings: Settings) -> None:
-    """Print how to sign in and call the API; outside production, with the secrets of the first users and tokens."""
+    """Print how to sign in and call the API; outside production, first add users and tokens if there are none.
+
+    Then it prints their secrets, and keeps the tokens in a file.
+    """
     found: list[Credentials] = []
     tokens: dict[Role, str] = {}
     if not settings.production:
@@ -197,7 +200,7 @@ def _keep(tokens: dict[Role, str], beside: Path) -> None:
 
 
 def _require_free(address: str, port: int) -> None:
-    """Raise `ConfigurationError` if an address is in use: two services would share it, each answering some requests."""
+    """Raise `ConfigurationError` if nobody can listen there, or somebody does: two would each answer some requests."""
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
