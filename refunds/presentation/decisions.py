@@ -41,7 +41,7 @@ def _kept(stated: tuple[Any, ...], _: str, with_days: bool) -> tuple[bytes, byte
 
 
 def _written(outcome: Outcome, with_days: bool) -> tuple[bytes, bytes]:
-    """The two parts of the JSON of a decision: up to its instant, and from there up to the contact that judged."""
+    """The JSON of a decision in two parts: up to `requested_at`'s value, and from there to `judged_by_contact`'s."""
     before = {
         "eligible": outcome.eligible,
         "verdict": outcome.verdict,

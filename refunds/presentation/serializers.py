@@ -38,7 +38,7 @@ def attributes(record: Any, *names: str, **others: str) -> dict[str, Any]:
 
 
 def order_data(standing: Standing) -> dict[str, Any]:
-    """An order as the API returns it, with its instants as text in UTC."""
+    """An order as the API returns it, with its state and its promise; instants are text in UTC."""
     order, promise = standing.order, standing.promise
     return {
         **attributes(order, "order_id", "customer_id", "customer_ref", "policy", "region", "ordered_at"),
@@ -255,7 +255,10 @@ def data_request_data(
     time_zone: str | None = None,
     is_scrubbed: bool = False,
 ) -> dict[str, Any]:
-    """A data request, with the certificate of an erasure; without a `time_zone`, what to write is left out."""
+    """A data request as the API returns it, with the certificate and the earlier recipients, if given.
+
+    Without a `time_zone`, what to write to the person is left out.
+    """
     return {
         **attributes(request, "request_id", "kind", "state", "customer_id", "channel", "identity_check", "recipient"),
         **attributes(request, "received_at", "recorded_at", "recorded_by", "due_at"),
@@ -284,7 +287,7 @@ def disclosure_data(disclosure: Disclosure) -> dict[str, Any]:
 
 
 def hold_data(customer_id: str, held: Limit | None) -> dict[str, Any]:
-    """Whether a customer is held."""
+    """The hold on a customer as the API returns it: whether there is one and, if so, why, since when and by whom."""
     return {
         "customer_id": customer_id,
         "held": held is not None,
