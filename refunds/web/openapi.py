@@ -109,7 +109,7 @@ class Contract:
 
 
 def _write_components(spec: APISpec) -> None:
-    """Add to a document what operations refer to: the problems, headers, header parameters and the token."""
+    """Add to a document what operations refer to: the problems, examples, headers, header parameters and the token."""
     components = spec.components
     components.schema("Problem", schema=ProblemSchema)
     components.schema("Weekday", {"type": "string", "enum": [*WEEKDAYS, "country"]})

@@ -172,7 +172,7 @@ _NOT_BY_LINK = {"override", "reason", "outcome_reason", "erasure_reason", "anywa
 
 
 def _sent(most_bytes: int) -> Form:
-    """The form with what is `linked` and the fields that were sent, which take precedence.
+    """The form: the parameters of the address, and the fields that were sent, which take precedence.
 
     Its `notice` is `stale` if it was not sent by a page of this session, and `too_large` if it may have a file and has
     more than `most_bytes`: then it is not read.

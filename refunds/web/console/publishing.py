@@ -206,7 +206,10 @@ def _before(uow: UnitOfWork, version: PolicyVersion) -> int | None:
     "/policies/<policy_id>/versions/<number:version>/withdrawal", withdrawal, Scope.POLICIES_WRITE, then=watch.extend
 )
 def withdraw(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Response:
-    """Withdraw a version that has not taken effect, and redirect to its policy; if it is withdrawn, nothing changes."""
+    """Withdraw a version that has not taken effect, and redirect to its policy; one already withdrawn stays so.
+
+    Raises `InvalidInput` if this is not possible, or another version would then stay than was shown.
+    """
     form.read(WithdrawingSchema)
     fingerprint = _fingerprint(policy_id, version, _before(uow, uow.policies[policy_id].version(version)))
     try:

@@ -106,7 +106,7 @@ def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respons
 
 @action("/unmatched/<unmatched_id>/order", unmatched_contact, Scope.CONTACTS_WRITE)
 def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
-    """Match a contact to the order with a number, and redirect to the contact that it became."""
+    """Match a contact to the one order with a number, count the decision, and redirect to the contact it became."""
     found = form.read(MatchSchema)
     _, meant = search.orders_meant(uow, found["order_id"])
     if len(meant) != 1:
