@@ -93,12 +93,12 @@ def _collect(context: Context, checkpoints: Iterable[Checkpoint], found: dict[in
 
 
 def at(position: int, fault: str) -> Message:
-    """What is wrong with the event at a position."""
+    """The text of what is wrong with the event at a position."""
     return placed(Message("position %(position)s", position=position), fault)
 
 
 def placed(place: str, fault: str) -> Message:
-    """A place with what is wrong with it."""
+    """The text of what is wrong with a place, such as a record."""
     return Message("%(place)s: %(fault)s", place=place, fault=fault)
 
 

@@ -119,7 +119,7 @@ class Contacts(OfOrders[Contact]):
         self._tx.later(sql, {"order_id": order_id})
 
     def reopen_all(self, order_id: str) -> None:
-        """Put requests about an order that is not cancelled back on the Open list, but for ended ones."""
+        """Put an order's requests back on the Open list, unless resolved or superseded; it must not be cancelled."""
         self._tx.run(
             "UPDATE contacts SET is_open = 1 WHERE order_id = :order_id AND intent IN ('cancel', 'withdrawal')"
             " AND resolved_at IS NULL AND superseded_by IS NULL",

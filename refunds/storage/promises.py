@@ -52,9 +52,9 @@ class Promises(Repository[Promise]):
         return self._known[order_id]
 
     def follow(self, order_id: str) -> Promise | None:
-        """Make the promise that ends last, of those for the order's changed facts, the current one, and return it.
+        """Of an order's promises for the facts that it has now, make the one that ends last the current one.
 
-        If there is none for these facts, the order has no current promise, and it returns None.
+        Returns it. If there is none for these facts, the order has no current promise, and it returns None.
         """
         self._tx.run(_SUPERSEDE, order_id=order_id)
         best = f"{PROMISES.selection} JOIN orders USING (order_id) WHERE order_id = :order_id"

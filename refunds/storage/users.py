@@ -116,7 +116,7 @@ class Users(Repository[User]):
         return bool(found)
 
     def forget_sessions(self, user_id: str) -> None:
-        """Delete the sessions of a user, which have ended."""
+        """Delete the stored sessions of a user, without ending them in the journal."""
         self._tx.run("DELETE FROM sessions WHERE user_id = :user_id", user_id=user_id)
 
     def end_sessions(self, user_id: str) -> None:
