@@ -19,7 +19,7 @@ _ANY_INSTANT = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def decision_data(outcome: Outcome, request: str | None = None) -> dict[str, Any]:
-    """The same as `decision_json`, as plain data."""
+    """A decision as the API returns it, with its days, as plain data; `request` as in `decision_json`."""
     data: dict[str, Any] = orjson.loads(decision_json(outcome, request))
     return data
 

@@ -64,7 +64,7 @@ def _promise_data(promise: Promise) -> dict[str, Any]:
 
 
 def details_data(contact: Contact | UnmatchedContact) -> dict[str, Any]:
-    """How and when a customer made contact, and what was noted."""
+    """How and when a customer made contact, and what was noted, as the API returns it."""
     made = attributes(contact, "intent", "channel", "sent_at", "received_at", "recorded_at", "recorded_by")
     return made | attributes(contact, "contact_point", "from_detail", "ticket_ref", "note", "taken_by")
 
@@ -281,7 +281,7 @@ def _certificate_data(certificate: Certificate, *, is_scrubbed: bool) -> dict[st
 
 
 def disclosure_data(disclosure: Disclosure) -> dict[str, Any]:
-    """A disclosure."""
+    """A disclosure as the API returns it."""
     what = attributes(disclosure, "disclosure_id", "customer_id", "basis", "recipient", "reference")
     return what | attributes(disclosure, "disclosed_at", "disclosed_by")
 

@@ -17,7 +17,7 @@ def render_html(found: Simulation) -> str:
 
 
 def render_report(found: Simulation) -> Markup:
-    """The same chart and tables as escaped HTML, without the page around them."""
+    """The chart and the tables of a simulation as escaped HTML, without a page around them."""
     return Markup(written("simulation_report.html", **_values(found)))  # noqa: S704 - escaped there
 
 
