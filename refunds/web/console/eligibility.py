@@ -156,7 +156,7 @@ def _is_exact(form: Form, how: Asked) -> bool:
 def _on_an_order(
     uow: UnitOfWork, order_id: str, found: dict[str, Any]
 ) -> tuple[Order, tuple[Decision, Decision], Asked]:
-    """An order, what `contacts.preview` says, and how and when the customer asks. Nothing is recorded or counted."""
+    """An order, the two decisions of `contacts.preview` for a new contact, and how and when the customer asks."""
     order = uow.orders.get(order_id)
     how = asked(found, uow.now, time_zone_of(uow, order.policy))
     contact = NewContact(channel=how.channel, received_at=how.received_at, sent_at=how.sent_at)
