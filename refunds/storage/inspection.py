@@ -185,6 +185,7 @@ def _breaks(tx: Transaction, key: bytes, first: Event, end: int, checkpoint: Che
 
 
 def _not_as_journalled(rows: Mapping[RecordMapper[Any], list[Row]], found: list[Event]) -> Iterator[Message]:
+    """The faults of records that are missing, or that differ from or lack the last of these events about them."""
     digests: dict[tuple[str, str], bytes] = {}
     for event in found:
         if event.type not in WITHOUT_RECORD and (name := table_of(event.type)):

@@ -282,6 +282,7 @@ class PostgreSQL(Engine):
                     raise
 
     def _configure(self, connection: psycopg.Connection[DictRow]) -> None:
+        """Set up and count a new connection, which shows that the database is in use; fails while it is copied."""
         self.connections += 1
         connection.adapters.register_dumper(int, Int8Dumper)  # one type for every number, and so one plan
         begun = connection.execute(

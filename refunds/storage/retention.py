@@ -151,6 +151,7 @@ class Retention:
         return {"before": micros(before), "soon": micros(soon), "now": micros(self._context.now)}
 
     def _empty(self, contact_ids: Iterable[str]) -> None:
+        """Empty the notes and tickets of contacts, with events, and delete the replies about their orders."""
         listed, named = named_list(contact_ids)
         fields = ("note", "ticket_ref")
         found = self._tx.all(f"{CONTACTS.selection} WHERE contact_id IN ({listed})", **named)
@@ -163,6 +164,7 @@ class Retention:
             self._context.note(event, row["contact_id"], data, row["order_id"], digest)
 
     def _delete_orders(self, order_ids: Collection[str]) -> None:
+        """Delete orders with all records and replies about them, each with an event that lists the records."""
         listed, named = named_list(order_ids)
         gone: dict[str, dict[str, list[str]]] = {one: {"orders": [one]} for one in order_ids}
         for table, key, more in _ABOUT_ORDERS:

@@ -70,6 +70,7 @@ def decided(policies: Policies, given: Mapping[str, Any], item: Any) -> Decision
 
 
 def _line(policies: Policies, given: Mapping[str, Any], item: Any) -> dict[str, Any]:
+    """The line of an item: its verdict, deadline and reason, or its problem; a failure of the service is logged."""
     try:
         found = decided(policies, given, item)
         reason = found.reason
