@@ -115,7 +115,7 @@ def _say(text: str) -> None:
 
 
 def _print_watched(watched: Watched) -> None:
-    """Print how many orders and windows were promised anew, if any, or a warning that this instance has older data."""
+    """Print how many orders got a promise, and how many windows changed; or a warning if this data is older."""
     if watched.filled:
         _say(f"{watched.filled} orders that had no promise have one now.")
     if watched.older:
