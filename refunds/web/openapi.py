@@ -198,7 +198,7 @@ def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
 
 
 def _description(operation: Operation) -> str:
-    """The docstring after its first line, the scopes, and whether the request can be sent again."""
+    """An operation's description: its docstring after the first line, its scopes, and if it can be sent again."""
     text = (inspect.getdoc(operation.view) or "").partition("\n")[2].strip()
     scopes, transaction = operation.scopes, operation.transaction
     if transaction is None and any(scope.endswith(":write") for scope in scopes or ()):

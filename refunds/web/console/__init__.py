@@ -267,7 +267,7 @@ class _Zones:
         return cast("str", unbroken(zone_text(name)))
 
     def headed(self, text: str, name: str) -> str:
-        """A text that may name the zone `name`, without it if the page has named it already."""
+        """A text without the zone `name` in brackets if the page has named it already; if not, it has from now on."""
         text, named = text.replace("\u00a0", " "), f" ({zone_text(name)})"
         if name in self._said:
             text = text.replace(named, "")

@@ -276,7 +276,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
 
 
 def about(uow: UnitOfWork, contact: AContact, *actors: str | None) -> dict[str, Any]:
-    """What the page of a contact shows whether its order is known or not, also with the names of these `actors`."""
+    """What the page of a contact or of an unmatched one shows, by name, with the names of these `actors` and others."""
     taking = assignments.taking(uow, contact)
     ids = (contact.recorded_by, contact.acknowledged_by, contact.taken_by, taking and taking.holder, *actors)
     return {
