@@ -57,9 +57,9 @@ _SCREENS: Mapping[str, tuple[str, str, Message]] = {
 
 
 def onward(values: Mapping[str, Any], *own: object) -> tuple[str, str] | None:
-    """The address and the label of a link to the record that an error names; None if there is none.
+    """The address and the label of the record to go on with; None if there is none.
 
-    `values` are those in the detail of the error. A record with one of the ids `own` is shown already, and gets none.
+    `values` are those in the detail of an error. A record with one of the ids `own` is shown already.
     """
     for name in _NAMED:
         record_id = values.get(name)
