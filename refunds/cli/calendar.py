@@ -120,7 +120,7 @@ def _sorted(found: Iterable[Change]) -> tuple[list[Change], list[Change]]:
 
 
 def _show(title: str, found: list[Change], uow: UnitOfWork | None = None) -> None:
-    """Print changes and how many there are; with a unit of work, also who was told the earlier end."""
+    """Print changes of windows and how many there are; with a unit of work, also who was told the earlier end."""
     rows = []
     for one in found:
         now, local = one.stands if one.is_longer else one.today, partial(local_text, time_zone=one.time_zone)
@@ -161,7 +161,7 @@ def compare(folder: Path) -> None:
 
 
 def _compare(folder: Path) -> None:
-    """Print what the data of this process would change. Raises `UsageError` if the service cannot count by it."""
+    """Print which open windows would end later by this process's data, or keep a later end. Raises `UsageError`."""
     store = loaded_store()
     try:
         store.prepare()

@@ -19,8 +19,8 @@ def rotate_() -> None:
     """Wrap by the first key of the master key file what others wrap.
 
     First put a new key into the first line of the file of every instance, and restart them one by one. Then run this,
-    while they go on; if it is interrupted, run it again. At the end it says whether the older keys are needed: if not,
-    delete their lines, restart the instances, and destroy these keys.
+    while they go on; if it is interrupted, run it again. At the end it says whether the older keys may be needed, and
+    then exits with 1: if not, delete their lines, restart the instances, and destroy these keys.
     """
     store = loaded_store()
     masters = store.open()[1].masters
@@ -38,6 +38,7 @@ def rotate_() -> None:
 
 
 def _told(done: Rotation, masters: int) -> Iterator[str]:
+    """What a rotation has done, and what is left to do, in sentences."""
     which = ", ".join(f"{table} {number}" for table, number in done.rewrapped.items())
     yield translate("Wrapped anew by the first key: %(which)s.", which=which)
     if done.lost:

@@ -68,7 +68,7 @@ def _read(**given: str | None) -> dict[str, Any]:
 
 
 def _of_customer(reference: str, *, by_id: bool, act: Callable[[UnitOfWork, str], Any]) -> Any:
-    """What an act returns for the customer with this reference; None, and a message, if there is none."""
+    """Return what an act returns for a customer, by reference or id, in a write; None, and a message, if unknown."""
     with writing() as uow:
         customer_id = reference if by_id else uow.customers.find(reference)
         if customer_id is not None:
@@ -277,9 +277,10 @@ def close(
     erasure_reason: ErasureReason | None,
     **given: str | None,
 ) -> None:
-    """Close a data request, having done what it asks for.
+    """Close a data request; if it is fulfilled, do what it asks for.
 
-    Prints what to write to the person, and who got the data before and must be told, too.
+    Prints what to write to the person, who got the data before and must be told, too, and the certificate of an
+    erasure.
     """
     read = _read(**given)
     with writing() as uow:

@@ -28,9 +28,10 @@ WAITS = "Another instance prepares the records for its data: this one waits unti
 def command() -> None:
     """Serve the API and the console until SIGTERM or Ctrl-C, on the loopback interface unless REFUNDS_LISTEN differs.
 
-    Requests under way are finished first, for 30 seconds at most. Outside production, the first start adds a user for
-    each role that works at the console and a token for each role: it prints their secrets, and writes the tokens to
-    tokens.env beside the master key.
+    First, the windows that newer holiday data lengthens are promised anew. Requests under way are finished before the
+    end, for 30 seconds at most. A checkpoint is written at the start and at the end. Outside production, the first
+    start adds a user for each role that works at the console and a token for each role: it prints their secrets, and
+    writes the tokens to tokens.env beside the master key.
     """
     # Before anything starts a thread: a thread that does not block a signal could receive it and end the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, server.STOPPING)
@@ -114,7 +115,7 @@ def _say(text: str) -> None:
 
 
 def _print_watched(watched: Watched) -> None:
-    """Print how many orders and windows were promised anew, if any, or a warning that this instance has older data."""
+    """Print how many orders got a promise, and how many windows changed; or a warning if this data is older."""
     if watched.filled:
         _say(f"{watched.filled} orders that had no promise have one now.")
     if watched.older:
@@ -141,7 +142,7 @@ class _Lookout(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Look until it is over."""
+        """Look every second; if the file was removed or replaced, log that, stop the service, and end."""
         while not self._over.wait(1):
             try:
                 self._store.require_there()
@@ -161,7 +162,10 @@ class _Lookout(threading.Thread):
 
 
 def _show_how_to_sign_in(store: Store, settings: Settings) -> None:
-    """Print how to sign in and call the API; outside production, with the secrets of the first users and tokens."""
+    """Print how to sign in and call the API; outside production, first add users and tokens if there are none.
+
+    Then it prints their secrets, and keeps the tokens in a file.
+    """
     found: list[Credentials] = []
     tokens: dict[Role, str] = {}
     if not settings.production:
@@ -197,7 +201,7 @@ def _keep(tokens: dict[Role, str], beside: Path) -> None:
 
 
 def _require_free(address: str, port: int) -> None:
-    """Raise `ConfigurationError` if an address is in use: two services would share it, each answering some requests."""
+    """Raise `ConfigurationError` if nobody can listen there, or somebody does: two would each answer some requests."""
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

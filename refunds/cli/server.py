@@ -110,7 +110,10 @@ class Front:
             lane.held -= len(body)
 
     async def _in_turn(self, lane: _Lane, environ: dict[str, Any], protocol: HTTPProtocol) -> "_Stream | None":
-        """Have a request answered in its client's turn, or as one that waits; returns an answer that is a stream."""
+        """Have a request answered when it is its client's turn, or refused if that takes too long.
+
+        Returns the answer if it is a stream. Keeps which client the credentials are of.
+        """
         try:
             async with asyncio.timeout(self._longest_wait if lane.turns.locked() else None):
                 await lane.turns.acquire()
@@ -166,7 +169,11 @@ class Front:
     def _answer(
         self, environ: dict[str, Any], protocol: HTTPProtocol, loop: asyncio.AbstractEventLoop
     ) -> "_Stream | None":
-        """Answer a request with what the application answers; as a stream, if it does not say how long that is."""
+        """Call the application for a request, and send what it answers, whole or, if that has no length, as a stream.
+
+        The stream is returned when all its parts are made; None if there is none. While the service stops, the answer
+        ends its connection.
+        """
         begun: list[Any] = []
         parts = self._application(environ, lambda status, headers, _=None: begun.extend((status, headers)))
         try:
@@ -308,7 +315,7 @@ class Server(MTServer):
     def run(self) -> None:
         """Serve until SIGTERM or Ctrl-C, then finish the requests under way; both signals must be blocked.
 
-        After it, the process must be ended by `os._exit`.
+        It raises the limit of open files, and must be followed by `os._exit`.
         """
         sys.setswitchinterval(_SLICE)
         gc.freeze()  # what is loaded by now stays: to search it for garbage would stop all threads for 90 ms
@@ -338,7 +345,7 @@ class Server(MTServer):
         self._prepare_to_stop()
 
     def _stop_workers(self) -> None:
-        """Stop when what has arrived is answered: the worker would also wait for requests that are sent half."""
+        """Stop once all is answered and sent, or time is up; the worker would also wait for half-sent requests."""
         (worker,) = self.wrks
         worker.terminate()  # type: ignore[no-untyped-call]
         looks, end = 0, perf_counter() + PATIENCE

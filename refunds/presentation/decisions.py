@@ -19,7 +19,7 @@ _ANY_INSTANT = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def decision_data(outcome: Outcome, request: str | None = None) -> dict[str, Any]:
-    """The same as `decision_json`, as plain data."""
+    """A decision as the API returns it, with its days, as plain data; `request` as in `decision_json`."""
     data: dict[str, Any] = orjson.loads(decision_json(outcome, request))
     return data
 
@@ -41,7 +41,7 @@ def _kept(stated: tuple[Any, ...], _: str, with_days: bool) -> tuple[bytes, byte
 
 
 def _written(outcome: Outcome, with_days: bool) -> tuple[bytes, bytes]:
-    """The two parts of the JSON of a decision: up to its instant, and from there up to the contact that judged."""
+    """The JSON of a decision in two parts: up to `requested_at`'s value, and from there to `judged_by_contact`'s."""
     before = {
         "eligible": outcome.eligible,
         "verdict": outcome.verdict,

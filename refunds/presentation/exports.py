@@ -15,7 +15,7 @@ from refunds.service.findings import AContact
 
 
 def export_data(export: Export) -> dict[str, Any]:
-    """An export as the API returns it, its texts in the reader's language; no versions of data are in it."""
+    """An export as the API returns it, in the reader's language; without the versions of the holiday data."""
     terms, erased = export.terms, export.erased
     return {
         "customer_id": export.customer_id,

@@ -38,7 +38,7 @@ def attributes(record: Any, *names: str, **others: str) -> dict[str, Any]:
 
 
 def order_data(standing: Standing) -> dict[str, Any]:
-    """An order as the API returns it, with its instants as text in UTC."""
+    """An order as the API returns it, with its state and its promise; instants are text in UTC."""
     order, promise = standing.order, standing.promise
     return {
         **attributes(order, "order_id", "customer_id", "customer_ref", "policy", "region", "ordered_at"),
@@ -64,7 +64,7 @@ def _promise_data(promise: Promise) -> dict[str, Any]:
 
 
 def details_data(contact: Contact | UnmatchedContact) -> dict[str, Any]:
-    """How and when a customer made contact, and what was noted."""
+    """How and when a customer made contact, and what was noted, as the API returns it."""
     made = attributes(contact, "intent", "channel", "sent_at", "received_at", "recorded_at", "recorded_by")
     return made | attributes(contact, "contact_point", "from_detail", "ticket_ref", "note", "taken_by")
 
@@ -255,7 +255,10 @@ def data_request_data(
     time_zone: str | None = None,
     is_scrubbed: bool = False,
 ) -> dict[str, Any]:
-    """A data request, with the certificate of an erasure; without a `time_zone`, what to write is left out."""
+    """A data request as the API returns it, with the certificate and the earlier recipients, if given.
+
+    Without a `time_zone`, what to write to the person is left out.
+    """
     return {
         **attributes(request, "request_id", "kind", "state", "customer_id", "channel", "identity_check", "recipient"),
         **attributes(request, "received_at", "recorded_at", "recorded_by", "due_at"),
@@ -278,13 +281,13 @@ def _certificate_data(certificate: Certificate, *, is_scrubbed: bool) -> dict[st
 
 
 def disclosure_data(disclosure: Disclosure) -> dict[str, Any]:
-    """A disclosure."""
+    """A disclosure as the API returns it."""
     what = attributes(disclosure, "disclosure_id", "customer_id", "basis", "recipient", "reference")
     return what | attributes(disclosure, "disclosed_at", "disclosed_by")
 
 
 def hold_data(customer_id: str, held: Limit | None) -> dict[str, Any]:
-    """Whether a customer is held."""
+    """The hold on a customer as the API returns it: whether there is one and, if so, why, since when and by whom."""
     return {
         "customer_id": customer_id,
         "held": held is not None,

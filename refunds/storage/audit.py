@@ -74,7 +74,10 @@ def faults(context: Context, checkpoints: Iterable[Checkpoint], report: Report) 
 
 
 def _collect(context: Context, checkpoints: Iterable[Checkpoint], found: dict[int, bytes]) -> Iterator[Broken]:
-    """Fill `found` with the first hash that this journal's checkpoints have at each position; yield what differs."""
+    """Fill `found` with the hashes of this journal's checkpoints, by position, and yield faults of checkpoints.
+
+    The faults: two at one position differ, or the last is of another journal. Without a readable head, it does nothing.
+    """
     try:
         of_journal = lineage(context.tx, events.head(context.tx))
     except NO_VALUE:  # the end of the journal is a fault then
@@ -90,12 +93,12 @@ def _collect(context: Context, checkpoints: Iterable[Checkpoint], found: dict[in
 
 
 def at(position: int, fault: str) -> Message:
-    """What is wrong with the event at a position."""
+    """The text of what is wrong with the event at a position."""
     return placed(Message("position %(position)s", position=position), fault)
 
 
 def placed(place: str, fault: str) -> Message:
-    """A place with what is wrong with it."""
+    """The text of what is wrong with a place, such as a record."""
     return Message("%(place)s: %(fault)s", place=place, fault=fault)
 
 
@@ -128,7 +131,7 @@ class _Journal:
         self.accepted: list[Event] = []
 
     def faults(self) -> Iterator[Broken]:
-        """Every fault of the journal, in its order."""
+        """Yield every fault of the journal, in its order, and keep what its sound events say of records."""
         chained_to: bytes | None = self.end.hash
         expected, agrees = 1, True
         for row in Events.iter_rows(self._context.tx):
@@ -209,7 +212,11 @@ class _Records:
         """The records that have a fault."""
 
     def faults(self) -> Iterator[Broken]:
-        """Every fault of a record, named once: by itself, so that what was changed comes first, then with others."""
+        """Yield the faults of all records, and count the records in the report.
+
+        First come records that differ from the journal or are missing, then customers, then records that cannot be read
+        or do not agree with others, without those already named.
+        """
         for table, rows in records():
             for row in rows(self._context.tx):
                 self._report.records += 1
@@ -281,7 +288,7 @@ def checked(context: Context, table: RecordMapper[Any], row: Row, erased: Abstra
 
 
 def _cipher(context: Context, table: RecordMapper[Any], row: Row) -> CustomerCipher:
-    """The cipher of the personal fields in a row, whoever reads."""
+    """The cipher of the personal fields in a row, whoever reads; `NO_ACCESS` if it can have none."""
     if table is CLOSURES:
         return CustomerCipher(context.keys.notes)
     if table is UNMATCHED:

@@ -82,7 +82,7 @@ class LedgerFile(Generic[T]):
             os.close(file)
 
     def last(self) -> T | None:
-        """The entry that was written last; None if there is none. Of a long file, only the end is read."""
+        """The last entry that was written whole; None if there is none. Of a long file, only the end is read."""
         with suppress(FileNotFoundError, *_NONE), self.file.open("rb") as file:
             file.seek(-min(_END, file.seek(0, os.SEEK_END)), os.SEEK_END)
             _, *lines = file.read().split(b"\n")  # the first one is cut off, or empty

@@ -119,7 +119,7 @@ class Contacts(OfOrders[Contact]):
         self._tx.later(sql, {"order_id": order_id})
 
     def reopen_all(self, order_id: str) -> None:
-        """Put requests about an order that is not cancelled back on the Open list, but for ended ones."""
+        """Put an order's requests back on the Open list, unless resolved or superseded; it must not be cancelled."""
         self._tx.run(
             "UPDATE contacts SET is_open = 1 WHERE order_id = :order_id AND intent IN ('cancel', 'withdrawal')"
             " AND resolved_at IS NULL AND superseded_by IS NULL",
@@ -127,10 +127,11 @@ class Contacts(OfOrders[Contact]):
         )
 
     def judged_by(self, policy: str) -> Iterator[Row]:
-        """The contacts of the orders under a policy that may be counted, by order, for a simulation.
+        """For a simulation, the contacts about the orders under a policy, sorted by order, as rows.
 
-        Questions and resolved contacts are included; superseded ones and withdrawals are not. A row has `order_id`,
-        `contact_id`, `decision` as it is stored, and the `region` of the order.
+        Questions and resolved contacts are included; superseded ones, withdrawals and those of customers with a
+        restriction or an objection are not. A row has `order_id`, `contact_id`, `decision` as it is stored, and the
+        `region` of the order.
         """
         return self._tx.each(
             "SELECT contacts.order_id, contact_id, decision, region FROM contacts JOIN orders USING (order_id)"  # noqa: S608

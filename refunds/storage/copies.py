@@ -62,7 +62,10 @@ class Copy:
             yield tx
 
     def rest(self, source: Transaction, table: StoredTable) -> Iterator[int]:
-        """Copy the missing rows of a table while it is iterated; yields how many are there, and after each commit."""
+        """Copy the missing rows of a table as it is iterated; yields how many are there, first and after each commit.
+
+        Raises `ConfigurationError` as `write` does.
+        """
         key, from_end = ", ".join(table.key), ", ".join(f"{name} DESC" for name in table.key)
         with self.to.read() as tx:
             there = count_rows(tx, table.name)

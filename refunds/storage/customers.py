@@ -39,7 +39,7 @@ class Customers:
         return None if row is None else row["customer_id"]
 
     def lock_order(self, customer_ref: str) -> bytes:
-        """The key by which a write that locks several customers must sort them."""
+        """The sort key of a reference: a write that locks several customers must lock them in this order."""
         return digest_of(self._context.keys, customer_ref)
 
     def lock(self, customer_ref: str, *, beside: str | None = None) -> str:
@@ -63,7 +63,7 @@ class Customers:
         return customer_id
 
     def lock_with_orders(self, customer_id: str) -> list[str]:
-        """Lock a customer with their orders until this write ends; returns the ids of these, and raises `NotFound`."""
+        """Lock a customer and their orders until this write ends; returns the order ids, or raises `NotFound`."""
         of_customer = "WHERE customer_id = :customer_id"
         sql = f"SELECT customer_id, wrapped_key FROM customers {of_customer} {{for_update}}"  # noqa: S608
         row = self._tx.one(sql, customer_id=customer_id)
@@ -86,7 +86,7 @@ class Customers:
         self._context.customers[customer_id].require_key()
 
     def forget_without_records(self, customer_ids: Iterable[str]) -> None:
-        """Delete these locked customers, and so the keys of their personal fields, unless a record is about them."""
+        """Delete those of these locked customers about whom no record is left, with keys and stored replies."""
         listed, named = named_list(customer_ids)
         nothing = " AND ".join(
             f"NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.customer_id = customers.customer_id)"  # noqa: S608

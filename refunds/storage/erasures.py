@@ -83,10 +83,11 @@ class Erasures:
         return self._erase(erasure, anyway)
 
     def empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> list[str]:
-        """Empty the personal fields of a locked contact, and return the names of those that were not empty.
+        """Empty the personal fields of a locked contact, with an event; returns the names of those that were set.
 
-        The ledger gets a line as for a customer, unless there is nothing to empty. Raises `StorageUnavailable` as
-        `erase` does.
+        Stored replies about its order, or about it if it is unmatched, are deleted. A line in the ledger comes first,
+        and one for each unmatched contact that it was. If nothing is left to empty, nothing is done. Raises
+        `StorageUnavailable` as `erase` does.
         """
         fields = _to_empty(contact)
         if fields:
@@ -122,7 +123,7 @@ class Erasures:
             self._context.ledger.append(*lacking)
 
     def differences(self) -> tuple[list[Erasure], list[Erasure]]:
-        """The erasures that are only in the ledger (customers, in the order of a write's locks), and those it lacks."""
+        """The erasures of customers that only the ledger has, in the order of locks; and all that it lacks."""
         noted = {one.customer_id: one for one in self._context.ledger}
         sql = "SELECT customer_id FROM customers WHERE length(wrapped_key) = 0 ORDER BY customer_id"
         erased = {row["customer_id"] for row in self._tx.all(sql)}
@@ -159,7 +160,10 @@ class Erasures:
             idempotency.forget_about(self._tx, (), [contact.unmatched_id])
 
     def _erase(self, erasure: Erasure, anyway: str | None = None) -> Erasure:
-        """Empty the key, the digest and all personal fields of a customer, with an event; see `erase`."""
+        """Do in the records what `erase` does, with an event: empty the key and personal fields, delete stored replies.
+
+        The digest is replaced, so that nobody finds the customer by it. Returns the erasure with the ids of the orders.
+        """
         customer_id = erasure.customer_id
         for table, owned in _owned():
             emptied = ", ".join(f"{name} = CASE WHEN {name} IS NOT NULL THEN :empty END" for name in table.personal)

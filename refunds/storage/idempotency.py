@@ -108,7 +108,7 @@ _OWNERS: dict[str, str | None] = dict.fromkeys(_OWNED_BY)
 
 
 def _keep(tx: Transaction, named: Row, owner: dict[str, str], cipher: CustomerCipher, reply: str) -> None:
-    """Store the reply, encrypted, with a key; `owner` is the column and the id of the record whose cipher it is."""
+    """Store a reply, encrypted, in its key's row; `owner`: the column and id of the record whose cipher it is."""
     found = {"client_id": named["client_id"], "key_hash": named["key_hash"]}
     tx.later(
         "UPDATE idempotency SET order_id = :order_id, unmatched_id = :unmatched_id, of_customer = :of_customer,"

@@ -100,7 +100,7 @@ class Inspection:
         return journal, [*broken, *_not_as_journalled(self._rows, found), *self.faults]
 
     def _find_key(self, row: Row) -> None:
-        """Keep the cipher of the order's customer, as the reader may use it; a key that is damaged is a fault."""
+        """Keep the cipher of the order's customer for the reader, and note an erasure; a damaged key is a fault."""
         try:
             cipher = keys.cipher(self._context.keys, row)
         except Tampered as error:
@@ -113,7 +113,7 @@ class Inspection:
             self._cipher = self._context.for_reader(row)
 
     def _readable(self, table: RecordMapper[R]) -> list[R]:
-        """The records of a table, as the reader may see them; `faults` names those that cannot be read to anybody."""
+        """A table's records, as the reader may see them; those unreadable or wrong by the audit go to `faults`."""
         cipher = self._context.notes if table is CLOSURES else self._cipher
         found = []
         for row in self._rows[table]:
@@ -154,7 +154,7 @@ def _loaded(table: RecordMapper[R], row: Row, cipher: CustomerCipher) -> R | Non
 def _followed(
     tx: Transaction, key: bytes, found: list[Event], end: int, checkpoints: Sequence[Checkpoint]
 ) -> tuple[list[Link], list[Message]]:
-    """Each event with its checkpoint, and the faults of the journal between them; it ends at position `end`."""
+    """Each event with its next checkpoint, and the journal's faults from each to there, or to position `end`."""
     journal: list[Link] = []
     broken: list[Message] = []
     if checkpoints and checkpoints[-1].position > end:
@@ -185,6 +185,7 @@ def _breaks(tx: Transaction, key: bytes, first: Event, end: int, checkpoint: Che
 
 
 def _not_as_journalled(rows: Mapping[RecordMapper[Any], list[Row]], found: list[Event]) -> Iterator[Message]:
+    """The faults of records that are missing, or that differ from or lack the last of these events about them."""
     digests: dict[tuple[str, str], bytes] = {}
     for event in found:
         if event.type not in WITHOUT_RECORD and (name := table_of(event.type)):

@@ -48,7 +48,7 @@ class Lineage(NamedTuple):
 
 
 def lineage(tx: Transaction, head: Head) -> Lineage:
-    """The ids of the journal with this head."""
+    """The ids that the journal with this head has had, with the last position under each earlier one."""
     accepted = events.of_types(tx, [EventType.AUDIT_ACCEPTED])
     ends: dict[str | None, int | None] = {}
     for row in accepted:

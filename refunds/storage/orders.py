@@ -116,7 +116,7 @@ class Orders(OfOrders[Order]):
     }
 
     def get(self, order_id: str, *, lock: bool = False) -> Order:
-        """The order with this id; raises `NotFound` if there is none. With `lock`, it is locked as by `lock`."""
+        """The order with this id; raises `NotFound`. With `lock`, nobody else changes it until this write ends."""
         if lock:
             self.lock(order_id)
         if (found := self.find(order_id)) is None:
@@ -244,6 +244,6 @@ class Orders(OfOrders[Order]):
         return [ORDERS.load(row, NO_ACCESS) for row in self._tx.all(sql, after=after, limit=limit)]
 
     def facts_judged_by(self, policy: str) -> Iterator[Row]:
-        """The region and the instants, as stored, of every order that a policy judges and that may be counted."""
+        """The region and the instants, as stored, of every order under a policy that simulations may count."""
         sql = f"SELECT region, ordered_at, service_provided_at FROM orders WHERE policy = :policy AND {COUNTED}"  # noqa: S608
         return self._tx.each(sql, policy=policy)

@@ -87,6 +87,7 @@ def load(tx: Transaction, default: str, as_of: bytes | None) -> Policies:
 
 
 def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> PolicyHistory:
+    """A policy from the rows of its versions and closures; raises `Unreadable` if they are not as registered."""
     try:
         records = tuple(POLICY_VERSIONS.load(row, NO_ACCESS) for row in versions)
         closed = (CLOSURES.load(row, NO_ACCESS) for row in entered)

@@ -98,10 +98,10 @@ class PostgreSQL(Engine):
         self._pool: ConnectionPool[psycopg.Connection[DictRow]] | None = None
 
     def require_fit(self) -> None:
-        """Raise `ConfigurationError` if the database refuses this, is older than version 15, or is not in UTF-8.
+        """Raise `ConfigurationError` if the server refuses access or is older than 15, or the database is not UTF-8.
 
-        Raises `ServerAway` if the server cannot be reached, or not yet.
-        It connects once and, unless the URL says otherwise, waits at most three seconds for each host.
+        Raises `ServerAway` if the server cannot be reached, or not yet. It connects once and, unless the URL says
+        otherwise, waits at most three seconds for each host.
         """
         try:
             with psycopg.connect(self._conninfo) as connection:
@@ -130,9 +130,10 @@ class PostgreSQL(Engine):
         return ConfigurationError(Message("%(place)s %(why)s", place=place, why=why))
 
     def _load(self, url: str) -> dict[str, Any]:
-        """The connection parameters in a URL, which is never quoted: part of a password could be taken for its host.
+        """The connection parameters in a URL. Raises `ConfigurationError`, which does not quote the URL, if it is none.
 
-        So it is refused if it has an `@` besides the one before the host, or a port that is not a number.
+        It is refused, too, if it has an `@` besides the one before the host, or a port that is not a number: part of a
+        password could be taken for the host.
         """
         authority, others = re.split(r"(?=[/?])|$", url.partition("://")[2], maxsplit=1)
         with suppress(psycopg.ProgrammingError, UnicodeError):
@@ -158,7 +159,7 @@ class PostgreSQL(Engine):
 
     @contextmanager
     def write(self, *, exclusive: bool = False) -> Iterator[PostgresTransaction]:
-        """A transaction that waits ten seconds for a lock; an `exclusive` one as long as it takes, and others go on."""
+        """A write that waits ten seconds for a lock; an `exclusive` one without limit, and ordinary ones go on."""
         with self._transaction(_WRITE) as tx:
             if exclusive:
                 tx.later("SET LOCAL lock_timeout = 0", {})
@@ -229,7 +230,8 @@ class PostgreSQL(Engine):
     def _transaction(self, begin: str) -> Iterator[PostgresTransaction]:
         """Begin a transaction by `begin`, with its first statement, and roll it back at the end unless it has ended.
 
-        If the connection was lost since its last use, another one runs that statement, within the patience.
+        If the connection was lost since its last use, another one runs that statement, within the patience. Errors of
+        the driver become errors of the service.
         """
         with self._translating_errors():
             pool, deadline = self._opened(), monotonic() + self._patience
@@ -271,7 +273,7 @@ class PostgreSQL(Engine):
         return pool
 
     def _taken(self, pool: ConnectionPool[psycopg.Connection[DictRow]], deadline: float) -> psycopg.Connection[DictRow]:
-        """Take a connection from the pool; waits while all are in use, but not while the database is away."""
+        """Take a connection from the pool; waits while all are in use. `PoolTimeout` if late, or without database."""
         while True:  # repeatedly, because the pool opens connections only for new requests
             try:
                 return pool.getconn(timeout=min(1.5 * _RECONNECTING, self._patience))  # later than the pool gives up
@@ -280,6 +282,7 @@ class PostgreSQL(Engine):
                     raise
 
     def _configure(self, connection: psycopg.Connection[DictRow]) -> None:
+        """Set up and count a new connection, which shows that the database is in use; fails while it is copied."""
         self.connections += 1
         connection.adapters.register_dumper(int, Int8Dumper)  # one type for every number, and so one plan
         begun = connection.execute(

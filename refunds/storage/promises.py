@@ -52,9 +52,9 @@ class Promises(Repository[Promise]):
         return self._known[order_id]
 
     def follow(self, order_id: str) -> Promise | None:
-        """Make the promise that ends last, of those for the order's changed facts, the current one, and return it.
+        """Of an order's promises for the facts that it has now, make the one that ends last the current one.
 
-        If there is none for these facts, the order has no current promise, and it returns None.
+        Returns it. If there is none for these facts, the order has no current promise, and it returns None.
         """
         self._tx.run(_SUPERSEDE, order_id=order_id)
         best = f"{PROMISES.selection} JOIN orders USING (order_id) WHERE order_id = :order_id"
@@ -99,7 +99,10 @@ class Promises(Repository[Promise]):
         return bool(self._tx.one(sql, since=micros(since), holidays=holidays_version, tzdata=tzdata_version))
 
     def made(self, cause: PromiseCause, since: datetime | None) -> Iterator[Row]:
-        """For each promise for a cause since an instant, or ever, the row before it, and its deadline as `today`."""
+        """For each promise for a cause since an instant, or ever: the earlier one for its facts that ends last.
+
+        Its row has the deadline of the promise as `today`. A promise without an earlier one is left out.
+        """
         before = (
             f"SELECT promise_id FROM promises WHERE promises.order_id = later.order_id"  # noqa: S608
             f" AND promises.promise_id < later.promise_id AND {_SAME_FACTS.replace('orders.', 'later.')} {_BEST}"

@@ -35,7 +35,10 @@ class Rectifications:
         return row.get("customer_id") if row else None
 
     def correct(self, table: str, record_id: str, field: str, text: str) -> bool:
-        """Replace a text of a locked record, and in replies; returns if it changed. Raises `Unfit` if there is none."""
+        """Replace a text of a locked record, and in stored replies, without an event; returns whether it changed.
+
+        Raises `Unfit` if there is no such record or its field is not set, and `CustomerErased`.
+        """
         row, context = self._row(table, record_id), self._context
         if row is None:
             raise Unfit(_NOTHING, "not_on_record")

@@ -61,9 +61,10 @@ class Context:
         return cipher
 
     def for_reader(self, row: Row) -> CustomerCipher:
-        """The cipher as in `cipher`, but it is not kept; `NO_ACCESS` if the principal may not see personal fields.
+        """The cipher of the customer in a row, for the reader; `NO_ACCESS` if they may not see personal fields.
 
-        If the customer's data are restricted, it hides them from all roles but the privacy role.
+        It is not kept for writes, as by `cipher`. If the customer's data are restricted, it hides them from all roles
+        but the privacy role. Raises `Tampered` if the customer's key cannot be decrypted.
         """
         if not self.principal.may(Scope.PERSONAL_READ):
             return NO_ACCESS

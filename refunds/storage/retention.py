@@ -113,7 +113,7 @@ class Retention:
         return self._tx.all(f"{_due(kind)} AND {place}", **self._named(before), after=after, limit=limit)
 
     def lock_due(self, kind: Kind, before: datetime, rows: Collection[Row]) -> list[Row]:
-        """Lock the records in these rows, and their customers, and return the rows of those that are still due."""
+        """Lock the customers and the orders of these rows' records, and return the rows of those that are still due."""
         listed, named = named_list(row["id"] for row in rows)
         owners, owner_ids = named_list(sorted({row["owner"] for row in rows} - {None}))
         sql = f"SELECT customer_id FROM customers WHERE customer_id IN ({owners}) ORDER BY digest {{for_update}}"  # noqa: S608
@@ -126,7 +126,10 @@ class Retention:
         return self._tx.all(sql, **self._named(before), **named)
 
     def forget(self, kind: Kind, rows: Collection[Row]) -> None:
-        """Delete locked records with all about them, or empty details, with events; also customers left without any."""
+        """Delete locked records with all about them, with events, and customers about whom nothing is left.
+
+        Of contacts whose details are due, only these are emptied; stored replies are deleted without an event.
+        """
         ids = [row["id"] for row in rows]
         if kind.event is None:
             idempotency.forget_expired(self._tx, ids, self._context.now)
@@ -148,6 +151,7 @@ class Retention:
         return {"before": micros(before), "soon": micros(soon), "now": micros(self._context.now)}
 
     def _empty(self, contact_ids: Iterable[str]) -> None:
+        """Empty the notes and tickets of contacts, with events, and delete the replies about their orders."""
         listed, named = named_list(contact_ids)
         fields = ("note", "ticket_ref")
         found = self._tx.all(f"{CONTACTS.selection} WHERE contact_id IN ({listed})", **named)
@@ -160,6 +164,7 @@ class Retention:
             self._context.note(event, row["contact_id"], data, row["order_id"], digest)
 
     def _delete_orders(self, order_ids: Collection[str]) -> None:
+        """Delete orders with all records and replies about them, each with an event that lists the records."""
         listed, named = named_list(order_ids)
         gone: dict[str, dict[str, list[str]]] = {one: {"orders": [one]} for one in order_ids}
         for table, key, more in _ABOUT_ORDERS:

@@ -47,7 +47,7 @@ def differences(tx: Transaction, *, on_server: bool) -> list[Difference]:
 
 
 def sampled(tx: Transaction) -> list[str]:
-    """The sealed columns of which a PostgreSQL keeps sample values, or may with its next ANALYZE."""
+    """The encrypted columns and digests of which a PostgreSQL has samples in its statistics, or soon may."""
     rows = tx.all(
         "SELECT c.relname || '.' || a.attname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
         " WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND (coalesce(a.attstattarget, -1)"

@@ -88,7 +88,7 @@ class SQLite(Engine):
 
     @contextmanager
     def write(self, *, exclusive: bool = False) -> Iterator[Connection]:
-        """A transaction as of any engine.
+        """A write that is committed at the end of the block, or rolled back if an error leaves it.
 
         All writes are exclusive: one waits up to ten seconds for those before it, then raises `StorageUnavailable`.
         Raises `RuntimeError` instead of committing if a statement failed in the block, and `FileReplaced` if the file
@@ -230,7 +230,7 @@ class SQLite(Engine):
         return None
 
     def _connect(self, *, readonly: bool = False) -> Connection:
-        """A new connection; creates the file if there is none."""
+        """A new connection; creates the file if there is none. Raises `FileReplaced` if it is another one by now."""
         self._require_same_files()
         self.connections += 1
         if self._files is None:

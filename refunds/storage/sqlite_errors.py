@@ -67,7 +67,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 
 def damaged(path: str, error: object) -> DamagedDatabase:
-    """The error that the file at a path is damaged, with the way back."""
+    """The error that the file at a path is damaged; it tells the operator how to repair or restore it."""
     way = "restore the newest backup: flask restore FILE"
     if " index " in str(error):
         way = f"rebuild its indexes: sqlite-utils query {path} REINDEX. If that does not help, {way}"

@@ -33,7 +33,10 @@ class Ticket:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the ticket, so that nobody else writes; raises `StorageUnavailable` if it is not free in time."""
+        """Hold the ticket, so that nobody else writes, and show other processes that this one uses the database.
+
+        Raises `StorageUnavailable` if it is not free in time, or while the database is restored or copied.
+        """
         deadline = monotonic() + self._patience
         if not self._lock.acquire(timeout=self._patience):
             raise StorageUnavailable(Message("Too many writes are waiting."))
@@ -55,7 +58,7 @@ class Ticket:
 
     @contextmanager
     def closing(self) -> Iterator[None]:
-        """Let no thread of this process write during the block, then close the file of the ticket."""
+        """Let no thread of this process write in the block; then stop showing that it uses the database."""
         with self._lock:
             yield
             for file in (self._file, self._in_use):

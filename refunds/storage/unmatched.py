@@ -57,7 +57,7 @@ class Unmatched(Listed[UnmatchedContact]):
             yield row["unmatched_id"], instant(row["received_at"]), row["taken_by"]
 
     def requests_since(self, since: datetime) -> Iterator[datetime]:
-        """When each request was recorded from an instant on that is not matched or superseded; nothing is decrypted."""
+        """When each request since an instant was recorded, without matched and superseded ones; decrypts nothing."""
         rows = self._tx.each(
             "SELECT recorded_at FROM unmatched_contacts WHERE unmatched_id >= :first AND recorded_at >= :since"
             " AND intent IN ('cancel', 'withdrawal') AND contact_id IS NULL AND superseded_by IS NULL",

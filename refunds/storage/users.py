@@ -99,7 +99,7 @@ class Users(Repository[User]):
         self._tx.run(seen, session_id=session_id, now=micros(self._context.now))
 
     def sessions(self, user_id: str) -> list[UserSession]:
-        """The sessions of a user, the newest first."""
+        """The sessions of a user that are not too old, the newest first."""
         rows = self._tx.all(
             "SELECT session_id, began_at, seen_at FROM sessions WHERE user_id = :user_id AND began_at > :expired"
             " ORDER BY began_at DESC, session_id",
@@ -116,7 +116,7 @@ class Users(Repository[User]):
         return bool(found)
 
     def forget_sessions(self, user_id: str) -> None:
-        """Delete the sessions of a user, which have ended."""
+        """Delete the stored sessions of a user, without ending them in the journal."""
         self._tx.run("DELETE FROM sessions WHERE user_id = :user_id", user_id=user_id)
 
     def end_sessions(self, user_id: str) -> None:

@@ -31,12 +31,11 @@ PUBLIC_BLUEPRINTS = {"pages"}
 def register(app: Flask, callers: Mapping[str, Caller]) -> None:
     """Admit or reject each request to a route of the app, before its body is read.
 
-    `callers` identifies the callers of these blueprints; every other route needs a token. An admitted request has
-    `g.principal` and `g.policies`, and the time that its `g.builder` spends counts against its caller's limit.
-
-    Raises `Unauthenticated` if the caller is not known, `Rejected` if the caller sends more requests a second than the
-    setting allows (0: no limit) or has too many under way, and `Forbidden` if the caller has none of the route's
-    scopes, or the route names none.
+    `callers` identifies the callers of these blueprints; every other route that is not public needs a token. An
+    admitted request has `g.principal` and `g.policies`, and the time that its `g.builder` spends counts against its
+    caller's limit, of which each response says what is left. Raises `Unauthenticated` if the caller is not known,
+    `Rejected` if the caller sends more requests a second than the setting allows (0: no limit) or has too many under
+    way, and `Forbidden` if the caller has none of the route's scopes, or the route names none.
     """
     limiter = Limiter(app.extensions["refunds.settings"].rate_limit)
     policy = f'"requests";q={limiter.rate};w=1'

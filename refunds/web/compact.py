@@ -46,7 +46,7 @@ def reply_compact(items: Sequence[Any], given: Mapping[str, Any]) -> Response:
 
 
 def _pieces(context: AppContext, items: Sequence[Any], given: Mapping[str, Any]) -> Iterator[bytes]:
-    """The lines, as one text for each piece, for which the context of the request is entered."""
+    """Yield the lines in pieces of items, decided in the request's context when each is asked for, and count them."""
     for start in range(0, len(items), _PIECE):
         with context, only_ready():
             piece = sorted(enumerate(items[start : start + _PIECE]), key=region_of)
@@ -56,7 +56,11 @@ def _pieces(context: AppContext, items: Sequence[Any], given: Mapping[str, Any])
 
 
 def decided(policies: Policies, given: Mapping[str, Any], item: Any) -> Decision:
-    """The decision on an item of a batch; `given` as in `reply_compact`."""
+    """The decision on an item of a batch, whose fields come before those in `given`.
+
+    If it needs a calendar that is not built, that is built first. Raises `InvalidInput` if the item cannot be read, and
+    what `check_eligibility` raises.
+    """
     check = Check(**{**given, **_read_item(item)})
     try:
         return checks.check_eligibility(policies, check)
@@ -66,6 +70,7 @@ def decided(policies: Policies, given: Mapping[str, Any], item: Any) -> Decision
 
 
 def _line(policies: Policies, given: Mapping[str, Any], item: Any) -> dict[str, Any]:
+    """The line of an item: its verdict, deadline and reason, or its problem; a failure of the service is logged."""
     try:
         found = decided(policies, given, item)
         reason = found.reason

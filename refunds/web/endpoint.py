@@ -123,7 +123,7 @@ def register(app: Flask, tags: Iterable[Tag]) -> None:
 
 
 def _serving(operation: Operation) -> View:
-    """A function that responds to a request to an operation: it reads what is declared, and calls the view."""
+    """A function that serves an operation: it reads what is declared, calls the view and, after no dry run, `then`."""
     read_query = (operation.query or _NoParameters)().read
     read_body = operation.body().read if operation.body else None
 

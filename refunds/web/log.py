@@ -50,7 +50,7 @@ class Output:
         threading.Thread(target=write_all, name="log", daemon=True).start()
 
     def write(self, line: bytes) -> None:
-        """Write a line, for one thread at a time. If the line cannot be written as a whole, count it as dropped."""
+        """Write a line, or after `detach` let the thread do it; one that cannot be written whole counts as dropped."""
         if self._waiting is None:
             self._write(line)
         elif self._waiting.qsize() < MOST:

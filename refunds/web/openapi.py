@@ -109,7 +109,7 @@ class Contract:
 
 
 def _write_components(spec: APISpec) -> None:
-    """Add to a document what operations refer to: the problems, headers, header parameters and the token."""
+    """Add to a document what operations refer to: the problems, examples, headers, header parameters and the token."""
     components = spec.components
     components.schema("Problem", schema=ProblemSchema)
     components.schema("Weekday", {"type": "string", "enum": [*WEEKDAYS, "country"]})
@@ -198,7 +198,7 @@ def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
 
 
 def _description(operation: Operation) -> str:
-    """The docstring after its first line, the scopes, and whether the request can be sent again."""
+    """An operation's description: its docstring after the first line, its scopes, and if it can be sent again."""
     text = (inspect.getdoc(operation.view) or "").partition("\n")[2].strip()
     scopes, transaction = operation.scopes, operation.transaction
     if transaction is None and any(scope.endswith(":write") for scope in scopes or ()):

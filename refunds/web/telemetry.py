@@ -111,7 +111,7 @@ ENDING = timedelta(days=30)
 
 
 def _level(status: int, route: str) -> str:
-    """The level of the log line about a request."""
+    """The level of the log line about a request, by its status; `debug` for probes and metrics that did not fail."""
     stopping = route == "/readyz" and current_app.extensions["refunds.stopping"].is_set()
     if route in _QUIET and (status < HTTPStatus.BAD_REQUEST or (stopping and status == HTTPStatus.SERVICE_UNAVAILABLE)):
         return "debug"
@@ -178,7 +178,7 @@ def _refused_host(request: Request) -> dict[str, str]:
 
 
 def _finish(response: Response) -> Response:
-    """The response with its default headers. Measures and logs its request; a stream, when it ends."""
+    """Add the id, default headers and a near `Token-Expires`; measure and log the request, for a stream at its end."""
     asked, known = unwrapped(request), unwrapped(g)
     given = {name.lower() for name, _ in response.headers}
     missing = [(name, value) for name, value in _HEADERS.items() if name.lower() not in given]

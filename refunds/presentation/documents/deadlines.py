@@ -60,7 +60,7 @@ def _region(region: str) -> str:
 
 
 def notes(sheet: Sheet) -> Iterator[str]:
-    """What the sheet does not show: last days that may move, earlier services, and orders that others judge."""
+    """What the sheet does not show: last days that may move, earlier services, orders that another version judges."""
     moving: dict[date, list[str]] = {}
     for i, group in enumerate(sheet.groups):
         for region in group:

@@ -35,7 +35,7 @@ def render_html(export: Export) -> str:
 
 
 def _beside(export: Export) -> Iterator[tuple[str, Sequence[Sequence[tuple[str, Any]]]]]:
-    """The headings of the records beside the orders, and each record as lines of a label and a value."""
+    """The limits, requests and disclosures of an export: each kind's heading, and its records as labels and values."""
 
     def at(instant: datetime | None) -> str | None:
         return None if instant is None else instant_text(instant, export.terms.time_zone)

@@ -17,7 +17,7 @@ def render_html(found: Simulation) -> str:
 
 
 def render_report(found: Simulation) -> Markup:
-    """The same chart and tables as escaped HTML, without the page around them."""
+    """The chart and the tables of a simulation as escaped HTML, without a page around them."""
     return Markup(written("simulation_report.html", **_values(found)))  # noqa: S704 - escaped there
 
 
@@ -35,7 +35,7 @@ def _values(found: Simulation) -> dict[str, Any]:
 
 
 def with_empty_months(by_month: Mapping[str, Tally]) -> dict[str, Tally]:
-    """The months (`YYYY-MM`) in order, also those in between of which nothing is counted, unless they are 10 years."""
+    """The tallies by month (`YYYY-MM`), in order, with empty ones for months in between unless all span ten years."""
     if not by_month:
         return {}
     first, last = (12 * int(month[:4]) + int(month[5:]) - 1 for month in (min(by_month), max(by_month)))

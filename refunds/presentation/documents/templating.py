@@ -27,7 +27,10 @@ STYLE_SOURCE = f"'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'
 
 
 def install(templates: Environment) -> None:
-    """Let templates translate into the reader's language with `_()` and `ngettext()`, and use the text functions."""
+    """Let templates translate into the reader's language with `_()` and `ngettext()`, and use the text functions.
+
+    What the reader cannot see is written as `[erased]` or `[restricted]`, translated.
+    """
     templates.add_extension("jinja2.ext.i18n")
     templates.install_gettext_callables(  # type: ignore[attr-defined] # a method of the extension
         _whole(lambda text: catalogue().gettext(text), _BEFORE_UNIT),

@@ -89,7 +89,11 @@ def answer_said(
     revoked: Cancellation | None = None,
     on_record: Outcome | None = None,
 ) -> list[Said]:
-    """What to say and write about an order, or a day if `order_id` is None; `revoked` is the last, if it is revoked."""
+    """What to say and write about an order, or a day if `order_id` is None.
+
+    `active` and `revoked` are its last cancellation, if it is active or revoked; `on_record`: the decision on an open
+    request, which counts more than `outcome` if it was in time. `ended`: the window is over.
+    """
     if active is not None:
         return said(*_about_cancelled(outcome, order_id, active), _subject(order_id))
     before = _joined(_revoked_text(revoked), "" if ended or on_record else _date_text(outcome, order_id))
@@ -110,8 +114,8 @@ def answer_said(
 def contact_said(contact: Contact, outcome: Outcome, active: Cancellation | None, *, ended: bool) -> list[Said]:
     """What to say and to write about a contact on record, in the reader's language, with its request number.
 
-    Nothing if it was superseded or resolved, or if its cancellation has its own words; nor about a question that is
-    over.
+    Nothing if it was superseded or resolved, nor about a question that is over. If its order is cancelled, only about a
+    withdrawal on which the cancellation does not rest.
     """
     asks, withdrawn = contact.intent.asks, contact.intent is Intent.WITHDRAWAL
     if contact.superseded_by or contact.resolved_at or (ended and not asks):

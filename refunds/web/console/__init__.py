@@ -172,7 +172,7 @@ _NOT_BY_LINK = {"override", "reason", "outcome_reason", "erasure_reason", "anywa
 
 
 def _sent(most_bytes: int) -> Form:
-    """The form with what is `linked` and the fields that were sent, which take precedence.
+    """The form: the parameters of the address, and the fields that were sent, which take precedence.
 
     Its `notice` is `stale` if it was not sent by a page of this session, and `too_large` if it may have a file and has
     more than `most_bytes`: then it is not read.
@@ -267,7 +267,7 @@ class _Zones:
         return cast("str", unbroken(zone_text(name)))
 
     def headed(self, text: str, name: str) -> str:
-        """A text that may name the zone `name`, without it if the page has named it already."""
+        """A text without the zone `name` in brackets if the page has named it already; if not, it has from now on."""
         text, named = text.replace("\u00a0", " "), f" ({zone_text(name)})"
         if name in self._said:
             text = text.replace(named, "")

@@ -79,7 +79,7 @@ def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 
 @screen("/recent", Scope.CANCELLATIONS_ISSUE)
 def recent(uow: UnitOfWork, form: Form) -> Response:
-    """The last 50 cancellations that the user issued, whether they can still revoke them, and what they resolved."""
+    """The user's last 50 cancellations, how long they can still revoke each, and the last 50 contacts they resolved."""
     own = uow.principal.actor
     found = uow.cancellations.issued_by(own, RECENT)
     resolved: list[tuple[datetime | None, AContact]] = [

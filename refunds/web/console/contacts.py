@@ -168,9 +168,10 @@ def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
 def _foreseen(
     uow: UnitOfWork, order_id: str, found: dict[str, Any]
 ) -> tuple[Order, Contact | None, Decision | None, Decision | None, tuple[FieldError, ...]]:
-    """The order, the stored contact if any, and the decisions that `contacts.preview` makes; nothing is recorded.
+    """The order, the stored contact if any, and two decisions as if it were entered now: on itself, and to answer with.
 
-    For a new contact whose times cannot be read or are not possible, the errors, and None for both.
+    Nothing is recorded. For a new contact whose times cannot be read or are not possible, the errors, and None for
+    both. Raises `ContactStateConflict` if a stored contact is about another order.
     """
     if "contact_id" in found:
         contact, order, decision = cancellations.preview(uow, found["contact_id"])
@@ -203,7 +204,7 @@ def new_contact(how: Asked, found: dict[str, Any]) -> NewContact:
 
 @action("/orders/<order:order_id>/cancel", confirm, Scope.CANCELLATIONS_ISSUE, transaction=Transaction.IDEMPOTENT)
 def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Cancel an order, on a stored contact or one entered now, and redirect to the cancellation.
+    """Cancel an order, on a stored contact or one entered now, and redirect to the cancellation; counts the decision.
 
     If that is refused, a contact entered now is recorded all the same, and the redirect is to the contact.
     """
@@ -275,7 +276,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
 
 
 def about(uow: UnitOfWork, contact: AContact, *actors: str | None) -> dict[str, Any]:
-    """What the page of a contact shows whether its order is known or not, also with the names of these `actors`."""
+    """What the page of a contact or of an unmatched one shows, by name, with the names of these `actors` and others."""
     taking = assignments.taking(uow, contact)
     ids = (contact.recorded_by, contact.acknowledged_by, contact.taken_by, taking and taking.holder, *actors)
     return {
@@ -329,7 +330,7 @@ def follow_up(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
 
 
 def act(uow: UnitOfWork, form: Form, name: str, known: Doing) -> None:
-    """Do to the record with the id `name` what `doing` in the form says, one of the `known`, with its fields."""
+    """Do to the record `name` what `doing` in the form says, one of `known`, with its fields; else `InvalidInput`."""
     data = dict(form.data)
     doing = data.pop("doing", "")
     if doing not in known:

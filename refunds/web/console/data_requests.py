@@ -212,7 +212,10 @@ def answer_data_request(uow: UnitOfWork, form: Form, request_id: str) -> Respons
 
 
 def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
-    """Correct the fields that differ from the record, and close the request as fulfilled."""
+    """Correct the fields that differ from the record, and close the request as fulfilled.
+
+    Raises `InvalidInput`, naming fields of the form, if one was left blank, if none differs, or if one is not valid.
+    """
     request = data_requests.locked(uow, request_id)
     held = _fields(uow, request) if request.customer_id else []
     emptied = [FieldError(f"/{name}", Message("is required"), "required") for name, _ in held if name not in data]
@@ -233,7 +236,7 @@ def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
 
 @screen("/data-requests/<request_id>/export", Scope.PRIVACY_EXPORT, transaction=Transaction.WRITE)
 def exported(uow: UnitOfWork, form: Form, request_id: str) -> Response:
-    """The export for a data request in the `language` of the address, as a page to print or, with `data`, as JSON."""
+    """The export for a data request, with an event, in the `language` of the address: a page or, with `data`, JSON."""
     asked = form.read(forms.ExportedSchema)
     found = exports.for_request(uow, request_id)
     with speaking(asked.get("language") or language()):

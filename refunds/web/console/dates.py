@@ -86,7 +86,7 @@ def typed_time(text: str, today: date) -> tuple[date, time | None]:
 
     A date without a year is the most recent such date, today included; a weekday is the last before today. A time alone
     is a time today. Raises `ValueError` if the text is no date, if there is no such date or time, or if its weekday is
-    another; `Unfit` if it can mean more than one.
+    another; `Unfit` if it can mean more than one, such as the weekday of today.
     """
     bare = _bare(text)
     meant = {(day, clock) for rest, clock in _clocks(bare) for day in _days(rest, today)} if bare else set()

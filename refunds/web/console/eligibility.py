@@ -156,7 +156,7 @@ def _is_exact(form: Form, how: Asked) -> bool:
 def _on_an_order(
     uow: UnitOfWork, order_id: str, found: dict[str, Any]
 ) -> tuple[Order, tuple[Decision, Decision], Asked]:
-    """An order, what `contacts.preview` says, and how and when the customer asks. Nothing is recorded or counted."""
+    """An order, the two decisions of `contacts.preview` for a new contact, and how and when the customer asks."""
     order = uow.orders.get(order_id)
     how = asked(found, uow.now, time_zone_of(uow, order.policy))
     contact = NewContact(channel=how.channel, received_at=how.received_at, sent_at=how.sent_at)
@@ -165,7 +165,10 @@ def _on_an_order(
 
 @screen("/days", Scope.CHECKS_RUN, form_view=check)
 def by_date(uow: UnitOfWork, form: Form) -> Response:
-    """The answer for a service of which only the day and the region are known. Redirects and counts as `answer`."""
+    """The answer for a service of which only the day and the region are known. The decision is counted, not recorded.
+
+    If a time in the address is not an exact instant, redirects to the address in which it is, without counting.
+    """
     found = form.read(ByDateSchema)
     if "provided_on" not in found:
         raise InvalidInput.at("/provided_on", Message("is required"), "required")
@@ -261,7 +264,7 @@ _NOTHING: dict[str, Any] = {
 
 
 def _about(uow: UnitOfWork, order: Order | None, decision: Decision) -> dict[str, Any]:
-    """What is on record about an order, by the names in the page: cancellation, requests, limits. None: nothing."""
+    """What the page shows of an order beside its decision, by name: cancellation, requests, limits, period and more."""
     if order is None:
         return _NOTHING
     order_id, outcome = order.order_id, decision.outcome

@@ -56,7 +56,10 @@ class Typed:
         return local_date(begin, zone(time_zone))
 
     def _meant(self, field: str, now: datetime, tz: ZoneInfo, days: timedelta | None = None) -> datetime:
-        """The instant or, if no time was typed, the start of the day that is so many days later."""
+        """The instant or, if no time was typed, the start of the day that is so many days later.
+
+        Raises `InvalidInput` if it cannot be read, has no time and `days` is None, or was skipped by the clocks.
+        """
         for read in (parse_instant, typed_instant):
             with suppress(ValueError):
                 return read(self.text)

@@ -362,7 +362,7 @@ def _conflict_text(code: str, detail: str) -> str:
 def problem_words(slug: str, error: Exception) -> tuple[str, str]:
     """The title of a problem, and what to do about it, in the reader's language; for an unknown slug, general words.
 
-    For a `CalendarNotCovered`, with the years that the holiday data covers.
+    For a `CalendarNotCovered`, with the years that the holiday data covers; for a `StateConflict`, by what conflicts.
     """
     title, fix = _PROBLEMS.get(slug, _NOT_UNDERSTOOD)
     if isinstance(error, CalendarNotCovered):

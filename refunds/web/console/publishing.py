@@ -50,7 +50,7 @@ def draft(uow: UnitOfWork, form: Form) -> Response:
 def _read(form: Form) -> tuple[str, PolicyVersion]:
     """The text of a draft, and the version in it; a file takes precedence over what was typed.
 
-    The version must have either an `effective_from` or the field `now`, not both.
+    Raises `InvalidInput` if there is none, it does not fit, or not exactly one of `effective_from` and `now` is given.
     """
     found = form.read(DraftFormSchema)
     place = "file" if "file" in found else "draft"
@@ -82,7 +82,7 @@ _AT = re.compile(r"\(at line ([0-9]+), column [0-9]+\)$")
 
 
 def _error_in(text: str, error: FieldError) -> FieldError:
-    """An error of the text of a draft: its line, its term if there is one, and what to do."""
+    """The error of the form's field `draft` for one in its text; its detail says the line, the term and what to do."""
     steps = [step for step in error.pointer.removeprefix("/terms").split("/") if step]
     number, detail = _line(text, steps), error.detail
     if error.code == "not_toml":
@@ -206,7 +206,10 @@ def _before(uow: UnitOfWork, version: PolicyVersion) -> int | None:
     "/policies/<policy_id>/versions/<number:version>/withdrawal", withdrawal, Scope.POLICIES_WRITE, then=watch.extend
 )
 def withdraw(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Response:
-    """Withdraw a version that has not taken effect, and redirect to its policy; if it is withdrawn, nothing changes."""
+    """Withdraw a version that has not taken effect, and redirect to its policy; one already withdrawn stays so.
+
+    Raises `InvalidInput` if this is not possible, or another version would then stay than was shown.
+    """
     form.read(WithdrawingSchema)
     fingerprint = _fingerprint(policy_id, version, _before(uow, uow.policies[policy_id].version(version)))
     try:

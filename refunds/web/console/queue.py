@@ -172,7 +172,7 @@ def _page_of(*, form: Form, contact_id: str) -> Response:
 
 @action("/open/<contact_id>", _page_of, Scope.CONTACTS_WRITE)
 def taken(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
-    """Take an open contact, give it back, or assign it to a colleague. Then show its page."""
+    """Take an open contact, give it back or assign it, and show its page; `InvalidInput` if another has taken it."""
     found = form.read(AssignedSchema)
     _require(found, "taken_by", found["doing"] == "assign")
     try:

@@ -76,7 +76,7 @@ _ALSO_CALLED = {
 
 @cache
 def _by_name() -> dict[str, set[str]]:
-    """The regions of each name, as `_bare` has it."""
+    """The region codes of each name in any language, as `_bare` spells it; names of two letters are left out."""
     found: dict[str, set[str]] = {}
     codes = [*countries(), *(f"{one}-{part}" for one in countries() for part in subdivisions(one))]
     names = [(region_text(code), code) for _ in each_language() for code in codes]

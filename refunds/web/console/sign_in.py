@@ -114,7 +114,8 @@ def _matched(rest: str, method: str) -> tuple[str, Mapping[str, Any]]:
 def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPException:
     """Show what is wrong and what to do about it, or the sign-in page to a user who is not signed in.
 
-    The sign-in page keeps a form that was sent, and who sends too much sees theirs. A failure of the service is logged.
+    The sign-in page keeps a form that was sent; a user who sends too many requests sees theirs again. A failure of the
+    service is logged.
     """
     if isinstance(error, Unauthenticated):
         try:

@@ -41,7 +41,7 @@ def new_unmatched(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/unmatched/begin", Scope.CONTACTS_WRITE, method="POST", form_view=new_unmatched)
 def begin_unmatched(uow: UnitOfWork, form: Form) -> Response:
-    """The same form with what was typed at Check, which is personal and so in no address. Nothing is recorded yet."""
+    """The form to record a contact without its order, with what was typed at Check, which is in no address."""
     form.read(BegunSchema)
     return _new(uow, form)
 
@@ -106,7 +106,7 @@ def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respons
 
 @action("/unmatched/<unmatched_id>/order", unmatched_contact, Scope.CONTACTS_WRITE)
 def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
-    """Match a contact to the order with a number, and redirect to the contact that it became."""
+    """Match a contact to the one order with a number, count the decision, and redirect to the contact it became."""
     found = form.read(MatchSchema)
     _, meant = search.orders_meant(uow, found["order_id"])
     if len(meant) != 1:

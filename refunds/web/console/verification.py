@@ -109,7 +109,7 @@ def _follow(store: Store, principal: Principal, base: Mapping[str, Any]) -> None
 
 
 def _verified(store: Store, principal: Principal) -> dict[str, Any]:
-    """Verify everything; returns what to note of it. If all is sound, also notes that as `flask audit verify` does."""
+    """Verify everything; returns what to note of it. If all is sound, notes beside the checkpoints when that was."""
     checkpoints, report = list(store.checkpoints), Report()  # the journal, which only grows, is read after them
     faults, further = list[RefundsError](), 0
     with store.read(principal) as uow:
