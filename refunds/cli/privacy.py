@@ -166,7 +166,7 @@ def lift(reference: str, *, by_id: bool) -> None:
 def rectify(reference: str, corrections: tuple[Correction, ...], *, by_id: bool) -> None:
     """Correct personal fields of a customer where they stand.
 
-    The tables and fields are those of the API. No decision is made again, and no value enters the journal.
+    `--set` takes the tables and fields of the API. No decision is made again, and no value enters the journal.
     """
     is_other = _of_customer(reference, by_id=by_id, act=lambda uow, who: rectification.rectify(uow, corrections, who))
     if is_other is not None:

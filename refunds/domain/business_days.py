@@ -193,6 +193,7 @@ class BusinessCalendar:
         """This calendar in which the dates that an earlier calendar skipped in a window do not count either.
 
         `day_codes` are that calendar's codes of the window. Each date keeps its reason, and is not among `closures`.
+        The window does not end on a date that was skipped as its end, and entered closures still extend it.
         """
         codes = dict(enumerate(day_codes, window.service_day.toordinal() + 1))
         skipped = {day: code for day, code in codes.items() if code in _WHY}
@@ -280,7 +281,7 @@ def _windows(region: RegionDays, business: _Table, ends: _Table | None) -> Calla
 def _too_late(
     without: BusinessCalendar, window: Callable[[date, int], Window], entered: tuple[tuple[date, date], ...]
 ) -> Callable[[date, int], frozenset[date]]:
-    """A function that gives the closures entered too late for a window, by its service day and length."""
+    """A function of a window's service day and length that returns the closures entered after that window's end."""
 
     @lru_cache(maxsize=512)
     def too_late(service_day: date, length: int) -> frozenset[date]:

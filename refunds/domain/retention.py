@@ -34,7 +34,7 @@ class Period(NamedTuple):
         return self._last(local_date(since, zone(terms.time_zone)), self.length(terms))
 
     def over_before(self, today: date, terms: Terms) -> datetime:
-        """The instant such that what began before it is over at the start of `today`, in the terms' time zone."""
+        """The instant such that a period that began before it is over when `today` begins, in the terms' time zone."""
         length = self.length(terms)
         if self.in_years:
             first = date(today.year - length, 1, 1)

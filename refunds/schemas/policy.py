@@ -223,7 +223,7 @@ def version_data(version: PolicyVersion) -> dict[str, Any]:
 
 
 def _with_hint(field_error: FieldError) -> FieldError:
-    """The field error; for an unknown field of a policy file, it names the probable one, or else all terms."""
+    """The same error; that of an unknown field of a policy file gets the nearest term or, if none is, all terms."""
     if field_error.code != "unknown_field" or field_error.pointer.count("/") > 1:
         return field_error
     close = get_close_matches(field_error.pointer[1:], _policy_file.fields, n=1)

@@ -106,7 +106,7 @@ def _provided(policy: Policy, day: date, regions: tuple[str, ...]) -> list[Provi
 
 
 def _grouped(regions: tuple[str, ...], rows: list[Provided]) -> tuple[tuple[tuple[str, ...], ...], list[int]]:
-    """The regions in groups with the same deadlines, and for each group the index of one region in `last_days`."""
+    """The regions in groups with the same deadlines, and for each group the place of one of them in `last_days`."""
     alike: dict[tuple[date, ...], list[int]] = {}
     for column in range(len(regions)):
         alike.setdefault(tuple(row.last_days[column] for row in rows), []).append(column)

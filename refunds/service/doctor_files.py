@@ -25,7 +25,7 @@ LOGS = Path("/var/log")  # where a machine keeps its logs, unless the operator h
 
 
 def key(patient: Patient) -> Found:
-    """Check that the master key is there, private, the one of the database, apart from it, and without old keys."""
+    """Check that the master key is there and private, opens this database, lies apart from it, and is the only one."""
     path = require_key_file(patient.settings)
     masters = read_master_keys(path)
     yield from _apart(patient, path.parent, Message("the master key"))
@@ -83,7 +83,10 @@ def ledger(patient: Patient) -> Found:
 
 
 def permissions(patient: Patient) -> Found:
-    """Check that this user may write the files of the service, and that no other user has permissions on them."""
+    """Check that this user may write the database, and that others have no permissions on what is kept beside it.
+
+    A group may share the ledger. The master key is checked by `key`, writing the ledger by `ledger`.
+    """
     of_this_user = Message("run this command as the user of the service, or let that user write there")
     file, exposed = patient.file, False
     for path, forbidden in _private(patient):

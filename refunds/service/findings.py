@@ -59,7 +59,10 @@ def find(store: Store, principal: Principal, detail: str, progress: ProgressCall
 
 
 def holder(uow: UnitOfWork, detail: str) -> Callable[[str | None], bool]:
-    """A function that says whether a text holds the detail, as in `find`; an erased text, or None, does not."""
+    """A function that says whether a text holds the detail: its words, or the digits of its telephone number.
+
+    For None or an erased text it says no.
+    """
     country = country_of(uow.policies[uow.policies.default].current(uow.now).terms.region)
     words, number = _folded(detail), contact_points.significant(detail, country)
 

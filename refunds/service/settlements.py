@@ -110,7 +110,7 @@ def _holds(uow: UnitOfWork, cancellation: Cancellation, billing_ref: str | None)
 
 
 def _held(cancellation: Cancellation) -> CancellationStateConflict:
-    """The error, to be raised, that the refund of a cancellation has another holder, with who that is."""
+    """The error, to be raised, that somebody else has begun the refund of a cancellation; its text names them."""
     ref = cancellation.billing_ref
     holder = cancellation.refund_begun_by if isinstance(ref, Erased | None) else ref
     return CancellationStateConflict(

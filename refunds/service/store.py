@@ -94,7 +94,10 @@ class Store:
         return self._opened
 
     def prepare(self) -> None:
-        """Build the calendars of present and coming versions of the default policy; `ConfigurationError` without it."""
+        """Build the calendars of present and coming versions of the default policy.
+
+        Raises `ConfigurationError` if there is no such policy.
+        """
         with self.read(COMMAND_LINE) as uow:
             found = uow.policies
         if found.default not in found:
@@ -219,10 +222,12 @@ class Store:
         return kept
 
     def _require_same_journal(self, tx: Transaction | Engine, head: Head) -> None:
-        """Raise `AnotherJournal` if the journal is not the one that this store saw before, or has lost events since.
+        """Remember the head as the last one seen; raises `AnotherJournal` if it does not follow the one seen before.
 
-        A checkpoint of what was seen is written then, so that the next start refuses it as well. Only through another
-        connection can another database be there. An opening compares the journal itself.
+        It does not in another journal, or in one that has lost events. A checkpoint of the head seen before is written
+        then, so that the next start refuses the database, too. The hash of that head is looked up only after a new
+        connection, because only through one can another database be there. Nothing is compared while the store is not
+        open: `open` does that itself.
         """
         if self._opened is None:
             return
@@ -248,7 +253,10 @@ class Store:
         return UnitOfWork(tx, keyring, principal, self.policies_as_of, self.erasures)
 
     def _write_checkpoint(self, checkpoint: Checkpoint) -> bool:
-        """Write a checkpoint, tell `on_checkpoint`, and return whether it was written; if not, the next one will do."""
+        """Write a checkpoint and return whether that worked; the next makes up for it if not.
+
+        Either way, `on_checkpoint` is told.
+        """
         failure = None
         try:
             self.checkpoints.append(checkpoint)

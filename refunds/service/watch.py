@@ -263,7 +263,10 @@ class _Comparison:
         return self._known[case]
 
     def _compare(self, row: Row) -> tuple[int | None, int] | None:
-        """`today` and `stands` of the change for a row, counted now; None if nothing changes, or it is unreadable."""
+        """The change for a row, counted now, as `today` (None if it cannot be counted) and `stands`.
+
+        None if nothing changes, or if the window in the row cannot be read.
+        """
         provided, ordered, told = instant(row["service_provided_at"]), row["ordered_at"], _told(row)
         if told is None:
             return None

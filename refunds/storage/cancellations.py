@@ -59,7 +59,10 @@ class Cancellations(OfOrders[Cancellation]):
         return self._one(f"{self.about_order} AND {IS_ACTIVE}", order_id=order_id)
 
     def new_reference(self) -> str:
-        """Draw a reference that no cancellation has; a unique index enforces that."""
+        """A reference that no cancellation has: once the one that `Contacts.new_number` drew, or else a new one.
+
+        A unique index enforces that.
+        """
         found, self._context.reference = self._context.reference, None
         while not found:
             drawn = new_reference()

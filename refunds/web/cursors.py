@@ -52,8 +52,8 @@ def both_ways(
 ) -> tuple[list[Any], dict[str, str | None]]:
     """A page of a list that also leads back, and the cursors of its `previous` and its `following` page, if any.
 
-    `given` has the cursor `after` or `before` which the page is; without both, it is the first. `query` is what the
-    repository filters by. Raises `InvalidCursor` as `paginate`.
+    The page comes after the cursor `after` of `given`, or before its `before`; without both, it is the first. `query`
+    is what the repository filters by. Raises `InvalidCursor` as `paginate`.
     """
     after, before = given.get("after"), given.get("before")
     filters = {name: str(value) for name, value in query.items()}

@@ -125,8 +125,8 @@ def _level(status: int, route: str) -> str:
 def register(app: Flask) -> None:
     """Give every request of the app an id, a log line and a measurement, and every response default headers.
 
-    The id is the request's own `X-Request-ID` if that looks random, else a new one. From now on, failures and
-    checkpoints are logged. The app must already have its store.
+    The id is the request's own `X-Request-ID` if that looks random, else a new one. From now on, the app's unexpected
+    exceptions and its store's checkpoints are logged, so the app must already have its store.
     """
     store = app.extensions["refunds.store"]
     measured = app.extensions["refunds.metrics"] = Metrics()

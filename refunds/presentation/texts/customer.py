@@ -208,7 +208,7 @@ def refund_words(cancellation: Cancellation) -> str:
 
 
 def withdrawn_words(contact: Contact) -> str:
-    """The sentence that a withdrawal has ended the order."""
+    """What a customer is told about a withdrawal: when it was received, and that it has ended the order."""
     return translate(
         "We received your withdrawal on %(at)s. The order %(order)s has ended as a result.",
         at=moment_text(contact.received_at, contact.outcome.time_zone),

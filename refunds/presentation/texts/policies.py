@@ -170,7 +170,7 @@ _CLOSURE = {
 
 
 def closure_text(day: date, notices: Sequence[str], *, new: bool = True) -> str:
-    """What a closure does, in sentences, by codes of notices; if it is not `new`, that nothing has changed."""
+    """That the vendor is closed on a date, and what this changes, by codes of notices: nothing if it is not `new`."""
     sentences = [translate("The vendor is closed on %(date)s.", date=date_text(day))]
     if not new:
         sentences.append(translate("The closure was entered before; nothing has changed."))

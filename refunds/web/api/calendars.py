@@ -36,10 +36,10 @@ tag = Tag("Calendars", "The dates that count as business days, and why the other
 def list_calendars(query: dict[str, Any]) -> Response:
     """List the regions
 
-    Returns every region that has a calendar of its own, all on one page: its name, the years that the data covers, the
-    date from which its calendar is provisional, and the parts of a country that differ from the country. Use it to let
-    people choose a region, and to see which regions are provisional. The service also accepts every other code of ISO
-    3166-2, and counts it by the larger part or the country that the place belongs to.
+    Returns the regions that have a calendar of their own, all on one page: for each, its name, the years that the data
+    covers, the date from which its calendar is provisional and, for a country, its parts that differ from it. You can
+    filter by country. Use it to let people choose a region, and to see which regions are provisional. The service also
+    accepts every other code of ISO 3166-2, and counts it by the larger part or the country that the place belongs to.
     """
     items = [_region_data(one) for one in calendars.regions(datetime.now(UTC).year, query.get("country"))]
     return reply({"holidays_version": HOLIDAYS_VERSION, "items": items, "next": None}, etag=True, cacheable=True)

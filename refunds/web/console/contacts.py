@@ -168,10 +168,12 @@ def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
 def _foreseen(
     uow: UnitOfWork, order_id: str, found: dict[str, Any]
 ) -> tuple[Order, Contact | None, Decision | None, Decision | None, tuple[FieldError, ...]]:
-    """The order, the stored contact if any, and two decisions as if it were entered now: on itself, and to answer with.
+    """The order, the stored contact that the form names, if any, and the decisions on the contact and to answer with.
 
-    Nothing is recorded. For a new contact whose times cannot be read or are not possible, the errors, and None for
-    both. Raises `ContactStateConflict` if a stored contact is about another order.
+    For a contact to be entered now they are those of `contacts.preview` or, if its times or contact point are not
+    possible, None for both, and the errors. For a stored contact, both are the decision to answer with now. Nothing is
+    recorded. Raises `ContactStateConflict` if a stored contact is about another order, and what `cancellations.preview`
+    raises.
     """
     if "contact_id" in found:
         contact, order, decision = cancellations.preview(uow, found["contact_id"])

@@ -74,7 +74,7 @@ def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
 def entered(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
     """How and when the customer asks, as in `asked`, to be put on record.
 
-    Raises `InvalidInput` also if the time is that at which a page was opened, over 15 minutes ago.
+    Raises `InvalidInput` also if the time was filled in when the page was opened, and that was over 15 minutes ago.
     """
     how = asked(found, now, time_zone)
     if how.opened and how.received_at and now - how.received_at > OPENED_FOR:
@@ -84,7 +84,7 @@ def entered(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
 
 @screen("/", Scope.ORDERS_READ, Scope.CHECKS_RUN)
 def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
-    """The form to check an order by a number, or by a day and a region; it is shown again with what was wrong.
+    """The page with the form to check an order by a number, or by a day and a region; also shows the errors of `find`.
 
     `order_id` is filled in as the number if none was typed.
     """
