@@ -6,6 +6,7 @@ import shutil
 
 import psycopg
 
+from tests import database_of
 from tests.conftest import settings
 from tests.storage.keep import KEPT
 
@@ -13,7 +14,8 @@ from tests.storage.keep import KEPT
 def restored(step, engine, directory):
     """The settings of the kept database of a step on an engine, restored; opening it applies the later steps."""
     kept = KEPT / step / engine
-    configured = settings(directory, engine=engine, env="production", ledger_dir=directory)
+    empty = database_of(directory, engine)
+    configured = settings(directory, database=empty, env="production", ledger_dir=directory)
     records = lzma.decompress((kept / "records.xz").read_bytes())
     if engine == "sqlite":
         (directory / "refunds.db").write_bytes(records)
