@@ -92,8 +92,8 @@ def regions(country: str | None, *, used: bool) -> None:
             covered = f"{one.covered_from.year}-{one.covered_until.year}"
             provisional = one.provisional_from.isoformat() if one.provisional_from else ""
             rows.append((one.code, region_text(one.code), covered, provisional, ", ".join(one.parts_that_differ)))
-    headings = [translate("region"), translate("name"), translate("covered"), translate("provisional from")]
-    print_table([*headings, translate("parts that differ")], rows)
+    headings = [translate("Region"), translate("Name"), translate("Covered"), translate("Provisional from")]
+    print_table([*headings, translate("Parts that differ")], rows)
 
 
 @command.command("changes")

@@ -26,6 +26,7 @@ from refunds.domain.privacy import (
     due_at,
 )
 from refunds.errors import FieldError, InvalidInput, Message
+from refunds.security.encryption import Erased
 from refunds.service import privacy
 from refunds.service.contacts import BEFORE_KNOWN
 from refunds.service.orders import AHEAD
@@ -84,7 +85,7 @@ def check_identity(uow: UnitOfWork, request_id: str, how: str) -> DataRequest:
     if request.customer_id is None or request.identity_check == how:
         return request
     _require_open(request)
-    if request.identity_check is not None:
+    if request.identity_check is not None and not isinstance(request.identity_check, Erased):
         text = Message(
             "The data request %(name)s has another identity check, which stands: correct it by a rectification.",
             name=request_id,

@@ -120,12 +120,12 @@ def test_a_check_beyond_the_last_decree_says_that_its_end_may_move(country):
 @ONCE
 def test_the_regions_are_listed_with_what_they_cover_and_from_when_they_are_provisional():
     heading, *rows = printed("calendar", "regions")
-    assert heading == "region name covered provisional from parts that differ"
+    assert heading == "Region Name Covered Provisional from Parts that differ"
     assert len(rows) > 850
     assert f"CN China 1950-2100 {decreed_until('CN')}-12-29" in rows
     assert "AT-9 Wien 1934-2100" in rows
     heading, austria, *_ = printed("calendar", "regions", "AT", "--lang", "de")
-    assert heading == "Region Name abgedeckt vorläufig ab abweichende Teile"
+    assert heading == "Region Name Abgedeckt Vorläufig ab Abweichende Teile"
     assert austria == "AT Österreich 1934-2100"
     assert printed("calendar", "regions", "NL-NH")[1:] == ["NL Netherlands 1966-2100"]
     (britain,) = (row for row in rows if row.startswith("GB "))

@@ -6,7 +6,6 @@ session has ended, its screen shows it again with everything that was typed.
 
 import re
 import secrets
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -202,6 +201,13 @@ def _shown_again(
     return shown
 
 
+class _FormData(dict[str, str]):
+    """The typed value of each field; empty for a field without one, which it does not get by being read."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
 def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) -> Response:
     """A page of the console, with the form as it was typed, its errors (the first of each field) and its notice.
 
@@ -216,7 +222,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) 
         "open_number": g.get("open_number"),
         "start": begins,
         "navigation": sorted(navigation, key=lambda name: name != begins),
-        "form_data": defaultdict(str, form.data),
+        "form_data": _FormData(form.data),
         "notice": form.notice,
         "errors": {
             field_error.pointer.rpartition("/")[2]: field_error_text(field_error)
