@@ -73,13 +73,13 @@ def test_an_auditor_verifies_everything_and_finds_the_result_again(visit, script
     auditor.button("Verify all of it").click()
     auditor.reads("Verification of the records")
     expect(auditor.page.get_by_role("status")).to_contain_text("Nothing has been changed")
-    assert auditor.button("Print").is_visible() is scripts
+    expect(auditor.button("Print")).to_be_visible(visible=scripts)
     auditor.page.goto("/console/journal")
     auditor.link("The last verification").click()
     expect(auditor.page.get_by_role("status")).to_contain_text("Nothing has been changed")
     auditor.page.emulate_media(media="print")
-    assert not auditor.button("Verify all of it again").is_visible()
-    assert auditor.page.get_by_text("Hash of the last entry").is_visible()
+    expect(auditor.button("Verify all of it again")).to_be_hidden()
+    expect(auditor.page.get_by_text("Hash of the last entry")).to_be_visible()
 
 
 def test_a_user_takes_a_new_password_and_other_sessions_end(visit, service):
