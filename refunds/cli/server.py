@@ -115,12 +115,13 @@ class Front:
         Returns the answer if it is a stream. Keeps which client the credentials are of.
         """
         try:
-            async with asyncio.timeout(self._longest_wait if lane.turns.locked() else None):
-                await lane.turns.acquire()
-                while (own := self._lane(environ)) is not lane:  # its client has become known while it waited
-                    lane.turns.release()
-                    lane = own
+            while True:
+                async with asyncio.timeout(self._longest_wait if lane.turns.locked() else None):
                     await lane.turns.acquire()
+                if (own := self._lane(environ)) is lane:
+                    break
+                lane.turns.release()
+                lane = own  # its client has become known while it waited
         except TimeoutError:
             environ["refunds.waits"] = True
             return await _put(self._requests, environ, protocol)  # the application refuses it, which takes no time

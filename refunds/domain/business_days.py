@@ -5,7 +5,7 @@ Pure: it knows marks on dates, not their source. It counts in strings of one byt
 
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
@@ -243,7 +243,7 @@ class BusinessCalendar:
 
     def is_estimated(self, window: Window) -> bool:
         """Whether a holiday from the service day to the day after the last may still move, by a day, with the moon."""
-        return self.region.has_estimated(window.service_day, window.last_day + timedelta(1))
+        return self.region.has_estimated(window.service_day.toordinal(), window.last_day.toordinal() + 1)
 
     def lacks_parts(self, window: Window) -> bool:
         """Whether the subdivisions of the region differ in a year of a window, so that it lacks some holidays."""

@@ -41,9 +41,9 @@ class RegionDays:
         """The ordinal of the last covered date."""
         return self.first + len(self.marks) - 1
 
-    def has_estimated(self, first: date, last: date) -> bool:
+    def has_estimated(self, first: int, last: int) -> bool:
         """Whether the date of a holiday is not yet certain, from a covered date to a later one."""
-        marks = self.marks[first.toordinal() - self.first : last.toordinal() + 1 - self.first]
+        marks = self.marks[first - self.first : last + 1 - self.first]
         return 1 in marks.translate(_IS_ESTIMATED)
 
     def is_holiday(self, day: date) -> bool:

@@ -10,6 +10,7 @@ from refunds.domain.records import Contact, ContactState, User
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import ContactStateConflict, Forbidden, InvalidInput, Message
 from refunds.service import findings
+from refunds.service.contacts import require_present
 from refunds.service.findings import AContact
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -94,6 +95,7 @@ def has_left(user: User | None) -> bool:
 def _lock_together(uow: UnitOfWork, name: str) -> Sequence[AContact]:
     """Lock an open contact and the other open ones about its order, and return them, this one first."""
     found = findings.contact(uow, name, lock=True)
+    require_present(found)
     if not found.is_open:
         raise ContactStateConflict(Message("The contact %(name)s is not open.", name=name), found.state)
     if isinstance(found, UnmatchedContact):

@@ -36,7 +36,8 @@ def search(uow: UnitOfWork, text: str) -> Found:
     orders = {order.order_id: order for order in exact}
     contacts = request_meant(uow, text)
     if not orders and not contacts and len(text) >= SHORTEST:
-        orders = {order.order_id: order for order in uow.orders.with_part(text, MOST)}
+        fitting = [*uow.orders.spelt(text.removeprefix("#")), *uow.orders.with_part(text, MOST)]
+        orders = {order.order_id: order for order in fitting}
         contacts = _contacts_holding(uow, text)
     return Found([*orders.values()][:MOST], contacts[:MOST])
 

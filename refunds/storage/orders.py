@@ -81,6 +81,11 @@ class LockedOrder(NamedTuple):
     is_new: bool = False
 
 
+def in_small(text: str) -> str:
+    """A text with the letters A to Z in lower case and all others as they are, like `lower` in both engines."""
+    return re.sub("[A-Z]+", lambda letters: letters[0].lower(), text)
+
+
 class Orders(OfOrders[Order]):
     """The orders."""
 
@@ -97,7 +102,7 @@ class Orders(OfOrders[Order]):
         "customer_id": "orders.customer_id = :customer_id",
         "policy": "policy = :policy",
         "region": "region = :region",
-        "part": "replace(lower(order_id), lower(:part), '') <> lower(order_id)",
+        "part": "replace(lower(order_id), :part, '') <> lower(order_id)",
         "provided_from": "service_provided_at >= :provided_from",
         "provided_to": "service_provided_at < :provided_to",
         "registered_from": "registered_at >= :registered_from",
@@ -173,14 +178,14 @@ class Orders(OfOrders[Order]):
         """Up to two of the last 10,000 orders whose id has these letters and digits, whatever its case and hyphens."""
         newest = f"SELECT order_id AS id FROM orders ORDER BY registered_at DESC, order_id DESC LIMIT {_NEWEST}"  # noqa: S608
         sql = f"{_WITH_KEY} WHERE order_id IN (SELECT id FROM ({newest}) AS newest WHERE {_BARE} = :bare) LIMIT 2"  # noqa: S608
-        return self._load_all(self._tx.all(sql, bare=re.sub("[- ]", "", number.lower())))
+        return self._load_all(self._tx.all(sql, bare=re.sub("[- ]", "", in_small(number))))
 
     def with_part(self, part: str, limit: int) -> list[Order]:
         """Up to `limit` orders whose id contains a part in any case, or begins with it exactly, the newest first.
 
         Only the last 10,000 orders are searched for the part, so that a search does not become slower.
         """
-        like = re.sub(r"([!%_])", r"!\1", part.lower())
+        like = re.sub(r"([!%_])", r"!\1", in_small(part))
         newest = f"SELECT order_id FROM orders ORDER BY registered_at DESC, order_id DESC LIMIT {_NEWEST}"  # noqa: S608
         found = (
             f"order_id IN (SELECT order_id FROM ({newest}) AS newest WHERE lower(order_id) LIKE :like ESCAPE '!' UNION"  # noqa: S608
@@ -204,7 +209,8 @@ class Orders(OfOrders[Order]):
 
     def paginate(self, *after: Any, **query: Any) -> list[Standing]:
         """A page of orders with their standings; if filtered by deadline, they are sorted by it, then by id."""
-        return self.standings(super().paginate(*after, **query | self._range(query)))
+        folded = {name: in_small(value) for name, value in query.items() if name == "part"}
+        return self.standings(super().paginate(*after, **query | folded | self._range(query)))
 
     def _range(self, query: Mapping[str, Any]) -> dict[str, datetime]:
         """A narrower filter by deadline for open or elapsed orders, so that fewer rows are read; or none."""

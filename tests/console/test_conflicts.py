@@ -9,6 +9,7 @@ from refunds.domain.privacy import DataRequestConflict, DataRequestKind
 from refunds.domain.resolutions import ResolutionReason
 from refunds.errors import CancellationStateConflict, ContactStateConflict, FieldError, Message
 from refunds.service import cancellations, resolutions
+from refunds.service import unmatched as matching
 from refunds.service.resolutions import Resolution
 from refunds.web.console.messages import field_error_text, problem_words
 from tests.unit.test_messages import calls
@@ -263,6 +264,21 @@ def test_who_takes_what_was_dealt_with_meanwhile_is_told_so_without_an_id(site, 
     assert page.status == 409
     assert ("dealt with meanwhile", "inzwischen erledigt")[language == "de"] in page.main.one("div", role="alert").text
     assert name not in page.text
+
+
+def test_who_takes_what_was_replaced_meanwhile_is_led_to_what_replaced_it(site, agent):
+    """That is open, and waits."""
+    order = site.register()
+    first, kept = site.record(order), site.keep("A-?")
+    contact_form = agent.get(f"/console/contacts/{first}").form("Take it")
+    kept_form = agent.get(f"/console/unmatched/{kept}").form("Take it")
+    second = site.record(order, supersedes=first)
+    with site.store.write(site.principal(Role.AGENT)) as uow:
+        matched, _ = matching.match(uow, kept, order)
+    for form, leads in ((contact_form, second), (kept_form, matched.contact_id)):
+        page = agent.submit(form, "Take it")
+        assert (page.status, leads_to(page)[1]) == (409, f"/console/contacts/{leads}")
+        assert "nobody has to take it" not in page.text
 
 
 ID = "con_01KN6ME7W0APCMK6YXAFPZ3BYV"

@@ -83,6 +83,20 @@ def test_what_fits_several_narrows_every_page_and_what_fits_none_is_said(agent, 
     assert found == [orders[number] for number in left][::-1]
 
 
+def test_a_text_that_fits_as_a_day_and_as_a_region_is_asked_back(site, agent):
+    """FR is France, and a Friday: that was read as a Friday, and led to an order of another region."""
+    friday, *french = (
+        site.register(customer_ref="K-in-France", service_provided_at=f"2026-04-{day:02}T12:00:00+02:00", region=region)
+        for day, region in ((3, "DE-BY"), (7, "FR"), (8, "FR"))
+    )
+    path = f"/console/customers/{site.customer(friday)}?narrow="
+    asked = agent.get(f"{path}FR")
+    assert (asked.status, set(asked.errors), len(listed(asked))) == (422, {"narrow"}, 3)
+    assert "Write it out" in asked.errors["narrow"]
+    assert listed(agent.get(f"{path}Frankreich")) == french[::-1]
+    assert agent.get(f"{path}Freitag").path == f"/console/orders/{friday}"
+
+
 def test_who_has_few_orders_has_nothing_to_narrow_down(site, agent):
     orders = [site.register(customer_ref="K-with-few") for _ in range(2)]
     page = agent.get(f"/console/customers/{site.customer(orders[0])}")
@@ -115,6 +129,12 @@ def test_it_is_narrowed_down_on_every_engine(engine):
     assert listed(agent.get(f"{path}-77")) == orders[::-1]
     assert listed(agent.get(f"{path}Bayern")) == orders[::-1]
     assert agent.press(agent.get("/console/"), "Check", q="#b77").path == "/console/orders/B-77"
-    for typed, order in (("a-7", "A-77"), ("2.4.", "B-77")):
+    own.register("Bestell-\u00c41", service_provided_at="2026-04-01T12:00:00+02:00")
+    for typed, order in (
+        ("a-7", "A-77"),
+        ("2.4.", "B-77"),
+        ("%C3%841", "Bestell-%C3%841"),
+        ("bestell", "Bestell-%C3%841"),
+    ):
         assert agent.get(path + typed).path == f"/console/orders/{order}"
     own.store.close()

@@ -58,6 +58,12 @@ def test_a_number_is_found_without_its_hyphens_if_only_one_order_can_be_meant(si
     assert agent.press(agent.get("/console/"), "Check", q=text.replace(" ", "")).status == 422, "two can be meant"
 
 
+def test_all_that_can_be_meant_without_hyphens_are_listed(site):
+    orders = [site.register(name) for name in ("SPELT 12-34", "spelt1234")]
+    for text in ("spelt 1234", "#SPELT-1234"):
+        assert sorted(links(searched(site.browser(Role.AGENT), text))) == sorted(orders), text
+
+
 def test_a_customer_number_is_found_in_any_case_and_with_a_sign(site):
     order = site.register(customer_ref="K-SPELT-1")
     for spelt in ("k-spelt-1", "K-SPELT-1", "#K-SPELT-1", "#k-spelt-1"):

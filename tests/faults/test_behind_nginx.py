@@ -128,16 +128,20 @@ def test_a_write_whose_response_is_lost_is_done_once(tmp_path, record_property):
 
 
 @pytest.mark.parametrize(
-    ("accept", "media_type"),
-    [("*/*", "application/problem+json"), ("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", "text/html")],
-    ids=["a program", "a person"],
+    ("path", "accept", "media_type"),
+    [
+        ("/v1/cancellations", "*/*", "application/problem+json"),
+        ("/docs", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", "text/html"),
+        ("/console/orders/A-1/cancel?channel=phone", "*/*", "text/html"),
+    ],
+    ids=["a program", "a person", "the console"],
 )
-def test_nginx_says_itself_that_no_instance_responds(tmp_path, accept, media_type):
+def test_nginx_says_itself_that_no_instance_responds(tmp_path, path, accept, media_type):
     with (
         Nginx(tmp_path / "nginx", [f"127.0.0.1:{free_port()} {TIMES}"]) as nginx,
         nginx.client(nginx.next(), "") as client,
     ):
-        client.wire.request("POST", "/v1/cancellations", b"{}", {"Accept": accept})
+        client.wire.request("POST", path, b"{}", {"Accept": accept})
         response = client.wire.getresponse()
         body = response.read().decode()
     assert (response.status, response.headers["Retry-After"]) == (503, "5")

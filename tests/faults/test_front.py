@@ -22,7 +22,7 @@ from typing import NamedTuple
 import pytest
 from granian.rsgi import ProtocolClosed
 
-from refunds.cli.server import CONNECTIONS, IN_TIME, LARGEST, MOST_OF_ONE, Front, Server
+from refunds.cli.server import AT_ONCE, CONNECTIONS, IN_TIME, LARGEST, MOST_OF_ONE, Front, Server
 from refunds.web import create_app
 from tests import scaled
 from tests.conftest import settings
@@ -279,6 +279,48 @@ def test_a_client_who_has_become_known_waits_no_longer_among_strangers():
 
     asyncio.run(ask())
     assert [path for path, *_ in answers] == ["/first", "/other", "/second"]
+
+
+def test_a_client_who_becomes_known_while_its_body_is_read_does_not_wait_without_end():
+    """It chose the lane of strangers, which is free; its own is not."""
+    held, answers = threading.Event(), []
+
+    def application(environ, start):
+        if not environ.get("refunds.waits"):
+            environ["refunds.actor"] = "known"
+            if environ["PATH_INFO"] == "/held":
+                held.wait(PATIENCE)
+        start("429 Later" if environ.get("refunds.waits") else "200 OK", [("Content-Length", "2")])
+        return [b"{}"]
+
+    async def ask():
+        front, there = Front(application, longest_wait=0.05), asyncio.Event()
+        known, late, *busy = (Waiting(path, answers) for path in ("/known", "/late", *["/held"] * AT_ONCE))
+
+        class Late(Waiting):
+            """Its body comes later."""
+
+            @property
+            def headers(self):
+                return super().headers | {"content-length": "2"}
+
+            async def __call__(self):
+                await there.wait()
+                return b"{}"
+
+        late = Late(*late)
+        first = asyncio.create_task(front(late, late))
+        await asyncio.sleep(0)
+        await front(known, known)
+        others = [asyncio.create_task(front(one, one)) for one in busy]
+        await asyncio.sleep(0)
+        there.set()
+        await asyncio.wait_for(first, PATIENCE)
+        held.set()
+        await asyncio.gather(*others)
+
+    asyncio.run(ask())
+    assert [(path, status) for path, status, *_ in answers][:2] == [("/known", 200), ("/late", 429)]
 
 
 HALF_SENT = {

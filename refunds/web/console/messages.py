@@ -203,6 +203,7 @@ _WRONG: Mapping[str, Message] = {
     "fits_none": Message(
         "None of these orders fits. Write a part of the order number, the day of the service or the region."
     ),
+    "two_meanings": Message("This can be a day or a region. Write it out: Friday, or the name of the region."),
     "unknown_order": Message(
         "Nothing has this number, or a customer who has several orders. If billing has not sent the order yet, match "
         "it when it has."

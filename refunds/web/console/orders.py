@@ -11,6 +11,7 @@ from flask import Response
 
 from refunds.domain.instants import end_of_day, first_instant, zone
 from refunds.domain.permissions import Scope
+from refunds.domain.standings import Standing
 from refunds.errors import FieldError, InvalidInput, Message, NotFound
 from refunds.presentation.documents import evidence as documents
 from refunds.presentation.language import language, speaking
@@ -31,21 +32,19 @@ def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
     """A page of up to 25 orders of a customer, by the customer's opaque id, the newest first.
 
     With `narrow`, those that fit what it means; redirects to the order if only one does, and shows all, with an error,
-    if none does. Raises `NotFound` if there is no such customer, and `InvalidCursor` if `after` or `before` in the
-    address is no cursor of this list.
+    if none does or if it can mean two things. Raises `NotFound` if there is no such customer, and `InvalidCursor` if
+    `after` or `before` in the address is no cursor of this list.
     """
     found, status, narrowed = form.read(CustomerSchema), HTTPStatus.OK, dict[str, Any]()
     how = {name: text for name, text in form.data.items() if name not in {"after", "before", "narrow"}}
-    for meaning in _meanings(uow, found.get("narrow", "")):
-        fitting = uow.orders.paginate(limit=2, customer_id=customer_id, **meaning)
+    if "narrow" in found:
+        fitting = _fitting(uow, customer_id, found["narrow"])
         if len(fitting) == 1:
-            return to("answer", order_id=fitting[0].order.order_id, **how)
-        if fitting:
-            narrowed = meaning
-            break
-    else:
-        if "narrow" in found:
-            error = FieldError("/narrow", Message("fits none of the orders"), "fits_none")
+            narrowed, first = fitting[0]
+            if len(first) == 1:
+                return to("answer", order_id=first[0].order.order_id, **how)
+        else:
+            error = _TWO_MEANINGS if fitting else _FITS_NONE
             status, form = HTTPStatus.UNPROCESSABLE_ENTITY, replace(form, errors=(error,))
     listed, pages = both_ways(uow, "customer", uow.orders, form.data, limit=PAGE, customer_id=customer_id, **narrowed)
     if not listed and not any(pages.values()):
@@ -58,13 +57,26 @@ def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
     )
 
 
-def _meanings(uow: UnitOfWork, text: str) -> Iterator[dict[str, Any]]:
-    """What a text can mean by which orders are narrowed down: a part of the number, the day of the service, a region.
+_FITS_NONE = FieldError("/narrow", Message("fits none of the orders"), "fits_none")
+_TWO_MEANINGS = FieldError("/narrow", Message("can mean a day or a region"), "two_meanings")
 
-    Each as filters of a list of orders; none if the text is blank.
+
+def _fitting(uow: UnitOfWork, customer_id: str, text: str) -> list[tuple[dict[str, Any], list[Standing]]]:
+    """What a text can mean so that some orders of a customer fit: as filters of a list, each with up to two orders.
+
+    It is a part of the order number or, if none has it, the day of the service, a region, or either.
     """
-    if not text:
-        return
+    fitting = []
+    for meaning in _meanings(uow, text):
+        if orders := uow.orders.paginate(limit=2, customer_id=customer_id, **meaning):
+            fitting.append((meaning, orders))
+            if "part" in meaning:
+                break
+    return fitting
+
+
+def _meanings(uow: UnitOfWork, text: str) -> Iterator[dict[str, Any]]:
+    """What a text can mean, as filters of a list of orders: a part of the number, the day of the service, a region."""
     yield {"part": text}
     tz = zone(time_zone_of(uow, uow.policies.default))
     with suppress(InvalidInput, OverflowError):
