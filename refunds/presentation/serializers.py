@@ -157,7 +157,7 @@ def information_data(period: InformationPeriod | None, at: datetime) -> dict[str
 
 
 def promise_on_record_data(promise: Promise) -> dict[str, Any]:
-    """A promise as the evidence has it: whole, and why it was made."""
+    """A promise as the evidence has it: its window day by day, its region, and when, why, by whom and by which data."""
     told = promise.told
     return {
         **attributes(promise, "promise_id", "cause", "promised_by", current="is_current"),

@@ -63,11 +63,11 @@ class Refused:
 def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
     """Cancel an order if the decision allows it or is overridden; a new order or contact is recorded either way.
 
-    A stored contact is judged again, on the present facts and its own times. If the decision refuses, an open request
-    that was in time decides, and the cancellation is based on that. A cancellation closes the order's requests and
-    promises its window. An override that is not needed, or would change nothing, is ignored, but raises `Forbidden` if
-    the principal may not override. Raises `NotFound` if a stored order or contact does not exist, `InvalidInput` if the
-    contact is a new question or about another order, or if goodwill is to override while a withdrawal is open,
+    A stored contact is judged again, on the present facts and its own times. If the decision refuses but an open
+    request was in time, the order is cancelled on that request. A cancellation closes the order's requests and promises
+    its window. Any override raises `Forbidden` if the principal may not override; one that is not needed or does not
+    help is ignored. Raises `NotFound` if a stored order or contact does not exist, `InvalidInput` if the contact is a
+    new question or about another order, or if goodwill is to override while a withdrawal is open,
     `ContactStateConflict` if the stored contact does not ask for a cancellation or was resolved or superseded,
     `CustomerErased` if there is a text to store of an erased customer, and what `orders.register`, `contacts.record`
     and `orders.decided` raise.

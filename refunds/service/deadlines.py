@@ -51,12 +51,13 @@ class Sheet:
 
 
 def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tuple[str, ...] = ()) -> Sheet:
-    """The sheet of a week: the service days whose window ends in that week or later, each with its last days.
+    """The sheet of a week: the service days up to its Sunday whose window ends in it or later, with their last days.
 
     The week is that of `day`, Monday to Sunday; by default the present one. `regions` are by default the policy's
-    country and its subdivisions. A service day is listed if its window ends so late in one of them. There are at most
-    24 rows, the latest. Raises `NotFound` if there is no such policy, `UnknownRegion` if there is no such region,
-    `CalendarNotCovered` if a window leaves the holiday data, and `InvalidInput` if `day` is more than five years away.
+    country and its subdivisions; those with the same last days are one group. A service day is listed if its window
+    ends so late in one of them. At most 24 rows are kept, the latest. Raises `NotFound` if there is no such policy,
+    `UnknownRegion` if there is no such region, `CalendarNotCovered` if a window leaves the holiday data, and
+    `InvalidInput` if `day` is more than five years away.
     """
     policy = uow.policies[policy_id]
     version = policy.current(uow.now)

@@ -35,7 +35,7 @@ def find(store: Store, principal: Principal, detail: str, progress: ProgressCall
     """Open every contact, matched or not, and yield those that hold a detail of a person.
 
     A detail is a telephone number in any spelling, an e-mail address, a ticket, or a name or other words in any text.
-    Raises `InvalidInput` if it does not have 2 to 200 letters.
+    Raises `InvalidInput` if it does not have 2 to 200 characters.
     """
     if not 1 < len(detail.strip()) <= LONGEST:
         raise InvalidInput.at("/detail", Message("must have 2 to %(most)s letters", most=LONGEST))

@@ -25,12 +25,12 @@ Gone = Mapping[str, Mapping[str, int]]
 
 
 def run(store: Store, *, dry_run: bool = False, progress: ProgressCallback = silently) -> Gone:
-    """Delete every record whose period is over by the default policy as it is now; a dry run only counts them.
+    """Delete each record, and empty the details of each contact, whose period is over; a dry run only counts them.
 
-    Records under a customer's hold stay, and so do orders with an open refund, or an open request that was in time or
-    needs a supervisor. A note beside the checkpoints says when it ran. It can be interrupted and repeated. Raises
-    `ClockInDoubt`, `ConfigurationError` if it runs already, and `StorageUnavailable`, also if a reader of SQLite keeps
-    deleted data in the log.
+    The periods are those of the default policy as it is now. Records under a customer's hold stay, and so do orders
+    with an open refund, or an open request that was in time or needs a supervisor. After a real run, a note beside the
+    checkpoints says when it was. It can be interrupted and repeated. Raises `ClockInDoubt`, `ConfigurationError` if it
+    runs already, and `StorageUnavailable`, also if another reader of SQLite keeps deleted data in its log.
     """
     clock.require_sound(store)
     if dry_run:

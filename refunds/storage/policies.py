@@ -72,10 +72,9 @@ class Policies(Mapping[str, Policy]):
 
 
 def load(tx: Transaction, default: str, as_of: bytes | None) -> Policies:
-    """The policies as a transaction sees them, with `as_of`: the hash of the last event about policies.
+    """The policies as a transaction sees them; `as_of` is the hash of the last event about policies, not checked here.
 
-    The hash is taken as it is given. Raises `Unreadable`, naming the policy, if one is not what the service has
-    written.
+    Raises `Unreadable`, naming the policy, if one is not what the service has written.
     """
     records: dict[str, list[Row]] = defaultdict(list)
     for row in Versions.iter_rows(tx):

@@ -228,10 +228,10 @@ class PostgreSQL(Engine):
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[PostgresTransaction]:
-        """Begin a transaction by `begin`, with its first statement, and roll it back at the end unless it has ended.
+        """A transaction that sends `begin` together with its first statement, and is rolled back unless committed.
 
-        If the connection was lost since its last use, another one runs that statement, within the patience. Errors of
-        the driver become errors of the service.
+        If the connection turns out to be lost at that statement, another one runs it, until the patience is over.
+        Errors of the driver become errors of the service.
         """
         with self._translating_errors():
             pool, deadline = self._opened(), monotonic() + self._patience

@@ -194,7 +194,11 @@ _REGISTERED = {
 
 
 def registration_text(version: PolicyVersion, follows: int | None, done: str) -> str:
-    """What was done to a version, and since when it holds; `follows` is the number of the one before it, if any."""
+    """What was or would be done to a version, and since when it holds.
+
+    `follows` is the number of the version in force before it, if any; `done` is `published`, `imported`, `dry_run` (it
+    would be published) or `known` (it was registered before).
+    """
     if follows is not None:
         order = Message("It follows version %(follows)s.", follows=follows)
     elif version.version == 1:

@@ -117,9 +117,10 @@ _CORRECTABLE = ("intent", "channel", *_TIMES, *ABOUT_THE_CONTACT)
 
 
 def with_recorded(uow: UnitOfWork, form: Form, contact: AContact, *, is_typed: bool) -> Form:
-    """The form, with what is on record of a contact in place of what was typed, as far as the user may see it.
+    """The form, with what is on record of a contact in place of what was typed.
 
-    Times are as people type them if `is_typed`, and otherwise exact instants.
+    What was typed stays where nothing is on record, it was erased, or the user may not see it. Times are as people type
+    them if `is_typed`, and otherwise exact instants.
     """
     details = {name: _readable(contact, name) for name in (*ABOUT_THE_CONTACT, "order_hint")}
     zone, times = _zone(uow, contact), {name: getattr(contact, name) for name in _TIMES}

@@ -84,7 +84,7 @@ def entered(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
 
 @screen("/", Scope.ORDERS_READ, Scope.CHECKS_RUN)
 def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
-    """The page with the form to check an order by a number, or by a day and a region; also shows the errors of `find`.
+    """The form to check an order by a number, or by a day and a region; it also shows the errors of the answers.
 
     `order_id` is filled in as the number if none was typed.
     """
