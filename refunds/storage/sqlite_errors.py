@@ -63,7 +63,8 @@ def cannot_serve(path: str, why: str) -> StorageUnavailable:
 
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether an error of the driver says that the file is damaged, or no database."""
-    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+    # No value of the service is too big: then a damaged page gives a wrong length.
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_TOOBIG"))
 
 
 def damaged(path: str, error: object) -> DamagedDatabase:

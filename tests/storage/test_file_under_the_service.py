@@ -239,13 +239,20 @@ def test_a_damaged_file_is_named_with_what_is_wrong_and_the_way_back(make, damag
         tx.all("SELECT * FROM parents, children")
     text = str(damaged.value)
     assert text.startswith(f"{path} is damaged: ")
-    assert "malformed" in text or "not a database" in text
+    assert any(found in text for found in ("malformed", "not a database", "too big"))
     assert "flask restore" in text
     assert ".recover" in text
     assert str(path) not in damaged.value.detail
     assert damaged.value.exit_code == 23
     engine.close()
     assert path.read_bytes() == before
+
+
+def test_a_value_of_an_impossible_length_is_damage(make):
+    """A damaged page may give one."""
+    engine = with_tables(make())
+    with pytest.raises(DamagedDatabase, match="too big"), engine.read() as tx:
+        tx.all("SELECT zeroblob(2000000000)")
 
 
 # A file that is read without a lock, because nobody used it.
