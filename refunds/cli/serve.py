@@ -28,10 +28,10 @@ WAITS = "Another instance prepares the records for its data: this one waits unti
 def command() -> None:
     """Serve the API and the console until SIGTERM or Ctrl-C, on the loopback interface unless REFUNDS_LISTEN differs.
 
-    First, the windows that newer holiday data lengthens are promised anew. Requests under way are finished before the
-    end, for 30 seconds at most. A checkpoint is written at the start and at the end. Outside production, the first
-    start adds a user for each role that works at the console and a token for each role: it prints their secrets, and
-    writes the tokens to tokens.env beside the master key.
+    First, later ends that newer holiday data give are promised. Requests under way are finished before the end, for 30
+    seconds at most. A checkpoint is written at the start and at the end. Outside production, the first start adds a
+    user for each role that works at the console and a token for each role: it prints their secrets, and writes the
+    tokens to tokens.env beside the master key.
     """
     # Before anything starts a thread: a thread that does not block a signal could receive it and end the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, server.STOPPING)

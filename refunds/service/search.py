@@ -32,12 +32,12 @@ def search(uow: UnitOfWork, text: str) -> Found:
     A part or detail has at least `SHORTEST` letters, and at most `MOST` of each kind are found. Records and fields that
     the principal may not read are not searched.
     """
-    exact = [*order_meant(uow, text), *uow.orders.of_customer(_customer_meant(uow, text), limit=MOST)]
+    meant = _orders_spelt(uow, text)
+    exact = [*_only(meant), *uow.orders.of_customer(_customer_meant(uow, text), limit=MOST)]
     orders = {order.order_id: order for order in exact}
     contacts = request_meant(uow, text)
     if not orders and not contacts and len(text) >= SHORTEST:
-        fitting = [*uow.orders.spelt(text.removeprefix("#")), *uow.orders.with_part(text, MOST)]
-        orders = {order.order_id: order for order in fitting}
+        orders = {order.order_id: order for order in [*meant, *uow.orders.with_part(text, MOST)]}
         contacts = _contacts_holding(uow, text)
     return Found([*orders.values()][:MOST], contacts[:MOST])
 
@@ -47,6 +47,15 @@ def order_meant(uow: UnitOfWork, number: str) -> list[Order]:
 
     They write it in any case, with `#` or without and, if only one of the newest orders can be meant, without hyphens.
     """
+    return _only(_orders_spelt(uow, number))
+
+
+def _only(orders: list[Order]) -> list[Order]:
+    return orders if len(orders) == 1 else []
+
+
+def _orders_spelt(uow: UnitOfWork, number: str) -> list[Order]:
+    """As `order_meant`, but if two of the newest orders can be meant without hyphens, these two."""
     for spelt in _spellings(number):
         with suppress(NotFound):
             return [uow.orders.get(spelt)]
@@ -54,8 +63,7 @@ def order_meant(uow: UnitOfWork, number: str) -> list[Order]:
     with suppress(ValueError):
         if found := uow.cancellations.paginate(limit=1, reference=parse_reference(bare)):
             return [uow.orders.get(found[0].order_id)]
-    found = uow.orders.spelt(bare)
-    return found if len(found) == 1 else []
+    return uow.orders.spelt(bare)
 
 
 def _spellings(number: str) -> Iterable[str]:

@@ -255,7 +255,7 @@ class Store:
     def _write_checkpoint(self, checkpoint: Checkpoint) -> bool:
         """Write a checkpoint and return whether that worked; the next makes up for it if not.
 
-        Either way, `on_checkpoint` is told.
+        Either way, `on_checkpoint` is called.
         """
         failure = None
         try:

@@ -1,6 +1,6 @@
 """The watch: before the service starts with other data than before, it compares every open promise with that data.
 
-A window that ends later by the new data is promised anew; one that ends earlier keeps its promise. Orders that were
+A window that ends later by the new data is promised again; one that ends earlier keeps its promise. Orders that were
 registered before there were promises get theirs first.
 """
 

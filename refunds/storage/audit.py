@@ -288,7 +288,7 @@ def checked(context: Context, table: RecordMapper[Any], row: Row, erased: Abstra
 
 
 def _cipher(context: Context, table: RecordMapper[Any], row: Row) -> CustomerCipher:
-    """The cipher of the personal fields in a row, whoever reads; `NO_ACCESS` if it can have none."""
+    """The cipher of the personal fields in a row, for any reader; `NO_ACCESS` if it can have none."""
     if table is CLOSURES:
         return CustomerCipher(context.keys.notes)
     if table is UNMATCHED:

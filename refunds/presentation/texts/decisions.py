@@ -157,7 +157,7 @@ def answered_by(outcome: Outcome, *, ended: bool = False) -> Reason | Notice:
 def headline(outcome: Outcome, *, ended: bool = False) -> str:
     """The decision as a heading: whether the order is refundable, and until when.
 
-    `ended`: the window has ended, or the service was provided, since the request; then it is told in the past.
+    `ended`: the window has ended, or the service was provided, since the request; then the past tense is used.
     """
     texts = _HEADLINE | _HEADLINE_THEN if ended else _HEADLINE
     text = translate(texts[answered_by(outcome, ended=ended)], **outcome_words(outcome))
