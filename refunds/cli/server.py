@@ -17,6 +17,7 @@ import sys
 import termios
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -42,6 +43,7 @@ LONGEST_HEAD = 2**16  # bytes of a head
 SMALL, LARGEST = 2**16, 8 * 2**20  # bytes of a small body, and of the largest that an operation takes
 MOST_HELD, MOST_OF_ONE = 2**26, 2**24  # bytes of all bodies, and of one client's, from which on large ones are refused
 MOST_KNOWN = 10_000
+LATE = 0.5  # seconds until a client hears that it sends too much: one that asks again at once would only do so more
 _SLICE = 0.0005  # seconds that a thread computes before another may: requests give way at every statement anyway
 PROBES = ("/livez", "/readyz", "/metrics")
 _LOOKS, _LOOKING = 5, 0.1  # how often nothing must be under way to stop, and seconds between: by then, all is sent
@@ -98,21 +100,21 @@ class Front:
             self.under_way += 1
             try:
                 if probing := self._probes.get(environ["PATH_INFO"]):
-                    stream = await _put(probing, environ, protocol)
+                    sent = await _put(probing, environ, protocol)
                 else:
-                    stream = await self._in_turn(lane, environ, protocol)
-                if stream:
-                    await asyncio.wrap_future(stream.sent)
+                    sent = await self._in_turn(lane, environ, protocol)
+                if sent:
+                    await asyncio.wrap_future(sent)
             finally:
                 self.under_way -= 1
         finally:
             self._held -= len(body)
             lane.held -= len(body)
 
-    async def _in_turn(self, lane: _Lane, environ: dict[str, Any], protocol: HTTPProtocol) -> "_Stream | None":
+    async def _in_turn(self, lane: _Lane, environ: dict[str, Any], protocol: HTTPProtocol) -> "_Sent | None":
         """Have a request answered when it is its client's turn, or refused if that takes too long.
 
-        Returns the answer if it is a stream. Keeps which client the credentials are of.
+        Returns what `_answer` returns. Keeps which client the credentials are of.
         """
         try:
             while True:
@@ -169,11 +171,11 @@ class Front:
 
     def _answer(
         self, environ: dict[str, Any], protocol: HTTPProtocol, loop: asyncio.AbstractEventLoop
-    ) -> "_Stream | None":
+    ) -> "_Sent | None":
         """Call the application for a request, and send what it answers, whole or, if that has no length, as a stream.
 
-        The stream is returned when all its parts are made; None if there is none. While the service stops, the answer
-        ends its connection.
+        Returns None if the answer is sent. A stream whose parts are all made, and a 429, which the loop sends late, are
+        sent when the future that is returned is done. While the service stops, the answer ends its connection.
         """
         begun: list[Any] = []
         parts = self._application(environ, lambda status, headers, _=None: begun.extend((status, headers)))
@@ -184,15 +186,22 @@ class Front:
             if status == HTTPStatus.OK and not any(name.lower() == "content-length" for name, _ in headers):
                 stream = _Stream(protocol, status, headers, loop)
                 stream.send_all(parts)
-                return stream
+                return stream.sent
             content = b"".join(parts)
         finally:
             getattr(parts, "close", lambda: None)()
-        if content:
-            protocol.response_bytes(status, headers, content)
-        else:
-            protocol.response_empty(status, headers)
+        send = partial(protocol.response_bytes, status, headers, content)
+        if not content:
+            send = partial(protocol.response_empty, status, headers)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            return asyncio.run_coroutine_threadsafe(_send_late(send), loop)
+        send()
         return None
+
+
+async def _send_late(send: Callable[[], None]) -> None:
+    await asyncio.sleep(LATE)
+    send()
 
 
 class _Stream:
@@ -226,14 +235,13 @@ class _Stream:
             self._left = True
 
 
-_Waiting = tuple[dict[str, Any], HTTPProtocol, asyncio.Future[_Stream | None]]
+_Sent = Future[None]
+_Waiting = tuple[dict[str, Any], HTTPProtocol, asyncio.Future[_Sent | None]]
 
 
-def _put(
-    queue: SimpleQueue[_Waiting], environ: dict[str, Any], protocol: HTTPProtocol
-) -> asyncio.Future[_Stream | None]:
+def _put(queue: SimpleQueue[_Waiting], environ: dict[str, Any], protocol: HTTPProtocol) -> asyncio.Future[_Sent | None]:
     """Put a request into a queue; the future is done when it is answered. (An executor would cost three times this.)"""
-    answered: asyncio.Future[_Stream | None] = asyncio.get_running_loop().create_future()
+    answered: asyncio.Future[_Sent | None] = asyncio.get_running_loop().create_future()
     queue.put((environ, protocol, answered))
     return answered
 

@@ -323,6 +323,28 @@ def test_a_client_who_becomes_known_while_its_body_is_read_does_not_wait_without
     assert [(path, status) for path, status, *_ in answers][:2] == [("/known", 200), ("/late", 429)]
 
 
+def test_a_client_with_too_many_requests_is_told_so_late_and_keeps_nobody_waiting():
+    """One that asks again at once, whatever it is told, would else keep a thread busy; even its own turns are free."""
+    answers = []
+
+    def application(environ, start):
+        environ["refunds.actor"] = "known"
+        start("429 Later" if environ["PATH_INFO"] == "/too-many" else "200 OK", [("Content-Length", "2")])
+        return [b"{}"]
+
+    async def ask():
+        front = Front(application)
+        too_many = [Waiting("/too-many", answers)] * 2 * AT_ONCE
+        refused = [asyncio.create_task(front(one, one)) for one in too_many]
+        await asyncio.wait_for(front(one := Waiting("/one", answers), one), PATIENCE)
+        assert [path for path, *_ in answers] == ["/one"]
+        assert front.under_way == len(too_many), "they are to be answered before the server stops"
+        await asyncio.gather(*refused)
+
+    asyncio.run(ask())
+    assert [(path, status) for path, status, *_ in answers[1:]] == [("/too-many", 429)] * 2 * AT_ONCE
+
+
 HALF_SENT = {
     "head": b"GET /livez HTTP/1.1\r\nHost: loc",
     "body": head("/v1/eligibility-checks", 100) + b"{",
