@@ -1,6 +1,7 @@
 """Floods by one client or by strangers: how long others wait, in one table; the controls are a server of WSGI."""
 
 import http.client
+import multiprocessing
 import os
 import re
 import select
@@ -9,11 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from statistics import median
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -33,13 +35,36 @@ ANSWERS = scaled(20, 100)
 CHECKED = scaled(3, 9)
 """Requests of a calm client that wait for the requests of a flood."""
 
+SPAWN = multiprocessing.get_context("spawn")
+
 Tokens = dict[str, str]
 
-Flood = Callable[[Tokens, int, threading.Event, Counter], None]
+
+class Statuses:
+    """How often which status came back to a flood, whose process is another."""
+
+    def __init__(self) -> None:
+        self._numbers = SPAWN.Array("q", 600)
+
+    def count(self, status: int) -> None:
+        """Count an answer."""
+        with self._numbers.get_lock():
+            self._numbers[status] += 1
+
+    def found(self) -> set[int]:
+        """The statuses that came back."""
+        return {status for status, number in enumerate(self._numbers) if number}
+
+    def total(self) -> int:
+        """How many answers came back."""
+        return sum(self._numbers)
+
+
+Flood = Callable[[Tokens, int, Event, Statuses], None]
 """Floods a port until the event is set, and counts which status came back."""
 
 
-def batches(tokens: Tokens, port: int, over: threading.Event, statuses: Counter) -> None:
+def batches(tokens: Tokens, port: int, over: Event, statuses: Statuses) -> None:
     """Batches of one kilobyte, of one client, whose regions all need a calendar that is not built yet."""
     each = iter(regions())
 
@@ -48,12 +73,12 @@ def batches(tokens: Tokens, port: int, over: threading.Event, statuses: Counter)
             while not over.is_set():
                 items = [{"service_provided_at": CHECK["service_provided_at"], "region": region} for region in named]
                 sent = {"items": items, "terms": {"business_week": "country", "end_week": ["mon"]}}
-                statuses[client.send("POST", "/v1/eligibility-checks/batch", sent).status] += 1
+                statuses.count(client.send("POST", "/v1/eligibility-checks/batch", sent).status)
 
     _together(BATCHES, lambda: send(next(each)[:10]))
 
 
-def slow_bodies(tokens: Tokens, port: int, over: threading.Event, statuses: Counter) -> None:
+def slow_bodies(tokens: Tokens, port: int, over: Event, statuses: Statuses) -> None:
     """Bodies of which one byte has come, sent anew as soon as one is given up."""
     token = f"Authorization: Bearer {tokens['agent']}"
 
@@ -64,25 +89,25 @@ def slow_bodies(tokens: Tokens, port: int, over: threading.Event, statuses: Coun
                 wire.sock.sendall(head("/v1/eligibility-checks", 100, token) + b"{")
                 while not over.is_set():
                     if select.select([wire.sock], [], [], 0.1)[0]:
-                        statuses[int((wire.sock.recv(2**16) or b"HTTP/1.1 0").split()[1])] += 1
+                        statuses.count(int((wire.sock.recv(2**16) or b"HTTP/1.1 0").split()[1]))
                         break
 
     _together(SLOW, send)
 
 
-def strangers(_: Tokens, port: int, over: threading.Event, statuses: Counter) -> None:
+def strangers(_: Tokens, port: int, over: Event, statuses: Statuses) -> None:
     """Small requests on new connections, with tokens that are none."""
     each = iter(range(10**9))
 
     def send() -> None:
         while not over.wait(1 / STRANGERS * 5):  # five of them, so that they come at once as well
             with Client(port, f"rfd_{next(each):08}") as client:
-                statuses[client.send("GET", "/v1/me").status] += 1
+                statuses.count(client.send("GET", "/v1/me").status)
 
     _together(5, send)
 
 
-def sign_ins(_: Tokens, port: int, over: threading.Event, statuses: Counter) -> None:
+def sign_ins(_: Tokens, port: int, over: Event, statuses: Statuses) -> None:
     """People who sign in under names that there are not, each with a page of their own, again and again."""
     each = iter(range(10**9))
 
@@ -97,7 +122,7 @@ def sign_ins(_: Tokens, port: int, over: threading.Event, statuses: Counter) -> 
                 wire.request("POST", "/console/sign-in/", form, {"Cookie": cookie, "Content-Type": FORM})
                 response = wire.getresponse()
                 response.read()
-                statuses[response.status] += 1
+                statuses.count(response.status)
 
     _together(SIGNING_IN, send)
 
@@ -131,7 +156,7 @@ def waits(port: int, token: str) -> tuple[float, float]:
     return max(alive) * 1000, sorted(checks)[ANSWERS * 99 // 100 - 1] * 1000
 
 
-def passed(port: int, token: str, statuses: Counter) -> float:
+def passed(port: int, token: str, statuses: Statuses) -> float:
     """How many requests of a flood are answered while a client waits for one check, at the median."""
     found = []
     with Client(port, token) as client:
@@ -142,18 +167,29 @@ def passed(port: int, token: str, statuses: Counter) -> float:
     return median(found)
 
 
+def _flood(flood: Flood, begun: Event, *given: Any) -> None:
+    """What the process of a flood does."""
+    begun.set()
+    flood(*given)
+
+
 @contextmanager
-def flooded(flood: Flood, tokens: Tokens, port: int) -> Iterator[Counter]:
-    """A flood that goes on during the block, and how often which status has come back."""
-    over, statuses = threading.Event(), Counter()
-    flooding = threading.Thread(target=flood, args=[tokens, port, over, statuses])
+def flooded(flood: Flood, tokens: Tokens, port: int) -> Iterator[Statuses]:
+    """A flood that goes on during the block, and how often which status has come back.
+
+    It comes from a process of its own: its clients and the calm one would else wait for each other's interpreter.
+    """
+    over, begun, statuses = SPAWN.Event(), SPAWN.Event(), Statuses()
+    flooding = SPAWN.Process(target=_flood, args=[flood, begun, tokens, port, over, statuses], daemon=True)
     flooding.start()
     try:
+        assert begun.wait(PATIENCE)
         time.sleep(0.5)
         yield statuses
     finally:
         over.set()
         flooding.join(PATIENCE)
+        flooding.kill()
 
 
 FLOODS: dict[str, tuple[Flood, set[int]]] = {
@@ -183,8 +219,8 @@ def test_floods_keep_nobody_else_waiting(tmp_path, record_property):
                 }
                 alive, during = waits(server.port, token)
             for one, statuses in going.items():
-                assert statuses.keys() <= FLOODS[one][1], (one, statuses)
-                assert statuses or name == "all at once" or FLOODS[one][0] is slow_bodies, "it was no flood"
+                assert statuses.found() <= FLOODS[one][1], (one, statuses.found())
+                assert statuses.total() or name == "all at once" or FLOODS[one][0] is slow_bodies, "it was no flood"
             lines.append(f"{name:<30}{alive:>10.0f}{before:>10.0f}{during:>10.0f}")
     title = f"{'':<30}{'/livez':>10}{'before':>10}{'during':>10}"
     record_property("measured", "\n".join(["ms: worst /livez; p99 of others", title, *lines]))
