@@ -69,6 +69,12 @@ def test_caddy_sends_no_write_to_a_second_instance():
     assert not re.search(r"^\s*lb_retry_match", CADDY, re.MULTILINE)
 
 
+def test_both_proxies_say_the_same_if_no_instance_responds():
+    quoted = [re.findall(pattern, config) for pattern, config in ((r"return 503 '(.+)'", NGINX), (r"`(.+)` 503", CADDY))]
+    assert sorted(quoted[0]) == sorted(quoted[1])
+    assert len(quoted[0]) == 2, "a problem and a page"
+
+
 def test_what_is_installed_can_be_read_by_the_user_of_the_service():
     commands = PAGE.partition("```sh")[2].partition("```")[0]
     assert commands.index("umask 022") < commands.index("git clone") < commands.index("make -C")
