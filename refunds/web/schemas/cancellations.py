@@ -251,7 +251,7 @@ class RevocationRequestSchema(StrictSchema):
         "`customer_kept_order`: the order's requests are resolved.",
         required=True,
     )
-    reason = FreeText(500, "Why the cancellation is revoked, in words. Personal: stored encrypted.", allow_none=True)
+    reason = FreeText(500, "Why the cancellation is revoked, in words. Personal: stored encrypted.")
 
 
 SETTLEMENT = CancellationSettlementSchema.example()

@@ -31,35 +31,30 @@ class ContactDetailsSchema(StrictSchema):
     received_at = Instant(
         "When the customer called, or when the message arrived: not when it was entered. Default: now."
     )
-    sent_at = Instant(
-        "When the message was sent, if that is known. For a withdrawal, this time counts.", allow_none=True
-    )
+    sent_at = Instant("When the message was sent, if that is known. For a withdrawal, this time counts.")
     contact_point = Line(
         254,
         "The vendor's number or address that the customer used. A number without a country code is read as a number "
         "in the country of the policy's region.",
-        allow_none=True,
     )
     from_detail = Line(
         254,
         "The customer's telephone number or e-mail address. A number without a country code is read as a number in "
         "the country of the order's region or, if the order has no region, of the policy's region. Personal: stored "
         "encrypted.",
-        allow_none=True,
     )
     ticket_ref = Line(
         100,
         "The ticket of the call or e-mail. A backdated request (received before the deadline and entered after it) "
         "needs a ticket if the policy says so. Personal: stored encrypted.",
-        allow_none=True,
     )
-    note = FreeText(2000, "What the customer said, if it matters. Personal: stored encrypted.", allow_none=True)
+    note = FreeText(2000, "What the customer said, if it matters. Personal: stored encrypted.")
 
 
 class InlineContactSchema(ContactDetailsSchema):
     """A contact that asks for a cancellation, to record together with the cancellation."""
 
-    supersedes = RecordId("con", "The contact that this one corrects.", allow_none=True)
+    supersedes = RecordId("con", "The contact that this one corrects.")
 
 
 class ContactRequestSchema(InlineContactSchema):
@@ -79,13 +74,11 @@ class CompletionRequestSchema(StrictSchema):
         100,
         "The ticket of the call or e-mail, if the contact has no ticket. Null or left out: no ticket is added. "
         "Personal: stored encrypted.",
-        allow_none=True,
     )
     note = FreeText(
         2000,
         "What the customer said, if the contact has no note. Null or left out: no note is added. Personal: stored "
         "encrypted.",
-        allow_none=True,
     )
 
 
@@ -98,11 +91,8 @@ class AcknowledgementRequestSchema(StrictSchema):
         "The telephone number or e-mail address at which the customer was answered, if it is not the contact's "
         "`from_detail`. A number without a country code is read like one in `from_detail`. Personal: stored "
         "encrypted.",
-        allow_none=True,
     )
-    given_at = Instant(
-        "When the customer was answered. It must not be before the contact. Default: now.", allow_none=True
-    )
+    given_at = Instant("When the customer was answered. It must not be before the contact. Default: now.")
 
 
 class ResolutionRequestSchema(StrictSchema):
@@ -115,15 +105,12 @@ class ResolutionRequestSchema(StrictSchema):
         required=True,
     )
     reason = FreeText(
-        500,
-        "Why the contact is resolved, in a sentence. Required with `other`. Personal: stored encrypted.",
-        allow_none=True,
+        500, "Why the contact is resolved, in a sentence. Required with `other`. Personal: stored encrypted."
     )
     duplicate_of = RecordId(
         "con",
         "The id of the other contact about the same order that asks for the same; it stays open. Required with "
         "`duplicate`, and refused with any other reason.",
-        allow_none=True,
     )
 
 

@@ -24,12 +24,11 @@ class UnmatchedContactRequestSchema(ContactDetailsSchema):
         200, "What the customer said about the order, in their words. Personal: stored encrypted.", required=True
     )
     intent = Choice(Intent, "What the customer wants. Default: `cancel`.")
-    supersedes = RecordId("unm", "The unmatched contact that this one corrects.", allow_none=True)
+    supersedes = RecordId("unm", "The unmatched contact that this one corrects.")
     from_detail = Line(
         254,
         "The customer's telephone number or e-mail address. A number needs its country code, because there is no "
         "order that says where the customer is. Personal: stored encrypted.",
-        allow_none=True,
     )
 
 
@@ -37,9 +36,7 @@ class MatchRequestSchema(StrictSchema):
     """The order to which an unmatched contact is matched."""
 
     order_id = OrderId(required=True)
-    ticket_ref = Line(
-        100, "The ticket; it replaces the ticket of the unmatched contact. Personal: stored encrypted.", allow_none=True
-    )
+    ticket_ref = Line(100, "The ticket; it replaces the ticket of the unmatched contact. Personal: stored encrypted.")
 
 
 class UnmatchedResolutionRequestSchema(StrictSchema):
