@@ -33,9 +33,7 @@ ME = MeSchema.example()
 
 
 @tag.operation(
-    "GET /v1/me",
-    Answer("The caller.", MeSchema, example("operator", "An operator's client", ME)),
-    scopes=(),
+    "GET /v1/me", Answer("The caller.", MeSchema, example("operator", "An operator's client", ME)), scopes=()
 )
 def who_am_i() -> Response:
     """Get the caller

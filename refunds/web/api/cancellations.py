@@ -148,10 +148,7 @@ def _refusal(refused: Refused) -> Response:
     data = problem_data("order-already-cancelled" if active else "not-refundable", reason_text(outcome))
     data |= {"contact_id": refused.contact.contact_id, "decision": decision_data(outcome)}
     if active:
-        data["cancellation"] = {
-            "cancellation_id": active.cancellation_id,
-            "reference": active.reference_aloud,
-        }
+        data["cancellation"] = {"cancellation_id": active.cancellation_id, "reference": active.reference_aloud}
     return problem_answer(data)
 
 

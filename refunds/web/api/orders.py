@@ -13,13 +13,7 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import Order
 from refunds.domain.standings import Standing
 from refunds.domain.withdrawals import information_period
-from refunds.errors import (
-    CallersError,
-    InvalidInput,
-    Message,
-    PreconditionFailed,
-    PreconditionRequired,
-)
+from refunds.errors import CallersError, InvalidInput, Message, PreconditionFailed, PreconditionRequired
 from refunds.presentation.decisions import decision_data
 from refunds.presentation.serializers import information_data, order_data
 from refunds.schemas.orders import InlineOrderSchema, OrderId

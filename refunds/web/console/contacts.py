@@ -314,10 +314,7 @@ def _resolve(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
 
 Doing = dict[str, tuple[type[StrictSchema], Callable[[UnitOfWork, str, dict[str, Any]], object]]]
 
-ANSWERING: Doing = {
-    "acknowledge": (AnsweredSchema, _acknowledge),
-    "complete": (CompletionRequestSchema, _complete),
-}
+ANSWERING: Doing = {"acknowledge": (AnsweredSchema, _acknowledge), "complete": (CompletionRequestSchema, _complete)}
 _DOING: Doing = ANSWERING | {
     "resolve": (ResolutionRequestSchema, _resolve),
     "reopen": (ReopenQuerySchema, lambda uow, name, found: resolutions.reopen(uow, name, found["reason_code"])),

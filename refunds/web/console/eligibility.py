@@ -194,11 +194,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     if requested_at > uow.now + orders.AHEAD or (how.sent_at or requested_at) > requested_at:
         raise InvalidInput.at("/received_at", Message("lies in the future, or before it was sent"), "impossible_time")
     asking = Check(
-        service_provided_at=provided,
-        requested_at=requested_at,
-        sent_at=how.sent_at,
-        channel=how.channel,
-        region=region,
+        service_provided_at=provided, requested_at=requested_at, sent_at=how.sent_at, channel=how.channel, region=region
     )
     try:
         return checks.check_eligibility(present_policies(), asking), how

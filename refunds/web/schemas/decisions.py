@@ -115,13 +115,7 @@ class JudgingPolicySchema(shown.Schema):
 
 _DAYS = [
     {"date": "2026-04-02", "status": "service_day"},
-    {
-        "date": "2026-04-03",
-        "status": "skipped",
-        "why": "public_holiday",
-        "name": "Good Friday",
-        "name_language": "en",
-    },
+    {"date": "2026-04-03", "status": "skipped", "why": "public_holiday", "name": "Good Friday", "name_language": "en"},
     {"date": "2026-04-04", "status": "skipped", "why": "weekend"},
     {"date": "2026-04-05", "status": "skipped", "why": "weekend"},
     {

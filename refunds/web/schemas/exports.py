@@ -120,8 +120,7 @@ class ExportErasureSchema(shown.Schema):
 
 
 InformationSchema = shown.Schema.from_dict(
-    {one.name: shown.ListOf(shown.String(), f"{one.title}.") for one in information()},
-    name="InformationSchema",
+    {one.name: shown.ListOf(shown.String(), f"{one.title}.") for one in information()}, name="InformationSchema"
 )
 """What a person is told with their data, by headings."""
 
