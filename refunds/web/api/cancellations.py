@@ -25,6 +25,8 @@ from refunds.web.schemas.orders import FACTS, JUDGED
 
 tag = Tag("Cancellations", "The cancellations of orders, which billing refunds.")
 
+_NAMED = {"order_id": "A-1001", "contact_id": CONTACT["contact_id"]}
+
 
 @tag.operation(
     "POST /v1/cancellations",
@@ -34,28 +36,16 @@ tag = Tag("Cancellations", "The cancellations of orders, which billing refunds."
     body_examples=example(
         "inline", "A new order and a new call", {"order": {"order_id": "A-1001"} | FACTS, "contact": CALL}
     )
-    | example(
-        "stored",
-        "A registered order and a recorded contact",
-        {"order_id": "A-1001", "contact_id": CONTACT["contact_id"]},
-    )
+    | example("stored", "A registered order and a recorded contact", _NAMED)
     | example(
         "goodwill",
         "A supervisor's goodwill",
-        {
-            "order_id": "A-1001",
-            "contact_id": CONTACT["contact_id"],
-            "override": {"kind": "goodwill", "reason": "Our line was down all afternoon."},
-        },
+        _NAMED | {"override": {"kind": "goodwill", "reason": "Our line was down all afternoon."}},
     )
     | example(
         "statutory",
         "A withdrawal after the window",
-        {
-            "order_id": "A-1001",
-            "contact_id": CONTACT["contact_id"],
-            "override": {"kind": "statutory", "reason": "A consumer, within 14 days of the order."},
-        },
+        _NAMED | {"override": {"kind": "statutory", "reason": "A consumer, within 14 days of the order."}},
     ),
     refusal=schemas.RefusalSchema,
     problems=(

@@ -53,7 +53,7 @@ class CalendarDaysSchema(shown.Schema):
         )
     )
     items = shown.ListOf(CalendarDaySchema)
-    next = shown.String("The cursor of the next page; null on the last page.", allow_none=True)
+    next = shown.NEXT
 
 
 class RegionQuerySchema(QuerySchema):
@@ -100,7 +100,7 @@ class RegionListSchema(shown.Schema):
 
     holidays_version = shown.String("The version of the holiday data.", "0.109")
     items = shown.ListOf(RegionSchema)
-    next = shown.String("The cursor of the next page; null on the last page.", allow_none=True)
+    next = shown.NEXT
 
 
 CHINA = RegionListSchema.example(items=[RegionSchema.example()])

@@ -173,19 +173,17 @@ class CancellationQuerySchema(request_fields.ListQuerySchema):
     contradictions = (
         *map(request_fields.backwards, ("issued", "settled", "due")),
         request_fields.Contradiction(
-            lambda query: bool(query.get("overdue")) and query.get("order") is request_fields.ListOrder.NEWEST,
+            lambda query: query.get("overdue") and query.get("order") is request_fields.ListOrder.NEWEST,
             "order",
             Message("leave it out with overdue=true, which lists the longest overdue first"),
         ),
         request_fields.Contradiction(
-            lambda query: (
-                bool(query.get("overdue")) and query.get("state", records.State.ISSUED) not in records.UNSETTLED
-            ),
+            lambda query: query.get("overdue") and query.get("state", records.State.ISSUED) not in records.UNSETTLED,
             "state",
             Message("must be issued or refunding with overdue=true: the others need no refund"),
         ),
         request_fields.Contradiction(
-            lambda query: bool(query.get("overdue")) and _asks_for_settled(query),
+            lambda query: query.get("overdue") and _asks_for_settled(query),
             "overdue",
             Message("leave it out with settled_from or settled_to: what is settled is not overdue"),
         ),

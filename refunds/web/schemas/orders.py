@@ -152,7 +152,7 @@ class CustomerSchema(shown.Schema):
         "The id that the service gave the customer; null: the customer is not known.", allow_none=True
     )
     items = shown.ListOf(OrderSchema)
-    next = shown.String("The cursor of the next page; null on the last page.", allow_none=True)
+    next = shown.NEXT
 
 
 class EligibilityQuerySchema(QuerySchema):

@@ -113,7 +113,7 @@ class DataRequestQuerySchema(ListQuerySchema):
 
     contradictions = (
         Contradiction(
-            lambda query: bool(query.get("overdue")) and query.get("state") is privacy.DataRequestState.CLOSED,
+            lambda query: query.get("overdue") and query.get("state") is privacy.DataRequestState.CLOSED,
             "state",
             Message("must be open, or left out, with overdue=true"),
         ),

@@ -89,13 +89,13 @@ def Code(members: Iterable[str], description: str, example: Any = None, **option
     return made
 
 
+NEXT = String("The cursor of the next page; null on the last page.", allow_none=True)
+
+
 def page_of(schema: type[ma.Schema]) -> type[ma.Schema]:
     """The schema of a page of a list of these objects, with a name such as `ContactListSchema`."""
-    fields = {
-        "items": ListOf(schema),
-        "next": String("The cursor of the next page; null on the last page.", allow_none=True),
-    }
-    return Schema.from_dict(fields, name=f"{schema.__name__.removesuffix('Schema')}ListSchema")
+    name = f"{schema.__name__.removesuffix('Schema')}ListSchema"
+    return Schema.from_dict({"items": ListOf(schema), "next": NEXT}, name=name)
 
 
 def links(given: str | Mapping[str, str], **operations: str) -> dict[str, Any]:
