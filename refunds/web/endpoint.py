@@ -68,9 +68,9 @@ class Operation:
     are declared, and the parameters of the rule. A caller needs one of the `scopes`; if empty, any token is enough; if
     None, no token is needed. A body has at most `most_bytes` bytes. `headers` are the request headers that the view
     reads, by their names in the document's components. `refusal` is the schema of a conflict if it is more than a plain
-    problem. `problems` are the slugs of its problems, except those that every operation of its kind has. Responses say
-    from when the operation is `deprecated`, and at which `sunset` it ends. `then` is called after the view's changes
-    are stored and before the response, except for a dry run.
+    problem. `problems` are the slugs of its problems, except those that follow from the rest of the declaration.
+    Responses say from when the operation is `deprecated`, and at which `sunset` it ends. `then` is called after the
+    view's changes are stored and before the response, except for a dry run.
     """
 
     view: View

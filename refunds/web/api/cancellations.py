@@ -84,7 +84,6 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     "GET /v1/cancellations/<string:cancellation_id>",
     Answer("The cancellation.", schemas.CancellationSchema, schemas.EXAMPLE, etag=True),
     scopes=(Scope.CANCELLATIONS_READ,),
-    problems=("not-found",),
 )
 def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
     """Get a cancellation
@@ -105,7 +104,6 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
     ),
     scopes=(Scope.CANCELLATIONS_READ,),
     query=schemas.CancellationQuerySchema,
-    problems=("invalid-cursor", "not-acceptable"),
 )
 def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List cancellations
@@ -154,7 +152,7 @@ settlements_tag = Tag(
     body=schemas.RefundRequestSchema,
     body_examples=example("begun", "With billing's reference", {"billing_ref": schemas.SETTLEMENT["billing_ref"]})
     | example("without", "Without one", {}),
-    problems=("not-found", "cancellation-state-conflict", "payment-data-refused", "customer-erased"),
+    problems=("cancellation-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
     """Begin a refund
@@ -174,7 +172,7 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) ->
     Answer("The cancellation, now waiting for a refund again.", schemas.CancellationSchema, schemas.EXAMPLE),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
     query=schemas.EndRefundQuerySchema,
-    problems=("not-found", "cancellation-state-conflict"),
+    problems=("cancellation-state-conflict",),
 )
 def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
     """End a refund that failed
@@ -196,7 +194,7 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> 
         "Refunded this morning",
         {"settled_at": schemas.SETTLEMENT["settled_at"], "billing_ref": schemas.SETTLEMENT["billing_ref"]},
     ),
-    problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
+    problems=("cancellation-state-conflict", "payment-data-refused"),
 )
 def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
     """Settle a cancellation
@@ -216,7 +214,7 @@ def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
     Answer("The cancellation, now no longer settled.", schemas.CancellationSchema, schemas.EXAMPLE),
     scopes=(Scope.CANCELLATIONS_SETTLE,),
     query=schemas.UnsettleQuerySchema,
-    problems=("not-found", "cancellation-state-conflict"),
+    problems=("cancellation-state-conflict",),
 )
 def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
     """Undo a settlement
@@ -235,7 +233,7 @@ def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str
     scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
     body=schemas.RevocationRequestSchema,
     body_examples=example("revoked", "A customer who stays", {"reason_code": "customer_kept_order"}),
-    problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
+    problems=("cancellation-state-conflict", "payment-data-refused"),
 )
 def revoke_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
     """Revoke a cancellation

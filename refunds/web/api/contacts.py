@@ -29,7 +29,7 @@ tag = Tag("Contacts", "Calls, e-mails and letters of customers, each recorded wi
     body_examples=example("call", "A call", schemas.CALL)
     | example("withdrawal", "A withdrawal by letter", schemas.WITHDRAWAL)
     | example("question", "Only a question", {"channel": "email", "intent": "question"}),
-    problems=(*JUDGED, "evidence-required", "order-not-found", "contact-state-conflict"),
+    problems=(*JUDGED, "evidence-required", "contact-state-conflict"),
 )
 def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
     """Record a contact
@@ -62,7 +62,6 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     "GET /v1/contacts/<string:contact_id>",
     Answer("The contact.", schemas.ContactSchema, schemas.EXAMPLE, etag=True),
     scopes=(Scope.CONTACTS_READ,),
-    problems=("not-found",),
 )
 def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
     """Get a contact
@@ -83,7 +82,6 @@ def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
     ),
     scopes=(Scope.CONTACTS_READ,),
     query=schemas.ContactQuerySchema,
-    problems=("invalid-cursor", "not-acceptable"),
 )
 def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List contacts
@@ -106,7 +104,7 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     scopes=(Scope.CONTACTS_WRITE,),
     body=schemas.CompletionRequestSchema,
     body_examples=example("ticket", "Its ticket", {"ticket_ref": "T-20391"}),
-    problems=("not-found", "contact-state-conflict", "payment-data-refused", "customer-erased"),
+    problems=("contact-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Complete a contact
@@ -134,7 +132,7 @@ def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> 
         "An e-mail to another address",
         {name: schemas.ACKNOWLEDGEMENT[name] for name in ("channel", "to", "given_at")},
     ),
-    problems=("not-found", "contact-state-conflict", "payment-data-refused", "customer-erased"),
+    problems=("contact-state-conflict", "payment-data-refused", "customer-erased"),
 )
 def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Acknowledge a contact
@@ -161,7 +159,7 @@ def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) 
     body_examples=example(
         "stays", "A customer who stays", {name: schemas.RESOLUTION[name] for name in ("reason_code", "reason")}
     ),
-    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
+    problems=("contact-state-conflict", "payment-data-refused"),
 )
 def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Resolve a contact
@@ -184,7 +182,7 @@ def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> R
     Answer("The contact, open again.", schemas.ContactSchema, schemas.EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
     query=schemas.ReopenQuerySchema,
-    problems=("not-found", "contact-state-conflict"),
+    problems=("contact-state-conflict",),
 )
 def reopen_contact(uow: UnitOfWork, contact_id: str, query: dict[str, Any]) -> Response:
     """Reopen a contact
@@ -204,7 +202,7 @@ def reopen_contact(uow: UnitOfWork, contact_id: str, query: dict[str, Any]) -> R
     body=schemas.AssignmentRequestSchema,
     body_examples=example("taken", "By the caller", {})
     | example("assigned", "To somebody else", {"taken_by": schemas.ASSIGNED["taken_by"]}),
-    problems=("not-found", "contact-state-conflict"),
+    problems=("contact-state-conflict",),
 )
 def assign_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Take a contact, or assign it
@@ -226,7 +224,7 @@ def assign_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Re
         example("given_back", "Given back", schemas.ASSIGNED | {"taken_by": None}),
     ),
     scopes=(Scope.CONTACTS_WRITE,),
-    problems=("not-found", "contact-state-conflict"),
+    problems=("contact-state-conflict",),
 )
 def give_back_contact(uow: UnitOfWork, contact_id: str) -> Response:
     """Give a contact back

@@ -26,7 +26,6 @@ tag = Tag("Documents", "Documents to keep or to send: evidence and confirmations
     scopes=(Scope.EVIDENCE_READ,),
     transaction=Transaction.WRITE,
     query=DocumentQuerySchema,
-    problems=("order-not-found", "not-acceptable"),
 )
 def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
     """Get the evidence on an order
@@ -57,7 +56,7 @@ def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) ->
     ),
     scopes=(Scope.CANCELLATIONS_READ,),
     query=DocumentQuerySchema,
-    problems=("not-found", "not-acceptable", "cancellation-state-conflict"),
+    problems=("cancellation-state-conflict",),
 )
 def get_confirmation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
     """Get the confirmation of a cancellation

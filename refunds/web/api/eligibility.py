@@ -59,7 +59,7 @@ def check_eligibility(body: dict[str, Any]) -> Response:
     body=schemas.BatchSchema,
     body_examples=example("one", "One item", {"items": [schemas.CHECK]}),
     most_bytes=8 * 2**20,
-    problems=("unknown-region", "not-acceptable"),
+    problems=("unknown-region",),
 )
 def check_eligibility_batch(body: dict[str, Any]) -> Response:
     """Decide many orders at once

@@ -32,7 +32,7 @@ class RewoundSchema(ProblemSchema):
     scopes=(Scope.EVENTS_READ, Scope.AUDIT_READ),
     query=EventQuerySchema,
     refusal=RewoundSchema,
-    problems=("feed-rewound", "invalid-cursor"),
+    problems=("feed-rewound",),
 )
 def list_events(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """Read the feed

@@ -52,14 +52,7 @@ tag = Tag("Orders", "Orders as billing registers them: facts, but no amounts.")
     body_examples=example("register", "Register an order", schemas.FACTS)
     | example("later", "Not provided yet", schemas.FACTS | {"service_provided_at": None}),
     headers=("IfMatch",),
-    problems=(
-        *schemas.JUDGED,
-        "order-not-found",
-        "order-facts-conflict",
-        "order-frozen",
-        "precondition-failed",
-        "precondition-required",
-    ),
+    problems=(*schemas.JUDGED, "order-facts-conflict", "order-frozen", "precondition-failed", "precondition-required"),
 )
 def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
     """Register an order, or correct one
@@ -92,7 +85,6 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     "GET /v1/orders/<order:order_id>",
     Answer("The order.", schemas.OrderSchema, schemas.EXAMPLE, etag=True, links=schemas.LINKS),
     scopes=(Scope.ORDERS_READ,),
-    problems=("order-not-found",),
 )
 def get_order(uow: UnitOfWork, order_id: str) -> Response:
     """Get an order
@@ -114,7 +106,6 @@ def get_order(uow: UnitOfWork, order_id: str) -> Response:
     ),
     scopes=(Scope.ORDERS_READ,),
     query=schemas.OrderQuerySchema,
-    problems=("invalid-cursor", "not-acceptable"),
 )
 def list_orders(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List orders
@@ -164,7 +155,7 @@ def import_orders(body: dict[str, Any]) -> Response:
     ),
     scopes=(Scope.ORDERS_READ,),
     query=schemas.EligibilityQuerySchema,
-    problems=("order-not-found", "calendar-not-covered", "no-policy-in-force"),
+    problems=("calendar-not-covered", "no-policy-in-force"),
 )
 def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
     """Decide whether a registered order can be cancelled

@@ -58,7 +58,6 @@ def list_policies() -> Response:
         links=schemas.VERSION_LINK,
     ),
     scopes=(Scope.POLICIES_READ,),
-    problems=("not-found",),
 )
 def get_policy(policy_id: str) -> Response:
     """Get a policy
@@ -73,7 +72,6 @@ def get_policy(policy_id: str) -> Response:
     "GET /v1/policies/<string:policy_id>/versions/<number:version>",
     Answer("The version.", schemas.PolicyVersionSchema, schemas.VERSION_EXAMPLE, etag=True),
     scopes=(Scope.POLICIES_READ,),
-    problems=("not-found",),
 )
 def get_policy_version(policy_id: str, version: int) -> Response:
     """Get a version of a policy
@@ -92,7 +90,6 @@ def get_policy_version(policy_id: str, version: int) -> Response:
         example("one", "A staff outing", {"items": [schemas.CLOSURE], "next": None}),
     ),
     scopes=(Scope.POLICIES_READ,),
-    problems=("not-found",),
 )
 def list_closures(uow: UnitOfWork, policy_id: str) -> Response:
     """List the closures of a policy
@@ -182,7 +179,7 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
     Answer("The withdrawn version.", schemas.PolicyVersionSchema, schemas.WITHDRAWN),
     scopes=(Scope.POLICIES_WRITE,),
     then=watch.extend,
-    problems=("not-found", "policy-version-conflict"),
+    problems=("policy-version-conflict",),
 )
 def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Response:
     """Withdraw a version of a policy

@@ -68,7 +68,6 @@ def _shown(uow: UnitOfWork, request: DataRequest | Answered, *, is_scrubbed: boo
     ),
     scopes=(Scope.PRIVACY_READ,),
     query=schemas.DataRequestQuerySchema,
-    problems=("invalid-cursor",),
 )
 def list_data_requests(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List data requests
@@ -84,7 +83,6 @@ def list_data_requests(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     "GET /v1/data-requests/<string:request_id>",
     Answer("The data request.", schemas.DataRequestSchema, schemas.REQUEST_EXAMPLE, etag=True),
     scopes=(Scope.PRIVACY_READ,),
-    problems=("not-found",),
 )
 def get_data_request(uow: UnitOfWork, request_id: str) -> Response:
     """Get a data request
@@ -102,7 +100,7 @@ def get_data_request(uow: UnitOfWork, request_id: str) -> Response:
     scopes=(Scope.PRIVACY_WRITE,),
     body=schemas.IdentityCheckRequestSchema,
     body_examples=example("called", "Called back", {"identity_check": schemas.OPENED["identity_check"]}),
-    problems=("not-found", "data-request-state-conflict", "customer-erased", "payment-data-refused"),
+    problems=("data-request-state-conflict", "customer-erased", "payment-data-refused"),
 )
 def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
     """Note the identity check of a data request
@@ -121,13 +119,7 @@ def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
     scopes=(Scope.PRIVACY_WRITE,),
     body=schemas.ExtensionRequestSchema,
     body_examples=example("many", "Many records", {"reason": schemas.EXTENDED["extension_reason"]}),
-    problems=(
-        "not-found",
-        "data-request-state-conflict",
-        "cannot-be-extended",
-        "customer-erased",
-        "payment-data-refused",
-    ),
+    problems=("data-request-state-conflict", "cannot-be-extended", "customer-erased", "payment-data-refused"),
 )
 def extend_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
     """Extend the time to answer a data request
@@ -146,7 +138,7 @@ def extend_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
     body=schemas.FeeRequestSchema,
     body_examples=example("copy", "A further copy", {"fee": "further_copy", "reason": schemas.EXTENDED["fee_reason"]})
     | example("none", "No fee after all", {}),
-    problems=("not-found", "data-request-state-conflict", "customer-erased", "payment-data-refused"),
+    problems=("data-request-state-conflict", "customer-erased", "payment-data-refused"),
 )
 def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
     """Note that a data request may cost something
@@ -165,7 +157,6 @@ def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response
     body=schemas.OutcomeRequestSchema,
     body_examples=schemas.OUTCOMES,
     problems=(
-        "not-found",
         "data-request-state-conflict",
         "identity-not-checked",
         "customer-has-open-matters",
@@ -194,7 +185,7 @@ def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
     scopes=(Scope.PRIVACY_WRITE,),
     body=schemas.HoldRequestSchema,
     body_examples=example("claim", "A claim", {"reason": schemas.HOLD["reason"]}),
-    problems=("not-found", "customer-erased", "payment-data-refused"),
+    problems=("customer-erased", "payment-data-refused"),
 )
 def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Response:
     """Hold a customer
@@ -209,7 +200,6 @@ def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Re
     "DELETE /v1/customers/<string:customer_id>/hold",
     Answer("The customer is not held.", schemas.HoldSchema, example("lifted", "No hold", schemas.LIFTED)),
     scopes=(Scope.PRIVACY_WRITE,),
-    problems=("not-found",),
 )
 def lift_hold(uow: UnitOfWork, customer_id: str) -> Response:
     """Lift the hold on a customer
@@ -250,7 +240,7 @@ def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     scopes=(Scope.PRIVACY_EXPORT,),
     transaction=Transaction.WRITE,
     query=ExportQuerySchema,
-    problems=("not-found", "not-acceptable", "identity-not-checked"),
+    problems=("identity-not-checked",),
 )
 def export_data(uow: UnitOfWork, request_id: str, query: dict[str, Any]) -> Response:
     """Export everything about a customer

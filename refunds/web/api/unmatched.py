@@ -61,7 +61,6 @@ def record_unmatched_contact(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     "GET /v1/unmatched-contacts/<string:unmatched_id>",
     Answer("The unmatched contact.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE, etag=True),
     scopes=(Scope.CONTACTS_READ,),
-    problems=("not-found",),
 )
 def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
     """Get an unmatched contact
@@ -82,7 +81,6 @@ def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
     ),
     scopes=(Scope.CONTACTS_READ,),
     query=schemas.UnmatchedContactQuerySchema,
-    problems=("invalid-cursor", "not-acceptable"),
 )
 def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List unmatched contacts
@@ -101,7 +99,7 @@ def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     scopes=(Scope.CONTACTS_WRITE,),
     body=schemas.MatchRequestSchema,
     body_examples=example("order", "Its order", {"order_id": "A-1001"}),
-    problems=(*JUDGED, "evidence-required", "order-not-found", "not-found", "contact-state-conflict"),
+    problems=(*JUDGED, "evidence-required", "order-not-found", "contact-state-conflict"),
 )
 def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
     """Match a contact to its order
@@ -125,7 +123,7 @@ def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> R
     scopes=(Scope.CONTACTS_WRITE,),
     body=contacts.CompletionRequestSchema,
     body_examples=example("ticket", "Its ticket", {"ticket_ref": "T-20391"}),
-    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
+    problems=("contact-state-conflict", "payment-data-refused"),
 )
 def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
     """Complete an unmatched contact
@@ -143,7 +141,7 @@ def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[st
     scopes=(Scope.CONTACTS_WRITE,),
     body=contacts.AcknowledgementRequestSchema,
     body_examples=example("said", "Said on the telephone", {"channel": "phone"}),
-    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
+    problems=("contact-state-conflict", "payment-data-refused"),
 )
 def acknowledge_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
     """Acknowledge an unmatched contact
@@ -161,7 +159,7 @@ def acknowledge_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict
     scopes=(Scope.CONTACTS_WRITE,),
     body=schemas.UnmatchedResolutionRequestSchema,
     body_examples=example("elsewhere", "A wrong number", {"reason": "The number is another shop's."}),
-    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
+    problems=("contact-state-conflict", "payment-data-refused"),
 )
 def resolve_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
     """Resolve an unmatched contact
@@ -178,7 +176,7 @@ def resolve_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str
     Answer("The unmatched contact, open again.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE),
     scopes=(Scope.CONTACTS_WRITE,),
     query=contacts.ReopenQuerySchema,
-    problems=("not-found", "contact-state-conflict"),
+    problems=("contact-state-conflict",),
 )
 def reopen_unmatched_contact(uow: UnitOfWork, unmatched_id: str, query: dict[str, Any]) -> Response:
     """Reopen an unmatched contact
