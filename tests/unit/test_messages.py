@@ -40,6 +40,11 @@ def test_every_text_of_a_problem_is_as_it_stands_without_values():
         assert all(isinstance(text, ast.Constant) and "%(" not in text.value for text in call.args), place
 
 
+def test_two_texts_that_belong_together_are_as_they_stand():
+    for place, call in calls("both"):
+        assert [type(text) for text in call.args] == [ast.Constant, ast.Constant], place
+
+
 def test_what_does_not_fit_carries_a_message():
     assert not [place for place, _ in calls("ValueError", "domain", "schemas", "security")]
     assert {place.rpartition("/")[2].partition(":")[0] for place, _ in calls("ValidationError", "schemas", "web")} == {
