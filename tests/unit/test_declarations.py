@@ -14,8 +14,8 @@ from refunds.web.schemas import shown
 class PartSchema(shown.Schema):
     """A part."""
 
-    why = shown.String("Why.", "wrong number", allow_none=True)
-    at = shown.Instant("When; null: never.", allow_none=True)
+    why = shown.StringOrNull("Why.", "wrong number")
+    at = shown.InstantOrNull("When; null: never.")
 
 
 class WholeSchema(shown.Schema):

@@ -82,11 +82,10 @@ class RegionSchema(shown.Schema):
     names = shown.Nested(RegionNamesSchema)
     covered_from = shown.Date("The first date that the holiday data covers.", "1950-01-01")
     covered_until = shown.Date("The last date that the holiday data covers.", "2100-12-31")
-    provisional_from = shown.Date(
+    provisional_from = shown.DateOrNull(
         "The first date for which the country has not yet decreed its working weekends and moved holidays, so the "
         "date may still change; null: the country has no such decrees.",
         "2026-12-29",
-        allow_none=True,
     )
     parts_that_differ = shown.ListOf(
         shown.String("The code of a part of the country."),

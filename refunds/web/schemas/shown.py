@@ -1,6 +1,7 @@
 """Fields of responses. They only describe, because responses are written by hand. By default, a field is required."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -89,7 +90,13 @@ def Code(members: Iterable[str], description: str, example: Any = None, **option
     return made
 
 
-NEXT = String("The cursor of the next page; null on the last page.", allow_none=True)
+_KINDS: tuple[Any, ...] = String, Integer, Date, Instant, Nested, Code
+StringOrNull, IntegerOrNull, DateOrNull, InstantOrNull, NestedOrNull, CodeOrNull = (
+    partial(kind, allow_none=True) for kind in _KINDS
+)
+"""The same, for fields that may be null."""
+
+NEXT = StringOrNull("The cursor of the next page; null on the last page.")
 
 
 def page_of(schema: type[ma.Schema]) -> type[ma.Schema]:
