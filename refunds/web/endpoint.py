@@ -17,7 +17,7 @@ import marshmallow as ma
 from flask import Flask, Response, after_this_request, g, request
 from werkzeug.http import http_date
 
-from refunds.domain.permissions import Principal
+from refunds.domain.permissions import Principal, Scope
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.service.calendars import Builder
 from refunds.service.store import Store
@@ -98,21 +98,48 @@ class Tag:
         self.name, self.description = name, description
         self.operations: list[Operation] = []
 
-    def operation(self, route: str, *answers: Answer, **declared: Any) -> Callable[[View], View]:
-        """Add the decorated view to the group as an operation; `declared` are further fields of `Operation`.
+    def operation(self, route: str, scopes: Scope | Scopes, **declared: Any) -> Callable[[View], View]:
+        """Add the decorated view to the group as an operation, with what the decorators below this one declare.
 
-        `route` is the method and the rule, as in `GET /v1/orders`. A view that takes a `uow` works in the usual kind of
-        transaction of its method, if no other is declared.
+        `route` is the method and the rule, as in `GET /v1/orders`, `scopes` a scope or the scopes of an `Operation`,
+        and `declared` are further fields of it. A view that takes a `uow` works in the usual kind of transaction of
+        its method, if no other is declared.
         """
         method, _, rule = route.partition(" ")
+        needed = (scopes,) if isinstance(scopes, Scope) else scopes
 
         def declare(view: View) -> View:
             usual = _USUAL.get(method, Transaction.WRITE) if "uow" in signature(view).parameters else None
-            fields = {"transaction": usual} | declared
-            self.operations.append(Operation(view=view, method=method, rule=rule, answers=answers, **fields))
+            fields = {"transaction": usual} | vars(view) | declared
+            self.operations.append(Operation(view=view, method=method, rule=rule, scopes=needed, **fields))
             return view
 
         return declare
+
+
+def answer(*fields: Any, **others: Any) -> Callable[[View], View]:
+    """Declare a successful response of an operation, by the fields of an `Answer`; the uppermost is its first one."""
+    return _declaring(lambda view: {"answers": (Answer(*fields, **others), *vars(view).get("answers", ()))})
+
+
+def takes(body: type[StrictSchema], examples: Mapping[str, Any] | None = None) -> Callable[[View], View]:
+    """Declare the body of an operation, and its examples."""
+    return _declaring(lambda _: {"body": body, "body_examples": examples})
+
+
+def problems(*slugs: str) -> Callable[[View], View]:
+    """Declare the problems of an operation by their slugs, except those that follow from the rest."""
+    return _declaring(lambda _: {"problems": slugs})
+
+
+def _declaring(fields: Callable[[View], Mapping[str, Any]]) -> Callable[[View], View]:
+    """A decorator that notes fields of an `Operation` at its view."""
+
+    def declare(view: View) -> View:
+        vars(view).update(fields(view))
+        return view
+
+    return declare
 
 
 def register(app: Flask, tags: Iterable[Tag]) -> None:
