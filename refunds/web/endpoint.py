@@ -122,6 +122,10 @@ def answer(*fields: Any, **others: Any) -> Callable[[View], View]:
     return _declaring(lambda view: {"answers": (Answer(*fields, **others), *vars(view).get("answers", ()))})
 
 
+created = partial(answer, status=201)
+"""Declare the response of an operation that has created a record: an `answer` with the status 201."""
+
+
 def takes(body: type[StrictSchema], examples: Mapping[str, Any] | None = None) -> Callable[[View], View]:
     """Declare the body of an operation, and its examples."""
     return _declaring(lambda _: {"body": body, "body_examples": examples})

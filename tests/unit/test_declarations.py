@@ -8,7 +8,7 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import Closure
 from refunds.presentation.serializers import attributes
 from refunds.schemas.fields import Text
-from refunds.web.endpoint import Answer, Tag, Transaction, answer, problems, takes
+from refunds.web.endpoint import Answer, Tag, Transaction, answer, created, problems, takes
 from refunds.web.schemas import shown
 from refunds.web.schemas.contacts import CompletionRequestSchema
 
@@ -93,7 +93,7 @@ def test_an_operation_is_what_the_decorators_of_its_view_declare():
 
     @tag.operation("PUT /v1/things", Scope.ORDERS_WRITE)
     @answer("It was done before.", PartSchema)
-    @answer("It is done.", WholeSchema, status=201)
+    @created("It is done.", WholeSchema)
     @takes(CompletionRequestSchema, {"one": {"value": {}}})
     @problems("not-found")
     def do(body):

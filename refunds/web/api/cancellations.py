@@ -15,7 +15,7 @@ from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Tag, answer, problems, takes
+from refunds.web.endpoint import Tag, answer, created, problems, takes
 from refunds.web.problems import problem_answer, problem_data
 from refunds.web.responses import reply
 from refunds.web.schemas import cancellations as schemas
@@ -29,7 +29,7 @@ _NAMED = {"order_id": "A-1001", "contact_id": CONTACT["contact_id"]}
 
 
 @tag.operation("POST /v1/cancellations", Scope.CANCELLATIONS_ISSUE, refusal=schemas.RefusalSchema)
-@answer("The order is cancelled.", schemas.CancellationSchema, schemas.EXAMPLE, links=schemas.LINKS, status=201)
+@created("The order is cancelled.", schemas.CancellationSchema, schemas.EXAMPLE, links=schemas.LINKS)
 @takes(
     schemas.CancellationRequestSchema,
     example("inline", "A new order and a new call", {"order": {"order_id": "A-1001"} | FACTS, "contact": CALL})

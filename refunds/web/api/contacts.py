@@ -12,7 +12,7 @@ from refunds.service.findings import about_order
 from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Tag, answer, problems, takes
+from refunds.web.endpoint import Tag, answer, created, problems, takes
 from refunds.web.responses import reply
 from refunds.web.schemas import contacts as schemas
 from refunds.web.schemas.examples import example
@@ -22,7 +22,7 @@ tag = Tag("Contacts", "Calls, e-mails and letters of customers, each recorded wi
 
 
 @tag.operation("POST /v1/orders/<order:order_id>/contacts", Scope.CONTACTS_WRITE)
-@answer("The contact is recorded.", schemas.ContactSchema, schemas.EXAMPLE, links=schemas.LINKS, status=201)
+@created("The contact is recorded.", schemas.ContactSchema, schemas.EXAMPLE, links=schemas.LINKS)
 @takes(
     schemas.ContactRequestSchema,
     example("call", "A call", schemas.CALL)

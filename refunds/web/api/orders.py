@@ -24,7 +24,7 @@ from refunds.service.orders import OrderFacts, Registration
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, lists, telemetry
 from refunds.web.cursors import paginate
-from refunds.web.endpoint import Tag, Transaction, answer, problems, takes
+from refunds.web.endpoint import Tag, Transaction, answer, created, problems, takes
 from refunds.web.problems import error_data
 from refunds.web.responses import reply
 from refunds.web.schemas import orders as schemas
@@ -43,7 +43,7 @@ tag = Tag("Orders", "Orders as billing registers them: facts, but no amounts.")
     etag=True,
     links=schemas.LINKS,
 )
-@answer("The order is registered.", schemas.OrderSchema, schemas.EXAMPLE, etag=True, links=schemas.LINKS, status=201)
+@created("The order is registered.", schemas.OrderSchema, schemas.EXAMPLE, etag=True, links=schemas.LINKS)
 @takes(
     schemas.OrderRequestSchema,
     example("register", "Register an order", schemas.FACTS)

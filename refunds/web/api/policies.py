@@ -17,7 +17,7 @@ from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import shape
 from refunds.service import publication, simulation, watch
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.endpoint import Tag, Transaction, answer, problems, takes
+from refunds.web.endpoint import Tag, Transaction, answer, created, problems, takes
 from refunds.web.responses import present_policies, reply
 from refunds.web.schemas import policies as schemas
 from refunds.web.schemas.examples import example
@@ -130,13 +130,7 @@ publication_tag = Tag("Publication", "How policies change. Existing decisions ne
     schemas.PublishedVersionSchema,
     schemas.PUBLISHED,
 )
-@answer(
-    "The version is published.",
-    schemas.PublishedVersionSchema,
-    schemas.PUBLISHED,
-    links=schemas.VERSION_LINKS,
-    status=201,
-)
+@created("The version is published.", schemas.PublishedVersionSchema, schemas.PUBLISHED, links=schemas.VERSION_LINKS)
 @takes(schemas.DraftSchema, example("draft", "Three days from New Year on", schemas.DRAFT))
 @problems("policy-version-conflict", "effective-too-early", "unknown-region", "payment-data-refused")
 def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any], query: dict[str, Any]) -> Response:
@@ -184,7 +178,7 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
     then=watch.extend,
 )
 @answer("The closure that was entered already.", schemas.EnteredClosureSchema, schemas.CLOSURE_EXAMPLE)
-@answer("The closure is entered.", schemas.EnteredClosureSchema, schemas.CLOSURE_EXAMPLE, status=201)
+@created("The closure is entered.", schemas.EnteredClosureSchema, schemas.CLOSURE_EXAMPLE)
 @takes(schemas.ClosureRequestSchema, example("closed", "A staff outing", {"date": "2026-07-10"}))
 @problems("not-found", "payment-data-refused")
 def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:

@@ -16,7 +16,7 @@ from refunds.service.disclosures import NewDisclosure
 from refunds.service.rectification import Correction
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, lists
-from refunds.web.endpoint import Tag, Transaction, answer, problems, takes
+from refunds.web.endpoint import Tag, Transaction, answer, created, problems, takes
 from refunds.web.responses import accepted, document, reply
 from refunds.web.schemas import privacy as schemas
 from refunds.web.schemas.documents import HTML, JSON
@@ -27,13 +27,7 @@ tag = Tag("Privacy", "What people ask for about their data, what is done about i
 
 
 @tag.operation("POST /v1/data-requests", Scope.PRIVACY_WRITE)
-@answer(
-    "The data request is open.",
-    schemas.DataRequestSchema,
-    schemas.REQUEST_EXAMPLE,
-    links=schemas.REQUEST_LINKS,
-    status=201,
-)
+@created("The data request is open.", schemas.DataRequestSchema, schemas.REQUEST_EXAMPLE, links=schemas.REQUEST_LINKS)
 @takes(schemas.DataRequestRequestSchema, example("erasure", "By e-mail", schemas.OPENED))
 @problems("payment-data-refused")
 def open_data_request(uow: UnitOfWork, body: dict[str, Any]) -> Response:
@@ -186,12 +180,7 @@ def lift_hold(uow: UnitOfWork, customer_id: str) -> Response:
 
 
 @tag.operation("POST /v1/disclosures", Scope.PRIVACY_EXPORT)
-@answer(
-    "The disclosure is noted.",
-    schemas.DisclosureSchema,
-    example("police", "An authority", schemas.DISCLOSURE),
-    status=201,
-)
+@created("The disclosure is noted.", schemas.DisclosureSchema, example("police", "An authority", schemas.DISCLOSURE))
 @takes(schemas.DisclosureRequestSchema, example("police", "An authority", schemas.DISCLOSED))
 @problems("not-found", "payment-data-refused")
 def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:

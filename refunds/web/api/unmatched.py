@@ -11,7 +11,7 @@ from refunds.service.contacts import NewContact
 from refunds.service.findings import without_order
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Tag, answer, problems, takes
+from refunds.web.endpoint import Tag, answer, created, problems, takes
 from refunds.web.responses import reply
 from refunds.web.schemas import contacts
 from refunds.web.schemas import unmatched as schemas
@@ -24,12 +24,8 @@ tag = Tag(
 
 
 @tag.operation("POST /v1/contacts", Scope.CONTACTS_WRITE)
-@answer(
-    "The contact is recorded.",
-    schemas.UnmatchedContactSchema,
-    schemas.UNMATCHED_EXAMPLE,
-    links=schemas.UNMATCHED_LINKS,
-    status=201,
+@created(
+    "The contact is recorded.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE, links=schemas.UNMATCHED_LINKS
 )
 @takes(schemas.UnmatchedContactRequestSchema, example("call", "A call about an unknown order", schemas.UNKNOWN_CALL))
 @problems("payment-data-refused", "contact-state-conflict")
@@ -82,7 +78,7 @@ def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 
 
 @tag.operation("PUT /v1/contacts/<string:unmatched_id>/order", Scope.CONTACTS_WRITE)
-@answer("The contact about the order.", contacts.ContactSchema, contacts.EXAMPLE, links=contacts.LINKS, status=201)
+@created("The contact about the order.", contacts.ContactSchema, contacts.EXAMPLE, links=contacts.LINKS)
 @answer("The contact was already matched to this order.", contacts.ContactSchema, contacts.EXAMPLE)
 @takes(schemas.MatchRequestSchema, example("order", "Its order", {"order_id": "A-1001"}))
 @problems(*JUDGED, "evidence-required", "order-not-found", "contact-state-conflict")
