@@ -132,8 +132,8 @@ def takes(body: type[StrictSchema], examples: Mapping[str, Any] | None = None) -
 
 
 def problems(*slugs: str) -> Callable[[View], View]:
-    """Declare the problems of an operation by their slugs, except those that follow from the rest."""
-    return _declaring(lambda _: {"problems": slugs})
+    """Declare problems of an operation by their slugs, except those that follow from the rest; several add up."""
+    return _declaring(lambda view: {"problems": (*slugs, *vars(view).get("problems", ()))})
 
 
 def _declaring(fields: Callable[[View], Mapping[str, Any]]) -> Callable[[View], View]:

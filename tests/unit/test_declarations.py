@@ -96,6 +96,7 @@ def test_an_operation_is_what_the_decorators_of_its_view_declare():
     @created("It is done.", WholeSchema)
     @takes(CompletionRequestSchema, {"one": {"value": {}}})
     @problems("not-found")
+    @problems("customer-erased")
     def do(body):
         """Do a thing"""
 
@@ -105,7 +106,7 @@ def test_an_operation_is_what_the_decorators_of_its_view_declare():
         (Scope.ORDERS_WRITE,),
         CompletionRequestSchema,
         {"one": {"value": {}}},
-        ("not-found",),
+        ("not-found", "customer-erased"),
     )
 
 

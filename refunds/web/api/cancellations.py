@@ -45,17 +45,8 @@ _NAMED = {"order_id": "A-1001", "contact_id": CONTACT["contact_id"]}
         _NAMED | {"override": {"kind": "statutory", "reason": "A consumer, within 14 days of the order."}},
     ),
 )
-@problems(
-    *JUDGED,
-    "evidence-required",
-    "not-found",
-    "order-not-found",
-    "not-refundable",
-    "order-already-cancelled",
-    "order-facts-conflict",
-    "order-frozen",
-    "contact-state-conflict",
-)
+@problems(*JUDGED, "evidence-required", "not-found", "order-not-found", "not-refundable", "order-already-cancelled")
+@problems("order-facts-conflict", "order-frozen", "contact-state-conflict")
 def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Cancel an order
 

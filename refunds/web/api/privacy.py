@@ -132,14 +132,8 @@ def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response
 @tag.operation("PUT /v1/data-requests/<string:request_id>/outcome", Scope.PRIVACY_WRITE)
 @answer("The closed data request.", schemas.DataRequestSchema, schemas.ERASED_EXAMPLE)
 @takes(schemas.OutcomeRequestSchema, schemas.OUTCOMES)
-@problems(
-    "data-request-state-conflict",
-    "identity-not-checked",
-    "customer-has-open-matters",
-    "legal-hold",
-    "customer-erased",
-    "payment-data-refused",
-)
+@problems("data-request-state-conflict", "identity-not-checked", "customer-has-open-matters", "legal-hold")
+@problems("customer-erased", "payment-data-refused")
 def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
     """Close a data request
 
