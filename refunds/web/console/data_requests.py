@@ -161,10 +161,9 @@ def _numbers(uow: UnitOfWork, ids: set[str]) -> dict[str, str | None]:
 
 
 def _note_fee(uow: UnitOfWork, request_id: str, found: dict[str, Any]) -> None:
-    fee, reason = None if found["fee"] == "none" else Fee(found["fee"]), found.get("fee_reason")
-    if fee and not reason:
-        raise InvalidInput.at("/fee_reason", Message("is required"), "required")
-    data_requests.note_fee(uow, request_id, fee, reason if fee else None)
+    fee = None if found["fee"] == "none" else Fee(found["fee"])
+    forms.require(found, "fee_reason", fee)
+    data_requests.note_fee(uow, request_id, fee, found.get("fee_reason") if fee else None)
 
 
 def _close(outcome: DataRequestOutcome) -> Callable[[UnitOfWork, str, dict[str, Any]], None]:

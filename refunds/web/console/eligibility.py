@@ -170,8 +170,7 @@ def by_date(uow: UnitOfWork, form: Form) -> Response:
     If a time in the address is not an exact instant, redirects to the address in which it is, without counting.
     """
     found = form.read(ByDateSchema)
-    if "provided_on" not in found:
-        raise InvalidInput.at("/provided_on", Message("is required"), "required")
+    forms.require(found, "provided_on")
     decision, how = _on_a_day(uow, found)
     if not _is_exact(form, how):
         return _to_a_day(uow, found)
