@@ -33,6 +33,11 @@ class Message(str):
         return Message(self.template, **self.values | values)
 
 
+def both(first: str, second: str) -> tuple[Message, Message]:
+    """Two texts that belong together, such as what to say and what to write."""
+    return Message(first), Message(second)
+
+
 LANGUAGES = ("en", "de")  # in which a `Message` can be shown, the one it is written in first
 
 

@@ -54,9 +54,9 @@ class OrderFactsSchema(StrictSchema):
     service_provided_at = Instant(
         "When the service was provided; null if no date is on record.", required=True, allow_none=True
     )
-    ordered_at = Instant("When the order was placed.", allow_none=True)
+    ordered_at = Instant("When the order was placed.")
     policy = PolicyId("The policy to apply. Default: the registered one or, for a new order, the configured one.")
-    region = Text(40, "The customer's place, as in `DE` or `DE-BY`.", allow_none=True)
+    region = Text(40, "The customer's place, as in `DE` or `DE-BY`.")
 
 
 class InlineOrderSchema(OrderFactsSchema):

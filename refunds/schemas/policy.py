@@ -1,8 +1,8 @@
 """Policies as they are read and written: terms, derived from their declarations, and policy files."""
 
+import dataclasses
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from datetime import date, datetime
 from difflib import get_close_matches
 from enum import StrEnum
@@ -11,8 +11,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, get_type_hints
 
+import marshmallow as ma
 import tomli_w
-from marshmallow import fields as ma_fields
 from marshmallow import post_load
 
 from refunds.domain.contact_points import Channel, canonical
@@ -22,26 +22,13 @@ from refunds.domain.region_days import Week
 from refunds.domain.regions import require_region
 from refunds.domain.terms import TERM_NAMES, Bounds, ContactChannel, Terms, Texts
 from refunds.errors import FieldError, InvalidInput, Message
-from refunds.schemas.fields import (
-    Choice,
-    Flag,
-    FreeText,
-    ListOf,
-    LocalDate,
-    NearInstant,
-    Nested,
-    Text,
-    TimeZone,
-    Weekdays,
-    Whole,
-    checked,
-)
+from refunds.schemas import fields
 from refunds.schemas.strict import StrictSchema
 
 POLICY_ID = r"[a-z0-9]+(-[a-z0-9]+)*"
 
 
-class PolicyId(Text):
+class PolicyId(fields.Text):
     """The id by which a request names a policy."""
 
     def __init__(self, description: str) -> None:
@@ -52,15 +39,15 @@ class PolicyId(Text):
 class TextsSchema(StrictSchema):
     """The texts of a policy, by language."""
 
-    de = FreeText(10_000, "In German.", allow_none=True)
-    en = FreeText(10_000, "In English.", allow_none=True)
+    de = fields.FreeText(10_000, "In German.", allow_none=True)
+    en = fields.FreeText(10_000, "In English.", allow_none=True)
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Texts:
         return Texts(**data)
 
 
-class ContactPoint(Text):
+class ContactPoint(fields.Text):
     """An official telephone number, with its country code, or e-mail address of the vendor, in its one spelling."""
 
     def __init__(self, channel: Channel) -> None:
@@ -68,17 +55,17 @@ class ContactPoint(Text):
         super().__init__(254)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        return str(checked(partial(canonical, self.channel), super()._deserialize(value, *args, **kwargs)))
+        return str(fields.checked(partial(canonical, self.channel), super()._deserialize(value, *args, **kwargs)))
 
 
-def _points(channel: Channel, description: str) -> ListOf:
-    return ListOf(ContactPoint(channel), 50, f"{description} Empty: not checked.")
+def _points(channel: Channel, description: str) -> fields.ListOf:
+    return fields.ListOf(ContactPoint(channel), 50, f"{description} Empty: not checked.")
 
 
 class ContactChannelSchema(StrictSchema):
     """One channel of a policy."""
 
-    accepted = Flag("Whether a contact by this channel counts. Default true.")
+    accepted = fields.Flag("Whether a contact by this channel counts. Default true.")
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> ContactChannel:
@@ -97,19 +84,21 @@ class EmailSchema(ContactChannelSchema):
     points = _points(Channel.EMAIL, "The official addresses; upper and lower case are the same.")
 
 
-_READERS: dict[Any, Callable[[Bounds], ma_fields.Field[Any]]] = {
-    "time_zone": lambda _: TimeZone(),
-    "phone": lambda _: Nested(PhoneSchema),
-    "email": lambda _: Nested(EmailSchema),
-    int: lambda bounds: Whole(bounds.least, _most(bounds)),
-    bool: lambda _: Flag(),
-    str: lambda bounds: Text(_most(bounds)),
-    str | None: lambda bounds: FreeText(_most(bounds), pattern=bounds.pattern, shape=bounds.shape, allow_none=True),
-    Week: lambda _: Weekdays(),
-    Week | None: lambda _: Weekdays(allow_none=True),
-    tuple[date, ...]: lambda bounds: ListOf(LocalDate(), most=_most(bounds)),
-    datetime | None: lambda _: NearInstant(allow_none=True),
-    Texts: lambda _: Nested(TextsSchema),
+_READERS: dict[Any, Callable[[Bounds], ma.fields.Field[Any]]] = {
+    "time_zone": lambda _: fields.TimeZone(),
+    "phone": lambda _: fields.Nested(PhoneSchema),
+    "email": lambda _: fields.Nested(EmailSchema),
+    int: lambda bounds: fields.Whole(bounds.least, _most(bounds)),
+    bool: lambda _: fields.Flag(),
+    str: lambda bounds: fields.Text(_most(bounds)),
+    str | None: lambda bounds: fields.FreeText(
+        _most(bounds), pattern=bounds.pattern, shape=bounds.shape, allow_none=True
+    ),
+    Week: lambda _: fields.Weekdays(),
+    Week | None: lambda _: fields.Weekdays(allow_none=True),
+    tuple[date, ...]: lambda bounds: fields.ListOf(fields.LocalDate(), most=_most(bounds)),
+    datetime | None: lambda _: fields.NearInstant(allow_none=True),
+    Texts: lambda _: fields.Nested(TextsSchema),
 }
 """How to read the terms, by type; some have their own way, by name."""
 
@@ -119,10 +108,10 @@ def _most(bounds: Bounds) -> int:
     return bounds.most
 
 
-def _reader(name: str, hint: Any, metadata: Mapping[str, Any]) -> ma_fields.Field[Any]:
+def _reader(name: str, hint: Any, metadata: Mapping[str, Any]) -> ma.fields.Field[Any]:
     """The field that reads a term: by its name if that has a way of its own, else by its type; within its bounds."""
     if isinstance(hint, type) and issubclass(hint, StrEnum):
-        reader: ma_fields.Field[Any] = Choice(hint)
+        reader: ma.fields.Field[Any] = fields.Choice(hint)
     else:
         reader = _READERS[name if name in _READERS else hint](metadata["bounds"])
     reader.metadata = {"description": metadata["help"]}
@@ -132,20 +121,20 @@ def _reader(name: str, hint: Any, metadata: Mapping[str, Any]) -> ma_fields.Fiel
 _HINTS = get_type_hints(Terms)
 
 TermsSchema = StrictSchema.from_dict(
-    {f.name: _reader(f.name, _HINTS[f.name], f.metadata) for f in fields(Terms)}, name="Terms"
+    {f.name: _reader(f.name, _HINTS[f.name], f.metadata) for f in dataclasses.fields(Terms)}, name="Terms"
 )
 """Reads any selection of the terms, as a dictionary by name."""
 
 
 class _PolicyFileSchema(TermsSchema):  # type: ignore[valid-type, misc]
-    policy = Text(
+    policy = fields.Text(
         64,
         pattern=POLICY_ID,
         shape=Message("must be lower-case words joined by dashes, such as virtual-numbers"),
         required=True,
     )
-    version = Whole(1, 100_000, required=True)
-    effective_from = NearInstant()
+    version = fields.Whole(1, 100_000, required=True)
+    effective_from = fields.NearInstant()
 
 
 _policy_file = _PolicyFileSchema()

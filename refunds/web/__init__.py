@@ -3,6 +3,8 @@
 import threading
 import unicodedata
 from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 from flask import Flask, Request, request
@@ -30,9 +32,12 @@ from refunds.web.api import (
     statistics,
     unmatched,
 )
-from refunds.web.console import PREFIX, bind_chosen_language, blueprint, screens  # noqa: F401 - it declares them
+from refunds.web.console import PREFIX, bind_chosen_language, blueprint
 from refunds.web.openapi import Contract
 from refunds.web.responses import reader_language
+
+for _module in iter_modules([blueprint.root_path]):  # a file of the console declares its screens
+    import_module(f"{blueprint.import_name}.{_module.name}")
 
 TAGS = (
     eligibility.tag,
@@ -53,7 +58,6 @@ TAGS = (
     health.tag,
 )
 """The operations of the API, in the order of the document."""
-
 
 PROBES = ("/livez", "/readyz")
 """Answered under any `Host`: a load balancer names the address of an instance."""

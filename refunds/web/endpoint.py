@@ -17,7 +17,7 @@ import marshmallow as ma
 from flask import Flask, Response, after_this_request, g, request
 from werkzeug.http import http_date
 
-from refunds.domain.permissions import Principal
+from refunds.domain.permissions import Principal, Scope
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.service.calendars import Builder
 from refunds.service.store import Store
@@ -68,9 +68,9 @@ class Operation:
     are declared, and the parameters of the rule. A caller needs one of the `scopes`; if empty, any token is enough; if
     None, no token is needed. A body has at most `most_bytes` bytes. `headers` are the request headers that the view
     reads, by their names in the document's components. `refusal` is the schema of a conflict if it is more than a plain
-    problem. `problems` are the slugs of its problems, except those that every operation of its kind has. Responses say
-    from when the operation is `deprecated`, and at which `sunset` it ends. `then` is called after the view's changes
-    are stored and before the response, except for a dry run.
+    problem. `problems` are the slugs of its problems, except those that follow from the rest of the declaration.
+    Responses say from when the operation is `deprecated`, and at which `sunset` it ends. `then` is called after the
+    view's changes are stored and before the response, except for a dry run.
     """
 
     view: View
@@ -98,21 +98,52 @@ class Tag:
         self.name, self.description = name, description
         self.operations: list[Operation] = []
 
-    def operation(self, route: str, *answers: Answer, **declared: Any) -> Callable[[View], View]:
-        """Add the decorated view to the group as an operation; `declared` are further fields of `Operation`.
+    def operation(self, route: str, scopes: Scope | Scopes, **declared: Any) -> Callable[[View], View]:
+        """Add the decorated view to the group as an operation, with what the decorators below this one declare.
 
-        `route` is the method and the rule, as in `GET /v1/orders`. A view that takes a `uow` works in the usual kind of
-        transaction of its method, if no other is declared.
+        `route` is the method and the rule, as in `GET /v1/orders`, `scopes` a scope or the scopes of an `Operation`,
+        and `declared` are further fields of it. A view that takes a `uow` works in the usual kind of transaction of
+        its method, if no other is declared.
         """
         method, _, rule = route.partition(" ")
+        needed = (scopes,) if isinstance(scopes, Scope) else scopes
 
         def declare(view: View) -> View:
             usual = _USUAL.get(method, Transaction.WRITE) if "uow" in signature(view).parameters else None
-            fields = {"transaction": usual} | declared
-            self.operations.append(Operation(view=view, method=method, rule=rule, answers=answers, **fields))
+            fields = {"transaction": usual} | vars(view) | declared
+            self.operations.append(Operation(view=view, method=method, rule=rule, scopes=needed, **fields))
             return view
 
         return declare
+
+
+def answer(*fields: Any, **others: Any) -> Callable[[View], View]:
+    """Declare a successful response of an operation, by the fields of an `Answer`; the uppermost is its first one."""
+    return _declaring(lambda view: {"answers": (Answer(*fields, **others), *vars(view).get("answers", ()))})
+
+
+created = partial(answer, status=201)
+"""Declare the response of an operation that has created a record: an `answer` with the status 201."""
+
+
+def takes(body: type[StrictSchema], examples: Mapping[str, Any] | None = None) -> Callable[[View], View]:
+    """Declare the body of an operation, and its examples."""
+    return _declaring(lambda _: {"body": body, "body_examples": examples})
+
+
+def problems(*slugs: str) -> Callable[[View], View]:
+    """Declare problems of an operation by their slugs, except those that follow from the rest; several add up."""
+    return _declaring(lambda view: {"problems": (*slugs, *vars(view).get("problems", ()))})
+
+
+def _declaring(fields: Callable[[View], Mapping[str, Any]]) -> Callable[[View], View]:
+    """A decorator that notes fields of an `Operation` at its view."""
+
+    def declare(view: View) -> View:
+        vars(view).update(fields(view))
+        return view
+
+    return declare
 
 
 def register(app: Flask, tags: Iterable[Tag]) -> None:

@@ -5,7 +5,7 @@
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any
@@ -228,6 +228,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
         *(WITH_KEY if operation.transaction is Transaction.IDEMPOTENT else ()),
         "validation-error",
         *operation.problems,
+        *_implied(operation),
     )
     by_status: dict[int, list[str]] = {}
     for slug in dict.fromkeys(having):
@@ -238,6 +239,18 @@ def _responses(operation: Operation) -> dict[str, Any]:
         described = {"description": " ".join(f"{PROBLEMS[slug].title} (`{slug}`)." for slug in slugs)}
         responses[str(status)] = described | (_problems(slugs, refusal) if refusal else named)
     return responses
+
+
+def _implied(operation: Operation) -> Iterator[str]:
+    """The problems that follow from an operation's path, from a cursor in its query, and from the forms to choose."""
+    if "<order:" in operation.rule:
+        yield "order-not-found"
+    elif "_id>" in operation.rule and operation.method != "POST":  # a POST may create what its path names
+        yield "not-found"
+    if operation.query and "after" in operation.query().fields:
+        yield "invalid-cursor"
+    if any(answer.also for answer in operation.answers):
+        yield "not-acceptable"
 
 
 def _answer(operation: Operation, answer: Answer) -> dict[str, Any]:

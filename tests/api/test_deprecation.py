@@ -6,7 +6,7 @@ import pytest
 from werkzeug.http import parse_date
 
 from refunds.web import create_app, endpoint
-from refunds.web.endpoint import Answer, Tag
+from refunds.web.endpoint import Tag, answer
 from refunds.web.openapi import Contract
 from refunds.web.responses import reply
 from tests.conftest import settings
@@ -16,17 +16,18 @@ tag = Tag("Old", "What is to end.")
 
 @tag.operation(
     "GET /v1/old",
-    Answer("It still works.", {"type": "object"}),
     scopes=None,
     deprecated=datetime(2026, 12, 1, tzinfo=UTC),
     sunset=datetime(2027, 12, 1, tzinfo=UTC),
 )
+@answer("It still works.", {"type": "object"})
 def get_old():
     """Get what is to end"""
     return reply({})
 
 
-@tag.operation("GET /v1/new", Answer("It works.", {"type": "object"}), scopes=None)
+@tag.operation("GET /v1/new", scopes=None)
+@answer("It works.", {"type": "object"})
 def get_new():
     """Get what stays"""
     return reply({})

@@ -4,18 +4,20 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from refunds.domain.permissions import Scope
 from refunds.domain.records import Closure
 from refunds.presentation.serializers import attributes
 from refunds.schemas.fields import Text
-from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.endpoint import Answer, Tag, Transaction, answer, created, problems, takes
 from refunds.web.schemas import shown
+from refunds.web.schemas.contacts import CompletionRequestSchema
 
 
 class PartSchema(shown.Schema):
     """A part."""
 
-    why = shown.String("Why.", "wrong number", allow_none=True)
-    at = shown.Instant("When; null: never.", allow_none=True)
+    why = shown.StringOrNull("Why.", "wrong number")
+    at = shown.InstantOrNull("When; null: never.")
 
 
 class WholeSchema(shown.Schema):
@@ -62,17 +64,20 @@ def test_the_description_of_a_field_is_a_sentence():
     ],
 )
 def test_an_operation_works_in_the_usual_transaction_of_its_method(method, transaction):
-    tag, answer = Tag("Things", "What there is."), Answer("It is done.", PartSchema)
+    tag = Tag("Things", "What there is.")
 
-    @tag.operation(f"{method} /v1/things", answer, scopes=())
+    @tag.operation(f"{method} /v1/things", scopes=())
+    @answer("It is done.", PartSchema)
     def change(uow):
         """Change a thing"""
 
-    @tag.operation(f"{method} /v1/others", answer, scopes=(), transaction=Transaction.READ)
+    @tag.operation(f"{method} /v1/others", scopes=(), transaction=Transaction.READ)
+    @answer("It is done.", PartSchema)
     def look(uow):
         """Look at a thing"""
 
-    @tag.operation(f"{method} /v1/none", answer, scopes=())
+    @tag.operation(f"{method} /v1/none", scopes=())
+    @answer("It is done.", PartSchema)
     def count(body):
         """Count things"""
 
@@ -81,6 +86,37 @@ def test_an_operation_works_in_the_usual_transaction_of_its_method(method, trans
         (method, "/v1/others", Transaction.READ),
         (method, "/v1/none", None),
     ]
+
+
+def test_an_operation_is_what_the_decorators_of_its_view_declare():
+    tag = Tag("Things", "What there is.")
+
+    @tag.operation("PUT /v1/things", Scope.ORDERS_WRITE)
+    @answer("It was done before.", PartSchema)
+    @created("It is done.", WholeSchema)
+    @takes(CompletionRequestSchema, {"one": {"value": {}}})
+    @problems("not-found")
+    @problems("customer-erased")
+    def do(body):
+        """Do a thing"""
+
+    (one,) = tag.operations
+    assert one.answers == (Answer("It was done before.", PartSchema), Answer("It is done.", WholeSchema, status=201))
+    assert (one.scopes, one.body, one.body_examples, one.problems) == (
+        (Scope.ORDERS_WRITE,),
+        CompletionRequestSchema,
+        {"one": {"value": {}}},
+        ("not-found", "customer-erased"),
+    )
+
+
+def test_an_operation_without_scopes_or_responses_is_not_declared():
+    tag = Tag("Things", "What there is.")
+    with pytest.raises(TypeError):
+        tag.operation("GET /v1/things")
+    with pytest.raises(TypeError):
+        tag.operation("GET /v1/things", scopes=())(lambda: None)
+    assert tag.operations == []
 
 
 def test_attributes_are_named_as_they_are_or_otherwise_with_dates_and_instants_as_texts():

@@ -9,7 +9,7 @@ from refunds.domain.outcomes import Notice, Outcome, Reason, Verdict
 from refunds.domain.records import Cancellation, Contact, Intent, RevocationReason, State
 from refunds.domain.references import format_request_number
 from refunds.domain.unmatched import UnmatchedContact
-from refunds.errors import Message
+from refunds.errors import Message, both
 from refunds.presentation.language import translate
 from refunds.presentation.texts import customer
 from refunds.presentation.texts.dates import date_text, moment_text
@@ -32,9 +32,9 @@ _LOOKS = {
 }
 
 _CANCELLED = {
-    State.ISSUED: (Message("Cancelled"), Message("Cancelled on %(day)s")),
-    State.REFUNDING: (Message("Being refunded"), Message("Cancelled: the refund is under way")),
-    State.SETTLED: (Message("Refunded"), Message("Cancelled and refunded")),
+    State.ISSUED: both("Cancelled", "Cancelled on %(day)s"),
+    State.REFUNDING: both("Being refunded", "Cancelled: the refund is under way"),
+    State.SETTLED: both("Refunded", "Cancelled and refunded"),
 }
 
 
@@ -189,12 +189,10 @@ def _without_order(outcome: Outcome, *, ended: bool) -> str:
     return translate(text, **outcome_words(outcome))
 
 
-_ON_RECORD = (
-    Message("Your request of %(at)s was made in time. Shall I cancel the order for you now?"),
-    Message(
-        "Your request of %(at)s about your order%(number)s was made in time. We are cancelling the order, and you will "
-        "receive the confirmation with its reference."
-    ),
+_ON_RECORD = both(
+    "Your request of %(at)s was made in time. Shall I cancel the order for you now?",
+    "Your request of %(at)s about your order%(number)s was made in time. We are cancelling the order, and you will "
+    "receive the confirmation with its reference.",
 )
 _KEPT = Message("The cancellation of your order was revoked on %(day)s, because you wanted to keep the order.")
 _REVOKED = Message("A cancellation of your order was entered by mistake and revoked on %(day)s.")
@@ -211,25 +209,19 @@ _IN_TIME = Message(
     "Going by what you tell me, your order can be cancelled. I am recording your request, and its time counts."
 )
 _UNMATCHED = {
-    Intent.CANCEL: (
-        Message("I have recorded your request. Its time counts, also if we find your order only later."),
-        Message(
-            "We have recorded your request of %(at)s; its time counts. We have not found your order yet: please send "
-            "us its number, and name the request number %(number)s."
-        ),
+    Intent.CANCEL: both(
+        "I have recorded your request. Its time counts, also if we find your order only later.",
+        "We have recorded your request of %(at)s; its time counts. We have not found your order yet: please send us "
+        "its number, and name the request number %(number)s.",
     ),
-    Intent.QUESTION: (
-        Message("I have recorded your question. You will hear from us once we have found your order."),
-        Message(
-            "We have recorded your question of %(at)s. We have not found your order yet: please send us its number, "
-            "and name the request number %(number)s."
-        ),
+    Intent.QUESTION: both(
+        "I have recorded your question. You will hear from us once we have found your order.",
+        "We have recorded your question of %(at)s. We have not found your order yet: please send us its number, and "
+        "name the request number %(number)s.",
     ),
-    Intent.WITHDRAWAL: (
-        Message("We received your withdrawal, and its time counts, also if we find your order only later."),
-        Message(
-            "Confirmation of receipt: we received your withdrawal on %(at)s; its time counts. We have not found your "
-            "order yet: please send us its number, and name the request number %(number)s."
-        ),
+    Intent.WITHDRAWAL: both(
+        "We received your withdrawal, and its time counts, also if we find your order only later.",
+        "Confirmation of receipt: we received your withdrawal on %(at)s; its time counts. We have not found your order "
+        "yet: please send us its number, and name the request number %(number)s.",
     ),
 }

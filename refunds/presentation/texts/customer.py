@@ -8,87 +8,66 @@ from refunds.domain.business_days import SkipReason
 from refunds.domain.instants import local_date, zone
 from refunds.domain.outcomes import Notice, Outcome, Reason
 from refunds.domain.records import Basis, Cancellation, Contact, Intent, State
-from refunds.errors import Message
+from refunds.errors import Message, both
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import date_text, moment_text, zone_text
 from refunds.presentation.texts.decisions import Texts, answered_by, channel_text, outcome_words, why_text
 
-_SPOKEN: Texts = {
-    Reason.ORDER_ALREADY_CANCELLED: Message(
-        "Your order has already been cancelled, under the reference %(reference)s. There is nothing more for you to do."
-    ),
-    Reason.CHANNEL_NOT_ACCEPTED: Message(
-        "I am sorry, an order like yours cannot be cancelled %(channel)s. I have noted that you asked."
-    ),
-    Reason.UNOFFICIAL_CONTACT_POINT: Message(
-        "Your request has not come by one of our official contact points, so a supervisor has to accept it first. I am "
-        "passing it on."
-    ),
-    Reason.SERVICE_NOT_YET_PROVIDED: Message(
-        "The service has not been provided yet, so your order can be cancelled. Shall I cancel it for you now?"
-    ),
-    Notice.NO_SERVICE_DATE: Message(
-        "We have no date of provision on record yet, so your order can be cancelled. Shall I cancel it for you now?"
-    ),
-    Reason.WITHDRAWAL_NEEDS_SUPERVISOR: Message(
-        "We have received your withdrawal. A colleague is dealing with it, and you will hear from us."
-    ),
-    Reason.WINDOW_ELAPSED: Message(
-        "I am sorry, the contractual window for cancelling this order ended at the end of %(last_day)s. That concerns "
-        "the contractual window alone; rights that you have by law are not affected."
-    ),
-    Reason.CALENDAR_UNKNOWN: Message(
-        "I am recording your request. A colleague will check whether it is in time, and you will hear from us."
-    ),
-    Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message(
-        "Your request was made in time. A supervisor has to enter it; I am passing it on."
-    ),
-    Reason.WITHIN_WINDOW: Message(
-        "Your order can be cancelled until the end of %(last_day)s. Shall I cancel it for you now?"
-    ),
-}
-
-_WRITTEN: Texts = {
-    Reason.ORDER_ALREADY_CANCELLED: Message(
+_WORDS: dict[Reason | Notice, tuple[Message, Message]] = {
+    Reason.ORDER_ALREADY_CANCELLED: both(
+        "Your order has already been cancelled, under the reference %(reference)s. There is nothing more for you to "
+        "do.",
         "Your order%(number)s has already been cancelled, under the reference %(reference)s. There is nothing more for "
-        "you to do."
+        "you to do.",
     ),
-    Reason.CHANNEL_NOT_ACCEPTED: Message(
-        "Under our terms your order%(number)s cannot be cancelled %(channel)s. We have recorded that you asked."
+    Reason.CHANNEL_NOT_ACCEPTED: both(
+        "I am sorry, an order like yours cannot be cancelled %(channel)s. I have noted that you asked.",
+        "Under our terms your order%(number)s cannot be cancelled %(channel)s. We have recorded that you asked.",
     ),
-    Reason.UNOFFICIAL_CONTACT_POINT: Message(
+    Reason.UNOFFICIAL_CONTACT_POINT: both(
+        "Your request has not come by one of our official contact points, so a supervisor has to accept it first. I am "
+        "passing it on.",
         "Your request about your order%(number)s has not reached us by one of our official contact points. We have "
-        "recorded it, and a supervisor will decide whether it counts."
+        "recorded it, and a supervisor will decide whether it counts.",
     ),
-    Reason.SERVICE_NOT_YET_PROVIDED: Message(
+    Reason.SERVICE_NOT_YET_PROVIDED: both(
+        "The service has not been provided yet, so your order can be cancelled. Shall I cancel it for you now?",
         "The service has not been provided yet, so your order%(number)s can be cancelled. If that is what you want, "
-        "please tell us."
+        "please tell us.",
     ),
-    Notice.NO_SERVICE_DATE: Message(
+    Notice.NO_SERVICE_DATE: both(
+        "We have no date of provision on record yet, so your order can be cancelled. Shall I cancel it for you now?",
         "We have no date of provision of your order%(number)s on record yet, so it can be cancelled. If that is what "
-        "you want, please tell us."
+        "you want, please tell us.",
     ),
-    Reason.WITHDRAWAL_NEEDS_SUPERVISOR: Message(
+    Reason.WITHDRAWAL_NEEDS_SUPERVISOR: both(
+        "We have received your withdrawal. A colleague is dealing with it, and you will hear from us.",
         "We have received your withdrawal from your order%(number)s. A colleague is dealing with it, and you will hear "
-        "from us."
+        "from us.",
     ),
-    Reason.WINDOW_ELAPSED: Message(
+    Reason.WINDOW_ELAPSED: both(
+        "I am sorry, the contractual window for cancelling this order ended at the end of %(last_day)s. That concerns "
+        "the contractual window alone; rights that you have by law are not affected.",
         "The contractual window for cancelling your order%(number)s ended at the end of %(last_day)s (%(zone)s). "
-        "%(counted)s This concerns the contractual window alone; rights that you have by law are not affected."
+        "%(counted)s This concerns the contractual window alone; rights that you have by law are not affected.",
     ),
-    Reason.CALENDAR_UNKNOWN: Message(
+    Reason.CALENDAR_UNKNOWN: both(
+        "I am recording your request. A colleague will check whether it is in time, and you will hear from us.",
         "We have recorded your request about your order%(number)s. A colleague will check whether it is in time, and "
-        "you will hear from us."
+        "you will hear from us.",
     ),
-    Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message(
+    Reason.LATE_ENTRY_NEEDS_SUPERVISOR: both(
+        "Your request was made in time. A supervisor has to enter it; I am passing it on.",
         "Your request about your order%(number)s was made in time. A supervisor has to enter it, and it has been "
-        "passed on."
+        "passed on.",
     ),
-    Reason.WITHIN_WINDOW: Message(
+    Reason.WITHIN_WINDOW: both(
+        "Your order can be cancelled until the end of %(last_day)s. Shall I cancel it for you now?",
         "Your order%(number)s can be cancelled until the end of %(last_day)s (%(zone)s). %(counted)s If that is what "
-        "you want, please tell us by then."
+        "you want, please tell us by then.",
     ),
 }
+"""What to say and what to write, by what a decision is answered with."""
 
 _WRITTEN_CANCELLING: Texts = {
     **dict.fromkeys(
@@ -106,22 +85,16 @@ _WRITTEN_CANCELLING: Texts = {
 }
 """For a message that cancels; one that only asks gets another answer."""
 
-_SPOKEN_THEN: Texts = {
-    Reason.SERVICE_NOT_YET_PROVIDED: Message(
-        "You asked before the service was provided, so your request was in time. Shall I cancel the order for you now?"
-    ),
-    Reason.WITHIN_WINDOW: Message(
-        "Your request was made in time, before the end of %(last_day)s. Shall I cancel the order for you now?"
-    ),
-}
-_WRITTEN_THEN: Texts = {
-    Reason.SERVICE_NOT_YET_PROVIDED: Message(
+_WORDS_THEN: dict[Reason | Notice, tuple[Message, Message]] = {
+    Reason.SERVICE_NOT_YET_PROVIDED: both(
+        "You asked before the service was provided, so your request was in time. Shall I cancel the order for you now?",
         "You asked about your order%(number)s before the service was provided, so your request was in time. If you "
-        "still want it cancelled, please tell us."
+        "still want it cancelled, please tell us.",
     ),
-    Reason.WITHIN_WINDOW: Message(
+    Reason.WITHIN_WINDOW: both(
+        "Your request was made in time, before the end of %(last_day)s. Shall I cancel the order for you now?",
         "Your request about your order%(number)s was made in time: it could be cancelled until the end of %(last_day)s "
-        "(%(zone)s). %(counted)s If you still want it cancelled, please tell us."
+        "(%(zone)s). %(counted)s If you still want it cancelled, please tell us.",
     ),
 }
 """For a request that was made in time, if its window has ended, or the service was provided, since."""
@@ -129,14 +102,19 @@ _WRITTEN_THEN: Texts = {
 
 def spoken_words(outcome: Outcome, reference: str = "", *, ended: bool = False) -> str:
     """What an agent says about a decision; `reference`: that of the active cancellation, `ended` as in `headline`."""
-    texts = _SPOKEN | _SPOKEN_THEN if ended else _SPOKEN
-    return translate(texts[answered_by(outcome, ended=ended)], **outcome_words(outcome), reference=reference)
+    spoken, _ = _words(outcome, ended=ended)
+    return translate(spoken, **outcome_words(outcome), reference=reference)
 
 
 def written_words(outcome: Outcome, order_id: str | None = None, reference: str = "", *, ended: bool = False) -> str:
     """What an agent writes about a decision, as in `spoken_words`; without an `order_id`, it names no order."""
-    texts = _WRITTEN | _WRITTEN_THEN if ended else _WRITTEN
-    return _written(texts[answered_by(outcome, ended=ended)], outcome, order_id, reference=reference)
+    _, text = _words(outcome, ended=ended)
+    return _written(text, outcome, order_id, reference=reference)
+
+
+def _words(outcome: Outcome, *, ended: bool) -> tuple[Message, Message]:
+    words = _WORDS | _WORDS_THEN if ended else _WORDS
+    return words[answered_by(outcome, ended=ended)]
 
 
 def written_cancelling(outcome: Outcome, order_id: str | None) -> str:

@@ -7,7 +7,7 @@ from refunds.domain.holidays_data import HOLIDAYS_VERSION
 from refunds.domain.instants import TZDATA_VERSION
 from refunds.domain.permissions import SCOPES, Role, Scope
 from refunds.presentation.serializers import attributes
-from refunds.web.endpoint import Answer, Tag
+from refunds.web.endpoint import Tag, answer
 from refunds.web.responses import reply
 from refunds.web.schemas import shown
 from refunds.web.schemas.examples import A_CLIENT, example
@@ -32,11 +32,8 @@ class MeSchema(shown.Schema):
 ME = MeSchema.example()
 
 
-@tag.operation(
-    "GET /v1/me",
-    Answer("The caller.", MeSchema, example("operator", "An operator's client", ME)),
-    scopes=(),
-)
+@tag.operation("GET /v1/me", scopes=())
+@answer("The caller.", MeSchema, example("operator", "An operator's client", ME))
 def who_am_i() -> Response:
     """Get the caller
 

@@ -13,7 +13,7 @@ from refunds.presentation.texts.dates import region_text
 from refunds.presentation.texts.decisions import why_data
 from refunds.service import calendars, checks
 from refunds.service.calendars import Region
-from refunds.web.endpoint import Answer, Tag
+from refunds.web.endpoint import Tag, answer, problems
 from refunds.web.responses import present_policies, reply
 from refunds.web.schemas import calendars as schemas
 from refunds.web.schemas.examples import example
@@ -21,18 +21,14 @@ from refunds.web.schemas.examples import example
 tag = Tag("Calendars", "The dates that count as business days, and why the others do not.")
 
 
-@tag.operation(
-    "GET /v1/calendars",
-    Answer(
-        "The regions, each country before its parts.",
-        schemas.RegionListSchema,
-        example("china", "China, where next year's decree is still missing", schemas.CHINA),
-        etag=True,
-    ),
-    scopes=(Scope.POLICIES_READ,),
-    query=schemas.RegionQuerySchema,
-    problems=("unknown-region",),
+@tag.operation("GET /v1/calendars", Scope.POLICIES_READ, query=schemas.RegionQuerySchema)
+@answer(
+    "The regions, each country before its parts.",
+    schemas.RegionListSchema,
+    example("china", "China, where next year's decree is still missing", schemas.CHINA),
+    etag=True,
 )
+@problems("unknown-region")
 def list_calendars(query: dict[str, Any]) -> Response:
     """List the regions
 
@@ -53,17 +49,13 @@ def _region_data(region: Region) -> dict[str, Any]:
     }
 
 
-@tag.operation(
-    "GET /v1/calendars/<string:region>/days",
-    Answer(
-        "Each date from the first to the last.",
-        schemas.CalendarDaysSchema,
-        example("easter", "Easter in Bavaria", schemas.EASTER),
-    ),
-    scopes=(Scope.POLICIES_READ,),
-    query=schemas.DaysQuerySchema,
-    problems=("unknown-region", "calendar-not-covered", "no-policy-in-force"),
+@tag.operation("GET /v1/calendars/<string:region>/days", Scope.POLICIES_READ, query=schemas.DaysQuerySchema)
+@answer(
+    "Each date from the first to the last.",
+    schemas.CalendarDaysSchema,
+    example("easter", "Easter in Bavaria", schemas.EASTER),
 )
+@problems("unknown-region", "calendar-not-covered", "no-policy-in-force")
 def list_calendar_days(region: str, query: dict[str, Any]) -> Response:
     """List the days of a calendar
 

@@ -15,7 +15,7 @@ from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Answer, Tag
+from refunds.web.endpoint import Tag, answer, created, problems, takes
 from refunds.web.problems import problem_answer, problem_data
 from refunds.web.responses import reply
 from refunds.web.schemas import cancellations as schemas
@@ -25,51 +25,28 @@ from refunds.web.schemas.orders import FACTS, JUDGED
 
 tag = Tag("Cancellations", "The cancellations of orders, which billing refunds.")
 
+_NAMED = {"order_id": "A-1001", "contact_id": CONTACT["contact_id"]}
 
-@tag.operation(
-    "POST /v1/cancellations",
-    Answer("The order is cancelled.", schemas.CancellationSchema, schemas.EXAMPLE, links=schemas.LINKS, status=201),
-    scopes=(Scope.CANCELLATIONS_ISSUE,),
-    body=schemas.CancellationRequestSchema,
-    body_examples=example(
-        "inline", "A new order and a new call", {"order": {"order_id": "A-1001"} | FACTS, "contact": CALL}
-    )
-    | example(
-        "stored",
-        "A registered order and a recorded contact",
-        {"order_id": "A-1001", "contact_id": CONTACT["contact_id"]},
-    )
+
+@tag.operation("POST /v1/cancellations", Scope.CANCELLATIONS_ISSUE, refusal=schemas.RefusalSchema)
+@created("The order is cancelled.", schemas.CancellationSchema, schemas.EXAMPLE, links=schemas.LINKS)
+@takes(
+    schemas.CancellationRequestSchema,
+    example("inline", "A new order and a new call", {"order": {"order_id": "A-1001"} | FACTS, "contact": CALL})
+    | example("stored", "A registered order and a recorded contact", _NAMED)
     | example(
         "goodwill",
         "A supervisor's goodwill",
-        {
-            "order_id": "A-1001",
-            "contact_id": CONTACT["contact_id"],
-            "override": {"kind": "goodwill", "reason": "Our line was down all afternoon."},
-        },
+        _NAMED | {"override": {"kind": "goodwill", "reason": "Our line was down all afternoon."}},
     )
     | example(
         "statutory",
         "A withdrawal after the window",
-        {
-            "order_id": "A-1001",
-            "contact_id": CONTACT["contact_id"],
-            "override": {"kind": "statutory", "reason": "A consumer, within 14 days of the order."},
-        },
-    ),
-    refusal=schemas.RefusalSchema,
-    problems=(
-        *JUDGED,
-        "evidence-required",
-        "not-found",
-        "order-not-found",
-        "not-refundable",
-        "order-already-cancelled",
-        "order-facts-conflict",
-        "order-frozen",
-        "contact-state-conflict",
+        _NAMED | {"override": {"kind": "statutory", "reason": "A consumer, within 14 days of the order."}},
     ),
 )
+@problems(*JUDGED, "evidence-required", "not-found", "order-not-found", "not-refundable", "order-already-cancelled")
+@problems("order-facts-conflict", "order-frozen", "contact-state-conflict")
 def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Cancel an order
 
@@ -90,12 +67,8 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     return _refusal(outcome)
 
 
-@tag.operation(
-    "GET /v1/cancellations/<string:cancellation_id>",
-    Answer("The cancellation.", schemas.CancellationSchema, schemas.EXAMPLE, etag=True),
-    scopes=(Scope.CANCELLATIONS_READ,),
-    problems=("not-found",),
-)
+@tag.operation("GET /v1/cancellations/<string:cancellation_id>", Scope.CANCELLATIONS_READ)
+@answer("The cancellation.", schemas.CancellationSchema, schemas.EXAMPLE, etag=True)
 def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
     """Get a cancellation
 
@@ -105,17 +78,12 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
     return reply(cancellation_data(uow.cancellations.get(cancellation_id)), etag=True)
 
 
-@tag.operation(
-    "GET /v1/cancellations",
-    Answer(
-        "A page of cancellations, in the order in which they were issued.",
-        schemas.CancellationListSchema,
-        schemas.LISTED,
-        also=lists.FORMS,
-    ),
-    scopes=(Scope.CANCELLATIONS_READ,),
-    query=schemas.CancellationQuerySchema,
-    problems=("invalid-cursor", "not-acceptable"),
+@tag.operation("GET /v1/cancellations", Scope.CANCELLATIONS_READ, query=schemas.CancellationQuerySchema)
+@answer(
+    "A page of cancellations, in the order in which they were issued.",
+    schemas.CancellationListSchema,
+    schemas.LISTED,
+    also=lists.FORMS,
 )
 def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List cancellations
@@ -148,10 +116,7 @@ def _refusal(refused: Refused) -> Response:
     data = problem_data("order-already-cancelled" if active else "not-refundable", reason_text(outcome))
     data |= {"contact_id": refused.contact.contact_id, "decision": decision_data(outcome)}
     if active:
-        data["cancellation"] = {
-            "cancellation_id": active.cancellation_id,
-            "reference": active.reference_aloud,
-        }
+        data["cancellation"] = {"cancellation_id": active.cancellation_id, "reference": active.reference_aloud}
     return problem_answer(data)
 
 
@@ -160,15 +125,14 @@ settlements_tag = Tag(
 )
 
 
-@settlements_tag.operation(
-    "PUT /v1/cancellations/<string:cancellation_id>/refund",
-    Answer("The cancellation with its begun refund.", schemas.CancellationSchema, schemas.REFUNDING),
-    scopes=(Scope.CANCELLATIONS_SETTLE,),
-    body=schemas.RefundRequestSchema,
-    body_examples=example("begun", "With billing's reference", {"billing_ref": schemas.SETTLEMENT["billing_ref"]})
+@settlements_tag.operation("PUT /v1/cancellations/<string:cancellation_id>/refund", Scope.CANCELLATIONS_SETTLE)
+@answer("The cancellation with its begun refund.", schemas.CancellationSchema, schemas.REFUNDING)
+@takes(
+    schemas.RefundRequestSchema,
+    example("begun", "With billing's reference", {"billing_ref": schemas.SETTLEMENT["billing_ref"]})
     | example("without", "Without one", {}),
-    problems=("not-found", "cancellation-state-conflict", "payment-data-refused", "customer-erased"),
 )
+@problems("cancellation-state-conflict", "payment-data-refused", "customer-erased")
 def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
     """Begin a refund
 
@@ -184,11 +148,11 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) ->
 
 @settlements_tag.operation(
     "DELETE /v1/cancellations/<string:cancellation_id>/refund",
-    Answer("The cancellation, now waiting for a refund again.", schemas.CancellationSchema, schemas.EXAMPLE),
-    scopes=(Scope.CANCELLATIONS_SETTLE,),
+    Scope.CANCELLATIONS_SETTLE,
     query=schemas.EndRefundQuerySchema,
-    problems=("not-found", "cancellation-state-conflict"),
 )
+@answer("The cancellation, now waiting for a refund again.", schemas.CancellationSchema, schemas.EXAMPLE)
+@problems("cancellation-state-conflict")
 def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
     """End a refund that failed
 
@@ -199,18 +163,17 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> 
     return reply(cancellation_data(settlements.end_refund(uow, cancellation_id, query["reason_code"])))
 
 
-@settlements_tag.operation(
-    "PUT /v1/cancellations/<string:cancellation_id>/settlement",
-    Answer("The settled cancellation.", schemas.CancellationSchema, schemas.SETTLED),
-    scopes=(Scope.CANCELLATIONS_SETTLE,),
-    body=schemas.SettlementRequestSchema,
-    body_examples=example(
+@settlements_tag.operation("PUT /v1/cancellations/<string:cancellation_id>/settlement", Scope.CANCELLATIONS_SETTLE)
+@answer("The settled cancellation.", schemas.CancellationSchema, schemas.SETTLED)
+@takes(
+    schemas.SettlementRequestSchema,
+    example(
         "settled",
         "Refunded this morning",
         {"settled_at": schemas.SETTLEMENT["settled_at"], "billing_ref": schemas.SETTLEMENT["billing_ref"]},
     ),
-    problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
 )
+@problems("cancellation-state-conflict", "payment-data-refused")
 def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
     """Settle a cancellation
 
@@ -226,11 +189,11 @@ def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
 
 @settlements_tag.operation(
     "DELETE /v1/cancellations/<string:cancellation_id>/settlement",
-    Answer("The cancellation, now no longer settled.", schemas.CancellationSchema, schemas.EXAMPLE),
-    scopes=(Scope.CANCELLATIONS_SETTLE,),
+    Scope.CANCELLATIONS_SETTLE,
     query=schemas.UnsettleQuerySchema,
-    problems=("not-found", "cancellation-state-conflict"),
 )
+@answer("The cancellation, now no longer settled.", schemas.CancellationSchema, schemas.EXAMPLE)
+@problems("cancellation-state-conflict")
 def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
     """Undo a settlement
 
@@ -243,13 +206,13 @@ def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str
 
 
 @settlements_tag.operation(
-    "PUT /v1/cancellations/<string:cancellation_id>/revocation",
-    Answer("The revoked cancellation.", schemas.CancellationSchema, schemas.REVOKED),
-    scopes=(Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE),
-    body=schemas.RevocationRequestSchema,
-    body_examples=example("revoked", "A customer who stays", {"reason_code": "customer_kept_order"}),
-    problems=("not-found", "cancellation-state-conflict", "payment-data-refused"),
+    "PUT /v1/cancellations/<string:cancellation_id>/revocation", (Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE)
 )
+@answer("The revoked cancellation.", schemas.CancellationSchema, schemas.REVOKED)
+@takes(
+    schemas.RevocationRequestSchema, example("revoked", "A customer who stays", {"reason_code": "customer_kept_order"})
+)
+@problems("cancellation-state-conflict", "payment-data-refused")
 def revoke_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
     """Revoke a cancellation
 

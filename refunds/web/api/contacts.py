@@ -12,7 +12,7 @@ from refunds.service.findings import about_order
 from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Answer, Tag
+from refunds.web.endpoint import Tag, answer, created, problems, takes
 from refunds.web.responses import reply
 from refunds.web.schemas import contacts as schemas
 from refunds.web.schemas.examples import example
@@ -21,16 +21,15 @@ from refunds.web.schemas.orders import JUDGED
 tag = Tag("Contacts", "Calls, e-mails and letters of customers, each recorded with the decision on it.")
 
 
-@tag.operation(
-    "POST /v1/orders/<order:order_id>/contacts",
-    Answer("The contact is recorded.", schemas.ContactSchema, schemas.EXAMPLE, links=schemas.LINKS, status=201),
-    scopes=(Scope.CONTACTS_WRITE,),
-    body=schemas.ContactRequestSchema,
-    body_examples=example("call", "A call", schemas.CALL)
+@tag.operation("POST /v1/orders/<order:order_id>/contacts", Scope.CONTACTS_WRITE)
+@created("The contact is recorded.", schemas.ContactSchema, schemas.EXAMPLE, links=schemas.LINKS)
+@takes(
+    schemas.ContactRequestSchema,
+    example("call", "A call", schemas.CALL)
     | example("withdrawal", "A withdrawal by letter", schemas.WITHDRAWAL)
     | example("question", "Only a question", {"channel": "email", "intent": "question"}),
-    problems=(*JUDGED, "evidence-required", "order-not-found", "contact-state-conflict"),
 )
+@problems(*JUDGED, "evidence-required", "contact-state-conflict")
 def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
     """Record a contact
 
@@ -58,12 +57,8 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     return reply(contact_data(contact), status=201, location=f"/v1/contacts/{contact.contact_id}")
 
 
-@tag.operation(
-    "GET /v1/contacts/<string:contact_id>",
-    Answer("The contact.", schemas.ContactSchema, schemas.EXAMPLE, etag=True),
-    scopes=(Scope.CONTACTS_READ,),
-    problems=("not-found",),
-)
+@tag.operation("GET /v1/contacts/<string:contact_id>", Scope.CONTACTS_READ)
+@answer("The contact.", schemas.ContactSchema, schemas.EXAMPLE, etag=True)
 def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
     """Get a contact
 
@@ -73,17 +68,12 @@ def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
     return reply(contact_data(uow.contacts.get(contact_id)), etag=True)
 
 
-@tag.operation(
-    "GET /v1/contacts",
-    Answer(
-        "A page of contacts, in the order in which they were recorded.",
-        schemas.ContactListSchema,
-        example("open", "One open request", {"items": [schemas.CONTACT], "next": None}),
-        also=lists.FORMS,
-    ),
-    scopes=(Scope.CONTACTS_READ,),
-    query=schemas.ContactQuerySchema,
-    problems=("invalid-cursor", "not-acceptable"),
+@tag.operation("GET /v1/contacts", Scope.CONTACTS_READ, query=schemas.ContactQuerySchema)
+@answer(
+    "A page of contacts, in the order in which they were recorded.",
+    schemas.ContactListSchema,
+    example("open", "One open request", {"items": [schemas.CONTACT], "next": None}),
+    also=lists.FORMS,
 )
 def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List contacts
@@ -96,18 +86,14 @@ def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     return lists.page(uow, "contacts", query, uow.contacts, contact_data)
 
 
-@tag.operation(
-    "PATCH /v1/contacts/<string:contact_id>",
-    Answer(
-        "The completed contact.",
-        schemas.ContactSchema,
-        example("completed", "With its ticket", schemas.CONTACT | {"ticket_ref": "T-20391"}),
-    ),
-    scopes=(Scope.CONTACTS_WRITE,),
-    body=schemas.CompletionRequestSchema,
-    body_examples=example("ticket", "Its ticket", {"ticket_ref": "T-20391"}),
-    problems=("not-found", "contact-state-conflict", "payment-data-refused", "customer-erased"),
+@tag.operation("PATCH /v1/contacts/<string:contact_id>", Scope.CONTACTS_WRITE)
+@answer(
+    "The completed contact.",
+    schemas.ContactSchema,
+    example("completed", "With its ticket", schemas.CONTACT | {"ticket_ref": "T-20391"}),
 )
+@takes(schemas.CompletionRequestSchema, example("ticket", "Its ticket", {"ticket_ref": "T-20391"}))
+@problems("contact-state-conflict", "payment-data-refused", "customer-erased")
 def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Complete a contact
 
@@ -119,23 +105,22 @@ def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> 
     return reply(contact_data(about_order(resolutions.complete(uow, contact_id, **body))))
 
 
-@tag.operation(
-    "PUT /v1/contacts/<string:contact_id>/acknowledgement",
-    Answer(
-        "The acknowledged contact.",
-        schemas.ContactSchema,
-        example("acknowledged", "Answered by e-mail", schemas.CONTACT | {"acknowledgement": schemas.ACKNOWLEDGEMENT}),
-    ),
-    scopes=(Scope.CONTACTS_WRITE,),
-    body=schemas.AcknowledgementRequestSchema,
-    body_examples=example("said", "Said on the telephone", {"channel": "phone"})
+@tag.operation("PUT /v1/contacts/<string:contact_id>/acknowledgement", Scope.CONTACTS_WRITE)
+@answer(
+    "The acknowledged contact.",
+    schemas.ContactSchema,
+    example("acknowledged", "Answered by e-mail", schemas.CONTACT | {"acknowledgement": schemas.ACKNOWLEDGEMENT}),
+)
+@takes(
+    schemas.AcknowledgementRequestSchema,
+    example("said", "Said on the telephone", {"channel": "phone"})
     | example(
         "sent",
         "An e-mail to another address",
         {name: schemas.ACKNOWLEDGEMENT[name] for name in ("channel", "to", "given_at")},
     ),
-    problems=("not-found", "contact-state-conflict", "payment-data-refused", "customer-erased"),
 )
+@problems("contact-state-conflict", "payment-data-refused", "customer-erased")
 def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Acknowledge a contact
 
@@ -147,22 +132,17 @@ def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) 
     return reply(contact_data(about_order(resolutions.acknowledge(uow, contact_id, **body))))
 
 
-@tag.operation(
-    "PUT /v1/contacts/<string:contact_id>/resolution",
-    Answer(
-        "The resolved contact.",
-        schemas.ContactSchema,
-        example(
-            "resolved", "A customer who stays", schemas.CONTACT | {"open": False, "resolution": schemas.RESOLUTION}
-        ),
-    ),
-    scopes=(Scope.CONTACTS_WRITE,),
-    body=schemas.ResolutionRequestSchema,
-    body_examples=example(
-        "stays", "A customer who stays", {name: schemas.RESOLUTION[name] for name in ("reason_code", "reason")}
-    ),
-    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
+@tag.operation("PUT /v1/contacts/<string:contact_id>/resolution", Scope.CONTACTS_WRITE)
+@answer(
+    "The resolved contact.",
+    schemas.ContactSchema,
+    example("resolved", "A customer who stays", schemas.CONTACT | {"open": False, "resolution": schemas.RESOLUTION}),
 )
+@takes(
+    schemas.ResolutionRequestSchema,
+    example("stays", "A customer who stays", {name: schemas.RESOLUTION[name] for name in ("reason_code", "reason")}),
+)
+@problems("contact-state-conflict", "payment-data-refused")
 def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Resolve a contact
 
@@ -180,12 +160,10 @@ def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> R
 
 
 @tag.operation(
-    "DELETE /v1/contacts/<string:contact_id>/resolution",
-    Answer("The contact, open again.", schemas.ContactSchema, schemas.EXAMPLE),
-    scopes=(Scope.CONTACTS_WRITE,),
-    query=schemas.ReopenQuerySchema,
-    problems=("not-found", "contact-state-conflict"),
+    "DELETE /v1/contacts/<string:contact_id>/resolution", Scope.CONTACTS_WRITE, query=schemas.ReopenQuerySchema
 )
+@answer("The contact, open again.", schemas.ContactSchema, schemas.EXAMPLE)
+@problems("contact-state-conflict")
 def reopen_contact(uow: UnitOfWork, contact_id: str, query: dict[str, Any]) -> Response:
     """Reopen a contact
 
@@ -197,15 +175,14 @@ def reopen_contact(uow: UnitOfWork, contact_id: str, query: dict[str, Any]) -> R
     return reply(contact_data(resolutions.reopen(uow, contact_id, query["reason_code"])))
 
 
-@tag.operation(
-    "PUT /v1/contacts/<string:contact_id>/assignment",
-    Answer("Who deals with the contact now.", schemas.AssignmentSchema, example("taken", "Taken", schemas.ASSIGNED)),
-    scopes=(Scope.CONTACTS_WRITE,),
-    body=schemas.AssignmentRequestSchema,
-    body_examples=example("taken", "By the caller", {})
+@tag.operation("PUT /v1/contacts/<string:contact_id>/assignment", Scope.CONTACTS_WRITE)
+@answer("Who deals with the contact now.", schemas.AssignmentSchema, example("taken", "Taken", schemas.ASSIGNED))
+@takes(
+    schemas.AssignmentRequestSchema,
+    example("taken", "By the caller", {})
     | example("assigned", "To somebody else", {"taken_by": schemas.ASSIGNED["taken_by"]}),
-    problems=("not-found", "contact-state-conflict"),
 )
+@problems("contact-state-conflict")
 def assign_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Take a contact, or assign it
 
@@ -218,16 +195,13 @@ def assign_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Re
     return reply({"contact_id": contact_id, "taken_by": assigned.taken_by})
 
 
-@tag.operation(
-    "DELETE /v1/contacts/<string:contact_id>/assignment",
-    Answer(
-        "Nobody in particular deals with the contact now.",
-        schemas.AssignmentSchema,
-        example("given_back", "Given back", schemas.ASSIGNED | {"taken_by": None}),
-    ),
-    scopes=(Scope.CONTACTS_WRITE,),
-    problems=("not-found", "contact-state-conflict"),
+@tag.operation("DELETE /v1/contacts/<string:contact_id>/assignment", Scope.CONTACTS_WRITE)
+@answer(
+    "Nobody in particular deals with the contact now.",
+    schemas.AssignmentSchema,
+    example("given_back", "Given back", schemas.ASSIGNED | {"taken_by": None}),
 )
+@problems("contact-state-conflict")
 def give_back_contact(uow: UnitOfWork, contact_id: str) -> Response:
     """Give a contact back
 

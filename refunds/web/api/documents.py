@@ -12,7 +12,7 @@ from refunds.presentation.language import bind, language
 from refunds.service import cancellations, evidence
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
-from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.endpoint import Tag, Transaction, answer, problems
 from refunds.web.responses import accepted, document, reply
 from refunds.web.schemas.documents import EVIDENCE, HTML, JSON, TEXT, DocumentQuerySchema, EvidenceSchema
 from refunds.web.schemas.examples import example
@@ -22,12 +22,11 @@ tag = Tag("Documents", "Documents to keep or to send: evidence and confirmations
 
 @tag.operation(
     "GET /v1/orders/<order:order_id>/evidence",
-    Answer("The evidence.", EvidenceSchema, EVIDENCE, also={HTML: {"type": "string"}}),
-    scopes=(Scope.EVIDENCE_READ,),
+    Scope.EVIDENCE_READ,
     transaction=Transaction.WRITE,
     query=DocumentQuerySchema,
-    problems=("order-not-found", "not-acceptable"),
 )
+@answer("The evidence.", EvidenceSchema, EVIDENCE, also={HTML: {"type": "string"}})
 def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
     """Get the evidence on an order
 
@@ -47,18 +46,16 @@ def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) ->
 
 
 @tag.operation(
-    "GET /v1/cancellations/<string:cancellation_id>/confirmation",
-    Answer(
-        "The confirmation.",
-        {"type": "string"},
-        example("page", "A page", '<!doctype html>\n<html lang="en">…</html>'),
-        media_type=HTML,
-        also={TEXT: {"type": "string"}},
-    ),
-    scopes=(Scope.CANCELLATIONS_READ,),
-    query=DocumentQuerySchema,
-    problems=("not-found", "not-acceptable", "cancellation-state-conflict"),
+    "GET /v1/cancellations/<string:cancellation_id>/confirmation", Scope.CANCELLATIONS_READ, query=DocumentQuerySchema
 )
+@answer(
+    "The confirmation.",
+    {"type": "string"},
+    example("page", "A page", '<!doctype html>\n<html lang="en">…</html>'),
+    media_type=HTML,
+    also={TEXT: {"type": "string"}},
+)
+@problems("cancellation-state-conflict")
 def get_confirmation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
     """Get the confirmation of a cancellation
 

@@ -15,7 +15,7 @@ from refunds.service.calendars import MOST_BUILT
 from refunds.service.checks import Check
 from refunds.web import telemetry
 from refunds.web.compact import FORM, NDJSON, decided, region_of, reply_compact
-from refunds.web.endpoint import JSON, Answer, Tag
+from refunds.web.endpoint import JSON, Tag, answer, problems, takes
 from refunds.web.problems import error_data
 from refunds.web.responses import accepted, present_policies, reply
 from refunds.web.schemas import decisions as schemas
@@ -24,15 +24,14 @@ from refunds.web.schemas.examples import example
 tag = Tag("Eligibility", "Whether an order can be cancelled, until when, and why.")
 
 
-@tag.operation(
-    "POST /v1/eligibility-checks",
-    Answer("The decision.", schemas.DecisionSchema, example("in_time", "In time, over Easter", schemas.DECISION)),
-    scopes=(Scope.CHECKS_RUN,),
-    body=schemas.CheckSchema,
-    body_examples=example("in_time", "A call after Easter", schemas.CHECK)
+@tag.operation("POST /v1/eligibility-checks", Scope.CHECKS_RUN)
+@answer("The decision.", schemas.DecisionSchema, example("in_time", "In time, over Easter", schemas.DECISION))
+@takes(
+    schemas.CheckSchema,
+    example("in_time", "A call after Easter", schemas.CHECK)
     | example("what_if", "What if the window had three days?", schemas.CHECK | {"terms": {"window_business_days": 3}}),
-    problems=("unknown-region", "calendar-not-covered", "no-policy-in-force"),
 )
+@problems("unknown-region", "calendar-not-covered", "no-policy-in-force")
 def check_eligibility(body: dict[str, Any]) -> Response:
     """Decide whether an order can be cancelled
 
@@ -47,20 +46,15 @@ def check_eligibility(body: dict[str, Any]) -> Response:
     return reply(orjson.Fragment(decision_json(outcome)))
 
 
-@tag.operation(
-    "POST /v1/eligibility-checks/batch",
-    Answer(
-        "A decision or a problem for each item, in order.",
-        schemas.BatchResultSchema,
-        example("one", "One item", {"items": [{k: v for k, v in schemas.DECISION.items() if k != "days"}]}),
-        also=FORM,
-    ),
-    scopes=(Scope.CHECKS_RUN,),
-    body=schemas.BatchSchema,
-    body_examples=example("one", "One item", {"items": [schemas.CHECK]}),
-    most_bytes=8 * 2**20,
-    problems=("unknown-region", "not-acceptable"),
+@tag.operation("POST /v1/eligibility-checks/batch", Scope.CHECKS_RUN, most_bytes=8 * 2**20)
+@answer(
+    "A decision or a problem for each item, in order.",
+    schemas.BatchResultSchema,
+    example("one", "One item", {"items": [{k: v for k, v in schemas.DECISION.items() if k != "days"}]}),
+    also=FORM,
 )
+@takes(schemas.BatchSchema, example("one", "One item", {"items": [schemas.CHECK]}))
+@problems("unknown-region")
 def check_eligibility_batch(body: dict[str, Any]) -> Response:
     """Decide many orders at once
 

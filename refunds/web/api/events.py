@@ -9,7 +9,7 @@ from refunds.errors import FeedRewound
 from refunds.presentation.serializers import event_data
 from refunds.service import events
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.endpoint import Answer, Tag
+from refunds.web.endpoint import Tag, answer, problems
 from refunds.web.problems import error_data, problem_answer
 from refunds.web.responses import reply
 from refunds.web.schemas import shown
@@ -26,14 +26,9 @@ class RewoundSchema(ProblemSchema):
     next = shown.String("The place in the feed from which to read on; send it as `after`.", required=False)
 
 
-@tag.operation(
-    "GET /v1/events",
-    Answer("A page of the feed.", FeedSchema, EXAMPLES),
-    scopes=(Scope.EVENTS_READ, Scope.AUDIT_READ),
-    query=EventQuerySchema,
-    refusal=RewoundSchema,
-    problems=("feed-rewound", "invalid-cursor"),
-)
+@tag.operation("GET /v1/events", (Scope.EVENTS_READ, Scope.AUDIT_READ), query=EventQuerySchema, refusal=RewoundSchema)
+@answer("A page of the feed.", FeedSchema, EXAMPLES)
+@problems("feed-rewound")
 def list_events(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """Read the feed
 

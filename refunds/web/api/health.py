@@ -7,7 +7,7 @@ from refunds.domain.permissions import Scope
 from refunds.errors import Message
 from refunds.service import clock
 from refunds.web import auth, telemetry
-from refunds.web.endpoint import Answer, Tag
+from refunds.web.endpoint import Tag, answer, problems
 from refunds.web.problems import Rejected
 from refunds.web.responses import reply
 from refunds.web.schemas import shown
@@ -22,10 +22,11 @@ class HealthSchema(shown.Schema):
     status = shown.Code(["ok"], "Always `ok`; a problem says what is wrong.")
 
 
-OK = Answer("The service works.", HealthSchema, example("ok", "It works", {"status": "ok"}))
+OK = answer("The service works.", HealthSchema, example("ok", "It works", {"status": "ok"}))
 
 
-@tag.operation("GET /livez", OK, scopes=None)
+@tag.operation("GET /livez", scopes=None)
+@OK
 def is_alive() -> Response:
     """Check whether the process runs
 
@@ -35,7 +36,9 @@ def is_alive() -> Response:
     return reply({"status": "ok"})
 
 
-@tag.operation("GET /readyz", OK, scopes=None, problems=("storage-unavailable", "clock-in-doubt", "stopping"))
+@tag.operation("GET /readyz", scopes=None)
+@OK
+@problems("storage-unavailable", "clock-in-doubt", "stopping")
 def is_ready() -> Response:
     """Check whether the instance can handle requests
 
@@ -50,11 +53,8 @@ def is_ready() -> Response:
     return reply({"status": "ok"})
 
 
-@tag.operation(
-    "GET /metrics",
-    Answer("The measurements.", {"type": "string"}, media_type="text/plain"),
-    scopes=(Scope.METRICS_READ,),
-)
+@tag.operation("GET /metrics", Scope.METRICS_READ)
+@answer("The measurements.", {"type": "string"}, media_type="text/plain")
 def get_metrics() -> Response:
     """Get the measurements
 

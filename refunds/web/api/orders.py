@@ -13,24 +13,18 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import Order
 from refunds.domain.standings import Standing
 from refunds.domain.withdrawals import information_period
-from refunds.errors import (
-    CallersError,
-    InvalidInput,
-    Message,
-    PreconditionFailed,
-    PreconditionRequired,
-)
+from refunds.errors import CallersError, InvalidInput, Message, PreconditionFailed, PreconditionRequired
 from refunds.presentation.decisions import decision_data
 from refunds.presentation.serializers import information_data, order_data
 from refunds.schemas.orders import InlineOrderSchema, OrderId
-from refunds.schemas.strict import StrictSchema
+from refunds.schemas.strict import shape
 from refunds.service import orders
 from refunds.service.calendars import MOST_BUILT
 from refunds.service.orders import OrderFacts, Registration
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, lists, telemetry
 from refunds.web.cursors import paginate
-from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.endpoint import Tag, Transaction, answer, created, problems, takes
 from refunds.web.problems import error_data
 from refunds.web.responses import reply
 from refunds.web.schemas import orders as schemas
@@ -41,32 +35,21 @@ from refunds.web.schemas.request_fields import PAGE
 tag = Tag("Orders", "Orders as billing registers them: facts, but no amounts.")
 
 
-@tag.operation(
-    "PUT /v1/orders/<order:order_id>",
-    Answer(
-        "The order was already registered, and has the facts that were sent.",
-        schemas.OrderSchema,
-        schemas.EXAMPLE,
-        etag=True,
-        links=schemas.LINKS,
-    ),
-    Answer(
-        "The order is registered.", schemas.OrderSchema, schemas.EXAMPLE, etag=True, links=schemas.LINKS, status=201
-    ),
-    scopes=(Scope.ORDERS_WRITE,),
-    body=schemas.OrderRequestSchema,
-    body_examples=example("register", "Register an order", schemas.FACTS)
-    | example("later", "Not provided yet", schemas.FACTS | {"service_provided_at": None}),
-    headers=("IfMatch",),
-    problems=(
-        *schemas.JUDGED,
-        "order-not-found",
-        "order-facts-conflict",
-        "order-frozen",
-        "precondition-failed",
-        "precondition-required",
-    ),
+@tag.operation("PUT /v1/orders/<order:order_id>", Scope.ORDERS_WRITE, headers=("IfMatch",))
+@answer(
+    "The order was already registered, and has the facts that were sent.",
+    schemas.OrderSchema,
+    schemas.EXAMPLE,
+    etag=True,
+    links=schemas.LINKS,
 )
+@created("The order is registered.", schemas.OrderSchema, schemas.EXAMPLE, etag=True, links=schemas.LINKS)
+@takes(
+    schemas.OrderRequestSchema,
+    example("register", "Register an order", schemas.FACTS)
+    | example("later", "Not provided yet", schemas.FACTS | {"service_provided_at": None}),
+)
+@problems(*schemas.JUDGED, "order-facts-conflict", "order-frozen", "precondition-failed", "precondition-required")
 def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
     """Register an order, or correct one
 
@@ -94,12 +77,8 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     return _shown(standing, status=201 if created else 200, location=location)
 
 
-@tag.operation(
-    "GET /v1/orders/<order:order_id>",
-    Answer("The order.", schemas.OrderSchema, schemas.EXAMPLE, etag=True, links=schemas.LINKS),
-    scopes=(Scope.ORDERS_READ,),
-    problems=("order-not-found",),
-)
+@tag.operation("GET /v1/orders/<order:order_id>", Scope.ORDERS_READ)
+@answer("The order.", schemas.OrderSchema, schemas.EXAMPLE, etag=True, links=schemas.LINKS)
 def get_order(uow: UnitOfWork, order_id: str) -> Response:
     """Get an order
 
@@ -110,17 +89,12 @@ def get_order(uow: UnitOfWork, order_id: str) -> Response:
     return _shown(*uow.orders.standings([uow.orders.get(order_id)]))
 
 
-@tag.operation(
-    "GET /v1/orders",
-    Answer(
-        "A page of orders, in the order in which they were registered.",
-        schemas.OrderListSchema,
-        example("registered", "One order", {"items": [schemas.ORDER], "next": None}),
-        also=lists.FORMS,
-    ),
-    scopes=(Scope.ORDERS_READ,),
-    query=schemas.OrderQuerySchema,
-    problems=("invalid-cursor", "not-acceptable"),
+@tag.operation("GET /v1/orders", Scope.ORDERS_READ, query=schemas.OrderQuerySchema)
+@answer(
+    "A page of orders, in the order in which they were registered.",
+    schemas.OrderListSchema,
+    example("registered", "One order", {"items": [schemas.ORDER], "next": None}),
+    also=lists.FORMS,
 )
 def list_orders(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List orders
@@ -133,18 +107,13 @@ def list_orders(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     return lists.page(uow, "orders", query, uow.orders, order_data)
 
 
-@tag.operation(
-    "POST /v1/orders/batch",
-    Answer(
-        "An outcome or a problem for each item, in order.",
-        schemas.OrderBatchResultSchema,
-        example("one", "One order", {"items": [schemas.IMPORTED]}),
-    ),
-    scopes=(Scope.ORDERS_WRITE,),
-    body=schemas.OrderBatchSchema,
-    body_examples=example("one", "One order", {"items": [{"order_id": "A-1001"} | schemas.FACTS]}),
-    most_bytes=2 * 2**20,
+@tag.operation("POST /v1/orders/batch", Scope.ORDERS_WRITE, most_bytes=2 * 2**20)
+@answer(
+    "An outcome or a problem for each item, in order.",
+    schemas.OrderBatchResultSchema,
+    example("one", "One order", {"items": [schemas.IMPORTED]}),
 )
+@takes(schemas.OrderBatchSchema, example("one", "One order", {"items": [{"order_id": "A-1001"} | schemas.FACTS]}))
 def import_orders(body: dict[str, Any]) -> Response:
     """Register many orders at once
 
@@ -161,17 +130,13 @@ def import_orders(body: dict[str, Any]) -> Response:
     return reply({"items": [_outcome_data(i, read[i], outcome) for i, outcome in outcomes]})
 
 
-@tag.operation(
-    "GET /v1/orders/<order:order_id>/eligibility",
-    Answer(
-        "The decision.",
-        schemas.OrderDecisionSchema,
-        example("in_time", "In time, over Easter", DECISION | {"information_period": schemas.PERIOD}),
-    ),
-    scopes=(Scope.ORDERS_READ,),
-    query=schemas.EligibilityQuerySchema,
-    problems=("order-not-found", "calendar-not-covered", "no-policy-in-force"),
+@tag.operation("GET /v1/orders/<order:order_id>/eligibility", Scope.ORDERS_READ, query=schemas.EligibilityQuerySchema)
+@answer(
+    "The decision.",
+    schemas.OrderDecisionSchema,
+    example("in_time", "In time, over Easter", DECISION | {"information_period": schemas.PERIOD}),
 )
+@problems("calendar-not-covered", "no-policy-in-force")
 def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
     """Decide whether a registered order can be cancelled
 
@@ -190,23 +155,18 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
     return reply(data)
 
 
-@tag.operation(
-    "POST /v1/customers/lookup",
-    Answer(
-        "The customer and their orders, sorted by id.",
-        schemas.CustomerSchema,
-        example(
-            "known",
-            "A customer with one order",
-            {"customer_id": schemas.ORDER["customer_id"], "items": [schemas.ORDER], "next": None},
-        ),
+@tag.operation("POST /v1/customers/lookup", Scope.PERSONAL_READ, transaction=Transaction.READ)
+@answer(
+    "The customer and their orders, sorted by id.",
+    schemas.CustomerSchema,
+    example(
+        "known",
+        "A customer with one order",
+        {"customer_id": schemas.ORDER["customer_id"], "items": [schemas.ORDER], "next": None},
     ),
-    scopes=(Scope.PERSONAL_READ,),
-    transaction=Transaction.READ,
-    body=schemas.LookupRequestSchema,
-    body_examples=example("known", "By billing's reference", {"customer_ref": "K-20391"}),
-    problems=("invalid-cursor", "payment-data-refused"),
 )
+@takes(schemas.LookupRequestSchema, example("known", "By billing's reference", {"customer_ref": "K-20391"}))
+@problems("invalid-cursor", "payment-data-refused")
 def look_up_customer(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Look up a customer
 
@@ -229,7 +189,7 @@ def look_up_customer(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     return reply({"customer_id": customer_id, "items": shown, "next": following})
 
 
-_order_id: StrictSchema = StrictSchema.from_dict({"order_id": OrderId(required=True)})()  # type: ignore[assignment] # it returns its own class
+_order_id = shape(order_id=OrderId(required=True))
 _inline_order = InlineOrderSchema()
 _REVISIONS = re.compile(r'"([0-9]{1,9})(?:-[0-9a-f]{8})?"')
 

@@ -14,10 +14,10 @@ from refunds.presentation import serializers
 from refunds.presentation.serializers import attributes, closure_data, registered_data
 from refunds.presentation.texts.policies import closure_text, differences_data, warnings_data
 from refunds.schemas.policy import PolicyId
-from refunds.schemas.strict import StrictSchema
+from refunds.schemas.strict import shape
 from refunds.service import publication, simulation, watch
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.endpoint import Tag, Transaction, answer, created, problems, takes
 from refunds.web.responses import present_policies, reply
 from refunds.web.schemas import policies as schemas
 from refunds.web.schemas.examples import example
@@ -26,15 +26,12 @@ from refunds.web.schemas.simulations import SIMULATED, SimulationSchema
 tag = Tag("Policies", "The terms by which orders are judged, in versions.")
 
 
-@tag.operation(
-    "GET /v1/policies",
-    Answer(
-        "The policies, by id.",
-        schemas.PolicyListSchema,
-        example("packaged", "The packaged policy alone", {"items": [schemas.POLICY], "next": None}),
-        etag=True,
-    ),
-    scopes=(Scope.POLICIES_READ,),
+@tag.operation("GET /v1/policies", Scope.POLICIES_READ)
+@answer(
+    "The policies, by id.",
+    schemas.PolicyListSchema,
+    example("packaged", "The packaged policy alone", {"items": [schemas.POLICY], "next": None}),
+    etag=True,
 )
 def list_policies() -> Response:
     """List the policies
@@ -48,17 +45,13 @@ def list_policies() -> Response:
     )
 
 
-@tag.operation(
-    "GET /v1/policies/<string:policy_id>",
-    Answer(
-        "The policy.",
-        schemas.PolicySchema,
-        example("packaged", "The packaged policy", schemas.POLICY),
-        etag=True,
-        links=schemas.VERSION_LINK,
-    ),
-    scopes=(Scope.POLICIES_READ,),
-    problems=("not-found",),
+@tag.operation("GET /v1/policies/<string:policy_id>", Scope.POLICIES_READ)
+@answer(
+    "The policy.",
+    schemas.PolicySchema,
+    example("packaged", "The packaged policy", schemas.POLICY),
+    etag=True,
+    links=schemas.VERSION_LINK,
 )
 def get_policy(policy_id: str) -> Response:
     """Get a policy
@@ -69,12 +62,8 @@ def get_policy(policy_id: str) -> Response:
     return reply(_policy_data(policy_id), etag=True, cacheable=True)
 
 
-@tag.operation(
-    "GET /v1/policies/<string:policy_id>/versions/<number:version>",
-    Answer("The version.", schemas.PolicyVersionSchema, schemas.VERSION_EXAMPLE, etag=True),
-    scopes=(Scope.POLICIES_READ,),
-    problems=("not-found",),
-)
+@tag.operation("GET /v1/policies/<string:policy_id>/versions/<number:version>", Scope.POLICIES_READ)
+@answer("The version.", schemas.PolicyVersionSchema, schemas.VERSION_EXAMPLE, etag=True)
 def get_policy_version(policy_id: str, version: int) -> Response:
     """Get a version of a policy
 
@@ -84,15 +73,11 @@ def get_policy_version(policy_id: str, version: int) -> Response:
     return reply(registered_data(present_policies().record(policy_id, version)), etag=True, cacheable=True)
 
 
-@tag.operation(
-    "GET /v1/policies/<string:policy_id>/closures",
-    Answer(
-        "The closures, by date.",
-        schemas.ClosureListSchema,
-        example("one", "A staff outing", {"items": [schemas.CLOSURE], "next": None}),
-    ),
-    scopes=(Scope.POLICIES_READ,),
-    problems=("not-found",),
+@tag.operation("GET /v1/policies/<string:policy_id>/closures", Scope.POLICIES_READ)
+@answer(
+    "The closures, by date.",
+    schemas.ClosureListSchema,
+    example("one", "A staff outing", {"items": [schemas.CLOSURE], "next": None}),
 )
 def list_closures(uow: UnitOfWork, policy_id: str) -> Response:
     """List the closures of a policy
@@ -134,27 +119,20 @@ publication_tag = Tag("Publication", "How policies change. Existing decisions ne
 
 @publication_tag.operation(
     "POST /v1/policies/<string:policy_id>/versions",
-    Answer(
-        "The version that would be published, or that is registered already.",
-        schemas.PublishedVersionSchema,
-        schemas.PUBLISHED,
-    ),
-    Answer(
-        "The version is published.",
-        schemas.PublishedVersionSchema,
-        schemas.PUBLISHED,
-        links=schemas.VERSION_LINKS,
-        status=201,
-    ),
-    scopes=(Scope.POLICIES_WRITE,),
+    Scope.POLICIES_WRITE,
     transaction=Transaction.WRITE,
     then=watch.extend,
-    body=schemas.DraftSchema,
-    body_examples=example("draft", "Three days from New Year on", schemas.DRAFT),
     most_bytes=schemas.MOST_BYTES,
     query=schemas.PublishQuerySchema,
-    problems=("policy-version-conflict", "effective-too-early", "unknown-region", "payment-data-refused"),
 )
+@answer(
+    "The version that would be published, or that is registered already.",
+    schemas.PublishedVersionSchema,
+    schemas.PUBLISHED,
+)
+@created("The version is published.", schemas.PublishedVersionSchema, schemas.PUBLISHED, links=schemas.VERSION_LINKS)
+@takes(schemas.DraftSchema, example("draft", "Three days from New Year on", schemas.DRAFT))
+@problems("policy-version-conflict", "effective-too-early", "unknown-region", "payment-data-refused")
 def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any], query: dict[str, Any]) -> Response:
     """Publish a version of a policy
 
@@ -178,12 +156,10 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
 
 
 @publication_tag.operation(
-    "PUT /v1/policies/<string:policy_id>/versions/<number:version>/withdrawal",
-    Answer("The withdrawn version.", schemas.PolicyVersionSchema, schemas.WITHDRAWN),
-    scopes=(Scope.POLICIES_WRITE,),
-    then=watch.extend,
-    problems=("not-found", "policy-version-conflict"),
+    "PUT /v1/policies/<string:policy_id>/versions/<number:version>/withdrawal", Scope.POLICIES_WRITE, then=watch.extend
 )
+@answer("The withdrawn version.", schemas.PolicyVersionSchema, schemas.WITHDRAWN)
+@problems("policy-version-conflict")
 def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Response:
     """Withdraw a version of a policy
 
@@ -197,15 +173,14 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
 
 @publication_tag.operation(
     "POST /v1/policies/<string:policy_id>/closures",
-    Answer("The closure that was entered already.", schemas.EnteredClosureSchema, schemas.CLOSURE_EXAMPLE),
-    Answer("The closure is entered.", schemas.EnteredClosureSchema, schemas.CLOSURE_EXAMPLE, status=201),
-    scopes=(Scope.POLICIES_WRITE,),
+    Scope.POLICIES_WRITE,
     transaction=Transaction.WRITE,
     then=watch.extend,
-    body=schemas.ClosureRequestSchema,
-    body_examples=example("closed", "A staff outing", {"date": "2026-07-10"}),
-    problems=("not-found", "payment-data-refused"),
 )
+@answer("The closure that was entered already.", schemas.EnteredClosureSchema, schemas.CLOSURE_EXAMPLE)
+@created("The closure is entered.", schemas.EnteredClosureSchema, schemas.CLOSURE_EXAMPLE)
+@takes(schemas.ClosureRequestSchema, example("closed", "A staff outing", {"date": "2026-07-10"}))
+@problems("not-found", "payment-data-refused")
 def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:
     """Enter a closure
 
@@ -228,7 +203,7 @@ def draft_of(policy_id: str, body: dict[str, Any]) -> PolicyVersion:
     return PolicyVersion(policy, body["version"], body["effective_from"], Terms(**body["terms"]))
 
 
-_policy_id: StrictSchema = StrictSchema.from_dict({"policy": PolicyId("The policy.")})()  # type: ignore[assignment] # its own class
+_policy_id = shape(policy=PolicyId("The policy."))
 
 
 simulations_tag = Tag("Simulations", "What a draft of a policy would change.")
@@ -236,14 +211,13 @@ simulations_tag = Tag("Simulations", "What a draft of a policy would change.")
 
 @simulations_tag.operation(
     "POST /v1/policies/<string:policy_id>/simulations",
-    Answer("What the draft would change.", SimulationSchema, SIMULATED),
-    scopes=(Scope.POLICIES_SIMULATE,),
+    Scope.POLICIES_SIMULATE,
     transaction=Transaction.READ,
-    body=schemas.DraftSchema,
-    body_examples=example("draft", "Three days from New Year on", schemas.DRAFT),
     most_bytes=schemas.MOST_BYTES,
-    problems=("not-found", "unknown-region", "payment-data-refused"),
 )
+@answer("What the draft would change.", SimulationSchema, SIMULATED)
+@takes(schemas.DraftSchema, example("draft", "Three days from New Year on", schemas.DRAFT))
+@problems("not-found", "unknown-region", "payment-data-refused")
 def simulate_policy(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:
     """Simulate a version of a policy
 

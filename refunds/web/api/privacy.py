@@ -16,7 +16,7 @@ from refunds.service.disclosures import NewDisclosure
 from refunds.service.rectification import Correction
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, lists
-from refunds.web.endpoint import Answer, Tag, Transaction
+from refunds.web.endpoint import Tag, Transaction, answer, created, problems, takes
 from refunds.web.responses import accepted, document, reply
 from refunds.web.schemas import privacy as schemas
 from refunds.web.schemas.documents import HTML, JSON
@@ -26,20 +26,10 @@ from refunds.web.schemas.exports import EXPORT, CustomerExportSchema, ExportQuer
 tag = Tag("Privacy", "What people ask for about their data, what is done about it, and who else got the data.")
 
 
-@tag.operation(
-    "POST /v1/data-requests",
-    Answer(
-        "The data request is open.",
-        schemas.DataRequestSchema,
-        schemas.REQUEST_EXAMPLE,
-        links=schemas.REQUEST_LINKS,
-        status=201,
-    ),
-    scopes=(Scope.PRIVACY_WRITE,),
-    body=schemas.DataRequestRequestSchema,
-    body_examples=example("erasure", "By e-mail", schemas.OPENED),
-    problems=("payment-data-refused",),
-)
+@tag.operation("POST /v1/data-requests", Scope.PRIVACY_WRITE)
+@created("The data request is open.", schemas.DataRequestSchema, schemas.REQUEST_EXAMPLE, links=schemas.REQUEST_LINKS)
+@takes(schemas.DataRequestRequestSchema, example("erasure", "By e-mail", schemas.OPENED))
+@problems("payment-data-refused")
 def open_data_request(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Open a data request
 
@@ -58,17 +48,12 @@ def _shown(uow: UnitOfWork, request: DataRequest | Answered, *, is_scrubbed: boo
     return data_request_data(*answered, time_zone=data_requests.time_zone(uow), is_scrubbed=is_scrubbed)
 
 
-@tag.operation(
-    "GET /v1/data-requests",
-    Answer(
-        "A page of data requests, in the order in which they were entered. With `state=open` or `overdue=true`, the "
-        "first due comes first.",
-        schemas.DataRequestListSchema,
-        example("open", "An open data request", {"items": [schemas.REQUEST], "next": None}),
-    ),
-    scopes=(Scope.PRIVACY_READ,),
-    query=schemas.DataRequestQuerySchema,
-    problems=("invalid-cursor",),
+@tag.operation("GET /v1/data-requests", Scope.PRIVACY_READ, query=schemas.DataRequestQuerySchema)
+@answer(
+    "A page of data requests, in the order in which they were entered. With `state=open` or `overdue=true`, the "
+    "first due comes first.",
+    schemas.DataRequestListSchema,
+    example("open", "An open data request", {"items": [schemas.REQUEST], "next": None}),
 )
 def list_data_requests(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List data requests
@@ -80,12 +65,8 @@ def list_data_requests(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     return reply({"items": list(map(data_request_data, items)), "next": following})
 
 
-@tag.operation(
-    "GET /v1/data-requests/<string:request_id>",
-    Answer("The data request.", schemas.DataRequestSchema, schemas.REQUEST_EXAMPLE, etag=True),
-    scopes=(Scope.PRIVACY_READ,),
-    problems=("not-found",),
-)
+@tag.operation("GET /v1/data-requests/<string:request_id>", Scope.PRIVACY_READ)
+@answer("The data request.", schemas.DataRequestSchema, schemas.REQUEST_EXAMPLE, etag=True)
 def get_data_request(uow: UnitOfWork, request_id: str) -> Response:
     """Get a data request
 
@@ -96,14 +77,13 @@ def get_data_request(uow: UnitOfWork, request_id: str) -> Response:
     return reply(_shown(uow, request, is_scrubbed=auth.store().is_scrubbed), etag=True)
 
 
-@tag.operation(
-    "PUT /v1/data-requests/<string:request_id>/identity-check",
-    Answer("The data request with the check.", schemas.DataRequestSchema, schemas.REQUEST_EXAMPLE),
-    scopes=(Scope.PRIVACY_WRITE,),
-    body=schemas.IdentityCheckRequestSchema,
-    body_examples=example("called", "Called back", {"identity_check": schemas.OPENED["identity_check"]}),
-    problems=("not-found", "data-request-state-conflict", "customer-erased", "payment-data-refused"),
+@tag.operation("PUT /v1/data-requests/<string:request_id>/identity-check", Scope.PRIVACY_WRITE)
+@answer("The data request with the check.", schemas.DataRequestSchema, schemas.REQUEST_EXAMPLE)
+@takes(
+    schemas.IdentityCheckRequestSchema,
+    example("called", "Called back", {"identity_check": schemas.OPENED["identity_check"]}),
 )
+@problems("data-request-state-conflict", "customer-erased", "payment-data-refused")
 def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
     """Note the identity check of a data request
 
@@ -115,20 +95,12 @@ def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
     return reply(_shown(uow, data_requests.check_identity(uow, request_id, body["identity_check"])))
 
 
-@tag.operation(
-    "PUT /v1/data-requests/<string:request_id>/extension",
-    Answer("The extended data request.", schemas.DataRequestSchema, schemas.EXTENDED_EXAMPLE),
-    scopes=(Scope.PRIVACY_WRITE,),
-    body=schemas.ExtensionRequestSchema,
-    body_examples=example("many", "Many records", {"reason": schemas.EXTENDED["extension_reason"]}),
-    problems=(
-        "not-found",
-        "data-request-state-conflict",
-        "cannot-be-extended",
-        "customer-erased",
-        "payment-data-refused",
-    ),
+@tag.operation("PUT /v1/data-requests/<string:request_id>/extension", Scope.PRIVACY_WRITE)
+@answer("The extended data request.", schemas.DataRequestSchema, schemas.EXTENDED_EXAMPLE)
+@takes(
+    schemas.ExtensionRequestSchema, example("many", "Many records", {"reason": schemas.EXTENDED["extension_reason"]})
 )
+@problems("data-request-state-conflict", "cannot-be-extended", "customer-erased", "payment-data-refused")
 def extend_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
     """Extend the time to answer a data request
 
@@ -139,15 +111,14 @@ def extend_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
     return reply(_shown(uow, data_requests.extend(uow, request_id, body["reason"])))
 
 
-@tag.operation(
-    "PUT /v1/data-requests/<string:request_id>/fee",
-    Answer("The data request with the fee note.", schemas.DataRequestSchema, schemas.EXTENDED_EXAMPLE),
-    scopes=(Scope.PRIVACY_WRITE,),
-    body=schemas.FeeRequestSchema,
-    body_examples=example("copy", "A further copy", {"fee": "further_copy", "reason": schemas.EXTENDED["fee_reason"]})
+@tag.operation("PUT /v1/data-requests/<string:request_id>/fee", Scope.PRIVACY_WRITE)
+@answer("The data request with the fee note.", schemas.DataRequestSchema, schemas.EXTENDED_EXAMPLE)
+@takes(
+    schemas.FeeRequestSchema,
+    example("copy", "A further copy", {"fee": "further_copy", "reason": schemas.EXTENDED["fee_reason"]})
     | example("none", "No fee after all", {}),
-    problems=("not-found", "data-request-state-conflict", "customer-erased", "payment-data-refused"),
 )
+@problems("data-request-state-conflict", "customer-erased", "payment-data-refused")
 def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
     """Note that a data request may cost something
 
@@ -158,22 +129,11 @@ def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response
     return reply(_shown(uow, data_requests.note_fee(uow, request_id, body.get("fee"), body.get("reason"))))
 
 
-@tag.operation(
-    "PUT /v1/data-requests/<string:request_id>/outcome",
-    Answer("The closed data request.", schemas.DataRequestSchema, schemas.ERASED_EXAMPLE),
-    scopes=(Scope.PRIVACY_WRITE,),
-    body=schemas.OutcomeRequestSchema,
-    body_examples=schemas.OUTCOMES,
-    problems=(
-        "not-found",
-        "data-request-state-conflict",
-        "identity-not-checked",
-        "customer-has-open-matters",
-        "legal-hold",
-        "customer-erased",
-        "payment-data-refused",
-    ),
-)
+@tag.operation("PUT /v1/data-requests/<string:request_id>/outcome", Scope.PRIVACY_WRITE)
+@answer("The closed data request.", schemas.DataRequestSchema, schemas.ERASED_EXAMPLE)
+@takes(schemas.OutcomeRequestSchema, schemas.OUTCOMES)
+@problems("data-request-state-conflict", "identity-not-checked", "customer-has-open-matters", "legal-hold")
+@problems("customer-erased", "payment-data-refused")
 def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
     """Close a data request
 
@@ -188,14 +148,10 @@ def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
     return reply(_shown(uow, data_requests.close(uow, request_id, Given(**body, corrections=corrections))))
 
 
-@tag.operation(
-    "PUT /v1/customers/<string:customer_id>/hold",
-    Answer("The customer is held.", schemas.HoldSchema, example("held", "A claim", schemas.HOLD)),
-    scopes=(Scope.PRIVACY_WRITE,),
-    body=schemas.HoldRequestSchema,
-    body_examples=example("claim", "A claim", {"reason": schemas.HOLD["reason"]}),
-    problems=("not-found", "customer-erased", "payment-data-refused"),
-)
+@tag.operation("PUT /v1/customers/<string:customer_id>/hold", Scope.PRIVACY_WRITE)
+@answer("The customer is held.", schemas.HoldSchema, example("held", "A claim", schemas.HOLD))
+@takes(schemas.HoldRequestSchema, example("claim", "A claim", {"reason": schemas.HOLD["reason"]}))
+@problems("customer-erased", "payment-data-refused")
 def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Response:
     """Hold a customer
 
@@ -205,12 +161,8 @@ def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Re
     return reply(hold_data(customer_id, privacy.limit(uow, customer_id, LimitKind.HOLD, body["reason"])))
 
 
-@tag.operation(
-    "DELETE /v1/customers/<string:customer_id>/hold",
-    Answer("The customer is not held.", schemas.HoldSchema, example("lifted", "No hold", schemas.LIFTED)),
-    scopes=(Scope.PRIVACY_WRITE,),
-    problems=("not-found",),
-)
+@tag.operation("DELETE /v1/customers/<string:customer_id>/hold", Scope.PRIVACY_WRITE)
+@answer("The customer is not held.", schemas.HoldSchema, example("lifted", "No hold", schemas.LIFTED))
 def lift_hold(uow: UnitOfWork, customer_id: str) -> Response:
     """Lift the hold on a customer
 
@@ -221,19 +173,10 @@ def lift_hold(uow: UnitOfWork, customer_id: str) -> Response:
     return reply(hold_data(customer_id, None))
 
 
-@tag.operation(
-    "POST /v1/disclosures",
-    Answer(
-        "The disclosure is noted.",
-        schemas.DisclosureSchema,
-        example("police", "An authority", schemas.DISCLOSURE),
-        status=201,
-    ),
-    scopes=(Scope.PRIVACY_EXPORT,),
-    body=schemas.DisclosureRequestSchema,
-    body_examples=example("police", "An authority", schemas.DISCLOSED),
-    problems=("not-found", "payment-data-refused"),
-)
+@tag.operation("POST /v1/disclosures", Scope.PRIVACY_EXPORT)
+@created("The disclosure is noted.", schemas.DisclosureSchema, example("police", "An authority", schemas.DISCLOSURE))
+@takes(schemas.DisclosureRequestSchema, example("police", "An authority", schemas.DISCLOSED))
+@problems("not-found", "payment-data-refused")
 def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Record a disclosure
 
@@ -246,12 +189,12 @@ def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 
 @tag.operation(
     "GET /v1/data-requests/<string:request_id>/export",
-    Answer("The export.", CustomerExportSchema, EXPORT, also={HTML: {"type": "string"}}),
-    scopes=(Scope.PRIVACY_EXPORT,),
+    Scope.PRIVACY_EXPORT,
     transaction=Transaction.WRITE,
     query=ExportQuerySchema,
-    problems=("not-found", "not-acceptable", "identity-not-checked"),
 )
+@answer("The export.", CustomerExportSchema, EXPORT, also={HTML: {"type": "string"}})
+@problems("identity-not-checked")
 def export_data(uow: UnitOfWork, request_id: str, query: dict[str, Any]) -> Response:
     """Export everything about a customer
 

@@ -8,20 +8,16 @@ from refunds.domain.permissions import Scope
 from refunds.presentation.statistics import statistics_data
 from refunds.service import statistics
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.endpoint import Answer, Tag
+from refunds.web.endpoint import Tag, answer, problems
 from refunds.web.responses import reply
 from refunds.web.schemas.statistics import MONTHLY, StatisticsQuerySchema, StatisticsSchema
 
 tag = Tag("Statistics", "How many customers made contact in a month, in cells that identify nobody.")
 
 
-@tag.operation(
-    "GET /v1/statistics",
-    Answer("The statistics of a month.", StatisticsSchema, MONTHLY),
-    scopes=(Scope.STATISTICS_READ,),
-    query=StatisticsQuerySchema,
-    problems=("not-found",),
-)
+@tag.operation("GET /v1/statistics", Scope.STATISTICS_READ, query=StatisticsQuerySchema)
+@answer("The statistics of a month.", StatisticsSchema, MONTHLY)
+@problems("not-found")
 def get_statistics(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """Read the statistics of a month
 

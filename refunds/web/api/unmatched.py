@@ -11,7 +11,7 @@ from refunds.service.contacts import NewContact
 from refunds.service.findings import without_order
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Answer, Tag
+from refunds.web.endpoint import Tag, answer, created, problems, takes
 from refunds.web.responses import reply
 from refunds.web.schemas import contacts
 from refunds.web.schemas import unmatched as schemas
@@ -23,20 +23,12 @@ tag = Tag(
 )
 
 
-@tag.operation(
-    "POST /v1/contacts",
-    Answer(
-        "The contact is recorded.",
-        schemas.UnmatchedContactSchema,
-        schemas.UNMATCHED_EXAMPLE,
-        links=schemas.UNMATCHED_LINKS,
-        status=201,
-    ),
-    scopes=(Scope.CONTACTS_WRITE,),
-    body=schemas.UnmatchedContactRequestSchema,
-    body_examples=example("call", "A call about an unknown order", schemas.UNKNOWN_CALL),
-    problems=("payment-data-refused", "contact-state-conflict"),
+@tag.operation("POST /v1/contacts", Scope.CONTACTS_WRITE)
+@created(
+    "The contact is recorded.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE, links=schemas.UNMATCHED_LINKS
 )
+@takes(schemas.UnmatchedContactRequestSchema, example("call", "A call about an unknown order", schemas.UNKNOWN_CALL))
+@problems("payment-data-refused", "contact-state-conflict")
 def record_unmatched_contact(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Record a contact whose order is not known
 
@@ -57,12 +49,8 @@ def record_unmatched_contact(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     return reply(unmatched_data(kept), status=201, location=f"/v1/unmatched-contacts/{kept.unmatched_id}")
 
 
-@tag.operation(
-    "GET /v1/unmatched-contacts/<string:unmatched_id>",
-    Answer("The unmatched contact.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE, etag=True),
-    scopes=(Scope.CONTACTS_READ,),
-    problems=("not-found",),
-)
+@tag.operation("GET /v1/unmatched-contacts/<string:unmatched_id>", Scope.CONTACTS_READ)
+@answer("The unmatched contact.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE, etag=True)
 def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
     """Get an unmatched contact
 
@@ -72,17 +60,12 @@ def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
     return reply(unmatched_data(uow.unmatched.get(unmatched_id)), etag=True)
 
 
-@tag.operation(
-    "GET /v1/unmatched-contacts",
-    Answer(
-        "A page of unmatched contacts, in the order in which they were recorded.",
-        schemas.UnmatchedContactListSchema,
-        example("open", "An open unmatched contact", {"items": [schemas.UNMATCHED], "next": None}),
-        also=lists.FORMS,
-    ),
-    scopes=(Scope.CONTACTS_READ,),
-    query=schemas.UnmatchedContactQuerySchema,
-    problems=("invalid-cursor", "not-acceptable"),
+@tag.operation("GET /v1/unmatched-contacts", Scope.CONTACTS_READ, query=schemas.UnmatchedContactQuerySchema)
+@answer(
+    "A page of unmatched contacts, in the order in which they were recorded.",
+    schemas.UnmatchedContactListSchema,
+    example("open", "An open unmatched contact", {"items": [schemas.UNMATCHED], "next": None}),
+    also=lists.FORMS,
 )
 def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List unmatched contacts
@@ -94,15 +77,11 @@ def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     return lists.page(uow, "unmatched", query, uow.unmatched, unmatched_data)
 
 
-@tag.operation(
-    "PUT /v1/contacts/<string:unmatched_id>/order",
-    Answer("The contact about the order.", contacts.ContactSchema, contacts.EXAMPLE, links=contacts.LINKS, status=201),
-    Answer("The contact was already matched to this order.", contacts.ContactSchema, contacts.EXAMPLE),
-    scopes=(Scope.CONTACTS_WRITE,),
-    body=schemas.MatchRequestSchema,
-    body_examples=example("order", "Its order", {"order_id": "A-1001"}),
-    problems=(*JUDGED, "evidence-required", "order-not-found", "not-found", "contact-state-conflict"),
-)
+@tag.operation("PUT /v1/contacts/<string:unmatched_id>/order", Scope.CONTACTS_WRITE)
+@created("The contact about the order.", contacts.ContactSchema, contacts.EXAMPLE, links=contacts.LINKS)
+@answer("The contact was already matched to this order.", contacts.ContactSchema, contacts.EXAMPLE)
+@takes(schemas.MatchRequestSchema, example("order", "Its order", {"order_id": "A-1001"}))
+@problems(*JUDGED, "evidence-required", "order-not-found", "contact-state-conflict")
 def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
     """Match a contact to its order
 
@@ -119,14 +98,10 @@ def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> R
     return reply(contact_data(contact), status=201, location=f"/v1/contacts/{contact.contact_id}")
 
 
-@tag.operation(
-    "PATCH /v1/unmatched-contacts/<string:unmatched_id>",
-    Answer("The completed contact.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE),
-    scopes=(Scope.CONTACTS_WRITE,),
-    body=contacts.CompletionRequestSchema,
-    body_examples=example("ticket", "Its ticket", {"ticket_ref": "T-20391"}),
-    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
-)
+@tag.operation("PATCH /v1/unmatched-contacts/<string:unmatched_id>", Scope.CONTACTS_WRITE)
+@answer("The completed contact.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE)
+@takes(contacts.CompletionRequestSchema, example("ticket", "Its ticket", {"ticket_ref": "T-20391"}))
+@problems("contact-state-conflict", "payment-data-refused")
 def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
     """Complete an unmatched contact
 
@@ -137,14 +112,10 @@ def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[st
     return reply(unmatched_data(without_order(resolutions.complete(uow, unmatched_id, **body))))
 
 
-@tag.operation(
-    "PUT /v1/unmatched-contacts/<string:unmatched_id>/acknowledgement",
-    Answer("The acknowledged contact.", schemas.UnmatchedContactSchema, schemas.ANSWERED),
-    scopes=(Scope.CONTACTS_WRITE,),
-    body=contacts.AcknowledgementRequestSchema,
-    body_examples=example("said", "Said on the telephone", {"channel": "phone"}),
-    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
-)
+@tag.operation("PUT /v1/unmatched-contacts/<string:unmatched_id>/acknowledgement", Scope.CONTACTS_WRITE)
+@answer("The acknowledged contact.", schemas.UnmatchedContactSchema, schemas.ANSWERED)
+@takes(contacts.AcknowledgementRequestSchema, example("said", "Said on the telephone", {"channel": "phone"}))
+@problems("contact-state-conflict", "payment-data-refused")
 def acknowledge_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
     """Acknowledge an unmatched contact
 
@@ -155,14 +126,13 @@ def acknowledge_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict
     return reply(unmatched_data(without_order(resolutions.acknowledge(uow, unmatched_id, **body))))
 
 
-@tag.operation(
-    "PUT /v1/unmatched-contacts/<string:unmatched_id>/resolution",
-    Answer("The resolved contact.", schemas.UnmatchedContactSchema, schemas.CLOSED),
-    scopes=(Scope.CONTACTS_WRITE,),
-    body=schemas.UnmatchedResolutionRequestSchema,
-    body_examples=example("elsewhere", "A wrong number", {"reason": "The number is another shop's."}),
-    problems=("not-found", "contact-state-conflict", "payment-data-refused"),
+@tag.operation("PUT /v1/unmatched-contacts/<string:unmatched_id>/resolution", Scope.CONTACTS_WRITE)
+@answer("The resolved contact.", schemas.UnmatchedContactSchema, schemas.CLOSED)
+@takes(
+    schemas.UnmatchedResolutionRequestSchema,
+    example("elsewhere", "A wrong number", {"reason": "The number is another shop's."}),
 )
+@problems("contact-state-conflict", "payment-data-refused")
 def resolve_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
     """Resolve an unmatched contact
 
@@ -175,11 +145,11 @@ def resolve_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str
 
 @tag.operation(
     "DELETE /v1/unmatched-contacts/<string:unmatched_id>/resolution",
-    Answer("The unmatched contact, open again.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE),
-    scopes=(Scope.CONTACTS_WRITE,),
+    Scope.CONTACTS_WRITE,
     query=contacts.ReopenQuerySchema,
-    problems=("not-found", "contact-state-conflict"),
 )
+@answer("The unmatched contact, open again.", schemas.UnmatchedContactSchema, schemas.UNMATCHED_EXAMPLE)
+@problems("contact-state-conflict")
 def reopen_unmatched_contact(uow: UnitOfWork, unmatched_id: str, query: dict[str, Any]) -> Response:
     """Reopen an unmatched contact
 

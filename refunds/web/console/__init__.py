@@ -92,42 +92,44 @@ def screen(
     method: str = "GET",
     transaction: Transaction | None = Transaction.READ,
     form_view: View | None = None,
+    shows_errors: bool = False,
     then: Callable[[Store, Principal], object] | None = None,
     most_bytes: int = sessions.MOST_BYTES,
 ) -> Callable[[View], View]:
     """Declare a view as a screen: add its route, with the view's name.
 
     The view gets its unit of work, its form and the arguments of the rule; the decorated function takes only these
-    arguments, and `form` to show another form than the request's. `form_view` shows the form again, with what was
-    typed, if the view raises `InvalidInput` or what is a conflict; after a POST also if the records or the calendar
-    are not available, or if no page of this session has sent the form, which is then not acted on, or if it has more
-    than `most_bytes`, which is an error of its field `file`. Without a `form_view`, these are problems. An idempotent
-    view acts on a form only once; `Rejected` is raised if the form has no `idempotency_key`. One of `scopes` is needed;
-    if none is named, any user may. Without a `transaction`, the view gets None for its unit of work. `then` is done
-    after what the view changed is stored, if it redirects.
+    arguments, and `form` to show another form than the request's. `form_view`, or the view itself if it `shows_errors`,
+    shows the form again, with what was typed, if the view raises `InvalidInput` or what is a conflict; after a POST
+    also if the records or the calendar are not available, or if no page of this session has sent the form, which is
+    then not acted on, or if it has more than `most_bytes`, which is an error of its field `file`. Without a
+    `form_view`, these are problems. An idempotent view acts on a form only once; `Rejected` is raised if the form has
+    no `idempotency_key`. One of `scopes` is needed; if none is named, any user may. Without a `transaction`, the view
+    gets None for its unit of work. `then` is done after what the view changed is stored, if it redirects.
     """
 
     def declare(view: View) -> View:
         @wraps(view)
         def serve(form: Form | None = None, **arguments: Any) -> Response:
             sent = form or _sent(most_bytes)
+            shown_by = serve if shows_errors and not sent.errors else form_view
             if sent.notice and method == "POST":
                 status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if sent.errors else HTTPStatus.OK
-                return _shown_again(form_view, sent, arguments, status)
+                return _shown_again(shown_by, sent, arguments, status)
             key = idempotency.checked_key(sent.idempotency_key) if transaction is Transaction.IDEMPOTENT else None
             try:
                 answer = call(lambda uow=None: _viewed(view, uow, sent, arguments), transaction, key, sent.data)
             except CallersError as error:
                 status = HTTPStatus(PROBLEMS[error.code].status)
-                if form_view is None or not (isinstance(error, InvalidInput) or status is HTTPStatus.CONFLICT):
+                if shown_by is None or not (isinstance(error, InvalidInput) or status is HTTPStatus.CONFLICT):
                     raise
                 errors = error.errors or (FieldError("/conflict", error.detail, error.code),)
-                return _shown_again(form_view, replace(sent, errors=errors), arguments, status)
+                return _shown_again(shown_by, replace(sent, errors=errors), arguments, status)
             except (StorageUnavailable, Crowded) as error:
-                if form_view is None or method == "GET":
+                if shown_by is None or method == "GET":
                     raise
                 again = replace(sent, notice="unavailable")  # the same one-time id, so that it is recorded only once
-                return _shown_again(form_view, again, arguments, PROBLEMS[error.code].status)
+                return _shown_again(shown_by, again, arguments, PROBLEMS[error.code].status)
             if then and answer.status_code == HTTPStatus.SEE_OTHER:
                 then(auth.store(), g.principal)
             return answer
@@ -208,7 +210,7 @@ class _FormData(dict[str, str]):
         return ""
 
 
-def page(template: str, form: Form, status: int = HTTPStatus.OK, **values: Any) -> Response:
+def page(template: str, form: Form, status: int = HTTPStatus.OK, /, **values: Any) -> Response:
     """A page of the console, with the form as it was typed, its errors (the first of each field) and its notice.
 
     `template` is a file in `console/`; `values` take precedence over the values that all pages have. If nobody is

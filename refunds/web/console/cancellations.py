@@ -1,10 +1,8 @@
 """Cancellations: one with the text to read aloud, its revocation, the agent's most recent ones, and all of them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 from flask import Response, g
@@ -112,26 +110,21 @@ _DATES: dict[str, Callable[[date, Any], str]] = {
 """What the list of the API gets for a typed date, which has no time; the last date counts."""
 
 
-@screen("/cancellations", *_READERS)
+@screen("/cancellations", *_READERS, shows_errors=True)
 def all_cancellations(uow: UnitOfWork, form: Form) -> Response:
     """A page of up to 25 cancellations, the newest first or, if only overdue ones are asked for, the longest overdue.
 
     It has the filters of the API's list, which are shown again with what is wrong with them.
     """
-    status, items = HTTPStatus.OK, list[Cancellation]()
-    pages: dict[str, str | None] = {}
-    try:
+    items, pages = list[Cancellation](), dict[str, str | None]()
+    if not form.errors:
         query = _query(uow, form)
-    except InvalidInput as error:
-        status, form = HTTPStatus.UNPROCESSABLE_ENTITY, replace(form, errors=form.errors or error.errors)
-    else:
         newest = "overdue" not in query
         items, pages = both_ways(uow, _ALL, uow.cancellations, form.data, limit=PAGE, newest=newest, **query)
     time_zone = time_zone_of(uow, uow.policies.default)
     return page(
         "cancellations.html",
         form,
-        status,
         cancellations=items,
         orders=uow.orders.with_ids({one.order_id for one in items}),
         filters={name: value for name, value in form.data.items() if name not in {"after", "before", "csrf_token"}},

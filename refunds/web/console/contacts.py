@@ -30,7 +30,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import action, at, page, screen, to
 from refunds.web.console.eligibility import Asked, asked, entered, time_zone_of
-from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form, Typed
+from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form, Typed, require
 from refunds.web.endpoint import Transaction
 from refunds.web.schemas.contacts import CompletionRequestSchema, ReopenQuerySchema, ResolutionRequestSchema
 
@@ -53,8 +53,7 @@ def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 def confirm_override(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """What a supervisor confirms before an override: a form, not a link, so that nobody else can choose it."""
     found = form.read(EntrySchema)
-    if "override" not in found:
-        raise InvalidInput.at("/override", Message("is required"), "required")
+    require(found, "override")
     address = at("cancel", order_id=order_id, contact_id=found.get("contact_id"))
     return _confirm(uow, replace(form, address=address), order_id, "cancel")
 
@@ -214,8 +213,7 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     found = form.read(EntrySchema)
     override = None
     if "override" in found:
-        if "reason" not in found:
-            raise InvalidInput.at("/reason", Message("is required"), "required")
+        require(found, "reason")
         override = Override(found["override"], found["reason"])
     contact = found.get("contact_id") or _new_contact(uow, uow.orders.get(order_id), found)
     outcome = cancellations.issue(uow, Request(order=order_id, contact=contact, override=override))
@@ -314,10 +312,7 @@ def _resolve(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
 
 Doing = dict[str, tuple[type[StrictSchema], Callable[[UnitOfWork, str, dict[str, Any]], object]]]
 
-ANSWERING: Doing = {
-    "acknowledge": (AnsweredSchema, _acknowledge),
-    "complete": (CompletionRequestSchema, _complete),
-}
+ANSWERING: Doing = {"acknowledge": (AnsweredSchema, _acknowledge), "complete": (CompletionRequestSchema, _complete)}
 _DOING: Doing = ANSWERING | {
     "resolve": (ResolutionRequestSchema, _resolve),
     "reopen": (ReopenQuerySchema, lambda uow, name, found: resolutions.reopen(uow, name, found["reason_code"])),

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -38,15 +37,15 @@ from refunds.web.console import action, at, forms, page, screen, to
 from refunds.web.console.contacts import Doing, act
 from refunds.web.console.eligibility import PAGE
 from refunds.web.console.forms import Form
-from refunds.web.cursors import paginate
+from refunds.web.cursors import both_ways
 from refunds.web.endpoint import Transaction
 from refunds.web.responses import document, reply
 from refunds.web.schemas.documents import HTML
 from refunds.web.schemas.privacy import IdentityCheckRequestSchema
 
 SHOWN: Mapping[str, dict[str, Any]] = {
-    "open": {"state": DataRequestState.OPEN},
-    "overdue": {"overdue": True},
+    "open": {"state": DataRequestState.OPEN, "newest": False},
+    "overdue": {"overdue": True, "newest": False},
     "closed": {"state": DataRequestState.CLOSED, "newest": True},
 }
 """What the list can show: open ones by what is due first, closed ones from the newest."""
@@ -57,21 +56,14 @@ def data_requests_due(uow: UnitOfWork, form: Form) -> Response:
     """A page of up to 25 data requests, each with its last day and what is next; open ones if none are chosen."""
     asked = form.read(forms.DataRequestsSchema)
     chosen = {"show": asked.get("show", "open"), "kind": asked.get("kind")}
-    items, following = paginate(
-        uow,
-        "console data requests",
-        chosen,
-        asked.get("after"),
-        limit=PAGE,
-        fetch=partial(uow.data_requests.paginate, kind=chosen["kind"], **SHOWN[chosen["show"]]),
-        place_of=uow.data_requests.place_of,
-    )
+    query = SHOWN[chosen["show"]] | {"kind": chosen["kind"]}
+    items, pages = both_ways(uow, "console data requests", uow.data_requests, asked, limit=PAGE, **query)
     time_zone = data_requests.time_zone(uow)
     return page(
         "data_requests.html",
         form,
         requests=[(one, *_until(uow, one), _next(uow, one)) for one in items],
-        following=following,
+        following=pages["following"],
         chosen=chosen,
         shown=list(SHOWN),
         kinds=list(DataRequestKind),
@@ -169,10 +161,9 @@ def _numbers(uow: UnitOfWork, ids: set[str]) -> dict[str, str | None]:
 
 
 def _note_fee(uow: UnitOfWork, request_id: str, found: dict[str, Any]) -> None:
-    fee, reason = None if found["fee"] == "none" else Fee(found["fee"]), found.get("fee_reason")
-    if fee and not reason:
-        raise InvalidInput.at("/fee_reason", Message("is required"), "required")
-    data_requests.note_fee(uow, request_id, fee, reason if fee else None)
+    fee = None if found["fee"] == "none" else Fee(found["fee"])
+    forms.require(found, "fee_reason", fee)
+    data_requests.note_fee(uow, request_id, fee, found.get("fee_reason") if fee else None)
 
 
 def _close(outcome: DataRequestOutcome) -> Callable[[UnitOfWork, str, dict[str, Any]], None]:

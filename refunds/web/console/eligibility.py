@@ -170,8 +170,7 @@ def by_date(uow: UnitOfWork, form: Form) -> Response:
     If a time in the address is not an exact instant, redirects to the address in which it is, without counting.
     """
     found = form.read(ByDateSchema)
-    if "provided_on" not in found:
-        raise InvalidInput.at("/provided_on", Message("is required"), "required")
+    forms.require(found, "provided_on")
     decision, how = _on_a_day(uow, found)
     if not _is_exact(form, how):
         return _to_a_day(uow, found)
@@ -194,11 +193,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     if requested_at > uow.now + orders.AHEAD or (how.sent_at or requested_at) > requested_at:
         raise InvalidInput.at("/received_at", Message("lies in the future, or before it was sent"), "impossible_time")
     asking = Check(
-        service_provided_at=provided,
-        requested_at=requested_at,
-        sent_at=how.sent_at,
-        channel=how.channel,
-        region=region,
+        service_provided_at=provided, requested_at=requested_at, sent_at=how.sent_at, channel=how.channel, region=region
     )
     try:
         return checks.check_eligibility(present_policies(), asking), how

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import datetime
-from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -11,7 +10,7 @@ from flask import Response
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
-from refunds.errors import InvalidInput, Message, NotFound
+from refunds.errors import Message, NotFound
 from refunds.presentation.texts.events import event_text
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.console import page, screen, to
@@ -22,18 +21,16 @@ ZONE = "Etc/UTC"
 """The time zone of the journal: it has the orders of all policies."""
 
 
-@screen("/journal", Scope.AUDIT_READ)
+@screen("/journal", Scope.AUDIT_READ, shows_errors=True)
 def journal(uow: UnitOfWork, form: Form) -> Response:
     """A page of the events that fit the filters, newest first, each with whether it is sound and chained.
 
     If a time in the address is local, it redirects to the same page with the instant instead, so that a link shows the
     same to everybody.
     """
-    place = form.read_leniently(JournalPageSchema)
-    try:
-        filters = _filters(uow, form)
-    except InvalidInput as error:
-        return _journal(uow, replace(form, errors=error.errors), [], HTTPStatus.UNPROCESSABLE_ENTITY)
+    if form.errors:
+        return _journal(uow, form, [])
+    place, filters = form.read_leniently(JournalPageSchema), _filters(uow, form)
     shown = {name: format_instant(one) if isinstance(one, datetime) else one for name, one in filters.items()}
     if shown != {name: form.data[name] for name in filters}:
         return to("journal", **shown | place)
@@ -67,11 +64,10 @@ def _meant(uow: UnitOfWork, name: str, typed: Any) -> datetime:
     return found
 
 
-def _journal(uow: UnitOfWork, form: Form, events: Any, status: int = HTTPStatus.OK, **shown: Any) -> Response:
+def _journal(uow: UnitOfWork, form: Form, events: Any, **shown: Any) -> Response:
     return page(
         "journal.html",
         form,
-        status,
         events=events,
         names=uow.users.names(event.actor for event, _ in events),
         types=sorted(EventType, key=event_text),

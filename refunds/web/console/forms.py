@@ -361,6 +361,12 @@ class ExportedSchema(PrintedSchema):
     data = Text(1)
 
 
+def require(found: Mapping[str, Any], name: str, needed: object = True) -> None:
+    """Raise `InvalidInput` if a field of a read form is needed and blank."""
+    if needed and name not in found:
+        raise InvalidInput.at(f"/{name}", Message("is required"), "required")
+
+
 def all_of(*reads: Callable[[], Any]) -> list[Any]:
     """The result of each read, in order.
 

@@ -11,7 +11,15 @@ from refunds.domain.privacy import DataRequestChannel, ErasureReason
 from refunds.domain.records import Intent, RevocationReason, State
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.domain.terms import TimelyBy
-from refunds.errors import PAYMENT_DATA, CalendarNotCovered, ContactStateConflict, FieldError, Message, StateConflict
+from refunds.errors import (
+    PAYMENT_DATA,
+    CalendarNotCovered,
+    ContactStateConflict,
+    FieldError,
+    Message,
+    StateConflict,
+    both,
+)
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import region_text
 from refunds.presentation.texts.decisions import BASIS
@@ -265,91 +273,79 @@ def field_error_text(field_error: FieldError) -> str:
 _WRONG_SOMEHOW = Message("This does not fit: check it, and send it again.")
 
 _PROBLEMS: Mapping[str, tuple[Message, Message]] = {
-    "not-found": (
-        Message("There is nothing here"),
-        Message("What you are looking for does not exist, or its address is misspelt. Search for the order."),
+    "not-found": both(
+        "There is nothing here",
+        "What you are looking for does not exist, or its address is misspelt. Search for the order.",
     ),
-    "order-not-found": (
-        Message("There is no such order"),
-        Message("No order is registered with this number. Compare it with the customer, or search again."),
+    "order-not-found": both(
+        "There is no such order",
+        "No order is registered with this number. Compare it with the customer, or search again.",
     ),
-    "forbidden": (
-        Message("This is not for you to do"),
-        Message("Your role does not include it, or the time for it is over. Ask a supervisor."),
+    "forbidden": both(
+        "This is not for you to do",
+        "Your role does not include it, or the time for it is over. Ask a supervisor.",
     ),
-    "override-by-link": (
-        Message("A link cannot choose that"),
-        Message("Whether to depart from a decision, and why, is chosen in the console itself. Search for the order."),
+    "override-by-link": both(
+        "A link cannot choose that",
+        "Whether to depart from a decision, and why, is chosen in the console itself. Search for the order.",
     ),
-    "contact-state-conflict": (
-        Message("The request is no longer what you saw"),
-        Message("Look at the history of the order."),
+    "contact-state-conflict": both("The request is no longer what you saw", "Look at the history of the order."),
+    "cancellation-state-conflict": both(
+        "The cancellation is no longer what you saw",
+        "Meanwhile it has been revoked, or billing has begun to refund it. Look at the history of the order.",
     ),
-    "cancellation-state-conflict": (
-        Message("The cancellation is no longer what you saw"),
-        Message("Meanwhile it has been revoked, or billing has begun to refund it. Look at the history of the order."),
+    "idempotency-key-reused": both(
+        "This form has been sent before, with other entries",
+        "What was sent first is on record. Look at what is recorded; to enter something else, start over.",
     ),
-    "idempotency-key-reused": (
-        Message("This form has been sent before, with other entries"),
-        Message("What was sent first is on record. Look at what is recorded; to enter something else, start over."),
+    "data-request-state-conflict": both(
+        "The data request is answered already",
+        "Somebody has dealt with it meanwhile. Look at it again; if the person asks for more, enter another.",
     ),
-    "data-request-state-conflict": (
-        Message("The data request is answered already"),
-        Message("Somebody has dealt with it meanwhile. Look at it again; if the person asks for more, enter another."),
+    "cannot-be-extended": both(
+        "The time to answer cannot be extended",
+        "Only access, portability and objection can be, once, before the time is over, so that the person is told in "
+        "time. Answer it as soon as you can.",
     ),
-    "cannot-be-extended": (
-        Message("The time to answer cannot be extended"),
-        Message(
-            "Only access, portability and objection can be, once, before the time is over, so that the person is told "
-            "in time. Answer it as soon as you can."
-        ),
+    "identity-not-checked": both(
+        "It is not on record who asks",
+        "Make sure first who asks, and record how. Before, nothing is handed out or erased.",
     ),
-    "identity-not-checked": (
-        Message("It is not on record who asks"),
-        Message("Make sure first who asks, and record how. Before, nothing is handed out or erased."),
+    "customer-has-open-matters": both(
+        "The customer has open matters",
+        "A request of theirs waits for an answer, or a refund for billing. Nothing was erased: deal with that first, "
+        "or go back and say why it does not wait. The time to answer runs on.",
     ),
-    "customer-has-open-matters": (
-        Message("The customer has open matters"),
-        Message(
-            "A request of theirs waits for an answer, or a refund for billing. Nothing was erased: deal with that "
-            "first, or go back and say why it does not wait. The time to answer runs on."
-        ),
+    "legal-hold": both(
+        "A legal hold keeps the customer's data",
+        "Nothing was erased. Lift the hold once its reason is gone, or refuse the request.",
     ),
-    "legal-hold": (
-        Message("A legal hold keeps the customer's data"),
-        Message("Nothing was erased. Lift the hold once its reason is gone, or refuse the request."),
+    "customer-erased": both(
+        "The customer was erased",
+        "Nothing personal can be recorded about them any more. Answer that nothing is held.",
     ),
-    "customer-erased": (
-        Message("The customer was erased"),
-        Message("Nothing personal can be recorded about them any more. Answer that nothing is held."),
+    "calendar-not-covered": both(
+        "The holidays of that year are not known",
+        "A window there cannot be counted, and no holidays are made up. Check the date.",
     ),
-    "calendar-not-covered": (
-        Message("The holidays of that year are not known"),
-        Message("A window there cannot be counted, and no holidays are made up. Check the date."),
+    "no-policy-in-force": both(
+        "No policy was in force then",
+        "The service was provided before the first version of the policy took effect. Check the date.",
     ),
-    "no-policy-in-force": (
-        Message("No policy was in force then"),
-        Message("The service was provided before the first version of the policy took effect. Check the date."),
+    "rate-limited": both("Too much at once", "Wait a moment, and try again: nothing was recorded."),
+    "storage-unavailable": both(
+        "The database cannot be reached",
+        "Try again in a moment. What you sent was not recorded, or it is not known whether it was: look before you "
+        "send it again.",
     ),
-    "rate-limited": (
-        Message("Too much at once"),
-        Message("Wait a moment, and try again: nothing was recorded."),
-    ),
-    "storage-unavailable": (
-        Message("The database cannot be reached"),
-        Message(
-            "Try again in a moment. What you sent was not recorded, or it is not known whether it was: look before "
-            "you send it again."
-        ),
-    ),
-    "internal-error": (
-        Message("The service has failed"),
-        Message("It was not your fault. If it happens again, tell the operator the number below."),
+    "internal-error": both(
+        "The service has failed",
+        "It was not your fault. If it happens again, tell the operator the number below.",
     ),
 }
-_NOT_UNDERSTOOD = (
-    Message("The service cannot make anything of this"),
-    Message("Go back, reload the page, and try again."),
+_NOT_UNDERSTOOD = both(
+    "The service cannot make anything of this",
+    "Go back, reload the page, and try again.",
 )
 
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
-from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -12,7 +10,7 @@ from flask import Response
 from refunds.domain.instants import end_of_day, first_instant, zone
 from refunds.domain.permissions import Scope
 from refunds.domain.standings import Standing
-from refunds.errors import FieldError, InvalidInput, Message, NotFound
+from refunds.errors import InvalidInput, Message, NotFound
 from refunds.presentation.documents import evidence as documents
 from refunds.presentation.language import language, speaking
 from refunds.service import evidence
@@ -27,7 +25,7 @@ from refunds.web.responses import document
 from refunds.web.schemas.documents import HTML
 
 
-@screen("/customers/<customer_id>", Scope.ORDERS_READ)
+@screen("/customers/<customer_id>", Scope.ORDERS_READ, shows_errors=True)
 def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
     """A page of up to 25 orders of a customer, by the customer's opaque id, the newest first.
 
@@ -35,30 +33,24 @@ def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
     if none does or if it can mean two things. Raises `NotFound` if there is no such customer, and `InvalidCursor` if
     `after` or `before` in the address is no cursor of this list.
     """
-    found, status, narrowed = form.read(CustomerSchema), HTTPStatus.OK, dict[str, Any]()
+    found, narrowed = form.read(CustomerSchema), dict[str, Any]()
     how = {name: text for name, text in form.data.items() if name not in {"after", "before", "narrow"}}
-    if "narrow" in found:
+    if "narrow" in found and not form.errors:
         fitting = _fitting(uow, customer_id, found["narrow"])
-        if len(fitting) == 1:
-            narrowed, first = fitting[0]
-            if len(first) == 1:
-                return to("answer", order_id=first[0].order.order_id, **how)
-        else:
-            error = _TWO_MEANINGS if fitting else _FITS_NONE
-            status, form = HTTPStatus.UNPROCESSABLE_ENTITY, replace(form, errors=(error,))
+        if len(fitting) > 1:
+            raise InvalidInput.at("/narrow", Message("can mean a day or a region"), "two_meanings")
+        if not fitting:
+            raise InvalidInput.at("/narrow", Message("fits none of the orders"), "fits_none")
+        narrowed, first = fitting[0]
+        if len(first) == 1:
+            return to("answer", order_id=first[0].order.order_id, **how)
     listed, pages = both_ways(uow, "customer", uow.orders, form.data, limit=PAGE, customer_id=customer_id, **narrowed)
     if not listed and not any(pages.values()):
         raise NotFound(Message("there is no customer of this id"))
     orders = [one.order for one in listed]
     zones = {order.policy: time_zone_of(uow, order.policy) for order in orders}
     kept = how | ({"narrow": found["narrow"]} if narrowed else {})
-    return page(
-        "customer.html", form, status, customer_id=customer_id, orders=orders, zones=zones, how=how, kept=kept, **pages
-    )
-
-
-_FITS_NONE = FieldError("/narrow", Message("fits none of the orders"), "fits_none")
-_TWO_MEANINGS = FieldError("/narrow", Message("can mean a day or a region"), "two_meanings")
+    return page("customer.html", form, customer_id=customer_id, orders=orders, zones=zones, how=how, kept=kept, **pages)
 
 
 def _fitting(uow: UnitOfWork, customer_id: str, text: str) -> list[tuple[dict[str, Any], list[Standing]]]:

@@ -37,7 +37,10 @@ def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     """The page of a policy: its versions, their clauses and changes, its closures, the form to simulate a change."""
     found, records = uow.policies[policy_id], uow.policies.records(policy_id)
     before = dict(pairwise(found.effective_versions))
-    changed = {later.version: _changes(earlier, later) for earlier, later in before.items()}
+    changed = {
+        later.version: [difference_text(one, later.terms.time_zone) for one in differences(earlier.terms, later.terms)]
+        for earlier, later in before.items()
+    }
     closures = publication.closures(uow, policy_id)
     present = found.current(uow.now)
     return page(
@@ -78,12 +81,6 @@ def _said(uow: UnitOfWork, form: Form, before: Mapping[PolicyVersion, int], poli
     if done == "withdrawn":
         return translate("Version %(version)s of %(policy)s is withdrawn.", version=what, policy=policy_id)
     return registration_text(version, before.get(version), done)
-
-
-def _changes(earlier: PolicyVersion, later: PolicyVersion) -> list[str]:
-    """How a version differs from the one before it, in words."""
-    found = differences(earlier.terms, later.terms)
-    return [difference_text(one, later.terms.time_zone) for one in found]
 
 
 @screen("/policies/<policy_id>/simulation", Scope.POLICIES_SIMULATE, form_view=policy)

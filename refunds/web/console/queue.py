@@ -21,7 +21,7 @@ from refunds.web import sessions
 from refunds.web.console import action, page, screen, to, to_contact
 from refunds.web.console.contacts import contact
 from refunds.web.console.eligibility import PAGE, time_zone_of
-from refunds.web.console.forms import AssignedSchema, Form, QueueSchema, SeveralSchema
+from refunds.web.console.forms import AssignedSchema, Form, QueueSchema, SeveralSchema, require
 from refunds.web.console.unmatched import unmatched_contact
 from refunds.web.endpoint import Transaction
 from refunds.web.schemas.request_fields import MOST
@@ -141,12 +141,12 @@ def act_on_several(uow: UnitOfWork, form: Form) -> Response:
 def _act(uow: UnitOfWork, found: dict[str, Any]) -> Callable[[str], object]:
     """A function that does what the form says with a record's id. Raises `InvalidInput` if the form lacks a field."""
     if found["doing"] != "resolve":
-        _require(found, "taken_by", found["doing"] == "assign")
+        require(found, "taken_by", found["doing"] == "assign")
         return lambda name: assignments.assign(uow, name, _colleague(found))
     code, reason = found.get("reason_code"), found.get("reason")
     is_unmatched = found.get("tab") is Tab.UNMATCHED
-    _require(found, "reason_code", not is_unmatched)
-    _require(found, "reason", is_unmatched or code is ResolutionReason.OTHER)
+    require(found, "reason_code", not is_unmatched)
+    require(found, "reason", is_unmatched or code is ResolutionReason.OTHER)
     if code is None or is_unmatched:
         return lambda name: unmatched.resolve(uow, name, str(reason))
     return lambda name: resolutions.resolve(uow, name, Resolution(reason_code=code, reason=reason))
@@ -155,12 +155,6 @@ def _act(uow: UnitOfWork, found: dict[str, Any]) -> Callable[[str], object]:
 def _colleague(found: Mapping[str, Any]) -> str | None:
     """To whom an entry is assigned; None if the user takes it."""
     return found.get("taken_by") if found["doing"] == "assign" else None
-
-
-def _require(found: Mapping[str, Any], name: str, needed: object) -> None:
-    """Raise `InvalidInput` if a field is needed and blank."""
-    if needed and name not in found:
-        raise InvalidInput.at(f"/{name}", Message("is required"), "required")
 
 
 def _page_of(*, form: Form, contact_id: str) -> Response:
@@ -174,7 +168,7 @@ def _page_of(*, form: Form, contact_id: str) -> Response:
 def taken(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """Take an open contact, give it back or assign it, and show its page; `InvalidInput` if another has taken it."""
     found = form.read(AssignedSchema)
-    _require(found, "taken_by", found["doing"] == "assign")
+    require(found, "taken_by", found["doing"] == "assign")
     try:
         if found["doing"] == "give_back":
             return to_contact(assignments.give_back(uow, contact_id))

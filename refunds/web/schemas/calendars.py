@@ -53,7 +53,7 @@ class CalendarDaysSchema(shown.Schema):
         )
     )
     items = shown.ListOf(CalendarDaySchema)
-    next = shown.String("The cursor of the next page; null on the last page.", allow_none=True)
+    next = shown.NEXT
 
 
 class RegionQuerySchema(QuerySchema):
@@ -82,11 +82,10 @@ class RegionSchema(shown.Schema):
     names = shown.Nested(RegionNamesSchema)
     covered_from = shown.Date("The first date that the holiday data covers.", "1950-01-01")
     covered_until = shown.Date("The last date that the holiday data covers.", "2100-12-31")
-    provisional_from = shown.Date(
+    provisional_from = shown.DateOrNull(
         "The first date for which the country has not yet decreed its working weekends and moved holidays, so the "
         "date may still change; null: the country has no such decrees.",
         "2026-12-29",
-        allow_none=True,
     )
     parts_that_differ = shown.ListOf(
         shown.String("The code of a part of the country."),
@@ -100,7 +99,7 @@ class RegionListSchema(shown.Schema):
 
     holidays_version = shown.String("The version of the holiday data.", "0.109")
     items = shown.ListOf(RegionSchema)
-    next = shown.String("The cursor of the next page; null on the last page.", allow_none=True)
+    next = shown.NEXT
 
 
 CHINA = RegionListSchema.example(items=[RegionSchema.example()])

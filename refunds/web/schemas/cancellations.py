@@ -53,7 +53,7 @@ class CancellationOverrideSchema(shown.Schema):
     """The override with which a supervisor replaced a refusal."""
 
     kind = shown.Code(records.OverrideKind, "The kind of override.")
-    reason = shown.String("Why the refusal was overridden; null if hidden.", allow_none=True)
+    reason = shown.StringOrNull("Why the refusal was overridden; null if hidden.")
     approved_by = shown.String("Who approved the override.")
 
 
@@ -62,10 +62,9 @@ class CancellationRefundSchema(shown.Schema):
 
     begun_at = shown.Instant("When the beginning of the refund was recorded.", "2026-04-10T07:59:58Z")
     begun_by = shown.String("Who recorded the beginning of the refund.", A_CLIENT)
-    billing_ref = shown.String(
+    billing_ref = shown.StringOrNull(
         "Billing's reference for the refund, which names its holder; null if there is none, or if it is hidden.",
         "RF-2026-0412",
-        allow_none=True,
     )
 
 
@@ -74,14 +73,14 @@ class CancellationSettlementSchema(shown.Schema):
 
     settled_at = shown.Instant("When billing refunded.", "2026-04-10T08:00:00Z")
     settled_by = shown.String("Who recorded the settlement.", A_CLIENT)
-    billing_ref = shown.String("Billing's reference for the refund; null if hidden.", "RF-2026-0412", allow_none=True)
+    billing_ref = shown.StringOrNull("Billing's reference for the refund; null if hidden.", "RF-2026-0412")
 
 
 class CancellationRevocationSchema(shown.Schema):
     """The revocation of a cancellation."""
 
     reason_code = shown.Code(records.RevocationReason, "Why the cancellation was revoked.", "customer_kept_order")
-    reason = shown.String("Why the cancellation was revoked, in words; null if not given or hidden.", allow_none=True)
+    reason = shown.StringOrNull("Why the cancellation was revoked, in words; null if not given or hidden.")
     revoked_at = shown.Instant("When the cancellation was revoked.", "2026-04-08T21:15:02.771930Z")
     revoked_by = shown.String("Who revoked the cancellation.", A_CLIENT)
 
@@ -111,19 +110,17 @@ class CancellationSchema(shown.Schema):
         "day by which billing has to refund: 14 days after receipt.",
         "2026-04-22",
     )
-    override = shown.Nested(
-        CancellationOverrideSchema,
-        "The override with which the cancellation was issued; null: no override was needed.",
-        allow_none=True,
+    override = shown.NestedOrNull(
+        CancellationOverrideSchema, "The override with which the cancellation was issued; null: no override was needed."
     )
-    refund = shown.Nested(
-        CancellationRefundSchema, "The begun refund; null: no beginning of a refund is on record.", allow_none=True
+    refund = shown.NestedOrNull(
+        CancellationRefundSchema, "The begun refund; null: no beginning of a refund is on record."
     )
-    settlement = shown.Nested(
-        CancellationSettlementSchema, "The settlement; null: the cancellation is not settled.", allow_none=True
+    settlement = shown.NestedOrNull(
+        CancellationSettlementSchema, "The settlement; null: the cancellation is not settled."
     )
-    revocation = shown.Nested(
-        CancellationRevocationSchema, "The revocation; null: the cancellation is not revoked.", allow_none=True
+    revocation = shown.NestedOrNull(
+        CancellationRevocationSchema, "The revocation; null: the cancellation is not revoked."
     )
     decision = shown.Nested(DecisionSchema)
 
@@ -173,19 +170,17 @@ class CancellationQuerySchema(request_fields.ListQuerySchema):
     contradictions = (
         *map(request_fields.backwards, ("issued", "settled", "due")),
         request_fields.Contradiction(
-            lambda query: bool(query.get("overdue")) and query.get("order") is request_fields.ListOrder.NEWEST,
+            lambda query: query.get("overdue") and query.get("order") is request_fields.ListOrder.NEWEST,
             "order",
             Message("leave it out with overdue=true, which lists the longest overdue first"),
         ),
         request_fields.Contradiction(
-            lambda query: (
-                bool(query.get("overdue")) and query.get("state", records.State.ISSUED) not in records.UNSETTLED
-            ),
+            lambda query: query.get("overdue") and query.get("state", records.State.ISSUED) not in records.UNSETTLED,
             "state",
             Message("must be issued or refunding with overdue=true: the others need no refund"),
         ),
         request_fields.Contradiction(
-            lambda query: bool(query.get("overdue")) and _asks_for_settled(query),
+            lambda query: query.get("overdue") and _asks_for_settled(query),
             "overdue",
             Message("leave it out with settled_from or settled_to: what is settled is not overdue"),
         ),
@@ -251,7 +246,7 @@ class RevocationRequestSchema(StrictSchema):
         "`customer_kept_order`: the order's requests are resolved.",
         required=True,
     )
-    reason = FreeText(500, "Why the cancellation is revoked, in words. Personal: stored encrypted.", allow_none=True)
+    reason = FreeText(500, "Why the cancellation is revoked, in words. Personal: stored encrypted.")
 
 
 SETTLEMENT = CancellationSettlementSchema.example()

@@ -31,35 +31,30 @@ class ContactDetailsSchema(StrictSchema):
     received_at = Instant(
         "When the customer called, or when the message arrived: not when it was entered. Default: now."
     )
-    sent_at = Instant(
-        "When the message was sent, if that is known. For a withdrawal, this time counts.", allow_none=True
-    )
+    sent_at = Instant("When the message was sent, if that is known. For a withdrawal, this time counts.")
     contact_point = Line(
         254,
         "The vendor's number or address that the customer used. A number without a country code is read as a number "
         "in the country of the policy's region.",
-        allow_none=True,
     )
     from_detail = Line(
         254,
         "The customer's telephone number or e-mail address. A number without a country code is read as a number in "
         "the country of the order's region or, if the order has no region, of the policy's region. Personal: stored "
         "encrypted.",
-        allow_none=True,
     )
     ticket_ref = Line(
         100,
         "The ticket of the call or e-mail. A backdated request (received before the deadline and entered after it) "
         "needs a ticket if the policy says so. Personal: stored encrypted.",
-        allow_none=True,
     )
-    note = FreeText(2000, "What the customer said, if it matters. Personal: stored encrypted.", allow_none=True)
+    note = FreeText(2000, "What the customer said, if it matters. Personal: stored encrypted.")
 
 
 class InlineContactSchema(ContactDetailsSchema):
     """A contact that asks for a cancellation, to record together with the cancellation."""
 
-    supersedes = RecordId("con", "The contact that this one corrects.", allow_none=True)
+    supersedes = RecordId("con", "The contact that this one corrects.")
 
 
 class ContactRequestSchema(InlineContactSchema):
@@ -79,13 +74,11 @@ class CompletionRequestSchema(StrictSchema):
         100,
         "The ticket of the call or e-mail, if the contact has no ticket. Null or left out: no ticket is added. "
         "Personal: stored encrypted.",
-        allow_none=True,
     )
     note = FreeText(
         2000,
         "What the customer said, if the contact has no note. Null or left out: no note is added. Personal: stored "
         "encrypted.",
-        allow_none=True,
     )
 
 
@@ -98,11 +91,8 @@ class AcknowledgementRequestSchema(StrictSchema):
         "The telephone number or e-mail address at which the customer was answered, if it is not the contact's "
         "`from_detail`. A number without a country code is read like one in `from_detail`. Personal: stored "
         "encrypted.",
-        allow_none=True,
     )
-    given_at = Instant(
-        "When the customer was answered. It must not be before the contact. Default: now.", allow_none=True
-    )
+    given_at = Instant("When the customer was answered. It must not be before the contact. Default: now.")
 
 
 class ResolutionRequestSchema(StrictSchema):
@@ -115,15 +105,12 @@ class ResolutionRequestSchema(StrictSchema):
         required=True,
     )
     reason = FreeText(
-        500,
-        "Why the contact is resolved, in a sentence. Required with `other`. Personal: stored encrypted.",
-        allow_none=True,
+        500, "Why the contact is resolved, in a sentence. Required with `other`. Personal: stored encrypted."
     )
     duplicate_of = RecordId(
         "con",
         "The id of the other contact about the same order that asks for the same; it stays open. Required with "
         "`duplicate`, and refused with any other reason.",
-        allow_none=True,
     )
 
 
@@ -151,7 +138,7 @@ class AssignmentSchema(shown.Schema):
     """The client or user who deals with a contact."""
 
     contact_id = shown.String("The id of the contact or unmatched contact.")
-    taken_by = shown.String("Who deals with the contact; null: nobody in particular.", allow_none=True)
+    taken_by = shown.StringOrNull("Who deals with the contact; null: nobody in particular.")
 
 
 class ContactAcknowledgementSchema(shown.Schema):
@@ -160,38 +147,32 @@ class ContactAcknowledgementSchema(shown.Schema):
     given_at = shown.Instant("When the customer was answered.", "2026-04-08T21:40:00Z")
     given_by = shown.String("Who recorded the acknowledgement.", A_CLIENT)
     channel = shown.Code(Channel, "How the customer was answered.", "email")
-    to = shown.String(
+    to = shown.StringOrNull(
         "The number or address at which the customer was answered; null if it is the contact's `from_detail`, or if "
         "it is hidden.",
         "kim@example.org",
-        allow_none=True,
     )
 
 
-ACKNOWLEDGED = shown.Nested(
-    ContactAcknowledgementSchema,
-    "The acknowledgement; null: it is not on record that the customer was answered.",
-    allow_none=True,
+ACKNOWLEDGED = shown.NestedOrNull(
+    ContactAcknowledgementSchema, "The acknowledgement; null: it is not on record that the customer was answered."
 )
 
 
 class ContactResolutionSchema(shown.Schema):
     """The resolution of a contact: why it was closed without a cancellation, and by whom."""
 
-    reason_code = shown.Code(
+    reason_code = shown.CodeOrNull(
         ResolutionReason,
         "Why the contact was resolved; null if an earlier version of the service, which had no codes, resolved it.",
         "customer_kept_order",
-        allow_none=True,
     )
-    reason = shown.String(
+    reason = shown.StringOrNull(
         "Why the contact was resolved, in words; null if not given or hidden.",
         "The customer has decided to keep the number.",
-        allow_none=True,
     )
-    duplicate_of = shown.String(
-        "The id of the other contact that asks for the same; null if the contact was not resolved as a duplicate.",
-        allow_none=True,
+    duplicate_of = shown.StringOrNull(
+        "The id of the other contact that asks for the same; null if the contact was not resolved as a duplicate."
     )
     resolved_at = shown.Instant("When the contact was resolved.", "2026-04-09T07:12:20.004112Z")
     resolved_by = shown.String("Who resolved the contact.", A_CLIENT)
@@ -202,23 +183,20 @@ class RecordedDetailsSchema(shown.Schema):
 
     intent = shown.Code(Intent, "What the customer wanted.", "cancel")
     channel = shown.Code(Channel, "How the customer made contact.", "phone")
-    sent_at = shown.Instant("When the message was sent; null if that is not known.", allow_none=True)
+    sent_at = shown.InstantOrNull("When the message was sent; null if that is not known.")
     received_at = shown.Instant("When the contact was received.", "2026-04-08T21:05:00Z")
     recorded_at = shown.Instant(
         "When the contact was first entered, by the service's clock.", "2026-04-08T21:07:41.920318Z"
     )
     recorded_by = shown.String("Who first entered the contact.", A_CLIENT)
-    contact_point = shown.String(
-        "The vendor's number or address that the customer used, in its standard form; null if it was not given.",
-        allow_none=True,
+    contact_point = shown.StringOrNull(
+        "The vendor's number or address that the customer used, in its standard form; null if it was not given."
     )
-    from_detail = shown.String(
-        "The customer's number or address; null if not given or hidden.", "+4989123456", allow_none=True
-    )
-    ticket_ref = shown.String("The ticket; null if not given or hidden.", allow_none=True)
-    note = shown.String("The note; null if not given or hidden.", allow_none=True)
-    taken_by = shown.String(
-        "Who deals with the contact or, if it is closed, did so last; null: nobody in particular.", allow_none=True
+    from_detail = shown.StringOrNull("The customer's number or address; null if not given or hidden.", "+4989123456")
+    ticket_ref = shown.StringOrNull("The ticket; null if not given or hidden.")
+    note = shown.StringOrNull("The note; null if not given or hidden.")
+    taken_by = shown.StringOrNull(
+        "Who deals with the contact or, if it is closed, did so last; null: nobody in particular."
     )
 
 
@@ -227,9 +205,9 @@ class ContactSchema(RecordedDetailsSchema):
 
     contact_id = shown.String("The id of the contact.", A_CONTACT)
     order_id = shown.String("The id of the order that the contact is about.", AN_ORDER)
-    supersedes = shown.String("The contact that this one corrects.", allow_none=True)
-    superseded_by = shown.String(
-        "The id of the contact that corrects this contact; null if it was not superseded.", allow_none=True
+    supersedes = shown.StringOrNull("The contact that this one corrects.")
+    superseded_by = shown.StringOrNull(
+        "The id of the contact that corrects this contact; null if it was not superseded."
     )
     open = shown.Boolean(
         "Whether the contact is open: it asks for a cancellation, it is neither resolved nor superseded, and its "
@@ -237,16 +215,13 @@ class ContactSchema(RecordedDetailsSchema):
         True,
     )
     backdated = shown.Boolean("Whether the contact is backdated: received before the deadline and entered after it.")
-    request_number = shown.String(
+    request_number = shown.StringOrNull(
         "The eight digits to tell the customer; the last is a check digit. (The reference of a cancellation has ten "
         "digits.) Null only while the service is being updated.",
         "3140-9261",
-        allow_none=True,
     )
     acknowledgement = ACKNOWLEDGED
-    resolution = shown.Nested(
-        ContactResolutionSchema, "The resolution; null: the contact is not resolved.", allow_none=True
-    )
+    resolution = shown.NestedOrNull(ContactResolutionSchema, "The resolution; null: the contact is not resolved.")
     decision = shown.Nested(DecisionSchema)
 
 

@@ -57,11 +57,10 @@ class WindowSchema(shown.Schema):
     deadline = shown.Instant("The first instant that is too late, in UTC.", "2026-04-08T22:00:00Z")
     deadline_local = shown.Instant("The deadline in the policy's time zone.", "2026-04-09T00:00:00+02:00")
     time_zone = shown.String("The policy's time zone.", "Europe/Berlin")
-    business_days_left = shown.Integer(
+    business_days_left = shown.IntegerOrNull(
         "How many days of the window come after the local date of the request. 0: the request is on the last day. "
         "Null: the window has ended.",
         0,
-        allow_none=True,
     )
 
 
@@ -97,11 +96,10 @@ class CalendarSchema(shown.Schema):
     region = shown.String("The region whose holidays counted.", "DE-BY")
     holidays_version = shown.String("The version of the holiday data.", "0.109")
     tzdata_version = shown.String("The version of the time zone data.", "2026f")
-    fingerprint = shown.String(
+    fingerprint = shown.StringOrNull(
         "A digest of the days as they were counted: different days have different digests. Null if there is no "
         "window yet.",
         "7924896711d4ab13",
-        allow_none=True,
     )
 
 
@@ -115,13 +113,7 @@ class JudgingPolicySchema(shown.Schema):
 
 _DAYS = [
     {"date": "2026-04-02", "status": "service_day"},
-    {
-        "date": "2026-04-03",
-        "status": "skipped",
-        "why": "public_holiday",
-        "name": "Good Friday",
-        "name_language": "en",
-    },
+    {"date": "2026-04-03", "status": "skipped", "why": "public_holiday", "name": "Good Friday", "name_language": "en"},
     {"date": "2026-04-04", "status": "skipped", "why": "weekend"},
     {"date": "2026-04-05", "status": "skipped", "why": "weekend"},
     {
@@ -152,11 +144,10 @@ class DecisionSchema(shown.Schema):
         "The order can be cancelled until the end of Wednesday, 8 April 2026 (Berlin time).",
     )
     requested_at = shown.Instant("The instant that is compared with the deadline.", "2026-04-08T21:05:00Z")
-    window = shown.Nested(
+    window = shown.NestedOrNull(
         WindowSchema,
         "The window; null if there is none yet, because the service is not provided.",
         WindowSchema.example(),
-        allow_none=True,
     )
     days = shown.ListOf(
         DaySchema,
@@ -170,10 +161,9 @@ class DecisionSchema(shown.Schema):
         shown.Code(Notice, "A stable code for something else that you must know about the decision."),
         example=["statutory_rights_not_assessed"],
     )
-    judged_by_contact = shown.String(
+    judged_by_contact = shown.StringOrNull(
         "The id of the open request on record whose decision this is: one that was in time or, if there is none, one "
-        "that waits for a supervisor, such as a withdrawal. Null: this decision is on the given facts.",
-        allow_none=True,
+        "that waits for a supervisor, such as a withdrawal. Null: this decision is on the given facts."
     )
 
 

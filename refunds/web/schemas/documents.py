@@ -51,11 +51,10 @@ class JournalEntrySchema(EventSchema):
     digest = shown.String("A digest of the record after the event.", _SEAL)
     previous = shown.String("The hash of the event before this one.", "0" * len(_SEAL))
     hash = shown.String("A keyed hash of the event and of the hash in `previous`.", _SEAL[::-1])
-    anchor = shown.Nested(
+    anchor = shown.NestedOrNull(
         AnchorSchema,
         "The checkpoint up to which the journal was checked from this event; null: it was checked up to its end.",
         AnchorSchema.example(),
-        allow_none=True,
     )
 
 
@@ -83,11 +82,8 @@ class PromiseOnRecordSchema(OrderPromiseSchema):
 class EvidenceSchema(shown.Schema):
     """Everything stored about an order, with the clause as it was, and proof that nothing was changed."""
 
-    order = shown.Nested(
-        OrderSchema,
-        "The order; null if it is missing or cannot be read, which the proof then says.",
-        ORDER,
-        allow_none=True,
+    order = shown.NestedOrNull(
+        OrderSchema, "The order; null if it is missing or cannot be read, which the proof then says.", ORDER
     )
     promises = shown.ListOf(PromiseOnRecordSchema, "The promises of the order, the first one first.")
     contacts = shown.ListOf(ContactSchema)

@@ -43,7 +43,7 @@ class EventSchema(shown.Schema):
     at = shown.Instant("When the event was recorded, by the service's clock.", CANCELLATION["issued_at"])
     actor = shown.String("Who caused the event: the id of a client or user, or `command-line`.", A_CLIENT)
     subject = shown.String("The id of the record that the event is about.")
-    order_id = shown.String("The id of the order that the event is about; null: it is about no order.", allow_none=True)
+    order_id = shown.StringOrNull("The id of the order that the event is about; null: it is about no order.")
     data = shown.Dict("Further data, which depend on the type; fields may be added.")
 
 
@@ -54,8 +54,8 @@ _POLICY = {
     "version": shown.Integer("The number of the version.", 2),
 }
 _VERSION = _POLICY | {
-    "effective_from": shown.Instant(
-        "From when the version is in force; null: from the beginning.", "2026-12-31T23:00:00Z", allow_none=True
+    "effective_from": shown.InstantOrNull(
+        "From when the version is in force; null: from the beginning.", "2026-12-31T23:00:00Z"
     ),
     "content_hash": shown.String("A hash of the version's content.", SUMMARY["content_hash"]),
 }
@@ -70,9 +70,7 @@ _CLIENT: dict[str, shown.Field] = {"client_id": shown.String("The id of the clie
 _CUSTOMER: dict[str, shown.Field] = {"customer_id": shown.String("The id of the customer.", A_CUSTOMER)}
 _REQUEST: dict[str, shown.Field] = {
     "kind": shown.Code(DataRequestKind, "What the person asks for."),
-    "customer_id": shown.String(
-        "The id of the customer; null: the service holds nothing about the person.", allow_none=True
-    ),
+    "customer_id": shown.StringOrNull("The id of the customer; null: the service holds nothing about the person."),
 }
 
 
@@ -96,9 +94,7 @@ _SUPERSEDED: dict[str, shown.Field] = {
 }
 _ACKNOWLEDGED: dict[str, shown.Field] = {"channel": shown.Code(Channel, "How the customer was answered.", "email")}
 _ASSIGNED: dict[str, shown.Field] = {
-    "taken_by": shown.String(
-        "Who deals with the contact from now on; null: the contact was given back.", A_USER, allow_none=True
-    )
+    "taken_by": shown.StringOrNull("Who deals with the contact from now on; null: the contact was given back.", A_USER)
 }
 
 _FORGOTTEN: dict[str, shown.Field] = {"records": shown.Dict("The ids of the deleted records, by table.")}
@@ -106,12 +102,11 @@ _FORGOTTEN: dict[str, shown.Field] = {"records": shown.Dict("The ids of the dele
 _DATA: dict[EventType, dict[str, shown.Field]] = {
     EventType.ORDER_REGISTERED: {
         "customer_id": shown.String("The id that the service gave the customer.", A_CUSTOMER),
-        "promise": shown.Nested(
+        "promise": shown.NestedOrNull(
             ToldWindowSchema,
             "The window that the order was promised; null: no time of service is on record.",
             ToldWindowSchema.example(),
             required=False,
-            allow_none=True,
         ),
     },
     EventType.ORDER_PROMISED: {"cause": shown.Code(PromiseCause, "Why the promise was made.", "registered")} | _TOLD,
@@ -129,8 +124,8 @@ _DATA: dict[EventType, dict[str, shown.Field]] = {
         "channel": shown.Code(Channel, "How the customer made contact.", "phone"),
         "eligible": shown.Boolean("Whether the order could be cancelled on this contact.", True),
         "reason": shown.Code(Reason, "The reason of the decision.", "within_window"),
-        "supersedes": shown.String(
-            "The id of the contact that this contact supersedes; null: it supersedes none.", allow_none=True
+        "supersedes": shown.StringOrNull(
+            "The id of the contact that this contact supersedes; null: it supersedes none."
         ),
     },
     EventType.CONTACT_SUPERSEDED: _SUPERSEDED,
@@ -141,10 +136,8 @@ _DATA: dict[EventType, dict[str, shown.Field]] = {
             "customer_kept_order",
             required=False,
         ),
-        "duplicate_of": shown.String(
-            "The id of the other contact that asks for the same; null: the contact is not a duplicate.",
-            required=False,
-            allow_none=True,
+        "duplicate_of": shown.StringOrNull(
+            "The id of the other contact that asks for the same; null: the contact is not a duplicate.", required=False
         ),
     },
     EventType.CONTACT_REOPENED: _why(ReopeningReason, "Why the contact is open again.", "customer_asked_again"),
@@ -175,7 +168,7 @@ _DATA: dict[EventType, dict[str, shown.Field]] = {
         "contact_id": shown.String("The id of the contact on which the cancellation was issued.", _CORRECTED),
         "basis": shown.Code(Basis, "What the cancellation rests on.", "policy"),
         "reason": shown.Code(Reason, "The reason of the decision.", "within_window"),
-        "override_kind": shown.String("The kind of override; null: no override was needed.", allow_none=True),
+        "override_kind": shown.StringOrNull("The kind of override; null: no override was needed."),
         "refund_due_by": shown.Date("The day by which billing intends to refund.", "2026-04-22"),
     },
     EventType.CANCELLATION_REFUND_BEGUN: {},
@@ -186,9 +179,7 @@ _DATA: dict[EventType, dict[str, shown.Field]] = {
     EventType.CUSTOMER_ERASED: {
         "order_ids": shown.ListOf(shown.String("The id of an order."), "The ids of the customer's orders.", [AN_ORDER]),
         "reason": shown.Code(ErasureReason, "Why the customer was erased.", "request"),
-        "anyway": shown.String(
-            "Why the erasure did not wait for open matters; null: no reason was given.", allow_none=True
-        ),
+        "anyway": shown.StringOrNull("Why the erasure did not wait for open matters; null: no reason was given."),
     },
     EventType.CUSTOMER_RECTIFIED: {
         "fields": shown.Dict(
@@ -202,23 +193,22 @@ _DATA: dict[EventType, dict[str, shown.Field]] = {
     EventType.DATA_REQUEST_EXTENDED: _REQUEST
     | {"due_at": shown.Instant("The new time limit: the first instant that is too late for an answer.")},
     EventType.DATA_REQUEST_FEE_NOTED: _REQUEST
-    | {"fee": shown.Code(Fee, "Why a fee may apply; null: the fee note was removed.", allow_none=True)},
+    | {"fee": shown.CodeOrNull(Fee, "Why a fee may apply; null: the fee note was removed.")},
     EventType.DATA_REQUEST_CLOSED: _REQUEST
     | {"outcome": shown.Code(DataRequestOutcome, "How the data request ended.")},
     EventType.PRIVACY_DISCLOSED: _CUSTOMER | {"basis": shown.Code(DisclosureBasis, "What the disclosure is based on.")},
     EventType.PRIVACY_EXPORTED: {
-        "request_id": shown.String(
-            "The id of the data request that the export was made for; null: it was made for none.", allow_none=True
+        "request_id": shown.StringOrNull(
+            "The id of the data request that the export was made for; null: it was made for none."
         )
     },
     EventType.PRIVACY_EVIDENCE_SHOWN: {},
     EventType.PRIVACY_TABLE_EXPORTED: {
-        "from": shown.Date(
+        "from": shown.DateOrNull(
             "The first date in the exported table; null: the export has no first date. `subject` names the kind of "
-            "records.",
-            allow_none=True,
+            "records."
         ),
-        "to": shown.Date("The last date in the exported table; null: the export has no last date.", allow_none=True),
+        "to": shown.DateOrNull("The last date in the exported table; null: the export has no last date."),
     },
     EventType.PRIVACY_FORGOTTEN: _FORGOTTEN,
     EventType.POLICY_IMPORTED: _VERSION,
@@ -229,10 +219,9 @@ _DATA: dict[EventType, dict[str, shown.Field]] = {
         "date": shown.Date("The date on which the vendor is closed.", CLOSURE["date"]),
     },
     EventType.CALENDAR_CHANGED: {
-        "from": shown.String(
+        "from": shown.StringOrNull(
             "The data by which windows were counted before; null: the service had counted none before.",
             "holidays 0.108, tzdata 2026e, rules 1",
-            allow_none=True,
         ),
         "to": shown.String(
             "The data by which windows are counted from now on.", "holidays 0.109, tzdata 2026f, rules 1"
@@ -257,10 +246,9 @@ _DATA: dict[EventType, dict[str, shown.Field]] = {
         ),
         "at": shown.Instant("When the last checkpoint was written."),
         "ledger_lost": shown.String("Why there was no ledger of erasures. Left out if there was one.", required=False),
-        "erased_since": shown.Instant(
+        "erased_since": shown.InstantOrNull(
             "From when erasures may have been undone because the ledger was missing; null: from the beginning.",
             required=False,
-            allow_none=True,
         ),
     },
     EventType.USER_SIGNED_OUT: {},

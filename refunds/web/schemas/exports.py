@@ -79,9 +79,9 @@ class CallerContactSchema(RecordedDetailsSchema):
     """A contact of somebody who is not a customer, without its order and its decision."""
 
     contact_id = shown.String("The id of the contact or unmatched contact.")
-    request_number = shown.String("The request number that the person was told.", allow_none=True)
-    order_hint = shown.String("What the person said about the order.", allow_none=True)
-    answered_at = shown.Instant("When the person was answered; null: no acknowledgement is on record.", allow_none=True)
+    request_number = shown.StringOrNull("The request number that the person was told.")
+    order_hint = shown.StringOrNull("What the person said about the order.")
+    answered_at = shown.InstantOrNull("When the person was answered; null: no acknowledgement is on record.")
 
 
 class ExportedLimitSchema(shown.Schema):
@@ -89,9 +89,9 @@ class ExportedLimitSchema(shown.Schema):
 
     limit_id = shown.String("The id of the limit.")
     kind = shown.Code(LimitKind, "The kind of limit.")
-    reason = shown.String("Why the limit was set.", allow_none=True)
+    reason = shown.StringOrNull("Why the limit was set.")
     set_at = shown.Instant("When the limit was set.")
-    lifted_at = shown.Instant("When the limit was lifted; null: it was not lifted.", allow_none=True)
+    lifted_at = shown.InstantOrNull("When the limit was lifted; null: it was not lifted.")
     kept_until = _until("the limit is", allow_none=True)
 
 
@@ -120,8 +120,7 @@ class ExportErasureSchema(shown.Schema):
 
 
 InformationSchema = shown.Schema.from_dict(
-    {one.name: shown.ListOf(shown.String(), f"{one.title}.") for one in information()},
-    name="InformationSchema",
+    {one.name: shown.ListOf(shown.String(), f"{one.title}.") for one in information()}, name="InformationSchema"
 )
 """What a person is told with their data, by headings."""
 
@@ -138,21 +137,18 @@ class KeptSchema(shown.Schema):
 class CustomerExportSchema(shown.Schema):
     """Everything stored about a customer, and what they must be told with it (GDPR, Article 15)."""
 
-    customer_id = shown.String(
-        "The id of the customer; null: the person is not a customer.", A_CUSTOMER, allow_none=True
-    )
-    vendor = shown.String("The vendor, who is responsible for the data.", "Example Numbers Ltd", allow_none=True)
+    customer_id = shown.StringOrNull("The id of the customer; null: the person is not a customer.", A_CUSTOMER)
+    vendor = shown.StringOrNull("The vendor, who is responsible for the data.", "Example Numbers Ltd")
     made_at = shown.Instant("When the export was made.", "2026-05-05T08:00:00.000101Z")
-    erased = shown.Nested(
+    erased = shown.NestedOrNull(
         ExportErasureSchema,
         "The erasure of the customer, after which nothing personal is left; null: the customer was not erased.",
-        allow_none=True,
     )
     information = shown.Nested(InformationSchema)
     retention = shown.ListOf(KeptSchema, "How long each kind of record is kept.")
     orders = shown.ListOf(ExportedOrderSchema, "The customer's orders.")
-    contact = shown.Nested(
-        CallerContactSchema, "The contact of somebody who is not a customer; always null over the API.", allow_none=True
+    contact = shown.NestedOrNull(
+        CallerContactSchema, "The contact of somebody who is not a customer; always null over the API."
     )
     limits = shown.ListOf(ExportedLimitSchema, "The limits on the use of the customer's data.")
     data_requests = shown.ListOf(ExportedDataRequestSchema, "What the customer asked for about their data.")

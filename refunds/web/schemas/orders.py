@@ -45,16 +45,12 @@ class OrderSchema(shown.Schema):
 
     order_id = shown.String("The billing system's id of the order.", AN_ORDER)
     customer_id = shown.String("The id that the service gave the customer.", A_CUSTOMER)
-    customer_ref = shown.String("Billing's reference for the customer; null if hidden.", "K-20391", allow_none=True)
+    customer_ref = shown.StringOrNull("Billing's reference for the customer; null if hidden.", "K-20391")
     policy = shown.String("The id of the policy that applies to the order.", "virtual-numbers")
-    region = shown.String(
-        "The customer's place, such as `DE` or `DE-BY`; null if it was not given.", "DE-BY", allow_none=True
-    )
-    ordered_at = shown.Instant(
-        "When the order was placed; null if that was not given.", "2026-04-02T13:58:00Z", allow_none=True
-    )
-    service_provided_at = shown.Instant(
-        "When the service was provided; null if no date is on record.", "2026-04-02T14:20:00Z", allow_none=True
+    region = shown.StringOrNull("The customer's place, such as `DE` or `DE-BY`; null if it was not given.", "DE-BY")
+    ordered_at = shown.InstantOrNull("When the order was placed; null if that was not given.", "2026-04-02T13:58:00Z")
+    service_provided_at = shown.InstantOrNull(
+        "When the service was provided; null if no date is on record.", "2026-04-02T14:20:00Z"
     )
     state = shown.Code(
         OrderState,
@@ -62,18 +58,17 @@ class OrderSchema(shown.Schema):
         "request or withdrawal is open; else `elapsed` if the promised window has ended; else `open`.",
         "open",
     )
-    promise = shown.Nested(
+    promise = shown.NestedOrNull(
         OrderPromiseSchema,
         "The current promise; null: no time of service is on record, or the window is beyond the holiday data.",
         OrderPromiseSchema.example(),
-        allow_none=True,
     )
     registered_at = shown.Instant(
         "When the order was registered, by the service's clock.", "2026-04-02T14:20:03.118205Z"
     )
     asserted_by = shown.String("Who last stated these facts.", A_CLIENT)
     revision = shown.Integer("The number of this state of the order's facts, from 1.", 1)
-    correction_reason = shown.String("Why the order was last corrected; null if not given or hidden.", allow_none=True)
+    correction_reason = shown.StringOrNull("Why the order was last corrected; null if not given or hidden.")
     facts_entered_by_agent = shown.Boolean(
         "Whether somebody without the scope `orders:correct` has stated the facts, and nobody with that scope has "
         "stated the same facts since."
@@ -148,11 +143,9 @@ class LookupRequestSchema(StrictSchema):
 class CustomerSchema(shown.Schema):
     """A customer and their orders."""
 
-    customer_id = shown.String(
-        "The id that the service gave the customer; null: the customer is not known.", allow_none=True
-    )
+    customer_id = shown.StringOrNull("The id that the service gave the customer; null: the customer is not known.")
     items = shown.ListOf(OrderSchema)
-    next = shown.String("The cursor of the next page; null on the last page.", allow_none=True)
+    next = shown.NEXT
 
 
 class EligibilityQuerySchema(QuerySchema):
@@ -176,11 +169,10 @@ class InformationPeriodSchema(shown.Schema):
 class OrderDecisionSchema(DecisionSchema):
     """The decision on an order, with the information period."""
 
-    information_period = shown.Nested(
+    information_period = shown.NestedOrNull(
         InformationPeriodSchema,
         "The information period; null: it is not known when the order was placed, or the period is beyond the "
         "holiday data.",
-        allow_none=True,
     )
 
 

@@ -13,9 +13,7 @@ from refunds.web.schemas import shown
 from refunds.web.schemas.examples import A_CLIENT, example, shared
 
 _REGISTERED = "When the version was published or imported, by the service's clock."
-_WITHDRAWN = shown.Instant(
-    "When the version was withdrawn, before it took effect; null: it was not withdrawn.", allow_none=True
-)
+_WITHDRAWN = shown.InstantOrNull("When the version was withdrawn, before it took effect; null: it was not withdrawn.")
 _HASH = "A hash of the version's content: equal content has an equal hash."
 
 
@@ -23,10 +21,8 @@ class VersionSummarySchema(shown.Schema):
     """A version of a policy without its terms."""
 
     version = shown.Integer("The number of the version, from 1.", 1)
-    effective_from = shown.Instant("From when the version is in force; null: from the beginning.", allow_none=True)
-    page_published_at = shown.Instant(
-        "From when the vendor's page shows the version; null if that is not known.", allow_none=True
-    )
+    effective_from = shown.InstantOrNull("From when the version is in force; null: from the beginning.")
+    page_published_at = shown.InstantOrNull("From when the vendor's page shows the version; null if that is not known.")
     registered_at = shown.Instant(_REGISTERED, "2026-01-07T08:30:00.250112Z")
     withdrawn_at = _WITHDRAWN
     content_hash = shown.String(_HASH, "5b1d097342c27276c97b62610b230faa7ca70aa8fefb990916606f55bbae6d6c")
@@ -73,8 +69,8 @@ class PolicyVersionSchema(shown.Schema):
 
     policy = shown.String("The id of the policy.", "virtual-numbers")
     version = shown.Integer("The number of the version, from 1.", 2)
-    effective_from = shown.Instant(
-        "From when the version is in force; null: from the beginning.", "2026-12-31T23:00:00Z", allow_none=True
+    effective_from = shown.InstantOrNull(
+        "From when the version is in force; null: from the beginning.", "2026-12-31T23:00:00Z"
     )
     registered_at = shown.Instant(_REGISTERED, "2026-12-01T09:15:30.640215Z")
     registered_by = shown.String("Who published or imported the version.", A_CLIENT)
@@ -83,7 +79,7 @@ class PolicyVersionSchema(shown.Schema):
         "really in force."
     )
     withdrawn_at = _WITHDRAWN
-    withdrawn_by = shown.String("Who withdrew the version; null: it was not withdrawn.", allow_none=True)
+    withdrawn_by = shown.StringOrNull("Who withdrew the version; null: it was not withdrawn.")
     content_hash = shown.String(_HASH, "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e")
     terms = shown.Nested(PolicyTermsSchema, example=terms_data(Terms(window_business_days=3)))
 
@@ -91,8 +87,8 @@ class PolicyVersionSchema(shown.Schema):
 class ClosureReasonSchema(shown.Schema):
     """The reason for a closure in two languages. Each is null if it was not given or is hidden."""
 
-    de = shown.String("The reason in German.", "Betriebsausflug", allow_none=True)
-    en = shown.String("The reason in English.", "Staff outing", allow_none=True)
+    de = shown.StringOrNull("The reason in German.", "Betriebsausflug")
+    en = shown.StringOrNull("The reason in English.", "Staff outing")
 
 
 class ClosureSchema(shown.Schema):
@@ -140,8 +136,8 @@ class ClauseWarningSchema(shown.Schema):
 class PublishedVersionSchema(PolicyVersionSchema):
     """A version that is or would be published, its differences from the version before, and warnings."""
 
-    follows = shown.Integer(
-        "The number of the version in force before this one; null: this is the first version.", 1, allow_none=True
+    follows = shown.IntegerOrNull(
+        "The number of the version in force before this one; null: this is the first version.", 1
     )
     differences = shown.ListOf(DifferenceSchema, example=[DifferenceSchema.example()])
     warnings = shown.ListOf(ClauseWarningSchema)

@@ -113,7 +113,7 @@ class DataRequestQuerySchema(ListQuerySchema):
 
     contradictions = (
         Contradiction(
-            lambda query: bool(query.get("overdue")) and query.get("state") is privacy.DataRequestState.CLOSED,
+            lambda query: query.get("overdue") and query.get("state") is privacy.DataRequestState.CLOSED,
             "state",
             Message("must be open, or left out, with overdue=true"),
         ),
@@ -145,8 +145,8 @@ class DisclosureSchema(shown.Schema):
     disclosure_id = shown.String("The id of the disclosure.", "dis_01KAN4C0N2V5Q4T8Z2B6C9D1EF")
     customer_id = shown.String("The id of the customer.", A_CUSTOMER)
     basis = shown.Code(privacy.DisclosureBasis, "What the disclosure is based on.", "authority_request")
-    recipient = shown.String("Who got the data; null if hidden.", "Polizeipräsidium München", allow_none=True)
-    reference = shown.String("The recipient's own reference; null if hidden.", "BY-2026-114", allow_none=True)
+    recipient = shown.StringOrNull("Who got the data; null if hidden.", "Polizeipräsidium München")
+    reference = shown.StringOrNull("The recipient's own reference; null if hidden.", "BY-2026-114")
     disclosed_at = shown.Instant("When the disclosure was recorded.", "2026-05-04T09:12:20.004112Z")
     disclosed_by = shown.String("Who recorded the disclosure.", A_CLIENT)
 
@@ -157,14 +157,14 @@ class DataRequestSchema(shown.Schema):
     request_id = shown.String("The id of the data request.", "dsr_01KAN4C0N2V5Q4T8Z2B6C9D1EF")
     kind = shown.Code(privacy.DataRequestKind, "What the person asks for.", "erasure")
     state = shown.Code(privacy.DataRequestState, "Whether the data request is open or closed.", "open")
-    customer_id = shown.String(
-        "The id of the customer; null: the service holds nothing about the person.", A_CUSTOMER, allow_none=True
+    customer_id = shown.StringOrNull(
+        "The id of the customer; null: the service holds nothing about the person.", A_CUSTOMER
     )
     channel = shown.Code(privacy.DataRequestChannel, "How the data request arrived.", "email")
-    identity_check = shown.String(
-        "How the person's identity was checked; null: not yet.", "Called back at the number on record.", allow_none=True
+    identity_check = shown.StringOrNull(
+        "How the person's identity was checked; null: not yet.", "Called back at the number on record."
     )
-    recipient = shown.String("Who else is to get the data; null: nobody.", allow_none=True)
+    recipient = shown.StringOrNull("Who else is to get the data; null: nobody.")
     received_at = shown.Instant("When the data request arrived.", "2026-05-04T09:12:20.004112Z")
     recorded_at = shown.Instant("When the data request was entered.", "2026-05-04T09:12:20.004112Z")
     recorded_by = shown.String("Who entered the data request.", A_CLIENT)
@@ -173,20 +173,19 @@ class DataRequestSchema(shown.Schema):
         "in the time zone of the default policy; after an extension, three calendar months from receipt.",
         "2026-06-03T22:00:00Z",
     )
-    extended_at = shown.Instant("When the time to answer was extended; null: it was not extended.", allow_none=True)
-    extended_by = shown.String("Who extended the time to answer.", allow_none=True)
-    extension_reason = shown.String("Why the time to answer was extended.", allow_none=True)
+    extended_at = shown.InstantOrNull("When the time to answer was extended; null: it was not extended.")
+    extended_by = shown.StringOrNull("Who extended the time to answer.")
+    extension_reason = shown.StringOrNull("Why the time to answer was extended.")
     fee_may_apply = shown.Boolean("Whether there is a fee note.")
-    fee = shown.Code(privacy.Fee, "Why a fee may apply; null: no fee applies.", allow_none=True)
-    fee_reason = shown.String("Why a fee may apply, in words.", allow_none=True)
-    closed_at = shown.Instant("When the data request was closed; null: it is open.", allow_none=True)
-    closed_by = shown.String("Who closed the data request.", allow_none=True)
-    outcome = shown.Code(privacy.DataRequestOutcome, "How the data request ended; null: it is open.", allow_none=True)
-    outcome_reason = shown.String("Why the data request ended this way.", allow_none=True)
-    answer_text = shown.String(
+    fee = shown.CodeOrNull(privacy.Fee, "Why a fee may apply; null: no fee applies.")
+    fee_reason = shown.StringOrNull("Why a fee may apply, in words.")
+    closed_at = shown.InstantOrNull("When the data request was closed; null: it is open.")
+    closed_by = shown.StringOrNull("Who closed the data request.")
+    outcome = shown.CodeOrNull(privacy.DataRequestOutcome, "How the data request ended; null: it is open.")
+    outcome_reason = shown.StringOrNull("Why the data request ended this way.")
+    answer_text = shown.StringOrNull(
         "What to write to the person, in the reader's language: about a refusal, with their rights, about an "
-        "extension, or about a fee; null: nothing. Always null in lists.",
-        allow_none=True,
+        "extension, or about a fee; null: nothing. Always null in lists."
     )
     earlier_recipients = shown.ListOf(
         DisclosureSchema,
@@ -194,10 +193,8 @@ class DataRequestSchema(shown.Schema):
         "restriction (GDPR, Article 19). The response to an erasure is the last that can name them. Always empty in "
         "lists.",
     )
-    certificate = shown.Nested(
-        CertificateSchema,
-        "The certificate of the erasure; null: nothing was erased. Always null in lists.",
-        allow_none=True,
+    certificate = shown.NestedOrNull(
+        CertificateSchema, "The certificate of the erasure; null: nothing was erased. Always null in lists."
     )
 
 
@@ -215,9 +212,9 @@ class HoldSchema(shown.Schema):
 
     customer_id = shown.String("The id of the customer.", A_CUSTOMER)
     held = shown.Boolean("Whether the customer is held.", True)
-    reason = shown.String("Why the customer was erased.", "A claim is before the court.", allow_none=True)
-    held_at = shown.Instant("Since when the customer is held.", "2026-05-04T09:12:20.004112Z", allow_none=True)
-    held_by = shown.String("Who set the hold.", A_CLIENT, allow_none=True)
+    reason = shown.StringOrNull("Why the customer was erased.", "A claim is before the court.")
+    held_at = shown.InstantOrNull("Since when the customer is held.", "2026-05-04T09:12:20.004112Z")
+    held_by = shown.StringOrNull("Who set the hold.", A_CLIENT)
 
 
 class DisclosureRequestSchema(StrictSchema):

@@ -53,7 +53,7 @@ ORDER = Choice(ListOrder, "Which records come first, by time of entry. Default: 
 class Contradiction(NamedTuple):
     """Parameters that contradict each other: when they do, which parameter to change, and how."""
 
-    holds: Callable[[Mapping[str, Any]], bool]
+    holds: Callable[[Mapping[str, Any]], object]
     name: str
     detail: Message
 

@@ -1,6 +1,7 @@
 """Fields of responses. They only describe, because responses are written by hand. By default, a field is required."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -89,13 +90,19 @@ def Code(members: Iterable[str], description: str, example: Any = None, **option
     return made
 
 
+_KINDS: tuple[Any, ...] = String, Integer, Date, Instant, Nested, Code
+StringOrNull, IntegerOrNull, DateOrNull, InstantOrNull, NestedOrNull, CodeOrNull = (
+    partial(kind, allow_none=True) for kind in _KINDS
+)
+"""The same, for fields that may be null."""
+
+NEXT = StringOrNull("The cursor of the next page; null on the last page.")
+
+
 def page_of(schema: type[ma.Schema]) -> type[ma.Schema]:
     """The schema of a page of a list of these objects, with a name such as `ContactListSchema`."""
-    fields = {
-        "items": ListOf(schema),
-        "next": String("The cursor of the next page; null on the last page.", allow_none=True),
-    }
-    return Schema.from_dict(fields, name=f"{schema.__name__.removesuffix('Schema')}ListSchema")
+    name = f"{schema.__name__.removesuffix('Schema')}ListSchema"
+    return Schema.from_dict({"items": ListOf(schema), "next": NEXT}, name=name)
 
 
 def links(given: str | Mapping[str, str], **operations: str) -> dict[str, Any]:

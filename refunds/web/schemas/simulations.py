@@ -69,10 +69,8 @@ class SimulatedExampleSchema(shown.Schema):
     requested_at = shown.Instant("When the customer asked.", "2026-04-09T08:12:00Z")
     reason_before = shown.Code(Reason, "The reason of the decision on record.", "window_elapsed")
     reason_after = shown.Code(Reason, "The reason of the decision by the draft.", "within_window")
-    deadline_before = shown.Instant(
-        "The deadline in the decision on record; null: none.", "2026-04-08T22:00:00Z", allow_none=True
-    )
-    deadline_after = shown.Instant("The deadline by the draft; null: none.", "2026-04-09T22:00:00Z", allow_none=True)
+    deadline_before = shown.InstantOrNull("The deadline in the decision on record; null: none.", "2026-04-08T22:00:00Z")
+    deadline_after = shown.InstantOrNull("The deadline by the draft; null: none.", "2026-04-09T22:00:00Z")
 
 
 class SimulatedExamplesSchema(shown.Schema):

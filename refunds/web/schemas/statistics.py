@@ -20,9 +20,8 @@ class StatisticsCellSchema(shown.Schema):
     country = shown.String("The country of the order's region.")
     channel = shown.Code(Channel, "How the customers made contact.")
     outcome = shown.Code(ContactOutcome, "The outcome at the time when the month was closed.")
-    count = shown.Integer(
-        f"How many customers, each counted once in a cell; null: fewer than {FEWEST} or, at random, a few more.",
-        allow_none=True,
+    count = shown.IntegerOrNull(
+        f"How many customers, each counted once in a cell; null: fewer than {FEWEST} or, at random, a few more."
     )
 
 

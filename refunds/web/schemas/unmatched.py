@@ -24,12 +24,11 @@ class UnmatchedContactRequestSchema(ContactDetailsSchema):
         200, "What the customer said about the order, in their words. Personal: stored encrypted.", required=True
     )
     intent = Choice(Intent, "What the customer wants. Default: `cancel`.")
-    supersedes = RecordId("unm", "The unmatched contact that this one corrects.", allow_none=True)
+    supersedes = RecordId("unm", "The unmatched contact that this one corrects.")
     from_detail = Line(
         254,
         "The customer's telephone number or e-mail address. A number needs its country code, because there is no "
         "order that says where the customer is. Personal: stored encrypted.",
-        allow_none=True,
     )
 
 
@@ -37,9 +36,7 @@ class MatchRequestSchema(StrictSchema):
     """The order to which an unmatched contact is matched."""
 
     order_id = OrderId(required=True)
-    ticket_ref = Line(
-        100, "The ticket; it replaces the ticket of the unmatched contact. Personal: stored encrypted.", allow_none=True
-    )
+    ticket_ref = Line(100, "The ticket; it replaces the ticket of the unmatched contact. Personal: stored encrypted.")
 
 
 class UnmatchedResolutionRequestSchema(StrictSchema):
@@ -51,9 +48,7 @@ class UnmatchedResolutionRequestSchema(StrictSchema):
 class UnmatchedResolutionSchema(shown.Schema):
     """The resolution of an unmatched contact: why it was closed without an order, and by whom."""
 
-    reason = shown.String(
-        "Why the contact was resolved; null if hidden.", "The number is another shop's.", allow_none=True
-    )
+    reason = shown.StringOrNull("Why the contact was resolved; null if hidden.", "The number is another shop's.")
     resolved_at = shown.Instant("When the contact was resolved.", "2026-04-09T07:12:20.004112Z")
     resolved_by = shown.String("Who resolved the contact.", A_CLIENT)
 
@@ -65,23 +60,20 @@ class UnmatchedContactSchema(RecordedDetailsSchema):
     request_number = shown.String(
         "The request number, to tell the customer. The contact about the order keeps it.", "1234-5671"
     )
-    order_hint = shown.String(
+    order_hint = shown.StringOrNull(
         "What the customer said about the order; null if the contact was matched, or if the text is hidden.",
         "The number that ends in 77, ordered last week",
-        allow_none=True,
     )
     open = shown.Boolean("Whether the contact is open: not matched, not resolved and not superseded.", True)
-    contact_id = shown.String(
-        "The id of the contact that this one became when it was matched; null: it is not matched.", allow_none=True
+    contact_id = shown.StringOrNull(
+        "The id of the contact that this one became when it was matched; null: it is not matched."
     )
-    supersedes = shown.String("The unmatched contact that this one corrects.", allow_none=True)
-    superseded_by = shown.String(
-        "The id of the unmatched contact that corrects this one; null if it was not superseded.", allow_none=True
+    supersedes = shown.StringOrNull("The unmatched contact that this one corrects.")
+    superseded_by = shown.StringOrNull(
+        "The id of the unmatched contact that corrects this one; null if it was not superseded."
     )
     acknowledgement = ACKNOWLEDGED
-    resolution = shown.Nested(
-        UnmatchedResolutionSchema, "The resolution; null: the contact is not resolved.", allow_none=True
-    )
+    resolution = shown.NestedOrNull(UnmatchedResolutionSchema, "The resolution; null: the contact is not resolved.")
 
 
 UnmatchedContactListSchema = shown.page_of(UnmatchedContactSchema)
