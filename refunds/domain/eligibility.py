@@ -352,14 +352,17 @@ def _may_be_late(case: Decision) -> bool:
     facts, terms = case.facts, case.version.terms
     if facts.recorded_at is None or facts.entered_by_supervisor:
         return False
-    received, recorded = (local_date(at, zone(terms.time_zone)) for at in (facts.received_at, facts.recorded_at))
-    return recorded > received + timedelta(days=terms.late_entry_days)
+    # Nearly all contacts are entered at once: even with a change of the clocks, a date less is in time.
+    if (facts.recorded_at - facts.received_at).days < terms.late_entry_days - 1:
+        return False
+    tz = zone(terms.time_zone)
+    return facts.recorded_at >= end_of_day(local_date(facts.received_at, tz) + timedelta(terms.late_entry_days), tz)
 
 
 def _late_entry(case: Decision) -> bool:
     """Whether the contact was entered over `late_entry_days` business days after receipt, and not by a supervisor."""
-    recorded_at = case.facts.recorded_at
-    if recorded_at is None or case.facts.entered_by_supervisor or (last_day := _last_day_to_enter(case)) is None:
+    recorded_at, last_day = case.facts.recorded_at, _last_day_to_enter(case) if _may_be_late(case) else None
+    if recorded_at is None or last_day is None:
         return False
     return recorded_at >= end_of_day(last_day, zone(case.version.terms.time_zone))
 

@@ -65,11 +65,6 @@ def format_instant(instant: datetime) -> str:
     return in_utc.isoformat()[:-6] + "Z"
 
 
-def written_instant(text: str) -> datetime:
-    """The instant that `format_instant` wrote. Use `parse_instant` for what others wrote: nothing is checked here."""
-    return datetime.fromisoformat(text)
-
-
 def format_known(instant: datetime | None) -> str | None:
     """The instant as `format_instant` writes it; None if there is none."""
     return None if instant is None else format_instant(instant)

@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -157,8 +157,7 @@ class _Judging:
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
         """Count the orders with a window, those of them that the draft makes longer or shorter, and those without."""
         sorted_into = Cases(self._policy, self._draft)
-        cases: dict[Case, Row] = {}
-        counts: Counter[Case] = Counter()
+        cases: dict[Case, list[Any]] = {}
         for done, row in enumerate(rows):
             if not done % STEP:
                 progress(done)
@@ -166,10 +165,12 @@ class _Judging:
                 self._found.not_provided += 1
                 continue
             case = sorted_into.case(row)
-            cases.setdefault(case, row)
-            counts[case] += 1
-        for case, row in cases.items():
-            self._compare(row, counts[case])
+            if counted := cases.get(case):
+                counted[1] += 1
+            else:
+                cases[case] = [row, 1]
+        for row, count in cases.values():
+            self._compare(row, count)
 
     def _compare(self, row: Row, count: int) -> None:
         """Count `count` orders with the same window as the one in the row: longer, shorter or neither, or undecided."""

@@ -1,7 +1,9 @@
 """Clients and their tokens."""
 
 from collections.abc import Iterator
-from typing import ClassVar
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, ClassVar
 
 from refunds.domain.records import Client, ClientToken
 from refunds.security.encryption import NO_ACCESS
@@ -58,5 +60,15 @@ _HOLDER = (
 )
 
 
+_COLUMNS = tuple(dict.fromkeys((*CLIENTS.names, *TOKENS.names)))
+_values = itemgetter(*_COLUMNS)
+
+
 def _pair(row: Row) -> tuple[Client, ClientToken]:
+    return _loaded(_values(row))
+
+
+@lru_cache(maxsize=1024)  # nearly every request has the row of one before it
+def _loaded(values: tuple[Any, ...]) -> tuple[Client, ClientToken]:
+    row = dict(zip(_COLUMNS, values, strict=True))
     return CLIENTS.load(row, NO_ACCESS), TOKENS.load(row, NO_ACCESS)

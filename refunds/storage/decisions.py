@@ -13,12 +13,13 @@ from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 import orjson
 
 from refunds.domain.business_days import Window
-from refunds.domain.instants import format_instant, parse_date, written_instant
+from refunds.domain.instants import format_instant, parse_date
 from refunds.domain.outcomes import Facts, Names, Outcome, RecordedDecision, ToldWindow
 
 V = TypeVar("V")
 Convert = Callable[[Any], Any] | None
 _AS_THEY_ARE: Mapping[str, str] = MappingProxyType({})
+_NEEDED = object()
 
 
 class Plain(Generic[V]):
@@ -31,6 +32,8 @@ class Plain(Generic[V]):
         names = [name for name in hints if only is None or name in only]
         self._kind = kind
         self._fields = [(name, stored_as.get(name, name), *_converters(hints[name])) for name in names]
+        defaults = getattr(kind, "_field_defaults", {})
+        self._reading = [(stored, read, defaults.get(name, _NEEDED)) for name, stored, _, read in self._fields]
 
     def dump(self, value: V) -> dict[str, Any]:
         """A value as plain data, under the stored names of its fields, without those that are empty mappings."""
@@ -43,8 +46,12 @@ class Plain(Generic[V]):
         return data
 
     def load(self, data: Mapping[str, Any]) -> V:
-        """The value in plain data; missing fields have their defaults."""
-        return self._kind(**self.values(data))
+        """The named tuple in plain data; missing fields have their defaults."""
+        values = []
+        for stored, read, default in self._reading:
+            plain = data[stored] if default is _NEEDED else data.get(stored, default)
+            values.append(plain if read is None or plain is None or plain is default else read(plain))
+        return self._kind(*values)
 
     def values(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """The values of those fields that the plain data has, by the name of the field."""
@@ -79,7 +86,7 @@ def _converters(hint: Any) -> tuple[Convert, Convert]:
 
 
 _CONVERTERS: dict[Any, tuple[Convert, Convert]] = {
-    datetime: (format_instant, written_instant),
+    datetime: (format_instant, datetime.fromisoformat),  # what was written here needs no check
     date: (date.isoformat, parse_date),
     bytes: (bytes.decode, str.encode),
     Window: (

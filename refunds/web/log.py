@@ -98,7 +98,7 @@ def _logger(output: Output, level: str) -> "FilteringBoundLogger":
             structlog.processors.JSONRenderer(serializer=_dumped),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-    )
+    ).bind()  # once: what is wrapped would bind itself for each line
     return made
 
 

@@ -76,6 +76,11 @@ LONG_BEFORE = PROVIDED - timedelta(days=30)
 WITHDRAWN = {"withdrawal": True}
 RECORDED_LATE = parse_instant("2026-04-16T00:00:00+02:00")
 """The first instant after the fifth business day after 8 April."""
+TEHRAN = [{"time_zone": "Asia/Tehran", "late_entry_days": days} for days in (0, 1, 2)]
+SHORT_DATE = parse_instant("2022-03-22T00:00:00+03:30")
+"""The beginning of a date of 23 hours, a Tuesday on which the clocks were put forward; and the ends of two dates."""
+SHORT_DATE_ENDS, NEXT_DATE_ENDS = (SHORT_DATE + timedelta(hours=hours) for hours in (23, 47))
+BEFORE = dict.fromkeys(("service_provided_at", "received_at"), SHORT_DATE - MICROSECOND)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +136,9 @@ RECORDED_LATE = parse_instant("2026-04-16T00:00:00+02:00")
         (Reason.CHANNEL_NOT_ACCEPTED, False, {"channel": Channel.POST}, {}),
         (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE}, {"late_entry_days": 6}),
         (Reason.WITHIN_WINDOW, True, {"recorded_at": RECORDED_LATE, "entered_by_supervisor": True}, {}),
+        (Reason.LATE_ENTRY_NEEDS_SUPERVISOR, False, {**BEFORE, "recorded_at": SHORT_DATE_ENDS}, TEHRAN[1]),
+        (Reason.WITHIN_WINDOW, True, {**BEFORE, "recorded_at": SHORT_DATE_ENDS}, TEHRAN[2]),
+        (Reason.LATE_ENTRY_NEEDS_SUPERVISOR, False, {**BEFORE, "recorded_at": NEXT_DATE_ENDS}, TEHRAN[2]),
         # precedence: each pair of neighbours together
         (Reason.ORDER_ALREADY_CANCELLED, False, {"cancelled": True, "channel": Channel.PHONE}, NO_PHONE),
         (Reason.CHANNEL_NOT_ACCEPTED, False, {"channel": Channel.PHONE, "contact_point": OTHER}, NO_PHONE),
