@@ -20,9 +20,8 @@ from refunds.presentation.language import translate
 from refunds.presentation.texts.privacy import answer_text, certificate_lines
 from refunds.schemas import fields
 from refunds.schemas.strict import shape
-from refunds.service import data_requests, disclosures, privacy, rectification
+from refunds.service import data_requests, privacy, rectification
 from refunds.service.data_requests import Given, NewDataRequest
-from refunds.service.disclosures import NewDisclosure
 from refunds.service.privacy import Certificate
 from refunds.service.rectification import Correction
 from refunds.storage.unit_of_work import UnitOfWork
@@ -183,8 +182,7 @@ def disclose(reference: str, basis: DisclosureBasis, recipient: str, file: str) 
     """Note that a customer's data were handed to somebody else."""
     read = _read(recipient=recipient, reference=file)
     with writing() as uow:
-        new = NewDisclosure(reference, basis, **read)
-        click.echo(disclosures.disclose(uow, new).disclosure_id)
+        click.echo(privacy.disclose(uow, reference, basis, **read).disclosure_id)
 
 
 @command.command("open")

@@ -42,7 +42,6 @@ from refunds.service import (
     clients,
     contacts,
     data_requests,
-    disclosures,
     orders,
     privacy,
     publication,
@@ -55,7 +54,6 @@ from refunds.service import (
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.data_requests import Given, NewDataRequest
-from refunds.service.disclosures import NewDisclosure
 from refunds.service.orders import OrderFacts
 from refunds.service.rectification import Correction
 from refunds.service.resolutions import Resolution
@@ -292,7 +290,7 @@ def asked_about(store):
         rectification.rectify(uow, [Correction("customers", who, "customer_ref", f"{ref}-new")], who)
     for i, basis in enumerate(DisclosureBasis):
         with store.write(STAFF[i % 2]) as uow:
-            disclosures.disclose(uow, NewDisclosure(f"{ref}-new", basis, f"a carrier {i}", f"C-{i}"))
+            privacy.disclose(uow, f"{ref}-new", basis, f"a carrier {i}", f"C-{i}")
 
 
 def _facts(facts, **changed):
