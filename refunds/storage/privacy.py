@@ -74,7 +74,6 @@ class DataRequests(Listed[DataRequest], OfCustomers[DataRequest]):
     missing: ClassVar[Message] = Message("there is no data request of this id")
     place: ClassVar[tuple[str, ...]] = ("due_at", "request_id")
     filters: ClassVar[Mapping[str, str | Mapping[Any, str]]] = {
-        "kind": "kind = :kind",
         "state": {DataRequestState.OPEN: "closed_at IS NULL", DataRequestState.CLOSED: "closed_at IS NOT NULL"},
         "overdue": {True: "closed_at IS NULL AND due_at <= :now", False: "TRUE"},
     }
