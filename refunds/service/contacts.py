@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from ulid import ULID
-
 from refunds.domain import contact_points, judging
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
@@ -183,7 +181,7 @@ def _new_contact(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Dec
     if from_detail is not None:
         from_detail = customers_detail("/from_detail", from_detail, locked.order, own.version.terms)
     return Contact(
-        contact_id=f"con_{ULID()}",
+        contact_id=uow.new_id("con"),
         order_id=locked.order.order_id,
         intent=new.intent,
         channel=new.channel,

@@ -3,8 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from ulid import ULID
-
 from refunds.domain.journal import EventType
 from refunds.domain.privacy import (
     CustomerHasOpenMatters,
@@ -78,7 +76,7 @@ def limit(uow: UnitOfWork, customer_id: str, kind: LimitKind, reason: str | None
     found = uow.limits.active(customer_id, kind)
     if found is None:
         found = Limit(
-            limit_id=f"lim_{ULID()}",
+            limit_id=uow.new_id("lim"),
             customer_id=customer_id,
             kind=kind,
             reason=reason,
@@ -108,7 +106,7 @@ def disclose(uow: UnitOfWork, customer_ref: str, basis: DisclosureBasis, recipie
         raise NotFound(Message("nothing is held about this customer"))
     uow.customers.lock_with_orders(customer_id)
     disclosure = Disclosure(
-        disclosure_id=f"dis_{ULID()}",
+        disclosure_id=uow.new_id("dis"),
         customer_id=customer_id,
         basis=basis,
         recipient=recipient,
