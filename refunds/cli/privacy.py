@@ -322,27 +322,18 @@ def export(output: Path, *, as_page: bool, **given: str | None) -> None:
     if sum(one is not None for one in given.values()) != 1:
         raise click.UsageError(translate("Name one of REQUEST_ID, --customer-ref, --customer-id and --contact."))
     with writing() as uow:
-        found = _exported(uow, **given)
+        found: Export | None = None
+        if given["request_id"] is not None:
+            found = exports.for_request(uow, given["request_id"])
+        elif given["contact"] is not None:
+            found = exports.of_contact(uow, given["contact"])
+        elif customer_id := given["customer_id"] or uow.customers.find(given["customer_ref"] or ""):
+            found = exports.of_customer(uow, customer_id)
     if found is None:
         click.echo(translate("Nothing is held about this customer."))
         return
     text = render_html(found).encode() if as_page else orjson.dumps(export_data(found), option=orjson.OPT_INDENT_2)
     write_private(output, [text])
-
-
-def _exported(
-    uow: UnitOfWork,
-    request_id: str | None,
-    customer_ref: str | None,
-    customer_id: str | None,
-    contact: str | None,
-) -> Export | None:
-    if request_id is not None:
-        return exports.for_request(uow, request_id)
-    if contact is not None:
-        return exports.of_contact(uow, contact)
-    customer_id = customer_id or uow.customers.find(customer_ref or "")
-    return None if customer_id is None else exports.of_customer(uow, customer_id)
 
 
 @command.command("find", short_help="Find a person who need not be a customer.")
