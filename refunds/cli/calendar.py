@@ -71,9 +71,8 @@ def days(region: str, year: int | None, policy: str | None) -> None:
 
 @command.command("regions")
 @click.argument("country", required=False)
-@click.option("--used", is_flag=True, help="Only those by which policies and orders with an open window are counted.")
 @LANG
-def regions(country: str | None, *, used: bool) -> None:
+def regions(country: str | None) -> None:
     """List the regions that have a calendar of their own, by default of all countries.
 
     With each: its name; the years that the holiday data covers; the first date whose working weekends and moved
@@ -82,16 +81,11 @@ def regions(country: str | None, *, used: bool) -> None:
 
     Every other code of ISO 3166-2 is understood, too: flask calendar NL-NH says what it is counted by.
     """
-    wanted = None
-    if used:
-        with reading() as uow:
-            wanted = calendars.in_use(uow)
     rows = []
     for one in calendars.regions(datetime.now(UTC).year, country):
-        if wanted is None or one.code in wanted:
-            covered = f"{one.covered_from.year}-{one.covered_until.year}"
-            provisional = one.provisional_from.isoformat() if one.provisional_from else ""
-            rows.append((one.code, region_text(one.code), covered, provisional, ", ".join(one.parts_that_differ)))
+        covered = f"{one.covered_from.year}-{one.covered_until.year}"
+        provisional = one.provisional_from.isoformat() if one.provisional_from else ""
+        rows.append((one.code, region_text(one.code), covered, provisional, ", ".join(one.parts_that_differ)))
     headings = [translate("Region"), translate("Name"), translate("Covered"), translate("Provisional from")]
     print_table([*headings, translate("Parts that differ")], rows)
 

@@ -61,14 +61,10 @@ def _show(outcome: Outcome) -> None:
     if left:
         console.print(left, soft_wrap=True)
     if outcome.window:
-        console.print(_table(outcome))
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        for day in outcome.days:
+            style = "" if day.status in (DayStatus.COUNTED, DayStatus.LAST_DAY) else "dim"
+            table.add_row(_MARK[day.status], date_text(day.date), day_text(day, outcome), style=style)
+        console.print(table)
     for notice in outcome.notices:
         console.print(Text(notice_text(notice), style="dim"), soft_wrap=True)
-
-
-def _table(outcome: Outcome) -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for day in outcome.days:
-        style = "" if day.status in (DayStatus.COUNTED, DayStatus.LAST_DAY) else "dim"
-        table.add_row(_MARK[day.status], date_text(day.date), day_text(day, outcome), style=style)
-    return table

@@ -1,10 +1,13 @@
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
+import orjson
 
-from refunds.cli import LANG, Group, OneOf, loaded_store, persons, print_table, reading, writing
+from refunds.cli import LANG, Group, OneOf, loaded_store, print_table, progress, reading, write_private, writing
 from refunds.domain.instants import format_instant
+from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import (
     DataRequestChannel,
     DataRequestKind,
@@ -15,16 +18,20 @@ from refunds.domain.privacy import (
     Fee,
     LimitKind,
 )
+from refunds.domain.records import Contact
 from refunds.errors import Message
+from refunds.presentation.documents.export import render_html
+from refunds.presentation.exports import export_data
 from refunds.presentation.language import translate
 from refunds.presentation.texts.privacy import answer_text, certificate_lines
 from refunds.schemas import fields
 from refunds.schemas.strict import shape
-from refunds.service import data_requests, disclosures, privacy, rectification
+from refunds.service import data_requests, exports, findings, privacy, rectification
 from refunds.service.data_requests import Given, NewDataRequest
-from refunds.service.disclosures import NewDisclosure
+from refunds.service.exports import Export
 from refunds.service.privacy import Certificate
 from refunds.service.rectification import Correction
+from refunds.service.store import Opening
 from refunds.storage.unit_of_work import UnitOfWork
 
 
@@ -183,8 +190,7 @@ def disclose(reference: str, basis: DisclosureBasis, recipient: str, file: str) 
     """Note that a customer's data were handed to somebody else."""
     read = _read(recipient=recipient, reference=file)
     with writing() as uow:
-        new = NewDisclosure(reference, basis, **read)
-        click.echo(disclosures.disclose(uow, new).disclosure_id)
+        click.echo(privacy.disclose(uow, reference, basis, **read).disclosure_id)
 
 
 @command.command("open")
@@ -296,5 +302,67 @@ def close(
     _show(done.certificate)
 
 
-for one in persons.COMMANDS:
-    command.add_command(one)
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@command.command("export", short_help="Write everything about a person to a file.")
+@click.argument("request_id", required=False)
+@click.option("--customer-ref", metavar="REFERENCE", help="Of the customer with this reference in billing instead.")
+@click.option("--customer-id", metavar="ID", help="Of the customer with this id instead, also if they were erased.")
+@click.option("--contact", metavar="ID", help="A contact of somebody who is no customer instead.")
+@click.option("--output", required=True, type=_FILE, help="The file; only its owner may read it.")
+@click.option("--html", "as_page", is_flag=True, help="A page to read, instead of JSON.")
+@LANG
+def export(output: Path, *, as_page: bool, **given: str | None) -> None:
+    """Write everything that is stored about a person to a file, with what the law says that they are told.
+
+    It is for the data request REQUEST_ID, for which their identity was checked. Who names a customer or a contact
+    instead has to check that. The journal says who took it out.
+    """
+    if sum(one is not None for one in given.values()) != 1:
+        raise click.UsageError(translate("Name one of REQUEST_ID, --customer-ref, --customer-id and --contact."))
+    with writing() as uow:
+        found: Export | None = None
+        if given["request_id"] is not None:
+            found = exports.for_request(uow, given["request_id"])
+        elif given["contact"] is not None:
+            found = exports.of_contact(uow, given["contact"])
+        elif customer_id := given["customer_id"] or uow.customers.find(given["customer_ref"] or ""):
+            found = exports.of_customer(uow, customer_id)
+    if found is None:
+        click.echo(translate("Nothing is held about this customer."))
+        return
+    text = render_html(found).encode() if as_page else orjson.dumps(export_data(found), option=orjson.OPT_INDENT_2)
+    write_private(output, [text])
+
+
+@command.command("find", short_help="Find a person who need not be a customer.")
+@click.argument("detail")
+@LANG
+def find(detail: str) -> None:
+    """Open every contact, and list those that hold DETAIL of a person, such as a number that a customer's friend used.
+
+    DETAIL is a telephone number in any spelling, an e-mail address, a ticket, or a name or other words of a note. What
+    a contact holds is not shown: export, correct or empty it by its id.
+    """
+    store, is_held = loaded_store(Opening.READ), False
+    with progress() as shown:
+        for one, fields in findings.find(store, COMMAND_LINE, detail, shown):
+            is_held = True
+            click.echo(f"{one.contact_id if isinstance(one, Contact) else one.unmatched_id} {', '.join(fields)}")
+    if not is_held:
+        click.echo(translate("Nothing is held: every contact was opened."))
+
+
+@command.command("empty", short_help="Empty the personal fields of a contact.")
+@click.option("--contact", metavar="ID", required=True, help="The contact, or the unmatched contact.")
+@click.option("--reason", required=True, type=OneOf(ErasureReason), help="Why.")
+@LANG
+def empty(contact: str, reason: ErasureReason) -> None:
+    """Empty the personal fields of a contact of somebody who is no customer; its order and its decision stay."""
+    with writing() as uow:
+        fields = findings.empty(uow, contact, reason)
+    for name in fields:
+        click.echo(translate("Emptied: %(name)s.", name=name))
+    if not fields:
+        click.echo(translate("Nothing is left to empty."))

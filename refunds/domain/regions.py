@@ -3,14 +3,14 @@
 A region is a country (`CC`) or a part of one (`CC-PART`). Its part is the package's own code or that of ISO 3166-2.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from gettext import NullTranslations, translation
 from typing import Any, NamedTuple
 
 import holidays
 import pycountry
-from holidays.registry import COUNTRIES, EntityLoader
+from holidays.registry import EntityLoader
 
 from refunds.errors import Message, UnknownRegion
 
@@ -87,7 +87,7 @@ def place(region: str) -> Place:
             return Place(country, part)
         if iso := _iso(region):
             return place(_OTHER_CODES.get(region) or _ALSO_COUNTRIES.get(region) or iso.parent_code or country)
-    raise UnknownRegion(_unknown(country, _meant(region)))
+    raise UnknownRegion(_unknown(country))
 
 
 def country_of(region: str) -> str:
@@ -99,7 +99,7 @@ def place_before_iso(region: str) -> Place:
     """The place of a region by the first editions of the rules, or its country; raises `UnknownRegion`."""
     country, _, part = region.partition("-")
     if country not in countries():
-        raise UnknownRegion(_unknown(country, _meant(region)))
+        raise UnknownRegion(_unknown(country))
     return Place(country, part if part in _entity(country).subdivisions else None)
 
 
@@ -162,41 +162,10 @@ def _translations(language: str) -> NullTranslations:
     return translation("iso3166-2", pycountry.LOCALES_DIR, [language] if language != "en" else (), fallback=True)
 
 
-@cache
-def _country_aliases() -> Mapping[str, str]:
-    """Names that the package also accepts, with the code of each: DEU and GERMANY are DE."""
-    return {name.upper(): names[1] for names in COUNTRIES.values() for name in names}
-
-
-def _meant(region: str) -> str | None:
-    named, _, part = region.replace("_", "-").partition("-")
-    country = _country_aliases().get(named.strip().upper())
-    if country is None or not part:
-        return country
-    return next((f"{country}-{code}" for code, name in _spellings(country) if name.casefold() == part.casefold()), None)
-
-
-def _spellings(country: str) -> Iterator[tuple[str, str]]:
-    """Pairs of the code of a part of a country and a spelling of it: the code itself, and each of its names."""
-    parts = subdivisions(country)
-    yield from zip(parts, parts, strict=True)
-    yield from ((code, name) for name, code in _entity(country).subdivisions_aliases.items() if code in parts)
-    for iso in _SUBDIVISIONS.get(country_code=country) or ():
-        code = iso.code.partition("-")[2]
-        yield from ((code, code), (code, iso.name))
-
-
-def _unknown(country: str, meant: str | None) -> Message:
-    """The text of the error for an unknown country or subdivision, with what is probably meant or what there is."""
-    if country not in countries() and meant:
-        return Message(
-            "unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY; did you mean %(hint)s?",
-            hint=meant,
-        )
+def _unknown(country: str) -> Message:
+    """The text of the error for an unknown country, or subdivision of a known one, with what there is."""
     if country not in countries():
         return Message("unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY")
-    if meant and meant != country:
-        return Message("unknown subdivision of %(country)s: did you mean %(meant)s?", country=country, meant=meant)
     codes = "|".join(subdivisions(country))
     if not codes:
         return Message("unknown subdivision of %(country)s: use %(country)s or its code of ISO 3166-2", country=country)

@@ -4,7 +4,6 @@ import dataclasses
 import tomllib
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from difflib import get_close_matches
 from enum import StrEnum
 from functools import partial
 from importlib.resources import files
@@ -212,14 +211,10 @@ def version_data(version: PolicyVersion) -> dict[str, Any]:
 
 
 def _with_hint(field_error: FieldError) -> FieldError:
-    """The same error; that of an unknown field of a policy file gets the nearest term or, if none is, all terms."""
+    """The same error; that of an unknown field of a policy file gets all terms."""
     if field_error.code != "unknown_field" or field_error.pointer.count("/") > 1:
         return field_error
-    close = get_close_matches(field_error.pointer[1:], _policy_file.fields, n=1)
-    if close:
-        detail = Message("unknown term: did you mean %(term)s?", term=close[0])
-    else:
-        detail = Message("unknown term: the terms are %(terms)s", terms=", ".join(TERM_NAMES))
+    detail = Message("unknown term: the terms are %(terms)s", terms=", ".join(TERM_NAMES))
     return FieldError(field_error.pointer, detail, field_error.code)
 
 

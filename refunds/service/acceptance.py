@@ -3,8 +3,6 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from ulid import ULID
-
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
@@ -66,7 +64,7 @@ def accept(store: Store, reason: str, how: Message | None = None, ledger_lost: s
         if how is None:
             raise InvalidInput.at("", Message("the journal is the one of the last checkpoint"))
         newest = uow.events.newest(None, 1)
-        journal = f"jrn_{ULID()}"
+        journal = uow.new_id("jrn")
         events.set_journal_id(uow.tx, journal)
         last = written[-1] if written else Checkpoint(0, b"", uow.now)
         data = {"from": head.journal_id, "reason": reason, "checkpoint": last.position, "at": format_instant(last.at)}

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ulid import ULID
-
 from refunds.domain import judging, withdrawals
 from refunds.domain.eligibility import Decision
 from refunds.domain.instants import end_of_day, local_date, zone
@@ -207,7 +205,7 @@ def _issue(
     if basis is Basis.STATUTORY:
         due_by = local_date(decision.facts.received_at, tz) + withdrawals.DAYS
     cancellation = Cancellation(
-        cancellation_id=f"can_{ULID()}",
+        cancellation_id=uow.new_id("can"),
         reference=uow.cancellations.new_reference(),
         order_id=locked.order.order_id,
         contact_id=contact_id,

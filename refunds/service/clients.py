@@ -3,8 +3,6 @@
 import hmac
 from datetime import UTC, datetime, timedelta
 
-from ulid import ULID
-
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Principal, Role
 from refunds.domain.records import Client, ClientToken
@@ -51,7 +49,7 @@ def create_token(uow: UnitOfWork, role: Role, name: str, days: int) -> str:
         raise InvalidInput.at("/client", Message("must be 1 to %(most)s visible characters", most=LONGEST_NAME))
     client = uow.clients.by_name(name)
     if client is None:
-        client = Client(client_id=f"cli_{ULID()}", name=name, role=role, registered_at=uow.now)
+        client = Client(client_id=uow.new_id("cli"), name=name, role=role, registered_at=uow.now)
         uow.clients.add(client, EventType.CLIENT_CREATED, role=role)
     if client.role != role:
         detail = Message(

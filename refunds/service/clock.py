@@ -40,7 +40,8 @@ def require_sound(store: Store) -> timedelta:
             jump = uow.events.last_jump(store.times_fit_to, AHEAD, BACK)
             store.times_fit_to = jump - 1 if jump else head.position
             around = uow.events.newest(jump + 1, 2) if jump else []
-            store.looked = head, newest, around, max(jump or 0, uow.events.confirmed_at())
+            confirmed = uow.events.last_of(EventType.AUDIT_CLOCK_CONFIRMED)
+            store.looked = head, newest, around, max(jump or 0, confirmed.position if confirmed else 0)
         _, newest, around, base = store.looked
         latest = _latest(store, uow.events, base, head.position)
     if not newest:

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from ulid import ULID
-
 from refunds.domain import contact_points, judging
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
@@ -183,7 +181,7 @@ def _new_contact(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Dec
     if from_detail is not None:
         from_detail = customers_detail("/from_detail", from_detail, locked.order, own.version.terms)
     return Contact(
-        contact_id=f"con_{ULID()}",
+        contact_id=uow.new_id("con"),
         order_id=locked.order.order_id,
         intent=new.intent,
         channel=new.channel,
@@ -350,18 +348,12 @@ def require_may_end(uow: UnitOfWork, intent: Intent, name: str) -> None:
 
 def require_present(contact: Contact | UnmatchedContact) -> None:
     """Raise `ContactStateConflict` if a contact has been superseded or matched."""
-    name, became = (
-        (contact.contact_id, None) if isinstance(contact, Contact) else (contact.unmatched_id, contact.contact_id)
-    )
-    if became is not None:
-        detail = Message("The contact %(name)s was matched: it is %(contact)s now.", name=name, contact=became)
+    if isinstance(contact, UnmatchedContact) and contact.contact_id is not None:
+        values = {"name": contact.unmatched_id, "contact": contact.contact_id}
+        detail = Message("The contact %(name)s was matched: it is %(contact)s now.", **values)
         raise ContactStateConflict(detail, contact.state)
     if contact.superseded_by is not None:
-        raise ContactStateConflict(
-            Message(
-                "The contact %(contact_id)s has been superseded by %(superseded_by)s.",
-                contact_id=name,
-                superseded_by=contact.superseded_by,
-            ),
-            contact.state,
-        )
+        name = contact.contact_id if isinstance(contact, Contact) else contact.unmatched_id
+        values = {"contact_id": name, "superseded_by": contact.superseded_by}
+        detail = Message("The contact %(contact_id)s has been superseded by %(superseded_by)s.", **values)
+        raise ContactStateConflict(detail, contact.state)

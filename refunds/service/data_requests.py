@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ulid import ULID
-
 from refunds.domain.instants import format_instant
 from refunds.domain.journal import EventType
 from refunds.domain.privacy import (
@@ -60,7 +58,7 @@ def open_request(uow: UnitOfWork, new: NewDataRequest) -> DataRequest:
     if customer_id is not None:
         uow.customers.lock_with_orders(customer_id)
     request = DataRequest(
-        request_id=f"dsr_{ULID()}",
+        request_id=uow.new_id("dsr"),
         kind=new.kind,
         customer_id=customer_id,
         channel=new.channel,

@@ -1,14 +1,20 @@
-"""What customers may ask for about their data: they are erased, or a limit says what must not be done with them."""
+"""What is done with customers' data: they are erased, limits say what must not be done, disclosures who got them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from ulid import ULID
-
 from refunds.domain.journal import EventType
-from refunds.domain.privacy import CustomerHasOpenMatters, ErasureReason, LegalHold, Limit, LimitKind
+from refunds.domain.privacy import (
+    CustomerHasOpenMatters,
+    Disclosure,
+    DisclosureBasis,
+    ErasureReason,
+    LegalHold,
+    Limit,
+    LimitKind,
+)
 from refunds.domain.records import UNSETTLED, Contact, Intent
-from refunds.errors import Message
+from refunds.errors import Message, NotFound
 from refunds.service import contacts
 from refunds.storage.erasures import Erasure
 from refunds.storage.unit_of_work import UnitOfWork
@@ -70,7 +76,7 @@ def limit(uow: UnitOfWork, customer_id: str, kind: LimitKind, reason: str | None
     found = uow.limits.active(customer_id, kind)
     if found is None:
         found = Limit(
-            limit_id=f"lim_{ULID()}",
+            limit_id=uow.new_id("lim"),
             customer_id=customer_id,
             kind=kind,
             reason=reason,
@@ -88,3 +94,25 @@ def lift(uow: UnitOfWork, customer_id: str, kind: LimitKind) -> None:
     if found is not None:
         lifted = {"lifted_at": uow.now, "lifted_by": uow.principal.actor}
         uow.limits.update(found, _EVENTS[kind][1], {"customer_id": customer_id}, **lifted)
+
+
+def disclose(uow: UnitOfWork, customer_ref: str, basis: DisclosureBasis, recipient: str, reference: str) -> Disclosure:
+    """Record that a customer's data were handed to a recipient, who knows that by `reference`, and on which basis.
+
+    `customer_ref` is billing's reference. Raises `NotFound` if nothing is held of the customer, and `Forbidden`.
+    """
+    customer_id = uow.customers.find(customer_ref)
+    if customer_id is None:
+        raise NotFound(Message("nothing is held about this customer"))
+    uow.customers.lock_with_orders(customer_id)
+    disclosure = Disclosure(
+        disclosure_id=uow.new_id("dis"),
+        customer_id=customer_id,
+        basis=basis,
+        recipient=recipient,
+        reference=reference,
+        disclosed_at=uow.now,
+        disclosed_by=uow.principal.actor,
+    )
+    uow.disclosures.add(disclosure, EventType.PRIVACY_DISCLOSED, customer_id=customer_id, basis=basis)
+    return disclosure

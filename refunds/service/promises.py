@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from ulid import ULID
-
 from refunds.domain import judging
 from refunds.domain.eligibility import Decision
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
@@ -31,7 +29,7 @@ def put(uow: UnitOfWork, order: Order, told: ToldWindow, cause: PromiseCause, *,
     """Promise an order this window; the order is locked or new, has a service date, and if `first`, no promise."""
     assert order.service_provided_at
     promise = Promise(
-        promise_id=f"prm_{ULID()}",
+        promise_id=uow.new_id("prm"),
         order_id=order.order_id,
         policy=order.policy,
         region=order.region,

@@ -152,9 +152,8 @@ def close(
         entered_at=uow.now,
         entered_by=uow.principal.actor,
     )
-    if dry_run:
-        return EnteredClosure(closure, notices, created=True)
-    uow.closures.add(closure, EventType.CLOSURE_ADDED, policy=policy_id, date=day.isoformat())
+    if not dry_run:
+        uow.closures.add(closure, EventType.CLOSURE_ADDED, policy=policy_id, date=day.isoformat())
     return EnteredClosure(closure, notices, created=True)
 
 

@@ -102,6 +102,7 @@ def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
     if not contact.is_open:
         earlier = contact.resolution_code, contact.resolution_reason, contact.duplicate_of
         if contact.resolved_at is None or earlier != (code, given.reason, given.duplicate_of):
+            contacts.require_present(contact)
             raise ContactStateConflict(_why_closed(contact), contact.state)
         return contact
     _require_fit(uow, contact, given)
@@ -241,13 +242,9 @@ _FOR_SUPERVISORS = Message(
 
 
 def _why_closed(contact: Contact) -> Message:
-    name, following = contact.contact_id, contact.superseded_by
+    name = contact.contact_id
     if contact.intent not in RESOLVABLE_FOR:
         return Message("The contact %(name)s is not open: it does not ask for a cancellation.", name=name)
-    if following is not None:
-        return Message(
-            "The contact %(name)s is not open: it has been superseded by %(following)s.", name=name, following=following
-        )
     if contact.resolved_at is not None:
         return Message("The contact %(name)s is not open: it has been resolved for another reason.", name=name)
     return Message("The contact %(name)s is not open: its order is cancelled.", name=name)

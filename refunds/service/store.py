@@ -185,10 +185,6 @@ class Store:
         if self._opened is not None:
             self._opened[0].require_there()
 
-    def one_at_a_time(self, waits: Callable[[], None]) -> AbstractContextManager[None]:
-        """Let only one instance at a time run the block, as `Engine.one_at_a_time` does; opens the store."""
-        return self.open()[0].one_at_a_time(waits)
-
     def checkpoint(self) -> None:
         """Write a checkpoint of the journal as it is now, unless the journal is empty.
 

@@ -5,8 +5,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from ulid import ULID
-
 from refunds.domain import contact_points, judging
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
@@ -41,7 +39,7 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
     if earlier and earlier.intent is new.intent and received_at <= earlier.recorded_at:
         entered = earlier.recorded_at, earlier.recorded_by
     contact = UnmatchedContact(
-        unmatched_id=f"unm_{ULID()}",
+        unmatched_id=uow.new_id("unm"),
         request_number=uow.contacts.new_number(),
         wrapped_key=None,
         intent=new.intent,

@@ -6,8 +6,6 @@ from datetime import timedelta
 from hmac import compare_digest
 from typing import Any, NamedTuple
 
-from ulid import ULID
-
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.records import User
@@ -88,7 +86,7 @@ def add(uow: UnitOfWork, name: str, role: Role) -> Credentials:
         raise InvalidInput.at("/name", detail, "taken")
     password = new_password()
     user = User(
-        user_id=f"usr_{ULID()}",
+        user_id=uow.new_id("usr"),
         name=spelt,
         role=role,
         password_hash=password_hash(password),
@@ -175,8 +173,8 @@ def sign_in(store: Store, name: str, password: str, known: str | None = None) ->
 
 def session_for(store: Store, user: User) -> Session:
     """Begin a session for a user who has just signed in."""
-    session_id = f"ses_{ULID()}"
     with store.write(COMMAND_LINE) as uow:
+        session_id = uow.new_id("ses")
         uow.users.begin_session(session_id, user)
         head = uow.events.head()
     return Session(session_id, user.user_id, user.epoch, head.journal_id, head.position)

@@ -113,7 +113,7 @@ def watch(store: Store, progress: ProgressCallback = silently, waits: Callable[[
     wait calls `waits` once. It can be interrupted and repeated, and each batch is an exclusive write, so that nothing
     is done twice. Older data than that of the last watch is no reason to compare.
     """
-    with store.one_at_a_time(waits):
+    with store.open()[0].one_at_a_time(waits):
         return _watch(store, progress)
 
 

@@ -22,7 +22,7 @@ from refunds.storage.mapper import RecordMapper
 from refunds.storage.policies import CLOSURES
 from refunds.storage.privacy import DATA_REQUESTS
 from refunds.storage.repository import Context
-from refunds.storage.tables import records, table_of
+from refunds.storage.tables import RECORDS, table_of
 from refunds.storage.unmatched import UNMATCHED
 
 
@@ -217,8 +217,9 @@ class _Records:
         First come records that differ from the journal or are missing, then customers, then records that cannot be read
         or do not agree with others, without those already named.
         """
-        for table, rows in records():
-            for row in rows(self._context.tx):
+        for kind in RECORDS:
+            table = kind.mapper
+            for row in kind.iter_rows(self._context.tx):
                 self._report.records += 1
                 place = table.name, row[table.key]
                 vouched_for = self._digests.pop(place, None)
@@ -227,10 +228,10 @@ class _Records:
         for place in sorted(self._digests):
             yield self._fault(place, MISSING)
         yield from self._customers()
-        for table, rows in records():
-            if table.name in _CHECKED:
-                for row in rows(self._context.tx):
-                    if (fault := self._checked(table, row)) is not None:
+        for kind in RECORDS:
+            if kind.mapper.name in _CHECKED:
+                for row in kind.iter_rows(self._context.tx):
+                    if (fault := self._checked(kind.mapper, row)) is not None:
                         yield fault
 
     def _fault(self, place: Place, fault: str) -> Broken:
@@ -330,5 +331,5 @@ _CHECKS: dict[str, Callable[[Context, Row, Any], None]] = {
     "unmatched_contacts": _check_unmatched,
 }
 """Further checks of a record: whether it agrees with other records."""
-_CHECKED = {mapper.name for mapper, _ in records() if mapper.personal} | _CHECKS.keys()
+_CHECKED = {kind.mapper.name for kind in RECORDS if kind.mapper.personal} | _CHECKS.keys()
 """The tables whose records are loaded: their personal fields must decrypt."""

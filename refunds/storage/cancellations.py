@@ -40,17 +40,9 @@ class Cancellations(OfOrders[Cancellation]):
     filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {
         # Else SQLite would read all of a state or an issuer.
         "order_id": f"cancellations.order_id = :order_id AND {_PLACE} >= ''",
-        "reference": "reference = :reference",
-        "state": "state = :state",
-        "basis": "basis = :basis",
         "policy": "judging_policy = :policy",
-        "issued_by": "issued_by = :issued_by",
-        "issued_from": "issued_at >= :issued_from",
-        "issued_to": "issued_at < :issued_to",
         "due_from": "refund_due_by >= :due_from",
         "due_to": "refund_due_by <= :due_to",
-        "settled_from": "settled_at >= :settled_from",
-        "settled_to": "settled_at < :settled_to",
         "overdue": {True: f"{_IS_UNSETTLED} AND overdue_at <= :now", False: "TRUE"},
     }
 

@@ -46,18 +46,13 @@ class Contacts(OfOrders[Contact]):
     place: ClassVar[tuple[str, ...]] = ("contact_id",)
     dated: ClassVar[str] = "recorded"
     filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {
-        "order_id": "contacts.order_id = :order_id",
-        "request_number": "request_number = :request_number",
         # Literals, so that the partial indexes are used.
         "open": {True: "is_open = 1", False: "is_open = 0"},
         "earliest_of_order": {
             True: "NOT EXISTS (SELECT 1 FROM contacts AS e WHERE e.order_id = contacts.order_id AND e.is_open = 1"
             " AND (e.received_at, e.contact_id) < (contacts.received_at, contacts.contact_id))"
         },
-        "taken_by": "taken_by = :taken_by",
         "backdated": {True: "backdated = 1", False: "backdated = 0"},
-        "recorded_from": "recorded_at >= :recorded_from",
-        "recorded_to": "recorded_at < :recorded_to",
     }
 
     def new_number(self) -> str:

@@ -15,11 +15,13 @@ from refunds.storage import Engine, Transaction, events
 from refunds.storage.events import Head
 from refunds.storage.mapper import count_rows
 from refunds.storage.migrations import COPY_OF, up_to_date
-from refunds.storage.steps import GENERATED
 from refunds.storage.tables import TABLES, StoredTable
 
 AT_ONCE = 2_000
 """Rows in one transaction."""
+
+GENERATED = {"judging_policy"}
+"""Columns that the database computes; the service never writes them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from refunds.storage.contacts import CONTACTS, Contacts
 from refunds.storage.customers import Customers
 from refunds.storage.mapper import RecordMapper, instant
 from refunds.storage.repository import Context
-from refunds.storage.tables import records
+from refunds.storage.tables import RECORDS
 from refunds.storage.unmatched import UNMATCHED, Unmatched
 
 
@@ -207,7 +207,7 @@ _OF_ORDERS = "order_id IN (SELECT order_id FROM orders WHERE customer_id = :cust
 
 def _owned() -> Iterator[tuple[RecordMapper[Any], str]]:
     """The tables with personal fields of customers, each with the condition for the records of one."""
-    for table, _ in records():
+    for table in (kind.mapper for kind in RECORDS):
         if table.personal and "customer_id" in table.names:
             yield table, "customer_id = :customer_id"
         elif table.personal and "order_id" in table.names:

@@ -138,11 +138,6 @@ class Events(Repository[Event]):
         )
         return None if row is None else row["position"]
 
-    def confirmed_at(self) -> int:
-        """The position of the last confirmation of the clock; 0 if there is none."""
-        sql = "SELECT coalesce(max(position), 0) FROM events WHERE type = :confirmed"
-        return number(self._tx, sql, confirmed=EventType.AUDIT_CLOCK_CONFIRMED)
-
     def latest(self, since: int) -> datetime | None:
         """The latest time of the events from a position on; None if there are none."""
         row = self._tx.one("SELECT max(at) AS at FROM events WHERE position >= :since", since=since)

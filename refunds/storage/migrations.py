@@ -1,17 +1,27 @@
-"""The schema, brought up to date step by step."""
+"""The schema, brought up to date step by step: each step is a file of SQL in `steps/`.
 
+Never change a released step: add one.
+"""
+
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from ulid import ULID
 
 from refunds.domain.journal import GENESIS
 from refunds.errors import ConfigurationError, Message, Unreadable
 from refunds.storage import Engine, Transaction
-from refunds.storage.steps import MIGRATIONS
 
 COPY_OF = "copy of "
 """The prefix of the step that marks an unfinished copy: the service starts only after the copy removes it."""
+
+MIGRATIONS = tuple(
+    (file.stem, re.sub(r"(?m)^--.*\n", "", file.read_text("utf-8")))
+    for file in sorted(Path(__file__).with_name("steps").glob("*.sql"))
+)
+"""The steps in their order: the name and the statements of each, without the comments."""
 
 _KNOWN = {step for step, _ in MIGRATIONS}
 _NEWER = Message("%(database)s was made by a newer version of the service: use that version")

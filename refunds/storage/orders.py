@@ -99,14 +99,9 @@ class Orders(OfOrders[Order]):
     place: ClassVar[tuple[str, ...]] = ("registered_at", "order_id", "deadline", "promised")
     dated: ClassVar[str] = "registered"
     filters: ClassVar[Mapping[str, str | Mapping[Any, str]]] = {
-        "customer_id": "orders.customer_id = :customer_id",
-        "policy": "policy = :policy",
-        "region": "region = :region",
         "part": "replace(lower(order_id), :part, '') <> lower(order_id)",
         "provided_from": "service_provided_at >= :provided_from",
         "provided_to": "service_provided_at < :provided_to",
-        "registered_from": "registered_at >= :registered_from",
-        "registered_to": "registered_at < :registered_to",
         "without_service_date": {True: "service_provided_at IS NULL", False: "service_provided_at IS NOT NULL"},
         "facts_entered_by_agent": {True: "facts_entered_by_agent = 1", False: "facts_entered_by_agent IS NULL"},
         "deadline_from": "deadline >= :deadline_from",

@@ -20,18 +20,14 @@ _OF_NOBODY = CustomerCipher(b"")
 """For a record about nobody: it can hold nothing personal."""
 
 
-def with_key(table: RecordMapper[Any]) -> str:
-    """A query for all records about customers, each with its customer's wrapped key, which may be NULL."""
-    return f"SELECT {table.columns}, wrapped_key FROM {table.name} LEFT JOIN customers USING (customer_id)"  # noqa: S608
-
-
 class OfCustomers(Repository[R]):
     """Records about customers; one can be written only if its customer is locked, or a record about them was read."""
 
     def __init_subclass__(cls) -> None:
-        """Read the wrapped keys of the customers, too."""
-        if hasattr(cls, "mapper"):
-            cls.with_key = with_key(cls.mapper)
+        """Read the wrapped keys of the customers, too, which may be NULL."""
+        if table := getattr(cls, "mapper", None):
+            joined = f"{table.name} LEFT JOIN customers USING (customer_id)"
+            cls.with_key = f"SELECT {table.columns}, wrapped_key FROM {joined}"  # noqa: S608
         super().__init_subclass__()
 
     def _cipher(self, record: R) -> CustomerCipher:
@@ -74,7 +70,6 @@ class DataRequests(Listed[DataRequest], OfCustomers[DataRequest]):
     missing: ClassVar[Message] = Message("there is no data request of this id")
     place: ClassVar[tuple[str, ...]] = ("due_at", "request_id")
     filters: ClassVar[Mapping[str, str | Mapping[Any, str]]] = {
-        "kind": "kind = :kind",
         "state": {DataRequestState.OPEN: "closed_at IS NULL", DataRequestState.CLOSED: "closed_at IS NOT NULL"},
         "overdue": {True: "closed_at IS NULL AND due_at <= :now", False: "TRUE"},
     }

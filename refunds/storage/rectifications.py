@@ -4,19 +4,18 @@ from types import MappingProxyType
 from typing import Any
 
 from refunds.errors import Message, Unfit
-from refunds.storage import Row, idempotency, keys, privacy, unmatched
-from refunds.storage.mapper import RecordMapper
-from refunds.storage.repository import Context
-from refunds.storage.tables import records
+from refunds.storage import Row, idempotency, keys, unmatched
+from refunds.storage.repository import Context, Repository
+from refunds.storage.tables import RECORDS
 from refunds.storage.unmatched import UNMATCHED
 
-_TABLES: dict[str, RecordMapper[Any]] = {
-    mapper.name: mapper
-    for mapper, _ in records()
-    if mapper.personal and (mapper is UNMATCHED or {"customer_id", "order_id"} & set(mapper.names))
+_KINDS: dict[str, type[Repository[Any]]] = {
+    kind.mapper.name: kind
+    for kind in RECORDS
+    if kind.mapper.personal and (kind.mapper is UNMATCHED or {"customer_id", "order_id"} & set(kind.mapper.names))
 }
 
-PERSONAL = MappingProxyType({name: tuple(mapper.personal) for name, mapper in _TABLES.items()})
+PERSONAL = MappingProxyType({name: tuple(kind.mapper.personal) for name, kind in _KINDS.items()})
 """The personal fields of records about customers, and of contacts whose order is not known, by table."""
 
 
@@ -52,15 +51,12 @@ class Rectifications:
             raise Unfit(_NOTHING, "not_on_record")
         if held == text:
             return False
-        changing = f"UPDATE {table} SET {field} = :text WHERE {_TABLES[table].key} = :record_id"  # noqa: S608
+        changing = f"UPDATE {table} SET {field} = :text WHERE {_KINDS[table].mapper.key} = :record_id"  # noqa: S608
         context.tx.run(changing, text=cipher.encrypt(text, table, field, record_id), record_id=record_id)
         idempotency.correct(context.tx, row, cipher, field, (held, text), now=context.now)
         return True
 
     def _row(self, table: str, record_id: str) -> Row | None:
-        mapper = _TABLES[table]
-        if mapper is UNMATCHED:
-            reading = mapper.selection
-        else:
-            reading = privacy.with_key(mapper) if "customer_id" in mapper.names else keys.with_key(mapper)
-        return self._context.tx.one(f"{reading} WHERE {table}.{mapper.key} = :record_id", record_id=record_id)
+        kind = _KINDS[table]
+        condition = f"{table}.{kind.mapper.key} = :record_id"
+        return self._context.tx.one(f"{kind.with_key} WHERE {condition}", record_id=record_id)

@@ -199,13 +199,13 @@ class Listed(Repository[R]):
     place: ClassVar[tuple[str, ...]]
     """The columns that say where a record is in a list: those that lists are sorted by."""
     filters: ClassVar[Mapping[str, str | Mapping[Any, str]]]
-    """The conditions of lists by the names of their values, or one for each value."""
+    """The conditions of lists by the names of their values, or one for each value, where `_condition` has no other."""
 
     def paginate(self, *after: Any, limit: int, newest: bool = False, **filters: Any) -> list[Any]:
         """Up to `limit` records in the order in which they were entered or, if `newest`, in the opposite order.
 
         They come after the record with the place `after`; without one, from the beginning. `filters` are values for
-        those of the class; None does not limit the records.
+        those of the class, for columns, and for the bounds of times; None does not limit the records.
         """
         asked = {name: value for name, value in filters.items() if value is not None}
         columns = self._sorted_by(asked)
@@ -234,7 +234,7 @@ class Listed(Repository[R]):
         return {self.mapper.id_of(record): record for record in found}
 
     def count_of(self, **filters: Any) -> int:
-        """How many records have these values of filters of the class."""
+        """How many records fit these values of filters."""
         conditions = " AND ".join(self._condition(name, value) for name, value in filters.items())
         sql = f"SELECT count(*) FROM {self.mapper.name} WHERE {conditions}"  # noqa: S608
         return number(self._tx, sql, now=micros(self._context.now), **filters)
@@ -244,8 +244,12 @@ class Listed(Repository[R]):
         return tuple(_stored(getattr(record, column)) for column in self.place)
 
     def _condition(self, name: str, value: Any) -> str:
-        found = self.filters[name]
-        return found if isinstance(found, str) else found[value]
+        """The condition of a filter: the class's or, for `X_from` and `X_to`, the bound of `X_at`, or else a column."""
+        if found := self.filters.get(name):
+            return found if isinstance(found, str) else found[value]
+        column, _, end = name.rpartition("_")
+        bound = {"from": ">=", "to": "<"}.get(end)
+        return f"{self.mapper.name}.{column}_at {bound} :{name}" if bound else f"{self.mapper.name}.{name} = :{name}"
 
     def _reading(self, _: Mapping[str, Any]) -> str:
         """The query for a list with these filters, without its conditions."""

@@ -3,16 +3,13 @@
 The head of the journal is left out, because a copy sets it at the end.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from refunds.storage import Row, Transaction
 from refunds.storage.cancellations import Cancellations
 from refunds.storage.clients import Clients, Tokens
 from refunds.storage.contacts import Contacts
-from refunds.storage.events import EVENTS
-from refunds.storage.mapper import RecordMapper
 from refunds.storage.orders import Orders
 from refunds.storage.policies import ClosureRepository, Versions
 from refunds.storage.privacy import DataRequests, Disclosures, Limits
@@ -27,21 +24,19 @@ from refunds.storage.users import Users
 class StoredTable:
     """A table, and its key.
 
-    A table of records also has their mapper, all their rows, and the prefixes of the types of the events about them.
-    `journalled`: its rows change only with an event, not without a trace as when replies expire.
+    A table of records also has their repository, and the prefixes of the types of the events about them. `journalled`:
+    its rows change only with an event, not without a trace as when replies expire.
     """
 
     name: str
     key: tuple[str, ...]
-    mapper: RecordMapper[Any] | None = None
-    rows: Callable[[Transaction], Iterator[Row]] | None = None
+    kind: type[Repository[Any]] | None = None
     events: tuple[str, ...] = ()
     journalled: bool = True
 
 
 def _of(kind: type[Repository[Any]], *events: str) -> StoredTable:
-    mapper = kind.mapper
-    return StoredTable(name=mapper.name, key=(mapper.key,), mapper=mapper, rows=kind.iter_rows, events=events)
+    return StoredTable(name=kind.mapper.name, key=(kind.mapper.key,), kind=kind, events=events)
 
 
 TABLES = (
@@ -63,18 +58,15 @@ TABLES = (
     _of(Disclosures, "privacy.disclosed"),
     _of(Limits, "customer."),
     _of(Statistics, "statistics."),
-    StoredTable(name="events", key=("position",), mapper=EVENTS),
+    StoredTable(name="events", key=("position",)),
     StoredTable(name="idempotency", key=("client_id", "key_hash"), journalled=False),
 )
 
 NAMES = tuple(table.name for table in TABLES)
 
 
-def records() -> Iterator[tuple[RecordMapper[Any], Callable[[Transaction], Iterator[Row]]]]:
-    """The mapper of each kind of record in the journal, and the function that reads all its rows."""
-    for table in TABLES:
-        if table.mapper is not None and table.rows is not None:
-            yield table.mapper, table.rows
+RECORDS = tuple(table.kind for table in TABLES if table.kind)
+"""The repository of each kind of record in the journal."""
 
 
 def table_of(event: str) -> str | None:
@@ -86,8 +78,8 @@ def table_of(event: str) -> str | None:
 def sealed() -> Iterator[tuple[str, str]]:
     """The table and the column of each encrypted value and each keyed digest of one, which no statistics may hold."""
     yield from _BESIDE_RECORDS
-    for mapper, _ in records():
-        yield from ((mapper.name, column) for column in mapper.sealed)
+    for kind in RECORDS:
+        yield from ((kind.mapper.name, column) for column in kind.mapper.sealed)
 
 
 _BESIDE_RECORDS = (

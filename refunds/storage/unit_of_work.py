@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TypeVar
 
+from ulid import ULID
+
 from refunds.domain.holidays_data import CalendarNotReady
 from refunds.domain.journal import Event, chained
 from refunds.domain.permissions import Principal
@@ -78,6 +80,11 @@ class UnitOfWork:
     def now(self) -> datetime:
         """The instant of everything in this use case: when it began, or when it locked the journal."""
         return self._context.now
+
+    @staticmethod
+    def new_id(prefix: str) -> str:
+        """An id for a new record: the prefix of its kind and a ULID, so that ids sort by when they were made."""
+        return f"{prefix}_{ULID()}"
 
     @property
     def policies(self) -> Policies:

@@ -34,11 +34,7 @@ class Unmatched(Listed[UnmatchedContact]):
     about_order: ClassVar[str] = "contact_id IN (SELECT contact_id FROM contacts WHERE order_id = :order_id)"
     missing: ClassVar[Message] = Message("there is no unmatched contact of this id")
     place: ClassVar[tuple[str, ...]] = ("unmatched_id",)
-    filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {
-        "open": {True: "is_open = 1", False: "is_open = 0"},
-        "request_number": "request_number = :request_number",
-        "taken_by": "taken_by = :taken_by",
-    }
+    filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {"open": {True: "is_open = 1", False: "is_open = 0"}}
 
     def get(self, unmatched_id: str, *, lock: bool = False) -> UnmatchedContact:
         """The contact with this id; raises `NotFound` if there is none.

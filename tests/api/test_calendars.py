@@ -43,7 +43,7 @@ def test_the_regions_of_one_country_are_listed_and_an_unchanged_list_is_not_sent
     ("country", "slug", "fix"),
     [
         ("XX", "unknown-region", "use the two capital letters of ISO 3166-1"),
-        ("UK", "unknown-region", "did you mean GB?"),
+        ("UK", "unknown-region", "use the two capital letters of ISO 3166-1"),
         ("de", "validation-error", "such as DE"),
         ("DE-BY", "validation-error", "such as DE"),
         ("", "validation-error", "must have 1 to 100 characters"),
@@ -148,16 +148,16 @@ def test_a_decision_says_by_its_notices_what_a_region_was_counted_by(client, reg
 REFUSED = {
     "XX": "use the two capital letters of ISO 3166-1",
     "DE-XX": "or its code of ISO 3166-2",
-    "de-by": "did you mean DE-BY?",
-    "DE_BY": "did you mean DE-BY?",
-    "DE-Bayern": "did you mean DE-BY?",
+    "de-by": "use the two capital letters of ISO 3166-1",
+    "DE_BY": "use the two capital letters of ISO 3166-1",
+    "DE-Bayern": "use DE, one of DE-(BB|BE|BW|BY|",
     "AT-BY": "or its code of ISO 3166-2",
     "NO-02": "or its code of ISO 3166-2",
     "FR-A": "or its code of ISO 3166-2",
     "FR-Zone A": "use FR, one of FR-(",
     "NL-Zuid": "use NL or its code of ISO 3166-2",
     "BE-Flemish": "use BE or its code of ISO 3166-2",
-    "Germany": "did you mean DE?",
+    "Germany": "use the two capital letters of ISO 3166-1",
     "D" * 200: "",
 }
 """What is refused, with the fix."""

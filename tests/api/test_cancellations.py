@@ -8,7 +8,7 @@ import pytest
 from refunds import storage
 from refunds.domain.references import format_reference, new_reference, parse_reference
 from refunds.errors import Conflict
-from refunds.storage.steps import GENERATED
+from refunds.storage.copies import GENERATED
 from refunds.web import create_app
 from tests.api.conftest import IN_TIME, LATE, PROVIDED, Desk, places, slug
 from tests.conftest import client_of, settings, with_policies

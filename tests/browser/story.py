@@ -27,8 +27,8 @@ from refunds.service import (
     cancellations,
     contacts,
     data_requests,
-    disclosures,
     orders,
+    privacy,
     publication,
     settlements,
     unmatched,
@@ -37,7 +37,6 @@ from refunds.service import (
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.data_requests import Given, NewDataRequest
-from refunds.service.disclosures import NewDisclosure
 from refunds.service.orders import OrderFacts
 from refunds.web import create_app
 from tests.browser import states
@@ -215,7 +214,7 @@ def _ask(store, clock, officer, text) -> dict[str, str]:
             )
             orders.register(uow, facts)
             how = text("a carrier"), text(f"C-{number}")
-            disclosures.disclose(uow, NewDisclosure(ref, DisclosureBasis.PROCESSOR, *how))
+            privacy.disclose(uow, ref, DisclosureBasis.PROCESSOR, *how)
         contacts.record(
             uow, "A-2001", NewContact(channel=Channel.PHONE, note=text("He asked."), from_detail="+4989123")
         )

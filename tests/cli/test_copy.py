@@ -20,8 +20,7 @@ from refunds.domain.privacy import DisclosureBasis, ErasureReason, LimitKind
 from refunds.domain.statistics import ClosedMonth
 from refunds.errors import ConfigurationError, RefundsError, TooManyAttempts, Unauthenticated
 from refunds.service import copies as copying
-from refunds.service import disclosures, privacy, users
-from refunds.service.disclosures import NewDisclosure
+from refunds.service import privacy, users
 from refunds.service.store import Store
 from refunds.storage import copies, open_engine
 from refunds.storage.audit import Broken
@@ -157,7 +156,7 @@ def made(directory, now, engines):  # noqa: F811
         month = ClosedMonth(month="2026-03", cells=cells, closed_at=uow.now, closed_by=uow.principal.actor)
         uow.statistics.add(month, EventType.STATISTICS_CLOSED)
         privacy.limit(uow, uow.customers.find("K-1"), LimitKind.HOLD, "a claim")
-        disclosures.disclose(uow, NewDisclosure("K-1", DisclosureBasis.PROCESSOR, "a carrier", "C-1"))
+        privacy.disclose(uow, "K-1", DisclosureBasis.PROCESSOR, "a carrier", "C-1")
     for number in (1, 99):
         asked = {"kind": "access", "customer_ref": f"K-{number}", "channel": "post", "recipient": "another shop"}
         assert desk.post("/v1/data-requests", asked).status_code == 201

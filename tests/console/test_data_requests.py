@@ -6,8 +6,8 @@ import pytest
 
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.privacy import DataRequestKind, DisclosureBasis, LimitKind
-from refunds.service import disclosures, privacy
-from refunds.service.disclosures import NewDisclosure
+from refunds.service import privacy
+from refunds.service.privacy import disclose
 from tests.console.conftest import NOW, SECRETS
 
 LIST = "/console/data-requests"
@@ -151,7 +151,7 @@ def test_a_refusal_has_its_reason_and_the_rights(site, privacy):
 def test_an_erasure_shows_who_to_tell_and_then_its_certificate(site, privacy):
     order = site.register(customer_ref="K-erased")
     with site.store.write(COMMAND_LINE) as uow:
-        disclosures.disclose(uow, NewDisclosure("K-erased", DisclosureBasis.PROCESSOR, "a carrier", "C-1"))
+        disclose(uow, "K-erased", DisclosureBasis.PROCESSOR, "a carrier", "C-1")
         customer = uow.orders.get(order).customer_id
     page = opened(privacy, site.asks(KINDS["erasure"], "K-erased"))
     assert "a carrier" in page.text

@@ -199,7 +199,7 @@ def test_a_service_that_waits_says_so_once_and_does_not_listen_before_its_turn(t
     installation = Installation(tmp_path, "postgresql")
     port = free_port()
     with installation.store() as store, ExitStack() as started:
-        with store.one_at_a_time(lambda: pytest.fail("nobody watches")):
+        with store.open()[0].one_at_a_time(lambda: pytest.fail("nobody watches")):
             started.enter_context(installation._started(port))
             until(lambda: WAITS in installation.log.read_text())
             with pytest.raises(ConnectionRefusedError):

@@ -34,7 +34,7 @@ HOMES = {
     "psycopg_pool": {"storage"},
     "argon2": {"security"},
     "cryptography": {"security"},
-    "ulid": {"storage", "service"},
+    "ulid": {"storage"},
     "stdnum": {"domain"},
     "structlog": {"web"},
     "prometheus_client": {"web"},

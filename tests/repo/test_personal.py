@@ -16,7 +16,7 @@ from refunds.cli.serve import _keep
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service.store import Store
 from refunds.storage import schema
-from refunds.storage.tables import records, sealed
+from refunds.storage.tables import RECORDS, sealed
 from refunds.web import create_app
 from refunds.web.console.verification import _follow
 from tests.conftest import ROOT, openapi, settings
@@ -146,7 +146,7 @@ def test_every_column_is_on_the_list(engine, tmp_path):
 
 def test_what_is_sealed_is_personal_or_opens_or_finds_what_is():
     on_list = listed()
-    for mapper, _ in records():
+    for mapper in (kind.mapper for kind in RECORDS):
         personal = {name for name, kind in on_list[mapper.name].items() if kind == "personal"}
         plain = {"name", "password_hash"} if mapper.name == "users" else set()
         assert personal - plain == set(mapper.personal), mapper.name

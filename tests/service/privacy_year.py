@@ -28,7 +28,6 @@ from refunds.service import (
     cancellations,
     contacts,
     data_requests,
-    disclosures,
     exports,
     orders,
     privacy,
@@ -38,7 +37,6 @@ from refunds.service import (
 from refunds.service.cancellations import Request
 from refunds.service.contacts import NewContact
 from refunds.service.data_requests import Given, NewDataRequest
-from refunds.service.disclosures import NewDisclosure
 from refunds.service.orders import OrderFacts
 from refunds.service.rectification import Correction, on_record
 from refunds.storage.tables import sealed
@@ -217,8 +215,7 @@ class PrivacyYears(Years):
             return
         if self.rng.random() < 0.3:
             with self.store.write(COMMAND_LINE) as uow:
-                new = NewDisclosure(ref, DisclosureBasis.AUTHORITY_REQUEST, self.mark(), self.mark())
-                made = disclosures.disclose(uow, new)
+                made = privacy.disclose(uow, ref, DisclosureBasis.AUTHORITY_REQUEST, self.mark(), self.mark())
             self.beside["disclosures", made.disclosure_id] = (customer, datetime.now(UTC))
             self.put(customer, "disclosures", made, "recipient", "reference")
         elif customer not in self.held:

@@ -22,9 +22,8 @@ from refunds.domain.privacy import (
 )
 from refunds.errors import InvalidInput, NotFound
 from refunds.security.encryption import ERASED, CustomerErased
-from refunds.service import data_requests, disclosures, privacy, rectification
+from refunds.service import data_requests, privacy, rectification
 from refunds.service.data_requests import Given, NewDataRequest
-from refunds.service.disclosures import NewDisclosure
 from refunds.service.rectification import Correction
 from refunds.service.store import Store
 from tests.conftest import settings
@@ -311,7 +310,7 @@ def test_a_fee_is_noted_with_its_reason_changed_and_taken_off(store):
 def test_who_got_the_data_before_is_named_with_what_they_must_be_told_of(store, kind):
     customer_id = registered(store, "A-1")
     with store.write(COMMAND_LINE) as uow:
-        noted = disclosures.disclose(uow, NewDisclosure("K-1", DisclosureBasis.PROCESSOR, "a carrier", "C-1"))
+        noted = privacy.disclose(uow, "K-1", DisclosureBasis.PROCESSOR, "a carrier", "C-1")
     right = Correction("customers", customer_id, "customer_ref", "K-2")
     given = Given(DataRequestOutcome.FULFILLED, corrections=[right] if kind == "rectification" else [])
     told = kind in {DataRequestKind.RECTIFICATION, DataRequestKind.ERASURE, DataRequestKind.RESTRICTION}

@@ -25,10 +25,9 @@ from refunds.errors import Forbidden, NotFound
 from refunds.presentation.documents.export import render_html
 from refunds.presentation.exports import export_data
 from refunds.presentation.language import speaking
-from refunds.service import data_requests, disclosures, exports, orders, privacy, resolutions, settlements, unmatched
+from refunds.service import data_requests, exports, orders, privacy, resolutions, settlements, unmatched
 from refunds.service.contacts import NewContact
 from refunds.service.data_requests import NewDataRequest
-from refunds.service.disclosures import NewDisclosure
 from refunds.service.orders import OrderFacts
 from refunds.service.resolutions import Resolution
 from refunds.service.store import Store
@@ -142,8 +141,7 @@ class People:
             if uow.limits.active(customer_id, kind) is None:
                 privacy.limit(uow, customer_id, kind, self.mark(who))
         with self.store.write(COMMAND_LINE) as uow:
-            new = NewDisclosure(ref, DisclosureBasis.PROCESSOR, self.mark(who), self.mark(who))
-            disclosures.disclose(uow, new)
+            privacy.disclose(uow, ref, DisclosureBasis.PROCESSOR, self.mark(who), self.mark(who))
 
 
 @pytest.mark.proof

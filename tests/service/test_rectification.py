@@ -23,7 +23,7 @@ from refunds.service.resolutions import Resolution
 from refunds.service.store import Store
 from refunds.storage import keys
 from refunds.storage.rectifications import PERSONAL
-from refunds.storage.tables import records
+from refunds.storage.tables import RECORDS
 from refunds.storage.unmatched import cipher as of_unmatched
 from tests import scaled
 from tests.conftest import settings
@@ -93,8 +93,9 @@ def everything(store, *but):
     found = {}
     with store.read(COMMAND_LINE) as uow:
         context = uow._context
-        for table, rows in records():
-            for row in rows(uow.tx) if table.name in PERSONAL else ():
+        for kind in RECORDS:
+            table = kind.mapper
+            for row in kind.iter_rows(uow.tx) if table.name in PERSONAL else ():
                 name = row[table.key]
                 cipher = (
                     of_unmatched(context, name, row["wrapped_key"])

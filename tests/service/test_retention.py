@@ -24,7 +24,6 @@ from refunds.security.encryption import ERASED
 from refunds.service import (
     clock,
     data_requests,
-    disclosures,
     evidence,
     exports,
     privacy,
@@ -36,7 +35,6 @@ from refunds.service import (
 )
 from refunds.service.contacts import NewContact
 from refunds.service.data_requests import Given, NewDataRequest
-from refunds.service.disclosures import NewDisclosure
 from refunds.service.resolutions import Resolution
 from refunds.service.store import Store
 from refunds.storage.ticket import held_alone
@@ -115,8 +113,7 @@ def requested(store, ref, *, close=True):
 def disclosed(store, ref):
     """The id of a disclosure."""
     with store.write(COMMAND_LINE) as uow:
-        new = NewDisclosure(ref, DisclosureBasis.AUTHORITY_REQUEST, "the police", "BY-1")
-        return disclosures.disclose(uow, new).disclosure_id
+        return privacy.disclose(uow, ref, DisclosureBasis.AUTHORITY_REQUEST, "the police", "BY-1").disclosure_id
 
 
 def limited(store, customer_id, kind=LimitKind.RESTRICTION, *, lift=True):

@@ -42,7 +42,6 @@ from refunds.service import (
     clients,
     contacts,
     data_requests,
-    disclosures,
     orders,
     privacy,
     publication,
@@ -55,7 +54,6 @@ from refunds.service import (
 from refunds.service.cancellations import Override, Request
 from refunds.service.contacts import NewContact
 from refunds.service.data_requests import Given, NewDataRequest
-from refunds.service.disclosures import NewDisclosure
 from refunds.service.orders import OrderFacts
 from refunds.service.rectification import Correction
 from refunds.service.resolutions import Resolution
@@ -67,7 +65,7 @@ from refunds.storage.checkpoints import Checkpoint, Checkpoints
 from refunds.storage.erasures import ErasureLedger
 from refunds.storage.postgres import PostgreSQL
 from refunds.storage.sqlite import SQLite, sqlite3
-from refunds.storage.tables import records, table_of
+from refunds.storage.tables import RECORDS, table_of
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import create_app
 from tests import database_of, scaled
@@ -292,7 +290,7 @@ def asked_about(store):
         rectification.rectify(uow, [Correction("customers", who, "customer_ref", f"{ref}-new")], who)
     for i, basis in enumerate(DisclosureBasis):
         with store.write(STAFF[i % 2]) as uow:
-            disclosures.disclose(uow, NewDisclosure(f"{ref}-new", basis, f"a carrier {i}", f"C-{i}"))
+            privacy.disclose(uow, f"{ref}-new", basis, f"a carrier {i}", f"C-{i}")
 
 
 def _facts(facts, **changed):
@@ -1020,7 +1018,7 @@ def places(lines):
 
 DERIVED = {
     (mapper.name, field.name)
-    for mapper, _ in records()
+    for mapper in (kind.mapper for kind in RECORDS)
     for field in fields(mapper.record)
     if field.metadata.get("not_digested")
 }
@@ -1504,7 +1502,7 @@ def test_a_line_cut_short_by_a_full_disk_does_not_affect_the_others(tmp_path):
 
 
 def test_every_event_is_about_a_record_that_is_audited():
-    audited = [table.name for table, _ in records()]
+    audited = [kind.mapper.name for kind in RECORDS]
     about_records = set(EventType) - WITHOUT_RECORD
     assert {table_of(event) for event in about_records} == set(audited)
     assert table_of(EventType.ORDER_PROMISED) == "promises"
@@ -1517,6 +1515,6 @@ def test_every_event_is_about_a_record_that_is_audited():
 
 def test_the_audit_decrypts_every_personal_field():
     personal = {
-        mapper.name for mapper, _ in records() if any(f.metadata.get("personal") for f in fields(mapper.record))
+        kind.mapper.name for kind in RECORDS if any(f.metadata.get("personal") for f in fields(kind.mapper.record))
     }
     assert personal == audit._CHECKED - {"promises"}

@@ -27,7 +27,9 @@ from refunds.storage import migrations
 from refunds.storage.cancellations import CANCELLATIONS
 from refunds.storage.clients import CLIENTS, TOKENS
 from refunds.storage.contacts import CONTACTS
+from refunds.storage.copies import GENERATED
 from refunds.storage.events import EVENTS
+from refunds.storage.migrations import MIGRATIONS
 from refunds.storage.orders import ORDERS
 from refunds.storage.policies import CLOSURES, POLICY_VERSIONS
 from refunds.storage.postgres import PostgreSQL
@@ -35,7 +37,6 @@ from refunds.storage.privacy import DATA_REQUESTS, DISCLOSURES, LIMITS
 from refunds.storage.promises import PROMISES
 from refunds.storage.sqlite import SQLite
 from refunds.storage.statistics import STATISTICS
-from refunds.storage.steps import GENERATED, MIGRATIONS
 from refunds.storage.tables import sealed
 from refunds.storage.unmatched import UNMATCHED
 from refunds.storage.users import USERS

@@ -47,13 +47,13 @@ def test_an_alias_a_class_name_or_anything_else_is_unknown(region):
 
 
 @pytest.mark.parametrize(
-    ("region", "hint"),
-    [("de", "did you mean DE?"), ("Germany", "did you mean DE?"), ("DE-Bayern", "did you mean DE-BY?"), ("DE-XX", "DE-(BB|BE|"), ("LU-XX", "use LU")],
+    ("region", "fix"),
+    [("de", "as in DE or DE-BY"), ("Germany", "as in DE or DE-BY"), ("DE-Bayern", "DE-(BB|BE|"), ("DE-XX", "DE-(BB|BE|"), ("LU-XX", "use LU")],
 )  # fmt: skip
-def test_an_unknown_region_is_refused_with_a_hint(region, hint):
+def test_an_unknown_region_is_refused_with_the_fix(region, fix):
     with pytest.raises(UnknownRegion) as error:
         place(region)
-    assert hint in error.value.errors[0].detail
+    assert fix in error.value.errors[0].detail
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ ELSEWHERE = ["FR-Zone A", "FR-Zone C", "NL-Zuid", "NL-Noord", "BE-Flemish", "BE-
 """Zones of school holidays, communities, and parts of other countries."""
 
 
-@pytest.mark.parametrize("region", [*WITHDRAWN, *ELSEWHERE, "DE-XX", "DE-" + "B" * 200])
+@pytest.mark.parametrize("region", [*WITHDRAWN, *ELSEWHERE, "DE-XX", "DE-Bayern", "DE-by", "DE-" + "B" * 200])
 def test_a_withdrawn_code_a_zone_or_another_countrys_part_is_refused_with_what_to_write(region):
     assert region not in ISO
     country = region.partition("-")[0]
@@ -71,17 +71,7 @@ def test_a_withdrawn_code_a_zone_or_another_countrys_part_is_refused_with_what_t
     )
 
 
-@pytest.mark.parametrize(
-    ("region", "meant"),
-    [("de-by", "DE-BY"), ("DE_BY", "DE-BY"), ("DE-Bayern", "DE-BY"), ("Germany", "DE"), ("DEU-BY", "DE-BY"), ("DE-by", "DE-BY")],
-)  # fmt: skip
-def test_a_region_that_is_spelt_otherwise_is_refused_with_its_code(region, meant):
-    with pytest.raises(UnknownRegion) as error:
-        place(region)
-    assert f"did you mean {meant}?" in str(error.value.errors[0].detail)
-
-
-@pytest.mark.parametrize("region", ["XX", "X" * 200, "B" * 200 + "-BY"])
+@pytest.mark.parametrize("region", ["XX", "X" * 200, "B" * 200 + "-BY", "de-by", "DE_BY", "Germany", "DEU-BY"])
 def test_an_unknown_country_is_refused_in_few_words(region):
     with pytest.raises(UnknownRegion) as error:
         place(region)

@@ -10,9 +10,8 @@ from refunds.presentation.documents.export import render_html
 from refunds.presentation.exports import export_data as exported_data
 from refunds.presentation.language import bind, language
 from refunds.presentation.serializers import data_request_data, disclosure_data, hold_data
-from refunds.service import data_requests, disclosures, exports, privacy
+from refunds.service import data_requests, exports, privacy
 from refunds.service.data_requests import Answered, Given, NewDataRequest
-from refunds.service.disclosures import NewDisclosure
 from refunds.service.rectification import Correction
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, lists
@@ -184,7 +183,7 @@ def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     it whenever you hand data out. The customer's export names the disclosure. Records the disclosure and the event
     `privacy.disclosed`, which names only the basis.
     """
-    return reply(disclosure_data(disclosures.disclose(uow, NewDisclosure(**body))), status=201)
+    return reply(disclosure_data(privacy.disclose(uow, **body)), status=201)
 
 
 @tag.operation(

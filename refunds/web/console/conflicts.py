@@ -28,7 +28,6 @@ CONFLICTS: Mapping[str, Message] = {
     "The contact %(name)s is not open.": Message("The request has been dealt with meanwhile: nobody has to take it."),
     "The contact %(name)s is not open: it has been resolved for another reason.": _REOPEN,
     "The contact has been resolved: record the customer's new one.": _REOPEN,
-    "The contact %(name)s is not open: it has been superseded by %(following)s.": _REPLACED,
     "The contact %(contact_id)s has been superseded by %(superseded_by)s.": _REPLACED,
     "The contact %(name)s is not open: its order is cancelled.": Message(
         "The order has been cancelled meanwhile: nothing is left to be done about the request."
@@ -46,7 +45,7 @@ CONFLICTS: Mapping[str, Message] = {
 }
 """The text for the user, by the detail of the error."""
 
-_NAMED = ("following", "superseded_by", "contact", "cancellation_id", "name")
+_NAMED = ("superseded_by", "contact", "cancellation_id", "name")
 """What the details of errors call an id; the record to go on with comes first."""
 
 _SCREENS: Mapping[str, tuple[str, str, Message]] = {
@@ -65,7 +64,7 @@ def onward(values: Mapping[str, Any], *own: object) -> tuple[str, str] | None:
         record_id = values.get(name)
         if record_id and record_id not in own and (found := _SCREENS.get(str(record_id)[:3])):
             screen, parameter, label = found
-            label = Message("To the entry that replaces it") if name in _NAMED[:2] else label
+            label = Message("To the entry that replaces it") if name == _NAMED[0] else label
             return url_for(f"console.{screen}", **{parameter: record_id}), translate(label)
     if order_id := (request.view_args or {}).get("order_id"):
         return url_for("console.history", order_id=order_id), translate("History")

@@ -1,0 +1,10 @@
+ALTER TABLE unmatched_contacts ADD COLUMN supersedes {key};
+ALTER TABLE unmatched_contacts ADD COLUMN superseded_by TEXT;
+ALTER TABLE unmatched_contacts ADD COLUMN acknowledged_at {bigint};
+ALTER TABLE unmatched_contacts ADD COLUMN acknowledged_by TEXT;
+ALTER TABLE unmatched_contacts ADD COLUMN acknowledged_through TEXT;
+ALTER TABLE unmatched_contacts ADD COLUMN acknowledged_to {bytes};
+{on_server}ALTER TABLE unmatched_contacts ALTER COLUMN acknowledged_to SET STATISTICS 0;
+CREATE UNIQUE INDEX one_unmatched_supersedes ON unmatched_contacts (supersedes) WHERE supersedes IS NOT NULL;
+DROP INDEX one_unmatched_of_contact;
+CREATE INDEX unmatched_of_contact ON unmatched_contacts (contact_id) WHERE contact_id IS NOT NULL;
