@@ -70,7 +70,9 @@ def test_caddy_sends_no_write_to_a_second_instance():
 
 
 def test_both_proxies_say_the_same_if_no_instance_responds():
-    quoted = [re.findall(pattern, config) for pattern, config in ((r"return 503 '(.+)'", NGINX), (r"`(.+)` 503", CADDY))]
+    quoted = [
+        re.findall(pattern, config) for pattern, config in ((r"return 503 '(.+)'", NGINX), (r"`(.+)` 503", CADDY))
+    ]
     assert sorted(quoted[0]) == sorted(quoted[1])
     assert len(quoted[0]) == 2, "a problem and a page"
 
