@@ -6,8 +6,6 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from refunds.domain.instants import first_instant, local_date, zone
-from refunds.domain.outcomes import Reason, Verdict
-from refunds.service.queue import Entry, Tab
 from refunds.storage.unit_of_work import UnitOfWork
 
 
@@ -28,22 +26,13 @@ class Overview(NamedTuple):
     overdue: int
 
 
-def read(uow: UnitOfWork, tabs: Mapping[Tab, list[Entry]], time_zone: str) -> Overview:
-    """The overview now, by the days of a time zone and the queue `tabs`; refusals of cancelled orders do not count."""
+def read(uow: UnitOfWork, time_zone: str) -> Overview:
+    """The overview now, by the days of a time zone; refusals of cancelled orders do not count."""
     tz = zone(time_zone)
     today = local_date(uow.now, tz)
-    monday = first_instant(today - timedelta(days=today.weekday()), tz)
-    requests = [
-        (at, outcome.verdict is Verdict.REFUSED and outcome.reason is not Reason.ORDER_ALREADY_CANCELLED)
-        for at, outcome in uow.contacts.requests_since(monday)
-    ]
-    requests += [(at, False) for at in uow.unmatched.requests_since(monday)]
+    monday, morning = (first_instant(day, tz) for day in (today - timedelta(days=today.weekday()), today))
     goodwill = list(uow.cancellations.goodwill_since(monday))
-
-    def since(begin: datetime) -> Period:
-        recorded = [refused for at, refused in requests if at >= begin]
-        return Period(len(recorded), sum(recorded), Counter(by for at, by in goodwill if at >= begin))
-
-    received = (entry.received_at for entries in tabs.values() for entry in entries)
+    oldest, week, day = uow.contacts.glance(monday, morning)
+    of_today = Period(*day, Counter(by for at, by in goodwill if at >= morning))
     overdue = uow.cancellations.count_of(overdue=True)
-    return Overview(since(first_instant(today, tz)), since(monday), min(received, default=None), overdue)
+    return Overview(of_today, Period(*week, Counter(by for _, by in goodwill)), oldest, overdue)

@@ -1,13 +1,11 @@
 """The queue: the open requests and unmatched contacts, by tab, the earliest deadline first."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
-from itertools import chain, starmap
-from typing import NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple
 
-from refunds.domain.outcomes import Outcome, Verdict
-from refunds.domain.records import Intent
 from refunds.errors import ContactStateConflict, Forbidden
 from refunds.service import assignments
 from refunds.storage.unit_of_work import UnitOfWork
@@ -24,29 +22,24 @@ class Tab(StrEnum):
     WITHOUT_DATE = "without_date"
 
 
-_URGENCY = (Tab.IN_TIME, Tab.WITHOUT_DATE, Tab.WITHDRAWALS, Tab.NEEDS_SUPERVISOR, Tab.TOO_LATE)
-"""Which of several requests about an order counts for its place."""
+_TABS = (Tab.IN_TIME, Tab.WITHOUT_DATE, Tab.WITHDRAWALS, Tab.NEEDS_SUPERVISOR, Tab.TOO_LATE, Tab.UNMATCHED)
+"""The tabs by their numbers in the records: the lowest of several requests about an order is the most urgent."""
+
+_AT_ONCE = 25
 
 
 class Entry(NamedTuple):
     """An order with open requests, by the most urgent of them, or a contact whose order is not known.
 
-    `deadline` is None if no window runs. `requests` is how many are open about the order; `taken_by` is who deals with
-    them.
+    `requests` is how many are open about the order; `taken_by` is who deals with them.
     """
 
     tab: Tab
     record_id: str
     order_id: str | None
     received_at: datetime
-    deadline: datetime | None
     taken_by: str | None = None
     requests: int = 1
-
-    @property
-    def place(self) -> tuple[bool, datetime, str]:
-        """The key by which entries are sorted: by deadline; those without one come last, by receipt."""
-        return self.deadline is None, self.deadline or self.received_at, self.record_id
 
     @property
     def seen(self) -> str:
@@ -62,34 +55,25 @@ class Left(StrEnum):
     FOR_SUPERVISORS = "for_supervisors"
 
 
-def queue(uow: UnitOfWork) -> dict[Tab, list[Entry]]:
-    """The entries of every tab, in the order of `Entry.place`; it reads all that is open, so that must stay little."""
-    tabs: dict[Tab, list[Entry]] = {tab: [] for tab in Tab}
-    of_order: dict[str, list[Entry]] = {}
-    for entry in map(_entry, uow.contacts.iter_open()):
-        of_order.setdefault(str(entry.order_id), []).append(entry)
-    for found in of_order.values():
-        first = _entry_of_order(found)
-        tabs[first.tab].append(first)
-    tabs[Tab.UNMATCHED] += starmap(_entry_without_order, uow.unmatched.iter_open())
-    for entries in tabs.values():
-        entries.sort(key=lambda entry: entry.place)
-    return tabs
+def numbers(uow: UnitOfWork) -> dict[Tab, int]:
+    """How many entries each tab has."""
+    found = uow.contacts.count_queued()
+    return {tab: found.get(_TABS.index(tab), 0) for tab in Tab}
 
 
-def _entry_of_order(found: list[Entry]) -> Entry:
-    """The one entry of an order with these open requests: the most urgent one stands for all."""
-    first = min(found, key=lambda entry: (_URGENCY.index(entry.tab), entry.place))
-    return first._replace(requests=len(found), taken_by=assignments.taken_by(found))
+def entries(uow: UnitOfWork, tab: Tab, limit: int, offset: int = 0) -> list[Entry]:
+    """Up to `limit` entries of a tab after `offset` others: by deadline; those without one come last, by receipt."""
+    if tab is Tab.UNMATCHED:
+        return [_entry_without_order(*one) for one in uow.unmatched.queued(limit, offset)]
+    return [_entry(*one) for one in uow.contacts.queued(limit, offset, tab=str(_TABS.index(tab)))]
 
 
-def _tab_of(intent: Intent, outcome: Outcome) -> Tab:
-    """The tab of a request, by the decision that it was recorded with; a withdrawal has its own, whatever that is."""
-    if intent is Intent.WITHDRAWAL:
-        return Tab.WITHDRAWALS
-    if outcome.verdict is Verdict.CANCELLABLE:
-        return Tab.IN_TIME if outcome.window else Tab.WITHOUT_DATE
-    return Tab.NEEDS_SUPERVISOR if outcome.verdict is Verdict.NEEDS_SUPERVISOR else Tab.TOO_LATE
+def taken(uow: UnitOfWork) -> dict[Tab, list[Entry]]:
+    """The entries of every tab that the principal has taken, in their order."""
+    own = uow.principal.actor
+    found = [_entry(*one) for one in uow.contacts.queued(taken_by=own)]
+    found += [_entry_without_order(*one) for one in uow.unmatched.queued(taken_by=own)]
+    return {tab: [entry for entry in found if (entry.tab, entry.taken_by) == (tab, own)] for tab in Tab}
 
 
 def following(uow: UnitOfWork, tab: Tab | None, done: str | None) -> Entry | None:
@@ -98,14 +82,22 @@ def following(uow: UnitOfWork, tab: Tab | None, done: str | None) -> Entry | Non
     Entries that somebody else has taken are left out, unless that user has left. So is `done`, the id of the order or
     contact that the principal comes from.
     """
-    tabs, free = queue(uow), {None: True, uow.principal.actor: True}
-    for entry in tabs[tab] if tab else chain.from_iterable(tabs.values()):
+    free = {None: True, uow.principal.actor: True}
+    for entry in chain.from_iterable(_every(uow, one) for one in ([tab] if tab else Tab)):
         holder = entry.taken_by
         if holder is not None and holder not in free:
             free[holder] = assignments.has_left(uow.users.find(holder))
         if free[holder] and (done is None or done not in {entry.order_id, entry.record_id}):
             return entry
     return None
+
+
+def _every(uow: UnitOfWork, tab: Tab) -> Iterator[Entry]:
+    """The entries of a tab in their order, read in portions, each twice as large as the one before."""
+    size = _AT_ONCE
+    while found := entries(uow, tab, size, offset=size - _AT_ONCE):
+        yield from found
+        size *= 2
 
 
 def for_each(uow: UnitOfWork, picked: Mapping[str, str], act: Callable[[str], object]) -> dict[str, Left | None]:
@@ -140,18 +132,13 @@ def _lock_entry(uow: UnitOfWork, name: str, order_id: str | None) -> Entry | Non
         one = uow.unmatched.get(name, lock=True)
         return _entry_without_order(name, one.received_at, one.taken_by) if one.is_open else None
     uow.contacts.get(name, lock=True)
-    opened = uow.contacts.open_about([order_id])
-    entries = [
-        _entry((one.contact_id, order_id, one.intent, one.received_at, one.outcome, one.taken_by)) for one in opened
-    ]
-    return _entry_of_order(entries) if entries else None
+    return next((_entry(*one) for one in uow.contacts.queued(order_id=order_id)), None)
 
 
-def _entry(contact: tuple[str, str, Intent, datetime, Outcome, str | None]) -> Entry:
-    """The entry of an open contact, given as `Contacts.iter_open` gives it."""
-    contact_id, order_id, intent, received_at, outcome, taker = contact
-    return Entry(_tab_of(intent, outcome), contact_id, order_id, received_at, outcome.deadline, taker)
+def _entry(tab: int, *found: Any) -> Entry:
+    """An entry as `Contacts.queued` gives it."""
+    return Entry(_TABS[tab], *found)
 
 
 def _entry_without_order(unmatched_id: str, received_at: datetime, taker: str | None) -> Entry:
-    return Entry(Tab.UNMATCHED, unmatched_id, None, received_at, None, taker)
+    return Entry(Tab.UNMATCHED, unmatched_id, None, received_at, taker)

@@ -4,10 +4,11 @@ Statements name their parameters (`:order_id`). Braces mark what engines write d
 `{bytes}` and `{key}` (a text that orders pages), `{clustered}` after a table that keeps its small rows in the order of
 their keys, `{for_update}` after a `SELECT` in a write that locks its rows until the transaction ends, `{unless_held}`
 after one that skips rows locked by others, `{policy_of_decision}` after a column with the policy of the row's
-decision, and `{on_server}` before a statement on one line that only a server needs. To avoid deadlocks, writes lock
-rows in this order: keys of requests, customers by their digests, an order, an unmatched contact, sign-in attempts by
-name, a user, the head of the journal. A write of many orders locks them customer by customer, in the order of the
-customers.
+decision, `{outcome[reason]}` and `{outcome[deadline]}` for what the outcome of that says, `{computed}` after a column
+that the database computes, and `{on_server}` before a statement on one line that only a server needs. To avoid
+deadlocks, writes lock rows in this order: keys of requests, customers by their digests, an order, an unmatched contact,
+sign-in attempts by name, a user, the head of the journal. A write of many orders locks them customer by customer, in
+the order of the customers.
 """
 
 from abc import ABC, abstractmethod

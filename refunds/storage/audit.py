@@ -308,7 +308,7 @@ def _check_contact(_: Context, row: Row, contact: Contact) -> None:
     asks = contact.intent.asks and contact.resolved_at is None and contact.superseded_by is None
     if contact.superseded_by != row["successor"]:
         raise Tampered(Message("it does not name the contact that supersedes it"))
-    if row["is_open"] != int(asks and not row["order_cancelled"]):
+    if row["is_open"] != int(asks and not row["order_cancelled"]) or not row["is_counted"]:
         raise Tampered(Message("it is wrongly on the open list, or wrongly missing from it"))
 
 

@@ -8,7 +8,7 @@ from refunds.domain.records import Cancellation, State
 from refunds.domain.references import new_reference
 from refunds.errors import Message
 from refunds.storage import keys
-from refunds.storage.mapper import RecordMapper, instant, made_since
+from refunds.storage.mapper import RecordMapper, instant, micros
 from refunds.storage.repository import OfOrders
 
 CANCELLATIONS = RecordMapper(
@@ -20,8 +20,6 @@ _PLACE = "CASE WHEN state = 'revoked' THEN cancellation_id ELSE '' END"
 IS_ACTIVE = f"{_PLACE} = ''"
 _IS_UNSETTLED = "state IN ('issued', 'refunding')"
 
-# Else SQLite would read and sort every unsettled cancellation for each page.
-_BY_DUE_DATE = keys.with_key(CANCELLATIONS, by="{by_due_date}")
 OF_REFERENCE = "SELECT 1 FROM cancellations WHERE reference = :reference"
 """Finds a row if a reference is taken."""
 _OF_FEW = {"order_id", "reference"}
@@ -62,8 +60,12 @@ class Cancellations(OfOrders[Cancellation]):
         return found
 
     def _reading(self, filters: Mapping[str, Any]) -> str:
+        return keys.with_key(CANCELLATIONS, by=self._by(filters))
+
+    def _by(self, filters: Mapping[str, Any]) -> str:
         few = filters.keys() & _OF_FEW or filters.get("state") is State.REFUNDING
-        return _BY_DUE_DATE if filters.get("overdue") and not few else self.with_key
+        # Else SQLite would read every unsettled cancellation, and sort them for each page.
+        return "{by_due_date}" if filters.get("overdue") and not few else ""
 
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
         """Sort by the time of issue or, if only overdue ones are asked for, by how long they are overdue."""
@@ -72,9 +74,9 @@ class Cancellations(OfOrders[Cancellation]):
     def goodwill_since(self, since: datetime) -> Iterator[tuple[datetime, str]]:
         """When and by whom each cancellation was issued as goodwill from an instant on; revoked ones are left out."""
         rows = self._tx.each(
-            "SELECT issued_at, issued_by FROM cancellations WHERE cancellation_id >= :first AND issued_at >= :since"
-            " AND basis = 'goodwill' AND state <> 'revoked'",
-            **made_since("can", since),
+            "SELECT issued_at, issued_by FROM cancellations WHERE basis = 'goodwill' AND state <> 'revoked'"
+            " AND issued_at >= :since",
+            since=micros(since),
         )
         for row in rows:
             yield instant(row["issued_at"]), row["issued_by"]

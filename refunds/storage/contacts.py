@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import ClassVar
 
-from refunds.domain.outcomes import Outcome
-from refunds.domain.records import Contact, Intent
+from ulid import ULID
+
+from refunds.domain.records import Contact
 from refunds.domain.references import new_reference, new_request_number
 from refunds.errors import Message
 from refunds.storage import Row, keys
 from refunds.storage.cancellations import IS_ACTIVE, OF_REFERENCE
-from refunds.storage.decisions import load_outcome
-from refunds.storage.mapper import RecordMapper, instant, made_since, number
+from refunds.storage.mapper import RecordMapper, instant, micros
 from refunds.storage.repository import OfOrders, named_list
 
 ACKNOWLEDGED = ("acknowledged_at", "acknowledged_by", "acknowledged_through", "acknowledged_to")
@@ -22,12 +22,75 @@ CONTACTS = RecordMapper(
     "contacts",
     added=dict.fromkeys(("request_number", "resolution_code", "duplicate_of", *ACKNOWLEDGED), "0007_answers")
     | {"taken_by": "0011_queue"},
+    counted={
+        "requests_before": "(SELECT count(*) FROM contacts AS e"
+        " WHERE e.order_id = :order_id AND e.intent <> 'question' AND :intent <> 'question')",
+    },
 )
 
 _TAKEN = (
     "SELECT 1 FROM contacts WHERE request_number = :number UNION ALL"  # noqa: S608
     f" SELECT 1 FROM unmatched_contacts WHERE request_number = :number UNION ALL {OF_REFERENCE} LIMIT 1"
 )
+
+_REFUSED = (
+    "({outcome[reason]} = 'channel_not_accepted' OR {outcome[reason]} = 'window_elapsed'"
+    """ AND NOT replace(decision, '"told_before_correction"', '') <> decision)"""
+)
+"""The condition that the decision of a contact refuses, not counting that of a cancelled order, as an index has it."""
+
+ALL = 2**62
+"""The limit of a list that is not limited."""
+
+_OPEN = "SELECT {} FROM contacts AS o WHERE o.order_id = q.order_id AND o.is_open = 1"
+_BEHIND = (
+    "q.order_id IN (SELECT order_id FROM contacts WHERE is_open = 1 AND requests_before > 0)"  # noqa: S608
+    f" AND EXISTS ({_OPEN.format(1)} AND (o.queue_place, o.contact_id) < (q.queue_place, q.contact_id))"
+)
+"""Whether another open contact about the order is more urgent; the small index says about which there can be one."""
+
+_QUEUED = f"FROM contacts AS q WHERE q.is_open = 1 AND NOT ({_BEHIND})"
+_ENTRY = (
+    "SELECT q.queue_place, q.contact_id, q.order_id, q.received_at,"
+    f" ({_OPEN.format('o.taken_by')} AND o.taken_by IS NOT NULL ORDER BY o.received_at, o.contact_id LIMIT 1)"
+    f" AS taken_by, ({_OPEN.format('count(*)')}) AS requests {_QUEUED}"
+)
+_ONLY = {
+    "tab": "q.queue_place >= :tab AND q.queue_place < :tab || '~~'",
+    "order_id": "q.order_id = :order_id",
+    "taken_by": "q.order_id IN (SELECT order_id FROM contacts WHERE is_open = 1 AND taken_by = :taken_by)",
+}
+_OLDEST = (
+    f"SELECT * FROM (SELECT q.received_at {_QUEUED} ORDER BY q.received_at LIMIT 1) AS contact UNION ALL SELECT * FROM"  # noqa: S608
+    " (SELECT received_at FROM unmatched_contacts WHERE is_open = 1 ORDER BY received_at LIMIT 1) AS unmatched"
+    " ORDER BY received_at LIMIT 1"
+)
+
+
+def _requests(since: str, until: str | None = None) -> str:
+    """The SQL that counts the requests of a period, which `glance` gives a name, and those since its beginning."""
+    entered = f"SELECT count(*) FROM contacts WHERE contact_id >= :{since}_id"  # noqa: S608
+    before = f"{entered} AND contact_id < :{until}_id" if until else entered
+    request = "intent IN ('cancel', 'withdrawal') AND superseded_by IS NULL"
+    # Ids begin with the time of entry, except those of matched contacts, which were entered before that.
+    return (
+        f"({before}) - ({before} AND (intent = 'question' OR superseded_by IS NOT NULL)) AS {since}_by_id,"  # noqa: S608
+        f" (SELECT count(*) FROM unmatched_contacts WHERE {request} AND contact_id IS NULL AND recorded_at >= :{since})"
+        f" - ({entered} AND {request} AND recorded_at < :{since} AND contact_id IN"
+        f" (SELECT contact_id FROM unmatched_contacts WHERE contact_id >= :{since}_id)) AS {since}_others,"
+        f" (SELECT count(*) FROM contacts WHERE {request} AND {_REFUSED} AND recorded_at >= :{since})"
+        f" AS {since}_refused"
+    )
+
+
+_GLANCE = f"SELECT ({_OLDEST}) AS oldest, {_requests('week', 'today')}, {_requests('today')}"
+_NUMBERS = (
+    f"SELECT substr(q.queue_place, 1, 1) AS tab, -1 AS number FROM contacts AS q WHERE q.is_open = 1 AND {_BEHIND}"  # noqa: S608
+    " UNION ALL SELECT '5', count(*) FROM unmatched_contacts WHERE is_open = 1"
+)
+for _tab in range(5):
+    _of_tab = f"is_open = 1 AND queue_place >= '{_tab}' AND queue_place < '{_tab}~~'"
+    _NUMBERS += f" UNION ALL SELECT '{_tab}', count(*) FROM contacts WHERE {_of_tab}"  # noqa: S608
 
 
 class Contacts(OfOrders[Contact]):
@@ -39,7 +102,9 @@ class Contacts(OfOrders[Contact]):
         CONTACTS,
         ", (SELECT s.contact_id FROM contacts AS s WHERE s.supersedes = contacts.contact_id) AS successor,"  # noqa: S608
         f" EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = contacts.order_id AND {IS_ACTIVE})"
-        " AS order_cancelled",
+        " AS order_cancelled, requests_before ="
+        " (SELECT count(*) FROM contacts AS e WHERE e.order_id = contacts.order_id AND e.intent <> 'question'"
+        " AND contacts.intent <> 'question' AND e.requests_before < contacts.requests_before) AS is_counted",
         dangling=True,
     )
     missing: ClassVar[Message] = Message("there is no contact of this id")
@@ -72,35 +137,42 @@ class Contacts(OfOrders[Contact]):
             self._tx.run(sql, number=self.new_number(), contact_id=row["contact_id"])
         return len(rows)
 
-    def iter_open(self) -> Iterator[tuple[str, str, Intent, datetime, Outcome, str | None]]:
-        """The id, order id, intent, receipt, recorded outcome and taker of every open contact; nothing is decrypted."""
-        sql = "SELECT contact_id, order_id, intent, received_at, decision, taken_by FROM contacts WHERE is_open = 1"
-        for row in self._tx.each(sql):
-            found = row["contact_id"], row["order_id"], Intent(row["intent"]), instant(row["received_at"])
-            yield *found, load_outcome(row["decision"]), row["taken_by"]
+    def queued(
+        self, limit: int = ALL, offset: int = 0, **only: str
+    ) -> list[tuple[int, str, str, datetime, str | None, int]]:
+        """Up to `limit` orders with open contacts, by the place of the most urgent contact, after `offset` others.
 
-    def requests_since(self, since: datetime) -> Iterator[tuple[datetime, Outcome]]:
-        """The time of entry and the recorded outcome of each request since an instant, without superseded ones."""
-        rows = self._tx.each(
-            "SELECT recorded_at, decision FROM contacts WHERE contact_id >= :first AND recorded_at >= :since"
-            " AND intent IN ('cancel', 'withdrawal') AND superseded_by IS NULL",
-            **made_since("con", since),
-        )
-        for row in rows:
-            yield instant(row["recorded_at"]), load_outcome(row["decision"])
+        `only` is the number of a tab, the `order_id`, or who has taken one of its contacts. For each order, it has the
+        number of the tab; the id, order and receipt of that contact; who has taken the earliest one that is taken; and
+        how many are open. Nothing is decrypted.
+        """
+        only_these = "".join(f" AND {_ONLY[name]}" for name in only)
+        sql = f"{_ENTRY}{only_these} ORDER BY q.queue_place, q.contact_id LIMIT :limit OFFSET :offset"
+        rows = (tuple(row.values()) for row in self._tx.all(sql, limit=limit, offset=offset, **only))
+        return [(int(place[0]), *names, instant(at), taker, number) for place, *names, at, taker, number in rows]
+
+    def count_queued(self) -> dict[int, int]:
+        """How many orders each tab of the queue has, by its number; 5 is that of the unmatched contacts."""
+        rows = self._tx.all(f"SELECT tab, sum(number) AS number FROM ({_NUMBERS}) AS counted GROUP BY tab")  # noqa: S608
+        return {int(row["tab"]): int(row["number"]) for row in rows}
+
+    def glance(self, week: datetime, today: datetime) -> tuple[datetime | None, tuple[int, int], tuple[int, int]]:
+        """The earliest receipt in the queue, and how many requests were recorded and refused since two instants each.
+
+        Those that are not matched yet count, too; superseded ones do not, and a refusal of a cancelled order is none.
+        """
+        begin = {"week": week, "today": today}
+        ids = {f"{name}_id": f"con_{str(ULID.from_datetime(at))[:10]}" for name, at in begin.items()}
+        row = self._tx.one(_GLANCE, **{name: micros(at) for name, at in begin.items()}, **ids)
+        assert row is not None
+        since_today = row["today_by_id"] + row["today_others"], row["today_refused"]
+        since_week = row["week_by_id"] + row["today_by_id"] + row["week_others"], row["week_refused"]
+        return None if row["oldest"] is None else instant(row["oldest"]), since_week, since_today
 
     def resolved_by(self, actor: str, limit: int) -> list[Contact]:
         """Up to `limit` requests that this actor has resolved, the last first; superseded ones are left out."""
         resolved = "resolved_by = :actor AND resolved_at IS NOT NULL AND superseded_by IS NULL"
         return self._all(f"{resolved} ORDER BY resolved_at DESC LIMIT :limit", actor=actor, limit=limit)
-
-    def count_open(self) -> int:
-        """How many orders with an open contact and open unmatched contacts there are, added up."""
-        return number(
-            self._tx,
-            "SELECT (SELECT count(DISTINCT order_id) FROM contacts WHERE is_open = 1)"
-            " + (SELECT count(*) FROM unmatched_contacts WHERE is_open = 1)",
-        )
 
     def open_about(self, order_ids: Collection[str]) -> list[Contact]:
         """The open contacts about any of these orders, the earliest received first."""

@@ -20,7 +20,7 @@ from refunds.storage.tables import TABLES, StoredTable
 AT_ONCE = 2_000
 """Rows in one transaction."""
 
-GENERATED = {"judging_policy"}
+GENERATED = {"judging_policy", "queue_place"}
 """Columns that the database computes; the service never writes them."""
 
 

@@ -118,8 +118,10 @@ class Events(Repository[Event]):
 
     def last_of(self, event: EventType, before: int | None = None) -> Event | None:
         """The last event of a type, or the last before a position; None if there is none."""
-        earlier = "" if before is None else "AND position < :before "
-        return self._one(f"type = :type {earlier}ORDER BY position DESC LIMIT 1", type=event, before=before)
+        # Sorted like the index: PostgreSQL would else read back to the last event of a type that is rare.
+        last = "SELECT type, position FROM events WHERE (type, position) < (:type, :before)"
+        found = f"SELECT position FROM ({last} ORDER BY type DESC, position DESC LIMIT 1) AS last WHERE type = :type"  # noqa: S608
+        return self._one(f"position = ({found})", type=event, before=2**62 if before is None else before)
 
     def last_jump(self, after: int, ahead: timedelta, back: timedelta) -> int | None:
         """The position of the last event that is over `ahead` later than the event before it, or over `back` earlier.

@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar, get_origin, get_type_hints
 
 import orjson
-from ulid import ULID
 
 from refunds.domain.journal import record_digest
 from refunds.domain.outcomes import RecordedDecision, ToldWindow
@@ -37,14 +36,6 @@ def micros(instant: datetime) -> int:
 def instant(stored: int) -> datetime:
     """The instant that was stored."""
     return _EPOCH + stored * MICROSECOND
-
-
-def made_since(prefix: str, since: datetime) -> dict[str, Any]:
-    """The SQL parameters `since`, an instant as it is stored, and `first`, which comes before all ids made since then.
-
-    Ids begin with their time, so a query finds in the index of the ids where to begin.
-    """
-    return {"first": f"{prefix}_{str(ULID.from_datetime(since))[:10]}", "since": micros(since)}
 
 
 class _Kind(NamedTuple):
@@ -94,7 +85,8 @@ class RecordMapper(Generic[R]):
 
     `stored_as`: the columns of fields that were renamed. Columns keep their names, because these are authenticated
     with encrypted values and are part of digests. `added`: the steps of the schema that added columns later. Such a
-    column is left out of the digest while it is NULL, so that older rows keep their digests.
+    column is left out of the digest while it is NULL, so that older rows keep their digests. `counted`: columns
+    that are no fields, each with the SQL of its value in a new row.
     """
 
     def __init__(
@@ -104,9 +96,10 @@ class RecordMapper(Generic[R]):
         *,
         stored_as: Mapping[str, str] = _NOTHING,
         added: Mapping[str, str] = _NOTHING,
+        counted: Mapping[str, str] = _NOTHING,
     ) -> None:
         hints = get_type_hints(record)
-        self.record, self.name, self.added = record, name, added
+        self.record, self.name, self.added, self.counted = record, name, added, counted
         self._columns = [
             _Column(
                 stored_as.get(f.name, f.name),
@@ -127,8 +120,8 @@ class RecordMapper(Generic[R]):
         self.sealed = [column.name for column in self._columns if column.personal or column.kind.stored is bytes]
         """The columns with encrypted values, keys and digests."""
         self.personal = [column.name for column in self._columns if column.personal]
-        values = ", ".join(f":{column}" for column in self.names)
-        self.insertion = f"INSERT INTO {name} ({', '.join(self.names)}) VALUES ({values})"  # noqa: S608
+        values = {column: f":{column}" for column in self.names} | dict(counted)
+        self.insertion = f"INSERT INTO {name} ({', '.join(values)}) VALUES ({', '.join(values.values())})"  # noqa: S608
 
     def id_of(self, record: R) -> str:
         """The key of a record."""

@@ -25,8 +25,13 @@ _DIALECT = {
     "unless_held": "FOR UPDATE SKIP LOCKED",
     "on_server": "",
     "by_due_date": "",
+    "computed": "STORED",
     # A pattern, because a cast to JSON would fail on a decision that was tampered with, and so would the step.
     "policy_of_decision": """GENERATED ALWAYS AS (substring(decision from '"outcome":.*?"policy":"([^"]*)"')) STORED""",
+    "outcome": {
+        name: f"""nullif(split_part(split_part(split_part(decision, '"outcome":', 2), '"{name}":"', 2), '"', 1), '')"""
+        for name in ("reason", "deadline")
+    },
 }
 
 

@@ -236,7 +236,7 @@ class Listed(Repository[R]):
     def count_of(self, **filters: Any) -> int:
         """How many records fit these values of filters."""
         conditions = " AND ".join(self._condition(name, value) for name, value in filters.items())
-        sql = f"SELECT count(*) FROM {self.mapper.name} WHERE {conditions}"  # noqa: S608
+        sql = f"SELECT count(*) FROM {self.mapper.name}{self._by(filters)} WHERE {conditions}"  # noqa: S608
         return number(self._tx, sql, now=micros(self._context.now), **filters)
 
     def place_of(self, record: Any) -> tuple[Any, ...]:
@@ -254,6 +254,10 @@ class Listed(Repository[R]):
     def _reading(self, _: Mapping[str, Any]) -> str:
         """The query for a list with these filters, without its conditions."""
         return self.with_key
+
+    def _by(self, _: Mapping[str, Any]) -> str:
+        """What names the index for a list with these filters; empty if the engine chooses it."""
+        return ""
 
     def _sorted_by(self, _: Mapping[str, Any]) -> tuple[str, ...]:
         """The columns that a list with these filters is sorted by."""

@@ -21,9 +21,14 @@ _DIALECT = {
     "unless_held": "",
     "on_server": "-- ",
     "by_due_date": " INDEXED BY cancellations_due",
+    "computed": "VIRTUAL",
     # NULL for a decision that was tampered with; the audit finds it.
     "policy_of_decision": "GENERATED ALWAYS AS"
     " (CASE WHEN json_valid(decision) THEN json_extract(decision, '$.outcome.policy') END) VIRTUAL",
+    "outcome": {
+        name: f"CASE WHEN json_valid(decision) THEN json_extract(decision, '$.outcome.{name}') END"
+        for name in ("reason", "deadline")
+    },
 }
 
 

@@ -1,6 +1,6 @@
 """Contacts whose order is not known yet, each encrypted under a key of its own until it is matched."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
@@ -12,8 +12,8 @@ from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Message, NotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher
 from refunds.storage import Row, idempotency, keys
-from refunds.storage.contacts import ACKNOWLEDGED
-from refunds.storage.mapper import RecordMapper, instant, made_since
+from refunds.storage.contacts import ACKNOWLEDGED, ALL
+from refunds.storage.mapper import RecordMapper, instant
 from refunds.storage.repository import Context, Listed
 
 UNMATCHED = RecordMapper(
@@ -46,20 +46,18 @@ class Unmatched(Listed[UnmatchedContact]):
             raise NotFound(self.missing)
         return found
 
-    def iter_open(self) -> Iterator[tuple[str, datetime, str | None]]:
-        """The id, the receipt and the taker of every open contact; nothing is decrypted."""
-        sql = "SELECT unmatched_id, received_at, taken_by FROM unmatched_contacts WHERE is_open = 1"
-        for row in self._tx.each(sql):
-            yield row["unmatched_id"], instant(row["received_at"]), row["taken_by"]
+    def queued(
+        self, limit: int = ALL, offset: int = 0, taken_by: str | None = None
+    ) -> list[tuple[str, datetime, str | None]]:
+        """The id, the receipt and the taker of up to `limit` open contacts, by receipt, after `offset` others.
 
-    def requests_since(self, since: datetime) -> Iterator[datetime]:
-        """When each request since an instant was recorded, without matched and superseded ones; decrypts nothing."""
-        rows = self._tx.each(
-            "SELECT recorded_at FROM unmatched_contacts WHERE unmatched_id >= :first AND recorded_at >= :since"
-            " AND intent IN ('cancel', 'withdrawal') AND contact_id IS NULL AND superseded_by IS NULL",
-            **made_since("unm", since),
-        )
-        return (instant(row["recorded_at"]) for row in rows)
+        With `taken_by`, only of those that this user or client has taken. Nothing is decrypted.
+        """
+        only = "" if taken_by is None else " AND taken_by = :taken_by"
+        sql = f"SELECT unmatched_id, received_at, taken_by FROM unmatched_contacts WHERE is_open = 1{only}"  # noqa: S608
+        sql += " ORDER BY received_at, unmatched_id LIMIT :limit OFFSET :offset"
+        rows = self._tx.all(sql, limit=limit, offset=offset, **({"taken_by": taken_by} if taken_by else {}))
+        return [(row["unmatched_id"], instant(row["received_at"]), row["taken_by"]) for row in rows]
 
     def resolved_by(self, actor: str, limit: int) -> list[UnmatchedContact]:
         """Up to `limit` contacts that this actor has closed, the last first."""

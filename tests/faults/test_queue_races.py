@@ -13,6 +13,7 @@ from refunds.errors import ContactStateConflict
 from refunds.service import assignments, contacts, orders, queue, resolutions, unmatched
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
+from refunds.service.queue import Tab
 from refunds.service.resolutions import Resolution
 from tests import ENGINES, scaled
 from tests.faults.harness import Installation
@@ -84,7 +85,7 @@ def test_several_that_are_resolved_by_everybody_at_once_are_resolved_once_each(b
     for number in range(scaled(3, 20)):
         names = [ask(both_stores[0], f"several-{number}-{one}") for one in range(20)]
         with both_stores[0].read(COMMAND_LINE) as uow:
-            seen = {entry.record_id: entry.seen for entries in queue.queue(uow).values() for entry in entries}
+            seen = {entry.record_id: entry.seen for tab in Tab for entry in queue.entries(uow, tab, 100)}
 
         def resolve(uow, names=names, seen=seen):
             ticked = names if uow.principal is AGENTS[0] else names[::-1]

@@ -28,6 +28,7 @@ from refunds.presentation.documents.templating import unbroken
 from refunds.presentation.language import LANGUAGES, bind, language, translate
 from refunds.presentation.texts.answers import look_of
 from refunds.presentation.texts.dates import instant_text, zone_text
+from refunds.service.queue import numbers
 from refunds.service.store import Store
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, idempotency, intake, sessions
@@ -153,7 +154,7 @@ def action(
 def _viewed(view: View, uow: UnitOfWork | None, form: Form, arguments: dict[str, Any]) -> Response:
     """The response of a view; for a GET it first counts what is open, for `page` to show, if the user may see it."""
     if uow and request.method == "GET" and "principal" in g and g.principal.may(Scope.CONTACTS_READ):
-        g.open_number = uow.contacts.count_open()
+        g.open_numbers = numbers(uow)
     return view(uow, form, **arguments)
 
 
@@ -221,7 +222,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, /, **values: An
     navigation = [name for name, scopes in _NAVIGATION if principal and principal.may(*scopes)]
     common = {
         "principal": principal,
-        "open_number": g.get("open_number"),
+        "open_number": sum(g.get("open_numbers", {}).values()),
         "start": begins,
         "navigation": sorted(navigation, key=lambda name: name != begins),
         "form_data": _FormData(form.data),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from flask import Response, request, session
+from flask import Response, g, request, session
 
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent
@@ -51,26 +51,26 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
     what became of several entries. Supervisors also see the overview.
     """
     asked = (form.read if request.method == "GET" else form.read_leniently)(QueueSchema)
-    tabs = everything = queue.queue(uow)
-    own = {one: [entry for entry in found if entry.taken_by == uow.principal.actor] for one, found in tabs.items()}
-    if "mine" in asked:
-        tabs = own
+    own = queue.taken(uow)
+    every = g.get("open_numbers") or queue.numbers(uow)
+    tabs = {one: len(entries) for one, entries in own.items()} if "mine" in asked else every
     tab: Tab = asked.get("tab") or next((one for one, entries in tabs.items() if entries), Tab.IN_TIME)
     session["tab"] = str(tab)
     rows, result = asked.get("rows", PAGE), _result(uow, asked.get("result"))
-    number = min(asked.get("page", 1), max(1, -(-len(tabs[tab]) // rows)))
-    shown = tabs[tab][(number - 1) * rows : number * rows]
+    number = min(asked.get("page", 1), max(1, -(-tabs[tab] // rows)))
+    before = (number - 1) * rows
+    shown = own[tab][before : before + rows] if "mine" in asked else queue.entries(uow, tab, rows, before)
     kept = uow.unmatched if tab is Tab.UNMATCHED else uow.contacts
     found = kept.with_ids([entry.record_id for entry in shown])
     takers = (*(one.taken_by for one in shown), *(taker for *_, taker in (result.left if result else ())))
     time_zone = time_zone_of(uow, uow.policies.default)
     acts, may_assign = (uow.principal.may(one) for one in (Scope.CONTACTS_WRITE, Scope.CANCELLATIONS_OVERRIDE))
-    seen = overview.read(uow, everything, time_zone) if may_assign else None
+    seen = overview.read(uow, time_zone) if may_assign else None
     ids = (*takers, *(seen.week.goodwill if seen else ()))
     return page(
         "open.html",
         form,
-        tabs={one: len(entries) for one, entries in tabs.items()},
+        tabs=tabs,
         tab=tab,
         mine=asked.get("mine"),
         taken=sum(map(len, own.values())),
@@ -78,7 +78,7 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
         orders=uow.orders.with_ids({entry.order_id for entry in shown if entry.order_id}),
         number=number,
         rows=rows,
-        has_more=len(tabs[tab]) > number * rows,
+        has_more=tabs[tab] > number * rows,
         now=uow.now,
         names=uow.users.names(filter(None, ids)),
         changed=watch.recent_change(uow),
