@@ -255,7 +255,7 @@ class BusinessCalendar:
         return bool(differ) and not differ.isdisjoint(years)
 
     def is_provisional(self, window: Window) -> bool:
-        """Whether decrees that the data does not have (yet) may still change the days of a window."""
+        """Tell whether decrees that the data does not have (yet) may still change the days of a window."""
         return self.region.provisional_from is not None and window.last_day >= self.region.provisional_from
 
     @property

@@ -149,7 +149,7 @@ def _windows(sentences: list[str], terms: Terms) -> _Found:
 
 
 def _is_window(period: re.Match[str], cues: list[re.Match[str]]) -> bool:
-    """Tell whether a period is meant as the window: the service begins it, or the nearest cue, if any, is no other."""
+    """Tell whether a period means the window: the service begins it, or the nearest cue, if any, is not `other`."""
     if _ANCHORED.match(period.string, period.end()):
         return True
     nearest = min(cues, key=lambda cue: max(period.start() - cue.end(), cue.start() - period.end()), default=None)

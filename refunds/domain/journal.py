@@ -28,7 +28,7 @@ class EventType(StrEnum):
     words: Message
 
     def __new__(cls, value: str, words: Message) -> Self:
-        """A type, as it is stored, and its words."""
+        """Return the type that is stored as `value`, with its words."""
         event = str.__new__(cls, value)
         event._value_, event.words = value, words
         return event

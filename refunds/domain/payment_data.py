@@ -145,7 +145,7 @@ def _lengths(beginning: str) -> tuple[int, ...]:
 def _without_telephone(text: str, groups: Groups) -> Iterator[Groups]:
     """Yield the groups before, between and after telephone numbers, as lists that may be empty.
 
-    A telephone number begins after a `+` or, as the first group or right after another one, with a 0.
+    A number begins after a `+` or, as the first group or right after another number, with a 0.
     """
     part: Groups = []
     left = 0
@@ -167,8 +167,8 @@ def _without_telephone(text: str, groups: Groups) -> Iterator[Groups]:
 def _telephone(text: str, groups: Groups, sign: str) -> int:
     """Return the smallest number of leading groups that are a valid telephone number; 0 if none are.
 
-    The number has its country code if `sign` is `+`, and is German otherwise. 0, too, if the first four groups have
-    four digits each and contain a card number.
+    The number has its country code if `sign` is `+`, and is else a German one without. The result is 0, too, if the
+    first four groups have four digits each and contain a card number.
     """
     if [end - start for start, end in groups[:4]] == [4] * 4 and _is_card_among(text, groups[:4]):
         return 0

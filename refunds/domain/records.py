@@ -37,7 +37,7 @@ class Intent(StrEnum):
 
     @property
     def asks(self) -> bool:
-        """Whether it asks for the end of the order, so that the contact is open until that is dealt with."""
+        """Whether a contact with this intent asks for the end of the order, and so is open until that is dealt with."""
         return self in ASKING
 
 

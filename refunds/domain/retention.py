@@ -21,7 +21,7 @@ class Period(NamedTuple):
 
     @property
     def in_years(self) -> bool:
-        """Whether it is of whole years."""
+        """Whether the period is of whole years, by its term."""
         return self.term.endswith("_years")
 
     def length(self, terms: Terms) -> int:
