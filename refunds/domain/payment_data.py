@@ -167,7 +167,7 @@ def _without_telephone(text: str, groups: Groups) -> Iterator[Groups]:
 def _telephone(text: str, groups: Groups, sign: str) -> int:
     """Return the smallest number of leading groups that are a valid telephone number; 0 if none are.
 
-    The number has its country code if `sign` is `+`, and is else a German one without. The result is 0, too, if the
+    The number has its country code if `sign` is `+`, and is else read as a German one. The result is 0, too, if the
     first four groups have four digits each and contain a card number.
     """
     if [end - start for start, end in groups[:4]] == [4] * 4 and _is_card_among(text, groups[:4]):

@@ -148,7 +148,7 @@ def region_name(region: str, language: str) -> str:
 
 
 def _entity(country: str) -> Any:
-    """Return the package's class for a country that the package has; its module is loaded at first use."""
+    """Return the loader that stands for the package's class of a country; the package must have the country."""
     return getattr(holidays, country)
 
 
