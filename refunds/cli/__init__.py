@@ -184,7 +184,7 @@ def since_text(at: datetime | None) -> str:
 
 
 def warn_of_erasures(since: datetime | None) -> None:
-    """Print that erasures since an instant (None: all) may be undone, as their ledger is lost; nothing is erased."""
+    """Print that erasures since an instant (None: all) may be undone and must be repeated; nothing is erased here."""
     click.echo(f"Erasures from {since_text(since)} on may have been undone: erase these customers again.")
 
 

@@ -132,9 +132,13 @@ def _print_watched(watched: Watched) -> None:
 
 
 class _Lookout(threading.Thread):
-    """Looks every second for the file of the database; stops the service with an exit `code` if it is gone."""
+    """A thread that looks every second for the file of the database. If the file is gone, it stops the service.
+
+    The service is then to exit with `code`, which is 0 until then.
+    """
 
     def __init__(self, store: Store) -> None:
+        """Prepare the thread, with the log of the current app; `start` starts it."""
         super().__init__(daemon=True)
         self.code = 0
         self._store = store

@@ -59,7 +59,7 @@ _WHY = {WEEKEND: SkipReason.WEEKEND, HOLIDAY: SkipReason.PUBLIC_HOLIDAY, CLOSED:
 
 
 class _Table:
-    """The code of each date in one week, from the ordinal `first` on; a byte a date, so one is made at once."""
+    """The code of each date in a business week, one byte a date, from the ordinal `first` on."""
 
     __slots__ = ("_first", "day_codes")
 
@@ -67,7 +67,7 @@ class _Table:
         self._first, self.day_codes = first, day_codes
 
     def without(self, skipped: Mapping[int, int]) -> "_Table":
-        """A copy of this table in which more dates, if they are business days, do not count, each with its code."""
+        """Return a copy in which the business days among `skipped`, by ordinal, have the codes given there instead."""
         day_codes = bytearray(self.day_codes)
         for day, code in skipped.items():
             i = day - self._first
@@ -76,7 +76,7 @@ class _Table:
         return _Table(self._first, bytes(day_codes))
 
     def nth_after(self, day: int, n: int) -> int:
-        """The n-th business day after a date, for n from 1. Raises `IndexError` if the data does not cover both."""
+        """Return the n-th business day after `day`, as ordinals, n from 1; `IndexError` if either is not covered."""
         i = day + 1 - self._first
         if i < 1:
             raise IndexError
@@ -87,12 +87,12 @@ class _Table:
         return self._first + i - 1
 
     def between(self, after: int, before: int) -> bytes:
-        """The codes of the dates after one date and before another, both as ordinals, one byte a date."""
+        """Return the codes of the dates after `after` and before `before`, both as ordinals, one byte a date."""
         return self.day_codes[after + 1 - self._first : before - self._first]
 
 
 def explained(service_day: date, day_codes: bytes) -> tuple[Day, ...]:
-    """Each date from the service day to the last day with its role; `day_codes` are those of the window, in order."""
+    """Return each date from the service day on with its role; `day_codes` has one code for each date after that day."""
     days = [Day(service_day, DayStatus.SERVICE_DAY)]
     counted = 0
     for ordinal, letter in enumerate(day_codes, service_day.toordinal() + 1):
@@ -109,7 +109,7 @@ def explained(service_day: date, day_codes: bytes) -> tuple[Day, ...]:
 
 
 def days_ahead(service_day: date, day_codes: bytes, today: date) -> int:
-    """The number of days of a window after `today`; 0 on its last day and later.
+    """Return the number of days of a window after `today`, a local date; 0 on its last day and later.
 
     The days of a window are its counted days and, if `end_week` moved the end, the last day.
     """
@@ -119,7 +119,7 @@ def days_ahead(service_day: date, day_codes: bytes, today: date) -> int:
 
 @lru_cache(maxsize=4096)
 def fingerprint_of(service_day: date, day_codes: bytes) -> str:
-    """A digest of the days of a window, in 16 hexadecimal digits: it differs if they are counted otherwise."""
+    """Return a digest of a window's service day and codes, in 16 hexadecimal digits: other days give another digest."""
     return sha256(f"{service_day} {day_codes.decode()}".encode()).hexdigest()[:16]
 
 
@@ -158,10 +158,10 @@ class BusinessCalendar:
         self._too_late: Callable[[date, int], frozenset[date]] | None = None
 
     def closed_on(self, closures: Iterable[date]) -> Self:
-        """A copy of this calendar with more dates on which the vendor is closed, whatever the window.
+        """Return a copy of this calendar with more closures, which count for every window.
 
-        Dates beyond the region's data change no window, though `closures` lists them. It must come before
-        `with_entered_closures`.
+        Dates beyond the region's data change no window, though `closures` lists them. Call it before
+        `with_entered_closures`, never on the result.
         """
         days = {day.toordinal(): CLOSED for day in closures}
         overlay = self._without_days(days, days)
@@ -169,7 +169,10 @@ class BusinessCalendar:
         return overlay
 
     def _without_days(self, skipped: Mapping[int, int], not_ends: Mapping[int, int]) -> Self:
-        """A copy of this calendar in which more dates do not count, and more are not the end of a window."""
+        """Return a copy in which dates in `skipped` do not count, and no window ends on dates in `not_ends`.
+
+        Both give a code for each date, by ordinal; dates that do not count already keep their codes.
+        """
         overlay = copy(self)
         overlay._business = self._business.without(skipped)
         overlay._ends = self._ends and self._ends.without(not_ends)
@@ -177,11 +180,11 @@ class BusinessCalendar:
         return overlay
 
     def with_entered_closures(self, entered: Iterable[tuple[date, date]]) -> Self:
-        """This calendar with closures that were entered one by one: each date, and the date on which it was entered.
+        """Return a copy with closures that were entered one by one: each date, and the date on which it was entered.
 
-        All of them count in it; `as_of_window` gives the calendar without those that were entered too late for a
-        window. They must be in the order of entry, and all in one call: those of an earlier call would count for every
-        window.
+        All of them count in the copy; its `as_of_window` gives the calendar without those that were entered too late
+        for a window. They must be in the order of entry, and all in one call: those of an earlier call would count for
+        every window.
         """
         closures = tuple(entered)
         overlay = self.closed_on(day for day, _ in closures)
@@ -190,10 +193,10 @@ class BusinessCalendar:
         return overlay
 
     def with_told(self, window: Window, day_codes: bytes) -> "BusinessCalendar":
-        """This calendar in which the dates that an earlier calendar skipped in a window do not count either.
+        """Return a copy in which the dates that an earlier calendar skipped in `window` do not count either.
 
-        `day_codes` are that calendar's codes of the window. Each date keeps its reason, and is not among `closures`.
-        The window does not end on a date that was skipped as its end, and entered closures still extend it.
+        `day_codes` are the codes of the window in the earlier calendar. Each date keeps its reason, and is not among
+        `closures`. The window does not end on a date that was skipped as its end, and entered closures still extend it.
         """
         codes = dict(enumerate(day_codes, window.service_day.toordinal() + 1))
         skipped = {day: code for day, code in codes.items() if code in _WHY}
@@ -202,10 +205,11 @@ class BusinessCalendar:
         return overlay.with_entered_closures(self._entered) if self._entered else overlay
 
     def as_of_window(self, service_day: date, length: int) -> "BusinessCalendar":
-        """This calendar as it counts for the window of `length` business days after `service_day`.
+        """Return the calendar that counts for the window of `length` business days after `service_day`.
 
         It lacks the closures that were entered after the last day of that window: a window that has ended stays as it
-        was; one that has not is extended. Raises `CalendarNotCovered` if the window would leave the region's data.
+        was; one that has not is extended. If none were, it is this calendar. Raises `CalendarNotCovered` if this
+        calendar has entered closures and the window would leave the region's data.
         """
         if self._without is None or self._too_late is None:
             return self
@@ -213,14 +217,14 @@ class BusinessCalendar:
         return self._without.closed_on(day for day, _ in self._entered if day not in late) if late else self
 
     def nth_business_day_after(self, day: date, n: int) -> date:
-        """The n-th business day after a date, for n from 1; raises `CalendarNotCovered` beyond the region's data."""
+        """Return the n-th business day after a date, n from 1. Raises `CalendarNotCovered` beyond the region's data."""
         try:
             return date.fromordinal(self._business.nth_after(day.toordinal(), n))
         except IndexError:
             raise _not_covered(self.region) from None
 
     def day_codes(self, window: Window) -> bytes:
-        """The code of each date after the service day, up to the last day of the window; one letter a date.
+        """Return the code of each date after the service day, up to the last day of the window; one byte a date.
 
         `explained` reads them. The window must be this calendar's own.
         """
@@ -232,7 +236,7 @@ class BusinessCalendar:
         return self._business.between(start, counted + 1) + passed_over
 
     def why_not(self, day: date) -> SkipReason | None:
-        """Why a date is not a business day: the first of weekend, public holiday, closure; None if it is one.
+        """Return why a date is not a business day: the first of weekend, public holiday, closure; None if it is one.
 
         Raises `CalendarNotCovered` if the date is beyond the region's data.
         """
@@ -242,16 +246,16 @@ class BusinessCalendar:
         return _WHY.get(self._business.day_codes[i])
 
     def is_estimated(self, window: Window) -> bool:
-        """Whether a holiday from the service day to the day after the last may still move, by a day, with the moon."""
+        """Tell whether a holiday from the service day to the day after the last may move: it depends on the moon."""
         return self.region.has_estimated(window.service_day.toordinal(), window.last_day.toordinal() + 1)
 
     def lacks_parts(self, window: Window) -> bool:
-        """Whether the subdivisions of the region differ in a year of a window, so that it lacks some holidays."""
+        """Tell whether the region's subdivisions differ in a year of a window, so that it may lack holidays of some."""
         years, differ = range(window.service_day.year, window.last_day.year + 1), self.region.differ
         return bool(differ) and not differ.isdisjoint(years)
 
     def is_provisional(self, window: Window) -> bool:
-        """Whether decrees that the data does not have (yet) may still change the days of a window."""
+        """Tell whether decrees that the data does not have (yet) may still change the days of a window."""
         return self.region.provisional_from is not None and window.last_day >= self.region.provisional_from
 
     @property
@@ -261,7 +265,7 @@ class BusinessCalendar:
 
 
 def _windows(region: RegionDays, business: _Table, ends: _Table | None) -> Callable[[date, int], Window]:
-    """The `window` of a calendar; it keeps no reference to it, so a temporary calendar is freed at once."""
+    """Return the cached `window` of a calendar. It keeps no reference to the calendar, so a temporary one is freed."""
 
     @lru_cache(maxsize=512)
     def window(service_day: date, length: int) -> Window:
@@ -281,7 +285,10 @@ def _windows(region: RegionDays, business: _Table, ends: _Table | None) -> Calla
 def _too_late(
     without: BusinessCalendar, window: Callable[[date, int], Window], entered: tuple[tuple[date, date], ...]
 ) -> Callable[[date, int], frozenset[date]]:
-    """A function of a window's service day and length that returns the closures entered after that window's end."""
+    """Return a cached function of a service day and a length: the closures in that window entered after its last day.
+
+    `without` is the calendar without the `entered` closures; `window` counts with all of them.
+    """
 
     @lru_cache(maxsize=512)
     def too_late(service_day: date, length: int) -> frozenset[date]:

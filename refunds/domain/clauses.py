@@ -30,7 +30,7 @@ class MismatchKind(StrEnum):
 
 
 class Mismatch(NamedTuple):
-    """A difference: the language of the clause, what that says (nothing if it lacks something), the term's name."""
+    """A difference: the clause's language, its kind, the clause's words (empty if it lacks some), the term's name."""
 
     language: str
     kind: MismatchKind
@@ -129,7 +129,7 @@ _MENTION = {
 
 
 def mismatches(terms: Terms) -> list[Mismatch]:
-    """Where the clauses say something else than the terms, each difference once; empty without clauses."""
+    """List where the clauses say something else than the terms, each difference once; empty without clauses."""
     found: dict[Mismatch, None] = {}
     for language in ("de", "en"):
         sentences = [one for one in _SENTENCE.split(getattr(terms.texts, language) or "") if not _BESIDE.match(one)]
@@ -139,7 +139,7 @@ def mismatches(terms: Terms) -> list[Mismatch]:
 
 
 def _windows(sentences: list[str], terms: Terms) -> _Found:
-    """The periods that are meant as the window but are not, and their weekdays."""
+    """Yield what `_compared` yields for those periods in the sentences that are meant as the window."""
     cues: list[re.Match[str]] = []
     for sentence in sentences:
         cues = list(_CUE.finditer(sentence)) or cues[-1:]
@@ -149,6 +149,7 @@ def _windows(sentences: list[str], terms: Terms) -> _Found:
 
 
 def _is_window(period: re.Match[str], cues: list[re.Match[str]]) -> bool:
+    """Tell whether a period means the window: the service begins it, or the nearest cue, if any, is not `other`."""
     if _ANCHORED.match(period.string, period.end()):
         return True
     nearest = min(cues, key=lambda cue: max(period.start() - cue.end(), cue.start() - period.end()), default=None)
@@ -156,7 +157,7 @@ def _is_window(period: re.Match[str], cues: list[re.Match[str]]) -> bool:
 
 
 def _compared(period: re.Match[str], terms: Terms) -> _Found:
-    """How a period that is meant as the window differs from it: in unit, number or weekdays; empty if it does not."""
+    """Yield how a period that is meant as the window differs from the terms: in unit or else number, in weekdays."""
     said = " ".join(period["said"].split())
     every_day = set(terms.business_week) == set(WEEKDAYS)
     if not period["business"] and not (period["days"] and every_day):
@@ -181,7 +182,10 @@ def _value(word: str) -> int:
 
 
 def _channels(sentences: list[str], terms: Terms) -> _Found:
-    """Channels that the clause names but do not count, or lacks though it names another; unofficial points."""
+    """Yield how the channels and contact points that the sentences name differ from those of the terms.
+
+    An accepted channel that is not named is a difference only if another channel is named.
+    """
     parts = [part for one in sentences for part in _SEGMENT.split(_NOT_OURS.sub(" ", one)) if not _ASIDE.search(part)]
     text = " | ".join(parts)
     points = {
@@ -203,7 +207,7 @@ def _channels(sentences: list[str], terms: Terms) -> _Found:
 
 
 def _numbers(text: str, country: str) -> dict[str, str]:
-    """The telephone numbers in a text, in E.164 by how they are written; those without `+` if valid in `country`."""
+    """Return the telephone numbers in a text as written, each with its E.164; without `+`, those valid in `country`."""
     return {
         found.raw_string: phonenumbers.format_number(found.number, phonenumbers.PhoneNumberFormat.E164)
         for found in phonenumbers.PhoneNumberMatcher(text, country, leniency=phonenumbers.Leniency.POSSIBLE)

@@ -29,8 +29,8 @@ def canonical(channel: Channel, text: str, country: str | None = None) -> str:
     """Return a telephone number (for `PHONE`) or an e-mail address (for `EMAIL`) in its one spelling.
 
     A number is spelt in E.164; an address in lower case, its domain in Unicode. A number without a country code is read
-    as one of `country` (two letters), if given. It need not be one that can exist. Raises `Unfit`, with what is
-    expected, if the whole text is not one, or for another channel.
+    as one of `country` (two letters), if given. A number that cannot exist passes, too. Raises `Unfit`, with what is
+    expected, if the whole text is neither, or for another channel.
     """
     match channel:
         case Channel.PHONE:
@@ -49,7 +49,7 @@ def _canonical_address(text: str) -> str:
 
 
 def _number(text: str, country: str | None) -> tuple[str, phonenumbers.PhoneNumber]:
-    """A telephone number in its one spelling, and its parts; raises `Unfit` if the text is none."""
+    """Return a telephone number in its one spelling, and as parsed. Raises `Unfit` if the text is none."""
     if _DIALLED.fullmatch(text):
         with suppress(phonenumbers.NumberParseException):
             number = phonenumbers.parse(text, country)
@@ -60,10 +60,10 @@ def _number(text: str, country: str | None) -> tuple[str, phonenumbers.PhoneNumb
 
 
 def customers_detail(text: str, country: str | None = None) -> str:
-    """A customer's telephone number or e-mail address in its one spelling; `country` as in `canonical`.
+    """Return a customer's telephone number or e-mail address in its one spelling; `country` as in `canonical`.
 
-    Raises `Unfit` if it is neither, or if no such number can exist. Its detail then names the country that a number
-    without a country code was read for; without a `country`, such a number is always refused.
+    Raises `Unfit` if the text is neither, or if no such number can exist. A number without a country code is also
+    refused if it lacks its area code, or without a `country`; otherwise the error names that country.
     """
     is_national = "@" not in text and not text.startswith("+")
     with suppress(Unfit):
@@ -87,7 +87,7 @@ def customers_detail(text: str, country: str | None = None) -> str:
 
 
 def significant(text: str, country: str) -> str | None:
-    """The digits of a number without its country code, to compare spellings; None if it is no number, or short."""
+    """Return a telephone number's digits without country code, to compare spellings; None if no number, or short."""
     if not _DIALLED.fullmatch(text):
         return None
     try:

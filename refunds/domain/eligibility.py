@@ -38,11 +38,11 @@ class Decision(NamedTuple):
     """The answer: the facts, what they were judged by, and all that follows from them.
 
     `calendar` is the window's, without the closures that were entered after it had ended; `known` has them all.
-    `requested_at` is the instant that was judged. `window` and `deadline` (the first instant that is too late) are
-    None if no window runs, because the service is not yet provided or the window is beyond the calendar.
-    `contact_version` is the version in force at the contact; its official numbers and addresses count as well.
-    `promise` is the window that the order was told before; `kept`: today's window would end earlier. `edition` is that
-    of the rules.
+    `requested_at` is the instant that was judged. `window` and `deadline` (the first instant that is too late) are None
+    if no window runs, because the service is not yet provided or the window is beyond the calendar. `contact_version`
+    is the version in force at the contact; its official numbers and addresses count as well. `promise` is the window
+    that the order was told before; `kept`: it is used, because today's is worse for the customer. `edition` is that of
+    the rules.
     """
 
     facts: Facts
@@ -91,7 +91,7 @@ class Decision(NamedTuple):
 
     @property
     def _place(self) -> tuple[str, str]:
-        """The time zone and the region of the window: those that the customer was told, if it is as they were told."""
+        """The time zone and the region of the window: those of the promise if it is kept unchanged, else today's."""
         told = self.promise
         if self.kept and told and (self.window, self.deadline) == (told.window, told.deadline):
             return told.time_zone, told.region
@@ -99,7 +99,7 @@ class Decision(NamedTuple):
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What else a reader must know; that statutory rights are not assessed is always among it."""
+        """What else a reader must know, in the order of `Notice`; always with `STATUTORY_RIGHTS_NOT_ASSESSED`."""
         facts = self.facts
         unchecked = (Notice.CONTACT_POINT_UNCHECKED,) if facts.contact_point and not self.official_points else ()
         holds = (
@@ -141,8 +141,8 @@ class Decision(NamedTuple):
     def backdated(self) -> bool:
         """Whether the contact was made before the deadline and recorded at it or later.
 
-        False for a mere check, while the service is not provided, and if the calendar does not cover its window. If it
-        was provided only after the contact, its deadline counts all the same.
+        False for a mere check, if the service was not provided when the contact was recorded, and if the calendar does
+        not cover its window. The deadline counts even if the service was provided only after the contact.
         """
         recorded_at = self.facts.recorded_at
         if recorded_at is None or not self.provided_when_recorded:
@@ -157,7 +157,7 @@ class Decision(NamedTuple):
         return at_entry.deadline is not None and self.requested_at < at_entry.deadline <= recorded_at
 
     def _relevant(self, closures: Collection[date]) -> tuple[date, ...]:
-        """Those of the closures between the first and the last date that the decision depends on, in order."""
+        """Return those closures that are between the first and the last date that the decision depends on, in order."""
         if not closures:
             return ()
         received = local_date(self.facts.received_at, zone(self.version.terms.time_zone))
@@ -228,9 +228,9 @@ def decide(
     """Judge the facts by a policy version, on its calendar, closures included (see `judging.calendar_of`).
 
     `contact_version` is the version in force at the contact; by default the same. A contact point must already be in
-    its one spelling. `promise` is the window that the order was told before: the deadline is never earlier than its.
-    If the window would leave the years that the calendar covers, raises `CalendarNotCovered`; with `of_order`, no
-    window runs and the reason is `CALENDAR_UNKNOWN`.
+    its one spelling. `promise` is the window that the order was told before: no earlier deadline is decided. If the
+    window would leave the years that the calendar covers, the promise stands. Without one, raises `CalendarNotCovered`
+    or, with `of_order`, no window runs and `CALENDAR_UNKNOWN` applies.
     """
     terms = version.terms
     requested_at = facts.received_at
@@ -258,7 +258,7 @@ def decide(
 def _window_kept(
     promise: ToldWindow, version: PolicyVersion, known: BusinessCalendar, counted: _Counted | None
 ) -> _Counted | None:
-    """The promised window, longer by later closures, if today's is missing or worse for the customer; else None."""
+    """Return what `_kept` returns if today's window (`counted`) is missing or worse for the customer; else None."""
     if counted is None:
         return _kept(promise, version, known)
     calendar, window, deadline = counted
@@ -272,10 +272,10 @@ def _window_kept(
 
 
 def _kept(promise: ToldWindow, version: PolicyVersion, known: BusinessCalendar) -> _Counted:
-    """The calendar, window and deadline of an order whose window is another one today than it was told.
+    """Return the calendar, window and deadline of an order whose promise is kept.
 
-    The service day and the skipped dates that it was told are laid over the calendar, so that closures entered since
-    still extend the window; if it ends earlier even so, the window is the one that was told.
+    The service day and the skipped dates of the promise are laid over the calendar, so that closures entered since
+    still extend the window. If it then ends earlier, or leaves the calendar, the window is as it was told.
     """
     terms, told = version.terms, promise.window
     with suppress(CalendarNotCovered):
@@ -288,20 +288,21 @@ def _kept(promise: ToldWindow, version: PolicyVersion, known: BusinessCalendar) 
 
 
 def _counts_told_date(promise: ToldWindow, window: Window, calendar: BusinessCalendar) -> bool:
-    """Whether a date counts in a window of which the order was told that it does not count."""
+    """Tell whether the window counts a date that the promise calls the service day or a skipped day."""
     told = {day.date for day in promise.days if day.status in (DayStatus.SERVICE_DAY, DayStatus.SKIPPED)}
     days = explained(window.service_day, calendar.day_codes(window))
     return any(day.date in told for day in days if day.status is DayStatus.COUNTED)
 
 
 def _channel_not_accepted(case: Decision) -> bool:
+    """Tell whether the channel or, if it is not known, every channel is not accepted; false for a withdrawal."""
     terms, channel = case.version.terms, case.facts.channel
     accepted = terms.phone.accepted or terms.email.accepted if channel is None else terms.channel(channel).accepted
     return not (accepted or case.facts.withdrawal)
 
 
 def _unofficial_contact_point(case: Decision) -> bool:
-    """Whether the contact point is none of the vendor's official ones, and no supervisor accepted it."""
+    """Tell whether the contact point is not official, nor accepted; false for a withdrawal, or if none is official."""
     point = case.facts.contact_point
     if point is None or case.facts.contact_point_accepted or case.facts.withdrawal:
         return False
@@ -309,9 +310,10 @@ def _unofficial_contact_point(case: Decision) -> bool:
 
 
 def _not_yet_provided(case: Decision) -> bool:
-    """Whether the service was not provided at the request, nor, for a late entry, when that was recorded.
+    """Tell whether the service was not provided at the request.
 
-    Otherwise it would be enough to date a late entry before the service.
+    False if it was provided when a late entry, or a withdrawal without its ticket, was recorded. Otherwise it would be
+    enough to date these before the service.
     """
     if case.window is not None or case.provided:
         return False
@@ -319,16 +321,21 @@ def _not_yet_provided(case: Decision) -> bool:
 
 
 def _unproven(case: Decision) -> bool:
-    """Whether it is a withdrawal without a ticket that would be required of a request with the same times."""
+    """Tell whether a withdrawal lacks a ticket that the policy would require of a request with the same times."""
     return case.facts.without_ticket and case.version.terms.evidence_after_deadline and case.backdated
 
 
 def _withdrawn_late(case: Decision) -> bool:
-    """Whether it is a withdrawal that is late, unproven or without a known window, so that a supervisor decides."""
+    """Tell whether a supervisor must decide on a withdrawal; false for other contacts.
+
+    There are four cases: it is too late, its window or last day of entry is beyond the calendar, it is a late entry, or
+    it is backdated without a ticket that the policy requires.
+    """
     return case.facts.withdrawal and (_elapsed(case) or _calendar_unknown(case) or _late_entry(case) or _unproven(case))
 
 
 def _elapsed(case: Decision) -> bool:
+    """Tell whether the request is too late; false if a supervisor accepted a deadline told before a correction."""
     if case.deadline is None or case.requested_at < case.deadline:
         return False
     return not (case.facts.deadline_accepted and _told_before_correction(case))
@@ -348,7 +355,7 @@ def _calendar_unknown(case: Decision) -> bool:
 
 
 def _may_be_late(case: Decision) -> bool:
-    """Whether an agent entered the contact so late that it could be a late entry, depending on the business days."""
+    """Tell whether an agent entered the contact so late that it may be a late entry, depending on the business days."""
     facts, terms = case.facts, case.version.terms
     if facts.recorded_at is None or facts.entered_by_supervisor:
         return False
@@ -360,7 +367,7 @@ def _may_be_late(case: Decision) -> bool:
 
 
 def _late_entry(case: Decision) -> bool:
-    """Whether the contact was entered over `late_entry_days` business days after receipt, and not by a supervisor."""
+    """Tell whether the contact was entered over `late_entry_days` business days after receipt, not by a supervisor."""
     recorded_at, last_day = case.facts.recorded_at, _last_day_to_enter(case) if _may_be_late(case) else None
     if recorded_at is None or last_day is None:
         return False
@@ -368,7 +375,7 @@ def _late_entry(case: Decision) -> bool:
 
 
 def _last_day_to_enter(case: Decision) -> date | None:
-    """The last day on which an agent may enter the contact; None for a mere check, or beyond the calendar."""
+    """Return the last day on which an agent may enter the contact; None for a mere check, or beyond the calendar."""
     if case.facts.recorded_at is None:
         return None
     terms = case.version.terms

@@ -63,7 +63,7 @@ class CalendarNotReady(Exception):
         """Whether it has been built since."""
 
     def build(self) -> None:
-        """Build it, even within such a block."""
+        """Build the missing calendar, even within a block of `only_ready`."""
         Context().run(self._build)
 
 
@@ -72,7 +72,7 @@ _builder: ContextVar[Callable[[CalendarNotReady], bool] | None] = ContextVar("_b
 
 @contextmanager
 def only_ready(builder: Callable[[CalendarNotReady], bool] = lambda _: False) -> Iterator[None]:
-    """In the block, build a calendar only if `builder` returns true for it; otherwise raise `CalendarNotReady`."""
+    """In the block, build a calendar only if `builder` (default: never) returns true; else raise `CalendarNotReady`."""
     token = _builder.set(builder)
     try:
         yield
@@ -81,7 +81,7 @@ def only_ready(builder: Callable[[CalendarNotReady], bool] = lambda _: False) ->
 
 
 def _kept(most: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Keep the last `most` results of a function; in an `only_ready` block, a missing one is asked of its `builder`."""
+    """Make a decorator that keeps the last `most` results of a function, and builds others as `only_ready` allows."""
 
     def keep(build: Callable[..., T]) -> Callable[..., T]:
         results = LRUCache[Any, T](most)
@@ -118,17 +118,18 @@ FIRST_EDITIONS = (1, 2)
 def business_calendar(
     region: str, week: Week, end_week: Week | None = None, rules: DayRules = DAY_RULES
 ) -> BusinessCalendar:
-    """The calendar by which a region is counted, without closures, built at first use; raises `UnknownRegion`."""
+    """Return the calendar by which a region counts, without closures, built at first use. Raises `UnknownRegion`."""
     country, subdivision = (place_before_iso if rules == FIRST_DAY_RULES else place)(region)
     return _calendar(country, subdivision, week, end_week, rules)
 
 
 def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | None:
-    """The name of the public holiday on a date in a region, and the two-letter language it is in.
+    """Return the name of the public holiday on a date in a region, and the two-letter language of the name.
 
     The name is in `language` if the package knows it, else in English, else in the country's own. It may be that of a
     day of the country's law on periods or, in a country, of a holiday of one of its subdivisions. None if there is no
-    holiday on that day (any more), or if the package does not cover it or does not know the country (any more).
+    holiday on that day (any more), or if the package does not cover the date. Raises `UnknownRegion` if the package
+    does not know the country (any more); for an unknown subdivision, the country's holidays count.
     """
     country, subdivision = place(still_known(region))
     code, name_language = _language(country, language)
@@ -143,13 +144,13 @@ def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | Non
 
 
 def decreed_until(country: str) -> int | None:
-    """The last year whose decrees the data has; None for a country without yearly decrees (any more)."""
+    """Return the last year whose decrees the data has; None for a country without yearly decrees (any more)."""
     decrees = DECREES.get(country)
     return _last_decree(country) if decrees and decrees.ended is None else None
 
 
 def provisional_from(region: str) -> date | None:
-    """The first date that decrees may still change; None if the country has none. Raises `UnknownRegion`."""
+    """Return the first date that decrees may still change; None without yearly decrees. Raises `UnknownRegion`."""
     country = place(region).country
     until = decreed_until(country)
     if until is None:
@@ -159,19 +160,19 @@ def provisional_from(region: str) -> date | None:
 
 
 def is_provisional(region: str, last_day: date) -> bool:
-    """Whether decrees that the data does not have (yet) may still change a stored window that ends on `last_day`."""
+    """Tell whether decrees that the data does not have (yet) may change a stored window that ends on `last_day`."""
     since = provisional_from(still_known(region))
     return since is not None and last_day >= since
 
 
 def covered_years(region: str) -> range:
-    """The years for which the data has the public holidays of a region; raises `UnknownRegion` if there is none."""
+    """Return the years for which the data has a region's public holidays. Raises `UnknownRegion` if there is none."""
     return _covered(*place(region))
 
 
 @cached(LRUCache(maxsize=512), condition=Condition())
 def subdivisions_that_differ(country: str, year: int) -> tuple[str, ...]:
-    """The subdivisions with other holidays, in a year or the next, than their country counts; builds them all: slow."""
+    """Return the codes of subdivisions with other holidays, in a year or the next, than count in the country; slow."""
     years = range(year, year + 2)
     of = {part: set(_built(country, part, "en", years).names) for part in subdivisions(country)}
     if not of:
@@ -211,7 +212,7 @@ def _calendar(
 
 @_kept(1024)  # all regions by one version's rules: 60 MB
 def _region_days(country: str, subdivision: str | None, rules: DayRules) -> RegionDays:
-    """The marks of all dates of a region: its holidays, with those that the rules add, and its weekends."""
+    """Return the marks of all dates of a region: its holidays, with those that the rules add, and its weekends."""
     english, _ = _language(country, "en")
     own = _built(country, subdivision, english)
     names, years, differ = dict(own.names), own.years, frozenset[int]()
@@ -240,7 +241,7 @@ def _region_days(country: str, subdivision: str | None, rules: DayRules) -> Regi
 
 @_kept(64)
 def _parts(country: str) -> _Parts:
-    """What the subdivisions of a country have besides; each is built, compared and dropped, as there may be many."""
+    """Return what a country's subdivisions have besides; each is built, compared and dropped, as there may be many."""
     english, _ = _language(country, "en")
     own = _built(country, None, english)
     of: dict[date, tuple[str, str]] = {}
@@ -265,7 +266,7 @@ def _names(country: str, subdivision: str | None, language: str | None, year: in
 
 @cache
 def _law_days(country: str, language: str | None) -> Mapping[date, str]:
-    """The days that a country's law on periods adds, with their names; in a subdivision they are the same."""
+    """Return the days that a country's law on periods adds, with their names; the same ones count in a subdivision."""
     law = PERIOD_LAWS.get(country)
     if law is None:
         return {}
@@ -280,7 +281,7 @@ def _built(
     years: range | None = None,
     categories: tuple[str, ...] = ("public",),
 ) -> _Holidays:
-    """What the package says of a region in some years, by default all that it covers; `language` None: its own."""
+    """Return what the package says of a region in `years`, by default all that it covers; `language` None: its own."""
     entity, covered = getattr(holidays, country), _covered(country, subdivision)
     years = covered if years is None else range(max(covered[0], years[0]), min(covered[-1], years[-1]) + 1)
     with _building:
@@ -301,6 +302,7 @@ def _built(
 
 
 def _covered(country: str, subdivision: str | None) -> range:
+    """Return the years for which the package has all holidays of a place."""
     entity = getattr(holidays, country)
     known_years = _COVERED.get(country, (entity.start_year, entity.end_year))
     first, last = _COVERED.get(f"{country}-{subdivision}", known_years)
@@ -309,13 +311,14 @@ def _covered(country: str, subdivision: str | None) -> range:
 
 @cache
 def _last_decree(country: str) -> int:
+    """Return the last year whose decrees the package has for a country."""
     with _building:
         years: Mapping[int, object] = holidays.country_holidays(country, expand=False).special_public_holidays
         return max(years)
 
 
 def _weekends(country: str, subdivision: str | None, first: int, days: int) -> Iterable[int]:
-    """The places, from the ordinal `first` on, of weekend dates in the statutory week that is valid on each."""
+    """Return the offsets from `first`, an ordinal, of the weekend dates, by the statutory week valid on each."""
     with _building:
         entity = holidays.country_holidays(country, subdiv=subdivision, expand=False, language="en")
     if type(entity)._get_weekend is HolidayBase._get_weekend:  # it always was the same week
@@ -325,7 +328,11 @@ def _weekends(country: str, subdivision: str | None, first: int, days: int) -> I
 
 @cache
 def _language(country: str, language: str) -> tuple[str | None, str]:
-    """The package's code for a reader's language in this country, else for English, else its own; and its language."""
+    """Return the package's code for a country's names in a reader's language, and the language of these names.
+
+    If the package lacks the language for the country, both are for English, or else the country's own. The code is None
+    if the package names no language there: its names are then English.
+    """
     entity = getattr(holidays, country)
     own: str | None = entity.default_language
     for name_language in (language, "en"):

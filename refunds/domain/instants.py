@@ -45,7 +45,7 @@ _NONE = timedelta()
 
 
 def parse_instant(text: str) -> datetime:
-    """The instant that an RFC 3339 date-time names, in UTC.
+    """Return the instant that an RFC 3339 date-time names, in UTC.
 
     Digits of a second after the sixth are cut off. Raises `Unfit`, with what is wrong, for anything else: no offset,
     24:00, a leap second, a date that does not exist, an instant before year 1 or after 9999.
@@ -60,25 +60,25 @@ def parse_instant(text: str) -> datetime:
 
 
 def format_instant(instant: datetime) -> str:
-    """The instant in UTC with `Z`; microseconds only if there are any."""
+    """Return an instant in RFC 3339, in UTC with `Z`; microseconds only if there are any."""
     in_utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
     return in_utc.isoformat()[:-6] + "Z"
 
 
 def format_known(instant: datetime | None) -> str | None:
-    """The instant as `format_instant` writes it; None if there is none."""
+    """Return an instant as `format_instant` writes it; None for None."""
     return None if instant is None else format_instant(instant)
 
 
 def format_local(instant: datetime, tz: ZoneInfo) -> str:
-    """The instant in RFC 3339, as the clocks of a zone show it; its offset is rounded down to whole minutes."""
+    """Return an instant in RFC 3339, as the clocks of a zone show it; its offset is rounded down to whole minutes."""
     local = instant.astimezone(tz)
     seconds = (local.utcoffset() or _NONE) % _MINUTE
     return (local.astimezone(timezone((local.utcoffset() or _NONE) - seconds)) if seconds else local).isoformat()
 
 
 def parse_date(text: str) -> date:
-    """The date that `YYYY-MM-DD` names. Raises `Unfit` for another spelling or if there is no such date."""
+    """Return the date that `YYYY-MM-DD` names. Raises `Unfit` for another spelling or if there is no such date."""
     if not _DATE.fullmatch(text):
         raise Unfit(Message("not a date: write it as 2026-12-24"))
     try:
@@ -89,13 +89,13 @@ def parse_date(text: str) -> date:
 
 @cache
 def zone_names() -> frozenset[str]:
-    """Every IANA name in the zone data, without `Factory`."""
+    """Return every IANA name that the `tzdata` package lists, without `Factory`, which is no zone."""
     return frozenset((files(tzdata) / "zones").read_text().split()) - {"Factory"}
 
 
 @cache
 def zone(name: str) -> ZoneInfo:
-    """The time zone with exactly this IANA name. Raises `Unfit` if there is none."""
+    """Return the time zone with exactly this IANA name, from the `tzdata` package. Raises `Unfit` if there is none."""
     if name not in zone_names():
         # The error does not repeat the text, which may come from anyone.
         raise Unfit(Message("unknown time zone: use an IANA name such as Europe/Berlin"))
@@ -104,7 +104,7 @@ def zone(name: str) -> ZoneInfo:
 
 
 def local_date(instant: datetime, tz: ZoneInfo) -> date:
-    """The date of an instant in a zone; at the ends of the calendar, the nearest date that exists."""
+    """Return the date of an instant in a zone; at the ends of the calendar, the nearest date that exists."""
     if instant.tzinfo is UTC and (turn := _turn(instant.date(), tz)) is not None:
         at, before, after = turn
         return before if instant < at else after
@@ -116,7 +116,7 @@ def local_date(instant: datetime, tz: ZoneInfo) -> date:
 
 @lru_cache(maxsize=16_384)
 def _turn(day: date, tz: ZoneInfo) -> tuple[datetime, date, date] | None:
-    """The instant in a UTC day at which a zone changes its date, and both dates; None if the clocks change that day."""
+    """Return when in a UTC day a zone's date changes, as an instant, and both dates; None if its clocks change then."""
     begin = datetime.combine(day, time.min, UTC)
     try:
         first, last = begin.astimezone(tz), (begin + _DAY).astimezone(tz)
@@ -128,7 +128,7 @@ def _turn(day: date, tz: ZoneInfo) -> tuple[datetime, date, date] | None:
 
 
 def months_on(day: date, months: int) -> date:
-    """The same day so many months later, or the last of a shorter month; raises `ValueError` beyond the year 9999."""
+    """Return the same day so many months later, or the last of a shorter month. Raises `ValueError` after 9999."""
     years, month = divmod(day.month - 1 + months, 12)
     first = day.replace(year=day.year + years, month=month + 1, day=1)
     return first.replace(day=min(day.day, monthrange(first.year, first.month)[1]))
@@ -136,12 +136,12 @@ def months_on(day: date, months: int) -> date:
 
 @lru_cache(maxsize=16_384)
 def end_of_day(day: date, tz: ZoneInfo) -> datetime:
-    """The exclusive end of a local date, in UTC. Source: BGB section 188(1), "with the end of the last day"."""
+    """Return the exclusive end of a local date, in UTC. Source: BGB section 188(1), "with the end of the last day"."""
     return first_instant(day + _DAY, tz)
 
 
 def first_instant(day: date, tz: ZoneInfo) -> datetime:
-    """The first instant of a local date, in UTC; if the clocks skip midnight, the instant to which they jump."""
+    """Return the first instant of a local date, in UTC; if the clocks skip midnight, the instant that they jump to."""
     midnight = datetime.combine(day, time.min, tz).astimezone(UTC)
     if midnight.astimezone(tz).replace(tzinfo=None) == datetime.combine(day, time.min):
         return midnight
@@ -154,7 +154,7 @@ def first_instant(day: date, tz: ZoneInfo) -> datetime:
 
 
 def shown_instant(day: date, clock: time, tz: ZoneInfo) -> datetime:
-    """The first instant, in UTC, at which the clocks of a zone show this date and time; raises `Unfit` if never."""
+    """Return the first instant, in UTC, at which a zone's clocks show this date and time. Raises `Unfit` if never."""
     shown = datetime.combine(day, clock)
     try:
         instant = shown.replace(tzinfo=tz).astimezone(UTC)

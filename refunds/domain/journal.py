@@ -28,7 +28,7 @@ class EventType(StrEnum):
     words: Message
 
     def __new__(cls, value: str, words: Message) -> Self:
-        """A type, as it is stored, and its words."""
+        """Return the type that is stored as `value`, with its words."""
         event = str.__new__(cls, value)
         event._value_, event.words = value, words
         return event
@@ -172,7 +172,7 @@ class Event:
 
 
 def chained(entry: Entry, key: bytes, at: datetime, actor: str, *, position: int, previous: bytes) -> Event:
-    """Make an entry the event at a position, chained to the hash `previous`, with its own hash by `key`; not stored."""
+    """Return an entry as the event at a position, chained to the hash `previous` and hashed by `key`; not stored."""
     event = Event(
         position=position,
         type=entry.type,
@@ -189,17 +189,17 @@ def chained(entry: Entry, key: bytes, at: datetime, actor: str, *, position: int
 
 
 def is_sound(event: Event, key: bytes, position: int, previous: bytes) -> bool:
-    """Whether an event is as `chained` made it with `key`, at this position and after the hash `previous`."""
+    """Tell whether an event is as `chained` made it with `key`, at this position and after the hash `previous`."""
     if event.position != position or event.previous != previous:
         return False
     return hmac.compare_digest(_with_hash(event, key).hash, event.hash)
 
 
 def note_empty(emptied: set[str], event: Event) -> None:
-    """Add to a set the customer whom an event erases (by id), or the fields that it empties (as `record/field`).
+    """Add to `emptied` the id of the customer whom an event erases, or the fields that it empties (`record/field`).
 
-    An event that undoes a resolution removes its reason from the set: what is there later is another text. Data that
-    cannot be read adds nothing.
+    An event that undoes a resolution removes the field with its reason: what is there later is another text. Other
+    events, and data that cannot be read, change nothing.
     """
     if event.type in (*EMPTYING, EventType.CONTACT_DETAILS_FORGOTTEN):
         with suppress(ValueError, TypeError, LookupError):  # it need not be sound
@@ -218,7 +218,7 @@ _REASONS: dict[str, str] = {
 
 
 def forgotten_by(event: Event) -> set[tuple[str, str]]:
-    """The table and the id of each record that an event says is deleted; empty for others, and if it is unreadable."""
+    """Return the table and the id of each record that an event says is deleted; empty if none, or unreadable."""
     if event.type in FORGETTING:
         with suppress(ValueError, TypeError, LookupError, AttributeError):  # it need not be sound
             records = orjson.loads(event.data)["records"]
@@ -227,12 +227,13 @@ def forgotten_by(event: Event) -> set[tuple[str, str]]:
 
 
 def record_digest(table: str, columns: Mapping[str, Any]) -> bytes:
-    """A digest of a record's plain columns as they are stored, for `Entry.digest`; their order does not matter."""
+    """Return a digest of a record's plain columns as stored, for `Entry.digest`; the order of columns is ignored."""
     payload = orjson.dumps([table, columns], default=bytes.hex, option=orjson.OPT_SORT_KEYS)
     return sha256(payload).digest()
 
 
 def _with_hash(event: Event, key: bytes) -> Event:
+    """Return the event with its hash: a digest, under a key, of all its other fields."""
     order = () if event.order_id is None else (event.order_id.encode(),)
     payload = (
         event.previous,

@@ -32,7 +32,7 @@ def judge(
     promise: ToldWindow | None = None,
     of_order: bool = False,
 ) -> Decision:
-    """The decision on these facts, by the versions of a policy that apply to them, with `terms` replaced.
+    """Decide on facts, by the versions of a policy that apply to them, with the values in `terms` in place of theirs.
 
     `region` is the order's; `terms` must already be read; `promise` and `of_order` are those of `decide`. The contact
     point of the facts, which must then name a channel, is put into its one spelling. Raises `NoPolicyInForce` if no
@@ -57,14 +57,14 @@ def judge(
 
 
 def recorded(decision: Decision) -> RecordedDecision:
-    """The decision as it is stored with a record, with the names that the holidays in its window have."""
+    """Return a decision as it is stored with a record, with the names of the holidays in its window."""
     unnamed = decision.recorded
     names = names_in(unnamed.outcome.told)
     return replace(unnamed, outcome=unnamed.outcome._replace(names=names))
 
 
 def names_in(told: ToldWindow | None) -> Names:
-    """The names of the holidays in a window, as told or, where none was told, as of today; empty for None."""
+    """Return the names of the holidays in a window, as told or, where none was told, as of today; empty for None."""
     if told is None:
         return NO_NAMES
     names = dict(told.names)
@@ -76,7 +76,7 @@ def names_in(told: ToldWindow | None) -> Names:
 
 
 def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) -> Decision:
-    """The decision on the facts of a stored one, by its versions and closures and today's holiday data.
+    """Decide again on the facts of a stored decision, by its versions and closures and today's holiday data.
 
     Raises `NotFound` if its policy or a version is missing, and `UnknownRegion` if the data does not know its country
     any more.
@@ -103,16 +103,16 @@ def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) ->
 
 @lru_cache(maxsize=128)
 def _closed_again(calendar: BusinessCalendar, closed: tuple[date, ...], too_late: tuple[date, ...]) -> BusinessCalendar:
-    """The calendar with the closures of a decision; those in `too_late` are too late for any window."""
+    """Return the calendar with the closures of a decision; those in `too_late` are too late for any window."""
     calendar = calendar.closed_on(closed) if closed else calendar
     return calendar.with_entered_closures((day, date.max) for day in too_late) if too_late else calendar
 
 
 def calendar_of(version: PolicyVersion, order_region: str | None = None) -> BusinessCalendar:
-    """The calendar by which a version counts, closures included.
+    """Return the calendar by which a version counts, closures included.
 
     It is that of the order's region if there is one and the terms follow it, else of the policy's. Raises
-    `UnknownRegion` at `/region` or `/terms/region` if either is unknown, even if it does not count.
+    `UnknownRegion` at `/region` if the order's is unknown, at `/terms/region` if a what-if's is, whichever counts.
     """
     if order_region is not None:
         require_region(order_region, "/region")
@@ -123,12 +123,12 @@ def calendar_of(version: PolicyVersion, order_region: str | None = None) -> Busi
 
 
 def named(version: PolicyVersion, order_region: str | None) -> str:
-    """The region by which an order is counted: its own if it has one and the terms follow it, else the policy's."""
+    """Return the region by which an order counts: its own if it has one and the terms follow it, else the policy's."""
     return order_region if order_region and version.terms.follow_order_region else version.terms.region
 
 
 def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
-    """The calendar of a region by which a version counts, closures included; raises `UnknownRegion`."""
+    """Return the calendar of a region by which a version counts, closures included. Raises `UnknownRegion`."""
     terms = version.terms
     calendar = business_calendar(region, terms.business_week, terms.end_week, day_rules(terms))
     if not terms.closures and not version.closures.entered:
@@ -139,13 +139,13 @@ def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
 
 
 def day_rules(terms: Terms) -> DayRules:
-    """What counts as a public holiday by these terms, as `business_calendar` takes it."""
+    """Return what counts as a public holiday by these terms, as `business_calendar` takes it."""
     return DayRules(terms.without_subdivision, terms.period_law_days)
 
 
 @lru_cache(maxsize=128)
 def _closed(calendar: BusinessCalendar, known: tuple[date, ...], later: Closures, time_zone: str) -> BusinessCalendar:
-    """The calendar with the closures that a version has always known, and those that were entered later."""
+    """Return the calendar with the closures in a version's terms (`known`), and those that were entered `later`."""
     if known:
         calendar = calendar.closed_on(known)
     entered = [(day, local_date(entered_at, zone(time_zone))) for day, entered_at in later.entered]
@@ -153,7 +153,7 @@ def _closed(calendar: BusinessCalendar, known: tuple[date, ...], later: Closures
 
 
 def spelt(pointer: str, spell: Callable[..., T], *arguments: Any) -> T:
-    """Call `spell`, such as `contact_points.canonical`; if it raises `Unfit`, raise `InvalidInput` at `pointer`."""
+    """Return what `spell` returns for the arguments; if it raises `Unfit`, raise `InvalidInput` at `pointer`."""
     try:
         return spell(*arguments)
     except Unfit as error:

@@ -62,7 +62,10 @@ _ABOUT_CALENDARS = (
 def calendar_notices(
     calendar: BusinessCalendar, named: str, window: Window | None, edition: int | None = None
 ) -> tuple[Notice, ...]:
-    """The notices about a calendar in a window; `named` is the region asked for, `edition` that of the rules."""
+    """Return the notices about a calendar in a window, in the order of `Notice`; without a window, about its region.
+
+    `named` is the region asked for. Decrees that an `edition` of the rules, if given, does not know change nothing.
+    """
     provisional = window and calendar.is_provisional(window)
     if provisional and edition is not None:
         provisional = DECREES[calendar.region.region[:2]].edition <= edition
@@ -96,7 +99,7 @@ _FOR_SUPERVISORS: tuple[tuple[Reason, Notice | None], ...] = (
 
 
 def verdict_of(reason: Reason, notices: Callable[[], Collection[Notice]]) -> Verdict:
-    """What a decision with this reason comes to; its notices are made only if they matter."""
+    """Return what a decision with this reason comes to; `notices` is called only if that depends on them."""
     if reason in ELIGIBLE:
         return Verdict.CANCELLABLE
     asks = any(one is reason and (notice is None or notice in notices()) for one, notice in _FOR_SUPERVISORS)

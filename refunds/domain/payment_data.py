@@ -72,7 +72,7 @@ _IBAN = re.compile(r"(?=([A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}))")
 
 
 def holds_payment_data(text: str) -> bool:
-    """Whether a text contains the number of a payment card, an IBAN, or a number that is labelled as payment data.
+    """Tell whether a text has the number of a payment card, an IBAN, or a number that is labelled as payment data.
 
     A card number has a known issuer's prefix and length, passes its check, however its digits are grouped, and is
     neither a telephone number (one after `+` or `00`, or a valid one of 13 digits) nor a date. Without the prefixes,
@@ -87,7 +87,7 @@ def holds_payment_data(text: str) -> bool:
 
 
 def is_payment_data(reference: str) -> bool:
-    """Whether a reference contains payment data, as in `holds_payment_data`.
+    """Tell whether a reference contains payment data, as in `holds_payment_data`.
 
     Unlike there, digits directly beside a letter are no card number, nor are those of a UUID, and an IBAN does not
     begin within a word: random ids pass.
@@ -116,13 +116,13 @@ Groups = list[tuple[int, int]]  # where groups of digits begin and end in a text
 
 
 def _holds_card(text: str, run: re.Match[str]) -> bool:
-    """Whether some whole groups of a run are a card number, without the telephone numbers in it."""
+    """Tell whether neighbouring groups of a run are a card number, both with its telephone numbers and without them."""
     groups = [group.span() for group in _GROUP.finditer(text, *run.span())]
     return _is_card_among(text, groups) and any(_is_card_among(text, part) for part in _without_telephone(text, groups))
 
 
 def _is_card_among(text: str, groups: Groups) -> bool:
-    """Whether neighbouring groups, each whole, are together a card number and not a dialled telephone number."""
+    """Tell whether neighbouring groups, each whole, are together a card number and not a dialled telephone number."""
     digits, ends = "".join(text[start:end] for start, end in groups), [0]
     for start, end in groups:
         ends.append(ends[-1] + end - start)
@@ -143,7 +143,10 @@ def _lengths(beginning: str) -> tuple[int, ...]:
 
 
 def _without_telephone(text: str, groups: Groups) -> Iterator[Groups]:
-    """The groups between telephone numbers; one begins after a `+` or, first or right after another, with a 0."""
+    """Yield the groups before, between and after telephone numbers, as lists that may be empty.
+
+    A number begins after a `+` or, as the first group or right after another number, with a 0.
+    """
     part: Groups = []
     left = 0
     for i, (start, _) in enumerate(groups):
@@ -162,7 +165,11 @@ def _without_telephone(text: str, groups: Groups) -> Iterator[Groups]:
 
 
 def _telephone(text: str, groups: Groups, sign: str) -> int:
-    """How many groups, from the first, are a valid telephone number; 0 if none, or if they are four of a card's."""
+    """Return the smallest number of leading groups that are a valid telephone number; 0 if none are.
+
+    The number has its country code if `sign` is `+`, and is else read as a German one. The result is 0, too, if the
+    first four groups have four digits each and contain a card number.
+    """
     if [end - start for start, end in groups[:4]] == [4] * 4 and _is_card_among(text, groups[:4]):
         return 0
     digits = ""
@@ -181,7 +188,10 @@ def _before(text: str, start: int) -> str:
 
 
 def _is_dialled(before: str, digits: str) -> bool:
-    """Whether digits are a telephone number: a possible one after `+` or `00`, or any valid one of 13 digits."""
+    """Tell whether digits are a telephone number with its country code, of at most 15 digits.
+
+    After `+` or `00` in `before`, the text before them, it must be a possible one; otherwise a valid one of 13 digits.
+    """
     if len(digits) > LONGEST_NUMBER - len("+"):
         return False
     try:

@@ -37,7 +37,7 @@ class PolicyVersion:
     closures: Closures = NO_CLOSURES
 
     def what_if(self, terms: Mapping[str, Any]) -> "PolicyVersion":
-        """This version with these terms, already read, replaced and named in `overridden`; itself if none."""
+        """Return this version with these terms, already read, replaced and named in `overridden`; itself if none."""
         if not terms:
             return self
         overridden = tuple(name for name in TERM_NAMES if name in terms)
@@ -63,7 +63,7 @@ class Policy:
     """From when each of the effective ones is in force."""
 
     def in_force(self, at: datetime) -> PolicyVersion:
-        """The version in force at an instant; at the exact instant of a change, the newer one.
+        """Return the version in force at an instant; at the exact instant of a change, the newer one.
 
         Raises `NoPolicyInForce` if there is none, with the instant at which the first takes effect, or None if all are
         withdrawn.
@@ -81,7 +81,7 @@ class Policy:
         ordered_at: datetime | None = None,
         judged_by: JudgedBy | None = None,
     ) -> PolicyVersion:
-        """The version that judges an order.
+        """Return the version that judges an order.
 
         If the service is not provided by `requested_at` (`provided_at` is None or later), it is the version in force at
         `requested_at`; `ordered_at` and `judged_by` do not count then. Otherwise it is the version in force at
@@ -97,12 +97,12 @@ class Policy:
         return version
 
     def current(self, at: datetime) -> PolicyVersion:
-        """The version in force, or else the first to be; if all are withdrawn, that with the lowest number."""
+        """Return the version in force, or else the first to be; if all are withdrawn, that with the lowest number."""
         first = (*self.effective_versions, *self.versions)[0]
         return next((version for version in reversed(self.effective_versions) if version.effective_at <= at), first)
 
     def version(self, number: int) -> PolicyVersion:
-        """The version with this number, even a withdrawn one. Raises `NotFound` if there is none."""
+        """Return the version with this number, even a withdrawn one. Raises `NotFound` if there is none."""
         if not 1 <= number <= len(self.versions):
             newest = {"policy": self.policy_id, "version": len(self.versions)}
             raise NotFound(Message("The newest version of %(policy)s is version %(version)s.", **newest))
@@ -110,7 +110,7 @@ class Policy:
 
 
 def policy_of(versions: Iterable[PolicyVersion], withdrawn: Collection[int] = ()) -> Policy:
-    """The policy with these versions, at least one; those with a number in `withdrawn` never take effect.
+    """Return the policy with these versions, at least one; those with a number in `withdrawn` never take effect.
 
     Raises `InvalidInput` if the numbers do not count from 1 without gap or repeat, or if a version would not take
     effect later than the one before it.
@@ -139,7 +139,7 @@ class Difference(NamedTuple):
 
 
 def differences(before: Terms | None, after: Terms) -> list[Difference]:
-    """The terms that differ from those `before`, in the order of the terms; if `before` is None, all."""
+    """Return the terms that differ in `after` from `before`, in the order of the terms; all if `before` is None."""
     return [
         Difference(name, before and getattr(before, name), getattr(after, name), before is not None)
         for name in TERM_NAMES

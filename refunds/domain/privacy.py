@@ -125,7 +125,7 @@ class DataRequest:
 
     @property
     def state(self) -> DataRequestState:
-        """Closed once it has its outcome."""
+        """Closed once the request has its outcome, until then open."""
         return DataRequestState.OPEN if self.closed_at is None else DataRequestState.CLOSED
 
 
@@ -143,10 +143,10 @@ TOLD_TO_RECIPIENTS = (DataRequestKind.RECTIFICATION, DataRequestKind.ERASURE, Da
 
 
 def due_at(received_at: datetime, time_zone: str, *, extended: bool = False) -> datetime:
-    """The first instant at which it is too late to answer a request: 30 days or, if earlier, a calendar month on.
+    """Return the first instant, in UTC, at which it is too late to answer a data request.
 
-    Extended, it is three calendar months on. A month from 31 January ends on the last day of February. Source: GDPR,
-    Article 12(3).
+    It is the end of the 30th date after receipt or, if earlier, of the date a calendar month after; `extended`, three
+    calendar months after. A month from 31 January ends on the last day of February. Source: GDPR, Article 12(3).
     """
     tz = zone(time_zone)
     received = local_date(received_at, tz)

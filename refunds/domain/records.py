@@ -19,12 +19,12 @@ from refunds.domain.resolutions import ResolutionReason
 
 
 def personal() -> Any:
-    """A dataclass field with personal data, None by default: it is stored encrypted, and emptied by an erasure."""
+    """Declare a field with personal data, None by default: it is stored encrypted, and emptied by an erasure."""
     return field(default=None, metadata={"personal": True})
 
 
 def not_digested(**default: Any) -> Any:
-    """A field that the journal does not vouch for: it follows from other records, or changes without an event."""
+    """Declare a field that the journal does not vouch for: other records imply it, or it changes without an event."""
     return field(metadata={"not_digested": True}, **default)
 
 
@@ -37,7 +37,7 @@ class Intent(StrEnum):
 
     @property
     def asks(self) -> bool:
-        """Whether it asks for the end of the order, so that the contact is open until that is dealt with."""
+        """Whether a contact with this intent asks for the end of the order, and so is open until that is dealt with."""
         return self in ASKING
 
 
@@ -219,7 +219,7 @@ class Contact:
 
     @property
     def entered_at(self) -> datetime:
-        """When it was entered or, if it corrects a contact that asked for the same, when that was."""
+        """When the contact was entered or, if it corrects one that asked for the same, when that was entered first."""
         then = self.decision.facts
         return self.recorded_at if then.request or then.recorded_at is None else then.recorded_at
 
@@ -308,7 +308,7 @@ class Closure:
 
 
 def id_within(policy: str, name: object) -> str:
-    """The id of a record of a policy, `policy/name`: the name is a version's number or a closure's date."""
+    """Return `policy/name`, the id of a version by its number or a closure by its date; also of a record's field."""
     return f"{policy}/{name}"
 
 

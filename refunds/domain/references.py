@@ -12,17 +12,17 @@ _RANDOM_DIGITS_OF_REQUESTS = 7
 
 
 def new_request_number() -> str:
-    """A random request number of seven digits and a check digit; the caller must check that it is not in use."""
+    """Return a random request number of seven digits and a check digit; the caller must check that it is not in use."""
     return _with_check_digit(_RANDOM_DIGITS_OF_REQUESTS)
 
 
 def format_request_number(number: str) -> str:
-    """A request number of eight digits as people read it aloud, in two groups: 1234-5678."""
+    """Return a request number of eight digits as people read it aloud, in two groups: 1234-5678."""
     return f"{number[:4]}-{number[4:]}"
 
 
 def new_reference() -> str:
-    """A random reference of nine digits and a check digit (Damm, 2004); the caller must check that it is not in use."""
+    """Return a random reference of nine digits and a check digit (Damm, 2004); the caller checks that it is unused."""
     return _with_check_digit(_RANDOM_DIGITS)
 
 
@@ -32,17 +32,17 @@ def _with_check_digit(random_digits: int) -> str:
 
 
 def format_reference(reference: str) -> str:
-    """A reference of ten digits as people read it aloud, in three groups: 123-456-7890."""
+    """Return a reference of ten digits as people read it aloud, in three groups: 123-456-7890."""
     return f"{reference[:3]}-{reference[3:6]}-{reference[6:]}"
 
 
 def parse_reference(text: str) -> str:
-    """The ten digits of a reference, typed with dashes and spaces or without; raises `Unfit` if it is none."""
+    """Return the ten digits of a reference, typed with dashes and spaces or without. Raises `Unfit` if it is none."""
     return _parse(text, _REFERENCE, _REQUEST_NUMBER)
 
 
 def parse_request_number(text: str) -> str:
-    """The eight digits of a request number, typed as a reference may be; raises `Unfit` if it is none."""
+    """Return the eight digits of a request number, typed as a reference may be. Raises `Unfit` if it is none."""
     return _parse(text, _REQUEST_NUMBER, _REFERENCE)
 
 
@@ -67,7 +67,7 @@ _REQUEST_NUMBER = _Form(
 
 
 def _parse(text: str, form: _Form, other: _Form) -> str:
-    """The digits of a number of this form; raises `Unfit`, which says so if it is a number of the other form."""
+    """Return the digits of a number of this form. Raises `Unfit`, which names the `other` form if it is of that."""
     digits = text.replace("-", "").replace(" ", "")
     is_number = digits.isascii() and digits.isdigit()
     if is_number and len(digits) == other.digits and damm.is_valid(digits):

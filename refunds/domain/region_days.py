@@ -42,16 +42,16 @@ class RegionDays:
         return self.first + len(self.marks) - 1
 
     def has_estimated(self, first: int, last: int) -> bool:
-        """Whether the date of a holiday is not yet certain, from a covered date to a later one."""
+        """Tell whether a holiday from the ordinal `first` to `last`, both covered and included, is not yet certain."""
         marks = self.marks[first - self.first : last + 1 - self.first]
         return 1 in marks.translate(_IS_ESTIMATED)
 
     def is_holiday(self, day: date) -> bool:
-        """Whether a covered date is a public holiday, on whatever weekday."""
+        """Tell whether a covered date is a public holiday, on whatever weekday."""
         return bool(self.marks[day.toordinal() - self.first] & DayFlag.HOLIDAY)
 
     def day_codes(self, week: Week) -> bytes:
-        """The code of each covered date of the region, by a business week, without closures."""
+        """Return the code of each covered date of the region, by a business week, without closures; one byte a date."""
         if week == "country":
             return self.marks.translate(_COUNTRY_WEEK)
         day_codes = bytearray(len(self.marks))

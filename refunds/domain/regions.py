@@ -74,7 +74,7 @@ _OTHER_CODES = {
 
 @lru_cache(maxsize=8192)
 def place(region: str) -> Place:
-    """The place by whose calendar a region is counted.
+    """Return the place by whose calendar a region is counted.
 
     That is its own if the package has one, else that of the larger part that it belongs to, else that of its country.
     Raises `UnknownRegion` if it is none, or not spelt exactly.
@@ -91,12 +91,12 @@ def place(region: str) -> Place:
 
 
 def country_of(region: str) -> str:
-    """The code of a region's country, or of the region if that has its own: its telephone numbers are dialled so."""
+    """Return the country whose telephone numbers a region has: itself if ISO 3166-1 lists it (`FR-971` is `GP`)."""
     return _ALSO_COUNTRIES.get(region) or region.partition("-")[0]
 
 
 def place_before_iso(region: str) -> Place:
-    """The place of a region by the first editions of the rules, or its country; raises `UnknownRegion`."""
+    """Return the place of a region by the first editions of the rules, or its country. Raises `UnknownRegion`."""
     country, _, part = region.partition("-")
     if country not in countries():
         raise UnknownRegion(_unknown(country))
@@ -104,7 +104,7 @@ def place_before_iso(region: str) -> Place:
 
 
 def still_known(region: str) -> str:
-    """The stored region if there is a calendar for it now, or else its country, for which there may be none either."""
+    """Return a stored region if it has a calendar now, or else its country, which may have none either."""
     try:
         place(region)
     except UnknownRegion:
@@ -122,24 +122,24 @@ def require_region(region: str, pointer: str) -> None:
 
 @cache
 def countries() -> frozenset[str]:
-    """The codes of all countries that the package has."""
+    """Return the codes of all countries that the package has."""
     return frozenset(EntityLoader.get_country_codes(include_aliases=False))
 
 
 @cache
 def subdivisions(country: str) -> tuple[str, ...]:
-    """The codes of a known country's subdivisions that have a calendar, without the country's code."""
+    """Return the codes of a known country's subdivisions that have a calendar, without the country's code."""
     return tuple(part for part in _entity(country).subdivisions if part not in _NO_PLACES.get(country, ()))
 
 
 def with_subdivisions(country: str) -> Iterator[str]:
-    """The region of a known country, then those of its subdivisions."""
+    """Yield the region of a known country, then those of its subdivisions."""
     yield country
     yield from (f"{country}-{part}" for part in subdivisions(country))
 
 
 def region_name(region: str, language: str) -> str:
-    """The name of a subdivision in German, if asked for and known, else in the country's own; or else its code."""
+    """Return a subdivision's name in German, if asked for and known, else in the country's own; or else its code."""
     country, _, part = region.partition("-")
     if iso := _iso(region):
         return _translations(language).gettext(iso.name).partition(" [")[0]
@@ -148,6 +148,7 @@ def region_name(region: str, language: str) -> str:
 
 
 def _entity(country: str) -> Any:
+    """Return the loader that stands for the package's class of a country; the package must have the country."""
     return getattr(holidays, country)
 
 
@@ -163,7 +164,7 @@ def _translations(language: str) -> NullTranslations:
 
 
 def _unknown(country: str) -> Message:
-    """The text of the error for an unknown country, or subdivision of a known one, with what there is."""
+    """Return the text of the error for an unknown country, or subdivision of a known one, with what there is."""
     if country not in countries():
         return Message("unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY")
     codes = "|".join(subdivisions(country))

@@ -21,20 +21,20 @@ class Period(NamedTuple):
 
     @property
     def in_years(self) -> bool:
-        """Whether it is of whole years."""
+        """Whether the period is of whole years, by its term."""
         return self.term.endswith("_years")
 
     def length(self, terms: Terms) -> int:
-        """How many years, months or days the period has, by these terms."""
+        """Return how many years, months or days the period has, by these terms."""
         number: int = getattr(terms, self.term) if self.term else self.days
         return number
 
     def last_day(self, since: datetime, terms: Terms) -> date:
-        """The last day of the period that began at `since`, in the terms' time zone; in years, a 31 December."""
+        """Return the last day of the period that began at `since`, in the terms' time zone; in years, a 31 December."""
         return self._last(local_date(since, zone(terms.time_zone)), self.length(terms))
 
     def over_before(self, today: date, terms: Terms) -> datetime:
-        """The instant such that a period that began before it is over when `today` begins, in the terms' time zone."""
+        """Return the instant before which a period must begin to be over as `today` begins, in the terms' time zone."""
         length = self.length(terms)
         if self.in_years:
             first = date(today.year - length, 1, 1)
@@ -45,6 +45,7 @@ class Period(NamedTuple):
         return first_instant(first, zone(terms.time_zone))
 
     def _last(self, day: date, length: int) -> date:
+        """Return the last day of a period of this length from a day on."""
         if self.in_years:
             return date(min(day.year + length, MAXYEAR), 12, 31)
         if not self.term:
@@ -92,7 +93,7 @@ PERIODS = (DETAILS, CANCELLED, CONTACTED, ORDERED, BESIDE, REPLIES)
 
 
 def order_until(order: Order, contacts: Sequence[Contact], cancellations: Sequence[Cancellation], terms: Terms) -> date:
-    """The last day on which an order is kept with all about it; the caller must check that nothing about it is open."""
+    """Return the last day on which an order is kept with all about it; the caller checks that none of it is open."""
     if cancellations:
         ends = ((one.issued_at, one.settled_at, one.revoked_at) for one in cancellations)
         return CANCELLED.last_day(max(at for each in ends for at in each if at is not None), terms)
@@ -102,5 +103,5 @@ def order_until(order: Order, contacts: Sequence[Contact], cancellations: Sequen
 
 
 def details_until(contact: Contact, until: date, terms: Terms) -> date:
-    """The last day on which a contact's note and ticket are kept; `until` is that of its order."""
+    """Return the last day of a contact's note and ticket: its order's, `until`, if backdated, else that or earlier."""
     return until if contact.backdated else min(until, DETAILS.last_day(contact.received_at, terms))

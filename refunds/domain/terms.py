@@ -64,7 +64,7 @@ class Bounds(NamedTuple):
 
 
 def term(default: Any, text: str, *bounds: Any) -> Any:
-    """A field of `Terms`: its default, its help, and the values of its `Bounds`."""
+    """Declare a field of `Terms`: its default, its help, and the values of its `Bounds`."""
     return field(default=default, metadata={"help": text, "bounds": Bounds(*bounds)})
 
 
@@ -165,7 +165,7 @@ class Terms:
         return self.region[:2]
 
     def channel(self, channel: Channel) -> ContactChannel:
-        """Whether a channel counts, and the official numbers or addresses in it."""
+        """Return whether a channel counts, and its official numbers or addresses; website and post never count."""
         match channel:
             case Channel.PHONE:
                 return self.phone

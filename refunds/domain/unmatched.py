@@ -14,8 +14,8 @@ class UnmatchedContact:
 
     Its personal fields are encrypted under a key of its own, `wrapped_key`, which the master key encrypts; matching
     empties these fields and destroys the key. `order_hint` is what the customer said of the order. `contact_id` is the
-    contact about the order that it became. It is superseded and acknowledged like a contact about an order; what
-    corrects one that asked for the same has its first entry.
+    contact about the order that it became. It is superseded and acknowledged like a contact about an order; if it
+    corrects one that asked for the same, it has the `recorded_at` and `recorded_by` of that.
     """
 
     unmatched_id: str

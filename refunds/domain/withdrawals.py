@@ -23,12 +23,12 @@ class InformationPeriod(NamedTuple):
     time_zone: str
 
     def has_ended(self, at: datetime) -> bool:
-        """Whether an instant is after the last day of the period, by its time zone."""
+        """Tell whether an instant is after the last day of the period, in its time zone."""
         return end_of_day(self.last_day, zone(self.time_zone)) <= at
 
 
 def information_period(ordered_at: datetime | None, outcome: Outcome, terms: Terms) -> InformationPeriod | None:
-    """The period of an order with this decision; None if it is not known when it was ordered, or beyond the calendar.
+    """Return the period of an order with this decision; None if `ordered_at` is None, or it ends beyond the calendar.
 
     `terms` are those of the version that judged: they say which days are public holidays.
 
