@@ -320,5 +320,5 @@ class Unread(Nested):
     """Any value in the place of an object that a schema describes; objects are read later, one at a time."""
 
     def deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        """The value, unchanged."""
+        """Return the value, unchanged and unchecked."""
         return value
