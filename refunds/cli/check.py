@@ -54,6 +54,7 @@ def command(
 
 
 def _show(outcome: Outcome) -> None:
+    """Print a decision in words: its verdict, reason, days left, window and notices."""
     console = Console(highlight=False)
     console.print(Text(verdict(outcome), style=_STYLE[outcome.verdict]))
     console.print(reason_text(outcome), soft_wrap=True)
@@ -67,6 +68,7 @@ def _show(outcome: Outcome) -> None:
 
 
 def _table(outcome: Outcome) -> Table:
+    """Return a table of the dates of the window, each with its role."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for day in outcome.days:
         style = "" if day.status in (DayStatus.COUNTED, DayStatus.LAST_DAY) else "dim"

@@ -52,6 +52,7 @@ def _exported(
     customer_id: str | None,
     contact: str | None,
 ) -> Export | None:
+    """Export what the one argument that is not None names, with an event; None for an unknown `customer_ref`."""
     if request_id is not None:
         return exports.for_request(uow, request_id)
     if contact is not None:
