@@ -29,7 +29,7 @@ class Message(str):
         return message
 
     def filled(self, **values: object) -> "Message":
-        """Return a copy with these values, which replace its own and fill the template."""
+        """Return a copy with these values added; a value replaces one of the same name."""
         return Message(self.template, **self.values | values)
 
 

@@ -41,7 +41,7 @@ def _kept(stated: tuple[Any, ...], _: str, with_days: bool) -> tuple[bytes, byte
 
 
 def _written(outcome: Outcome, with_days: bool) -> tuple[bytes, bytes]:
-    """Return the JSON of a decision up to the value of `requested_at`, and from there up to its last value."""
+    """Return the JSON of a decision before and after the value of `requested_at`, the latter without its last value."""
     before = {
         "eligible": outcome.eligible,
         "verdict": outcome.verdict,

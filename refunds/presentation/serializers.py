@@ -294,7 +294,7 @@ def disclosure_data(disclosure: Disclosure) -> dict[str, Any]:
 
 
 def hold_data(customer_id: str, held: Limit | None) -> dict[str, Any]:
-    """Return the hold on a customer as the API shows it: whether there is one, and why, since when and by whom."""
+    """Return whether a customer is on hold, as the API shows it; why, since when and by whom are None if not."""
     return {
         "customer_id": customer_id,
         "held": held is not None,

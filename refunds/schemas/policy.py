@@ -111,7 +111,7 @@ def _most(bounds: Bounds) -> int:
 
 
 def _reader(name: str, hint: Any, metadata: Mapping[str, Any]) -> ma.fields.Field[Any]:
-    """Return the field that reads a term within its bounds: by its name if `_READERS` has that, else by its type."""
+    """Return the field that reads a term within its bounds: by its name if `_READERS` has that name, else by type."""
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         reader: ma.fields.Field[Any] = fields.Choice(hint)
     else:

@@ -45,7 +45,7 @@ class StrictSchema(ma.Schema):
             self._optional.add(field_name)
 
     def load(self, data: Any, **kwargs: Any) -> Any:
-        """Return the values in `data`, with hooks, without those that are null for absent; raise `ValidationError`."""
+        """Load `data` with marshmallow, without values that are null for absent; raise `ValidationError`."""
         if isinstance(data, Mapping):
             data = {key: value for key, value in data.items() if value is not None or key not in self._null_is_absent}
         return super().load(data, **kwargs)

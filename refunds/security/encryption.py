@@ -68,7 +68,7 @@ def new_key() -> bytes:
 
 
 def associated_data(table: str, column: str, row: str) -> bytes:
-    """Return the place of an encrypted value, `format|table|column|row`, which is authenticated: it cannot be moved."""
+    """Return the place of an encrypted value, `format|table|column|row`, to be authenticated with the value."""
     return f"{_FORMAT[0]}|{table}|{column}|{row}".encode()
 
 
@@ -79,7 +79,7 @@ def encrypt(key: bytes, value: bytes, where: bytes) -> bytes:
 
 
 def decrypt(key: bytes, encrypted: bytes, where: bytes) -> bytes:
-    """Return a value decrypted; raise `Tampered` if it, its place or the key has changed, or if it is not encrypted."""
+    """Return a value decrypted; raise `Tampered` if the value, its place or the key is wrong."""
     if not isinstance(encrypted, bytes) or not encrypted.startswith(_FORMAT):
         raise Tampered(Message("not an encrypted value: %(place)s", place=where.decode()))
     try:

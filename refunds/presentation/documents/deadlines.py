@@ -40,7 +40,10 @@ def title(sheet: Sheet) -> str:
 
 
 def group_names(sheet: Sheet) -> list[str]:
-    """Return the groups' names: their regions, "most regions" for a large first group, "everywhere" for a sole one."""
+    """Return the names of the groups: their regions, or "most regions" for a first group of more than `_LISTED`.
+
+    A single group of several regions is "everywhere".
+    """
     if len(sheet.groups) == 1 and len(sheet.groups[0]) > 1:
         return [translate("everywhere")]
     first, *others = sheet.groups
@@ -86,7 +89,7 @@ def notes(sheet: Sheet) -> Iterator[str]:
 
 
 def service_day(row: Provided) -> str:
-    """Return the service day of a row, with its hours if another version is in force in the rest of the day."""
+    """Return the service day of a row, with the times from and until which its version judges, if not all day."""
     tz, day = zone(row.version.terms.time_zone), dates.short_date_text(row.day)
     since = row.since and dates.time_text(row.since.astimezone(tz))
     until = row.until and dates.time_text(row.until.astimezone(tz))

@@ -222,7 +222,7 @@ def registration_text(version: PolicyVersion, follows: int | None, done: str) ->
 
 
 def compared_text(version: PolicyVersion, beside: int | None, *, same: bool) -> str:
-    """Return the heading above the differences to version number `beside`; None: a new policy. `same`: none."""
+    """Return the heading above the differences to version number `beside`; None: a new policy. `same`: none found."""
     if beside is None:
         text = Message("Version %(version)s of %(policy)s, a new policy:")
     elif same:
