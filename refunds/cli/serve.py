@@ -165,7 +165,7 @@ class _Lookout(threading.Thread):
 def _show_how_to_sign_in(store: Store, settings: Settings) -> None:
     """Print how to sign in and call the API; outside production, first add users and tokens if there are none.
 
-    Then it prints their secrets, and keeps the tokens in a file.
+    The secrets of new users and tokens are printed, too, and the new tokens are kept in a file.
     """
     found: list[Credentials] = []
     tokens: dict[Role, str] = {}

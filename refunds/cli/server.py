@@ -327,7 +327,7 @@ class Server(MTServer):
     def run(self) -> None:
         """Serve until SIGTERM or Ctrl-C, then finish the requests under way; both signals must be blocked.
 
-        It raises the limit of open files, and must be followed by `os._exit`.
+        The limit of open files is raised. The caller must end the process by `os._exit`.
         """
         sys.setswitchinterval(_SLICE)
         gc.freeze()  # what is loaded by now stays: to search it for garbage would stop all threads for 90 ms

@@ -85,10 +85,7 @@ def _date_text(day: date, name: str) -> str:
 
 
 def instant_text(instant: datetime, time_zone: str, *, zoned: bool = True) -> str:
-    """Return an instant, cut to the minute, as in "Wednesday, 8 April 2026, 23:05 (Berlin time)".
-
-    `time_zone` is the zone to show it in, named only if `zoned`.
-    """
+    """Return an instant, as in "Wednesday, 8 April 2026, 23:05 (Berlin time)"; the zone is named only if `zoned`."""
     local = _shown(instant, time_zone)
     return f"{date_text(local.date())}, {time_text(local)}" + (f" ({zone_text(time_zone)})" if zoned else "")
 
