@@ -16,7 +16,7 @@ from refunds.errors import ConfigurationError, Message
 
 
 def _setting(name: str, help_text: str, *, secret: bool = False) -> Any:
-    """A field of `Settings`, with the name of its environment variable and its help."""
+    """Return a field of `Settings`, with the name of its environment variable and its help; a `secret` has no repr."""
     return field(repr=not secret, metadata={"name": name, "help": help_text})
 
 
@@ -91,10 +91,10 @@ class Settings:
 
 
 def load_settings() -> Settings:
-    """The settings in the environment; those left out have their defaults.
+    """Return the settings in the environment; those left out have their defaults.
 
     The master key file and the ledger directory are None if they are left out in production; with PostgreSQL, the
-    directory is None in development, too. Raises `ConfigurationError`, with a line for each setting of a wrong form,
+    directory is None in development, too. Raise `ConfigurationError`, with a line for each setting of a wrong form,
     each that would let clients reach the service without TLS, and each other variable that begins with `REFUNDS_`,
     except those that Kubernetes sets. Only the public URL may be empty. Of the database's URL, only the kind is
     checked; whether files exist is not.
@@ -138,7 +138,7 @@ def load_settings() -> Settings:
 
 
 def _without_tls(read: dict[str, Any]) -> Iterator[str]:
-    """A line for each setting that would let clients reach the service without TLS; those of a wrong form are None."""
+    """Yield a line for each setting that would let clients in without TLS; `read` has None for a malformed setting."""
     if read["behind_tls_proxy"] == "false" and read["listen"] and not ip_address(read["listen"]).is_loopback:
         yield (
             "REFUNDS_LISTEN: others could reach the service without TLS: put a TLS proxy in front of it and set "
@@ -155,7 +155,7 @@ _OF_KUBERNETES = re.compile(
 
 
 def _unknown(known: Iterable[str]) -> Iterator[str]:
-    """A line for each variable that begins like a setting and is none, with the setting that is probably meant."""
+    """Yield a line for each variable that begins like a setting and is none, with the setting that is likely meant."""
     endings = {name.removeprefix("REFUNDS_"): name for name in known}
     for name in sorted(os.environ):
         ending = name.removeprefix("REFUNDS_")
@@ -167,9 +167,10 @@ def _unknown(known: Iterable[str]) -> Iterator[str]:
 
 
 def _beside(database: str) -> Callable[[str], Path]:
-    """Where the master key and the ledger of a database are in development: beside its file, and with its name.
+    """Return where the master key and the ledger of a database are in development, as a function of their plain names.
 
-    The default one, and a server's, keep the plain names in `instance`, as they always had them.
+    They are beside the database's file, with its name in front. Those of the default file, and of a server, keep the
+    plain names in `instance`, as they always had them.
     """
     path = Path(database.partition(":///")[2]) if database.startswith("sqlite") else _DEFAULT
     return lambda name: path.with_name(name if path == _DEFAULT else f"{path.name}.{name}")
@@ -179,10 +180,12 @@ _DEFAULT = Path("instance/refunds.db")
 
 
 def _one_of(*words: str) -> validate.OneOf:
+    """Return a check that raises `ValidationError` unless a text is one of these words."""
     return validate.OneOf(words, error="must be one of: {choices}")
 
 
 def _ip_address(text: str) -> None:
+    """Raise `ValidationError` unless a text is an IP address without a port."""
     try:
         ip_address(text)
     except ValueError:
@@ -196,7 +199,7 @@ def _hosts(names: list[str]) -> None:
 
 
 def _number(least: int, most: int) -> Callable[[str], None]:
-    """A check that raises `ValidationError` unless a text is a number within bounds, without leading zeros."""
+    """Return a check that raises `ValidationError` unless a text is a number within bounds, without leading zeros."""
 
     def check(text: str) -> None:
         if not re.fullmatch(r"0|[1-9][0-9]{0,5}", text) or not least <= int(text) <= most:
@@ -215,14 +218,14 @@ _ADDRESS = validate.Regexp(
 
 
 def require_key_file(settings: Settings) -> Path:
-    """The path of the master key file; raises `ConfigurationError` if there is none."""
+    """Return the path of the master key file; raise `ConfigurationError` if no path is set."""
     if settings.master_key_file is None:
         raise ConfigurationError(Message("REFUNDS_MASTER_KEY_FILE: is required in production"))
     return settings.master_key_file
 
 
 def require_ledger(settings: Settings) -> Path:
-    """The directory of the checkpoints; raises `ConfigurationError` if there is none."""
+    """Return the path of the ledger directory; raise `ConfigurationError` if no path is set."""
     if settings.ledger_dir is None:
         raise ConfigurationError(Message("REFUNDS_LEDGER_DIR: is required in production, and with PostgreSQL"))
     return settings.ledger_dir

@@ -23,18 +23,18 @@ class Message(str):
     values: dict[str, object]
 
     def __new__(cls, template: str, /, **values: object) -> Self:
-        """The template with its values filled in; without values it stays as it is, percent signs included."""
+        """Fill the template with its values; without values the template stays as it is, percent signs included."""
         message = super().__new__(cls, template % values if values else template)
         message.template, message.values = template, values
         return message
 
     def filled(self, **values: object) -> "Message":
-        """The text with these values."""
+        """Return a copy with these values added; a value replaces one of the same name."""
         return Message(self.template, **self.values | values)
 
 
 def both(first: str, second: str) -> tuple[Message, Message]:
-    """Two texts that belong together, such as what to say and what to write."""
+    """Return two texts that belong together, such as what to say and what to write."""
     return Message(first), Message(second)
 
 
@@ -42,12 +42,12 @@ LANGUAGES = ("en", "de")  # in which a `Message` can be shown, the one it is wri
 
 
 def lines_of(texts: Iterable[str]) -> str:
-    """Texts, at least one, each on a line of its own."""
+    """Return the texts, at least one, each on a line of its own; several give a `Message` to be translated."""
     return reduce(lambda one, other: Message("%(one)s\n%(other)s", one=one, other=other), texts)
 
 
 def any_of(names: Iterable[str]) -> str:
-    """Names with "or" between them; there must be at least one."""
+    """Return the names with "or" between them; there must be at least one."""
     return reduce(lambda one, other: Message("%(one)s or %(other)s", one=one, other=other), names)
 
 
@@ -71,7 +71,7 @@ class FieldError:
     code: str = "invalid"
 
     def under(self, prefix: str) -> "FieldError":
-        """A copy with `prefix`, a JSON pointer such as `/order`, put before its pointer."""
+        """Return a copy with `prefix`, a JSON pointer such as `/order`, put before its pointer."""
         return FieldError(prefix + self.pointer, self.detail, self.code)
 
 
@@ -83,17 +83,17 @@ class RefundsError(Exception):
     errors: tuple[FieldError, ...] = ()
 
     def __init_subclass__(cls, *, code: str | None = None, exit_code: int | None = None) -> None:
-        """A kind of error, with codes of its own or else those of its base."""
+        """Give a kind of error codes of its own, or else those of its base."""
         cls.code, cls.exit_code = code or cls.code, exit_code or cls.exit_code
 
     @property
     def detail(self) -> str:
-        """The text that it was raised with: a `Message` if it may be shown."""
+        """The text that the error was raised with: a `Message` if it may be shown."""
         detail: str = self.args[0]
         return detail
 
     def under(self, prefix: str) -> Self:
-        """A copy of this error for the document that contains the input at `prefix`, a JSON pointer.
+        """Return a copy of this error for the document that contains the input at `prefix`, a JSON pointer.
 
         Its field errors get the prefix, and their summary replaces its text; without field errors, the text stays.
         """
@@ -123,7 +123,7 @@ class InvalidInput(CallersError, code="validation-error"):
 
     @classmethod
     def at(cls, pointer: str, detail: Message, code: str = "invalid") -> Self:
-        """The error with one field error, of these parts."""
+        """Return an error with one field error, of these parts."""
         return cls([FieldError(pointer, detail, code)])
 
 
@@ -139,7 +139,7 @@ class EvidenceRequired(InvalidInput, code="evidence-required"):
 
 
 def summary(errors: Iterable[FieldError], read: Callable[[Message], str] = str) -> Message:
-    """The first three field errors in one line, each with its pointer; `read` turns a detail into text."""
+    """Return the first three field errors in one line, each with its pointer; `read` turns a detail into text."""
     text = "; ".join(f"{one.pointer}: {read(one.detail)}".removeprefix(": ") for one in islice(errors, 3))
     return Message(text)
 

@@ -48,7 +48,7 @@ class OneOf(click.Choice[Any]):
     """The members of an enumeration, each written as its value; the command gets the member."""
 
     def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:
-        """A member as it is written."""
+        """Return the value of a member, as it is written."""
         return str(choice)
 
 
@@ -67,11 +67,11 @@ class Commands(AppGroup):
     NAMES = tuple(module.name for module in iter_modules(__path__) if module.name != "server")
 
     def list_commands(self, _: click.Context) -> list[str]:
-        """The names of the commands."""
+        """Return the names of the commands."""
         return list(self.NAMES)
 
     def get_command(self, _: click.Context, name: str) -> click.Command | None:
-        """The command with this name, imported now; None if there is none."""
+        """Import the command with this name, and return it; None if there is none."""
         if name not in self.NAMES:
             return None
         command: click.Command = import_module(f"{__name__}.{name}").command
@@ -82,7 +82,7 @@ class Command(click.Command):
     """A command that prints its errors on standard error, in words, and ends with their exit code."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command; an error is printed and ends the process with its code, or 1 for an `OSError`."""
+        """Run the command; print an error, and end the process with its exit code, or 1 for an `OSError`."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # a character that the terminal cannot show becomes `?`
                 stream.reconfigure(errors="replace")
@@ -123,13 +123,13 @@ class CommandsAndOne(Group):
         self._unnamed = unnamed
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments, with the name that may be left out before those that begin with no command."""
+        """Read the arguments; before those that begin with no command, put the name that may be left out."""
         named = args[0] in {*self.commands, *self.get_help_option_names(context)} if args else self.no_args_is_help
         return super().parse_args(context, args if named else [self._unnamed, *args])
 
 
 def loaded_store(to: Opening = Opening.RECORD) -> Store:
-    """Open the store for this command, until it ends; prints if that made a key. Raises `ConfigurationError`."""
+    """Return the store, open until the command ends; print if that made a key. Raise `ConfigurationError`."""
     found: Store = current_app.extensions["refunds.store"]
     click.get_current_context().call_on_close(found.close)
     found.open(to)
@@ -141,18 +141,18 @@ def loaded_store(to: Opening = Opening.RECORD) -> Store:
 
 
 def reading() -> AbstractContextManager[UnitOfWork]:
-    """Open the store to read, and begin a unit of work of the command line that writes nothing."""
+    """Open the store to read; the block gets a unit of work of the command line that writes nothing."""
     return loaded_store(Opening.READ).read(COMMAND_LINE)
 
 
 def writing() -> AbstractContextManager[UnitOfWork]:
-    """Open the store to write, and begin a unit of work of the command line; it is stored when the block ends."""
+    """Open the store to write; the block gets a unit of work of the command line, stored when the block ends."""
     return loaded_store().write(COMMAND_LINE)
 
 
 @contextmanager
 def new_file(output: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """A file to write in the block, in place of any there is: it gets its name when all is on disk, or is removed."""
+    """Open a file to write in the block, in place of any: it gets its name when all is on disk, or else is removed."""
     part = output.with_name(f"{output.name}.{token_hex(4)}.part")  # two processes must not share one
     try:
         with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as written:
@@ -168,18 +168,18 @@ def new_file(output: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
 
 
 def write_private(output: Path, parts: Iterable[bytes]) -> None:
-    """Write a file with personal data, which only its owner may read; it is complete if it has its name."""
+    """Write a file with personal data, which only its owner may read; it gets its name only when it is complete."""
     with new_file(output, 0o600) as written:
         written.writelines(parts)
 
 
 def local_text(at: datetime, time_zone: str) -> str:
-    """An instant in RFC 3339 with the offset of a time zone, cut to the second."""
+    """Return an instant in RFC 3339 with the offset of a time zone, cut to the second."""
     return format_local(at.replace(microsecond=0), zone(time_zone))
 
 
 def since_text(at: datetime | None) -> str:
-    """An instant as text; None is "the beginning"."""
+    """Return an instant as text in UTC; "the beginning" for None."""
     return "the beginning" if at is None else format_instant(at)
 
 
@@ -189,7 +189,7 @@ def warn_of_erasures(since: datetime | None) -> None:
 
 
 def note_done(store: Store, done: str, position: int) -> None:
-    """Note for operators that a `backup` or `verify` is done; prints on standard error if that is not possible."""
+    """Note for operators that a `backup` or `verify` is done; print on standard error if that is not possible."""
     try:
         upkeep.note(store.checkpoints.file.parent, done, position)
     except OSError as error:
@@ -198,7 +198,7 @@ def note_done(store: Store, done: str, position: int) -> None:
 
 
 def wide_console() -> "Console":
-    """The console for tables. It is very wide if the output is not a terminal, so that no line is broken."""
+    """Return the console for tables; it is very wide if the output is not a terminal, so that no line is broken."""
     from rich.console import Console  # noqa: PLC0415
 
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
@@ -221,7 +221,10 @@ def print_json(data: Any) -> None:
 
 @contextmanager
 def progress(*, passing: bool = True) -> Iterator[ProgressCallback]:
-    """Show a bar on standard error for each step that is reported; if `passing`, only on a terminal, until the end."""
+    """Give the block a callback that shows a bar on standard error for each step that is reported.
+
+    If `passing`, bars are shown only on a terminal, and removed at the end of the block.
+    """
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 

@@ -113,7 +113,7 @@ DIFFERENT = 22  # the exit code of a replay that found differences
 
 
 def _summary(difference: Difference) -> str:
-    """One line: what a stored decision says and would say now, part by part, or why it cannot be made again."""
+    """Return in one line what a stored decision says and would say now, part by part, or why it cannot be remade."""
     if difference.failure is not None:
         return f"cannot be made again: {difference.failure}"
     # The fingerprint stands for the codes of the days.
@@ -122,6 +122,7 @@ def _summary(difference: Difference) -> str:
 
 
 def _plain(value: object) -> str:
+    """Return a value of a decision as text; a window by its first and last date, an instant in UTC."""
     if isinstance(value, Window):
         return f"{value.service_day} to {value.last_day}"
     return format_instant(value) if isinstance(value, datetime) else str(value)

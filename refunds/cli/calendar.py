@@ -109,6 +109,7 @@ def changes() -> None:
 
 
 def _sorted(found: Iterable[Change]) -> tuple[list[Change], list[Change]]:
+    """Return the changes that make a window longer, and the other ones, each in the order found."""
     changes = list(found)
     return [one for one in changes if one.is_longer], [one for one in changes if not one.is_longer]
 
@@ -155,7 +156,10 @@ def compare(folder: Path) -> None:
 
 
 def _compare(folder: Path) -> None:
-    """Print which open windows would end later by this process's data, or keep a later end. Raises `UsageError`."""
+    """Print which open windows would end later by this process's data, or keep a later end.
+
+    Raise `UsageError` if the release in `folder` cannot count.
+    """
     store = loaded_store()
     try:
         store.prepare()

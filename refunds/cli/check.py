@@ -54,6 +54,7 @@ def command(
 
 
 def _show(outcome: Outcome) -> None:
+    """Print a decision in words: its verdict, reason, days left, window and notices."""
     console = Console(highlight=False)
     console.print(Text(verdict(outcome), style=_STYLE[outcome.verdict]))
     console.print(reason_text(outcome), soft_wrap=True)

@@ -46,7 +46,7 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
 
 
 def read_range(first: str, last: str) -> dict[str, date]:
-    """The dates `first` and `last`, read. Raises `InvalidInput` if one is no date, or the last before the first."""
+    """Return these dates, read, by name; raise `InvalidInput` if one is no date, or if the last is before the first."""
     read = _RANGE.read({"from": first, "to": last})
     if read["last"] < read["first"]:
         raise InvalidInput.at("/to", Message("must not be before %(since)s", since="from"))
@@ -54,7 +54,10 @@ def read_range(first: str, last: str) -> dict[str, date]:
 
 
 def _range(store: Store, first: str, last: str) -> tuple[datetime, datetime]:
-    """The first instant of one date, and the end of another. Raises `InvalidInput` if that is before the beginning."""
+    """Return the first instant of one date and the end of another, in the time zone of the default policy.
+
+    Raise `InvalidInput` as `read_range` does.
+    """
     read = read_range(first, last)
     with store.read(COMMAND_LINE) as uow:
         tz = zone(uow.policies[uow.policies.default].current(uow.now).terms.time_zone)

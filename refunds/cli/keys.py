@@ -38,7 +38,7 @@ def rotate_() -> None:
 
 
 def _told(done: Rotation, masters: int) -> Iterator[str]:
-    """What a rotation has done, and what is left to do, in sentences."""
+    """Yield sentences on what a rotation has done and what is left to do; `masters` is the number of master keys."""
     which = ", ".join(f"{table} {number}" for table, number in done.rewrapped.items())
     yield translate("Wrapped anew by the first key: %(which)s.", which=which)
     if done.lost:

@@ -55,10 +55,12 @@ def import_(file: Path) -> None:
 
 
 def _report_failure(checkpoint: Checkpoint, failure: OSError | None) -> None:
+    """Print on standard error that a checkpoint could not be written; nothing if there is no failure."""
     if failure is not None:
         click.echo(f"no checkpoint at {checkpoint.position}: {failure.strerror or failure}", err=True)
 
 
 def _refusal(number: int, error: CallersError) -> str:
+    """Return a line that says what is wrong with the order in a line of the file."""
     places = (f"{one.pointer}: {translate(one.detail)}".removeprefix(": ") for one in error.errors)
     return f"line {number}: {'; '.join(places) or translate(error.detail)}"

@@ -69,6 +69,7 @@ def show(policy: str | None, version: int | None) -> None:
 
 
 def _state(uow: UnitOfWork, version: PolicyVersion) -> str:
+    """Return the state of a version now: withdrawn, to come, in force or past."""
     policy = uow.policies[version.policy_id]
     if version not in policy.effective_versions:
         return "withdrawn"
@@ -78,7 +79,7 @@ def _state(uow: UnitOfWork, version: PolicyVersion) -> str:
 
 
 def _draft(file: Path) -> PolicyVersion:
-    """The version in a policy file. Raises `InvalidInput`, with the file's name in its places, if it does not fit."""
+    """Return the version in a policy file; raise `InvalidInput`, with the file's name in its places, if it is wrong."""
     try:
         return read_policy_file(file)
     except InvalidInput as error:
@@ -105,11 +106,13 @@ def diff(file: Path) -> None:
 
 
 def _print_differences(found: Sequence[Difference], version: PolicyVersion) -> None:
+    """Print each difference in words; instants are in the time zone of the version."""
     for difference in found:
         click.echo(f"  {policies.difference_text(difference, version.terms.time_zone)}")
 
 
 def _print_warnings(version: PolicyVersion) -> None:
+    """Print where the clauses of a version contradict its terms; nothing if they do not."""
     for warning in policies.warnings_data(version.terms):
         click.echo("  " + translate("Warning: %(text)s", text=warning["text"]))
 
@@ -137,7 +140,7 @@ def publish(file: Path, *, now: bool, dry_run: bool) -> None:
 
 @contextmanager
 def _changing() -> Iterator[UnitOfWork]:
-    """A unit of work that changes policies; afterwards, the open windows that end later now are promised so."""
+    """Open a unit of work for the block, to change policies; after it, promise the later ends of open windows."""
     store = loaded_store()
     with store.write(COMMAND_LINE) as uow:
         yield uow
@@ -161,6 +164,7 @@ def import_(files: tuple[Path, ...]) -> None:
 
 
 def _print_result(result: PublishResult, done: str) -> None:
+    """Print what was done to a version, its differences from the version before, and the warnings about it."""
     version, follows = result.version, result.follows
     if result.known:
         done = "known"

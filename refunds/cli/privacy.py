@@ -56,7 +56,7 @@ SET = click.option(
 
 
 def of_customer(function: Callable[..., None]) -> Callable[..., None]:
-    """Let a command name a customer, and its language."""
+    """Give a command the options that name a customer, and its language."""
     return REFERENCE(BY_ID(LANG(function)))
 
 
@@ -71,11 +71,12 @@ _TEXTS = shape(
 
 
 def _read(**given: str | None) -> dict[str, Any]:
+    """Return the options that are not None, read by `_TEXTS`, by name; raise `InvalidInput` if one does not fit."""
     return _TEXTS.read(given)
 
 
 def _of_customer(reference: str, *, by_id: bool, act: Callable[[UnitOfWork, str], Any]) -> Any:
-    """Return what an act returns for a customer, by reference or id, in a write; None, and a message, if unknown."""
+    """Return what `act` returns for a customer in a write; for an unknown reference print a message and return None."""
     with writing() as uow:
         customer_id = reference if by_id else uow.customers.find(reference)
         if customer_id is not None:
@@ -100,6 +101,7 @@ def erase(reference: str, reason: ErasureReason, anyway: str | None, *, by_id: b
 
 
 def _show(certificate: Certificate | None) -> None:
+    """Print the certificate of an erasure; nothing for None."""
     if certificate is not None:
         for line in certificate_lines(certificate, is_scrubbed=loaded_store().is_scrubbed):
             click.echo(line)
@@ -114,6 +116,7 @@ def hold(reference: str, reason: str, *, by_id: bool) -> None:
 
 
 def _limit(kind: LimitKind, reference: str, reason: str | None, *, by_id: bool, lift: bool = False) -> None:
+    """Set or lift a limit of a customer, and print what was done, or that nothing is held about them."""
     reason = _read(reason=reason).get("reason")
 
     def act(uow: UnitOfWork, customer_id: str) -> str:

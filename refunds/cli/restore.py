@@ -32,7 +32,7 @@ def command(file: Path, reason: str, ledger_lost: str | None) -> None:
 
 
 def _lost(restored: Restored) -> list[str]:
-    """What a restore has lost, and what billing must do about it, in sentences."""
+    """Return sentences on what a restore has lost, and what billing must do about it."""
     since = since_text(restored.since)
     if restored.all_known and not restored.events:
         return ["Nothing is lost: the database that was there had no other events."]

@@ -63,7 +63,7 @@ def command() -> None:
 
 
 def _where(settings: Settings) -> str:
-    """Where the service is for its clients, and where it listens if that is another address."""
+    """Return lines that say where clients reach the service, and where it listens if that is another address."""
     listens = f"http://{f'[{settings.listen}]' if ':' in settings.listen else settings.listen}:{settings.port}"
     here = settings.public_url or listens
     return (
@@ -74,7 +74,7 @@ def _where(settings: Settings) -> str:
 
 
 def _print_last(text: str) -> None:
-    """Print a text for a second at most, ignoring errors: the service also stops if its output is stuck."""
+    """Print a text on standard error, within a second at most, ignoring errors: the output may be stuck at the end."""
 
     def print_it() -> None:
         with suppress(OSError):
@@ -86,15 +86,15 @@ def _print_last(text: str) -> None:
 
 
 def _drain(app: Flask, seconds: int) -> None:
-    """Say for some seconds that the service is no longer ready, so that a load balancer sends no more requests."""
+    """Let the service say that it is not ready, and wait some seconds for a load balancer to send no more requests."""
     app.extensions["refunds.stopping"].set()
     sleep(seconds)
 
 
 def prepare(store: Store) -> None:
-    """Build the calendars, number contacts without a number, and watch the holiday data; prints what changed.
+    """Build the calendars, number contacts without a number, and watch the holiday data; print what changed.
 
-    Raises `ConfigurationError` if there is no default policy.
+    Raise `ConfigurationError` if there is no default policy.
     """
     store.prepare()
     with progress() as shown:
@@ -104,6 +104,7 @@ def prepare(store: Store) -> None:
 
 
 def _warn_of_clock(store: Store) -> None:
+    """Print a warning if the clock does not fit the journal."""
     if (doubt := clock.doubt(store)) is not None:
         _say(f"Warning: {doubt} Until then /readyz answers 503.")
 
@@ -115,7 +116,7 @@ def _say(text: str) -> None:
 
 
 def _print_watched(watched: Watched) -> None:
-    """Print how many orders got a promise, and how many windows changed; or a warning if this data is older."""
+    """Print how many orders got a promise and how many windows changed, if any, or a warning if this data is older."""
     if watched.filled:
         _say(f"{watched.filled} orders that had no promise have one now.")
     if watched.older:
@@ -168,7 +169,7 @@ class _Lookout(threading.Thread):
 def _show_how_to_sign_in(store: Store, settings: Settings) -> None:
     """Print how to sign in and call the API; outside production, first add users and tokens if there are none.
 
-    Then it prints their secrets, and keeps the tokens in a file.
+    The secrets of new users and tokens are printed, too, and the new tokens are kept in a file.
     """
     found: list[Credentials] = []
     tokens: dict[Role, str] = {}

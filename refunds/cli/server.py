@@ -81,6 +81,7 @@ class Front:
         self._probes = {path: self._answered_by(1) for path in PROBES}
 
     def _answered_by(self, threads: int) -> "SimpleQueue[_Waiting]":
+        """Return a new queue whose requests so many threads answer, for as long as the process lives."""
         queue: SimpleQueue[_Waiting] = SimpleQueue()
         for _ in range(threads):
             threading.Thread(target=self._answer_all, args=(queue,), daemon=True).start()
@@ -112,9 +113,9 @@ class Front:
             lane.held -= len(body)
 
     async def _in_turn(self, lane: _Lane, environ: dict[str, Any], protocol: HTTPProtocol) -> "_Sent | None":
-        """Have a request answered when it is its client's turn, or refused if that takes too long.
+        """Have a request answered when it is its client's turn, or refused if that takes longer than `longest_wait`.
 
-        Returns what `_answer` returns. Keeps which client the credentials are of.
+        Return what `_answer` returns. Remember which client the credentials are of.
         """
         try:
             while True:
@@ -137,7 +138,7 @@ class Front:
             lane.turns.release()
 
     def _lane(self, environ: dict[str, Any]) -> _Lane:
-        """The lane of a request's client, of those who sign in, or of all strangers; it is forgotten when empty."""
+        """Return the lane of a request's client, of those who sign in, or of all strangers; an empty one is dropped."""
         name = "sign-in" if "/sign-in/" in environ["PATH_INFO"] else self._actors.get(_credentials(environ), "")
         lane = self._lanes.get(name)
         if lane is None:
@@ -145,7 +146,7 @@ class Front:
         return lane
 
     async def _read(self, environ: dict[str, Any], protocol: HTTPProtocol, body: bytearray, lane: _Lane) -> None:
-        """Read a body into `body`. A large one is cut short if bodies take too much memory, and marked as crowded."""
+        """Read a body into `body`; if bodies take too much memory, cut a large one short, and mark it as crowded."""
         if _length(environ) <= SMALL:
             body += await protocol()
             self._held += len(body)
@@ -160,6 +161,7 @@ class Front:
                 return
 
     def _answer_all(self, queue: "SimpleQueue[_Waiting]") -> None:
+        """Answer the requests of a queue for ever, and set each one's future to what `_answer` returns or raises."""
         while True:
             environ, protocol, answered = queue.get()
             try:
@@ -174,7 +176,7 @@ class Front:
     ) -> "_Sent | None":
         """Call the application for a request, and send what it answers, whole or, if that has no length, as a stream.
 
-        Returns None if the answer is sent. A stream whose parts are all made, and a 429, which the loop sends late, are
+        Return None if the answer is sent. A stream whose parts are all made, and a 429, which the loop sends late, are
         sent when the future that is returned is done. While the service stops, the answer ends its connection.
         """
         begun: list[Any] = []
@@ -200,6 +202,7 @@ class Front:
 
 
 async def _send_late(send: Callable[[], None]) -> None:
+    """Send an answer after `LATE` seconds."""
     await asyncio.sleep(LATE)
     send()
 
@@ -227,6 +230,7 @@ class _Stream:
             self._loop.call_soon_threadsafe(self._parts.put_nowait, b"")
 
     async def _send(self) -> None:
+        """Begin the answer, and send its parts until an empty one comes or the reader has left."""
         transport = self._begin()
         try:
             while part := await self._parts.get():
@@ -240,25 +244,25 @@ _Waiting = tuple[dict[str, Any], HTTPProtocol, asyncio.Future[_Sent | None]]
 
 
 def _put(queue: SimpleQueue[_Waiting], environ: dict[str, Any], protocol: HTTPProtocol) -> asyncio.Future[_Sent | None]:
-    """Put a request into a queue; the future is done when it is answered. (An executor would cost three times this.)"""
+    """Put a request into a queue; return the future of its answer. (An executor would cost three times this.)"""
     answered: asyncio.Future[_Sent | None] = asyncio.get_running_loop().create_future()
     queue.put((environ, protocol, answered))
     return answered
 
 
 def _credentials(environ: dict[str, Any]) -> str:
-    """What a request says of its sender: a token or a cookie."""
+    """Return what a request says of its sender: a token or else a cookie; empty if it says nothing."""
     sent: str = environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_COOKIE", "")
     return sent
 
 
 def _length(environ: dict[str, Any]) -> int:
-    """The announced length of a body; the server refuses one that is no number."""
+    """Return the announced length of a body, 0 if none is; the server refuses one that is no number."""
     return int(environ.get("CONTENT_LENGTH", 0))
 
 
 def _environ(scope: Scope) -> dict[str, Any]:
-    """The WSGI environment of a request, without its body.
+    """Return the WSGI environment of a request, without its body.
 
     Headers whose name has an underscore are left out: they would be taken for those with a hyphen. A request that names
     no host gets none, not even that of the server.
@@ -323,7 +327,7 @@ class Server(MTServer):
     def run(self) -> None:
         """Serve until SIGTERM or Ctrl-C, then finish the requests under way; both signals must be blocked.
 
-        It raises the limit of open files, and must be followed by `os._exit`.
+        The limit of open files is raised. The caller must end the process by `os._exit`.
         """
         sys.setswitchinterval(_SLICE)
         gc.freeze()  # what is loaded by now stays: to search it for garbage would stop all threads for 90 ms
@@ -369,6 +373,7 @@ class Server(MTServer):
 
 
 def _unsent() -> bool:
+    """Tell whether a socket of this process still has bytes to send."""
     waiting = bytearray(4)
     for path in Path("/dev/fd").iterdir():
         with suppress(OSError):  # it is closed by now

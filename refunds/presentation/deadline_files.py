@@ -14,14 +14,14 @@ _ROWS = 2**16  # rows in a group of a Parquet file, which is held in memory; a r
 
 
 def write_csv(file: BinaryIO, blocks: Blocks) -> None:
-    """Write the rows as CSV, with the names of the columns."""
+    """Write the rows to `file` as CSV in UTF-8, after a first line with the names of the columns."""
     file.write(tables.line(Row._fields).encode())
     for rows in blocks:
         file.writelines(tables.line(map(tables.cell, row)).encode() for row in rows)
 
 
 def write_parquet(file: BinaryIO, blocks: Blocks) -> None:
-    """Write the rows as Parquet; the same rows give the same bytes. Raises `ConfigurationError` without pyarrow."""
+    """Write the rows to `file` as Parquet, equal rows as equal bytes. Raise `ConfigurationError` without pyarrow."""
     try:
         import pyarrow as pa  # noqa: PLC0415 - it is large, and nothing else needs it
         from pyarrow import parquet  # noqa: PLC0415
@@ -45,6 +45,7 @@ WRITERS: Mapping[str, Callable[[BinaryIO, Blocks], None]] = {"parquet": write_pa
 
 
 def _groups(blocks: Blocks) -> Iterator[list[Row]]:
+    """Yield the rows of the blocks in lists of at least `_ROWS` rows; the last may be shorter, and none is empty."""
     held: list[Row] = []
     for rows in blocks:
         held += rows

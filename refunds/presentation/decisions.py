@@ -19,13 +19,13 @@ _ANY_INSTANT = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def decision_data(outcome: Outcome, request: str | None = None) -> dict[str, Any]:
-    """A decision as the API returns it, with its days, as plain data; `request` as in `decision_json`."""
+    """Return a decision as the API shows it, with its days, as plain data; `request` as in `decision_json`."""
     data: dict[str, Any] = orjson.loads(decision_json(outcome, request))
     return data
 
 
 def decision_json(outcome: Outcome, request: str | None = None, *, with_days: bool = True) -> bytes:
-    """A decision as the API returns it, as JSON; `request` is the contact that it was judged by, if another."""
+    """Return the API's JSON for a decision; `request` is the id of the contact whose facts were judged, if another."""
     if outcome.names or outcome.overridden or len(outcome.day_codes) > _LONGEST:
         before, after = _written(outcome, with_days)
     else:
@@ -35,13 +35,13 @@ def decision_json(outcome: Outcome, request: str | None = None, *, with_days: bo
 
 @lru_cache(maxsize=4096)  # 12 MB: a year's service days in one region, in two languages, or a week's in 50 regions
 def _kept(stated: tuple[Any, ...], _: str, with_days: bool) -> tuple[bytes, bytes]:
-    """The cached result of `_written` for an outcome without its instant and names; the language must be bound."""
+    """Return what `_written` returns, cached by language; `stated` is an outcome without its instant and names."""
     reason, *others = stated
     return _written(Outcome(reason, _ANY_INSTANT, *others), with_days)
 
 
 def _written(outcome: Outcome, with_days: bool) -> tuple[bytes, bytes]:
-    """The JSON of a decision in two parts: up to `requested_at`'s value, and from there to `judged_by_contact`'s."""
+    """Return the JSON of a decision before and after the value of `requested_at`, the latter without its last value."""
     before = {
         "eligible": outcome.eligible,
         "verdict": outcome.verdict,
@@ -66,6 +66,7 @@ def _written(outcome: Outcome, with_days: bool) -> tuple[bytes, bytes]:
 
 
 def _window_data(outcome: Outcome) -> dict[str, Any] | None:
+    """Return the window of a decision as the API shows it; None if no window runs."""
     window, deadline = outcome.window, outcome.deadline
     if window is None or deadline is None:
         return None
@@ -84,7 +85,7 @@ def _window_data(outcome: Outcome) -> dict[str, Any] | None:
 
 
 def day_data(day: Day, outcome: Outcome | ToldWindow) -> dict[str, Any]:
-    """A date of the window of a decision or promise as the API returns it."""
+    """Return a date of a window as the API shows it; `outcome` is the decision or promise that has the window."""
     data: dict[str, Any] = {"date": day.date.isoformat(), "status": day.status}
     if day.ordinal:
         data["ordinal"] = day.ordinal

@@ -15,7 +15,7 @@ from refunds.service.findings import AContact
 
 
 def export_data(export: Export) -> dict[str, Any]:
-    """An export as the API returns it, in the reader's language; without the versions of the holiday data."""
+    """Return an export as the API shows it, in the reader's language; without the versions of the holiday data."""
     terms, erased = export.terms, export.erased
     return {
         "customer_id": export.customer_id,
@@ -35,7 +35,7 @@ def export_data(export: Export) -> dict[str, Any]:
 
 
 def caller_data(contact: AContact) -> dict[str, Any]:
-    """The data of a contact for a person who is no customer: without its order, decision and what became of it."""
+    """Return the data of a contact for a person who is no customer: its order, decision and resolution are left out."""
     if isinstance(contact, Contact):
         name, hint = contact.contact_id, None
     else:
@@ -50,6 +50,7 @@ def caller_data(contact: AContact) -> dict[str, Any]:
 
 
 def _order_data(one: ExportedOrder, terms: Terms) -> dict[str, Any]:
+    """Return an order of an export with all records about it, and the last days on which these are kept."""
     return {
         "order": serializers.order_data(one.standing),
         "kept_until": one.until.isoformat(),
@@ -72,14 +73,16 @@ _VERSIONS = ("holidays_version", "tzdata_version", "fingerprint")  # only for op
 
 
 def _without(data: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Return a copy of the data without the keys in `names`."""
     return {name: value for name, value in data.items() if name not in names}
 
 
 def _judged(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of a record's data whose decision lacks the versions of the holiday data."""
     decision = data["decision"]
     return data | {"decision": decision | {"calendar": _without(decision["calendar"], _VERSIONS)}}
 
 
 def _until(ended: datetime | None, terms: Terms) -> dict[str, str | None]:
-    """The last day on which a record beside the orders is kept; None while it has not ended."""
+    """Return `kept_until`: the last day on which a record beside the orders is kept; None if it has not ended."""
     return {"kept_until": None if ended is None else BESIDE.last_day(ended, terms).isoformat()}

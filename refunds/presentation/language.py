@@ -19,7 +19,7 @@ _bound = ContextVar("language", default=LANGUAGES[0])
 
 
 def language() -> str:
-    """The reader's language, as its two-letter code."""
+    """Return the reader's language, as its two-letter code; the first of `LANGUAGES` if none is bound."""
     return _bound.get()
 
 
@@ -30,7 +30,7 @@ def bind(name: str) -> None:
 
 @contextmanager
 def speaking(name: str) -> Iterator[None]:
-    """Show everything in a language, one of `LANGUAGES`, until the end of the block; then in the one before."""
+    """Show everything in a language, one of `LANGUAGES`, within the block; after it, in the language bound before."""
     before = _bound.set(name)
     try:
         yield
@@ -39,17 +39,17 @@ def speaking(name: str) -> Iterator[None]:
 
 
 def each_language() -> Iterator[str]:
-    """The languages, sorted by code, each bound while it is the current one of the loop."""
+    """Yield each language of `LANGUAGES`, sorted by code; it is bound until the loop goes on to the next one."""
     for name in sorted(LANGUAGES):
         with speaking(name):
             yield name
 
 
 def translate(text: str, /, **values: object) -> str:
-    """A text in the reader's language, filled with its values; those that are a `Message` are translated as well.
+    """Return a text in the reader's language, filled with its values; values that are a `Message` are translated, too.
 
-    A `Message` brings values of its own; those given here take precedence. A text that the catalogue does not have
-    stays in English. Raises `KeyError` if a value is missing, unless there are no values at all.
+    If the text is a `Message`, its own values are used as well; `values` take precedence. A text that the catalogue
+    lacks stays in English. Raise `KeyError` if a value is missing, unless there are no values at all.
     """
     if isinstance(text, Message):
         values = text.values | values
@@ -61,17 +61,18 @@ def translate(text: str, /, **values: object) -> str:
 
 
 def translate_number(one: str, many: str, number: int) -> str:
-    """The text for a number in the reader's language: `one` for 1, else `many`, each with the number as `%(num)s`."""
+    """Return `one` if the number is 1, else `many`, in the reader's language, with the number in place of `%(num)s`."""
     return catalogue().ngettext(one, many, number) % {"num": number}
 
 
 def catalogue() -> gettext.NullTranslations:
-    """The texts in the reader's language, by the text in English."""
+    """Return the gettext catalogue of the reader's language, which finds texts by the text in English."""
     return _catalogue(language())
 
 
 @cache
 def _catalogue(name: str) -> gettext.NullTranslations:
+    """Return the catalogue of a language; for English, texts stay as they are."""
     if name == LANGUAGES[0]:
         return gettext.NullTranslations()
     return gettext.translation("messages", str(files("refunds") / "presentation/translations"), [name])

@@ -28,7 +28,10 @@ from refunds.storage.inspection import Link
 
 
 def attributes(record: Any, *names: str, **others: str) -> dict[str, Any]:
-    """Attributes of a record as plain data, instants and dates as texts; `others` have another name in the data."""
+    """Return attributes of a record as plain data, by name; instants become text in UTC, dates text, other values stay.
+
+    `names` are attributes that keep their names; `others` gives for a name in the data the attribute with its value.
+    """
     data = {name: getattr(record, name) for name in names}
     data |= {name: getattr(record, of) for name, of in others.items()}
     for name, value in data.items():
@@ -38,7 +41,7 @@ def attributes(record: Any, *names: str, **others: str) -> dict[str, Any]:
 
 
 def order_data(standing: Standing) -> dict[str, Any]:
-    """An order as the API returns it, with its state and its promise; instants are text in UTC."""
+    """Return an order as the API shows it, with its state and its promise; instants are text in UTC."""
     order, promise = standing.order, standing.promise
     return {
         **attributes(order, "order_id", "customer_id", "customer_ref", "policy", "region", "ordered_at"),
@@ -52,6 +55,7 @@ def order_data(standing: Standing) -> dict[str, Any]:
 
 
 def _promise_data(promise: Promise) -> dict[str, Any]:
+    """Return a promise as the API shows it with its order: window, deadline, and whether its end is provisional."""
     told = promise.told
     return {
         **attributes(told.window, "service_day", "length", "last_day"),
@@ -64,13 +68,13 @@ def _promise_data(promise: Promise) -> dict[str, Any]:
 
 
 def details_data(contact: Contact | UnmatchedContact) -> dict[str, Any]:
-    """How and when a customer made contact, and what was noted, as the API returns it."""
+    """Return when and how a customer made contact, and what was noted, as the API shows it."""
     made = attributes(contact, "intent", "channel", "sent_at", "received_at", "recorded_at", "recorded_by")
     return made | attributes(contact, "contact_point", "from_detail", "ticket_ref", "note", "taken_by")
 
 
 def unmatched_data(contact: UnmatchedContact) -> dict[str, Any]:
-    """An unmatched contact as the API returns it."""
+    """Return an unmatched contact as the API shows it."""
     return {
         "unmatched_id": contact.unmatched_id,
         "request_number": contact.number_aloud,
@@ -84,6 +88,7 @@ def unmatched_data(contact: UnmatchedContact) -> dict[str, Any]:
 
 
 def _acknowledgement_data(contact: Contact | UnmatchedContact) -> dict[str, Any] | None:
+    """Return how and when a contact was acknowledged, and by whom, as the API shows it; None if it was not."""
     if contact.acknowledged_at is None:
         return None
     given = {"channel": "acknowledged_through", "to": "acknowledged_to"}
@@ -91,7 +96,7 @@ def _acknowledgement_data(contact: Contact | UnmatchedContact) -> dict[str, Any]
 
 
 def contact_data(contact: Contact) -> dict[str, Any]:
-    """A contact as the API returns it, with the recorded decision, whose texts are in the reader's language."""
+    """Return a contact as the API shows it, with its stored decision, whose texts are in the reader's language."""
     why = {"reason_code": "resolution_code", "reason": "resolution_reason", "duplicate_of": "duplicate_of"}
     return {
         **attributes(contact, "contact_id", "order_id"),
@@ -106,7 +111,7 @@ def contact_data(contact: Contact) -> dict[str, Any]:
 
 
 def cancellation_data(cancellation: Cancellation) -> dict[str, Any]:
-    """A cancellation as the API returns it, with the recorded decision, whose texts are in the reader's language."""
+    """Return a cancellation as the API shows it, with its stored decision, whose texts are in the reader's language."""
     its = partial(attributes, cancellation)
     return {
         "cancellation_id": cancellation.cancellation_id,
@@ -124,7 +129,7 @@ def cancellation_data(cancellation: Cancellation) -> dict[str, Any]:
 
 
 def registered_data(record: RegisteredVersion) -> dict[str, Any]:
-    """A registered version of a policy as the API returns it, with its terms."""
+    """Return a registered version of a policy as the API shows it, with its terms."""
     return {
         **attributes(record, "policy", "version", "effective_from", "registered_at", "registered_by", "imported"),
         **attributes(record, "withdrawn_at", "withdrawn_by", "content_hash"),
@@ -134,7 +139,7 @@ def registered_data(record: RegisteredVersion) -> dict[str, Any]:
 
 
 def closure_data(closure: Closure) -> dict[str, Any]:
-    """A closure that was entered, as the API returns it."""
+    """Return an entered closure as the API shows it."""
     return {
         **attributes(closure, "closure_id", "policy", "date"),
         "reason": {"de": closure.reason_de, "en": closure.reason_en},
@@ -143,13 +148,13 @@ def closure_data(closure: Closure) -> dict[str, Any]:
 
 
 def event_data(event: Event) -> dict[str, Any]:
-    """An event as the API returns it; its `data` is a fragment of JSON that only orjson can write."""
+    """Return an event as the API shows it; its `data` is a fragment of JSON that only orjson can write."""
     happened = attributes(event, "position", "type", "at", "actor", "subject", "order_id")
     return happened | {"data": orjson.Fragment(event.data)}
 
 
 def information_data(period: InformationPeriod | None, at: datetime) -> dict[str, Any] | None:
-    """The information period as the API returns it at an instant; None if it is not known."""
+    """Return the information period as the API shows it, and whether it has ended at an instant; None for no period."""
     if period is None:
         return None
     last_day = period.last_day.isoformat()
@@ -157,7 +162,7 @@ def information_data(period: InformationPeriod | None, at: datetime) -> dict[str
 
 
 def promise_on_record_data(promise: Promise) -> dict[str, Any]:
-    """A promise as the evidence has it: its window day by day, its region, and when, why, by whom and by which data."""
+    """Return a promise as the evidence shows it: its window by day, region, when, why, by whom and by which data."""
     told = promise.told
     return {
         **attributes(promise, "promise_id", "cause", "promised_by", current="is_current"),
@@ -169,7 +174,7 @@ def promise_on_record_data(promise: Promise) -> dict[str, Any]:
 
 
 def evidence_data(evidence: Evidence) -> dict[str, Any]:
-    """The evidence as the API returns it, in the reader's language; only orjson can write it, because of its events."""
+    """Return the evidence as the API shows it, in the reader's language; its events can only be written by orjson."""
     return {
         "order": evidence.standing and order_data(evidence.standing),
         "promises": list(map(promise_on_record_data, evidence.promises)),
@@ -188,7 +193,7 @@ def evidence_data(evidence: Evidence) -> dict[str, Any]:
 
 
 def _link_data(link: Link) -> dict[str, Any]:
-    """An event with its links in the journal in hexadecimal; `anchor` is the checkpoint up to which it was followed."""
+    """Return an event with its digests in hexadecimal; `anchor` is the checkpoint up to which the chain was checked."""
     event, checkpoint = link
     return event_data(event) | {
         "digest": event.digest.hex(),
@@ -200,7 +205,7 @@ def _link_data(link: Link) -> dict[str, Any]:
 
 
 def simulation_data(found: Simulation) -> dict[str, Any]:
-    """A simulation as the API returns it, with its differences in words in the reader's language."""
+    """Return a simulation as the API shows it, with its differences in words in the reader's language."""
     total = found.total
     return {
         "policy": found.draft.policy_id,
@@ -230,11 +235,12 @@ def simulation_data(found: Simulation) -> dict[str, Any]:
 
 
 def _listed(key: str, tallies: Mapping[str, Tally]) -> list[dict[str, Any]]:
-    """Tallies as a list, sorted by name; each has its name at `key`."""
+    """Return the tallies as a list, sorted by name; each has its name as the value of `key`."""
     return [{key: name} | asdict(tally) for name, tally in sorted(tallies.items())]
 
 
 def _example_data(example: Example) -> dict[str, Any]:
+    """Return a contact that a draft decides otherwise, as the API shows it: reason and deadline, before and after."""
     before, after = example.before, example.after
     return {
         **attributes(example, "order_id", "contact_id"),
@@ -255,9 +261,9 @@ def data_request_data(
     time_zone: str | None = None,
     is_scrubbed: bool = False,
 ) -> dict[str, Any]:
-    """A data request as the API returns it, with the certificate and the earlier recipients, if given.
+    """Return a data request as the API shows it, with the certificate and the earlier recipients, if given.
 
-    Without a `time_zone`, what to write to the person is left out.
+    Without a `time_zone`, what to write to the person is None. `is_scrubbed` as in `certificate_lines`.
     """
     return {
         **attributes(request, "request_id", "kind", "state", "customer_id", "channel", "identity_check", "recipient"),
@@ -272,6 +278,7 @@ def data_request_data(
 
 
 def _certificate_data(certificate: Certificate, *, is_scrubbed: bool) -> dict[str, Any]:
+    """Return the certificate of an erasure as the API shows it; its lines are in the reader's language."""
     erasure = certificate.erasure
     return {
         **attributes(erasure, "customer_id", "reason", erased_at="at", order_ids="order_ids"),
@@ -281,13 +288,13 @@ def _certificate_data(certificate: Certificate, *, is_scrubbed: bool) -> dict[st
 
 
 def disclosure_data(disclosure: Disclosure) -> dict[str, Any]:
-    """A disclosure as the API returns it."""
+    """Return a disclosure as the API shows it."""
     what = attributes(disclosure, "disclosure_id", "customer_id", "basis", "recipient", "reference")
     return what | attributes(disclosure, "disclosed_at", "disclosed_by")
 
 
 def hold_data(customer_id: str, held: Limit | None) -> dict[str, Any]:
-    """The hold on a customer as the API returns it: whether there is one and, if so, why, since when and by whom."""
+    """Return whether a customer is on hold, as the API shows it; why, since when and by whom are None if not."""
     return {
         "customer_id": customer_id,
         "held": held is not None,

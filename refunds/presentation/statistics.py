@@ -20,7 +20,7 @@ OUTCOMES = {
 
 
 def statistics_data(found: ClosedMonth, months: Sequence[str]) -> dict[str, Any]:
-    """The statistics of a month as the API returns them; a cell that is not shown has None as its count."""
+    """Return the statistics of a month and the closed `months` for the API; a cell that is not shown counts None."""
     return {
         "month": found.month,
         "closed_at": format_instant(found.closed_at),
@@ -33,7 +33,7 @@ def statistics_data(found: ClosedMonth, months: Sequence[str]) -> dict[str, Any]
 
 
 def _cells(found: ClosedMonth) -> Iterator[tuple[Cell, int | None]]:
-    """Every cell of each country that has one that is shown."""
+    """Yield the cells of each country with a shown cell, by country, channel, outcome, with counts; None: not shown."""
     for country, channels in sorted(found.cells.items()):
         for channel in Channel:
             for outcome in ContactOutcome:
@@ -41,7 +41,7 @@ def _cells(found: ClosedMonth) -> Iterator[tuple[Cell, int | None]]:
 
 
 def table(found: ClosedMonth) -> list[tuple[Cell, list[int | None]]]:
-    """The rows of the table: the first cell of each country and channel, and the counts by outcome."""
+    """Return a row for each country and channel: its first cell, and its counts in the order of `ContactOutcome`."""
     cells, width = list(_cells(found)), len(ContactOutcome)
     rows = (cells[start : start + width] for start in range(0, len(cells), width))
     return [(row[0][0], [count for _, count in row]) for row in rows]
@@ -59,6 +59,6 @@ LONGEST, MOST_BARS = 640, 12
 
 
 def chart(found: ClosedMonth) -> list[Bar]:
-    """The largest cells that are shown, the largest first."""
+    """Return a bar for each of the largest cells that are shown, at most `MOST_BARS`, the largest first."""
     largest = sorted(((count, cell) for cell, count in _cells(found) if count), key=lambda one: (-one[0], one[1]))
     return [Bar(cell, count, LONGEST * count / largest[0][0]) for count, cell in largest[:MOST_BARS]]

@@ -33,11 +33,12 @@ class Table(NamedTuple):
 
 
 def _named(*names: str, of: str = "") -> dict[str, str]:
-    """Columns with the names of their attributes; `of` is where these are, such as `order.`."""
+    """Return columns with the names of their attributes; `of` is put before the attributes, such as `order.`."""
     return {name: of + name for name in names}
 
 
 def _with_orders(uow: UnitOfWork, found: Sequence[Cancellation]) -> Iterator[CancelledOrder]:
+    """Return the cancellations as an iterator, each with its order; all orders are loaded at once."""
     orders = uow.orders.with_ids({cancellation.order_id for cancellation in found})
     return (CancelledOrder(cancellation, orders[cancellation.order_id]) for cancellation in found)
 
@@ -82,12 +83,12 @@ TABLES = {
 
 
 def header(kind: type) -> str:
-    """The line with the names of the columns."""
+    """Return the line with the names of the columns of a table; `kind` is the class of its records."""
     return line(TABLES[kind].columns)
 
 
 def lines(uow: UnitOfWork, kind: type, records: Sequence[Any]) -> Iterator[str]:
-    """A line for each record of a kind, without the header."""
+    """Yield a line for each record of a kind, without the header."""
     table = TABLES[kind]
     shown = [attrgetter(attribute) for attribute in table.columns.values()]
     for row in table.rows(uow, records):
@@ -95,7 +96,10 @@ def lines(uow: UnitOfWork, kind: type, records: Sequence[Any]) -> Iterator[str]:
 
 
 def pages(store: Store, principal: Principal, kind: str, **filters: Any) -> Iterator[str]:
-    """Yield the header, and a line for each record that fits the filters; each page is a read of its own."""
+    """Yield the header, and a line for each record that fits the filters; each page is a read of its own.
+
+    `kind` is the name of a repository in a unit of work, such as `contacts`; the filters are those of its `paginate`.
+    """
     after: tuple[Any, ...] | None = ()
     while after is not None:
         with store.read(principal) as uow:
@@ -108,14 +112,14 @@ def pages(store: Store, principal: Principal, kind: str, **filters: Any) -> Iter
 
 
 def line(cells: Iterable[str]) -> str:
-    """A line with these cells."""
+    """Return a line of CSV with these cells, with its line end."""
     written = StringIO()
     csv.writer(written).writerow(cells)
     return written.getvalue()
 
 
 def cell(value: Any) -> str:
-    """A value as text: empty if there is none, instants in UTC. What a spreadsheet would calculate gets a `'`."""
+    """Return a value as text for a cell: empty for None, an instant in UTC, a `'` in front if it may be a formula."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, datetime):

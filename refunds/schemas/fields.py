@@ -43,14 +43,17 @@ class _Strict(fields.Field[Any]):
         super().__init__(metadata={"description": description} if description else {}, **kwargs)
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """The value, read. Raises `ValidationError` if it does not fit, or is missing or null and must not be."""
+        """Read a value. Raise `ValidationError` if it does not fit, or is missing or null and must not be."""
         if value is None or value is ma.missing or self.validators or self.pre_load or self.post_load:
             return super().deserialize(value, *args, **kwargs)
         return self._deserialize(value, *(args or (None, None)), **kwargs)
 
 
 def checked(read: Callable[[str], Any], value: Any, shape: Message = _TEXT) -> Any:
-    """The result of `read` for a text; raises `ValidationError` with `shape` for no text, or with what `Unfit` says."""
+    """Return the result of `read` for a text; raise `ValidationError` with `shape` if the value is no text.
+
+    If `read` raises `Unfit`, the `ValidationError` has the detail and code of that.
+    """
     if type(value) is not str:
         raise does_not_fit(shape, "wrong_type")
     try:
@@ -63,6 +66,7 @@ class Instant(_Strict, fields.DateTime):
     """An RFC 3339 date-time with its offset, as an aware `datetime` in UTC; TOML's own type is accepted too."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
+        """Return an RFC 3339 text or aware `datetime` as an instant in UTC; raise `ValidationError` for others."""
         if isinstance(value, datetime):
             if value.tzinfo is None:
                 raise does_not_fit(Message("needs its offset, as in 2026-04-02T16:20:00+02:00"))
@@ -90,6 +94,7 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 
 def _require_near(year: int) -> None:
+    """Raise `ValidationError` if a year is not plausible in a policy."""
     if not _FIRST_YEAR <= year <= _LAST_YEAR:
         within = Message("must lie in the years %(first)s to %(last)s", first=_FIRST_YEAR, last=_LAST_YEAR)
         raise does_not_fit(within, "out_of_range")
@@ -99,6 +104,7 @@ class LocalDate(_Strict, fields.Date):
     """A date, `YYYY-MM-DD`; TOML's own type is accepted too."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> date:
+        """Return a text `YYYY-MM-DD` or a `date` as a date; raise `ValidationError` for others, even a `datetime`."""
         if type(value) is date:
             return value
         day: date = checked(instants.parse_date, value, Message("must be a date such as 2026-12-24"))
@@ -124,6 +130,7 @@ class Whole(_Strict, fields.Integer):
         super().__init__(description, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        """Return a whole number as an `int`; raise `ValidationError` for other values and out of bounds."""
         if type(value) is float and value.is_integer():
             value = int(value)
         if type(value) is not int:
@@ -174,6 +181,7 @@ class Text(_Strict, fields.String):
         super().__init__(description, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        """Return the text unchanged; raise `ValidationError` for its length, control characters, or another pattern."""
         if type(value) is not str:
             raise does_not_fit(_TEXT, "wrong_type")
         if not 1 <= len(value) <= self.most:
@@ -196,6 +204,7 @@ class FreeText(Text):
     """A text that a person wrote, with a letter or a digit and without payment data."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        """Return the text unchanged; raise `ValidationError` if it has payment data, or no letter and no digit."""
         text = super()._deserialize(value, *args, **kwargs)
         if not any(map(str.isalnum, text)):
             raise does_not_fit(Message("must contain a letter or a digit"))
@@ -203,6 +212,7 @@ class FreeText(Text):
         return text
 
     def _require_no_payment_data(self, text: str) -> None:
+        """Raise `ValidationError` if payment data is anywhere in a text."""
         if payment_data.holds_payment_data(text):
             raise does_not_fit(
                 Message(
@@ -217,6 +227,7 @@ class Line(FreeText):
     """One line of visible characters without spaces at its ends, in one spelling (NFC)."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        """Return the text in NFC; raise `ValidationError` unless it is one visible line without spaces at its ends."""
         if type(value) is str:
             value = unicodedata.normalize("NFC", value)
         text = super()._deserialize(value, *args, **kwargs)
@@ -229,6 +240,7 @@ class Reference(Line):
     """Another system's reference, which must not look like payment data."""
 
     def _require_no_payment_data(self, text: str) -> None:
+        """Raise `ValidationError` if the whole text looks like the number of a card or an account."""
         if payment_data.is_payment_data(text):
             raise does_not_fit(
                 Message(
@@ -248,6 +260,7 @@ class Choice(_Strict, fields.String):
         super().__init__(description, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> StrEnum:
+        """Return the member of the enumeration that has this value; raise `ValidationError` if none has."""
         member = self.members.get(value) if type(value) is str else None
         if member is None:
             raise does_not_fit(Message("must be one of %(names)s", names=", ".join(self.members)), "unknown_value")
@@ -268,13 +281,14 @@ class Weekdays(_Strict, fields.Field[Week]):
 
     @property
     def json_schema(self) -> dict[str, Any]:
-        """The list in the API document, and null if allowed; its days refer to the component `Weekday`."""
+        """The list in the API document, or also null if that is allowed; its days refer to the component `Weekday`."""
         kind = ["array", "null"] if self.allow_none else "array"
         # By name: the list of an enumeration without one does not compile in Java.
         days = {"$ref": "#/components/schemas/Weekday"}
         return {"type": kind, "items": days, "minItems": 1, "maxItems": len(WEEKDAYS), "uniqueItems": True}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Week:
+        """Return the weekdays from Monday on, or "country"; raise `ValidationError` if none, unknown or repeated."""
         if value in ("country", ["country"]):
             return "country"
         if not isinstance(value, list) or not value or any(day not in WEEKDAYS for day in value):
@@ -293,6 +307,7 @@ class ListOf(_Strict, fields.List[Any]):
         super().__init__(description, cls_or_instance=kind, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:  # type: ignore[override]
+        """Return the values of a list, each read, in the same order; raise `ValidationError` if one does not fit."""
         if not isinstance(value, list):
             raise does_not_fit(Message("must be a list"), "wrong_type")
         if len(value) > self.most:
@@ -307,7 +322,7 @@ class Nested(_Strict, fields.Nested):
         super().__init__(description, nested=schema, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Its values, as `StrictSchema.read` reads them, with its hooks if it has any."""
+        """Return the values of an object, as `StrictSchema.read` does, but with hooks; raise `ValidationError`."""
         if not any(self.schema._hooks.values()):
             try:
                 return self.schema._read_plainly(value)  # type: ignore[attr-defined]
@@ -320,5 +335,5 @@ class Unread(Nested):
     """Any value in the place of an object that a schema describes; objects are read later, one at a time."""
 
     def deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        """The value, unchanged."""
+        """Return the value, unchanged and unchecked."""
         return value

@@ -16,10 +16,10 @@ _OPTIONAL = sorted(_SCHEMA.load_fields.keys() - {*_REQUIRED})
 
 
 def read_orders(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any] | InvalidInput]]:
-    """The facts of each order, or what is wrong with it, by the number of its line; empty lines are left out.
+    """Yield the number of each line that is not empty, from 1, with the facts of its order or the error that it has.
 
-    A file is JSON lines if its first line begins with `{`. In CSV, an empty cell means that nothing is known. Raises
-    `InvalidInput` at the first line if it is neither an object nor the names of the columns.
+    A file is JSON lines if its first line begins with `{`. In CSV, an empty cell means that nothing is known. Before
+    anything else, raise `InvalidInput` if the first line is neither an object nor the names of the columns, or missing.
     """
     numbered: Iterator[tuple[int, str]] = ((number, line) for number, line in enumerate(lines, 1) if line.strip(_EMPTY))
     number, first = next(numbered, (1, ""))
@@ -40,7 +40,7 @@ _EMPTY = " \t\r\n,;"
 
 
 def _reader(header: str) -> Callable[[str], dict[str, str | None]]:
-    """The function that reads lines of CSV below this header; raises `InvalidInput` if it does not name the columns."""
+    """Return a function that reads lines of CSV below `header`; raise `InvalidInput` if it lacks or repeats columns."""
     delimiter = max(",;", key=header.count)
     names: list[str] = []
     with suppress(InvalidInput):
@@ -66,7 +66,10 @@ def _reader(header: str) -> Callable[[str], dict[str, str | None]]:
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    """The cells of a line. No fact has a line break, so a quotation mark that is not closed harms only its own line."""
+    """Return the cells of a line; raise `InvalidInput` if it is not CSV.
+
+    No fact has a line break, so a quotation mark that is not closed harms only its own line.
+    """
     try:
         return next(csv.reader([line], delimiter=delimiter, strict=True), [])
     except csv.Error:
@@ -74,6 +77,7 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def _object(line: str) -> Any:
+    """Return the value in a line of JSON; raise `InvalidInput` if the line is not JSON or an object has a key twice."""
     try:
         return json.loads(line, object_pairs_hook=_once)
     except (ValueError, RecursionError):
@@ -81,6 +85,7 @@ def _object(line: str) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs of a JSON object as a dictionary; raise `InvalidInput` if two have the same key."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise _malformed(Message("has the same key twice"))
@@ -88,4 +93,5 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _malformed(detail: Message) -> InvalidInput:
+    """Return the error for a line that cannot be read, to be raised."""
     return InvalidInput.at("", detail, "malformed")

@@ -20,6 +20,7 @@ class OrderId(Reference):
         super().__init__(128, description, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        """Return the id in NFC; raise `ValidationError` if it does not fit into a path or is a person's detail."""
         text = super()._deserialize(value, *args, **kwargs)
         parts = text.split("/")
         if text.startswith("/") or {".", ".."} & set(parts):
@@ -38,6 +39,7 @@ TAKEN = {"eligibility", "contacts", "evidence", "cancel", "record", "history", "
 
 
 def _is_a_persons(text: str) -> bool:
+    """Tell whether a text is an e-mail address, or a telephone number that begins with `+`."""
     if not text.startswith("+") and "@" not in text:
         return False
     try:

@@ -58,6 +58,7 @@ class ContactPoint(fields.Text):
 
 
 def _points(channel: Channel, description: str) -> fields.ListOf:
+    """Return the field for the official contact points of a channel, at most 50."""
     return fields.ListOf(ContactPoint(channel), 50, f"{description} Empty: not checked.")
 
 
@@ -68,6 +69,7 @@ class ContactChannelSchema(StrictSchema):
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> ContactChannel:
+        """Make the `ContactChannel` from the values that were read; points are sorted, and duplicates dropped."""
         return ContactChannel(data.get("accepted", True), tuple(sorted(set(data.get("points", ())))))
 
 
@@ -108,7 +110,7 @@ def _most(bounds: Bounds) -> int:
 
 
 def _reader(name: str, hint: Any, metadata: Mapping[str, Any]) -> ma.fields.Field[Any]:
-    """The field that reads a term: by its name if that has a way of its own, else by its type; within its bounds."""
+    """Return the field that reads a term within its bounds: by its name if `_READERS` has that name, else by type."""
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         reader: ma.fields.Field[Any] = fields.Choice(hint)
     else:
@@ -141,11 +143,11 @@ _terms = TermsSchema()
 
 
 def read_policy(text: str) -> PolicyVersion:
-    """The policy version in the text of a TOML file.
+    """Return the policy version in the text of a TOML file.
 
-    If left out, `effective_from` is None, and terms have their defaults. Raises `InvalidInput` if it is not TOML, or
-    with the fix for each field that is unknown or does not fit, and for a missing policy or version. Whether there is
-    such a region is not checked.
+    If left out, `effective_from` is None, and terms have their defaults. Raise `InvalidInput` if the text is not TOML,
+    or with the fix for each field that is unknown or does not fit, and for a missing policy or version. Whether there
+    is such a region is not checked.
     """
     try:
         data = tomllib.loads(text)
@@ -162,9 +164,9 @@ def read_policy(text: str) -> PolicyVersion:
 
 
 def policy_file(version: PolicyVersion) -> str:
-    """The text of the TOML file of a version, which `read_policy` reads; instants are in the policy's time zone.
+    """Return a version as the text of a TOML file, as `read_policy` reads it; instants are in the policy's time zone.
 
-    It lacks what is None, and the closures that were entered besides the terms.
+    The file lacks what is None, and the closures that were entered besides the terms.
     """
     head = {"policy": version.policy_id, "version": version.version, "effective_from": version.effective_from}
     said = head | {name: getattr(version.terms, name) for name in TERM_NAMES}
@@ -180,6 +182,7 @@ def policy_file(version: PolicyVersion) -> str:
 
 
 def _without_none(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of the data, and of the dictionaries in it, without the keys whose value is None."""
     return {
         name: _without_none(value) if isinstance(value, dict) else value
         for name, value in data.items()
@@ -188,20 +191,20 @@ def _without_none(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def terms_data(terms: Terms) -> dict[str, Any]:
-    """Terms as plain data, each by its name; `read_terms` reads it."""
+    """Return terms as plain data, each by its name; `read_terms` reads it."""
     data: dict[str, Any] = _terms.dump(terms)
     return data
 
 
 def read_terms(data: Mapping[str, Any]) -> Terms:
-    """The terms in plain data, else their defaults; raises `InvalidInput` if one is unknown or does not fit."""
+    """Return the terms in plain data, else their defaults; raise `InvalidInput` if one is unknown or does not fit."""
     return Terms(
         **_terms.read(data)  # type: ignore[attr-defined] # StrictSchema.from_dict makes a StrictSchema
     )
 
 
 def version_data(version: PolicyVersion) -> dict[str, Any]:
-    """A version as plain data, every term by its name; closures that were entered besides the terms are left out."""
+    """Return a version as plain data, every term by its name, without closures that were entered besides the terms."""
     return {
         "policy": version.policy_id,
         "version": version.version,
@@ -211,7 +214,7 @@ def version_data(version: PolicyVersion) -> dict[str, Any]:
 
 
 def _with_hint(field_error: FieldError) -> FieldError:
-    """The same error; that of an unknown field of a policy file gets all terms."""
+    """Return the same error; for an unknown field at the top of a policy file, its detail names all terms."""
     if field_error.code != "unknown_field" or field_error.pointer.count("/") > 1:
         return field_error
     detail = Message("unknown term: the terms are %(terms)s", terms=", ".join(TERM_NAMES))
@@ -219,7 +222,7 @@ def _with_hint(field_error: FieldError) -> FieldError:
 
 
 def read_policy_file(file: Traversable) -> PolicyVersion:
-    """The version in a policy file; raises `InvalidInput` if it does not fit, and `OSError` if it cannot be read."""
+    """Return the version in a policy file; raise `InvalidInput` if its text or region is wrong, `OSError` if unread."""
     try:
         version = read_policy(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
@@ -229,6 +232,6 @@ def read_policy_file(file: Traversable) -> PolicyVersion:
 
 
 def packaged(policy_id: str) -> PolicyVersion | None:
-    """Version 1 of this policy as it comes with the service; None if the service has no such policy."""
+    """Return version 1 of this policy as it comes with the service; None if the service has no such policy."""
     file = files("refunds") / "policies" / f"{policy_id}.1.toml"
     return read_policy_file(file) if file.is_file() else None

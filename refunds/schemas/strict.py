@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,63}|[0-9]{1,9}")
 
 
 def does_not_fit(detail: Message, code: str = "invalid") -> ValidationError:
-    """The error, to be raised by a field, for a value that does not fit."""
+    """Return the error for a value that does not fit, to be raised by its field."""
     return ValidationError([FieldError("", detail, code)])
 
 
@@ -45,17 +45,17 @@ class StrictSchema(ma.Schema):
             self._optional.add(field_name)
 
     def load(self, data: Any, **kwargs: Any) -> Any:
-        """The values in `data`, without those that are null for absent; raises `ValidationError`."""
+        """Load `data` with marshmallow, without values that are null for absent; raise `ValidationError`."""
         if isinstance(data, Mapping):
             data = {key: value for key, value in data.items() if value is not None or key not in self._null_is_absent}
         return super().load(data, **kwargs)
 
     def read(self, data: Any) -> dict[str, Any]:
-        """The values in `data`, by the names of the fields; only for schemas without hooks, which it need not call.
+        """Return the values in `data`, by the names of the fields; only for schemas without hooks of their own.
 
-        It has none for a field that is left out, or null for absent. Raises `InvalidInput` if the data is not an
-        object, or if fields are unknown, missing or do not fit: `PaymentDataRefused` if a text has payment data. The
-        error has a `FieldError` for each place, up to `MOST_FLAWS`.
+        A field that is left out, or null for absent, has no value. Raise `InvalidInput` if `data` is not an object, or
+        if fields are unknown, missing or do not fit: `PaymentDataRefused` if a text has payment data. The error has a
+        `FieldError` for each place, up to `MOST_FLAWS`.
         """
         try:
             return self._read_plainly(data)
@@ -68,7 +68,7 @@ class StrictSchema(ma.Schema):
         return loaded
 
     def _read_plainly(self, data: Any) -> dict[str, Any]:
-        """The values, as `read` gives them, without hooks; raises an error at the first that does not fit."""
+        """Return the values as `read` does; raise some error if any value, key or `data` itself does not fit."""
         read: dict[str, Any] = {}
         for key, value in data.items():
             name, reader = self._readers[key]
@@ -80,7 +80,7 @@ class StrictSchema(ma.Schema):
 
 
 def shape(**fields_of_it: fields.Field[Any]) -> StrictSchema:
-    """A schema of these fields, for input that is read in one place."""
+    """Return a schema of these fields, for input that is read in one place."""
     made: StrictSchema = StrictSchema.from_dict(dict(fields_of_it))()  # type: ignore[assignment] # it returns its own class
     return made
 
@@ -93,7 +93,7 @@ class QuerySchema(StrictSchema):
 
 
 def refused(found: Iterable[FieldError]) -> InvalidInput:
-    """One error, to be raised, for all of these: a `PaymentDataRefused` if one is about payment data."""
+    """Return one error for all of these, to be raised: `PaymentDataRefused` if one is about payment data."""
     listed = tuple(found)
     return (PaymentDataRefused if any(field_error.code == PAYMENT_DATA for field_error in listed) else InvalidInput)(
         listed
@@ -101,11 +101,12 @@ def refused(found: Iterable[FieldError]) -> InvalidInput:
 
 
 def errors(error: ValidationError) -> Iterator[FieldError]:
-    """The field errors in a validation error, each at its JSON pointer (RFC 6901), in document order."""
+    """Yield the field errors in a validation error, each at its JSON pointer (RFC 6901), in document order."""
     yield from _walk(error.normalized_messages(), "")  # type: ignore[no-untyped-call]
 
 
 def _walk(messages: Any, pointer: str) -> Iterator[FieldError]:
+    """Yield the field errors in marshmallow's nested messages, with `pointer` put before the pointer of each."""
     if isinstance(messages, Mapping):
         for key, nested in messages.items():
             yield from _walk(nested, pointer if key == ma.exceptions.SCHEMA else pointer + step(key))
@@ -117,5 +118,5 @@ def _walk(messages: Any, pointer: str) -> Iterator[FieldError]:
 
 
 def step(key: str | int) -> str:
-    """The step of a JSON pointer that leads to a key, such as `/terms`; `/…` if the key is not a name or an index."""
+    """Return the step of a JSON pointer to a key, such as `/terms`; `/…` if the key is no name and no index."""
     return f"/{key}" if _NAME.fullmatch(str(key)) else "/…"

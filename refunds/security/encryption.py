@@ -43,7 +43,7 @@ class Hidden(str):
     text: str
 
     def __new__(cls, text: str) -> Self:
-        """The text, hidden."""
+        """Return the text, hidden."""
         hidden = super().__new__(cls, "[restricted]")
         hidden.text = text
         return hidden
@@ -63,23 +63,23 @@ class Tampered(RefundsError):
 
 
 def new_key() -> bytes:
-    """A random key of 256 bits."""
+    """Return a random key of 256 bits."""
     return secrets.token_bytes(KEY_BYTES)
 
 
 def associated_data(table: str, column: str, row: str) -> bytes:
-    """The place of an encrypted value, `format|table|column|row`, which is authenticated so that it cannot be moved."""
+    """Return the place of an encrypted value, `format|table|column|row`, to be authenticated with the value."""
     return f"{_FORMAT[0]}|{table}|{column}|{row}".encode()
 
 
 def encrypt(key: bytes, value: bytes, where: bytes) -> bytes:
-    """Encrypt a value so that it decrypts only with the same `where`, from `associated_data`."""
+    """Return a value encrypted so that it decrypts only with the same `where`, from `associated_data`."""
     nonce = os.urandom(_NONCE)
     return _FORMAT + nonce + AESGCM(key).encrypt(nonce, value, where)
 
 
 def decrypt(key: bytes, encrypted: bytes, where: bytes) -> bytes:
-    """Decrypt a value; raises `Tampered` if it, its place or the key has changed, or if it is no encrypted value."""
+    """Return a value decrypted; raise `Tampered` if the value, its place or the key is wrong."""
     if not isinstance(encrypted, bytes) or not encrypted.startswith(_FORMAT):
         raise Tampered(Message("not an encrypted value: %(place)s", place=where.decode()))
     try:
@@ -89,7 +89,7 @@ def decrypt(key: bytes, encrypted: bytes, where: bytes) -> bytes:
 
 
 def keyed_digest(key: bytes, *parts: bytes) -> bytes:
-    """HMAC-SHA256 over the parts, each with its length, so that different lists of parts never give the same input."""
+    """Return the HMAC-SHA256 of the parts, each with its length, so that no two lists of parts give the same input."""
     payload = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
     return hmac.digest(key, payload, "sha256")
 
@@ -122,9 +122,9 @@ class CustomerCipher:
     hides: bool = False
 
     def encrypt(self, text: str | None, table: str, column: str, row: str) -> bytes | None:
-        """Encrypt a text for its place; None for None, and an `Erased` text stays erased.
+        """Return a text encrypted for its place; None for None, and the empty mark of erasure for an `Erased` text.
 
-        Raises `RuntimeError` without access, even for None, and `CustomerErased` for a text of an erased customer.
+        Raise `RuntimeError` without access, even for None, and `CustomerErased` for a text of an erased customer.
         """
         if self.key is None:
             raise RuntimeError("a field must not be encrypted without a key")
@@ -135,7 +135,7 @@ class CustomerCipher:
         return encrypt(self.key, plain.encode(), associated_data(table, column, row))
 
     def require_key(self) -> None:
-        """Raise `CustomerErased` if the key was erased."""
+        """Raise `CustomerErased` if the key was erased; without access, do nothing."""
         if self.is_erased:
             raise CustomerErased
 
@@ -145,9 +145,9 @@ class CustomerCipher:
         return self.key == b""
 
     def decrypt(self, encrypted: bytes | None, table: str, column: str, row: str) -> str | None:
-        """Decrypt a text; `ERASED` if it was erased, None if there is none or the cipher has no access.
+        """Return a decrypted text; `ERASED` if it was erased, None for None or if the cipher has no access.
 
-        Raises `Tampered` if it cannot be decrypted in this place.
+        A cipher that hides returns it as `Hidden`. Raise `Tampered` if it cannot be decrypted in this place.
         """
         if encrypted is None or self.key is None:
             return None

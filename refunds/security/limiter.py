@@ -13,7 +13,10 @@ class Limiter:
         self._lock = Lock()
 
     def take(self, actor: str) -> float:
-        """Count a request of this actor; returns how many more are allowed at once, below 0 if it is one too many."""
+        """Count a request of this actor; return how many more they may make at once, below 0 if this one is too many.
+
+        A request that is too many costs nothing.
+        """
         now = monotonic()
         with self._lock:
             left, since = self._buckets.get(actor, (float(self.rate), now))

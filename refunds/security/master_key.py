@@ -12,7 +12,7 @@ from refunds.security.encryption import KEY_BYTES, new_key
 def read_master_keys(path: Path) -> tuple[bytes, ...]:
     """Read the master keys from a private file, one of 32 bytes a line: the first wraps new keys, all unwrap.
 
-    Raises `ConfigurationError` if the file does not exist or cannot be read, if others could read or change it, if a
+    Raise `ConfigurationError` if the file does not exist or cannot be read, if others could read or change it, if a
     line does not hold exactly 32 bytes in hexadecimal digits, if no line does, or if two hold the same.
     """
     try:
@@ -41,7 +41,7 @@ def read_master_keys(path: Path) -> tuple[bytes, ...]:
 
 
 def _read(path: Path, text: str) -> tuple[bytes, ...]:
-    """The keys in the text of the file, one a line; raises `ConfigurationError` for one that is no key or a repeat."""
+    """Return the keys in the text of the file; raise `ConfigurationError` for a line that is no key or repeats one."""
     lines: dict[bytes, int] = {}
     for line, digits in enumerate(text.splitlines() or [""], 1):
         try:
@@ -71,15 +71,18 @@ def _read(path: Path, text: str) -> tuple[bytes, ...]:
 
 
 def is_private(mode: int, owner: int) -> bool:
-    """Whether only its owner has permissions on a file with this mode; if root owns it, its group may read it too.
+    """Tell whether only the owner has permissions on a file with this mode; if root owns it, its group may read it too.
 
-    The latter is how Kubernetes and systemd mount a secret for the service.
+    The latter is how Kubernetes and systemd mount a secret for the service. `owner` is the user id of the owner.
     """
     return not mode & (stat.S_IRWXO | stat.S_IRWXG & ~(0 if owner else stat.S_IRGRP))
 
 
 def create_master_key(path: Path) -> None:
-    """Write a new master key to a private file, unless there is one; raises `OSError` if that is not possible."""
+    """Write a new master key to a private file in a directory that is made if missing; leave a file that exists.
+
+    Raise `OSError` if that is not possible.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:

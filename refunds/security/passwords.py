@@ -19,19 +19,19 @@ _hashing, _trying = BoundedSemaphore(2), BoundedSemaphore(8)  # a third hash wai
 
 
 def new_password() -> str:
-    """A random password, such as `k7qfm-3xw9p-a2rtz-8hnce`."""
+    """Return a random password, such as `k7qfm-3xw9p-a2rtz-8hnce`."""
     groups, letters = _PASSWORD
     return "-".join("".join(secrets.choice(_PLAIN_LETTERS) for _ in range(letters)) for _ in range(groups))
 
 
 def password_hash(password: str) -> str:
-    """The hash of a password, to be stored; waits while two others are made or checked."""
+    """Return the hash of a password, to be stored; wait while two other hashes are made or checked."""
     with _hashing:
         return _passwords().hash(password)
 
 
 def password_fits(password: str, stored: str | None) -> bool:
-    """Whether a password fits a hash; False for None, after the same time. Raises `Crowded` if eight are tried."""
+    """Tell whether a password fits a hash; False for None, after the same time. Raise `Crowded` while 8 are tried."""
     from argon2.exceptions import VerificationError  # noqa: PLC0415
 
     if not _trying.acquire(blocking=False):
@@ -47,13 +47,14 @@ def password_fits(password: str, stored: str | None) -> bool:
 
 @cache
 def _passwords() -> "PasswordHasher":
+    """Return the hasher, which is loaded only when it is needed."""
     from argon2 import PasswordHasher  # noqa: PLC0415
 
     return PasswordHasher(_ROUNDS, _KIBIBYTES, _LANES)
 
 
 def _nobodys() -> str:
-    """A hash that no known password fits, to be tried for names that do not exist."""
+    """Return a hash that no known password fits, to be tried for names that do not exist."""
     from argon2.low_level import ARGON2_VERSION  # noqa: PLC0415
 
     cost = f"m={_KIBIBYTES},t={_ROUNDS},p={_LANES}"

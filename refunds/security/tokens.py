@@ -25,13 +25,13 @@ class Token(NamedTuple):
 
 
 def new_token() -> Token:
-    """A random token with 256 random bits: `rfd_<id>_<secret>_<checksum>`. It is not stored yet."""
+    """Return a random token with 256 random bits: `rfd_<id>_<secret>_<checksum>`. It is not stored yet."""
     token_id, secret = ("".join(secrets.choice(_ALPHABET) for _ in range(length)) for length in (_ID, _SECRET))
     return _token(token_id, secret)
 
 
 def read_token(text: str) -> Token | None:
-    """Parse the text of a token; None if its form or checksum is wrong. The token need not have been issued."""
+    """Return the token in a text; None if its form or checksum is wrong. Whether it was ever issued is not checked."""
     parts = _FORM.fullmatch(text)
     if parts is None:
         return None
@@ -40,11 +40,13 @@ def read_token(text: str) -> Token | None:
 
 
 def _token(token_id: str, secret: str) -> Token:
+    """Return the token of these parts, with its checksum and the digest of its secret."""
     body = f"{_PREFIX}_{token_id}_{secret}"
     return Token(token_id, f"{body}_{_base62(zlib.crc32(body.encode()))}", sha256(secret.encode()).digest())
 
 
 def _base62(number: int) -> str:
+    """Return a number in six letters and digits, with zeros in front."""
     digits = ""
     for _ in range(_CHECK):
         number, digit = divmod(number, len(_ALPHABET))

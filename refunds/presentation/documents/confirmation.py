@@ -18,16 +18,17 @@ from refunds.presentation.texts.decisions import basis_text, channel_text
 
 
 def render_html(cancellation: Cancellation, contact: Contact, version: PolicyVersion) -> str:
-    """The confirmation as a page to print."""
+    """Return the confirmation as a page to print, in the reader's language; times are in the version's time zone."""
     return written("confirmation.html", **_values(cancellation, contact, version))
 
 
 def render_text(cancellation: Cancellation, contact: Contact, version: PolicyVersion) -> str:
-    """The confirmation as a text to send."""
+    """Return the confirmation as a text to send, in the reader's language; times are in the version's time zone."""
     return written("confirmation.txt", **_values(cancellation, contact, version))
 
 
 def _values(cancellation: Cancellation, contact: Contact, version: PolicyVersion) -> dict[str, Any]:
+    """Return the values for the templates, by name; a withdrawal, by law or in time, has other words."""
     terms, withdrawn = version.terms, withdrawal_of(cancellation, contact) is not None
     clause, clause_language = clause_in(terms, language())
     order, way = cancellation.order_id, channel_text(contact.channel)
@@ -82,14 +83,14 @@ _WORDS = {
 
 
 def clause_in(terms: Terms, name: str) -> tuple[str | None, str]:
-    """The clause in the language `name` or else in the other one, None if there is none; and the language it is in."""
+    """Return the clause in the language `name` or else in the other one, None if there is none, and its language."""
     other = "en" if name == "de" else "de"
     mine = getattr(terms.texts, name)
     return (mine, name) if mine else (getattr(terms.texts, other), other)
 
 
 def source_of(version: PolicyVersion) -> str:
-    """Where a clause is from, in sentences: its version, since when it is in force, and the vendor's page with it."""
+    """Return where a clause is from, in sentences: its version, since when that is in force, and the vendor's page."""
     terms = version.terms
     sentence = Message("Version %(version)s.", version=version.version)
     if version.effective_from is not None:

@@ -15,7 +15,7 @@ _LISTED = 4  # regions that the first heading lists at most; a larger group is "
 
 
 def render_html(sheet: Sheet) -> str:
-    """The sheet as a page to print, in the reader's language."""
+    """Return the sheet as a page to print, in the reader's language."""
     return written(
         "deadlines.html",
         sheet=sheet,
@@ -29,7 +29,7 @@ def render_html(sheet: Sheet) -> str:
 
 
 def title(sheet: Sheet) -> str:
-    """The title of the sheet, in one line, in the reader's language."""
+    """Return the title of the sheet, in one line, in the reader's language."""
     return translate(
         "%(policy)s: until when an order can be cancelled, week from %(monday)s. A request counts until midnight "
         "(%(zone)s).",
@@ -40,7 +40,10 @@ def title(sheet: Sheet) -> str:
 
 
 def group_names(sheet: Sheet) -> list[str]:
-    """The names of the groups: their regions, "most regions" for a large first one, or "everywhere"."""
+    """Return the names of the groups: their regions, or "most regions" for a first group of more than `_LISTED`.
+
+    A single group of several regions is "everywhere".
+    """
     if len(sheet.groups) == 1 and len(sheet.groups[0]) > 1:
         return [translate("everywhere")]
     first, *others = sheet.groups
@@ -49,18 +52,19 @@ def group_names(sheet: Sheet) -> list[str]:
 
 
 def _listed(regions: Iterable[str]) -> str:
+    """Return the names of the regions, with commas between them."""
     return ", ".join(_region(region) for region in regions)
 
 
 def _region(region: str) -> str:
-    """The name of a region; a country that has parts is for customers whose part is unknown."""
+    """Return the name of a region; a country with subdivisions stands for customers whose subdivision is unknown."""
     name = dates.region_text(region)
     whole = "-" in region or not subdivisions(region)
     return name if whole else translate("%(country)s (part unknown)", country=name)
 
 
 def notes(sheet: Sheet) -> Iterator[str]:
-    """What the sheet does not show: last days that may move, earlier services, orders that another version judges."""
+    """Yield notes on ends that may move, on earlier services left out, and on orders that another version judges."""
     moving: dict[date, list[str]] = {}
     for i, group in enumerate(sheet.groups):
         for region in group:
@@ -85,7 +89,7 @@ def notes(sheet: Sheet) -> Iterator[str]:
 
 
 def service_day(row: Provided) -> str:
-    """The service day of a row; with the part of the day if another version is in force in the rest."""
+    """Return the service day of a row, with the times from and until which its version judges, if not all day."""
     tz, day = zone(row.version.terms.time_zone), dates.short_date_text(row.day)
     since = row.since and dates.time_text(row.since.astimezone(tz))
     until = row.until and dates.time_text(row.until.astimezone(tz))

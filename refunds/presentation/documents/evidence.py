@@ -8,7 +8,7 @@ from refunds.storage.policies import version_of
 
 
 def render_html(evidence: Evidence) -> str:
-    """The evidence as a page to print, in the reader's language. Times are in the zone of its last version, or UTC."""
+    """Return the evidence as a page to print, in the reader's language; times are in its last version's zone or UTC."""
     versions = [version_of(record) for record in evidence.versions]
     return written(
         "evidence.html",

@@ -22,7 +22,7 @@ _LIMITS = {
 
 
 def render_html(export: Export) -> str:
-    """The export as a page, in the reader's language; times are in the zone of the default policy."""
+    """Return the export as a page, in the reader's language; times are in the time zone of the default policy."""
     return written(
         "export.html",
         export=export,
@@ -35,7 +35,7 @@ def render_html(export: Export) -> str:
 
 
 def _beside(export: Export) -> Iterator[tuple[str, Sequence[Sequence[tuple[str, Any]]]]]:
-    """The limits, requests and disclosures of an export: each kind's heading, and its records as labels and values."""
+    """Yield the limits, data requests and disclosures of an export: a heading, and each record as labels and values."""
 
     def at(instant: datetime | None) -> str | None:
         return None if instant is None else instant_text(instant, export.terms.time_zone)

@@ -12,16 +12,17 @@ from refunds.service.simulation import Flip, Simulation, Tally
 
 
 def render_html(found: Simulation) -> str:
-    """The simulation as a page with a chart and its tables."""
+    """Return the simulation as a page with a chart and its tables, in the reader's language."""
     return written("simulation.html", **_values(found))
 
 
 def render_report(found: Simulation) -> Markup:
-    """The chart and the tables of a simulation as escaped HTML, without a page around them."""
+    """Return the chart and the tables of a simulation as escaped HTML, without a page around them."""
     return Markup(written("simulation_report.html", **_values(found)))  # noqa: S704 - escaped there
 
 
 def _values(found: Simulation) -> dict[str, Any]:
+    """Return the values for the templates, by name; channels and regions are sorted."""
     by_month = with_empty_months(found.by_month)
     return {
         "found": found,
@@ -35,7 +36,7 @@ def _values(found: Simulation) -> dict[str, Any]:
 
 
 def with_empty_months(by_month: Mapping[str, Tally]) -> dict[str, Tally]:
-    """The tallies by month (`YYYY-MM`), in order, with empty ones for months in between unless all span ten years."""
+    """Return the tallies by month (`YYYY-MM`), sorted; empty ones fill the gaps, unless all span over `MOST_MONTHS`."""
     if not by_month:
         return {}
     first, last = (12 * int(month[:4]) + int(month[5:]) - 1 for month in (min(by_month), max(by_month)))
@@ -68,7 +69,7 @@ class Chart(NamedTuple):
 
 
 def _chart(by_month: Mapping[str, Tally]) -> Chart | None:
-    """The chart of the months (`YYYY-MM`) in this order, at most twelve with a name; None if no contact flips."""
+    """Return the chart of the months (`YYYY-MM`) in this order, at most 12 with a name; None if no contact flips."""
     most = max((max(tally.to_eligible, tally.to_refused) for tally in by_month.values()), default=0)
     if not most:
         return None

@@ -29,7 +29,7 @@ STYLE_SOURCE = f"'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'
 def install(templates: Environment) -> None:
     """Let templates translate into the reader's language with `_()` and `ngettext()`, and use the text functions.
 
-    What the reader cannot see is written as `[erased]` or `[restricted]`, translated.
+    Templates then write a value that the reader cannot see as `[erased]` or `[restricted]`, translated.
     """
     templates.add_extension("jinja2.ext.i18n")
     templates.install_gettext_callables(  # type: ignore[attr-defined] # a method of the extension
@@ -59,13 +59,13 @@ _INSIDE = re.compile(
 
 @pass_eval_context
 def _plural(context: EvalContext, one: str, many: str, number: int) -> str:
-    """The form for a number; on a page, no line ends between it and the next word."""
+    """Return the form for a number in the reader's language; on a page, no line ends between number and next word."""
     text = catalogue().ngettext(one, many, number)
     return text.replace("%(num)s ", "%(num)s\u00a0") if context.autoescape else text
 
 
 def _whole(text_of: Callable[..., str], spaces: re.Pattern[str] = _INSIDE) -> Callable[..., str]:
-    """The text function for templates: on a page, no line ends at these `spaces`."""
+    """Return `text_of` for use in templates: on a page, the spaces of its text that match `spaces` end no line."""
 
     @pass_eval_context
     def shown(context: EvalContext, *values: Any, **named: Any) -> str:
@@ -76,9 +76,9 @@ def _whole(text_of: Callable[..., str], spaces: re.Pattern[str] = _INSIDE) -> Ca
 
 
 def unbroken(value: Any) -> Any:
-    """A text for a page on which no line ends inside a date, a number such as A-1001, or a period that it begins with.
+    """Return a text as HTML on which no line ends inside a date, a number such as A-1001, or a period at its beginning.
 
-    Other values are returned as they are.
+    Other values are returned as they are, as are texts that the reader cannot see.
     """
     if not isinstance(value, str) or type(value) in _UNREAD:
         return value
@@ -106,5 +106,5 @@ install(_templates)
 
 
 def written(template: str, **values: Any) -> str:
-    """A document, made from its template and values."""
+    """Return a document in the reader's language, made from a template with these values."""
     return _templates.get_template(template).render(style=_STYLE, **values)

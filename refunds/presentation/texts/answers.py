@@ -41,7 +41,10 @@ _CANCELLED = {
 def look_of(
     outcome: Outcome, *, ended: bool = False, active: Cancellation | None = None, on_record: Outcome | None = None
 ) -> Look:
-    """How the answer looks: by the cancellation `active`, else a request `on_record`, else `outcome` (and `ended`)."""
+    """Return how the answer looks: by the `active` cancellation, else the request `on_record`, else `outcome`.
+
+    `ended` as in `headline`, for `outcome` alone.
+    """
     if active is not None:
         word, title = _CANCELLED[active.state]
         at = active.settled_at or active.issued_at
@@ -62,18 +65,21 @@ class Said(NamedTuple):
 
 
 def said(spoken: str, written: dict[str, str], subject: str, to: str | None = None) -> list[Said]:
-    """What to say, unless it is empty, and what to write, by its kind, in mails with a subject `to` an address."""
+    """Return what to say, unless it is empty, and a mail for each text of `written` that is not empty.
+
+    `written` has the texts by kind; the mails have this `subject`, and an address only if `to` is one.
+    """
     mails = [Said(kind, text, mail_link(subject, text, to)) for kind, text in written.items() if text]
     return [Said("say", spoken), *mails] if spoken else mails
 
 
 def is_address(detail: str | None) -> bool:
-    """Whether a customer's detail is an e-mail address that the reader may see; what is erased is of another type."""
+    """Tell whether a customer's detail is an e-mail address that the reader may see, neither erased nor hidden."""
     return type(detail) is str and "@" in detail
 
 
 def mail_link(subject: str, text: str, to: str | None = None) -> str:
-    """The link (RFC 6068) that opens a mail with its subject and text; without an address unless `to` is one."""
+    """Return the link (RFC 6068) that opens a mail with this subject and text; to nobody unless `to` is an address."""
     address = quote(to, safe="@") if to and is_address(to) else ""
     title, seen = ("".join(letter for letter in one if category(letter) != "Cf") for one in (subject, text))
     fields = {"subject": " ".join(title.split()), "body": "\r\n".join(seen.splitlines())}
@@ -89,10 +95,10 @@ def answer_said(
     revoked: Cancellation | None = None,
     on_record: Outcome | None = None,
 ) -> list[Said]:
-    """What to say and write about an order, or a day if `order_id` is None.
+    """Return what to say and to write about an order, or about a day if `order_id` is None, in the reader's language.
 
-    `active` and `revoked` are its last cancellation, if it is active or revoked; `on_record`: the decision on an open
-    request, which counts more than `outcome` if it was in time. `ended`: the window is over.
+    `active` and `revoked` are the order's last cancellation, if it is active or revoked; `on_record` is the decision on
+    an open request, which replaces `outcome` if it was in time. `ended` as in `headline`.
     """
     if active is not None:
         return said(*_about_cancelled(outcome, order_id, active), _subject(order_id))
@@ -112,10 +118,10 @@ def answer_said(
 
 
 def contact_said(contact: Contact, outcome: Outcome, active: Cancellation | None, *, ended: bool) -> list[Said]:
-    """What to say and to write about a contact on record, in the reader's language, with its request number.
+    """Return what to say and to write about a contact on record, in the reader's language, with its request number.
 
-    Nothing if it was superseded or resolved, nor about a question that is over. If its order is cancelled, only about a
-    withdrawal on which the cancellation does not rest.
+    The list is empty for a contact that was superseded or resolved, and a question if `ended`, as in `headline`. If
+    the order has an `active` cancellation, it is empty unless the contact is a withdrawal and not the cancellation's.
     """
     asks, withdrawn = contact.intent.asks, contact.intent is Intent.WITHDRAWAL
     if contact.superseded_by or contact.resolved_at or (ended and not asks):
@@ -135,14 +141,14 @@ def contact_said(contact: Contact, outcome: Outcome, active: Cancellation | None
 
 
 def cancelled_said(cancellation: Cancellation, contact: Contact, confirmation: str) -> list[Said]:
-    """What to say when an order is cancelled, and the confirmation to write, in the reader's language."""
+    """Return what to say when an order is cancelled, and the confirmation to write, in the reader's language."""
     reference, order_id = cancellation.reference_aloud, cancellation.order_id
     spoken = customer.cancelled_words(order_id, reference, customer.withdrawal_of(cancellation, contact))
     return said(spoken, {"write": confirmation}, _subject(order_id), contact.from_detail)
 
 
 def unmatched_said(contact: UnmatchedContact, time_zone: str) -> list[Said]:
-    """What to say and to write about an open contact whose order is not known, in the reader's language."""
+    """Return what to say and to write about an open unmatched contact, in the reader's language."""
     at, number = moment_text(contact.received_at, time_zone), contact.number_aloud
     spoken, written = (translate(text, at=at, number=number) for text in _UNMATCHED[contact.intent])
     subject = translate("Your request %(number)s", number=number)
@@ -150,6 +156,7 @@ def unmatched_said(contact: UnmatchedContact, time_zone: str) -> list[Said]:
 
 
 def _about_cancelled(outcome: Outcome, order_id: str | None, active: Cancellation) -> tuple[str, dict[str, str]]:
+    """Return what to say, and what to write by its kind, about an order with an active cancellation and its refund."""
     reference, refund = active.reference_aloud, customer.refund_words(active)
     spoken, written = customer.spoken_words(outcome, reference), customer.written_words(outcome, order_id, reference)
     return _joined(spoken, refund), {"write": _joined(written, refund)}
@@ -160,14 +167,17 @@ def _subject(order_id: str | None) -> str:
 
 
 def _joined(*sentences: str) -> str:
+    """Return the sentences that are not empty, with spaces between them."""
     return " ".join(filter(None, sentences))
 
 
 def _number_text(number: str | None) -> str:
+    """Return the sentence that tells a customer their request number; empty without one."""
     return translate("Your request number is %(number)s.", number=format_request_number(number)) if number else ""
 
 
 def _revoked_text(revoked: Cancellation | None) -> str:
+    """Return the sentence that says when and why a cancellation was revoked; empty if none was."""
     if revoked is None or revoked.revoked_at is None:
         return ""
     text = _REVOKED if revoked.revocation_code is RevocationReason.ENTERED_IN_ERROR else _KEPT
@@ -175,7 +185,7 @@ def _revoked_text(revoked: Cancellation | None) -> str:
 
 
 def _date_text(outcome: Outcome, order_id: str | None) -> str:
-    """What else there is to say about the end of a window that runs."""
+    """Return what to say about the end of a running window if it is a kept promise or provisional; empty otherwise."""
     if outcome.reason is not Reason.WITHIN_WINDOW:
         return ""
     found = ((Notice.PROMISE_KEPT, _PROMISED), (Notice.CALENDAR_PROVISIONAL, _PROVISIONAL if order_id else _MAY_MOVE))
@@ -183,6 +193,7 @@ def _date_text(outcome: Outcome, order_id: str | None) -> str:
 
 
 def _without_order(outcome: Outcome, *, ended: bool) -> str:
+    """Return what to say about a day without an order."""
     if not outcome.eligible:
         return customer.spoken_words(outcome, ended=ended)
     text = _UNTIL if outcome.reason is Reason.WITHIN_WINDOW and not ended else _IN_TIME

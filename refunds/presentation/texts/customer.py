@@ -101,36 +101,41 @@ _WORDS_THEN: dict[Reason | Notice, tuple[Message, Message]] = {
 
 
 def spoken_words(outcome: Outcome, reference: str = "", *, ended: bool = False) -> str:
-    """What an agent says about a decision; `reference`: that of the active cancellation, `ended` as in `headline`."""
+    """Return what an agent says about a decision, in the reader's language.
+
+    `reference` is that of the active cancellation, needed if the order is cancelled already; `ended` as in `headline`.
+    """
     spoken, _ = _words(outcome, ended=ended)
     return translate(spoken, **outcome_words(outcome), reference=reference)
 
 
 def written_words(outcome: Outcome, order_id: str | None = None, reference: str = "", *, ended: bool = False) -> str:
-    """What an agent writes about a decision, as in `spoken_words`; without an `order_id`, it names no order."""
+    """Return what an agent writes about a decision, as in `spoken_words`; without an `order_id`, it names no order."""
     _, text = _words(outcome, ended=ended)
     return _written(text, outcome, order_id, reference=reference)
 
 
 def _words(outcome: Outcome, *, ended: bool) -> tuple[Message, Message]:
+    """Return the texts to say and to write for a decision; if `ended`, a request that was in time has other texts."""
     words = _WORDS | _WORDS_THEN if ended else _WORDS
     return words[answered_by(outcome, ended=ended)]
 
 
 def written_cancelling(outcome: Outcome, order_id: str | None) -> str:
-    """What an agent writes to a customer who has cancelled; empty if `written_words` is to be written to them, too."""
+    """Return what an agent writes to a customer who has cancelled; empty if it is what `written_words` returns."""
     text = _WRITTEN_CANCELLING.get(answered_by(outcome))
     at = moment_text(outcome.requested_at, outcome.time_zone)
     return _written(text, outcome, order_id, at=at) if text else ""
 
 
 def _written(text: Message, outcome: Outcome, order_id: str | None, **values: str) -> str:
+    """Return a text to write, filled with the values of a decision and with `values`."""
     words, number = outcome_words(outcome), f" {order_id}" if order_id else ""
     return translate(text, **words, number=number, counted=_counted(outcome, words), **values)
 
 
 def _counted(outcome: Outcome, words: dict[str, object]) -> str:
-    """How the window of a decision was counted, with the holidays and closures that it passes over; needs a window."""
+    """Return how the window of a decision was counted, with the holidays and closures in it; there must be a window."""
     names = [
         f"{why_text(day.date, day.why, outcome.region, outcome.names)} ({date_text(day.date)})"
         for day in outcome.days
@@ -149,7 +154,7 @@ def _counted(outcome: Outcome, words: dict[str, object]) -> str:
 
 
 def receipt_words(contact: Contact) -> tuple[str, str]:
-    """What an agent says about a withdrawal that has been received, and writes: what was declared, and when it came."""
+    """Return two texts about a withdrawal that was received: what an agent says, and the confirmation to write."""
     zone = contact.outcome.time_zone
     words = {
         "order": contact.order_id,
@@ -178,7 +183,7 @@ _REFUND = {
 
 
 def refund_words(cancellation: Cancellation) -> str:
-    """How far the refund is, for a customer who asks for their money; the cancellation must not be revoked."""
+    """Return how far the refund is, for a customer who asks for their money; the cancellation must not be revoked."""
     settled_at = cancellation.settled_at or cancellation.issued_at
     return translate(
         _REFUND[cancellation.state], day=date_text(local_date(settled_at, zone(cancellation.outcome.time_zone)))
@@ -186,7 +191,7 @@ def refund_words(cancellation: Cancellation) -> str:
 
 
 def withdrawn_words(contact: Contact) -> str:
-    """What a customer is told about a withdrawal: when it was received, and that it has ended the order."""
+    """Return what a customer is told about a withdrawal: when it was received, and that it has ended the order."""
     return translate(
         "We received your withdrawal on %(at)s. The order %(order)s has ended as a result.",
         at=moment_text(contact.received_at, contact.outcome.time_zone),
@@ -195,12 +200,12 @@ def withdrawn_words(contact: Contact) -> str:
 
 
 def withdrawal_of(cancellation: Cancellation, contact: Contact) -> Contact | None:
-    """The contact of a cancellation if the order ended because it is a withdrawal, by law or in time; else None."""
+    """Return the contact if the cancellation's basis is statutory, or if the contact is a withdrawal; else None."""
     return contact if cancellation.basis is Basis.STATUTORY or contact.intent is Intent.WITHDRAWAL else None
 
 
 def cancelled_words(order_id: str, reference: str, withdrawal: Contact | None = None) -> str:
-    """The text that an agent reads out: the order is cancelled, or ended by this withdrawal; and the reference."""
+    """Return what an agent reads out: that the order is cancelled or ended by the `withdrawal`, and the reference."""
     if withdrawal is not None:
         noted = translate("Please note the reference: %(reference)s.", reference=reference)
         return f"{withdrawn_words(withdrawal)} {noted}"

@@ -22,12 +22,12 @@ _CLOCK = {"en": "{:%H:%M}", "de": "{:%H:%M} Uhr"}
 
 
 def business_days_text(total: int) -> str:
-    """A number of business days, as in "2 business days"."""
+    """Return a number of business days in words, as in "2 business days"."""
     return translate_number("%(num)s business day", "%(num)s business days", total)
 
 
 def data_changed_text(change: LastChange, time_zone: str) -> str:
-    """A sentence: when the calendar data changed, and how many open windows now end later, or keep a later end."""
+    """Return a sentence: when the calendar data changed, and how many open windows end later or keep a later end."""
     day = date_text(_shown(change.at, time_zone).date())
     longer = translate_number("%(num)s open window now ends later", "%(num)s open windows now end later", change.longer)
     kept = translate_number(
@@ -40,42 +40,42 @@ def data_changed_text(change: LastChange, time_zone: str) -> str:
 
 
 def number_text(number: int) -> str:
-    """A number with thousands separators, as in "1,000"; in German "1.000"."""
+    """Return a number with thousands separators, as in "1,000"; in German "1.000"."""
     return str(format_decimal(number, locale=language()))
 
 
 def short_date_text(day: date) -> str:
-    """A short date with its weekday, as in "Wed 8 Apr"."""
+    """Return a short date with its weekday, as in "Wed 8 Apr"."""
     return format_date(day, _SHORT_DATE[language()], locale=language())
 
 
 def weekday_text(day: date) -> str:
-    """The short weekday of a date, as in "Wed"; in German "Mi", without a full stop."""
+    """Return the short weekday of a date, as in "Wed"; in German "Mi", without a full stop."""
     return str(format_date(day, _WEEKDAY, locale=language())).rstrip(".")
 
 
 def day_and_month_text(day: date) -> str:
-    """A date without its year, as in "8 Apr"."""
+    """Return a date without its year, as in "8 Apr"."""
     return format_date(day, _DAY_AND_MONTH[language()], locale=language())
 
 
 def region_text(region: str) -> str:
-    """The name of a region, or its code if it has none."""
+    """Return the name of a region, or its code if it has none; a subdivision may be in the language of its country."""
     return region_name(region, language()) if "-" in region else Locale(language()).territories.get(region, region)
 
 
 def sortable(name: str) -> str:
-    """A name in small letters without accents: a key to sort and compare by."""
+    """Return a name in small letters without accents, as a key to sort and compare by."""
     return "".join(letter for letter in normalize("NFKD", name) if not combining(letter)).casefold()
 
 
 def month_text(month: str, form: str = "MMMM yyyy") -> str:
-    """A month, given as `YYYY-MM`, as in "April 2026" or in another `form`, a CLDR pattern."""
+    """Return a month, given as `YYYY-MM`, as in "April 2026" or in another `form`, a CLDR pattern."""
     return format_date(date.fromisoformat(f"{month}-01"), form, locale=language())
 
 
 def date_text(day: date) -> str:
-    """A date with its weekday, as in "Wednesday, 8 April 2026"."""
+    """Return a date with its weekday, as in "Wednesday, 8 April 2026"."""
     return _date_text(day, language())
 
 
@@ -85,35 +85,35 @@ def _date_text(day: date, name: str) -> str:
 
 
 def instant_text(instant: datetime, time_zone: str, *, zoned: bool = True) -> str:
-    """An instant to the minute, as in "Wednesday, 8 April 2026, 23:05 (Berlin time)", the zone only if `zoned`."""
+    """Return an instant, as in "Wednesday, 8 April 2026, 23:05 (Berlin time)"; the zone is named only if `zoned`."""
     local = _shown(instant, time_zone)
     return f"{date_text(local.date())}, {time_text(local)}" + (f" ({zone_text(time_zone)})" if zoned else "")
 
 
 def clock_text(instant: datetime, time_zone: str) -> str:
-    """An instant as a date and time without the zone, as in "8 Apr 2026, 23:05"; it can be typed like this."""
+    """Return an instant in a time zone, cut to the minute, as in "8 Apr 2026, 23:05"; forms accept this spelling."""
     local = _shown(instant, time_zone)
     return f"{format_date(local.date(), _NUMBERS[language()], locale=language())}, {time_text(local)}"
 
 
 def age_text(age: timedelta) -> str:
-    """A length of time in its largest unit that fits, as in "3 hours"."""
+    """Return a length of time, rounded to its largest fitting unit, as in "3 hours"."""
     return format_timedelta(age, threshold=1.5, locale=language())
 
 
 def moment_text(instant: datetime, time_zone: str) -> str:
-    """An instant for a sentence, without weekday and zone, as in "8 April 2026, 23:05"."""
+    """Return an instant in a time zone for use in a sentence, cut to the minute, as in "8 April 2026, 23:05"."""
     local = _shown(instant, time_zone)
     return f"{format_date(local.date(), _IN_FULL[language()], locale=language())}, {time_text(local)}"
 
 
 def time_text(local: datetime) -> str:
-    """The time of day, cut to the minute, in the language of the request: "23:05", in German "23:05 Uhr"."""
+    """Return the time of day, cut to the minute, in the reader's language: "23:05", in German "23:05 Uhr"."""
     return _CLOCK[language()].format(local)
 
 
 def _shown(instant: datetime, time_zone: str) -> datetime:
-    """An instant in a time zone; as it is if the local time is outside the range of `datetime`."""
+    """Return an instant in a time zone; unchanged if the local time is outside the range of `datetime`."""
     try:
         return instant.astimezone(zone(time_zone))
     except OverflowError:
@@ -121,7 +121,7 @@ def _shown(instant: datetime, time_zone: str) -> datetime:
 
 
 def zone_text(name: str) -> str:
-    """The name of a time zone, as in "Berlin time"."""
+    """Return the name of a time zone, as in "Berlin time", for an IANA name."""
     return translate("%(city)s time", city=_city(name, language()))
 
 
@@ -132,17 +132,18 @@ def _city(time_zone: str, name: str) -> str:
 
 @cache
 def month_numbers() -> dict[str, int]:
-    """The numbers of the months, by full and short name in every language, in lower case without a full stop."""
+    """Return the numbers of the months by name: full and short in every language, in lower case without a full stop."""
     return _numbers(get_month_names)
 
 
 @cache
 def weekday_numbers() -> dict[str, int]:
-    """The numbers of the weekdays, 0 for Monday, by name as in `month_numbers`."""
+    """Return the numbers of the weekdays by name, as in `month_numbers`; 0 is Monday."""
     return _numbers(get_day_names)
 
 
 def _numbers(names: Callable[..., Mapping[int, str]]) -> dict[str, int]:
+    """Return the numbers of months or weekdays by name; `names` is Babel's function that gives the names."""
     return {
         name.lower().rstrip("."): number
         for each in LANGUAGES

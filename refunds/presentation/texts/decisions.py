@@ -122,7 +122,10 @@ _DAY = {
 
 
 def why_data(day: date, why: SkipReason, region: str, names: Names = NO_NAMES) -> dict[str, str]:
-    """Why a date does not count, for the API; a holiday by the name in `names`, in any language, or else by today's."""
+    """Return why a date does not count, for the API: a code and, for a public holiday, its name with its language.
+
+    The name is the one in `names`, in any language, or else today's; it is left out if no name is known.
+    """
     named = None
     if why is SkipReason.PUBLIC_HOLIDAY:
         kept = names.get(day, {})
@@ -131,7 +134,10 @@ def why_data(day: date, why: SkipReason, region: str, names: Names = NO_NAMES) -
 
 
 def reason_text(outcome: Outcome) -> str:
-    """The reason of a decision as a sentence; some notices have a sentence of their own in its place."""
+    """Return the reason of a decision as a sentence, or the sentence of a notice that replaces it.
+
+    Such a notice is an accepted deadline, no service date, or a later end that was told before a correction.
+    """
     if outcome.eligible and Notice.DEADLINE_ACCEPTED in outcome.notices:
         return notice_text(Notice.DEADLINE_ACCEPTED)
     answer = answered_by(outcome)
@@ -147,7 +153,10 @@ _ANSWERS: dict[tuple[Reason, Notice], Reason | Notice] = {
 
 
 def answered_by(outcome: Outcome, *, ended: bool = False) -> Reason | Notice:
-    """The key of the texts for a decision: its reason or, with some notices, a notice or another reason."""
+    """Return the key of the texts for a decision: its reason or, with some notices, a notice or another reason.
+
+    `ended` as in `headline`: a missing service date is then no key.
+    """
     for notice in outcome.notices:
         if (outcome.reason, notice) in _ANSWERS and not (ended and notice is Notice.NO_SERVICE_DATE):
             return _ANSWERS[outcome.reason, notice]
@@ -155,7 +164,7 @@ def answered_by(outcome: Outcome, *, ended: bool = False) -> Reason | Notice:
 
 
 def headline(outcome: Outcome, *, ended: bool = False) -> str:
-    """The decision as a heading: whether the order is refundable, and until when.
+    """Return the decision as a heading: whether the order is refundable, and until when.
 
     `ended`: the window has ended, or the service was provided, since the request; then the past tense is used.
     """
@@ -165,14 +174,14 @@ def headline(outcome: Outcome, *, ended: bool = False) -> str:
 
 
 def request_on_record(outcome: Outcome) -> str:
-    """A heading: an open request was made in time, when and how. `outcome` is that of the request, with a channel."""
+    """Return a heading: an open request was made in time, when and how; `outcome` is the request's, with a channel."""
     assert outcome.channel
     at = moment_text(outcome.requested_at, outcome.time_zone)
     return translate("A request was made in time: %(at)s, %(channel)s", at=at, channel=channel_text(outcome.channel))
 
 
 def outcome_words(outcome: Outcome) -> dict[str, Any]:
-    """The values for sentences about a decision, by name, in the reader's language; empty for what it does not have."""
+    """Return the values for sentences about a decision, by name; without a window, those of the window are empty."""
     window = outcome.window
     return {
         "service_day": date_text(window.service_day) if window else "",
@@ -185,17 +194,17 @@ def outcome_words(outcome: Outcome) -> dict[str, Any]:
 
 
 def channel_text(channel: Channel) -> str:
-    """The channel of a contact, as in "by telephone"."""
+    """Return the channel of a contact in words, as in "by telephone"."""
     return translate(_CHANNEL[channel])
 
 
 def basis_text(basis: Basis) -> str:
-    """What a cancellation is based on, in a few words."""
+    """Return what a cancellation is based on, in a few words."""
     return translate(BASIS[basis])
 
 
 def information_text(period: InformationPeriod) -> str:
-    """The information period as a sentence, marked as information."""
+    """Return the information period as a sentence, marked as information."""
     return translate(
         "For information only: 14 calendar days after the order end at the end of %(last_day)s (%(zone)s). Whether "
         "there is a statutory right of withdrawal was not assessed.",
@@ -205,12 +214,15 @@ def information_text(period: InformationPeriod) -> str:
 
 
 def verdict(outcome: Outcome) -> str:
-    """The verdict on a decision in a word or two, as in "Needs a supervisor"."""
+    """Return the verdict of a decision in a word or two, as in "Needs a supervisor"."""
     return translate(_VERDICT[outcome.verdict])
 
 
 def left_text(outcome: Outcome, *, then: bool = False) -> str:
-    """How many business days were left at the request; empty if no window ran. `then`: it was on an earlier date."""
+    """Return how many business days were left at the request; empty if the window had ended or none ran.
+
+    `then`: the request was on an earlier date, so the past tense is used.
+    """
     left = outcome.business_days_left
     if left is None:
         return ""
@@ -222,17 +234,17 @@ def left_text(outcome: Outcome, *, then: bool = False) -> str:
 
 
 def notice_text(notice: Notice) -> str:
-    """A notice as a sentence."""
+    """Return a notice as a sentence."""
     return translate(_NOTICE[notice])
 
 
 def calendar_notice_text(notice: Notice) -> str:
-    """A notice about dates of a calendar as a sentence."""
+    """Return a notice as a sentence about dates of a calendar rather than about a window."""
     return translate((_NOTICE | _OF_A_CALENDAR)[notice])
 
 
 def day_text(day: Day, outcome: Outcome | ToldWindow) -> str:
-    """The role of a date in the window of a decision or promise, in a few words; a holiday by its name then."""
+    """Return the role of a date in the window of a decision or promise, in a few words; for a holiday, its name."""
     if day.status is DayStatus.COUNTED:
         assert outcome.window
         return translate("business day %(ordinal)s of %(length)s", ordinal=day.ordinal, length=outcome.window.length)
@@ -240,5 +252,5 @@ def day_text(day: Day, outcome: Outcome | ToldWindow) -> str:
 
 
 def why_text(day: date, why: SkipReason, region: str, names: Names = NO_NAMES) -> str:
-    """Why a date is not a business day, in a few words; a public holiday by its name, as `why_data` finds it."""
+    """Return why a date is not a business day, in a few words; for a public holiday, its name as in `why_data`."""
     return why_data(day, why, region, names).get("name") or translate(_DAY[why])

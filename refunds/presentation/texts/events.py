@@ -20,10 +20,10 @@ _CAUSE = {
 
 
 def cause_text(cause: PromiseCause) -> str:
-    """Why a window was promised, in a few words."""
+    """Return why a window was promised, in a few words."""
     return translate(_CAUSE[cause])
 
 
 def event_text(event_type: str) -> str:
-    """What happened, in a few words, by the type of the event; the type itself if it is not known here."""
+    """Return what happened, in a few words, by the type of the event; an unknown type is returned as it is."""
     return translate(_WORDS.get(event_type, event_type))

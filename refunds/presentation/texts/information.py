@@ -76,7 +76,7 @@ _INFORMATION = {
 
 
 def information() -> Iterator[Information]:
-    """The information, heading by heading, in the reader's language."""
+    """Yield the information, heading by heading, in the reader's language."""
     for name, (title, *paragraphs) in _INFORMATION.items():
         yield Information(name, translate(title), list(map(translate, paragraphs)))
 
@@ -91,12 +91,13 @@ class Kept(NamedTuple):
 
 
 def retention(terms: Terms) -> Iterator[Kept]:
-    """How long each kind of record is kept by these terms (those of the default policy), in the reader's language."""
+    """Yield how long each kind of record is kept, in the reader's language; `terms` are those of the default policy."""
     for one in PERIODS:
         yield Kept(translate(one.what), _length(one, one.length(terms)), translate(one.since), translate(one.law))
 
 
 def _length(period: Period, number: int) -> str:
+    """Return the length of a period in words; `number` is in years, months or days, by the period."""
     if period.in_years:
         return translate_number("%(num)s year, to the end of the year", "%(num)s years, to the end of the year", number)
     if period.term:

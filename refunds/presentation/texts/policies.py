@@ -57,7 +57,7 @@ _WORD: dict[Any, Message] = {
 
 
 def difference_text(difference: Difference, time_zone: str) -> str:
-    """A difference in words, its instants in a time zone; of closures and clauses, only what was added or dropped."""
+    """Return a difference in words, its instants in a time zone; of closures and clauses, only what was changed."""
     term, before, after, replaces = difference
     label = translate(_LABEL[term])
     if term in _CHANGES:
@@ -76,11 +76,12 @@ def difference_text(difference: Difference, time_zone: str) -> str:
 
 
 def differences_data(found: Iterable[Difference], time_zone: str) -> list[dict[str, str]]:
-    """Differences as the API returns them: the name of each term, and the difference in words."""
+    """Return differences as the API shows them: the name of each term, and the difference in words."""
     return [{"term": one.term, "text": difference_text(one, time_zone)} for one in found]
 
 
 def _plain(value: Any) -> str:
+    """Return a value of a term in words; a value without words of its own as it is, as text."""
     return translate(_WORD[value]) if isinstance(value, StrEnum | bool) else str(value)
 
 
@@ -89,6 +90,7 @@ def _calendar_days(number: int) -> str:
 
 
 def _week(week: Week) -> str:
+    """Return a business week in words: its short weekdays, or that the country's law decides."""
     if week == "country":
         return translate(_WORD[week])
     names = get_day_names("abbreviated", locale=language())
@@ -96,6 +98,7 @@ def _week(week: Week) -> str:
 
 
 def _channel(channel: ContactChannel) -> str:
+    """Return in words whether contacts by a channel count and, if so, by which contact points."""
     if not channel.accepted:
         return translate("does not count")
     if not channel.points:
@@ -104,6 +107,7 @@ def _channel(channel: ContactChannel) -> str:
 
 
 def _closures_changed(before: tuple[date, ...] | None, after: tuple[date, ...]) -> str:
+    """Return which closures a version adds and which it drops; "none" if neither."""
     was, now = set(before or ()), set(after)
     changes = ((Message("also %(dates)s"), now - was), (Message("no longer %(dates)s"), was - now))
     words = [translate(text, dates=", ".join(date_text(day) for day in sorted(days))) for text, days in changes if days]
@@ -111,6 +115,7 @@ def _closures_changed(before: tuple[date, ...] | None, after: tuple[date, ...]) 
 
 
 def _texts_changed(before: Texts | None, after: Texts) -> str:
+    """Return which clauses a version adds, drops or changes, by language; "none" if none."""
     words = []
     for of, named in (("de", Message("in German")), ("en", Message("in English"))):
         was, is_now = getattr(before or Texts(), of), getattr(after, of)
@@ -138,7 +143,7 @@ _CLAUSE = {"de": Message("The German clause"), "en": Message("The English clause
 
 
 def warnings_data(terms: Terms) -> list[dict[str, str]]:
-    """Where the clauses of a version say something else than its terms, as the API returns it: codes and a sentence."""
+    """Return where the clauses of a version contradict its terms, as the API shows it: codes and a sentence."""
     return [
         {
             "code": found.kind.value,
@@ -152,6 +157,7 @@ def warnings_data(terms: Terms) -> list[dict[str, str]]:
 
 
 def _warning_text(found: Mismatch, terms: Terms) -> str:
+    """Return the sentence for a clause that contradicts a term; it quotes both."""
     if found.kind is MismatchKind.CHANNEL_NOT_NAMED:
         text = Message("%(clause)s names another channel, but not this one; the term %(term)s says: %(value)s.")
     else:
@@ -170,7 +176,10 @@ _CLOSURE = {
 
 
 def closure_text(day: date, notices: Sequence[str], *, new: bool = True) -> str:
-    """That the vendor is closed on a date, and what this changes, by codes of notices: nothing if it is not `new`."""
+    """Return sentences: that the vendor is closed on a date, and what this changes, by codes of notices.
+
+    If the closure is not `new`, they say that nothing has changed.
+    """
     sentences = [translate("The vendor is closed on %(date)s.", date=date_text(day))]
     if not new:
         sentences.append(translate("The closure was entered before; nothing has changed."))
@@ -194,7 +203,7 @@ _REGISTERED = {
 
 
 def registration_text(version: PolicyVersion, follows: int | None, done: str) -> str:
-    """What was or would be done to a version, and since when it holds.
+    """Return sentences: what was done or would be done to a version, which version it follows, and since when it holds.
 
     `follows` is the number of the version in force before it, if any; `done` is `published`, `imported`, `dry_run` (it
     would be published) or `known` (it was registered before).
@@ -213,7 +222,7 @@ def registration_text(version: PolicyVersion, follows: int | None, done: str) ->
 
 
 def compared_text(version: PolicyVersion, beside: int | None, *, same: bool) -> str:
-    """The heading above the differences to version `beside`; None: a new policy. `same`: there is no difference."""
+    """Return the heading above the differences to version number `beside`; None: a new policy. `same`: none found."""
     if beside is None:
         text = Message("Version %(version)s of %(policy)s, a new policy:")
     elif same:

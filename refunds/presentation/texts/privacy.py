@@ -61,7 +61,10 @@ _REMAINS = (
 
 
 def certificate_lines(certificate: Certificate, *, is_scrubbed: bool) -> Iterator[str]:
-    """What was erased of a customer, line by line: where, how far, the command that proves it, and what is left."""
+    """Yield what was erased of a customer, line by line: where, how far, the command that proves it, and what is left.
+
+    `is_scrubbed`: the log of the database was emptied after the last erasure.
+    """
     erasure = certificate.erasure
     values = {"customer_id": erasure.customer_id, "at": format_instant(erasure.at), "reason": erasure.reason}
     yield translate(Message("Erased: customer %(customer_id)s, %(at)s, reason %(reason)s."), **values)
@@ -79,6 +82,7 @@ def certificate_lines(certificate: Certificate, *, is_scrubbed: bool) -> Iterato
 
 
 def _line(what: Message, how: Message, proof: str, values: dict[str, str]) -> str:
+    """Return a line of a certificate, in the reader's language; `values` are those of the command `proof`."""
     return translate(_PROVEN, what=translate(what), how=translate(how), proof=proof % values)
 
 
@@ -99,14 +103,14 @@ _FEE = {
 
 
 def last_day(request: privacy.DataRequest, time_zone: str) -> date:
-    """The last day, by the clocks of a zone, on which a data request can still be answered in time."""
+    """Return the last day, by the clocks of a time zone, on which a data request can still be answered in time."""
     return local_date(request.due_at - timedelta(microseconds=1), zone(time_zone))
 
 
 def answer_text(request: privacy.DataRequest, time_zone: str) -> str | None:
-    """What to write to the person about a refusal, an extension or a fee, in the reader's language; None: nothing.
+    """Return what to write to the person about a refusal, an extension or a fee, in the reader's language; else None.
 
-    A refusal has the rights to complain and to go to court. Source: GDPR, Article 12(3) to (5).
+    A refusal names the rights to complain and to go to court. Source: GDPR, Article 12(3) to (5).
     """
     received = date_text(local_date(request.received_at, zone(time_zone)))
     values = {"received": received, "kind": KINDS[request.kind], "due": date_text(last_day(request, time_zone))}

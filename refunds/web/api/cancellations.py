@@ -97,7 +97,7 @@ def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 
 
 def _request(body: dict[str, Any]) -> Request:
-    """The request in a body, which must have exactly one order and exactly one contact, each by its id or whole."""
+    """Return the request in a body; raise `InvalidInput` unless it has one order and one contact, by id or whole."""
     for one, other in (("order_id", "order"), ("contact_id", "contact")):
         if (one in body) == (other in body):
             detail = Message("give either %(one)s or %(other)s", one=one, other=other)
@@ -110,7 +110,7 @@ def _request(body: dict[str, Any]) -> Request:
 
 
 def _refusal(refused: Refused) -> Response:
-    """The response with the problem that says why the order was not cancelled. Counts the decision."""
+    """Count the decision, and return the response with the problem that says why the order was not cancelled."""
     outcome, active = refused.decision.outcome, refused.active
     telemetry.count_decisions([outcome.reason])
     data = problem_data("order-already-cancelled" if active else "not-refundable", reason_text(outcome))

@@ -195,19 +195,19 @@ _REVISIONS = re.compile(r'"([0-9]{1,9})(?:-[0-9a-f]{8})?"')
 
 
 def _new(uow: UnitOfWork, order: Order) -> Standing:
-    """The standing of an order that this unit of work has just registered; it has no cancellation or contact yet."""
+    """Return the standing of an order that this unit of work has registered; it has no cancellation or contact yet."""
     return Standing(order, uow.promises.current(order.order_id) if order.service_provided_at else None, uow.now)
 
 
 def _shown(standing: Standing, **more: Any) -> Response:
-    """The response that shows an order. Its ETag is the revision with a digest of everything shown."""
+    """Return the response that shows an order; its ETag is the revision with a digest of everything shown."""
     data = order_data(standing)
     digest = sha256(orjson.dumps(data)).hexdigest()[:8]
     return reply(data, etag=f"{standing.order.revision}-{digest}", **more)
 
 
 def _read_item(item: Any) -> OrderFacts | InvalidInput:
-    """The facts of an item of a batch, or the error if the item is invalid."""
+    """Return the facts of an item of a batch, or the error if the item is invalid."""
     try:
         return OrderFacts(**_inline_order.read(item))
     except InvalidInput as error:
@@ -215,7 +215,7 @@ def _read_item(item: Any) -> OrderFacts | InvalidInput:
 
 
 def _outcome_data(i: int, read: OrderFacts | InvalidInput, outcome: Registration | CallersError) -> dict[str, Any]:
-    """The result for the item of a batch at index `i`: what it did, or its problem."""
+    """Return the result for the item of a batch at index `i`: what was done with it, or its problem."""
     if isinstance(outcome, CallersError):
         return error_data(outcome, f"/items/{i}")
     assert isinstance(read, OrderFacts)
@@ -224,9 +224,9 @@ def _outcome_data(i: int, read: OrderFacts | InvalidInput, outcome: Registration
 
 
 def _corrected(uow: UnitOfWork, facts: OrderFacts, reason: str | None) -> Order:
-    """Correct an order by the facts of a request that has an If-Match. Returns the corrected order.
+    """Correct an order by the facts of a request that has an If-Match, and return the corrected order.
 
-    Raises `InvalidInput` if there is no reason, `PreconditionRequired` if the If-Match is `*`, `PreconditionFailed` if
+    Raise `InvalidInput` if there is no reason, `PreconditionRequired` if the If-Match is `*`, `PreconditionFailed` if
     it has no ETag of an order, and what `orders.correct` raises.
     """
     if reason is None:

@@ -90,7 +90,7 @@ def list_closures(uow: UnitOfWork, policy_id: str) -> Response:
 
 
 def _policy_data(policy_id: str) -> dict[str, Any]:
-    """A policy as the API returns it; its versions are without their terms. Raises `NotFound` if there is none."""
+    """Return a policy as the API shows it, its versions without their terms; raise `NotFound` if there is none."""
     records = present_policies().records(policy_id)
     updated = format_instant(records[-1].registered_at)
     for record in filter(_has_begun, records):
@@ -109,7 +109,7 @@ def _policy_data(policy_id: str) -> dict[str, Any]:
 
 
 def _has_begun(record: RegisteredVersion) -> bool:
-    """Whether a version has taken effect by now and was not withdrawn."""
+    """Tell whether a version has taken effect by now and was not withdrawn."""
     begun = record.effective_from is None or record.effective_from <= datetime.now(UTC)
     return begun and record.withdrawn_at is None
 
@@ -198,7 +198,7 @@ def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Respon
 
 
 def draft_of(policy_id: str, body: dict[str, Any]) -> PolicyVersion:
-    """The version in a body that `DraftSchema` has read. Raises `InvalidInput` if the policy id is malformed."""
+    """Return the version in a body that `DraftSchema` has read; raise `InvalidInput` if the policy id is malformed."""
     policy = _policy_id.read({"policy": policy_id})["policy"]
     return PolicyVersion(policy, body["version"], body["effective_from"], Terms(**body["terms"]))
 

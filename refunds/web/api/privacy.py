@@ -42,7 +42,7 @@ def open_data_request(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 
 
 def _shown(uow: UnitOfWork, request: DataRequest | Answered, *, is_scrubbed: bool = False) -> dict[str, Any]:
-    """A data request with everything that is shown with it."""
+    """Return a data request as the API shows it, with certificate and earlier recipients, loaded unless `Answered`."""
     answered = request if isinstance(request, Answered) else data_requests.answered(uow, request)
     return data_request_data(*answered, time_zone=data_requests.time_zone(uow), is_scrubbed=is_scrubbed)
 

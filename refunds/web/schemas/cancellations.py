@@ -144,6 +144,7 @@ class RefusalSchema(ProblemSchema):
 
 
 def _asks_for_settled(query: Mapping[str, Any]) -> bool:
+    """Tell whether a query has a filter that only settled cancellations fit."""
     return not query.keys().isdisjoint(("settled_from", "settled_to"))
 
 

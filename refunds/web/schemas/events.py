@@ -75,10 +75,12 @@ _REQUEST: dict[str, shown.Field] = {
 
 
 def _why(codes: Iterable[str], text: str, example: str) -> dict[str, shown.Field]:
+    """Return the field `reason_code` for the data of an event, by its name; `codes` are those known now."""
     return {"reason_code": shown.Code(codes, text, example)}
 
 
 def _fields(text: str, example: list[str]) -> dict[str, shown.Field]:
+    """Return the field `fields` for the data of an event, by its name: a list of names of fields."""
     return {"fields": shown.ListOf(shown.String("The name of a field."), text, example)}
 
 
@@ -269,7 +271,7 @@ _DATA: dict[EventType, dict[str, shown.Field]] = {
 
 
 def _typed(event: EventType, data: dict[str, shown.Field]) -> type[ma.Schema]:
-    """The schema of the events of a type, whose `data` has these fields. Its name is made from the type."""
+    """Return the schema of the events of a type, whose `data` has these fields; its name is made from the type."""
     name = re.sub(r"[._]?([a-z]+)", lambda word: word[1].title(), event)
     of_type = shown.Schema.from_dict(data, name=f"{name}DataSchema")
     return EventSchema.from_dict(
@@ -305,7 +307,7 @@ _WITHOUT_ORDER = {
 
 
 def _example(position: int, event: EventType, subject: Any, **data: Any) -> dict[str, Any]:
-    """An example of an event about `subject`; `data` has the values that differ from the examples of its fields."""
+    """Return an example of an event about `subject`; `data` has values that replace the examples of its fields."""
     of_type = shown.Schema.from_dict(_DATA[event]).example(**data)  # type: ignore[attr-defined] # it returns its class
     order_id = None if event in _WITHOUT_ORDER else AN_ORDER
     return EventSchema.example(position=position, type=event, subject=subject, order_id=order_id, data=of_type)

@@ -14,12 +14,15 @@ SHARED: dict[str, Example] = {}
 
 
 def example(name: str, summary: str, value: Any) -> dict[str, Example]:
-    """An example under its name. Join several by `|`."""
+    """Return an example under its name; join several by `|`."""
     return {name: {"summary": summary, "value": value}}
 
 
 def shared(examples: Mapping[str, Example]) -> dict[str, Example]:
-    """References to these examples. The document has the examples once, as components under their names."""
+    """Add examples to `SHARED`, and return references to them, by name; no name may be there already.
+
+    The document has each shared example once, as a component under its name.
+    """
     assert not SHARED.keys() & examples.keys()
     SHARED.update(examples)
     return {name: {"$ref": f"#/components/examples/{name}"} for name in examples}

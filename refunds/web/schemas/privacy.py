@@ -16,6 +16,7 @@ _CUSTOMER_REF = Reference(
 
 
 def _identity_check(*, required: bool = False) -> FreeText:
+    """Return the field of a request for how the person's identity was checked."""
     return FreeText(500, "How the person's identity was checked. Personal: stored encrypted.", required=required)
 
 

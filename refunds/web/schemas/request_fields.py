@@ -32,6 +32,7 @@ class Spoken(Text):
         super().__init__(20, text)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        """Return the digits of the number; raise `ValidationError` if it is none."""
         return str(checked(self._read, super()._deserialize(value, *args, **kwargs)))
 
 
@@ -59,7 +60,7 @@ class Contradiction(NamedTuple):
 
 
 def backwards(name: str) -> Contradiction:
-    """The contradiction of a range whose end, the parameter `…_to`, is before its beginning, `…_from`."""
+    """Return the contradiction of a range whose end, the parameter `…_to`, is before its beginning, `…_from`."""
     since, until = f"{name}_from", f"{name}_to"
     detail = Message("must not be before %(since)s", since=since)
     return Contradiction(lambda query: since in query and until in query and query[until] < query[since], until, detail)
@@ -71,7 +72,7 @@ class ListQuerySchema(QuerySchema):
     contradictions: ClassVar[tuple[Contradiction, ...]] = ()
 
     def read(self, data: Any) -> dict[str, Any]:
-        """The values by field name. Raises `InvalidInput` if one is invalid, or if some contradict each other."""
+        """Return the values by field name; raise `InvalidInput` if one is invalid, or if some contradict each other."""
         query = super().read(data)
         found = [one for one in self.contradictions if one.holds(query)]
         if found:
@@ -94,6 +95,7 @@ class EventTypes(Text):
         )
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:  # type: ignore[override]
+        """Return the types in the order given, each once; raise `ValidationError` if one is unknown."""
         types = list(dict.fromkeys(super()._deserialize(value, *args, **kwargs).split(",")))
         if not set(types) <= set(EventType):
             raise does_not_fit(Message("must be out of %(names)s", names=", ".join(EventType)), "unknown_value")

@@ -21,7 +21,7 @@ class Schema(ma.Schema):
 
     @classmethod
     def example(cls, *first: str, **other: Any) -> dict[str, Any]:
-        """An example of the response, made from the examples of its fields.
+        """Return an example of the response, made from the examples of its fields.
 
         The fields in `first` come first; `other` has values that replace examples. A required field without an example
         has null if it may be null, else the example of its schema, an empty list or object, or false.
@@ -37,6 +37,7 @@ class Schema(ma.Schema):
 
 
 def _example_of(field: ma.fields.Field[Any]) -> Any:
+    """Return the example of a field; without one, null if that is allowed, else the value as in `Schema.example`."""
     given = field.metadata["sample"]
     if given is not None or field.allow_none:
         return given
@@ -50,7 +51,7 @@ Field = ma.fields.Field[Any]
 
 
 def _described(kind: type[Field], schema: dict[str, Any] | None = None) -> Any:
-    """A function that makes fields of a kind, with description and example; `schema` extends their JSON schema."""
+    """Return a function that makes fields of a kind, with description and example; `schema` extends the JSON schema."""
 
     def make(description: str = "", example: Any = None, *, required: bool = True, **options: Any) -> Field:
         metadata = ({"description": description} if description else {}) | (schema or {})
@@ -69,7 +70,7 @@ Dict = _described(ma.fields.Dict)
 
 
 def Nested(schema: type[ma.Schema], description: str = "", example: Any = None, **options: Any) -> Field:  # noqa: N802
-    """A field for an object with a schema of its own."""
+    """Return a field for an object with a schema of its own."""
     made: Field = _described(ma.fields.Nested)(description, example, nested=schema, **options)
     return made
 
@@ -77,14 +78,14 @@ def Nested(schema: type[ma.Schema], description: str = "", example: Any = None, 
 def ListOf(  # noqa: N802
     kind: type[ma.Schema] | Field, description: str = "", example: Any = None, **options: Any
 ) -> Field:
-    """A field for a list of objects with a schema, or of values of one kind."""
+    """Return a field for a list of objects with a schema, or of values of one kind."""
     item = ma.fields.Nested(kind) if isinstance(kind, type) else kind
     made: Field = _described(ma.fields.List)(description, example, cls_or_instance=item, **options)
     return made
 
 
 def Code(members: Iterable[str], description: str, example: Any = None, **options: Any) -> Field:  # noqa: N802
-    """A field for a stable code. `members` are the codes known now; clients must expect more."""
+    """Return a field for a stable code; `members` are the codes known now, and clients must expect more."""
     known = {"x-extensible-enum": [str(member) for member in members]}
     made: Field = _described(ma.fields.String, known)(description, example, **options)
     return made
@@ -100,15 +101,16 @@ NEXT = StringOrNull("The cursor of the next page; null on the last page.")
 
 
 def page_of(schema: type[ma.Schema]) -> type[ma.Schema]:
-    """The schema of a page of a list of these objects, with a name such as `ContactListSchema`."""
+    """Return the schema of a page of a list of these objects, with a name such as `ContactListSchema`."""
     name = f"{schema.__name__.removesuffix('Schema')}ListSchema"
     return Schema.from_dict({"items": ListOf(schema), "next": NEXT}, name=name)
 
 
 def links(given: str | Mapping[str, str], **operations: str) -> dict[str, Any]:
-    """Links from a response to these operations; each passes on the response's value of the field `given`.
+    """Return links from a response to operations; each passes on the response's value of the field `given`.
 
-    If several are passed on, `given` has the path of each in the response, by the name of the parameter.
+    `operations` has the id of each operation by the name of its link. If several values are passed on, `given` has the
+    path of each in the response, by the name of the parameter.
     """
     paths = {given: given} if isinstance(given, str) else given
     values = {name: f"$response.body#/{path}" for name, path in paths.items()}
