@@ -67,24 +67,24 @@ class Service(Flask):
     """A Flask application that checks the `Host` of every request except the probes."""
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """How the path of a request is matched; raises an error of werkzeug if its `Host` is not trusted."""
+        """Return what matches the path of a request; an untrusted `Host` raises `SecurityError`, except to a probe."""
         if request is not None and request.path in PROBES:
             return self.url_map.bind("", path_info=request.path, default_method=request.method)
         return super().create_url_adapter(request)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """The function itself: none here is a coroutine, and Flask would look at each for every request."""
+        """Return the function itself: none here is a coroutine, and Flask would look at each for every request."""
         return func
 
 
 class Number(IntegerConverter):
-    """A number in a path, from 1, in plain digits without leading zeros."""
+    """A number in a path: 1 to 999999999, in plain digits without leading zeros."""
 
     regex = "[1-9][0-9]{0,8}"
 
 
 class Name(UnicodeConverter):
-    """A name in a path. It cannot contain a NUL, because no stored text can."""
+    """A name in a path. It contains no slash, and no NUL, because no stored text can."""
 
     def __init__(self, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
@@ -92,17 +92,17 @@ class Name(UnicodeConverter):
 
 
 class OrderName(PathConverter):
-    """An order id in a path: it may contain slashes, and no NUL, and does not end like the paths below it."""
+    """An order id in a path: it may contain slashes, and no NUL, and does not end in a slash and a word of `TAKEN`."""
 
     regex = r"[^/\x00][^\x00]*?" + "".join(f"(?<!/{part})" for part in TAKEN)
 
     def to_python(self, value: str) -> str:
-        """The id in its one spelling."""
+        """Return the order id as it is stored: normalized to NFC."""
         return unicodedata.normalize("NFC", value)
 
 
 def create_app(settings: Settings) -> Flask:
-    """The WSGI application with these settings: the API, the console and the pages for people.
+    """Make the WSGI application with these settings: the API, the console and the pages for people.
 
     The records are opened only when they are first needed. The log of the database driver is set up for the whole
     process.

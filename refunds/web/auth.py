@@ -29,13 +29,14 @@ PUBLIC_BLUEPRINTS = {"pages"}
 
 
 def register(app: Flask, callers: Mapping[str, Caller]) -> None:
-    """Admit or reject each request to a route of the app, before its body is read.
+    """Make the app admit or reject each request to a route before its body is read.
 
-    `callers` identifies the callers of these blueprints; every other route that is not public needs a token. An
-    admitted request has `g.principal` and `g.policies`, and the time that its `g.builder` spends counts against its
-    caller's limit, of which each response says what is left. Raises `Unauthenticated` if the caller is not known,
-    `Rejected` if the caller sends more requests a second than the setting allows (0: no limit) or has too many under
-    way, and `Forbidden` if the caller has none of the route's scopes, or the route names none.
+    `callers` has, by the name of a blueprint, the function that identifies its callers; every other route that is not
+    public needs a token. Every request gets a `g.builder`; one with a caller also gets `g.principal` and `g.policies`.
+    The time that the builder spends counts against the limit of the caller, and each response to them says what is left
+    of it. A request raises `Unauthenticated` if its caller is not known, `Rejected` if the caller sends more requests a
+    second than the setting allows (0: no limit) or has too many under way, and `Forbidden` if the caller has none of
+    the route's scopes, or the route names none.
     """
     limiter = Limiter(app.extensions["refunds.settings"].rate_limit)
     policy = f'"requests";q={limiter.rate};w=1'
@@ -76,14 +77,14 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
 
 
 def _require_turn() -> None:
-    """Raise `Rejected` if the server says, by `refunds.waits`, that the request waited too long for its turn."""
+    """Raise `Rejected` if the server has set `refunds.waits`: the request waited too long for its turn."""
     if "refunds.waits" in unwrapped(request).environ:
         waits = Message("Too many of your requests are under way: send this one again when they are answered.")
         raise Rejected("rate-limited", waits, {"Retry-After": "5"})
 
 
 def _token_holder(store: Store) -> tuple[Principal, Policies]:
-    """The client that the request's bearer token identifies, and the policies as of now; raises `Unauthenticated`."""
+    """Return the client of the request's bearer token, and the policies as of now; raises `Unauthenticated`."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated(Message("Send the client's token: Authorization: Bearer rfd_..."))
@@ -91,6 +92,6 @@ def _token_holder(store: Store) -> tuple[Principal, Policies]:
 
 
 def store() -> Store:
-    """The store of the current app."""
+    """Return the store of the current app."""
     found: Store = current_app.extensions["refunds.store"]
     return found

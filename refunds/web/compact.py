@@ -34,10 +34,11 @@ _PIECE = 500
 
 
 def reply_compact(items: Sequence[Any], given: Mapping[str, Any]) -> Response:
-    """The response with a line for each item, in order: its verdict, deadline and reason, or its problem.
+    """Return the response with a JSON line for each item, in order: its verdict, deadline and reason, or its problem.
 
-    `given` has the defaults of fields that an item leaves out. If the client closes the connection, the piece that is
-    being decided is finished, and the rest is not decided.
+    `given` has the defaults of fields that an item leaves out. At most `MOST_BUILT` calendars are built for the batch;
+    an item that needs a further one has a problem. If the client closes the connection, the piece that is being decided
+    is finished, and the rest is not decided.
     """
     g.builder.left = MOST_BUILT
     response = Response(_pieces(unwrapped(app_ctx), items, given), mimetype=NDJSON)
@@ -46,7 +47,7 @@ def reply_compact(items: Sequence[Any], given: Mapping[str, Any]) -> Response:
 
 
 def _pieces(context: AppContext, items: Sequence[Any], given: Mapping[str, Any]) -> Iterator[bytes]:
-    """Yield the lines in pieces of items, decided in the request's context when each is asked for, and count them."""
+    """Yield the lines of 500 items at a time, decided and counted when they are asked for, in the request's context."""
     for start in range(0, len(items), _PIECE):
         with context, only_ready():
             piece = sorted(enumerate(items[start : start + _PIECE]), key=region_of)
@@ -56,10 +57,10 @@ def _pieces(context: AppContext, items: Sequence[Any], given: Mapping[str, Any])
 
 
 def decided(policies: Policies, given: Mapping[str, Any], item: Any) -> Decision:
-    """The decision on an item of a batch, whose fields come before those in `given`.
+    """Return the decision on an item of a batch; the item's own fields replace those in `given`.
 
-    If it needs a calendar that is not built, that is built first. Raises `InvalidInput` if the item cannot be read, and
-    what `check_eligibility` raises.
+    Build the calendar that the decision needs, if it is not built. Raises `InvalidInput` if the item cannot be read,
+    `Crowded` if the calendar cannot be built now, and what `check_eligibility` raises.
     """
     check = Check(**{**given, **_read_item(item)})
     try:
@@ -70,7 +71,7 @@ def decided(policies: Policies, given: Mapping[str, Any], item: Any) -> Decision
 
 
 def _line(policies: Policies, given: Mapping[str, Any], item: Any) -> dict[str, Any]:
-    """The line of an item: its verdict, deadline and reason, or its problem; a failure of the service is logged."""
+    """Return the line of an item: verdict, deadline and reason, or a problem's code. Log an unexpected exception."""
     try:
         found = decided(policies, given, item)
         reason = found.reason
@@ -87,5 +88,5 @@ _read_item = CheckItemSchema().read
 
 
 def region_of(numbered: tuple[int, Any]) -> str:
-    """The region of a numbered item, to sort by. The item need not be valid."""
+    """Return a text to sort a numbered item by, the same for each region; the item need not be valid."""
     return str(numbered[1].get("region")) if isinstance(numbered[1], dict) else ""

@@ -28,11 +28,11 @@ def paginate(
     fetch: Callable[..., list[R]],
     place_of: Callable[[R], Sequence[Any]],
 ) -> tuple[list[R], str | None]:
-    """Up to `limit` items after the cursor `given`, and the cursor of the next page, or None on the last page.
+    """Return up to `limit` items after the cursor `given` (None: the first ones), and the next page's cursor or None.
 
     `fetch` gets the sort values of an item (none: from the beginning) and a `limit`, and returns the items after it.
-    `place_of` returns the sort values of an item. Raises `InvalidCursor` if `given` is not a cursor of this list with
-    these filters.
+    `place_of` returns the sort values of an item. Raises `InvalidCursor` if `given` is not a cursor of the list
+    `listing` with these filters.
     """
     after = () if given is None else _place(uow, listing, filters, given)
     found = fetch(*after, limit=limit + 1)  # one more shows if a page follows
@@ -50,10 +50,11 @@ def both_ways(
     newest: bool = True,
     **query: Any,
 ) -> tuple[list[Any], dict[str, str | None]]:
-    """A page of a list that also leads back, and the cursors of its `previous` and its `following` page, if any.
+    """Return a page of records, and the cursors of its `previous` and its `following` page, each None if there is none.
 
-    The page comes after the cursor `after` of `given`, or before its `before`; without both, it is the first. `query`
-    is what the repository filters by. Raises `InvalidCursor` as `paginate`.
+    The page has up to `limit` records after the cursor `after` of `given`, or before its `before`; without both, the
+    first ones. They are in the repository's order or, with `newest`, in the opposite one. `query` is what the
+    repository filters by. Raises `InvalidCursor` as `paginate`.
     """
     after, before = given.get("after"), given.get("before")
     filters = {name: str(value) for name, value in query.items()}
@@ -67,13 +68,13 @@ def both_ways(
 
 
 def cursor(uow: UnitOfWork, listing: str, filters: Any, last: Sequence[Any]) -> str:
-    """The cursor of the page after the item with these sort values, valid only for this list and these filters."""
+    """Return the cursor of the page after the item with these sort values, only for this list and these filters."""
     payload = orjson.dumps(last)
     return base64.urlsafe_b64encode(_mark(uow, listing, filters, payload) + payload).rstrip(b"=").decode()
 
 
 def _place(uow: UnitOfWork, listing: str, filters: Any, given: str) -> list[Any]:
-    """The sort values in a cursor; raises `InvalidCursor` if it is not one of this list with these filters."""
+    """Return the sort values in a cursor; raises `InvalidCursor` if it is not one of this list with these filters."""
     try:
         decoded = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
@@ -86,6 +87,6 @@ def _place(uow: UnitOfWork, listing: str, filters: Any, given: str) -> list[Any]
 
 
 def _mark(uow: UnitOfWork, listing: str, filters: Any, payload: bytes) -> bytes:
-    """The first bytes of a cursor. They show that the service made it for this list and these filters."""
+    """Return the first bytes of a cursor, which show that the service made it for this list and these filters."""
     parts = listing.encode(), orjson.dumps(filters, option=orjson.OPT_SORT_KEYS), payload
     return uow.mark(*parts)[:_MARK]

@@ -99,11 +99,11 @@ class Tag:
         self.operations: list[Operation] = []
 
     def operation(self, route: str, scopes: Scope | Scopes, **declared: Any) -> Callable[[View], View]:
-        """Add the decorated view to the group as an operation, with what the decorators below this one declare.
+        """Return a decorator that adds a view to the group as an operation, with what the decorators below it declare.
 
         `route` is the method and the rule, as in `GET /v1/orders`, `scopes` a scope or the scopes of an `Operation`,
-        and `declared` are further fields of it. A view that takes a `uow` works in the usual kind of transaction of
-        its method, if no other is declared.
+        and `declared` are further fields of it. A view that takes a `uow` works in the usual kind of transaction of its
+        method, if no other is declared.
         """
         method, _, rule = route.partition(" ")
         needed = (scopes,) if isinstance(scopes, Scope) else scopes
@@ -137,7 +137,7 @@ def problems(*slugs: str) -> Callable[[View], View]:
 
 
 def _declaring(fields: Callable[[View], Mapping[str, Any]]) -> Callable[[View], View]:
-    """A decorator that notes fields of an `Operation` at its view."""
+    """Return a decorator that notes at a view the fields of an `Operation` that `fields` makes for the view."""
 
     def declare(view: View) -> View:
         vars(view).update(fields(view))
@@ -147,14 +147,14 @@ def _declaring(fields: Callable[[View], Mapping[str, Any]]) -> Callable[[View], 
 
 
 def register(app: Flask, tags: Iterable[Tag]) -> None:
-    """Add a route to the app for each operation of these groups. The endpoint has the name of the view."""
+    """Add a route to the app for each operation of these groups. Flask knows the route by the name of the view."""
     for tag in tags:
         for operation in tag.operations:
             app.add_url_rule(operation.rule, operation.view.__name__, _serving(operation), methods=[operation.method])
 
 
 def _serving(operation: Operation) -> View:
-    """A function that serves an operation: it reads what is declared, calls the view and, after no dry run, `then`."""
+    """Return a function that reads what an operation declares, calls its view and, except for a dry run, its `then`."""
     read_query = (operation.query or _NoParameters)().read
     read_body = operation.body().read if operation.body else None
 
@@ -186,7 +186,7 @@ def _serving(operation: Operation) -> View:
 
 
 def _announce(operation: Operation, response: Response) -> Response:
-    """The response with the dates on which its operation is deprecated (RFC 9745) and ends (RFC 8594)."""
+    """Add to a response when its operation is deprecated (RFC 9745) and ends (RFC 8594), as far as declared."""
     if operation.deprecated:
         response.headers["Deprecation"] = f"@{int(operation.deprecated.timestamp())}"
     if operation.sunset:
@@ -202,9 +202,9 @@ def call(view: View, transaction: Transaction | None, key: str | None = None, se
     """Call a view and return its response. Unless `transaction` is None, the view gets a unit of work of this kind.
 
     What the view changes is stored when it returns; if it raises, nothing is stored. With an idempotency `key`, the
-    view is called only once, and the same request gets its stored response again: see `idempotency.once`; `sent` is its
-    content. If a write needs a calendar that is not built, the write ends, and the view is called again once the
-    calendar is built.
+    view is called only once, and the same request gets its stored response again: see `idempotency.once`; `sent` is the
+    content of the request. If a write needs a calendar that is not built, the write ends, and the view is called again
+    once the calendar is built. Raises what the view raises, and `Crowded` if a calendar cannot be built now.
     """
 
     def called() -> Response:

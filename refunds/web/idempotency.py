@@ -20,7 +20,7 @@ _KEY = re.compile(KEY)
 
 
 def checked_key(given: str | None) -> str:
-    """An idempotency key without its quotes. Raises `Rejected` if it is None or invalid."""
+    """Return an idempotency key without its quotes and outer spaces. Raises `Rejected` if it is None or invalid."""
     if given is None:
         raise Rejected("idempotency-key-missing", Message("Send an Idempotency-Key, a UUID for example."))
     key = given.strip()
@@ -32,12 +32,12 @@ def checked_key(given: str | None) -> str:
 
 
 def once(uow: UnitOfWork, request: Request, key: str, sent: Any, perform: Callable[[], Response]) -> Response:
-    """The response of `perform` or, if this request came with this key before, the stored response.
+    """Return the response of `perform` or, if this request came with this key before, the stored response.
 
     A stored response is marked as replayed. A response is stored with its key for 30 days, unless `perform` raises or
     records nothing; then the key is free again. Each client has its own keys. Requests are compared by method, path and
     the content `sent`; spaces, the order of JSON keys and the language do not matter. Raises `IdempotencyKeyReused` if
-    the key came with another request.
+    the key came with another request, and what `perform` raises.
     """
     payload = orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)
     earlier = uow.replies.claim(key, request.method.encode(), request.path.encode(), payload)
@@ -52,7 +52,7 @@ def once(uow: UnitOfWork, request: Request, key: str, sent: Any, perform: Callab
 
 
 def _changed(uow: UnitOfWork, status: int, body: str) -> Iterator[tuple[str, str]]:
-    """The header `Cancellation-State`, if the cancellation that a stored response shows has another state by now."""
+    """Yield the header `Cancellation-State` if the cancellation in a stored response has another state by now."""
     shown = orjson.loads(body) if status == HTTPStatus.CREATED else {}  # not a page of the console
     if "cancellation_id" in shown:
         state = uow.cancellations.get(shown["cancellation_id"]).state

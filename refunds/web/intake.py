@@ -20,7 +20,7 @@ from refunds.web.problems import Rejected
 
 
 def check_framing(request: Request) -> None:
-    """Raise `Rejected` if a request has a Transfer-Encoding or a query that is not UTF-8; it reads no body.
+    """Raise `Rejected` if a request has a Transfer-Encoding or a query that is not UTF-8; its body is not read.
 
     Raises `NotFound` if the path begins with two slashes. Removes Range, If-Range and If-Match from a GET or HEAD,
     because they are not supported there.
@@ -43,12 +43,12 @@ def check_framing(request: Request) -> None:
 
 
 def parameters(request: Request) -> dict[str, str]:
-    """The query parameters by name. Raises `InvalidInput` if one is repeated."""
+    """Return the query parameters by name. Raises `InvalidInput` if one is repeated."""
     return _once(request.args) if request.query_string else {}
 
 
 def _once(given: MultiDict[str, str]) -> dict[str, str]:
-    """The values by name. Raises `InvalidInput` if a name has several values."""
+    """Return the values by name. Raises `InvalidInput` if a name has several values."""
     if len(given) < sum(1 for _ in given.items(multi=True)):
         raise InvalidInput(
             FieldError(step(name), Message("must be given once"), "repeated")
@@ -59,7 +59,7 @@ def _once(given: MultiDict[str, str]) -> dict[str, str]:
 
 
 def json_body(request: Request, most_bytes: int) -> Any:
-    """Read and parse the body.
+    """Read the body of a request, and return its JSON value.
 
     Raises `Rejected` if the body is not sent as `application/json` or is compressed, has no Content-Length, is shorter
     than that or longer than `most_bytes` bytes, if the server is receiving too many large bodies, and whenever
@@ -69,10 +69,11 @@ def json_body(request: Request, most_bytes: int) -> Any:
 
 
 def form_body(request: Request, most_bytes: int) -> dict[str, str]:
-    """Read the form in the body: its values by field name. The value of a file is its text.
+    """Read the form in the body of a request, and return its values by field name. The value of a file is its text.
 
     In a file, U+FFFD replaces what is not UTF-8. Raises `InvalidInput` if a field is repeated, and `Rejected` if the
-    body is not sent as a form, is not UTF-8 or has more than 250 fields, and otherwise whenever `json_body` does.
+    body is not sent as a form, cannot be read as one or has more than 250 fields, and as `json_body` if it did not
+    arrive whole or is too large.
     """
     body = _body(request, most_bytes, ("application/x-www-form-urlencoded", "multipart/form-data"), "bad-request")
     try:
@@ -89,7 +90,7 @@ def form_body(request: Request, most_bytes: int) -> dict[str, str]:
 
 
 def _in_memory(*_: Any, **__: Any) -> BytesIO:
-    """A place for a file of a form while it is read. It is never on a disk."""
+    """Return a place for a file of a form while it is read. It is never on a disk."""
     return BytesIO()
 
 
@@ -97,7 +98,7 @@ _MOST_FIELDS = 250
 
 
 def _body(request: Request, most_bytes: int, media_types: tuple[str, ...], cut_short: str) -> bytes:
-    """The whole body, which must have one of the media types; raises `Rejected` as `json_body`.
+    """Read and return the whole body, which must have one of the media types; raises `Rejected` as `json_body`.
 
     `cut_short` is the slug if the rest of the body did not arrive in time. The server sets `refunds.crowded`.
     """
@@ -121,7 +122,7 @@ def _body(request: Request, most_bytes: int, media_types: tuple[str, ...], cut_s
 
 
 def parse_json(body: bytes) -> Any:
-    """The value of a JSON text. Raises `Rejected` if it is not JSON, is nested too deeply, or repeats a key."""
+    """Return the value of a JSON text. Raises `Rejected` if it is not JSON, is nested too deeply, or repeats a key."""
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -137,7 +138,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> None:
-    """Raise `Rejected` if an object has the same key twice."""
+    """Raise `Rejected` if the pairs of keys and values of an object have the same key twice."""
     if len({key for key, _ in pairs}) < len(pairs):
         raise Rejected("duplicate-key", Message("An object in the body has the same key twice."))
 

@@ -20,7 +20,11 @@ FORMS = {CSV: {"type": "string"}}
 
 
 def read(uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[Any]) -> tuple[list[Any], str | None]:
-    """The records of a page of the list `name`, with the filters of `query`, and the cursor of the next page."""
+    """Return the records of a page of the list `name`, and the cursor of the next page, or None on the last one.
+
+    `query` has the filters, the `order`, and the `after` and `limit` of the page, which are taken out of `query`.
+    Raises `InvalidCursor`.
+    """
     given, limit = query.pop("after", None), query.pop("limit", PAGE)
     filters = {name: value for name, value in query.items() if name != "order"}
     fetch = partial(repository.paginate, newest=query.get("order") is ListOrder.NEWEST, **filters)
@@ -30,7 +34,7 @@ def read(uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[A
 def page(
     uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[Any], data: Callable[[Any], dict[str, Any]]
 ) -> Response:
-    """A page of the list `name`, with the filters of `query`, as JSON by `data` or as CSV with its `Link`."""
+    """Return a page of the list `name` that `read` reads: as JSON by `data` or, if preferred, as CSV with a `Link`."""
     form = accepted(JSON, CSV)
     items, following = read(uow, name, query, repository)
     if form == JSON:

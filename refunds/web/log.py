@@ -40,7 +40,7 @@ class Output:
         self._waiting: SimpleQueue[Callable[[], None]] | None = None
 
     def detach(self) -> None:
-        """Let a thread write from now on, so that nobody else waits for the reader of the output."""
+        """Start a thread that writes the lines from now on, so that nobody else waits for the reader of the output."""
         waiting = self._waiting = SimpleQueue()
 
         def write_all() -> None:
@@ -50,7 +50,7 @@ class Output:
         threading.Thread(target=write_all, name="log", daemon=True).start()
 
     def write(self, line: bytes) -> None:
-        """Write a line, or after `detach` let the thread do it; one that cannot be written whole counts as dropped."""
+        """Write a line, or after `detach` let the thread do it; one too many, or cut short, counts as dropped."""
         if self._waiting is None:
             self._write(line)
         elif self._waiting.qsize() < MOST:
@@ -59,6 +59,7 @@ class Output:
             self._dropped.inc()
 
     def _write(self, line: bytes) -> None:
+        """Write a line now, on a new line if the last was cut short; count a line that is not written whole."""
         begun = b"\n" + line if self._torn else line
         try:
             written = self._output.write(begun) or 0
@@ -73,7 +74,7 @@ class Output:
         """Do nothing: lines are not buffered."""
 
     def finish(self) -> None:
-        """Wait, for at most a second, until the thread has written every line."""
+        """After `detach`, wait for at most a second until the thread has written every line."""
         if self._waiting is not None:
             written = threading.Event()
             self._waiting.put(written.set)
@@ -81,11 +82,12 @@ class Output:
 
 
 def opened(output: Output, level: str = "info") -> Callable[[], "FilteringBoundLogger"]:
-    """A function that returns a log with this level. The log is created on the first call."""
+    """Return a function that returns the log to an output with a level. The log is created on the first call."""
     return cache(lambda: _logger(output, level))
 
 
 def _logger(output: Output, level: str) -> "FilteringBoundLogger":
+    """Make the log: each line has the time in UTC, the level, the release and the instance."""
     import structlog  # noqa: PLC0415 - slow to import, and few commands log
 
     made: FilteringBoundLogger = structlog.wrap_logger(
@@ -110,7 +112,7 @@ def _dumped(line: Any, **options: Any) -> bytes:
 
 
 def _add_origin(_: Any, __: str, line: Any) -> Any:
-    """Add the release and the instance to a line: the name of the machine and the id of the process."""
+    """Return a line with the release and the instance: the name of the machine and the id of the process."""
     return line | {"release": RELEASE, "instance": f"{_MACHINE}:{os.getpid()}"}
 
 
@@ -136,11 +138,11 @@ class _Messages(logging.Handler):
 
 
 def register(app: Flask, dropped: Counter) -> None:
-    """Give an app its log on standard output: the extension `refunds.log` is a function that returns it.
+    """Give an app its log on standard output: the extension `refunds.log` is a function that returns the log.
 
-    A process that only serves the app calls the extension `refunds.take_over`, and calls the function that it returns
-    as its last act. From now on, the whole process logs warnings of the database driver on standard error, because
-    commands print their results on standard output.
+    A process that only serves the app calls the extension `refunds.take_over`, which returns a function to call as the
+    last act of the process. From now on, the whole process logs warnings of the database driver on standard error,
+    because commands print their results on standard output.
     """
     level = app.extensions["refunds.settings"].log_level
     output = Output(sys.stdout.buffer, dropped)
@@ -153,7 +155,8 @@ def register(app: Flask, dropped: Counter) -> None:
 def _take_over(log: Callable[[], "FilteringBoundLogger"], output: Output) -> Callable[[], None]:
     """Log from now on what this process, which only serves the app, would print otherwise.
 
-    What is still printed goes to standard error. Returns a function that waits for the last lines.
+    That is: warnings, messages of libraries, and exceptions that end a thread. A thread writes the lines. What is still
+    printed goes to standard error. Returns a function that waits for the last lines, for at most a second.
     """
     output.detach()
     atexit.register(output.finish)  # for a start that fails

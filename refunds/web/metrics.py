@@ -116,11 +116,11 @@ class Records(Collector):
         self._store = store
 
     def describe(self) -> Iterator[Metric]:
-        """The families of measurements, without values."""
+        """Yield the families of measurements, without values."""
         yield from (_build_info(), *_gauges().values())
 
     def collect(self) -> Iterator[Metric]:
-        """The measurements as they are now. A value that is not known, or a pool that does not exist, is left out."""
+        """Yield the families of measurements with their present values. Values that are not known are left out."""
         build, gauges = _build_info(), _gauges()
         for name, labels, value in figures.read(self._store):
             if value is not None:
@@ -142,5 +142,5 @@ def _build_info() -> InfoMetricFamily:
 
 
 def _gauges() -> dict[str, GaugeMetricFamily]:
-    """The families of measurements that are read from the records, without values, by the names in `_READ`."""
+    """Return the families of measurements that are read from the records, without values, by the names in `_READ`."""
     return {name: GaugeMetricFamily(f"refunds_{name}", text, labels=labels) for name, (text, *labels) in _READ.items()}

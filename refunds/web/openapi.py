@@ -144,7 +144,7 @@ def _write_components(spec: APISpec) -> None:
 
 
 def _path(operation: Operation) -> tuple[str, list[dict[str, Any]]]:
-    """The path of an operation in the document, with its parameters in braces, and the parameters themselves."""
+    """Return the path of an operation in the document, with its parameters in braces, and the parameters themselves."""
     parameters: list[dict[str, Any]] = []
     for kind, name in _PARAMETER.findall(operation.rule):
         number = {"type": "integer", "format": "int32", "minimum": 1}
@@ -169,7 +169,7 @@ _PATH_PARAMETERS = {
 
 
 def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
-    """An operation as `APISpec.path` takes it, with schema classes, and without the parameters of its path."""
+    """Return an operation as `APISpec.path` takes it: with schema classes, and without the parameters of its path."""
     view, scopes, transaction = operation.view, operation.scopes, operation.transaction
     first, *others = view.__name__.split("_")
     parameters: list[Any] = [{"in": "query", "schema": operation.query}] if operation.query else []
@@ -198,7 +198,7 @@ def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
 
 
 def _description(operation: Operation) -> str:
-    """An operation's description: its docstring after the first line, its scopes, and if it can be sent again."""
+    """Return a description: the docstring after its first line, the scopes, and if the operation can be sent again."""
     text = (inspect.getdoc(operation.view) or "").partition("\n")[2].strip()
     scopes, transaction = operation.scopes, operation.transaction
     if transaction is None and any(scope.endswith(":write") for scope in scopes or ()):
@@ -218,7 +218,7 @@ _AGAIN = {
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    """The successful responses and the problems of an operation, by status, except for a 304."""
+    """Return the successful responses and the problems of an operation, by status, except for a 304."""
     responses = {str(answer.status): _answer(operation, answer) for answer in operation.answers}
     having = (
         *ALWAYS,
@@ -242,7 +242,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
 
 def _implied(operation: Operation) -> Iterator[str]:
-    """The problems that follow from an operation's path, from a cursor in its query, and from the forms to choose."""
+    """Yield the slugs of problems that an operation's path, a cursor in its query, or several forms imply."""
     if "<order:" in operation.rule:
         yield "order-not-found"
     elif "_id>" in operation.rule and operation.method != "POST":  # a POST may create what its path names
@@ -254,7 +254,7 @@ def _implied(operation: Operation) -> Iterator[str]:
 
 
 def _answer(operation: Operation, answer: Answer) -> dict[str, Any]:
-    """A successful response in the form that `APISpec.path` takes: with schema classes, and headers by name."""
+    """Return a successful response in the form that `APISpec.path` takes: with schema classes, and headers by name."""
     content: dict[str, Any] = {"schema": answer.schema}
     if answer.examples:
         content["examples"] = answer.examples
@@ -277,7 +277,7 @@ def _answer(operation: Operation, answer: Answer) -> dict[str, Any]:
 
 
 def _problems(slugs: Iterable[str], schema: type[ma.Schema]) -> dict[str, Any]:
-    """The response with one of these problems, which have the same status, without its description."""
+    """Return the response with one of these problems, at least one and all of one status, without its description."""
     examples = {slug: {"$ref": f"#/components/examples/{slug}"} for slug in slugs}
     status = PROBLEMS[next(iter(examples))].status
     return {
@@ -287,7 +287,7 @@ def _problems(slugs: Iterable[str], schema: type[ma.Schema]) -> dict[str, Any]:
 
 
 def _name_of(status: int) -> str:
-    """The name of the shared response with the problems of a status, such as `TooManyRequests`."""
+    """Return the name of the shared response with the problems of a status, such as `TooManyRequests`."""
     return HTTPStatus(status).name.title().replace("_", "")
 
 
@@ -336,7 +336,7 @@ class _Dumper(yaml.SafeDumper):
     """A dumper that writes multi-line texts as blocks, and repeats values instead of using YAML anchors."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Always: every value is written out."""
+        """Return True: every value is written out."""
         return True
 
 
@@ -348,13 +348,13 @@ _Dumper.add_multi_representer(str, lambda dumper, text: dumper.represent_data(st
 
 
 def _schema_name(schema: type[ma.Schema] | ma.Schema) -> str:
-    """The name of a schema in the document."""
+    """Return the name of a schema in the document: that of its class without `Schema`."""
     name = schema.__name__ if isinstance(schema, type) else type(schema).__name__
     return name.removesuffix("Schema")
 
 
 def _own_schema(converter: Any, field: ma.fields.Field[Any], **_: Any) -> dict[str, Any]:
-    """The JSON schema of a field of one of our own classes; the schemas of an `Either` are added to the components."""
+    """Return what one of our own fields adds to its JSON schema; for an `Either`, a reference to a new component."""
     if isinstance(field, Either):
         either: dict[str, Any] = {"oneOf": [converter.resolve_nested_schema(schema) for schema in field.schemas]}
         if field.discriminator:

@@ -18,25 +18,25 @@ _PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; ba
 
 @blueprint.get("/")
 def index() -> Response:
-    """The index page, with links to everything else."""
+    """Show the index page, with links to everything else."""
     return _page("index.html")
 
 
 @blueprint.get("/docs")
 def docs() -> Response:
-    """The API document as a page to read."""
+    """Show the API document as a page to read."""
     return _page("docs.html", _DOCS_POLICY)
 
 
 @blueprint.get("/problems/")
 def problems() -> Response:
-    """The list of all types of problems."""
+    """Show the list of all types of problems."""
     return _page("problems.html", problems=PROBLEMS)
 
 
 @blueprint.get("/problems/<slug>")
 def problem(slug: str) -> Response:
-    """The meaning of a type of problem, and the fix. Raises `NotFound` if there is none with this slug."""
+    """Show the meaning of a type of problem, and the fix. Raises `NotFound` if there is none with this slug."""
     if slug not in PROBLEMS:
         raise NotFound
     return _page("problem.html", slug=slug, problem=PROBLEMS[slug])
@@ -44,13 +44,13 @@ def problem(slug: str) -> Response:
 
 @blueprint.get("/openapi.yaml")
 def openapi_yaml() -> Response:
-    """The API document as YAML."""
+    """Return the API document as YAML."""
     return Response(_contract().text, mimetype="application/yaml")
 
 
 @blueprint.get("/openapi.json")
 def openapi_json() -> Response:
-    """The API document as JSON."""
+    """Return the API document as JSON."""
     return Response(_contract().json, mimetype="application/json")
 
 

@@ -23,7 +23,7 @@ class _Titled(NamedTuple):
     title: Message
 
     def explained(self, happened: str, fix: str) -> Problem:
-        """The type of problem, with what happened, and the fix; `make translations` finds both texts by this name."""
+        """Return the type of problem with both texts, which `make translations` finds by the name of this method."""
         return Problem(*self, happened, fix)
 
 

@@ -17,7 +17,7 @@ _BY_STATUS = {problem.status: slug for slug, problem in reversed(PROBLEMS.items(
 
 
 class Rejected(Exception):
-    """A request is rejected before its content is used, with a problem's slug and headers for the response."""
+    """The rejection of a request before its content is used, with a problem's slug and headers for the response."""
 
     def __init__(self, slug: str, detail: Message, headers: Mapping[str, str] | None = None) -> None:
         self.slug, self.detail, self.headers = slug, detail, headers
@@ -25,7 +25,7 @@ class Rejected(Exception):
 
 
 def slug_of(error: Exception) -> str | None:
-    """The slug of the problem for an error, if need be by its HTTP status; None for what is none, as a redirect."""
+    """Return the slug of the problem for an error, if need be by its HTTP status; None for any other, as a redirect."""
     if isinstance(error, RefundsError):
         return error.code
     if isinstance(error, Rejected):
@@ -36,7 +36,7 @@ def slug_of(error: Exception) -> str | None:
 
 
 def problem_data(slug: str, detail: str, errors: Iterable[FieldError] = (), request_id: str = "") -> dict[str, Any]:
-    """A problem as the API shows it, in the reader's language; `detail` says what happened this time."""
+    """Return a problem as the API shows it, in the reader's language; `detail` says what happened this time."""
     problem = PROBLEMS[slug]
     data: dict[str, Any] = {
         "type": f"{current_app.config['PUBLIC_URL']}/problems/{slug}",
@@ -50,10 +50,10 @@ def problem_data(slug: str, detail: str, errors: Iterable[FieldError] = (), requ
 
 
 def error_data(error: RefundsError, within: str = "") -> dict[str, Any]:
-    """The problem for an error as the API shows it, with its texts in the reader's language.
+    """Return the problem for an error as the API shows it, with its texts in the reader's language.
 
-    `within`, a JSON pointer, is put before the pointers of the field errors. A `StateConflict` also has its `state`.
-    The details of an internal error are not shown.
+    `within`, a JSON pointer, is put before the pointers of the field errors. The problem for a `StateConflict` also has
+    its `state`. The details of an internal error are not shown.
     """
     errors = [field_error.under(within) for field_error in error.errors]
     problem = PROBLEMS[error.code]
@@ -64,7 +64,7 @@ def error_data(error: RefundsError, within: str = "") -> dict[str, Any]:
 
 
 def problem_answer(data: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
-    """The response with a problem that `problem_data` or `error_data` has made."""
+    """Return the response with a problem that `problem_data` or `error_data` has made."""
     response = Response(orjson.dumps(data), data["status"], headers, mimetype="application/problem+json")
     response.vary.add("Accept-Language")
     return response
@@ -95,7 +95,7 @@ def register(app: Flask) -> None:
 
 
 def http_error(error: HTTPException) -> Response | HTTPException:
-    """The response with the problem of an HTTP error. A redirect stays a redirect."""
+    """Return the response with the problem of an HTTP error, with `Allow` if it has that; a redirect as it is."""
     slug = slug_of(error)
     if slug is None:
         return error

@@ -15,7 +15,7 @@ from refunds.web.problems import Rejected
 def reply(
     data: Any, *, etag: bool | str = False, cacheable: bool = False, status: int = 200, location: str | None = None
 ) -> Response:
-    """The data as a JSON response; with `etag`, a 304 for a GET whose client already has this state.
+    """Return the data as a JSON response; with `etag`, a 304 for a GET whose client already has this state.
 
     `etag` is the ETag, or True to make it from the data. With `cacheable` too, a cache may keep the response but must
     revalidate it before each use (`no-cache`); otherwise the default `no-store` stays. `location` is the header of that
@@ -38,7 +38,7 @@ def reply(
 
 
 def accepted(*media_types: str) -> str:
-    """The media type that the client prefers; by default the first. Raises `Rejected` if it accepts none of them."""
+    """Return the media type that the client prefers, by default the first; raises `Rejected` if it accepts none."""
     found = request.accept_mimetypes.best_match(media_types) if request.headers.get("Accept") else media_types[0]
     if found is None:
         raise Rejected("not-acceptable", Message("This can be answered as %(forms)s.", forms=any_of(media_types)))
@@ -46,7 +46,7 @@ def accepted(*media_types: str) -> str:
 
 
 def document(text: str, media_type: str) -> Response:
-    """The response with a self-contained page or text. A browser may load nothing for it except its own style."""
+    """Return the response with a self-contained page or text. A browser may load nothing for it but its own style."""
     policy = (
         f"default-src 'none'; style-src {STYLE_SOURCE}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     )
@@ -57,7 +57,7 @@ def document(text: str, media_type: str) -> Response:
 
 
 def reader_language() -> str:
-    """The language of the service that `Accept-Language` prefers; English if it names none of them."""
+    """Return the language of the service that `Accept-Language` prefers; English if it is missing or names none."""
     if "Accept-Language" not in request.headers:
         return LANGUAGES[0]
     # In the reader's order of preference, with de-AT as German: werkzeug's own choice prefers an exact match with a
@@ -67,6 +67,6 @@ def reader_language() -> str:
 
 
 def present_policies() -> Policies:
-    """The policies as they were when the current request was admitted."""
+    """Return the policies as they were when the current request was admitted."""
     found: Policies = g.policies
     return found

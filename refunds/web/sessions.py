@@ -47,7 +47,7 @@ class _Sessions(SecureCookieSessionInterface):
         self._prefix = prefix
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """The session of a request; empty outside the console, if its cookie is not valid, or without records."""
+        """Return the session of a request; empty outside the console, without a valid cookie, or without records."""
         if not request.path.startswith(self._prefix):
             return self.session_class()
         try:
@@ -56,7 +56,7 @@ class _Sessions(SecureCookieSessionInterface):
             return self.session_class()
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer:
-        """The serializer that signs sessions, with their time, with the service's own session key (not the app's)."""
+        """Return the serializer that signs sessions and their time with the service's session key (not the app's)."""
         return URLSafeTimedSerializer(
             _key(app.extensions["refunds.store"]),
             salt=self.salt,
@@ -79,7 +79,7 @@ def register(app: Flask, prefix: str) -> None:
 
 
 def caller(store: Store) -> tuple[Principal, Policies]:
-    """The signed-in user, and the policies as of now.
+    """Return the signed-in user, and the policies as of now; store at most every ten minutes that the session was seen.
 
     Raises `Unauthenticated` if nobody is signed in, if the session was ended or is older than 12 hours, or if the user
     is disabled; and `Rejected` if the request is a form from another site.
@@ -97,26 +97,26 @@ def begin(begun: Session) -> None:
 
 
 def current() -> str:
-    """The id of the session of the current request. Raises `KeyError` if nobody is signed in."""
+    """Return the id of the session of the current request. Raises `KeyError` if nobody is signed in."""
     found: str = session["session_id"]
     return found
 
 
 def known() -> str | None:
-    """The id of the user who last signed in with this browser; None if nobody has."""
+    """Return the id of the user who last signed in with this browser; None if nobody has."""
     found: str | None = session.get("known")
     return found
 
 
 def end() -> None:
-    """Clear this browser's cookie but for language, channel and last user; the journal does not end the session."""
+    """Clear this browser's cookie but for language, channel and last user; do not end the session in the journal."""
     kept = {name: session[name] for name in _KEPT if name in session}
     session.clear()
     session.update(kept)
 
 
 def require_same_site() -> None:
-    """Raise `Rejected` if the current request is a form that a page of another site has sent.
+    """Raise `Rejected` if a page of another site has sent the current request, unless this is a GET or HEAD.
 
     Sec-Fetch-Site or else Origin says which site it is from; a request with neither is accepted.
     """
@@ -130,13 +130,13 @@ def require_same_site() -> None:
 
 
 def token() -> str:
-    """The CSRF token for the forms of this session. The session keeps the value that it is checked against."""
+    """Return the CSRF token for the forms of this session. The session keeps the value that it is checked against."""
     made: str = generate_csrf(_key(), TOKEN)
     return made
 
 
 def is_own(form: dict[str, str]) -> bool:
-    """Whether a form, whose CSRF token is taken out, was sent by a page that this session got in the last 12 hours."""
+    """Take the CSRF token out of a form, and tell whether a page of this session got the token in the last 12 hours."""
     try:
         validate_csrf(form.pop(TOKEN, ""), _key(), int(LASTS.total_seconds()), TOKEN)
     except ValidationError:
@@ -145,13 +145,13 @@ def is_own(form: dict[str, str]) -> bool:
 
 
 def signed_message(screen: str, *said: Any) -> str:
-    """What was just done (plain data), signed for this session and for the address of a screen, which then says it."""
+    """Return a text for the address of a screen: what was just done (plain data), signed for this session."""
     signed: str = _message_signer(screen).dumps(said)
     return signed
 
 
 def read_message(screen: str, given: str | None) -> list[Any]:
-    """What `signed_message` gave this session for a screen, at most five minutes ago; empty if `given` is not that."""
+    """Return what `signed_message` signed as `given`, for this session and screen, up to five minutes ago; else []."""
     said: list[Any] = []
     with suppress(BadData):
         said = _message_signer(screen).loads(given or "", max_age=_MESSAGE_LASTS)
@@ -163,7 +163,7 @@ def _message_signer(screen: str) -> URLSafeTimedSerializer:
 
 
 def form(most_bytes: int = MOST_BYTES) -> dict[str, str]:
-    """Read the form in the current request: its values by field name. Raises what `intake.form_body` raises."""
+    """Return the values of the form in the current request by field name. Raises what `intake.form_body` raises."""
     return intake.form_body(current_request, most_bytes)
 
 

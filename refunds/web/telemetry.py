@@ -63,9 +63,10 @@ _HEADERS = {
 
 
 def _is_random(text: str) -> bool:
-    """Whether an id may be logged: a random UUID, a ULID of today, or 16 to 64 lower-case hexadecimal digits.
+    """Tell whether an id looks random and may be logged. Others, such as `anna.meier`, may name a person or an order.
 
-    Other ids, such as `anna.meier`, may name a person or an order.
+    Random are a UUID of version 4 or 7, a ULID of a time less than a day ago or ahead, and 16 to 64 lower-case
+    hexadecimal digits, at least four of them decimal and no eight decimal ones in a row.
     """
     if _ULID.fullmatch(text):
         return abs(int(text[:10].translate(_AS_BASE_32), 32) / 1000 - time()) < _DAY
@@ -73,7 +74,7 @@ def _is_random(text: str) -> bool:
 
 
 def _trace_id(header: str) -> str | None:
-    """The trace id in a header `traceparent`; None if it is invalid, or could be a telephone number."""
+    """Return the trace id in a header `traceparent`; None if it is invalid, or could be a telephone number."""
     found = _TRACE_PARENT.match(header)
     rest = header[found.end() :] if found else ""
     if found is None or (rest and (header.startswith("00") or not rest.startswith("-"))):
@@ -82,13 +83,13 @@ def _trace_id(header: str) -> str | None:
 
 
 def unwrapped(proxy: T) -> T:
-    """The object that one of Flask's proxies stands for now. It is faster, because a proxy looks it up each time."""
+    """Return the object that one of Flask's proxies stands for now. A proxy is slower: it looks it up each time."""
     found: T = proxy._get_current_object()  # type: ignore[attr-defined] # they have it, and say that they are the object
     return found
 
 
 def metrics() -> Metrics:
-    """The measurements of the current app."""
+    """Return the measurements of the current app."""
     found: Metrics = current_app.extensions["refunds.metrics"]
     return found
 
@@ -111,7 +112,7 @@ ENDING = timedelta(days=30)
 
 
 def _level(status: int, route: str) -> str:
-    """The level of the log line about a request, by its status; `debug` for probes and metrics that did not fail."""
+    """Return the level of a request's log line, by its status; `debug` for probes and metrics that did not fail."""
     stopping = route == "/readyz" and current_app.extensions["refunds.stopping"].is_set()
     if route in _QUIET and (status < HTTPStatus.BAD_REQUEST or (stopping and status == HTTPStatus.SERVICE_UNAVAILABLE)):
         return "debug"
@@ -170,7 +171,7 @@ def register(app: Flask) -> None:
 
 
 def _refused_host(request: Request) -> dict[str, str]:
-    """The `detail` for the log, with the host, if a request is refused because of its `Host`; empty for any other."""
+    """Return the `detail` for the log, with the host, if a request is refused because of its `Host`; else nothing."""
     if not isinstance(request.routing_exception, SecurityError):
         return {}
     host = request.environ.get("HTTP_HOST", "").lower()
@@ -178,7 +179,7 @@ def _refused_host(request: Request) -> dict[str, str]:
 
 
 def _finish(response: Response) -> Response:
-    """Add the id, default headers and a near `Token-Expires`; measure and log the request, for a stream at its end."""
+    """Add the id, default headers and, if near, `Token-Expires`; measure and log the request, a stream at its end."""
     asked, known = unwrapped(request), unwrapped(g)
     given = {name.lower() for name, _ in response.headers}
     missing = [(name, value) for name, value in _HEADERS.items() if name.lower() not in given]
@@ -226,5 +227,5 @@ def _measure(asked: Request, known: Any, status: int, expires: str | None) -> No
 
 @cache
 def _route(rule: str) -> str:
-    """The rule of a route as a label, with its parameters in braces."""
+    """Return the rule of a route as a label, with its parameters in braces."""
     return _PARAMETER.sub(r"{\1}", rule)

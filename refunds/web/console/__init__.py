@@ -76,8 +76,8 @@ _NAVIGATION = (
 def bind_chosen_language() -> None:
     """For a page of the console, bind the language that the reader has chosen; without a choice, nothing changes.
 
-    It is chosen by `lang` in the address of a GET, and the session keeps it. Other values than the service's languages
-    are ignored.
+    The reader chooses by `lang` in the address of a GET, and the session keeps the choice. Other values than the
+    service's languages are ignored.
     """
     if not request.path.startswith(PREFIX):
         return
@@ -97,16 +97,17 @@ def screen(
     then: Callable[[Store, Principal], object] | None = None,
     most_bytes: int = sessions.MOST_BYTES,
 ) -> Callable[[View], View]:
-    """Declare a view as a screen: add its route, with the view's name.
+    """Return a decorator that declares a view as a screen and adds its route, with the view's name.
 
-    The view gets its unit of work, its form and the arguments of the rule; the decorated function takes only these
-    arguments, and `form` to show another form than the request's. `form_view`, or the view itself if it `shows_errors`,
-    shows the form again, with what was typed, if the view raises `InvalidInput` or what is a conflict; after a POST
-    also if the records or the calendar are not available, or if no page of this session has sent the form, which is
-    then not acted on, or if it has more than `most_bytes`, which is an error of its field `file`. Without a
-    `form_view`, these are problems. An idempotent view acts on a form only once; `Rejected` is raised if the form has
-    no `idempotency_key`. One of `scopes` is needed; if none is named, any user may. Without a `transaction`, the view
-    gets None for its unit of work. `then` is done after what the view changed is stored, if it redirects.
+    The view gets its unit of work (None without a `transaction`), its form and the arguments of the rule; the decorated
+    function takes only these arguments, and `form` to show another form than the request's. One of `scopes` is needed;
+    if none is named, any user may. If the view redirects, `then` is called after the view's changes are stored. An
+    idempotent view acts on a form only once; `Rejected` is raised if the form has no `idempotency_key`.
+
+    `form_view`, or the view itself if it `shows_errors`, shows the form again, with what was typed, if the view raises
+    `InvalidInput` or a conflict; after a POST also if the records or the calendar are not available and, without a call
+    of the view, if no page of this session has sent the form, or if a form that may have a file has more than
+    `most_bytes`, which is an error of its field `file`. Without a `form_view`, these are problems.
     """
 
     def declare(view: View) -> View:
@@ -147,7 +148,7 @@ def screen(
 def action(
     rule: str, form_view: View, *scopes: Scope, transaction: Transaction | None = Transaction.WRITE, **declared: Any
 ) -> Callable[[View], View]:
-    """Declare a view as what a form of `form_view` does: like `screen`, but it gets a POST, and may write."""
+    """Declare a view as what a form of the screen `form_view` does: like `screen`, but for a POST that may write."""
     return screen(rule, *scopes, method="POST", transaction=transaction, form_view=form_view, **declared)
 
 
@@ -163,7 +164,7 @@ class ChosenByLink(Rejected):
 
 
 def linked() -> dict[str, str]:
-    """The parameters of the address, without `lang`. Raises `ChosenByLink` if one is what a link must not choose."""
+    """Return the parameters of the address without `lang`; raises `ChosenByLink` for one that no link may choose."""
     found = intake.parameters(request)
     if not _NOT_BY_LINK.isdisjoint(found):
         raise ChosenByLink("bad-request", Message("A link cannot choose an override, or its reason."))
@@ -174,10 +175,11 @@ _NOT_BY_LINK = {"override", "reason", "outcome_reason", "erasure_reason", "anywa
 
 
 def _sent(most_bytes: int) -> Form:
-    """The form: the parameters of the address, and the fields that were sent, which take precedence.
+    """Return the form: the parameters of the address, and the fields that a POST has sent, which take precedence.
 
-    Its `notice` is `stale` if it was not sent by a page of this session, and `too_large` if it may have a file and has
-    more than `most_bytes`: then it is not read.
+    Its `notice` is `stale` if no page of this session sent the form. It is `too_large`, and no field is read, if the
+    form may have a file and has more than `most_bytes`. The fields stay in `g.typed`. Raises what `linked` and
+    `sessions.form` raise.
     """
     sent, own = linked(), True
     if request.method == "POST":
@@ -196,7 +198,7 @@ def _sent(most_bytes: int) -> Form:
 def _shown_again(
     form_view: View | None, form: Form, arguments: dict[str, Any], status: int = HTTPStatus.OK
 ) -> Response:
-    """Show the form by `form_view`, in a new transaction, with this status; raises `Rejected` if that is None."""
+    """Show the form by `form_view`, in a new transaction, with this status; raises `Rejected` without a `form_view`."""
     if form_view is None:
         raise Rejected("bad-request", Message("No page of this session has sent this form."))
     shown = form_view(form=form, **arguments)
@@ -205,17 +207,17 @@ def _shown_again(
 
 
 class _FormData(dict[str, str]):
-    """The typed value of each field; empty for a field without one, which it does not get by being read."""
+    """The typed value of each field; "" for a field without one. Reading such a field does not add it."""
 
     def __missing__(self, name: str) -> str:
         return ""
 
 
 def page(template: str, form: Form, status: int = HTTPStatus.OK, /, **values: Any) -> Response:
-    """A page of the console, with the form as it was typed, its errors (the first of each field) and its notice.
+    """Return a page of the console, with the form as it was typed, its errors (the first of each field) and its notice.
 
     `template` is a file in `console/`; `values` take precedence over the values that all pages have. If nobody is
-    signed in, it has no navigation.
+    signed in, the page has no navigation.
     """
     principal, zones = g.get("principal"), _Zones()
     begins = f"console.{start(principal)}"
@@ -259,24 +261,24 @@ _LABEL = re.compile(
 
 
 def labels_in(body: str) -> dict[str, str]:
-    """The label of each field in a page's HTML, by the field's id; a legend by the id of its first radio button."""
+    """Return the labels in a page's HTML by the ids of their fields; a legend by the id of its first radio button."""
     found = _LABEL.findall(body)
     return {name or other: unescape(label or legend) for name, label, legend, other in found}
 
 
 class _Zones:
-    """The texts of instants on one page: the first names the time zone, and those after it do not."""
+    """The texts of instants on one page: only the first one in a time zone names the zone."""
 
     def __init__(self) -> None:
         self._said: set[str] = set()
 
     def zone_text(self, name: str) -> str:
-        """The name of a zone; instants after it on the page leave it out."""
+        """Return the name of a zone; later instants on the page leave the name out."""
         self._said.add(name)
         return cast("str", unbroken(zone_text(name)))
 
     def headed(self, text: str, name: str) -> str:
-        """A text without the zone `name` in brackets if the page has named it already; if not, it has from now on."""
+        """Drop the zone `name` in brackets from a text if the page has named the zone; else note if the text does."""
         text, named = text.replace("\u00a0", " "), f" ({zone_text(name)})"
         if name in self._said:
             text = text.replace(named, "")
@@ -285,45 +287,45 @@ class _Zones:
         return cast("str", unbroken(text))
 
     def zoned(self, name: str) -> str:
-        """What follows an instant: its zone in brackets, or nothing if that was said already."""
+        """Return what follows an instant: its zone in brackets, or "" if the page has named the zone."""
         if name in self._said:
             return ""
         self._said.add(name)
         return cast("str", unbroken(f" ({zone_text(name)})"))
 
     def instant_text(self, instant: datetime, name: str) -> str:
-        """An instant in the zone `name`, which it names only the first time on the page."""
+        """Return an instant in words in the zone `name`, which is named only the first time on the page."""
         return cast("str", unbroken(instant_text(instant, name, zoned=False))) + self.zoned(name)
 
 
 def start(principal: Principal | None) -> str:
-    """The name of the view at which a user begins, by their role; `check` if nobody is signed in."""
+    """Return the name of the view at which a role begins; `check` if nobody is signed in, or the role has no other."""
     return _STARTS.get(principal.role, "check") if principal else "check"
 
 
 def own_address(path: str) -> str:
-    """The address of a path, with the query of this request as far as it is `linked`."""
+    """Return the address of a path, with the query of this request but for `lang` and what a link must not choose."""
     parameters = {name: value for name, value in request.args.items() if name not in {"lang", *_NOT_BY_LINK}}
     return iri_to_uri(path) + (f"?{urlencode(parameters, safe=':')}" if parameters else "")
 
 
 def to(endpoint: str, **values: Any) -> Response:
-    """The redirect to a screen, which the browser then reads with GET; `values` as in `at`."""
+    """Return the redirect to a screen, which the browser then reads with GET; `values` as in `at`."""
     return see(at(endpoint, **values))
 
 
 def to_contact(contact: Contact | UnmatchedContact) -> Response:
-    """The redirect to the page of a contact, whether its order is known or not."""
+    """Return the redirect to the page of a contact, whether its order is known or not."""
     if isinstance(contact, Contact):
         return to("contact", contact_id=contact.contact_id)
     return to("unmatched_contact", unmatched_id=contact.unmatched_id)
 
 
 def at(endpoint: str, **values: Any) -> str:
-    """The address of a screen; `values` are the parameters of its path and its query, without those that are None."""
+    """Return the address of a screen; `values` are the parameters of its path and its query, left out if None."""
     return url_for(f"console.{endpoint}", **values)
 
 
 def see(address: str) -> Response:
-    """The redirect to an address of the console, which the browser then reads with GET."""
+    """Return the redirect to an address of the console, which the browser then reads with GET."""
     return Response(status=HTTPStatus.SEE_OTHER, headers={"Location": address})

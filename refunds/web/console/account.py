@@ -14,7 +14,7 @@ from refunds.web.console.forms import Form, OwnPasswordSchema, OwnSessionSchema
 
 @screen("/account")
 def account(uow: UnitOfWork, form: Form) -> Response:
-    """The user's sessions, what was just done, and the form for a new password, which is made here and not stored."""
+    """Show the user's sessions, what was just done, and the form with an offered password, which is not stored."""
     offered = Offer(form.data.get("new_password", ""), form.data.get("mark", ""))
     if not users.has_offered(uow, offered):
         offered = users.offer(uow)
@@ -31,9 +31,10 @@ def account(uow: UnitOfWork, form: Form) -> Response:
 
 @action("/account/password", account, transaction=None)
 def change_password(_: UnitOfWork | None, form: Form) -> Response:
-    """Give the user the password that was offered to them, and end their other sessions. Then show the account.
+    """Give the user the password that was offered to them, and end their other sessions. Then redirect to the account.
 
-    It opens units of work of its own. Attempts are counted like those to sign in.
+    The use case opens units of work of its own. Attempts are counted like those to sign in. Raises `InvalidInput` if
+    the old password does not fit or was tried too often, or if the new one was not offered to this user.
     """
     found = form.read(OwnPasswordSchema)
     offered = Offer(found["new_password"], found["mark"])
@@ -46,7 +47,7 @@ def change_password(_: UnitOfWork | None, form: Form) -> Response:
 
 @action("/account/sessions", account)
 def end_sessions(uow: UnitOfWork, form: Form) -> Response:
-    """End one session of the user or, if none is named, all but this one, with events. Then show the account."""
+    """End one session of the user or, if none is named, all but this one, with events. Then redirect to the account."""
     found = form.read(OwnSessionSchema)
     if "session" in found:
         ended = uow.users.end_session(uow.principal.actor, found["session"])
@@ -56,5 +57,5 @@ def end_sessions(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _said(done: str) -> Response:
-    """The redirect to the account, which says what was done."""
+    """Return the redirect to the account, which says what was done: `password`, `sessions` or `no_session`."""
     return to("account", said=sessions.signed_message("account", done))

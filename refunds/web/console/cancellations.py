@@ -35,9 +35,9 @@ RECENT = 50
 
 @screen("/cancellations/<cancellation_id>", Scope.CANCELLATIONS_READ)
 def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
-    """The page of a cancellation: its reference, what happens next, and what to tell the customer in each language.
+    """Show a cancellation: its reference, what happens next and, in each language, what to tell the customer.
 
-    It has the form to revoke it if the user may do so now; agents may revoke their own for 15 minutes.
+    The page has the form to revoke it if the user may do so now; agents may revoke their own for 15 minutes.
     """
     found = uow.cancellations.get(cancellation_id)
     words = {}
@@ -69,7 +69,7 @@ def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 
 @screen("/cancellations/<cancellation_id>/confirmation", Scope.CANCELLATIONS_READ)
 def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
-    """The confirmation for the customer, as a page to print, in the `language` of the address or else the reader's."""
+    """Show the confirmation to print, in the `language` of the address or the reader's; a conflict if revoked."""
     confirmed = cancellations.confirmation(uow, cancellation_id)
     with speaking(form.read(PrintedSchema).get("language") or language()):
         return document(documents.render_html(*confirmed), HTML)
@@ -77,7 +77,7 @@ def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 
 @screen("/recent", Scope.CANCELLATIONS_ISSUE)
 def recent(uow: UnitOfWork, form: Form) -> Response:
-    """The user's last 50 cancellations, how long they can still revoke each, and the last 50 contacts they resolved."""
+    """Show the user's last 50 cancellations, how long they can revoke each, and the last 50 contacts they resolved."""
     own = uow.principal.actor
     found = uow.cancellations.issued_by(own, RECENT)
     resolved: list[tuple[datetime | None, AContact]] = [
@@ -112,9 +112,9 @@ _DATES: dict[str, Callable[[date, Any], str]] = {
 
 @screen("/cancellations", *_READERS, shows_errors=True)
 def all_cancellations(uow: UnitOfWork, form: Form) -> Response:
-    """A page of up to 25 cancellations, the newest first or, if only overdue ones are asked for, the longest overdue.
+    """Show a page of up to 25 cancellations, the newest first or, if only overdue ones are chosen, the longest overdue.
 
-    It has the filters of the API's list, which are shown again with what is wrong with them.
+    The filters are those of the API's list. If one is not valid, all are shown with their errors, and no cancellation.
     """
     items, pages = list[Cancellation](), dict[str, str | None]()
     if not form.errors:
@@ -139,7 +139,7 @@ def all_cancellations(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _issuers(uow: UnitOfWork, chosen: str | None) -> list[tuple[str, str]]:
-    """The id and the name, if readable, of all whose role may issue cancellations, and of `chosen`, to filter by."""
+    """Return the id, and the name or else the id, of all whose role may issue cancellations, and of `chosen`."""
     roles = {one.user_id: one.role for one in uow.users.iter_all()}
     roles |= {one.client_id: one.role for one in uow.clients.iter_all()}
     able = (name for name, role in roles.items() if Scope.CANCELLATIONS_ISSUE in SCOPES[role])
@@ -149,7 +149,7 @@ def _issuers(uow: UnitOfWork, chosen: str | None) -> list[tuple[str, str]]:
 
 
 def _query(uow: UnitOfWork, form: Form) -> dict[str, Any]:
-    """The filters as the API's list takes them, dates of issue as instants. Raises `InvalidInput` with all errors."""
+    """Return the filters as the API's list takes them, dates of issue as instants; `InvalidInput` has all errors."""
     found = form.read(CancellationsSchema)
     tz = zone(time_zone_of(uow, uow.policies.default))
 
@@ -168,7 +168,7 @@ def _query(uow: UnitOfWork, form: Form) -> dict[str, Any]:
 
 @action("/cancellations", all_cancellations, *_READERS)
 def cancellations_table(uow: UnitOfWork, form: Form) -> Response:
-    """All cancellations that the filters leave, as CSV. The journal says who made the table, and for which dates.
+    """Return all cancellations that fit the filters, as CSV. The journal says who made the table, and for which dates.
 
     The rows are read while they are sent, in units of work of their own.
     """

@@ -56,9 +56,10 @@ _SCREENS: Mapping[str, tuple[str, str, Message]] = {
 
 
 def onward(values: Mapping[str, Any], *own: object) -> tuple[str, str] | None:
-    """The address and the label of the record to go on with, or else of the order's history; None if there is none.
+    """Return the address and the label of the record to go on with after an error, or else of the order's history.
 
-    `values` are those in the detail of an error. A record with one of the ids `own` is shown already.
+    `values` are those in the detail of the error; a record with one of the ids `own` is shown already, and left out.
+    None if there is no such record, and the address of the request names no order.
     """
     for name in _NAMED:
         record_id = values.get(name)

@@ -39,19 +39,19 @@ ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
 
 @screen("/orders/<order:order_id>/cancel", Scope.CANCELLATIONS_ISSUE)
 def confirm(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """What an agent confirms before an order is cancelled, and the fields for notes; see `_confirm`."""
+    """Show what an agent confirms before an order is cancelled, and the fields for notes; see `_confirm`."""
     return _confirm(uow, form, order_id, "cancel")
 
 
 @screen("/orders/<order:order_id>/record", Scope.CONTACTS_WRITE)
 def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """What an agent confirms before a contact is recorded, and the fields for notes; see `_confirm`."""
+    """Show what an agent confirms before a contact is recorded, and the fields for notes; see `_confirm`."""
     return _confirm(uow, form, order_id, "record")
 
 
 @screen("/orders/<order:order_id>/override", Scope.CANCELLATIONS_OVERRIDE, method="POST", form_view=confirm)
 def confirm_override(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """What a supervisor confirms before an override: a form, not a link, so that nobody else can choose it."""
+    """Show what a supervisor confirms before an override, which a form chooses, not a link, so that nobody else can."""
     found = form.read(EntrySchema)
     require(found, "override")
     address = at("cancel", order_id=order_id, contact_id=found.get("contact_id"))
@@ -59,9 +59,10 @@ def confirm_override(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 
 def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response:
-    """The page on which an agent confirms what is done next: `doing` is `cancel` or `record`. Nothing is recorded yet.
+    """Show the page on which an agent confirms what follows: `doing` is `cancel` or `record`. Nothing is recorded yet.
 
-    Times that cannot be read or are not possible are shown as errors. The session keeps the channel.
+    Times that cannot be read or are not possible are shown as errors. The session keeps the channel. Raises `Forbidden`
+    if the form has an override and the user is no supervisor, and what `_foreseen` raises.
     """
     form, corrected = _taken_over(uow, form, doing)
     found = form.read_leniently(EntrySchema)
@@ -95,10 +96,11 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
 
 
 def _taken_over(uow: UnitOfWork, form: Form, doing: str) -> tuple[Form, Contact | None]:
-    """The form, with the recorded details, times and channel of the contact that it supersedes in place of its own.
+    """Return the form, filled from the contact that it supersedes, and that contact if it is corrected, else None.
 
-    It stays as it is if it supersedes none, or has been sent: then what was typed counts. Beside it is the contact if
-    it is to be corrected: superseded by one that asks for the same, with its times as they are typed.
+    The contact's recorded details, times and channel replace those of the form, except after a POST: then what was
+    typed counts. A form that supersedes none stays as it is. A contact is corrected if it is superseded by one that
+    asks for the same, and `doing` is `record`; then its times are as people type them, otherwise exact.
     """
     found = form.read_leniently(EntrySchema)
     earlier = found.get("supersedes")
@@ -116,7 +118,7 @@ _CORRECTABLE = ("intent", "channel", *_TIMES, *ABOUT_THE_CONTACT)
 
 
 def with_recorded(uow: UnitOfWork, form: Form, contact: AContact, *, is_typed: bool) -> Form:
-    """The form, with what is on record of a contact in place of what was typed.
+    """Return the form, with what is on record of a contact in place of what was typed.
 
     What was typed stays where nothing is on record, it was erased, or the user may not see it. Times are as people type
     them if `is_typed`, and otherwise exact instants.
@@ -129,13 +131,13 @@ def with_recorded(uow: UnitOfWork, form: Form, contact: AContact, *, is_typed: b
 
 
 def _readable(contact: AContact, name: str) -> Any:
-    """A field of a contact; None if it has none, it was erased, or it is not for this user."""
+    """Return a field of a contact; None if the contact has none, the field was erased, or this user may not see it."""
     value = getattr(contact, name, None)
     return None if isinstance(value, Erased | Hidden) else value
 
 
 def exact(uow: UnitOfWork, found: dict[str, Any], earlier: AContact | None) -> dict[str, Any]:
-    """The read form; times that still are as `earlier` showed them become exact. None: the form as it is."""
+    """Return the read form; times still typed as the contact `earlier` showed them become exact; for None, none do."""
     if earlier is None:
         return found
     zone, times = _zone(uow, earlier), {name: getattr(earlier, name) for name in _TIMES if name in found}
@@ -144,21 +146,21 @@ def exact(uow: UnitOfWork, found: dict[str, Any], earlier: AContact | None) -> d
 
 
 def require_changed(new: NewContact, earlier: AContact | None, **more: Any) -> None:
-    """Raise `InvalidInput` if `new`, with `more` values, says the same as the contact that it corrects, if any."""
+    """Raise `InvalidInput` if `new`, with `more` values, says the same as `earlier`, the contact that it corrects."""
     entered = {name: getattr(new, name) for name in _CORRECTABLE} | more
     if earlier and all(value == _readable(earlier, name) for name, value in entered.items()):
         raise InvalidInput.at("/channel", Message("change at least one field"), "unchanged_fields")
 
 
 def _zone(uow: UnitOfWork, contact: AContact) -> str:
-    """The time zone in which times of a contact are typed."""
+    """Return the time zone of typed times of a contact: that of its order's policy or, unmatched, of the default."""
     return time_zone_of(
         uow, uow.orders.get(contact.order_id).policy if isinstance(contact, Contact) else uow.policies.default
     )
 
 
 def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
-    """How and when the customer asked; None if a time cannot be read. The session keeps the channel in either case."""
+    """Return how and when the customer asked; None if a time cannot be read. The session always keeps the channel."""
     try:
         return asked(found, uow.now, time_zone_of(uow, order.policy))
     except InvalidInput:
@@ -168,12 +170,12 @@ def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
 def _foreseen(
     uow: UnitOfWork, order_id: str, found: dict[str, Any]
 ) -> tuple[Order, Contact | None, Decision | None, Decision | None, tuple[FieldError, ...]]:
-    """The order, the stored contact that the form names, if any, and the decisions on the contact and to answer with.
+    """Return the order, the stored contact that the form names, if any, two decisions, and the errors of the form.
 
-    For a contact to be entered now they are those of `contacts.preview` or, if its times or contact point are not
-    possible, None for both, and the errors. For a stored contact, both are the decision to answer with now. Nothing is
-    recorded. Raises `ContactStateConflict` if a stored contact is about another order, and what `cancellations.preview`
-    raises.
+    The decisions are the one on the contact and the one to answer with. For a contact to be entered now they are those
+    of `contacts.preview` or, if its times or contact point are not possible, None for both, with the errors. For a
+    stored contact, both are the decision to answer with now. Nothing is recorded. Raises `NotFound`,
+    `ContactStateConflict` if a stored contact is about another order, and what `cancellations.preview` raises.
     """
     if "contact_id" in found:
         contact, order, decision = cancellations.preview(uow, found["contact_id"])
@@ -188,13 +190,13 @@ def _foreseen(
 
 
 def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewContact:
-    """The contact as it was entered, not recorded yet. The session keeps the channel."""
+    """Make the contact as it was entered, not recorded yet; raises as `entered`. The session keeps the channel."""
     found = exact(uow, found, uow.contacts.find(found["supersedes"]) if "supersedes" in found else None)
     return new_contact(entered(found, uow.now, time_zone_of(uow, order.policy)), found)
 
 
 def new_contact(how: Asked, found: dict[str, Any]) -> NewContact:
-    """The contact in a read form, made as in `how`, not recorded. Without an intent, it asks for a cancellation."""
+    """Make a contact from a read form and `how`, not recorded yet; without an intent, it asks for a cancellation."""
     return NewContact(
         channel=how.channel,
         intent=found.get("intent", Intent.CANCEL),
@@ -206,9 +208,9 @@ def new_contact(how: Asked, found: dict[str, Any]) -> NewContact:
 
 @action("/orders/<order:order_id>/cancel", confirm, Scope.CANCELLATIONS_ISSUE, transaction=Transaction.IDEMPOTENT)
 def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Cancel an order, on a stored contact or one entered now, and redirect to the cancellation; counts the decision.
+    """Cancel an order, on a stored contact or one entered now, and redirect to the cancellation; count the decision.
 
-    If that is refused, a contact entered now is recorded all the same, and the redirect is to the contact.
+    If the cancellation is refused, a contact entered now is recorded all the same, and the redirect is to the contact.
     """
     found = form.read(EntrySchema)
     override = None
@@ -226,7 +228,7 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @action("/orders/<order:order_id>/record", confirm_record, Scope.CONTACTS_WRITE, transaction=Transaction.IDEMPOTENT)
 def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Record a contact with its decision, without cancelling: a question, or a request for later. Redirect to it."""
+    """Record a contact with its decision, without cancelling, count the decision, and redirect to the contact."""
     new = _new_contact(uow, uow.orders.get(order_id), form.read(EntrySchema))
     require_changed(new, uow.contacts.find(new.supersedes) if new.supersedes else None)
     contact = contacts.record(uow, order_id, new)
@@ -236,9 +238,9 @@ def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @screen("/contacts/<contact_id>", Scope.CONTACTS_READ)
 def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
-    """The page of a contact: the recorded decision, the one that it would get now, and what can be done about it.
+    """Show a contact: the recorded decision, the one that it would get now, and what can be done about it.
 
-    If it is not open, or no decision is possible now, the recorded one is shown for both.
+    If the contact is not open, or no decision is possible now, the recorded decision is shown for both.
     """
     found = uow.contacts.get(contact_id)
     decision: Decision | RecordedDecision = found.decision
@@ -277,7 +279,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
 
 
 def about(uow: UnitOfWork, contact: AContact, *actors: str | None) -> dict[str, Any]:
-    """What the page of a contact or of an unmatched one shows, by name, with the names of these `actors` and others."""
+    """Return the values for the page of a contact, matched or not, by name; `names` has these `actors` and others."""
     taking = assignments.taking(uow, contact)
     ids = (contact.recorded_by, contact.acknowledged_by, contact.taken_by, taking and taking.holder, *actors)
     return {
@@ -291,6 +293,7 @@ def about(uow: UnitOfWork, contact: AContact, *actors: str | None) -> dict[str, 
 
 
 def _acknowledge(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
+    """Acknowledge the contact `name` as the read form says; a typed time becomes an instant."""
     given_at = found.pop("given_at", None)
     if given_at is not None:
         zone = _zone(uow, findings.contact(uow, name))
@@ -299,12 +302,14 @@ def _acknowledge(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
 
 
 def _complete(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
+    """Complete the contact `name` as the read form says; `InvalidInput` if the form has no field."""
     if not found:
         raise InvalidInput.at("/note", Message("write a ticket or a note"), "required")
     resolutions.complete(uow, name, **found)
 
 
 def _resolve(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
+    """Resolve a contact as the read form says; `duplicate_of` counts only for a duplicate."""
     if found["reason_code"] is not ResolutionReason.DUPLICATE:
         found.pop("duplicate_of", None)  # the list of the others is on the form whatever the reason
     resolutions.resolve(uow, contact_id, Resolution(**found))
@@ -328,7 +333,7 @@ def follow_up(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
 
 
 def act(uow: UnitOfWork, form: Form, name: str, known: Doing) -> None:
-    """Do to the record `name` what `doing` in the form says, one of `known`, with its fields; else `InvalidInput`."""
+    """Do to the record with the id `name` what the form's `doing` says, one of `known`; else raise `InvalidInput`."""
     data = dict(form.data)
     doing = data.pop("doing", "")
     if doing not in known:

@@ -53,7 +53,7 @@ SHOWN: Mapping[str, dict[str, Any]] = {
 
 @screen("/data-requests", Scope.PRIVACY_READ)
 def data_requests_due(uow: UnitOfWork, form: Form) -> Response:
-    """A page of up to 25 data requests, each with its last day and what is next; open ones if none are chosen."""
+    """Show a page of up to 25 data requests, each with its last day and what is next; open ones if none are chosen."""
     asked = form.read(forms.DataRequestsSchema)
     chosen = {"show": asked.get("show", "open"), "kind": asked.get("kind")}
     query = SHOWN[chosen["show"]] | {"kind": chosen["kind"]}
@@ -73,14 +73,14 @@ def data_requests_due(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _until(uow: UnitOfWork, request: DataRequest) -> tuple[Any, int]:
-    """The last day for the answer in the vendor's zone, and how many days are left: negative if it is over."""
+    """Return the last day for the answer in the vendor's zone, and how many days are left, below 0 if it is over."""
     time_zone = data_requests.time_zone(uow)
     until = last_day(request, time_zone)
     return until, (until - local_date(uow.now, zone(time_zone))).days
 
 
 def _next(uow: UnitOfWork, request: DataRequest) -> str | None:
-    """The code of what is to be done next about a request: `NAMES` has it in words; None if it is closed."""
+    """Return the code of what is to be done next about a request, which `NAMES` has in words; None if it is closed."""
     if request.state is DataRequestState.CLOSED:
         return None
     if not data_requests.is_held(uow, request):
@@ -92,7 +92,7 @@ def _next(uow: UnitOfWork, request: DataRequest) -> str | None:
 
 @screen("/data-requests/new", Scope.PRIVACY_WRITE)
 def new_data_request(uow: UnitOfWork, form: Form) -> Response:
-    """The form to open a data request. Nothing is recorded yet."""
+    """Show the form to open a data request. Nothing is recorded yet."""
     return page(
         "data_request_new.html",
         replace(form, address=at("new_data_request")),
@@ -104,7 +104,7 @@ def new_data_request(uow: UnitOfWork, form: Form) -> Response:
 
 @action("/data-requests/new", new_data_request, Scope.PRIVACY_WRITE, transaction=Transaction.IDEMPOTENT)
 def open_data_request(uow: UnitOfWork, form: Form) -> Response:
-    """Open a data request, received now if no time is typed, and redirect to it."""
+    """Open a data request, received now or as typed (on a day without a time: as it begins), and redirect to it."""
     found = form.read(forms.NewDataRequestSchema)
     if typed := found.pop("received_at", None):
         found["received_at"] = typed.begin("received_at", uow.now, data_requests.time_zone(uow))
@@ -114,7 +114,7 @@ def open_data_request(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/data-requests/<request_id>", Scope.PRIVACY_READ)
 def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
-    """The page of a data request: its facts, the words for the person, its certificate, and what can be done."""
+    """Show a data request: its facts, the words for the person, its certificate, and what can be done about it."""
     request, certificate, recipients = data_requests.answered(uow, uow.data_requests.get(request_id))
     time_zone, held = data_requests.time_zone(uow), data_requests.is_held(uow, request)
     until, left = _until(uow, request)
@@ -145,14 +145,14 @@ def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
 
 
 def _fields(uow: UnitOfWork, request: DataRequest) -> list[tuple[str, Correction]]:
-    """What can be corrected of the customer of a request, who must be known, each with its field of the form."""
+    """Return what can be corrected of a request's customer, who must be known, each with its field of the form."""
     assert request.customer_id
     found = rectification.on_record(uow, request.customer_id)
     return [(f"{one.table}:{quote(one.record_id, safe='')}:{one.field}", one) for one in found]
 
 
 def _numbers(uow: UnitOfWork, ids: set[str]) -> dict[str, str | None]:
-    """The number that people know a record by, by its id: the request number, or the reference of a cancellation."""
+    """Return the request numbers of contacts and the references of cancellations by id; other ids are left out."""
     contacts: dict[str, AContact] = {**uow.contacts.with_ids(ids), **uow.unmatched.with_ids(ids)}
     done = uow.cancellations.with_ids(ids)
     return {name: one.number_aloud for name, one in contacts.items()} | {
@@ -161,12 +161,15 @@ def _numbers(uow: UnitOfWork, ids: set[str]) -> dict[str, str | None]:
 
 
 def _note_fee(uow: UnitOfWork, request_id: str, found: dict[str, Any]) -> None:
+    """Note the fee in a read form, or for `none` that there is none; `InvalidInput` for a fee without a reason."""
     fee = None if found["fee"] == "none" else Fee(found["fee"])
     forms.require(found, "fee_reason", fee)
     data_requests.note_fee(uow, request_id, fee, found.get("fee_reason") if fee else None)
 
 
 def _close(outcome: DataRequestOutcome) -> Callable[[UnitOfWork, str, dict[str, Any]], None]:
+    """Return a function that closes a data request with this outcome and the fields of a read form."""
+
     def close(uow: UnitOfWork, request_id: str, found: dict[str, Any]) -> None:
         reason = found.pop("outcome_reason", None) or found.pop("refusal_reason", None)
         data_requests.close(uow, request_id, Given(outcome, reason, **found))
@@ -205,7 +208,7 @@ def answer_data_request(uow: UnitOfWork, form: Form, request_id: str) -> Respons
 def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
     """Correct the fields that differ from the record, and close the request as fulfilled.
 
-    Raises `InvalidInput`, naming fields of the form, if one was left blank, if none differs, or if one is not valid.
+    Raises `InvalidInput`, naming fields of the form, if one is blank, none differs or one does not fit.
     """
     request = data_requests.locked(uow, request_id)
     held = _fields(uow, request) if request.customer_id else []
@@ -227,7 +230,7 @@ def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
 
 @screen("/data-requests/<request_id>/export", Scope.PRIVACY_EXPORT, transaction=Transaction.WRITE)
 def exported(uow: UnitOfWork, form: Form, request_id: str) -> Response:
-    """The export for a data request, with an event, in the `language` of the address: a page or, with `data`, JSON."""
+    """Show the export for a data request, with an event, in the address's `language`: a page or, with `data`, JSON."""
     asked = form.read(forms.ExportedSchema)
     found = exports.for_request(uow, request_id)
     with speaking(asked.get("language") or language()):

@@ -58,9 +58,9 @@ _LONGEST = 200
 
 
 def typed_instant(text: str) -> datetime:
-    """The instant in a text that has its offset, as in the header `Date` of a mail, in UTC.
+    """Return the instant, in UTC, of a text that has its offset, as in the header `Date` of a mail.
 
-    Raises `ValueError` if it has none, or if the calendar ends before. Source: RFC 5322, section 3.3.
+    Raises `ValueError` if it has none, has a wrong weekday, or is outside the calendar. Source: RFC 5322, section 3.3.
     """
     bare = _bare(text)
     if _ZONED.fullmatch(bare):
@@ -75,6 +75,7 @@ def typed_instant(text: str) -> datetime:
 
 
 def _in_utc(instant: datetime) -> datetime:
+    """Return an instant in UTC; raises `ValueError` if the calendar does not have it there."""
     try:
         return instant.astimezone(UTC)
     except OverflowError:
@@ -82,7 +83,7 @@ def _in_utc(instant: datetime) -> datetime:
 
 
 def typed_time(text: str, today: date) -> tuple[date, time | None]:
-    """The local date that a text in German or English names, and the time of day, or None if it names no time.
+    """Return the local date that a text in German or English names, and the time of day, or None if it names no time.
 
     A date without a year is the most recent such date, today included; a weekday is the last before today. A time alone
     is a time today. Raises `ValueError` if the text is no date, if there is no such date or time, or if its weekday is
@@ -98,13 +99,13 @@ def typed_time(text: str, today: date) -> tuple[date, time | None]:
 
 
 def _bare(text: str) -> str:
-    """A text without the words that mail programs put around a date; empty if it has more than 200 characters."""
+    """Return a text without the words that mail programs put around a date; empty if it is over 200 characters long."""
     found = _FRAME.fullmatch(" ".join(text.split()))
     return found["text"] if found and len(text) <= _LONGEST else ""
 
 
 def _clocks(text: str) -> Iterator[tuple[str, time | None]]:
-    """Each way to divide a text into a date and a time of day; None is no time."""
+    """Yield each way to divide a text into a date and a time of day; None is no time."""
     yield text, None
     for form in _CLOCKS:
         found = form.fullmatch(text)
@@ -120,7 +121,7 @@ def _clocks(text: str) -> Iterator[tuple[str, time | None]]:
 
 
 def _days(text: str, today: date) -> Iterator[date]:
-    """Each date that a text without a time of day can name; empty: today. A weekday beside a date must be its own."""
+    """Yield each date that a text without a time of day can name; empty: today. A weekday must be that of its date."""
     if (back := _DAYS_BACK.get(text.lower())) is not None:
         yield today - timedelta(days=back)
         return
@@ -137,7 +138,7 @@ def _days(text: str, today: date) -> Iterator[date]:
 
 
 def _dates(text: str, today: date) -> Iterator[date]:
-    """Each date that a text can name, which has no weekday; without a year, the most recent such date."""
+    """Yield each date that a text without a weekday can name; without a year, the most recent such date up to today."""
     for found in filter(None, (form.fullmatch(text) for form in _DATES)):
         named, year = found["month"], found["year"]
         month = int(named) if named.isdigit() else (month_numbers() | _MORE_MONTHS).get(named.lower(), 0)
@@ -149,7 +150,7 @@ def _dates(text: str, today: date) -> Iterator[date]:
 
 
 def _such_dates(today: date, month: int, day: int) -> Iterator[date]:
-    """The dates with this day and month, from today back to eight years ago, latest first."""
+    """Yield the dates with this day and month, from today back to eight years ago, latest first."""
     for year in range(today.year, today.year - _LEAP_YEARS_APART - 1, -1):
         with suppress(ValueError):
             if (such := date(year, month, day)) <= today:

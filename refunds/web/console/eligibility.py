@@ -36,7 +36,7 @@ OPENED_FOR = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How and when a customer asks. If `received_at` is None, they ask now; `opened`: it is when a page was opened."""
+    """How and when a customer asks: now if `received_at` is None; `opened`: `received_at` is when a page was opened."""
 
     channel: Channel
     received_at: datetime | None
@@ -45,17 +45,17 @@ class Asked:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The same as parameters of an address: the channel and, as exact instants, the times that are given."""
+        """The parameters of an address that say this: the channel and, as exact instants, the times that are known."""
         at = {"received_at": self.received_at, "sent_at": self.sent_at, "opened": self.opened and self.received_at}
         return {"channel": self.channel} | {name: format_instant(one) for name, one in at.items() if one}
 
     def begun(self, now: datetime) -> "Asked":
-        """The same if it has a time of receipt; otherwise it is received `now`, when the page is opened."""
+        """Return a copy that is received `now`, when the page is opened; if `received_at` is known, return the same."""
         return self if self.received_at else replace(self, received_at=now, opened=True)
 
 
 def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
-    """How and when the customer asks, as typed. Without a channel, that of the session counts, or else the telephone.
+    """Return how and when the customer asks, as typed. Without a channel, that of the session counts, or the telephone.
 
     `found` is a read `AskedSchema` or a schema with its fields. The session keeps the channel, but not that of a
     correction. Raises `InvalidInput`, with the errors of both times, if one is not a date with its time.
@@ -72,9 +72,9 @@ def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
 
 
 def entered(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
-    """How and when the customer asks, as in `asked`, to be put on record.
+    """Return how and when the customer asked, as `asked` does, to be put on record.
 
-    Raises `InvalidInput` also if the time was filled in when the page was opened, and that was over 15 minutes ago.
+    Raises `InvalidInput` as `asked`, and if the time of receipt is when the page was opened, over 15 minutes ago.
     """
     how = asked(found, now, time_zone)
     if how.opened and how.received_at and now - how.received_at > OPENED_FOR:
@@ -84,7 +84,7 @@ def entered(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
 
 @screen("/", Scope.ORDERS_READ, Scope.CHECKS_RUN)
 def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
-    """The form to check an order by a number, or by a day and a region; it also shows the errors of the answers.
+    """Show the form to check an order by a number, or by a day and a region; it also shows the errors of the answers.
 
     `order_id` is filled in as the number if none was typed.
     """
@@ -126,7 +126,7 @@ def find(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
-    """The redirect to the default policy's answer for a day and a region, with exact instants in its address."""
+    """Redirect to the default policy's answer for a typed day and region in exact instants, or raise `InvalidInput`."""
     if "provided_on" not in found:
         wanted = "q" if g.principal.may(Scope.ORDERS_READ) else "provided_on"
         raise InvalidInput.at(f"/{wanted}", Message("give a number, or a day"), "required")
@@ -137,9 +137,9 @@ def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
 
 @screen("/orders/<order:order_id>", Scope.ORDERS_READ, form_view=check)
 def answer(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Whether an order can be cancelled, until when, and why. The decision is counted, and nothing is recorded.
+    """Show whether an order can be cancelled, until when, and why. The decision is counted, and nothing is recorded.
 
-    If a time in the address is not an exact instant, redirects to the address in which it is, without counting.
+    If a time in the address is not an exact instant, redirect to the address in which it is, without counting.
     """
     order, (own, decision), how = _on_an_order(uow, order_id, form.read(AskedSchema))
     if not _is_exact(form, how):
@@ -148,7 +148,7 @@ def answer(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 
 def _is_exact(form: Form, how: Asked) -> bool:
-    """Whether the times in the address are spelt as `how`, read from it, has them: as exact instants."""
+    """Tell whether the times in an address are spelt as exact instants; `how` was read from the address."""
     exact = how.parameters
     return all(form.data.get(name) == exact.get(name) for name in ("received_at", "sent_at"))
 
@@ -156,7 +156,7 @@ def _is_exact(form: Form, how: Asked) -> bool:
 def _on_an_order(
     uow: UnitOfWork, order_id: str, found: dict[str, Any]
 ) -> tuple[Order, tuple[Decision, Decision], Asked]:
-    """An order, the two decisions of `contacts.preview` for a new contact, and how and when the customer asks."""
+    """Return an order, both decisions of `contacts.preview` on a new contact, and how and when the customer asks."""
     order = uow.orders.get(order_id)
     how = asked(found, uow.now, time_zone_of(uow, order.policy))
     contact = NewContact(channel=how.channel, received_at=how.received_at, sent_at=how.sent_at)
@@ -165,9 +165,9 @@ def _on_an_order(
 
 @screen("/days", Scope.CHECKS_RUN, form_view=check)
 def by_date(uow: UnitOfWork, form: Form) -> Response:
-    """The answer for a service of which only the day and the region are known. The decision is counted, not recorded.
+    """Show the answer for a service of which only the day and the region are known; count the decision, record nothing.
 
-    If a time in the address is not an exact instant, redirects to the address in which it is, without counting.
+    If a time in the address is not an exact instant, redirect to the address in which it is, without counting.
     """
     found = form.read(ByDateSchema)
     forms.require(found, "provided_on")
@@ -178,7 +178,7 @@ def by_date(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
-    """The decision of the default policy for a day and a region, as typed, and how and when the customer asks.
+    """Return the decision of the default policy for a day and a region, as typed, and how and when the customer asks.
 
     `found` must have the day; without a time, the service counts as provided when the day begins. Raises `InvalidInput`
     also if there is no holiday data or no policy for the day.
@@ -202,7 +202,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
 
 
 def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | None:
-    """The decision on an open request, to be shown first: one in time, or else one that waits for a supervisor."""
+    """Return the decision on an open request to show first: one in time, else one for a supervisor, else None."""
     if decision.facts.request or not decision.eligible:
         return decision if decision.facts.request else None
     return orders.request_on_record(uow, order, decision.facts.received_at)
@@ -211,7 +211,7 @@ def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | 
 def _answer(
     uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: Order | None, *, needs_evidence: bool = False
 ) -> Response:
-    """The page with the answer for an order, or a day if it is None. The decision is counted, not recorded."""
+    """Show the answer for an order, or for a day if `order` is None. The decision is counted, not recorded."""
     outcome = decision.outcome
     telemetry.count_decisions([outcome.reason])
     about = _about(uow, order, decision)
@@ -259,7 +259,7 @@ _NOTHING: dict[str, Any] = {
 
 
 def _about(uow: UnitOfWork, order: Order | None, decision: Decision) -> dict[str, Any]:
-    """What the page shows of an order beside its decision, by name: cancellation, requests, limits, period and more."""
+    """Return what the page shows of an order beside its decision, by name; for None, what it shows without an order."""
     if order is None:
         return _NOTHING
     order_id, outcome = order.order_id, decision.outcome
@@ -286,7 +286,7 @@ def _about(uow: UnitOfWork, order: Order | None, decision: Decision) -> dict[str
 
 @action("/demonstration", check, Scope.ORDERS_WRITE)
 def register_demonstration(uow: UnitOfWork, _: Form) -> Response:
-    """Register the demonstration orders of today, and redirect to Check. Those that exist stay as they are."""
+    """Register today's demonstration orders that are missing, and redirect to Check; `NotFound` in production."""
     if _in_production():
         raise NotFound(Message("nothing is made up in production"))
     demonstration.register(uow, production=False)
@@ -294,10 +294,10 @@ def register_demonstration(uow: UnitOfWork, _: Form) -> Response:
 
 
 def time_zone_of(uow: UnitOfWork, policy: str) -> str:
-    """The time zone for a policy's orders, by its version in force now. Raises `NotFound` if there is no policy."""
+    """Return the time zone for a policy's orders, by its current version. Raises `NotFound` if there is no policy."""
     return uow.policies[policy].current(uow.now).terms.time_zone
 
 
 def _in_production() -> bool:
-    """Whether this is production, where no demonstration orders are allowed."""
+    """Tell whether this is production, where no demonstration orders are allowed."""
     return bool(current_app.extensions["refunds.settings"].production)

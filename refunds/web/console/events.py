@@ -23,10 +23,10 @@ ZONE = "Etc/UTC"
 
 @screen("/journal", Scope.AUDIT_READ, shows_errors=True)
 def journal(uow: UnitOfWork, form: Form) -> Response:
-    """A page of the events that fit the filters, newest first, each with whether it is sound and chained.
+    """Show a page of the events that fit the filters, newest first, each with whether it is sound and chained.
 
-    If a time in the address is local, it redirects to the same page with the instant instead, so that a link shows the
-    same to everybody.
+    If a time in the address is local, redirect to the same page with the instant instead, so that a link shows the same
+    to everybody.
     """
     if form.errors:
         return _journal(uow, form, [])
@@ -44,7 +44,7 @@ def journal(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _filters(uow: UnitOfWork, form: Form) -> dict[str, Any]:
-    """What the journal is filtered by; a user's name becomes their id if names may be seen."""
+    """Return the filters of the journal, times as instants; a user's name becomes their id if names may be seen."""
     found = replace(form, data={name: one for name, one in form.data.items() if name not in _PLACES}).read(
         JournalSchema
     )
@@ -59,12 +59,13 @@ _PLACES = frozenset(JournalPageSchema().fields)
 
 
 def _meant(uow: UnitOfWork, name: str, typed: Any) -> datetime:
-    """The instant of a typed time; without a time of day the beginning of the day or, for `until`, its end."""
+    """Return the instant of a typed time; without a time of day, the beginning of the day for `since`, else its end."""
     found: datetime = (typed.begin if name == "since" else typed.end)(name, uow.now, ZONE)
     return found
 
 
 def _journal(uow: UnitOfWork, form: Form, events: Any, **shown: Any) -> Response:
+    """Show these events, each with whether it is sound; `shown` are values of the page in place of empty ones."""
     return page(
         "journal.html",
         form,
@@ -77,7 +78,7 @@ def _journal(uow: UnitOfWork, form: Form, events: Any, **shown: Any) -> Response
 
 @screen("/journal/<number:position>", Scope.AUDIT_READ)
 def event(uow: UnitOfWork, form: Form, position: int) -> Response:
-    """The page of the event at a position, with whether it is sound and chained."""
+    """Show the event at a position, with whether it is sound and chained. Raises `NotFound` if there is none."""
     near = {one.position: (one, sound) for one, sound in uow.events.newest(position + 2, 3)}
     if position not in near:
         raise NotFound(Message("there is no such event"))
@@ -97,7 +98,7 @@ def event(uow: UnitOfWork, form: Form, position: int) -> Response:
 
 
 def _laid_out(data: str) -> str:
-    """The data of an event with a line for each value; as it is stored if somebody has made no JSON of it."""
+    """Return an event's data with a line for each value; data that somebody has made no JSON stay as they are."""
     try:
         return orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2).decode()
     except ValueError:

@@ -37,28 +37,28 @@ class Typed:
     text: str
 
     def instant(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """The instant. Raises `InvalidInput` at the field if it cannot be read, has no time, or the clocks skip it."""
+        """Return the instant; `InvalidInput` at the field if it cannot be read, has no time, or the clocks skip it."""
         return self._meant(field, now, zone(time_zone))
 
     def begin(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """The instant or, if no time was typed, the start of the day. Raises `InvalidInput` as `instant`."""
+        """Return the instant or, if no time was typed, the start of the day; `InvalidInput` if it is neither."""
         return self._meant(field, now, zone(time_zone), timedelta())
 
     def end(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """The instant or, if no time was typed, the end of the day. Raises `InvalidInput` as `instant`."""
+        """Return the instant or, if no time was typed, the start of the next day; raises as `begin`."""
         return self._meant(field, now, zone(time_zone), timedelta(days=1))
 
     def day(self, field: str, now: datetime, time_zone: str) -> date:
-        """The date. Raises `InvalidInput` as `instant`, and if a time was typed."""
+        """Return the local date. Raises `InvalidInput` as `begin`, and if a time was typed."""
         begin = self.begin(field, now, time_zone)
         if begin == self.end(field, now, time_zone):
             raise InvalidInput.at(f"/{field}", Message("must be a date without a time"), "time_given")
         return local_date(begin, zone(time_zone))
 
     def _meant(self, field: str, now: datetime, tz: ZoneInfo, days: timedelta | None = None) -> datetime:
-        """The instant or, if no time was typed, the start of the day that is so many days later.
+        """Return the instant, in UTC, or, if no time was typed, the start of the day that is so many days later.
 
-        Raises `InvalidInput` if it cannot be read, has no time and `days` is None, or was skipped by the clocks.
+        Raises `InvalidInput` if the text cannot be read, has no time and `days` is None, or was skipped by the clocks.
         """
         for read in (parse_instant, typed_instant):
             with suppress(ValueError):
@@ -96,7 +96,7 @@ class Form:
 
     @classmethod
     def of(cls, sent: Mapping[str, str]) -> Self:
-        """The form that was sent, without blank fields, and without spaces around the others; CR LF becomes LF.
+        """Make the form that was sent, without blank fields, and without spaces around the others; CR LF becomes LF.
 
         `idempotency_key` is taken out of its data.
         """
@@ -105,11 +105,11 @@ class Form:
         return cls(data, data.pop("idempotency_key", None))
 
     def read(self, schema: type[StrictSchema]) -> dict[str, Any]:
-        """The typed values, as the schema reads them, without blank ones. Raises `InvalidInput` if one does not fit."""
+        """Return the typed values as the schema reads them. Raises `InvalidInput` if one is missing or does not fit."""
         return schema().read(dict(self.data))
 
     def read_leniently(self, schema: type[StrictSchema]) -> dict[str, Any]:
-        """The values among those typed that fit the schema; the others, and fields unknown to it, are left out."""
+        """Return the values that fit the schema; those that do not, and fields that it does not have, are left out."""
         try:
             found: Any = schema().load(self.data, unknown=EXCLUDE)
         except ValidationError as error:
@@ -368,9 +368,9 @@ def require(found: Mapping[str, Any], name: str, needed: object = True) -> None:
 
 
 def all_of(*reads: Callable[[], Any]) -> list[Any]:
-    """The result of each read, in order.
+    """Return the result of each read, in order.
 
-    If some raise `InvalidInput`, the others are still called; then raises one `InvalidInput` with the errors of all.
+    If some raise `InvalidInput`, the others are still called; then one `InvalidInput` with the errors of all is raised.
     """
     found: list[Any] = []
     errors: list[FieldError] = []

@@ -254,10 +254,10 @@ _WRONG: Mapping[str, Message] = {
 
 
 def field_error_text(field_error: FieldError) -> str:
-    """What to do about a field error, in the reader's language: by its code, or else by the field's name.
+    """Return what to do about a field error, in the reader's language: by its code, or else by the field's name.
 
-    If neither is known, general advice. The name is the last step of its pointer. A country or user in its detail is
-    named.
+    If neither is known, the text is general advice. The field's name is the last step of the pointer. The text names a
+    country or user that the detail names.
     """
     name, code = field_error.pointer.rpartition("/")[2], field_error.code
     if code == "in_draft":
@@ -350,14 +350,14 @@ _NOT_UNDERSTOOD = both(
 
 
 def _conflict_text(code: str, detail: str) -> str:
-    """What to do about a conflict; its own detail is shown only if it names no record by an id."""
+    """Return what to do about a conflict; its own detail is shown only if it names no record by an id."""
     is_plain = code == ContactStateConflict.code and not getattr(detail, "values", None)
     general = detail if is_plain or code not in _PROBLEMS else _PROBLEMS[code][1]
     return translate(CONFLICTS.get(getattr(detail, "template", detail), general))
 
 
 def problem_words(slug: str, error: Exception) -> tuple[str, str]:
-    """The title of a problem, and what to do about it, in the reader's language; for an unknown slug, general words.
+    """Return the title of a problem and what to do about it, in the reader's language; general words for unknown slugs.
 
     For a `CalendarNotCovered`, with the years that the holiday data covers; for a `StateConflict`, by what conflicts.
     """

@@ -27,11 +27,11 @@ from refunds.web.schemas.documents import HTML
 
 @screen("/customers/<customer_id>", Scope.ORDERS_READ, shows_errors=True)
 def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
-    """A page of up to 25 orders of a customer, by the customer's opaque id, the newest first.
+    """Show a page of up to 25 orders of a customer, by the customer's opaque id, the newest first.
 
-    With `narrow`, those that fit what it means; redirects to the order if only one does, and shows all, with an error,
-    if none does or if it can mean two things. Raises `NotFound` if there is no such customer, and `InvalidCursor` if
-    `after` or `before` in the address is no cursor of this list.
+    With `narrow`, show those that fit what it means: redirect to the order if only one does, and show all, with an
+    error, if none does or if it can mean two things. Raises `NotFound` if there is no such customer, and
+    `InvalidCursor` if `after` or `before` in the address is no cursor of this list.
     """
     found, narrowed = form.read(CustomerSchema), dict[str, Any]()
     how = {name: text for name, text in form.data.items() if name not in {"after", "before", "narrow"}}
@@ -54,9 +54,9 @@ def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
 
 
 def _fitting(uow: UnitOfWork, customer_id: str, text: str) -> list[tuple[dict[str, Any], list[Standing]]]:
-    """What a text can mean so that some orders of a customer fit: as filters of a list, each with up to two orders.
+    """Return the meanings of a text that some orders of a customer fit: filters of a list, each with up to two orders.
 
-    It is a part of the order number or, if none has it, the day of the service, a region, or either.
+    The text is part of the order number or, if no number has it, the day of the service, a region, or either.
     """
     fitting = []
     for meaning in _meanings(uow, text):
@@ -68,7 +68,7 @@ def _fitting(uow: UnitOfWork, customer_id: str, text: str) -> list[tuple[dict[st
 
 
 def _meanings(uow: UnitOfWork, text: str) -> Iterator[dict[str, Any]]:
-    """What a text can mean, as filters of a list of orders: a part of the number, the day of the service, a region."""
+    """Yield what a text can mean, as filters of a list of orders: part of the number, day of the service, region."""
     yield {"part": text}
     tz = zone(time_zone_of(uow, uow.policies.default))
     with suppress(InvalidInput, OverflowError):
@@ -80,7 +80,7 @@ def _meanings(uow: UnitOfWork, text: str) -> Iterator[dict[str, Any]]:
 
 @screen("/orders/<order:order_id>/history", Scope.ORDERS_READ)
 def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """The page with all events of an order from the first on, with its contacts, cancellations and promises."""
+    """Show all events of an order from the first on, with its contacts, cancellations and promises."""
     order = uow.orders.get(order_id)
     events = uow.events.of_order(order_id)
     said = {event.position: orjson.loads(event.data) for event in events}
@@ -100,9 +100,9 @@ def history(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @screen("/orders/<order:order_id>/evidence", Scope.EVIDENCE_READ, transaction=Transaction.WRITE)
 def evidence_page(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Everything stored about an order, and proof of whether all is as it was written, as a page to print.
+    """Show everything stored about an order, and proof of whether all is as it was written, as a page to print.
 
-    The journal says who saw it, if they may see personal fields.
+    The journal says who saw the page, if they may see personal fields.
     """
     found = evidence.show(uow, order_id, auth.store().checkpoints)
     with speaking(form.read(PrintedSchema).get("language") or language()):

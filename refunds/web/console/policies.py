@@ -27,14 +27,14 @@ WEEKS: dict[str, Any] = {"mon-fri": WEEKDAYS[:5], "mon-sat": WEEKDAYS[:6], "coun
 
 @screen("/policies", Scope.POLICIES_READ)
 def policies(uow: UnitOfWork, form: Form) -> Response:
-    """The page of all policies, each with its version in force now, or else the first that will be."""
+    """Show all policies, each with its version in force now, or else the first that will be."""
     listed = [(policy, policy.current(uow.now)) for policy in uow.policies.values()]
     return page("policies.html", form, policies=listed, default=uow.policies.default)
 
 
 @screen("/policies/<policy_id>", Scope.POLICIES_READ)
 def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """The page of a policy: its versions, their clauses and changes, its closures, the form to simulate a change."""
+    """Show a policy: its versions, their clauses and changes, its closures, and the form to simulate a change."""
     found, records = uow.policies[policy_id], uow.policies.records(policy_id)
     before = dict(pairwise(found.effective_versions))
     changed = {
@@ -64,7 +64,7 @@ def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
 
 
 def _said(uow: UnitOfWork, form: Form, before: Mapping[PolicyVersion, int], policy_id: str) -> str | None:
-    """What was just done to a policy in this session, in words; None if nothing was, or it is not true any more.
+    """Return what was just done to a policy in this session, in words; None if nothing was, or it is not true any more.
 
     `before` has, for each version that ever holds, the number of the one before it.
     """
@@ -85,7 +85,7 @@ def _said(uow: UnitOfWork, form: Form, before: Mapping[PolicyVersion, int], poli
 
 @screen("/policies/<policy_id>/simulation", Scope.POLICIES_SIMULATE, form_view=policy)
 def simulated(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """The effect that other terms would have had on past orders, as a chart with its tables; stores nothing."""
+    """Show the effect that other terms would have had on past orders, as a chart with its tables; store nothing."""
     terms = form.read(WhatIfSchema)
     if "business_week" in terms:
         terms["business_week"] = WEEKS[terms["business_week"]]

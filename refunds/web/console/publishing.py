@@ -36,7 +36,7 @@ from refunds.web.schemas.policies import MOST_BYTES
 
 @screen("/draft", Scope.POLICIES_WRITE)
 def draft(uow: UnitOfWork, form: Form) -> Response:
-    """The form for a draft, with what was typed or else, for a policy in the address, its last version to change."""
+    """Show the form for a draft: with what was typed or, for a policy in the address, its last version to change."""
     readable = all(error.pointer != "/file" for error in form.errors)
     text, policy_id = (readable and form.data.get("file")) or form.data.get("draft"), form.data.get("policy_id")
     if text is None and policy_id and policy_id in uow.policies:
@@ -48,7 +48,7 @@ def draft(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _read(form: Form) -> tuple[str, PolicyVersion]:
-    """The text of a draft, and the version in it; a file takes precedence over what was typed.
+    """Return the text of a draft, and the version in it; a file takes precedence over what was typed.
 
     Raises `InvalidInput` if there is none, it does not fit, or not exactly one of `effective_from` and `now` is given.
     """
@@ -82,7 +82,7 @@ _AT = re.compile(r"\(at line ([0-9]+), column [0-9]+\)$")
 
 
 def _error_in(text: str, error: FieldError) -> FieldError:
-    """The error of the form's field `draft` for one in its text; its detail says the line, the term and what to do."""
+    """Turn an error in a draft's text into one of the form's `draft`, which says the line, the term and what to do."""
     steps = [step for step in error.pointer.removeprefix("/terms").split("/") if step]
     number, detail = _line(text, steps), error.detail
     if error.code == "not_toml":
@@ -98,7 +98,7 @@ def _error_in(text: str, error: FieldError) -> FieldError:
 
 
 def _line(text: str, steps: list[str]) -> int | None:
-    """The number of the line in which a term of a draft, or the part that `steps` lead to, is written; or None."""
+    """Return the line number, from 1, of the last of these nested steps that a draft's text has; None without any."""
     number = None
     lines = text.splitlines()
     for step in steps:
@@ -108,18 +108,18 @@ def _line(text: str, steps: list[str]) -> int | None:
 
 
 def _fingerprint(*shown: Any) -> str:
-    """The digest of what a dry run has shown (plain data), which its form sends back, so that only that is done."""
+    """Return the digest of what a dry run has shown (plain data). The form sends it back, so that only that is done."""
     return sha256(orjson.dumps(shown)).hexdigest()
 
 
 def _require_as_shown(form: Form, fingerprint: str) -> None:
-    """Raise `InvalidInput` unless the form sent back this fingerprint. What was done before in its unit is undone."""
+    """Raise `InvalidInput` unless the form sent this fingerprint; what the unit of work did before is then undone."""
     if form.data.get("shown") != fingerprint:
         raise InvalidInput.at("/shown", Message("has changed since it was shown"), "not_as_shown")
 
 
 def _result(uow: UnitOfWork, text: str, version: PolicyVersion, *, dry_run: bool) -> tuple[PublishResult, str]:
-    """Publish a draft, or make its dry run: the result, and the dry run's fingerprint. `InvalidInput` names lines."""
+    """Publish a draft or make its dry run; return the result and the dry run's fingerprint; raises as `_in_draft`."""
     with _in_draft(text):
         result = publication.publish(uow, version, dry_run=dry_run)
     follows = result.follows.version if result.follows else None
@@ -128,7 +128,7 @@ def _result(uow: UnitOfWork, text: str, version: PolicyVersion, *, dry_run: bool
 
 @screen("/draft", Scope.POLICIES_WRITE, method="POST", form_view=draft, most_bytes=MOST_BYTES)
 def review(uow: UnitOfWork, form: Form) -> Response:
-    """The dry run of a draft: the terms that it changes, from when and how it judges, its warnings and clauses.
+    """Show the dry run of a draft: the terms that it changes, from when and how it judges, its warnings and clauses.
 
     No order is looked at (`simulate_draft` does that), and nothing is stored.
     """
@@ -162,13 +162,13 @@ def publish(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _said(policy_id: str, *said: Any) -> Response:
-    """The redirect to the page of a policy, which says for five minutes, in this session, what was done to it."""
+    """Return the redirect to the page of a policy, which says in this session, for five minutes, what was done."""
     return to("policy", policy_id=policy_id, said=sessions.signed_message(policy_id, *said))
 
 
 @screen("/draft/simulation", Scope.POLICIES_SIMULATE, method="POST", form_view=draft, most_bytes=MOST_BYTES)
 def simulate_draft(uow: UnitOfWork, form: Form) -> Response:
-    """The effect that a draft would have had on its policy's past orders. Nothing is stored."""
+    """Show the effect that a draft would have had on its policy's past orders. Nothing is stored."""
     text, version = _read(form)
     with _in_draft(text):
         report = documents.render_report(simulation.simulate(uow, version))
@@ -178,7 +178,7 @@ def simulate_draft(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/policies/<policy_id>/versions/<number:version>/withdrawal", Scope.POLICIES_WRITE)
 def withdrawal(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Response:
-    """What a withdrawal would mean, or why it is not possible; stores nothing."""
+    """Show what the withdrawal of a version would mean, or why it is not possible; store nothing."""
     conflict, withdrawn_at, found = None, None, uow.policies[policy_id].version(version)
     try:
         withdrawn_at = publication.withdraw(uow, policy_id, version, dry_run=True).withdrawn_at
@@ -197,7 +197,7 @@ def withdrawal(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Res
 
 
 def _before(uow: UnitOfWork, version: PolicyVersion) -> int | None:
-    """The number of the version that is in force before another one takes effect; None if there is none."""
+    """Return the number of the version that is in force until this one takes effect; None if there is none."""
     holding = uow.policies[version.policy_id].effective_versions
     return next((one.version for one in reversed(holding) if one.effective_at < version.effective_at), None)
 
@@ -223,7 +223,7 @@ def withdraw(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Respo
 def _closed(
     uow: UnitOfWork, form: Form, policy_id: str, *, dry_run: bool
 ) -> tuple[publication.EnteredClosure, str, str]:
-    """Enter the closure in a form, or make its dry run: the closure, its effect in words, the fingerprint."""
+    """Enter the closure in a form, or make its dry run; return the closure, its effect in words, the fingerprint."""
     found = form.read(ClosingSchema)
     found.pop("shown", None)
     day = found.pop("date").day("date", uow.now, time_zone_of(uow, policy_id))
@@ -234,7 +234,7 @@ def _closed(
 
 @screen("/policies/<policy_id>/closures", Scope.POLICIES_WRITE, method="POST", form_view=policy)
 def closing(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """What it would mean to close on a date. Nothing is stored."""
+    """Show what it would mean to close on a date. Nothing is stored."""
     entered, said, fingerprint = _closed(uow, form, policy_id, dry_run=True)
     form = replace(form, address=at("policy", policy_id=policy_id))
     return page("closing.html", form, policy_id=policy_id, entered=entered, said=said, shown=fingerprint)

@@ -93,7 +93,7 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _reasons(tab: Tab, *, is_supervisor: bool) -> list[ResolutionReason]:
-    """The reasons for which the user can resolve several entries of a tab at once; none if they may not."""
+    """Return the reasons for which the user can resolve several entries of a tab at once; none if they may not."""
     intent = Intent.WITHDRAWAL if tab is Tab.WITHDRAWALS else Intent.CANCEL
     if not is_supervisor and intent is Intent.WITHDRAWAL:
         return []
@@ -103,7 +103,7 @@ def _reasons(tab: Tab, *, is_supervisor: bool) -> list[ResolutionReason]:
 
 
 def _result(uow: UnitOfWork, given: str | None) -> Result | None:
-    """What became of several entries, by the message in the address; None if that is none of this session."""
+    """Return what became of several entries, by the message in the address; None if that is none of this session."""
     said = sessions.read_message("open", given)
     if not said:
         return None
@@ -124,7 +124,7 @@ def _result(uow: UnitOfWork, given: str | None) -> Result | None:
 def act_on_several(uow: UnitOfWork, form: Form) -> Response:
     """Take, assign or resolve the entries that were ticked, up to 200; then show the page and what became of them.
 
-    Those that have changed since the page was shown are left alone, and named.
+    Entries that changed since, that somebody else has taken or that need a supervisor are left alone, and named.
     """
     picked = {match[1]: value for name, value in form.data.items() if (match := _PICK.fullmatch(name))}
     others = {name: value for name, value in form.data.items() if not name.startswith("pick-")}
@@ -139,7 +139,7 @@ def act_on_several(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _act(uow: UnitOfWork, found: dict[str, Any]) -> Callable[[str], object]:
-    """A function that does what the form says with a record's id. Raises `InvalidInput` if the form lacks a field."""
+    """Return a function that does what the form says to the record of an id; `InvalidInput` if a field is missing."""
     if found["doing"] != "resolve":
         require(found, "taken_by", found["doing"] == "assign")
         return lambda name: assignments.assign(uow, name, _colleague(found))
@@ -153,7 +153,7 @@ def _act(uow: UnitOfWork, found: dict[str, Any]) -> Callable[[str], object]:
 
 
 def _colleague(found: Mapping[str, Any]) -> str | None:
-    """To whom an entry is assigned; None if the user takes it."""
+    """Return the id of the user to whom an entry is assigned; None if the user takes the entry themselves."""
     return found.get("taken_by") if found["doing"] == "assign" else None
 
 
@@ -180,7 +180,7 @@ def taken(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
 
 @screen("/open/next", Scope.CONTACTS_READ)
 def next_request(uow: UnitOfWork, form: Form) -> Response:
-    """Redirect to the request after the one that is `done`, in the tab shown last unless one is named; else to Open."""
+    """Redirect to the next entry to deal with but for `done`, in a named tab or the one shown last; else to Open."""
     asked, kept = form.read(QueueSchema), {str(one): one for one in Tab}
     tab = asked.get("tab") or kept.get(session.get("tab", ""))
     entry = queue.following(uow, tab, asked.get("done"))

@@ -11,10 +11,10 @@ from refunds.web.responses import present_policies
 
 
 def suggested() -> dict[str, str]:
-    """What to choose a region by, each with its name: the default policy's country, its parts, other countries by name.
+    """Return what to choose a region by, with names: the default policy's country, its parts, other countries by name.
 
-    It is a region's code, but the name with the code in brackets for a country whose code is also that of a part of
-    this one; then the name is empty.
+    Each key is a region's code; but it is the name with the code in brackets for a country whose code is also that of a
+    part of the policy's country, and then the value is empty.
     """
     country = _country()
     parts = subdivisions(country)
@@ -25,9 +25,9 @@ def suggested() -> dict[str, str]:
 
 
 def meant(typed: str | None) -> str | None:
-    """The region that was typed: by its code, by its name in any language, or as it is suggested; None stays None.
+    """Return the code of the region that was typed: by code, by name in any language, or as `suggested`; None for None.
 
-    Case, accents, spaces and hyphens do not matter. Raises `InvalidInput` if it is not known, or can be more than one.
+    Case, accents, spaces and hyphens do not matter. Raises `InvalidInput` if no region or more than one can be meant.
     """
     if typed is None:
         return None
@@ -76,7 +76,7 @@ _ALSO_CALLED = {
 
 @cache
 def _by_name() -> dict[str, set[str]]:
-    """The region codes of each name in any language, as `_bare` spells it; names of two letters are left out."""
+    """Return the region codes by name, as `_bare` spells it, in any language; CLDR's of two letters are left out."""
     found: dict[str, set[str]] = {}
     codes = [*countries(), *(f"{one}-{part}" for one in countries() for part in subdivisions(one))]
     names = [(region_text(code), code) for _ in each_language() for code in codes]
@@ -87,7 +87,7 @@ def _by_name() -> dict[str, set[str]]:
 
 
 def _bare(name: str) -> str:
-    """A name without what people leave out: accents, spaces, hyphens, capitals, and the `e` in place of an umlaut."""
+    """Return a name without what people leave out: accents, spaces, hyphens, capitals, an `e` for an umlaut."""
     letters = "".join(filter(str.isalnum, sortable(name)))
     return re.sub("([aou])e", r"\1", letters)
 
@@ -97,6 +97,6 @@ def _in_full(code: str) -> str:
 
 
 def _country() -> str:
-    """The country of the default policy, by its latest version."""
+    """Return the country of the default policy, by its latest version."""
     policies = present_policies()
     return policies[policies.default].versions[-1].terms.country

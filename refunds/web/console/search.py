@@ -14,7 +14,7 @@ from refunds.web.console.forms import Form, SearchSchema
 
 @screen("/search", Scope.ORDERS_READ)
 def search(_: UnitOfWork, form: Form) -> Response:
-    """The page of the search, before anything is found."""
+    """Show the page of the search, before anything is found."""
     return page("search.html", form, found=None)
 
 
@@ -22,7 +22,7 @@ def search(_: UnitOfWork, form: Form) -> Response:
 def find_any(uow: UnitOfWork, form: Form) -> Response:
     """Redirect to the order or contact if only one was found, or else list all. What is searched is in no address.
 
-    All orders of a customer are on the page of the customer.
+    A customer's number leads to their page, unless contacts are found too. Raises `InvalidInput` if nothing is found.
     """
     text = form.read(SearchSchema)["search"]
     found = searching.search(uow, text)

@@ -76,14 +76,14 @@ def sign_out(uow: UnitOfWork, _: Form) -> Response:
 
 @screen("/<path:rest>")
 def nowhere(_: UnitOfWork, __: Form, rest: str) -> Response:
-    """Redirect from a sign-in address to the page it names."""
+    """Redirect from a sign-in address to the page that it names. Raises `NotFound` for any other address."""
     if rest.startswith("sign-in/"):
         return _onward(rest.removeprefix("sign-in/"))
     raise NotFound
 
 
 def _onward(rest: str) -> Response:
-    """The redirect to the page at `rest`, or to where the signed-in user begins if it is empty or takes only forms."""
+    """Return the redirect to the page at `rest`, or to where the user begins if `rest` is empty or takes only forms."""
     begins = start(g.principal)
     if not _is_page(rest) or (begins != "check" and not rest):
         return to(begins)
@@ -91,7 +91,7 @@ def _onward(rest: str) -> Response:
 
 
 def _is_page(rest: str) -> bool:
-    """Whether an address of the console can be opened: false if it takes only forms; true even if nothing is there."""
+    """Tell whether an address of the console can be opened: no if it takes only forms; yes even if nothing is there."""
     if _matched(rest, "GET")[0] != "console.nowhere":
         return True
     try:
@@ -102,7 +102,7 @@ def _is_page(rest: str) -> bool:
 
 
 def _matched(rest: str, method: str) -> tuple[str, Mapping[str, Any]]:
-    """The endpoint and arguments of an address below the console, for a method; raises an error of werkzeug."""
+    """Return the endpoint and arguments of an address below the console for a method; raises an error of werkzeug."""
     adapter = current_app.create_url_adapter(request)
     assert adapter
     return adapter.match(f"{PREFIX}/{rest}", method=method)
@@ -114,8 +114,8 @@ def _matched(rest: str, method: str) -> tuple[str, Mapping[str, Any]]:
 def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPException:
     """Show what is wrong and what to do about it, or the sign-in page to a user who is not signed in.
 
-    The sign-in page keeps a form that was sent; a user who sends too many requests sees theirs again. A failure of the
-    service is logged.
+    The sign-in page keeps a form that was sent; a user who sends too many requests sees their form again. A failure of
+    the service is logged. A redirect is returned as it is.
     """
     if isinstance(error, Unauthenticated):
         try:
@@ -149,9 +149,9 @@ def misdirected(error: MethodNotAllowed) -> Response | HTTPException:
 
 
 def _asked_to_sign_in() -> Response:
-    """The sign-in page, shown in place of the requested page, with the status 401. It keeps a form that was sent.
+    """Return the sign-in page, in place of the requested page, with the status 401. It keeps a form that was sent.
 
-    It says so if that form is too large to be kept.
+    Passwords are not kept. The page says so if the form is too large to be kept. Raises what `sessions.form` raises.
     """
     rest, kept, said = request.path.removeprefix(f"{PREFIX}/"), "", None
     if request.method == "POST":
@@ -172,7 +172,7 @@ def _asked_to_sign_in() -> Response:
 
 
 def _page(rest: str, kept: str, said: str | None, status: int, name: str = "") -> Response:
-    """The sign-in page on the way to the page at `rest`, an address below the console's; `name` is filled in.
+    """Return the sign-in page on the way to the page at `rest`, an address below the console's; `name` is filled in.
 
     `kept` is the form that was being sent there, as JSON without secrets, or ""; `said`, what the user is told.
     """
@@ -182,9 +182,10 @@ def _page(rest: str, kept: str, said: str | None, status: int, name: str = "") -
 
 
 def _resumed(rest: str, kept: str) -> Response:
-    """The page of the kept form, with what was typed. The user checks it and sends it again; nothing is done yet.
+    """Show the page of the kept form, with what was typed. The user checks it and sends it again; nothing is done yet.
 
-    Redirects to Check if `rest` takes no form that can be shown again, or `kept` is not a JSON object.
+    Redirect to Check if `rest` takes no form that can be shown again, or `kept` is not a JSON object. Raises
+    `Forbidden` if the user may not send the form.
     """
     try:
         endpoint, arguments = _matched(rest, "POST")

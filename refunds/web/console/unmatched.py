@@ -35,21 +35,21 @@ from refunds.web.schemas.unmatched import UnmatchedResolutionRequestSchema
 
 @screen("/unmatched/new", Scope.CONTACTS_WRITE)
 def new_unmatched(uow: UnitOfWork, form: Form) -> Response:
-    """The form to record a contact whose order is not known. Nothing is recorded yet."""
+    """Show the form to record a contact whose order is not known. Nothing is recorded yet."""
     return _new(uow, form)
 
 
 @screen("/unmatched/begin", Scope.CONTACTS_WRITE, method="POST", form_view=new_unmatched)
 def begin_unmatched(uow: UnitOfWork, form: Form) -> Response:
-    """The form to record a contact without its order, with what was typed at Check, which is in no address."""
+    """Show the form to record a contact without its order, with what was typed at Check, which is in no address."""
     form.read(BegunSchema)
     return _new(uow, form)
 
 
 def _new(uow: UnitOfWork, form: Form) -> Response:
-    """The form to record a contact; it was received when this page was opened, unless a time was typed.
+    """Show the form to record a contact; it was received when this page was opened, unless a time was typed.
 
-    If it corrects one (`supersedes`), it begins with what is on record of that. The session keeps the channel.
+    A correction (`supersedes`) begins with what is on record of the earlier contact. The session keeps the channel.
     """
     time_zone = time_zone_of(uow, uow.policies.default)
     found = form.read_leniently(UnmatchedEntrySchema)
@@ -92,7 +92,7 @@ def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/unmatched/<unmatched_id>", Scope.CONTACTS_READ)
 def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
-    """The page of a contact whose order is, or was, not known, with its number and the forms to match or close it."""
+    """Show a contact whose order is, or was, not known, with its number and the forms to match or close it."""
     found, time_zone = uow.unmatched.get(unmatched_id), time_zone_of(uow, uow.policies.default)
     return page(
         "unmatched.html",

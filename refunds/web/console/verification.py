@@ -41,7 +41,7 @@ _beginning = Lock()
 
 @screen("/journal/verification", Scope.AUDIT_READ)
 def verification(uow: UnitOfWork, form: Form) -> Response:
-    """The last verification of any instance, to be printed: its result, or that it runs, broke off or never was."""
+    """Show the last verification of any instance, to print: its result, or that it runs, broke off or never was."""
     found = _found()
     return page(
         "verification.html",
@@ -56,7 +56,7 @@ def verification(uow: UnitOfWork, form: Form) -> Response:
 def verify(_: UnitOfWork | None, form: Form) -> Response:
     """Begin a verification in a thread, unless one is under way, and redirect to its page after two seconds at most.
 
-    Who began it is noted beside the checkpoints, not in the journal.
+    Who began it is noted beside the checkpoints, not in the journal; `StorageUnavailable` if that is not possible.
     """
     form.read(StrictSchema)
     with _beginning:
@@ -77,7 +77,7 @@ def _directory(store: Store) -> Path:
 
 
 def _found() -> dict[str, Any]:
-    """What is noted of the last verification; one that was under way and is silent now is `broken_off`."""
+    """Return what is noted of the last verification; one that was under way and is silent now is `broken_off`."""
     found = upkeep.noted(_directory(auth.store()), "verification")
     with suppress(KeyError, TypeError, ValueError):
         if found["state"] == "running" and datetime.now(UTC) - parse_instant(found["at"]) > _BROKEN_OFF:
@@ -109,7 +109,7 @@ def _follow(store: Store, principal: Principal, base: Mapping[str, Any]) -> None
 
 
 def _verified(store: Store, principal: Principal) -> dict[str, Any]:
-    """Verify everything; returns what to note of it. If all is sound, notes beside the checkpoints when that was."""
+    """Verify everything, and return what to note of it. If all is sound, note beside the checkpoints when that was."""
     checkpoints, report = list(store.checkpoints), Report()  # the journal, which only grows, is read after them
     faults, further = list[RefundsError](), 0
     with store.read(principal) as uow:
