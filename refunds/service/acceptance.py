@@ -18,13 +18,13 @@ _REASON = shape(reason=Line(200, required=True))
 
 
 def read_reason(reason: str) -> str:
-    """The reason without spaces around it; raises `InvalidInput` if it is not a line of 1 to 200 characters."""
+    """Return the reason; raise `InvalidInput` if it is not a line of 1 to 200 characters without spaces at its ends."""
     line: str = _REASON.read({"reason": reason})["reason"]
     return line
 
 
 def ledger_missing(ledger: ErasureLedger) -> ConfigurationError:
-    """The error, to be raised, that the ledger of erasures is missing: erased customers may be readable again."""
+    """Return the error, for the caller to raise, that the ledger is missing: erased customers may be readable again."""
     detail = Message(
         "REFUNDS_LEDGER_DIR: there is no %(file)s, so customers who were erased since may be in the database again. "
         "Name the right directory, or say why it is lost with --ledger-lost REASON",
@@ -36,7 +36,8 @@ def ledger_missing(ledger: ErasureLedger) -> ConfigurationError:
 class Lost(NamedTuple):
     """What was lost with the journal that was replaced: `how` the two differ, and between which times.
 
-    `since` is the time of the last event that is left, None if none is; `until` is the time of the last checkpoint.
+    `since` is the time of the last event that is left, None if none is; `until` is the time of the last checkpoint, or
+    of the acceptance if there is no checkpoint.
     """
 
     how: Message

@@ -26,12 +26,12 @@ class TakenAlready(ContactStateConflict):
 
 
 def assign(uow: UnitOfWork, name: str, to: str | None = None) -> AContact:
-    """Take an open contact, and all other open contacts about its order, for the principal or for the user `to`.
+    """Take an open contact and all other open contacts about its order, for the principal or for the user `to`.
 
-    The same again changes nothing. Raises `NotFound` if there is no such contact, `ContactStateConflict` if it is not
-    open, `TakenAlready` if somebody else has taken it who has not left, unless a supervisor names `to`, `InvalidInput`
-    if `to` has left or may not deal with contacts, and `Forbidden` if `to` is somebody else and the principal is no
-    supervisor.
+    Returns the contact. The same again changes nothing. Raises `NotFound` if there is no such contact,
+    `ContactStateConflict` if the contact is not open, `TakenAlready` if somebody else has taken it who has not left,
+    unless a supervisor names `to`, `InvalidInput` if `to` has left or may not deal with contacts, and `Forbidden` if
+    `to` is somebody else and the principal is no supervisor.
     """
     own = uow.principal.actor
     if to not in (None, own):
@@ -48,10 +48,10 @@ def assign(uow: UnitOfWork, name: str, to: str | None = None) -> AContact:
 
 
 def give_back(uow: UnitOfWork, name: str) -> AContact:
-    """Give back an open contact, and all others about its order, so that nobody has taken them.
+    """Give back an open contact and all other open contacts about its order, so that nobody has taken them.
 
-    Raises `NotFound` and `ContactStateConflict` as `assign`, and `Forbidden` if somebody else has taken it and the
-    principal is no supervisor.
+    Returns the contact. Raises `NotFound` and `ContactStateConflict` as `assign`, and `Forbidden` if somebody else has
+    taken the contact and the principal is no supervisor.
     """
     contacts = _lock_together(uow, name)
     if taken_by(contacts) not in (None, uow.principal.actor) and not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
@@ -60,7 +60,7 @@ def give_back(uow: UnitOfWork, name: str) -> AContact:
 
 
 def taken_by(contacts: Iterable[Any]) -> str | None:
-    """The id of who has taken these open contacts, or entries of the queue, of one order; None if nobody has."""
+    """Return the id of who has taken these open contacts, or entries of the queue, of one order; None if nobody has."""
     return next((one.taken_by for one in contacts if one.taken_by), None)
 
 
@@ -73,7 +73,7 @@ class Taking(NamedTuple):
 
 
 def taking(uow: UnitOfWork, contact: AContact) -> Taking | None:
-    """Who has taken a contact; None if it is not open, or the principal may not deal with contacts."""
+    """Return who has taken a contact; None if the contact is not open or the principal may not deal with contacts."""
     if not contact.is_open or not uow.principal.may(Scope.CONTACTS_WRITE):
         return None
     holder = taken_by(uow.contacts.open_about([contact.order_id]) if isinstance(contact, Contact) else [contact])
@@ -82,18 +82,18 @@ def taking(uow: UnitOfWork, contact: AContact) -> Taking | None:
 
 
 def staff(uow: UnitOfWork) -> list[tuple[str, str]]:
-    """The id and the name of each user who may deal with contacts and has not left, by name."""
+    """Return the id and the name of each user who may deal with contacts and has not left, sorted by name."""
     found = ((one.user_id, one.name or one.user_id) for one in uow.users.iter_all() if not has_left(one))
     return sorted(found, key=itemgetter(1))
 
 
 def has_left(user: User | None) -> bool:
-    """Whether a user is disabled or forgotten, or may not deal with contacts; False for None, which is a client."""
+    """Tell whether a user is disabled or forgotten, or may not deal with contacts; False for None, as for a client."""
     return user is not None and (user.disabled_at is not None or Scope.CONTACTS_WRITE not in SCOPES[user.role])
 
 
 def _lock_together(uow: UnitOfWork, name: str) -> Sequence[AContact]:
-    """Lock an open contact and the other open ones about its order, and return them, this one first."""
+    """Lock an open contact; return it and then the other open ones about its order. Raises `ContactStateConflict`."""
     found = findings.contact(uow, name, lock=True)
     require_present(found)
     if not found.is_open:
@@ -105,6 +105,7 @@ def _lock_together(uow: UnitOfWork, name: str) -> Sequence[AContact]:
 
 
 def _assign_all(uow: UnitOfWork, contacts: Sequence[AContact], to: str | None) -> AContact:
+    """Store that `to` (None: nobody) has taken these contacts, with an event for each change; return the first one."""
     data, first = {"taken_by": to}, contacts[0]
     for one in contacts:
         if one.taken_by != to:

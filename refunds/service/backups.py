@@ -33,7 +33,7 @@ _BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database, a
 
 
 class Backup(NamedTuple):
-    """A backup: what its audit found, the time of its last event, and the file with its checkpoints."""
+    """A backup: what its audit found, the time of its last event, if any, and the file with its checkpoints."""
 
     report: Report
     at: datetime | None
@@ -57,7 +57,7 @@ class Restored(NamedTuple):
 
 
 def beside(file: Path) -> tuple[Checkpoints, ErasureLedger]:
-    """The ledger in the files beside a backup; if a file lacks its final name, the one that was still being written."""
+    """Return the ledger in the files beside a backup, each under its unfinished name if it has no final one yet."""
     (checkpoints, erasures), unfinished = _beside(file), _beside(file, ".part")
     if unfinished[0].file.exists() and not checkpoints.file.exists():
         checkpoints = unfinished[0]
@@ -67,12 +67,13 @@ def beside(file: Path) -> tuple[Checkpoints, ErasureLedger]:
 
 
 def _beside(file: Path, ending: str = "") -> tuple[Checkpoints, ErasureLedger]:
+    """Return the checkpoints and erasures beside a backup, in files whose names have this ending and need not exist."""
     names = (f"{file.name}.{name}.jsonl{ending}" for name in ("anchors", "erasures"))
     return Checkpoints(file.parent, next(names)), ErasureLedger(file.parent, next(names))
 
 
 def back_up(store: Store, file: Path) -> Backup:
-    """Write a backup to a new file, with its checkpoints beside it, and audit it; the service may run meanwhile.
+    """Write a backup to a new file, with its ledger beside it, and audit it; the service may run meanwhile.
 
     The backup has everything that was acknowledged before the call. Raises `ConfigurationError` if the database is not
     SQLite's or the file exists or is being written, `DamagedDatabase`, `Broken` if the records are not sound, and
@@ -157,6 +158,7 @@ def restore(settings: Settings, file: Path, reason: str, ledger_lost: str | None
 
 
 def _require_sqlite(engine: Engine) -> SQLite:
+    """Return the engine if it is SQLite's; otherwise close it and raise `ConfigurationError`."""
     if not isinstance(engine, SQLite):
         engine.close()
         message = (
@@ -168,7 +170,10 @@ def _require_sqlite(engine: Engine) -> SQLite:
 
 @contextmanager
 def _making_part(file: Path) -> Iterator[Path]:
-    """Make a file to be renamed to `file`, deleted on failure; `ConfigurationError` if that exists or is written."""
+    """Yield an empty, locked file beside `file`, for the block to fill and rename; delete it if the block fails.
+
+    Raises `ConfigurationError` if `file` exists already, or if another backup is writing it.
+    """
     part, journal = (file.with_name(f"{file.name}{ending}") for ending in (".part", ".part-journal"))
     lock = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with held_alone(lock, f"{file} is being written by another backup") as opened:
@@ -189,7 +194,7 @@ def _require_new(file: Path) -> None:
 
 
 def _verify(uow: UnitOfWork, checkpoints: Iterable[Checkpoint], failed: str) -> Report:
-    """Audit the records; a `Broken` that this raises begins with the text `failed`."""
+    """Audit the records and return the report; raise `Broken`, with `failed` before its text, if they are not sound."""
     try:
         return uow.verify(checkpoints)
     except Broken as error:
@@ -202,6 +207,7 @@ def _time_of(tx: Transaction, head: Head) -> datetime | None:
 
 @contextmanager
 def _directory_beside(path: Path) -> Iterator[Path]:
+    """Make an empty directory beside the database at `path` for the block, and delete it afterwards."""
     work = path.with_name(f"{path.name}.restoring")
     shutil.rmtree(work, ignore_errors=True)  # that of a restore that was killed
     work.mkdir(mode=0o700)
@@ -212,7 +218,7 @@ def _directory_beside(path: Path) -> Iterator[Path]:
 
 
 def _copy(file: Path, path: Path, to: Path) -> None:
-    """Copy a backup to a new file; `ConfigurationError` if it is none, or is the database at `path`; or `OSError`."""
+    """Copy a backup to the file `to`; raise `ConfigurationError` if it is no backup or is the database at `path`."""
     if path.exists() and file.samefile(path):
         raise ConfigurationError(f"{file} is the database itself: name a backup of it")
     with closing(SQLite(str(file), readonly=True)) as backup:
@@ -227,10 +233,11 @@ def _copy(file: Path, path: Path, to: Path) -> None:
 
 
 def _update_and_audit(copy: Store, file: Path, live: Checkpoints) -> tuple[Report, Lineage]:
-    """Bring the copy of a backup up to date and audit it, and return the report and the ids of its journal.
+    """Bring the copy of a backup up to date and audit it; return the report and the ids of its journal.
 
-    It is compared with the checkpoints beside the backup, and with the installation's up to where it ends. Raises
-    `ConfigurationError` if there are none, or none of the installation's is of its journal, and `Broken`.
+    The audit uses the checkpoints beside the backup `file`, and those of the installation, `live`, up to the last event
+    of the copy. Raises `ConfigurationError` if there is no checkpoint at all, or if the installation has some but none
+    of this journal, and `Broken` if the copy is not sound.
     """
     of_installation, of_backup = list(live), list(beside(file)[0])
     if not of_installation and not of_backup:
@@ -248,7 +255,7 @@ def _update_and_audit(copy: Store, file: Path, live: Checkpoints) -> tuple[Repor
 
 
 def _checkpoint_end(database: SQLite, live: Checkpoints) -> bool:
-    """Write a checkpoint at the end of the journal to be replaced; False if that is unreadable or another journal."""
+    """Add a checkpoint of the database's last event to `live`; return False if unreadable or another journal."""
     last = live.last()
     assert last is not None
     with suppress(RefundsError, ValueError, TypeError), database.read() as tx:
@@ -266,7 +273,7 @@ def _erased_in(database: SQLite) -> list[Erasure]:
 
 
 def _put_in_place(copied: Path, path: Path) -> Path | None:
-    """Give a copy the name of the database, and return under which name that is kept; None if there was none."""
+    """Give the file `copied` the name `path` of the database; return the name that the old one now has, or None."""
     if Path(f"{copied}-wal").exists():  # SQLite does not say if it could not empty it
         raise OSError(0, "it could not be written to disk", str(copied))
     sync(copied)

@@ -33,15 +33,16 @@ T = TypeVar("T")
 
 
 class Builder:
-    """Builds the calendars for an HTTP request: `left` more at most, two requests at a time; it has taken `seconds`."""
+    """Builds calendars for one HTTP request, at most `left` more, in `seconds` so far; two requests build at a time."""
 
     def __init__(self) -> None:
         self.seconds, self.left = 0.0, inf
 
     def ready(self, work: Callable[[], T], *, in_place: bool = True) -> T:
-        """Return what `work` returns, and build the calendars that it needs; raises what `build` raises.
+        """Return what `work` returns, and build the calendars that it needs; raises what `build` and `work` raise.
 
-        A calendar is built when `work` asks for it or, without `in_place`, after `work` was stopped, to begin again.
+        A calendar is built when `work` asks for it or, without `in_place`, after `work` was stopped; `work` then begins
+        again.
         """
         while True:
             try:
@@ -51,7 +52,7 @@ class Builder:
                 self.build(missing)
 
     def build(self, missing: CalendarNotReady) -> None:
-        """Build a calendar unless it is ready, and count it; `Crowded` if none is `left`, or two requests build."""
+        """Build a calendar unless it is ready, and count it; raise `Crowded` if none is `left`, or two are in work."""
         if missing.is_ready():
             return
         if not self.left:
@@ -67,7 +68,7 @@ class Builder:
             self.left -= 1
 
     def _has_built(self, missing: CalendarNotReady) -> bool:
-        """Build a calendar if possible; whether it is ready. It raises no `Crowded`, which others might catch."""
+        """Build a calendar if possible, and tell whether it is ready; raise no `Crowded`, which others might catch."""
         with suppress(Crowded):
             self.build(missing)
         return missing.is_ready()
@@ -85,7 +86,10 @@ class Region(NamedTuple):
 
 
 def regions(year: int, country: str | None = None) -> Iterator[Region]:
-    """The regions with a calendar, of one country or all, a country before its parts; `UnknownRegion` at `/country`."""
+    """Yield the regions with a calendar, of one country or all, each country before its subdivisions.
+
+    The parts that differ are those of `year` and the next. Raises `UnknownRegion` at `/country`.
+    """
     if country is not None:
         require_region(country, "/country")
     for one in sorted(countries()) if country is None else [place(country).country]:
@@ -100,7 +104,7 @@ def _region(code: str, country: str, differ: tuple[str, ...]) -> Region:
 
 
 def in_use(uow: UnitOfWork) -> frozenset[str]:
-    """The regions of the policies in force and of the orders with an open window."""
+    """Return the regions by which the policies' current versions and the orders with an open window are counted."""
     named = {policy.current(uow.now).terms.region for policy in uow.policies.values()}
     return frozenset(place(still_known(region)).region for region in named | uow.promises.open_regions(uow.now))
 
@@ -114,7 +118,7 @@ class CalendarDays(NamedTuple):
 
 
 def calendar_days(version: PolicyVersion, region: str, first: date, last: date) -> CalendarDays:
-    """The dates from first to last in a region, each with why it does not count under a policy version (None: it does).
+    """Return the dates from first to last, each with why it does not count in a region under a policy version, or None.
 
     Raises `InvalidInput` if the dates are not 1 to 400 or are in the wrong order, `UnknownRegion` if there is no such
     region, and `CalendarNotCovered` if the holiday data does not cover them all.

@@ -93,7 +93,7 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
 
 
 def fitting_override(outcome: Outcome) -> OverrideKind:
-    """The override to suggest to a supervisor after a refusal: one for its reason and notices, or else goodwill."""
+    """Return the override to suggest to a supervisor after a refusal: one that fits its reason, or else goodwill."""
     if outcome.reason in _FITTING:
         return _FITTING[outcome.reason]
     told_otherwise = outcome.reason is Reason.WINDOW_ELAPSED and Notice.TOLD_BEFORE_CORRECTION in outcome.notices
@@ -101,7 +101,7 @@ def fitting_override(outcome: Outcome) -> OverrideKind:
 
 
 def fitting_overrides(outcome: Outcome) -> tuple[OverrideKind, ...]:
-    """The overrides to offer a supervisor after a refusal, the fitting one first; none for a late entry."""
+    """Return the overrides to offer a supervisor after a refusal, the fitting one first; none for a late entry."""
     if outcome.reason is Reason.LATE_ENTRY_NEEDS_SUPERVISOR:
         return ()
     fitting = fitting_override(outcome)
@@ -117,10 +117,10 @@ _FITTING = {
 
 
 def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]:
-    """A contact, its order, and the decision to answer with if the order were cancelled on it now; nothing is recorded.
+    """Return a contact, its order, and the decision to answer with if the order were cancelled on the contact now.
 
-    Raises `NotFound` if there is no such contact, `ContactStateConflict` if it was superseded or resolved or does not
-    ask for a cancellation, and what `orders.decided` raises.
+    Nothing is recorded. Raises `NotFound` if there is no such contact, `ContactStateConflict` if it was superseded or
+    resolved or does not ask for a cancellation, and what `orders.decided` raises.
     """
     order = uow.orders.get(uow.contacts.get(contact_id).order_id)
     cancelled = uow.cancellations.active(order.order_id) is not None
@@ -129,7 +129,7 @@ def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]
 
 
 def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, Contact, PolicyVersion]:
-    """A cancellation, its contact and its policy version; `CancellationStateConflict` if revoked, or `NotFound`."""
+    """Return a cancellation, its contact and policy version; `CancellationStateConflict` if revoked, or `NotFound`."""
     cancellation = uow.cancellations.get(cancellation_id)
     if cancellation.state is State.REVOKED:
         raise CancellationStateConflict(
@@ -141,7 +141,7 @@ def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, C
 
 
 def _lock_order(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
-    """Lock the order to be cancelled; one given by its facts is registered first, with errors at `/order`."""
+    """Lock and return the order to be cancelled; register one that is given by its facts, with errors at `/order`."""
     if isinstance(order, str):
         return uow.orders.get_for_update(order)
     try:
@@ -151,7 +151,11 @@ def _lock_order(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
 
 
 def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled: bool) -> tuple[Contact, Decision]:
-    """The contact, or an error if it does not ask to cancel this order, and the decision to answer with now."""
+    """Return a contact that asks to cancel this order, and the decision to answer with now.
+
+    Raises `NotFound`, `InvalidInput` if the contact is about another order, `ContactStateConflict` if it asks for no
+    cancellation or was resolved or superseded, and what `orders.decided` raises.
+    """
     contact = uow.contacts.get(contact_id)
     if contact.order_id != order.order_id:
         raise contacts.unknown("/contact_id")
@@ -171,11 +175,10 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
 def _apply_override(
     uow: UnitOfWork, locked: LockedOrder, decision: Decision, override: Override
 ) -> tuple[Decision, Override | None]:
-    """Apply an override to a refusal: the decision that it leads to, and the override, or None if it does not help.
+    """Apply an override to a refusal; return the new decision, and the override or, if that does not help, None.
 
-    Goodwill leaves the decision as it is; raises `InvalidInput` if that is on a withdrawal. Accepting the contact
-    point, or the deadline and the contact point, counts only if the order can then be cancelled; `STATUTORY` counts
-    always.
+    Goodwill leaves the decision as it is; on a withdrawal, it raises `InvalidInput`. Accepting the contact point, or
+    the deadline and the contact point, counts only if the order can then be cancelled; `STATUTORY` counts always.
     """
     if override.kind is OverrideKind.GOODWILL:
         if decision.facts.withdrawal:

@@ -34,14 +34,14 @@ class Cases:
         self._edges = cache(self._edges_of)
 
     def case(self, row: Row) -> Case:
-        """The case of an order; its row has `region`, `service_provided_at` (not NULL) and `ordered_at` as stored."""
+        """Return the case of an order's row: `region`, `service_provided_at` (not NULL) and `ordered_at`, as stored."""
         provided, ordered = row["service_provided_at"], row["ordered_at"]
         utc_day = provided // _DAY
         placed = bisect_right(self._starts, ordered) if self._by_order and ordered is not None else None
         return row["region"], utc_day, bisect_right(self._edges(utc_day), provided), placed
 
     def _edges_of(self, utc_day: int) -> list[int]:
-        """The instants at which a version begins, or a local date ends around this UTC day, in microseconds, sorted."""
+        """Return when each version begins, and when local dates around this UTC day end, in microseconds and sorted."""
         morning = instant(utc_day * _DAY)
         edges = set(self._starts)
         for tz in self._zones:

@@ -32,7 +32,7 @@ class Check(NamedTuple):
 
 
 def check_eligibility(policies: Policies, check: Check) -> Decision:
-    """The decision on a check, by its policy or the default one; raises `InvalidInput`, and what `judge` raises."""
+    """Decide a check, by its policy or the default one; raises what `named_policy` and `judge` raise."""
     facts = Facts(
         service_provided_at=check.service_provided_at,
         received_at=check.requested_at,
@@ -44,7 +44,7 @@ def check_eligibility(policies: Policies, check: Check) -> Decision:
 
 
 def named_policy(policies: Policies, policy_id: str | None) -> Policy:
-    """The policy with this id, or the default one for None; raises `InvalidInput` at `/policy` if there is none."""
+    """Return the policy with this id, for None the default one; raise `InvalidInput` at `/policy` if there is none."""
     try:
         return policies[policies.default if policy_id is None else policy_id]
     except NotFound as error:
@@ -55,6 +55,6 @@ _FARTHEST = timedelta(days=5 * 366)
 
 
 def require_near(day: date, today: date, pointer: str) -> None:
-    """Raise `InvalidInput` at `pointer` if a date is over five years from today: it must be a typing error."""
+    """Raise `InvalidInput` at `pointer` if `day` is over five years before or after `today`: surely a typing error."""
     if abs(day - today) > _FARTHEST:
         raise InvalidInput.at(pointer, Message("must not be more than five years away"), "out_of_range")

@@ -20,7 +20,10 @@ MOST_TOKENS = 2
 
 
 def authenticate(store: Store, text: str) -> tuple[Principal, Policies]:
-    """The principal of a valid token, and the policies as of the same read; else raises `Unauthenticated`."""
+    """Return the principal of a valid token, and the policies as of the same read.
+
+    Raises `Unauthenticated` if the text is no token, or if the token is unknown, revoked or expired.
+    """
     token = read_token(text)
     if token is None:
         raise Unauthenticated(
@@ -88,7 +91,7 @@ def revoke_token(uow: UnitOfWork, token_id: str) -> None:
 
 
 def forget(uow: UnitOfWork, name: str) -> Client:
-    """Replace a client's name by its id and revoke its tokens; returns it as it was before. Raises `NotFound`."""
+    """Replace a client's name by its id, and revoke its tokens; return the client as it was. Raises `NotFound`."""
     client = uow.clients.by_name(name)
     if client is None:
         raise NotFound(Message("there is no client of this name: see `flask tokens list`"))
@@ -100,7 +103,7 @@ def forget(uow: UnitOfWork, name: str) -> Client:
 
 
 def first_tokens(uow: UnitOfWork, days: int) -> dict[Role, str]:
-    """Create a token for each role, with a client named like it; empty if there is any token, even an expired one."""
+    """Create and return a token for each role, with a client named like it; none if any token, even expired, exists."""
     if any(True for _ in uow.tokens.with_clients()):
         return {}
     return {role: create_token(uow, role, role, days) for role in Role}

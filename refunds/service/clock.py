@@ -64,9 +64,10 @@ def require_sound(store: Store) -> timedelta:
 
 
 def _latest(store: Store, events: Events, base: int, end: int) -> datetime:
-    """The latest time of the events and checkpoints from position `base` on, up to the last event at `end`.
+    """Return the latest time of the events and checkpoints from position `base` on, up to the last event at `end`.
 
-    Not simply that of the last event, because a slow clock would agree with what it has itself recorded.
+    The time of the last event does not do, because a slow clock would agree with what it has itself recorded. What was
+    found is kept in `store.latest`; the next call reads only what is new.
     """
     known = store.latest
     written: Iterable[Checkpoint | None]
@@ -83,7 +84,10 @@ def _latest(store: Store, events: Events, base: int, end: int) -> datetime:
 
 
 def _require_near(store: Store, event: Event, until: datetime, now: datetime) -> timedelta:
-    """Raise `ClockInDoubt` if `until` is over 40 days after the event and its checkpoints; returns how long after."""
+    """Return how long `until` is after an event or its latest checkpoint; raise `ClockInDoubt` if that is over 40 days.
+
+    A checkpoint counts if it is of this event, and at most 40 days later. `now` is for the text of the error.
+    """
     alive = event.at
     for checkpoint in store.checkpoints if until - alive > SIGN_OF_LIFE else ():
         if checkpoint.position == event.position and alive < checkpoint.at <= min(until, alive + AHEAD):

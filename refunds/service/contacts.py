@@ -73,20 +73,20 @@ def record(uow: UnitOfWork, order_id: str, new: NewContact) -> Contact:
 
     Raises `NotFound` if there is no such order, `InvalidInput` if a time is in the future, in the wrong order or too
     long ago, `from_detail` is no number or address, or `supersedes` is no contact about the order, `EvidenceRequired`
-    if it needs a ticket reference and has none, `ContactStateConflict` if the named contact is superseded already, is
-    what a cancellation is based on, or is open and this asks for less, `Forbidden` if the named one is open and was in
-    time or needs a supervisor, this is refused and the principal is no supervisor, `CustomerErased` if it has a
-    personal field of an erased customer, and what `orders.decided` raises.
+    if the contact needs a ticket reference and has none, `ContactStateConflict` if the named contact is superseded
+    already, is what a cancellation is based on, or is open and asks for more, `Forbidden` if the named contact is open
+    and was in time or needs a supervisor, the new one is refused and the principal is no supervisor, `CustomerErased`
+    if the new one has a personal field of an erased customer, and what `orders.decided` raises.
     """
     return add(uow, uow.orders.get_for_update(order_id), new)[0]
 
 
 def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact, *, cancels: bool = False) -> tuple[Contact, Decision]:
-    """Record a contact about a locked order, as `record` does; returns it and the decision to answer with.
+    """Record a contact about a locked order, as `record` does; return the contact and the decision to answer with.
 
-    That is the one on the contact or, if it refuses, one on an open request. With `cancels`, the caller then cancels
-    the order if the decision allows that, so the contact is not open in that case. Raises what `record` raises, except
-    `NotFound`.
+    That decision is the one on the contact or, if it refuses, one on an open request. With `cancels`, the caller then
+    cancels the order if the decision allows that, so the contact is not open in that case. Raises what `record` raises,
+    except `NotFound`.
     """
     earlier = _to_supersede(uow, locked, new)
     own = _judge(uow, locked.order, new, earlier, cancelled=locked.active is not None)
@@ -118,7 +118,7 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact, *, cancels: bool 
 def number_all(store: Store, progress: ProgressCallback = silently) -> int:
     """Give request numbers to the contacts of older versions of the service; returns how many had none.
 
-    Each batch is an exclusive write, so it can be interrupted and repeated, and instances can start at once.
+    Each batch is an exclusive write, so the call can be interrupted and repeated, and instances can start at once.
     """
     done = 0
     while numbered := store.write_batch(COMMAND_LINE, lambda uow: uow.contacts.number_some(BATCH)):
@@ -128,7 +128,7 @@ def number_all(store: Store, progress: ProgressCallback = silently) -> int:
 
 
 def preview(uow: UnitOfWork, order: Order, new: NewContact) -> tuple[Decision, Decision]:
-    """Two decisions as if a contact were entered now: the one on the contact itself, and the one to answer with.
+    """Return two decisions as if a contact were entered now: on the contact itself, and the one to answer with.
 
     The second is the first, unless an earlier open request allows more: see `orders.answered`. Nothing is recorded. Of
     what `record` refuses, only the times and the contact point are checked. Raises `InvalidInput` if a time is in the
@@ -140,7 +140,7 @@ def preview(uow: UnitOfWork, order: Order, new: NewContact) -> tuple[Decision, D
 
 
 def needs_evidence(decision: Decision, intent: Intent) -> bool:
-    """Whether a contact with this decision on itself needs a ticket as evidence.
+    """Tell whether a contact with this intent, and this decision on itself, needs a ticket as evidence.
 
     It does if it asks for a cancellation, is backdated, and the policy asks for evidence. A withdrawal is recorded even
     without one, but then only a supervisor can cancel on it.
@@ -149,10 +149,10 @@ def needs_evidence(decision: Decision, intent: Intent) -> bool:
 
 
 def _judge(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | None, *, cancelled: bool) -> Decision:
-    """The decision on a contact itself if it is entered now; `earlier` is the one that it supersedes, if any.
+    """Return the decision on a contact itself if entered now; `earlier` is the contact that it supersedes, or None.
 
-    If it asks for the same as that, and was received before that was entered, it counts as entered then: a correction
-    makes nobody late.
+    If both ask for the same, and the new one was received before `earlier` was entered, it counts as entered when
+    `earlier` was: a correction makes nobody late.
     """
     withdrawal = new.intent is Intent.WITHDRAWAL
     sent_at, received_at = possible_times(_earliest(order), new, uow.now)
@@ -207,7 +207,7 @@ def customers_detail(pointer: str, text: str, order: Order, terms: Terms) -> str
     """Return the telephone number or e-mail address of an order's customer as it is stored.
 
     A number without a country code is read as one of the country of the order's region or, without that, of the
-    policy's. Raises `InvalidInput` at `pointer` if it is neither, or no such number can exist.
+    policy's. Raises `InvalidInput` at `pointer` if the text is neither, or no such number can exist.
     """
     country = country_of(order.region or terms.region)
     return judging.spelt(pointer, contact_points.customers_detail, text, country)
@@ -242,7 +242,7 @@ def possible_times(
 
 
 def _earliest(order: Order) -> tuple[datetime, Message]:
-    """The earliest possible time of a contact about an order, with the text of the error for an earlier one.
+    """Return the earliest possible time of a contact about an order, and the text of the error for an earlier one.
 
     That is a day before the order was placed or, if that is not known, a year before the service or the registration,
     whichever came first.
@@ -257,7 +257,7 @@ def _earliest(order: Order) -> tuple[datetime, Message]:
 
 
 def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Contact | None:
-    """The contact that a new one supersedes, None if it names none; raises as `record` if it must not be superseded."""
+    """Return the contact that a new one supersedes, or None; raises as `record` if that must not be superseded."""
     contact_id = new.supersedes
     if contact_id is None:
         return None
@@ -292,7 +292,10 @@ def _require_none_worse(uow: UnitOfWork, earlier: Contact, decision: Decision) -
 
 
 def is_timely(uow: UnitOfWork, contact: Contact) -> bool:
-    """Whether a contact by itself was in time or needs a supervisor, by its own decision or by one made now."""
+    """Tell whether a contact by itself was in time or needs a supervisor, by its stored decision or by one made now.
+
+    The stored decision does not count if the contact was judged by another request.
+    """
     order = uow.orders.get(contact.order_id)
     outcomes: list[Outcome] = [] if contact.decision.facts.request else [contact.outcome]
     with suppress(CallersError):  # the order's policy may be another one since, which had no version then
@@ -319,7 +322,7 @@ _ASKS_FOR_LESS = {
 
 
 def added(contact: Contact | UnmatchedContact, name: str, **given: str | None) -> dict[str, str]:
-    """The given fields that a contact does not have yet, by name; None and what it has already are left out.
+    """Return the given fields that a contact does not have yet, by name; leave out None and what the contact has.
 
     Raises `ContactStateConflict` if the contact, whose id is `name`, has another text in one of these fields.
     """
@@ -336,7 +339,7 @@ def added(contact: Contact | UnmatchedContact, name: str, **given: str | None) -
 
 
 def unknown(pointer: str) -> InvalidInput:
-    """The error, to be raised, for an id at `pointer` that no contact about the order has."""
+    """Return the error, for the caller to raise, for an id at `pointer` that no contact about the order has."""
     return InvalidInput.at(pointer, Message("must be the id of a contact about this order"), "unknown_contact")
 
 

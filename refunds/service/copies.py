@@ -70,6 +70,7 @@ def _copy_rows(
 
 
 def _require_head(uow: UnitOfWork, store: Store, head: Head) -> None:
+    """Raise `ConfigurationError` if the journal does not have this head any more."""
     if uow.events.head() != head:
         raise ConfigurationError(
             f"{store.name} changed while it was copied: stop every instance, and run the command again"
@@ -77,6 +78,7 @@ def _require_head(uow: UnitOfWork, store: Store, head: Head) -> None:
 
 
 def _verify(store: Store, to: Engine, counts: Mapping[str, int], checkpoints: Sequence[Checkpoint]) -> Report:
+    """Audit the copy, and compare how many rows its tables have with `counts`; raises `Broken`."""
     with store.read(COMMAND_LINE) as uow, to.read() as tx:
         for table, there in counts.items():
             if count_rows(tx, table) != there:

@@ -45,10 +45,10 @@ class NewDataRequest(NamedTuple):
 
 
 def open_request(uow: UnitOfWork, new: NewDataRequest) -> DataRequest:
-    """Record a data request, with the day by which it must be answered.
+    """Record a data request, with the instant from which it is too late to answer.
 
-    If the person is no customer, only the kind, the channel and the dates are stored. Raises `InvalidInput` if it was
-    received in the future, or over a year ago, and `Forbidden` for those who may not see personal fields.
+    If the person is no customer, only the kind, the channel and the dates are stored. Raises `InvalidInput` if the
+    request was received in the future, or over a year ago, and `Forbidden` for those who may not see personal fields.
     """
     received_at = new.received_at or uow.now
     ahead, behind = Message("must not be more than a minute in the future"), Message("must not be more than a year ago")
@@ -192,19 +192,19 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
 
 
 def answered(uow: UnitOfWork, request: DataRequest) -> Answered:
-    """A data request with its certificate and its recipients, as they are now."""
+    """Return a data request with its certificate and the disclosures whose recipients must be told, as they are now."""
     return Answered(request, certificate(uow, request), recipients(uow, request))
 
 
 def recipients(uow: UnitOfWork, request: DataRequest) -> Sequence[Disclosure]:
-    """The disclosures of the customer's data; empty unless recipients must be told of requests of this kind."""
+    """Return all disclosures of the customer, if recipients must be told of requests of this kind; otherwise none."""
     if request.customer_id is None or request.kind not in TOLD_TO_RECIPIENTS:
         return ()
     return uow.disclosures.of_customer(request.customer_id)
 
 
 def certificate(uow: UnitOfWork, request: DataRequest) -> Certificate | None:
-    """What was erased because of a data request; None if nothing was."""
+    """Return what was erased because of a data request; None if nothing was."""
     if (request.kind, request.outcome) != (DataRequestKind.ERASURE, DataRequestOutcome.FULFILLED):
         return None
     erasure = uow.erasures.find(request.customer_id) if request.customer_id else None
@@ -221,7 +221,11 @@ _OF_CUSTOMERS = (DataRequestKind.ERASURE, *_LIMITS)
 
 
 def _fulfil(uow: UnitOfWork, request: DataRequest, given: Given) -> Certificate | None:
-    """Do what a request asks for, if it changes data, or raise `IdentityNotChecked`; returns the certificate."""
+    """Do what a request asks for, if it changes data; return the certificate of an erasure, or else None.
+
+    Access, portability and erasure for a customer whose identity was not checked raise `IdentityNotChecked`. Raises
+    also what `rectify`, `privacy.limit` and `privacy.erase` raise.
+    """
     customer_id, kind = request.customer_id, request.kind
     if kind is DataRequestKind.RECTIFICATION:
         rectify(uow, given.corrections, customer_id)
@@ -260,12 +264,12 @@ def _require_well(wrong: Mapping[str, Any]) -> None:
 
 
 def is_held(uow: UnitOfWork, request: DataRequest) -> bool:
-    """Whether anything is held about the person of a request: they are a customer who was not erased."""
+    """Tell whether anything is held about the person of a request: they are a customer who was not erased."""
     return request.customer_id is not None and uow.erasures.find(request.customer_id) is None
 
 
 def time_zone(uow: UnitOfWork) -> str:
-    """The vendor's time zone, that of the default policy."""
+    """Return the name of the vendor's time zone, that of the default policy."""
     return uow.policies[uow.policies.default].current(uow.now).terms.time_zone
 
 
@@ -276,7 +280,7 @@ def require_identity(request: DataRequest) -> None:
 
 
 def locked(uow: UnitOfWork, request_id: str) -> DataRequest:
-    """The data request with this id, locked after its customer and their orders; raises `NotFound`."""
+    """Lock a data request, after its customer and their orders, and return it; raises `NotFound` if there is none."""
     customer_id = uow.data_requests.get(request_id).customer_id
     if customer_id is not None:
         uow.customers.lock_with_orders(customer_id)

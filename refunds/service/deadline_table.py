@@ -72,12 +72,13 @@ def table(
     report: ProgressCallback = silently,
     leave_out: Callable[[str], object] = str,
 ) -> Iterator[list[Row]]:
-    """The rows for the service dates from first to last: one list for each region, the first for orders without one.
+    """Return the rows for the service dates from first to last: an iterator with one list for each region.
 
-    Without `regions`, it has all that have a calendar; those whose holiday data does not cover every window are then
-    left out, and `leave_out` is called with each. Raises `NotFound` if there is no such policy, `UnknownRegion` at
-    `/regions`, and `NoPolicyInForce` if no version was in force when the first date began; while it is read,
-    `CalendarNotCovered` if a window leaves the data of the policy's region or of one of `regions`.
+    The first list is for orders without a region. Without `regions`, there are all that have a calendar; those whose
+    holiday data does not cover every window are then left out, and `leave_out` is called with each. Raises `NotFound`
+    if there is no such policy, `UnknownRegion` at `/regions`, and `NoPolicyInForce` if no version was in force when the
+    first date began; while it is read, `CalendarNotCovered` if a window leaves the data of the policy's region or of
+    one of `regions`.
     """
     policy = uow.policies[policy_id]
     for region in regions:
@@ -99,6 +100,7 @@ def _blocks(
     report: ProgressCallback,
     leave_out: Callable[[str], object] | None = None,
 ) -> Iterator[list[Row]]:
+    """Yield the rows of each region; call `leave_out`, if given, with one that the data does not cover, or raise."""
     for done, region in enumerate(regions, 1):
         try:
             yield [row for span in spans for row in _rows(span, region)]
@@ -110,7 +112,7 @@ def _blocks(
 
 
 def _spans(policy: Policy, first: date, last: date) -> Iterator[_Span]:
-    """The spans of each version in force: one or, if the order's time decides, one for each version that may judge."""
+    """Yield the spans of each version in force: one or, if the order's time decides, one for each that may judge."""
     ends = [following.effective_from for following in policy.effective_versions[1:]]
     in_force = [(one, one.effective_from, end) for one, end in zip_longest(policy.effective_versions, ends)]
     for version, since, until in in_force:
@@ -123,7 +125,7 @@ def _spans(policy: Policy, first: date, last: date) -> Iterator[_Span]:
 def _days(
     version: PolicyVersion, first: date, last: date, since: datetime | None, until: datetime | None
 ) -> Iterator[tuple[date, datetime, datetime]]:
-    """The local dates from first to last, each with the part of it between `since` and `until`; without empty ones."""
+    """Yield the local dates from first to last, each with the ends of its part between `since` and `until`, if any."""
     tz = zone(version.terms.time_zone)
     for ordinal in range(first.toordinal(), last.toordinal() + 1):
         day = date.fromordinal(ordinal)
@@ -134,7 +136,7 @@ def _days(
 
 
 def _rows(span: _Span, region: str) -> list[Row]:
-    """The rows of a span in one region, one for each service date; raises `CalendarNotCovered`."""
+    """Return the rows of a span in one region, one for each service date; raises `CalendarNotCovered`."""
     version, length = span.version, span.version.terms.window_business_days
     calendar, asked = calendar_of(version, region or None), named(version, region)
     digest, windows = sha256(), []
@@ -171,7 +173,7 @@ def _rows(span: _Span, region: str) -> list[Row]:
 
 
 def _closures(day: date, codes: bytes) -> str:
-    """The closures in a window, as dates with spaces between them; `codes` are those of the dates after `day`."""
+    """Return the closures in a window as dates with spaces between them; `codes` are those of the dates after `day`."""
     if CLOSED not in codes.lower():
         return ""
     closed = (day + timedelta(days=after) for after, code in enumerate(codes.lower(), 1) if code == CLOSED)
@@ -179,7 +181,7 @@ def _closures(day: date, codes: bytes) -> str:
 
 
 def region_number(region: str) -> int:
-    """The number of a region: the first 32 bits of the MD5 of its code, because every database has MD5.
+    """Return the number of a region: the first 32 bits of the MD5 of its code, because every database has MD5.
 
     The key of a row is this number times 100,000, plus the days since 1970.
     """

@@ -51,7 +51,7 @@ class Sheet:
 
 
 def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tuple[str, ...] = ()) -> Sheet:
-    """The sheet of a week: the service days up to its Sunday whose window ends in it or later, with their last days.
+    """Return the sheet of a week: the service days up to its Sunday whose window ends in that week or later.
 
     The week is that of `day`, Monday to Sunday; by default the present one. `regions` are by default the policy's
     country and its subdivisions; those with the same last days are one group. A service day is listed if its window
@@ -74,7 +74,7 @@ def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tup
 
 
 def _running(policy: Policy, monday: date, regions: tuple[str, ...]) -> list[Provided]:
-    """The latest service days, over `MOST_DAYS` at most, whose window ends in the week or later in one region."""
+    """Return the latest rows, a few over `MOST_DAYS` at most, whose window in some region ends in the week or later."""
     longest = max((version.terms.window_business_days for version in policy.effective_versions), default=0)
     rows: list[Provided] = []
     for back in range(longest * _MOST_APART + 14):
@@ -90,7 +90,7 @@ _MOST_APART = 8
 
 
 def _provided(policy: Policy, day: date, regions: tuple[str, ...]) -> list[Provided]:
-    """The rows of a service day, one for each version that was in force on it; `last_days` are by region."""
+    """Return the rows of a service day, one for each version that was in force on it; `last_days` are by region."""
     found = []
     for version, following in zip_longest(policy.effective_versions, policy.effective_versions[1:]):
         tz = zone(version.terms.time_zone)
@@ -107,7 +107,7 @@ def _provided(policy: Policy, day: date, regions: tuple[str, ...]) -> list[Provi
 
 
 def _grouped(regions: tuple[str, ...], rows: list[Provided]) -> tuple[tuple[tuple[str, ...], ...], list[int]]:
-    """The regions in groups with the same deadlines, and for each group the place of one of them in `last_days`."""
+    """Return the regions in groups with the same deadlines, and for each group one region's place in `last_days`."""
     alike: dict[tuple[date, ...], list[int]] = {}
     for column in range(len(regions)):
         alike.setdefault(tuple(row.last_days[column] for row in rows), []).append(column)

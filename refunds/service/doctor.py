@@ -26,7 +26,7 @@ _UNDO = Message("undo what was changed by hand, or restore a backup")
 
 
 def examine(patient: Patient) -> Iterator[tuple[str, Finding]]:
-    """Run every check; yields each finding with the name of its check.
+    """Run every check, and yield each finding with the name of its check.
 
     If one error stops several checks, the first reports it, and the last finding names the others as not checked.
     """
@@ -70,12 +70,14 @@ def _settings(patient: Patient) -> Found:
 
 
 def _database(patient: Patient) -> Found:
+    """Check that the database is there, whole and of this version; raise an error if not."""
     with patient.tables() as tx:
         patient.engine.require_whole(tx)
         yield ok(Message("%(name)s is there, whole and of this version", name=patient.engine.name))
 
 
 def _journal(patient: Patient) -> Found:
+    """Find a journal that is not the one of the checkpoints."""
     written = list(patient.store.checkpoints)  # read before the journal, which only grows
     with patient.records() as uow:
         head = uow.events.head()
@@ -119,6 +121,7 @@ def _schema(patient: Patient) -> Found:
 
 
 def _engine(patient: Patient) -> Found:
+    """Say which engine the database has, in which version; find a SQLite that can damage a write-ahead log."""
     version = patient.engine.sqlite_version
     if not version:
         with patient.tables() as tx:
@@ -129,7 +132,7 @@ def _engine(patient: Patient) -> Found:
 
 
 def sqlite_found(version: str) -> Finding:
-    """The finding on a version of SQLite: a warning if it can damage a write-ahead log."""
+    """Return the finding on a version of SQLite: a warning if it can damage a write-ahead log."""
     if wal_is_sound(tuple(map(int, version.split(".")))):
         return ok(Message("SQLite %(version)s, with a write-ahead log", version=version))
     return warning(
@@ -139,6 +142,7 @@ def sqlite_found(version: str) -> Finding:
 
 
 def _clock(patient: Patient) -> Found:
+    """Find a clock that does not fit the journal."""
     with patient.records():
         doubt = clock.doubt(patient.store)
     fits = Message("%(now)s, which fits the journal", now=format_instant(patient.now))
@@ -206,6 +210,7 @@ def _contact_points(patient: Patient) -> Found:
 
 
 def _data_requests(patient: Patient) -> Found:
+    """Find overdue data requests, as one finding with their number and the longest one."""
     with patient.records() as uow:
         first, overdue = uow.data_requests.paginate(limit=1, overdue=True), uow.data_requests.count_of(overdue=True)
     if not first:
@@ -217,6 +222,7 @@ def _data_requests(patient: Patient) -> Found:
 
 
 def _server_log(tx: Transaction) -> Found:
+    """Find settings by which a PostgreSQL writes values of records into its log."""
     if not (leaking := schema.leaking(schema.log_parameters(tx))):
         yield ok(Message("the server writes no values of records into its log"))
     for name in leaking:
@@ -227,7 +233,7 @@ def _server_log(tx: Transaction) -> Found:
 
 
 def room_for_instances(allowed: int, used_by_others: int) -> Found:
-    """The finding on how many instances a PostgreSQL has connections for: a warning if for one, failed if for none."""
+    """Yield the finding on how many instances a PostgreSQL has connections for: a warning if one, failed if none."""
     free = allowed - used_by_others
     room = {"allowed": allowed, "others": used_by_others, "instances": free // CONNECTIONS, "each": CONNECTIONS}
     text = Message("of %(allowed)s connections, others use %(others)s: room for %(instances)s instances", **room)
@@ -239,6 +245,7 @@ def room_for_instances(allowed: int, used_by_others: int) -> Found:
 
 
 def _samples(tx: Transaction) -> Found:
+    """Find encrypted columns of which a PostgreSQL keeps samples, or may."""
     found = schema.sampled(tx)
     text = Message("the server keeps samples of what is encrypted, or may: %(columns)s", columns=", ".join(found))
     fix = Message("ALTER TABLE … ALTER COLUMN … TYPE bytea, ALTER COLUMN … SET STATISTICS 0, for each")
@@ -246,6 +253,8 @@ def _samples(tx: Transaction) -> Found:
 
 
 def _on_server(check: Callable[[Transaction], Found]) -> Callable[[Patient], Found]:
+    """Make a check of an installation from a check of a server's database; without a server, it finds nothing."""
+
     def checked(patient: Patient) -> Found:
         if patient.file is None:
             with patient.tables() as tx:

@@ -59,7 +59,7 @@ def _apart(patient: Patient, directory: Path, what: Message) -> Found:
 
 
 def ledger(patient: Patient) -> Found:
-    """Check that the directory of the checkpoints has some, is writable, and is apart from the database."""
+    """Check that the directory of the checkpoints has checkpoints, is writable, and is apart from the database."""
     directory, file = require_ledger(patient.settings), patient.store.checkpoints.file
     written = list(patient.store.checkpoints)
     if not written:
@@ -104,7 +104,7 @@ def permissions(patient: Patient) -> Found:
 
 
 def _private(patient: Patient) -> Iterator[tuple[Path, int]]:
-    """Each path with the permissions on it that others must not have; a group may share the ledger, but no secret."""
+    """Yield each path with the permissions on it that others must not have; a group may share the ledger, no secret."""
     yield patient.store.checkpoints.file.parent, 0o002
     yield patient.store.checkpoints.file, 0o007
     yield patient.store.erasures.file, 0o007
@@ -129,7 +129,10 @@ def disk(patient: Patient) -> Found:
 
 
 def backups(patient: Patient) -> Found:
-    """Check that the last backup, audit and retention run were within 2, 8 and 2 days, and none in the future."""
+    """Check that the last backup, audit and retention run were within 2, 8 and 2 days, and none in the future.
+
+    A server may have backups of its own, so a backup that is missing or older is no finding there.
+    """
     of_backup, of_verify, of_retention = upkeep.last(require_ledger(patient.settings))
     for command, done, most in (
         ("flask backup", of_backup, 2),

@@ -25,9 +25,9 @@ class Page(NamedTuple):
 
 
 def read(uow: UnitOfWork, after: str | None, limit: int, types: Sequence[str] | None) -> Page:
-    """A page of up to `limit` events (at least 1) after a place from an earlier page, or from the first for None.
+    """Return a page of up to `limit` events (at least 1) after a place from an earlier page; for None, from the first.
 
-    `types` limits them to these types; events for auditors are left out unless the principal may see them. Raises
+    `types` limits the events to these types; events for auditors are left out unless the principal may see them. Raises
     `InvalidCursor` for a text that is no place, and `FeedRewound` for a place that this journal has not given: an older
     state was restored, so events that the reader has seen did not happen.
     """
@@ -44,11 +44,12 @@ def read(uow: UnitOfWork, after: str | None, limit: int, types: Sequence[str] | 
 
 
 def place(position: int, event_hash: bytes) -> str:
-    """The place after the event at a position, as an opaque text."""
+    """Return the place after the event at a position, as an opaque text."""
     return base64.urlsafe_b64encode(f"{position}.{event_hash[:_MARK].hex()}".encode()).decode().rstrip("=")
 
 
 def _place(text: str) -> tuple[int, bytes]:
+    """Return the position and the first bytes of the hash from a text that `place` made; raises `InvalidCursor`."""
     try:
         decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

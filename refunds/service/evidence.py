@@ -39,7 +39,7 @@ class Evidence:
 
 
 def show(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) -> Evidence:
-    """The evidence on an order, checked by `gather`; an event says who saw it, if they may see personal fields."""
+    """Return what `gather` returns, and note an event that the principal saw it, if they may see personal fields."""
     found = gather(uow, order_id, checkpoints)
     if uow.principal.may(Scope.PERSONAL_READ):
         uow.events.note(EventType.PRIVACY_EVIDENCE_SHOWN, order_id, {})
@@ -47,7 +47,7 @@ def show(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) -> E
 
 
 def gather(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) -> Evidence:
-    """The evidence on an order, checked against the journal and the checkpoints; nothing is stored.
+    """Return the evidence on an order, checked against the journal and the checkpoints; nothing is stored.
 
     Personal fields are None for a principal who may not see them. Raises `OrderNotFound` if there neither is nor was
     such an order.
@@ -67,7 +67,7 @@ def gather(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) ->
 
 
 def _judged_by(uow: UnitOfWork, order: Order | None, decisions: Iterable[RecordedDecision]) -> set[str]:
-    """The ids of the versions and closures that the decisions used, and of the version that judges the order now."""
+    """Return the ids of the versions and closures that decisions used, and of the version that judges the order now."""
     used = set()
     if order is not None:
         with suppress(CallersError, Unreadable):  # none is in force, or the policies cannot be read

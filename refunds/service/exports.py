@@ -47,7 +47,7 @@ class Export(NamedTuple):
 
 
 def for_request(uow: UnitOfWork, request_id: str) -> Export:
-    """Export everything about the customer of a data request; `NotFound`, `IdentityNotChecked` or `Forbidden`."""
+    """Export everything about the customer of a data request; raise `NotFound`, `IdentityNotChecked` or `Forbidden`."""
     request = uow.data_requests.get(request_id)
     if request.customer_id is None:
         raise NotFound(Message("nothing is held about the person of this data request"))
@@ -56,7 +56,7 @@ def for_request(uow: UnitOfWork, request_id: str) -> Export:
 
 
 def of_customer(uow: UnitOfWork, customer_id: str, request_id: str | None = None) -> Export:
-    """Export everything about a customer, and nothing about another one, with an event; `request_id` is what for.
+    """Export everything about a customer and nothing about another one, with an event; `request_id` is what it is for.
 
     Raises `NotFound` if there is no such customer, and `Forbidden` for those who may not see personal fields.
     """
@@ -89,6 +89,7 @@ def of_contact(uow: UnitOfWork, name: str) -> Export:
 
 
 def _order(uow: UnitOfWork, standing: Standing, terms: Terms) -> ExportedOrder:
+    """Return an order with all records about it, and the last day on which these terms keep them."""
     order_id = standing.order.order_id
     contacts, cancellations = uow.contacts.of_order(order_id), uow.cancellations.of_order(order_id)
     until = order_until(standing.order, contacts, cancellations, terms)

@@ -19,7 +19,7 @@ Figure = tuple[str, tuple[str, ...], int | datetime | None]
 
 
 def read(store: Store) -> Iterator[Figure]:
-    """The figures as they are now, of records, checkpoints, upkeep and connections; opens the store."""
+    """Yield the figures as they are now, of records, readable checkpoints, upkeep and connections; opens the store."""
     with store.read(COMMAND_LINE) as uow:
         yield from _of_records(uow)
     with suppress(OSError, ConfigurationError):  # the rest can be read

@@ -59,9 +59,9 @@ def find(store: Store, principal: Principal, detail: str, progress: ProgressCall
 
 
 def holder(uow: UnitOfWork, detail: str) -> Callable[[str | None], bool]:
-    """A function that says whether a text holds the detail: its words, or the digits of its telephone number.
+    """Return a function that tells whether a text holds the detail: its words, or the digits of its telephone number.
 
-    For None or an erased text it says no.
+    The function returns False for None or an erased text.
     """
     country = country_of(uow.policies[uow.policies.default].current(uow.now).terms.region)
     words, number = _folded(detail), contact_points.significant(detail, country)
@@ -75,12 +75,12 @@ def holder(uow: UnitOfWork, detail: str) -> Callable[[str | None], bool]:
 
 
 def _folded(text: str) -> str:
-    """A text in one case, with single blanks, for comparison."""
+    """Return a text in one case, with single blanks, for comparison."""
     return " ".join(text.casefold().split())
 
 
 def contact(uow: UnitOfWork, name: str, *, lock: bool = False) -> AContact:
-    """The contact or unmatched contact with this id, with `lock` locked; raises `NotFound` if there is none."""
+    """Return the contact or unmatched contact with this id; `lock` locks it. Raises `NotFound` if there is none."""
     repository = uow.unmatched if name.startswith("unm_") else uow.contacts
     return repository.get(name, lock=lock)
 
@@ -109,8 +109,8 @@ def update(uow: UnitOfWork, found: AContact, event: EventType, data: Mapping[str
 def empty(uow: UnitOfWork, name: str, reason: ErasureReason) -> list[str]:
     """Empty the personal fields of a contact, with a line in the ledger, and return the names of those that had a text.
 
-    Nothing may follow in the unit of work. Raises `NotFound` if there is none, `LegalHold` if its customer has one, and
-    `StorageUnavailable` if the ledger cannot be written.
+    Nothing may follow in the unit of work. Raises `NotFound` if there is no such contact, `LegalHold` if its customer
+    has one, and `StorageUnavailable` if the ledger cannot be written.
     """
     found = contact(uow, name, lock=True)
     if isinstance(found, Contact):

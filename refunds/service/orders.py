@@ -110,7 +110,7 @@ def import_all(
     given: Iterable[tuple[int, OrderFacts | InvalidInput]],
     build: Callable[[CalendarNotReady], None] = CalendarNotReady.build,
 ) -> Iterator[tuple[int, Registration | CallersError]]:
-    """Register many orders; yields the number of each, in order, with what was done or the error that refuses it.
+    """Register many orders; yield the number of each, in order, with what was done or the error that refuses it.
 
     An order that could not be read is given as its `InvalidInput`, which is yielded as it is. Each order is registered
     completely or not at all, in transactions of up to `CHUNK`. Between these, `build` builds the calendars that are not
@@ -143,7 +143,7 @@ def import_all(
 def _chunks(
     given: Iterable[tuple[int, OrderFacts | InvalidInput]],
 ) -> Iterator[dict[int, OrderFacts | InvalidInput]]:
-    """The given orders by number, in chunks in which no order occurs twice, so that the first is registered first."""
+    """Yield the orders by number, in chunks in which no order occurs twice, so that the first is registered first."""
     chunk: dict[int, OrderFacts | InvalidInput] = {}
     ids: set[str] = set()
     for number, read in given:
@@ -192,7 +192,7 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collecti
 def eligibility(
     uow: UnitOfWork, order: Order, requested_at: datetime | None = None, channel: Channel | None = None
 ) -> Decision:
-    """The decision to answer with on a request to cancel an order now or at another instant; nothing is recorded."""
+    """Return the decision to answer with on a request to cancel an order, by default now; nothing is recorded."""
     facts = Facts(
         service_provided_at=order.service_provided_at,
         received_at=requested_at or uow.now,
@@ -203,7 +203,7 @@ def eligibility(
 
 
 def decided(uow: UnitOfWork, order: Order, facts: Facts) -> Decision:
-    """The decision on facts about an order by its policy and region; its deadline is not earlier than was promised.
+    """Return the decision on facts about an order by its policy and region; no deadline is before the promised one.
 
     Nothing is recorded. Raises `NotFound` if its policy does not exist, and what `judging.judge` raises.
     """
@@ -212,7 +212,7 @@ def decided(uow: UnitOfWork, order: Order, facts: Facts) -> Decision:
 
 
 def _judge(uow: UnitOfWork, order: Order, facts: Facts, told: ToldWindow | None) -> Decision:
-    """The decision as `decided` makes it, with this promised window in place of the current promise, or with none."""
+    """Return the decision as `decided` makes it, but with the promised window `told`, or with none for None."""
     if order.facts_corrected_after_refusal or order.told_until:
         corrected = bool(order.facts_corrected_after_refusal)
         facts = facts._replace(corrected_after_refusal=corrected, told_until=order.told_until)
@@ -221,11 +221,11 @@ def _judge(uow: UnitOfWork, order: Order, facts: Facts, told: ToldWindow | None)
 
 
 def answered(uow: UnitOfWork, order: Order, decision: Decision, besides: str | None = None) -> Decision:
-    """The decision to answer with: the given one or, if that does not allow a cancellation, one on an open request.
+    """Return the decision to answer with: the given one or, if that allows no cancellation, one on an open request.
 
     So a request that was in time is not late because the customer asks again, and one that needs a supervisor is not
-    forgotten; see `request_on_record`. A decision that itself needs a supervisor is replaced only by one that allows
-    a cancellation, or by one on a withdrawal. `besides` is the contact that is about to be superseded.
+    forgotten; see `request_on_record`. A decision that itself needs a supervisor is replaced only by one that allows a
+    cancellation, or by one on a withdrawal. `besides` is the contact that is about to be superseded.
     """
     if decision.eligible or decision.facts.cancelled:
         return decision
@@ -236,7 +236,7 @@ def answered(uow: UnitOfWork, order: Order, decision: Decision, besides: str | N
 
 
 def request_on_record(uow: UnitOfWork, order: Order, at: datetime, besides: str | None = None) -> Decision | None:
-    """The decision on the earliest open request that was in time or, if none was, that needs a supervisor; else None.
+    """Return the decision on the earliest open request in time or, if none was, in need of a supervisor; or else None.
 
     Of those that need a supervisor, a withdrawal comes first. The order must not be cancelled. Each open request that
     was received by `at` is judged again, on the present facts and its own times, except the contact `besides`.
@@ -256,7 +256,7 @@ def request_on_record(uow: UnitOfWork, order: Order, at: datetime, besides: str 
 
 
 def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
-    """The present facts of an order and of a stored contact about it, with the contact's own times."""
+    """Return the present facts of an order and of a stored contact about it, with the contact's own times."""
     then, withdrawal = contact.decision.facts, contact.intent is Intent.WITHDRAWAL
     own = then.request is None  # if it was judged by another request, it is that one's entry that these facts tell of
     return Facts(
@@ -275,12 +275,12 @@ def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
 
 
 def _by_agent(uow: UnitOfWork) -> bool | None:
-    """True if the principal may not correct the facts that they state, as an agent; otherwise None."""
+    """Return True if the principal may not correct the facts that they state, as an agent; otherwise None."""
     return None if uow.principal.may(Scope.ORDERS_CORRECT) else True
 
 
 def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
-    """The fields that a correction sets: if a request was ever refused, and the latest deadline told; else None."""
+    """Return the fields that a correction sets: if a request was refused, and the latest deadline told; else None."""
     contacts = uow.contacts.of_order(order.order_id)
     refused = any(not contact.outcome.eligible for contact in contacts if contact.intent.asks)
     told = [at for at in (order.told_until, *(contact.outcome.deadline for contact in contacts)) if at is not None]
@@ -300,7 +300,7 @@ def _confirm(uow: UnitOfWork, order: Order) -> Order:
 
 
 def judged_when_provided(uow: UnitOfWork, order: Order, told: ToldWindow | None = None) -> Decision:
-    """The decision on a request when the service is provided, by the window `told` or else the current promise."""
+    """Return the decision on a request at the time of the service (else now), by `told` or else the current promise."""
     at = order.service_provided_at or uow.now
     facts = Facts(service_provided_at=order.service_provided_at, received_at=at)
     return decided(uow, order, facts) if told is None else _judge(uow, order, facts, told)
@@ -309,10 +309,10 @@ def judged_when_provided(uow: UnitOfWork, order: Order, told: ToldWindow | None 
 def _require_judgeable(
     uow: UnitOfWork, order: Order, promise: Promise | None, region_before: str | None = None
 ) -> Decision:
-    """The decision on a request made now or, if later, when the service is provided; raises if facts cannot be judged.
+    """Check facts; return the decision on a request made now or, if later, when the service is provided or ordered.
 
-    That is `InvalidInput` if the policy is unknown or the order is over a minute in the future, and what `judge`
-    raises. An unknown region is accepted if it is `region_before`.
+    Raises `InvalidInput` if the policy is unknown or the order is over a minute in the future, and what `judge` raises.
+    An unknown region is accepted if it is `region_before`.
     """
     checks.named_policy(uow.policies, order.policy)
     if order.region not in (None, region_before):
@@ -325,7 +325,7 @@ def _require_judgeable(
 
 
 def _differences(order: Order, facts: OrderFacts, customer_id: str) -> dict[str, Any]:
-    """The new values of the facts that differ from the registered ones, by field; no policy given is no difference."""
+    """Return the new values of the facts that differ from the registered ones, by field; no policy is no difference."""
     said: dict[str, Any] = {
         "customer_id": customer_id,
         "policy": facts.policy or order.policy,
@@ -337,7 +337,7 @@ def _differences(order: Order, facts: OrderFacts, customer_id: str) -> dict[str,
 
 
 def _difference(order: Order, name: str) -> FieldError:
-    """The error that a fact differs, with the registered value, but without the registered customer."""
+    """Return the error that a fact differs, with the registered value, but without the registered customer."""
     if name == "customer_id":
         return FieldError("/customer_ref", Message("another customer is registered"), "differs")
     registered = _plain(getattr(order, name))
@@ -374,5 +374,5 @@ def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **
 
 
 def _plain(value: Any) -> Any:
-    """A fact of an order as the journal and messages show it."""
+    """Return a fact of an order as the journal and messages show it."""
     return format_instant(value) if isinstance(value, datetime) else value

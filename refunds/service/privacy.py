@@ -50,14 +50,14 @@ def erase(uow: UnitOfWork, customer_id: str, reason: ErasureReason, anyway: str 
 
 
 def _open_matters(uow: UnitOfWork, order_ids: Sequence[str]) -> list[str]:
-    """The ids of the requests that wait for an answer other than a refusal, and of unsettled cancellations."""
+    """Return the ids of requests that wait for an answer other than a refusal, and of unsettled cancellations."""
     active = filter(None, map(uow.cancellations.active, order_ids))
     waiting = [one.contact_id for one in waiting_about(uow, order_ids)]
     return waiting + [one.cancellation_id for one in active if one.state in UNSETTLED]
 
 
 def waiting_about(uow: UnitOfWork, order_ids: Collection[str]) -> list[Contact]:
-    """The open withdrawals, and open requests that were in time or need a supervisor, about these orders."""
+    """Return the open withdrawals, and open requests that were in time or need a supervisor, about these orders."""
     found = uow.contacts.open_about(order_ids)
     return [one for one in found if one.intent is Intent.WITHDRAWAL or contacts.is_timely(uow, one)]
 
@@ -70,7 +70,7 @@ _EVENTS = {
 
 
 def limit(uow: UnitOfWork, customer_id: str, kind: LimitKind, reason: str | None) -> Limit:
-    """Set a limit on a customer's data, or return the one of this kind; raises `NotFound` or `CustomerErased`."""
+    """Set a limit of this kind on a customer, if not set already; return it. Raises `NotFound` or `CustomerErased`."""
     uow.customers.lock_with_orders(customer_id)
     uow.customers.require_not_erased(customer_id)
     found = uow.limits.active(customer_id, kind)
@@ -88,7 +88,7 @@ def limit(uow: UnitOfWork, customer_id: str, kind: LimitKind, reason: str | None
 
 
 def lift(uow: UnitOfWork, customer_id: str, kind: LimitKind) -> None:
-    """Lift a limit of a customer; without one, nothing changes. Raises `NotFound` if there is no such customer."""
+    """Lift a customer's limit of this kind, if there is one; raises `NotFound` if there is no such customer."""
     uow.customers.lock_with_orders(customer_id)
     found = uow.limits.active(customer_id, kind)
     if found is not None:
@@ -97,7 +97,7 @@ def lift(uow: UnitOfWork, customer_id: str, kind: LimitKind) -> None:
 
 
 def disclose(uow: UnitOfWork, customer_ref: str, basis: DisclosureBasis, recipient: str, reference: str) -> Disclosure:
-    """Record that a customer's data were handed to a recipient, who knows that by `reference`, and on which basis.
+    """Record that a customer's data were handed to a recipient, on which basis, and the recipient's `reference` for it.
 
     `customer_ref` is billing's reference. Raises `NotFound` if nothing is held of the customer, and `Forbidden`.
     """

@@ -12,21 +12,21 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 
 def told_data(told: ToldWindow) -> dict[str, Any]:
-    """The fields of an event for a window that was told: its first and last day, and its deadline."""
+    """Return the fields of an event for a window that was told: its first and last day, and its deadline."""
     service_day, _, last_day = told.window
     days = {"service_day": service_day.isoformat(), "last_day": last_day.isoformat()}
     return days | {"deadline": format_instant(told.deadline)}
 
 
 def keep(uow: UnitOfWork, order: Order, decision: Decision, cause: PromiseCause) -> None:
-    """Promise a locked order the window of this decision, if there is one and no promise ends as late."""
+    """Promise a locked order the window of this decision, if any, unless the current promise ends as late or later."""
     told, before = decision.told, uow.promises.current(order.order_id)
     if told is not None and (before is None or before.deadline < told.deadline):
         put(uow, order, told, cause, first=before is None)
 
 
 def put(uow: UnitOfWork, order: Order, told: ToldWindow, cause: PromiseCause, *, first: bool) -> None:
-    """Promise an order this window; the order is locked or new, has a service date, and if `first`, no promise."""
+    """Promise a locked or new order this window; the order has a service date and, if `first`, no current promise."""
     assert order.service_provided_at
     promise = Promise(
         promise_id=uow.new_id("prm"),

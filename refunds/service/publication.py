@@ -98,8 +98,8 @@ def first_policy(uow: UnitOfWork, policy_id: str) -> None:
 def withdraw(uow: UnitOfWork, policy_id: str, number: int, *, dry_run: bool = False) -> RegisteredVersion:
     """Withdraw a version that has not taken effect, so that it never does; withdrawing it again changes nothing.
 
-    Its number stays taken. With `dry_run`, nothing is stored, and the version comes as it is. Raises `NotFound` if
-    there is no such policy or version, and `PolicyVersionConflict` if it has taken effect.
+    Its number stays taken. With `dry_run`, nothing is stored, and the version is returned as it is. Raises `NotFound`
+    if there is no such policy or version, and `PolicyVersionConflict` if it has taken effect.
     """
     if not dry_run:
         uow.lock_journal()
@@ -158,7 +158,7 @@ def close(
 
 
 def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
-    """The closures of a policy, by date; raises `NotFound` if there is no such policy."""
+    """Return the closures of a policy, by date; raises `NotFound` if there is no such policy."""
     uow.policies[policy_id]
     return uow.closures.of_policy(policy_id)
 
@@ -166,7 +166,7 @@ def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
 def _register(
     uow: UnitOfWork, draft: PolicyVersion, check: VersionCheck, event: EventType, *, dry_run: bool = False
 ) -> PublishResult:
-    """Register a draft that passes `check`, unless it is known or a `dry_run`; `InvalidInput` if no term changes."""
+    """Register a draft that passes `check`, unless known or a `dry_run`; raise `InvalidInput` if no term changes."""
     taken = _same_version(uow, draft)
     if taken is None:
         require_region(draft.terms.region, "/terms/region")
@@ -194,7 +194,7 @@ def _register(
 
 
 def _same_version(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | None:
-    """The registered version with the number of a draft, if it has the same content; None if the number is free.
+    """Return the registered version with the number of a draft, if the content is the same; None if the number is free.
 
     A draft without `effective_from` is the same, whatever the registered one is. Raises `PolicyVersionConflict` if the
     content is another, or the version was withdrawn.
@@ -221,7 +221,7 @@ def _same_version(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | 
 
 
 def _in_force(version: PolicyVersion) -> Message:
-    """The text of the error that a version has taken effect and cannot be withdrawn."""
+    """Return the text of the error that a version has taken effect and cannot be withdrawn."""
     values = {"version": version.version, "policy": version.policy_id}
     if version.effective_from is None:
         return Message(
@@ -238,7 +238,7 @@ def _in_force(version: PolicyVersion) -> Message:
 
 
 def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
-    """A draft with the instant at which it takes effect, by default as soon as possible; raises `EffectiveTooEarly`."""
+    """Return a draft with the instant at which it takes effect, by default the earliest; raises `EffectiveTooEarly`."""
     earliest = max(uow.now, draft.terms.page_published_at or uow.now)
     if draft.effective_from is not None and draft.effective_from < earliest:
         detail = Message(
@@ -270,7 +270,7 @@ def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
 
 
 def _version_before(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion | None:
-    """The version in force before this one, or None; `InvalidInput` if its number or its time does not follow on."""
+    """Return the version in force before this one, or None; `InvalidInput` if its number or time does not follow on."""
     if version.policy_id not in uow.policies:
         policy_of([version])
         return None
@@ -283,7 +283,7 @@ def _version_before(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion | 
 
 
 def _record(uow: UnitOfWork, version: PolicyVersion, *, imported: bool) -> RegisteredVersion:
-    """The record of a version that is registered now; it is not stored yet."""
+    """Make the record of a version that is registered now; it is not stored yet."""
     return RegisteredVersion(
         version_id=id_within(version.policy_id, version.version),
         policy=version.policy_id,
@@ -298,7 +298,7 @@ def _record(uow: UnitOfWork, version: PolicyVersion, *, imported: bool) -> Regis
 
 
 def _hash(version: PolicyVersion) -> str:
-    """A digest of the content of a version; terms added to the service later count only if they are not the default."""
+    """Return a digest of a version's content; terms added to the service later count only if not the default."""
     data, defaults = version_data(version), terms_data(Terms())
     for name in LATER_TERMS:
         if data["terms"][name] == defaults[name]:

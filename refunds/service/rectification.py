@@ -56,7 +56,7 @@ def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str
 
 
 def on_record(uow: UnitOfWork, customer_id: str) -> list[Correction]:
-    """The personal fields of a customer with their values, to be corrected; of up to `MOST` orders, no empty ones."""
+    """Return the personal fields of a customer that have a value, to be corrected; of up to `MOST` orders."""
     orders = uow.orders.of_customer(customer_id, limit=MOST)
     records: dict[str, list[Any]] = {"orders": list(orders)}
     for repository in (uow.contacts, uow.cancellations, uow.unmatched):
@@ -76,7 +76,11 @@ def on_record(uow: UnitOfWork, customer_id: str) -> list[Correction]:
 def _check(
     uow: UnitOfWork, pointer: str, one: Correction, customer_id: str | None
 ) -> tuple[str, str | None, Correction]:
-    """Check a correction; returns it with the value as it is stored, and the customer whom the record is about."""
+    """Check a correction at `pointer`; return `pointer`, the customer it is about, if known, and the correction.
+
+    In the returned correction, the value is as it is stored. Raises `InvalidInput` if the field cannot be corrected,
+    the record is not the customer's, or the value does not fit.
+    """
     if one.field not in CORRECTABLE.get(one.table, ()):
         names = ", ".join(CORRECTABLE.get(one.table, CORRECTABLE))
         place = f"{pointer}/{'field' if one.table in CORRECTABLE else 'table'}"
@@ -96,7 +100,7 @@ def _check(
 
 
 def _apply(uow: UnitOfWork, one: Correction) -> bool:
-    """Store a correction; returns whether anything has changed.
+    """Store a correction; return whether anything has changed.
 
     A customer's reference is changed in all their orders; that of one order moves the order to the customer who has it.
     Raises `Unfit` if nothing is on record there or the reference is another customer's, and `CustomerErased`.
@@ -109,6 +113,7 @@ def _apply(uow: UnitOfWork, one: Correction) -> bool:
 
 
 def _rename(uow: UnitOfWork, customer_id: str, customer_ref: str) -> bool:
+    """Give a customer another reference, in all their orders; return False if it is theirs, or raise `Unfit`."""
     found = uow.customers.find(customer_ref)
     if found is not None and found != customer_id:
         detail = Message("is another customer's reference: correct the customer_ref of the orders that are theirs")
@@ -119,7 +124,7 @@ def _rename(uow: UnitOfWork, customer_id: str, customer_ref: str) -> bool:
 
 
 def _move(uow: UnitOfWork, order_id: str, customer_ref: str) -> bool:
-    """Move an order to the customer with a reference, and delete one left without records; False if it is theirs."""
+    """Move an order to another customer, and delete the old one if no record is left; return False if it is theirs."""
     customer_id = uow.customers.lock(customer_ref)
     order = uow.orders.get_for_update(order_id).order
     if order.customer_id == customer_id:

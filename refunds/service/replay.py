@@ -54,7 +54,7 @@ def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silent
 
 
 def _difference(uow: UnitOfWork, found: Replayed, row: Row) -> Difference | None:
-    """How a decision would differ today, or why it cannot be made; `found` counts other versions of the data."""
+    """Return how a decision differs today, or why it cannot be made, or None; `found` counts other versions of data."""
     recorded = load_decision(row["decision"])
     before = recorded.outcome._replace(names=NO_NAMES)  # a holiday with another name today is no difference
     try:

@@ -165,7 +165,7 @@ def reopen(uow: UnitOfWork, contact_id: str, reason: ReopeningReason) -> Contact
 
 
 def possible_reasons(uow: UnitOfWork, contact: Contact) -> list[ResolutionReason]:
-    """The reasons for which the principal can resolve an open contact."""
+    """Return the reasons for which the principal can resolve an open contact; none if only a supervisor can."""
     is_supervisor = uow.principal.may(Scope.CANCELLATIONS_OVERRIDE)
     if contact.intent is Intent.WITHDRAWAL and not is_supervisor:
         return []
@@ -174,17 +174,17 @@ def possible_reasons(uow: UnitOfWork, contact: Contact) -> list[ResolutionReason
 
 
 def possible_originals(uow: UnitOfWork, contact: Contact) -> list[Contact]:
-    """The contacts of the same order of which an open one may be a duplicate."""
+    """Return the contacts of which an open contact about the same order may be a duplicate."""
     return [one for one in uow.contacts.of_order(contact.order_id) if _no_original(uow, contact, one) is None]
 
 
 def _together(uow: UnitOfWork, contact: Contact) -> list[Contact]:
-    """The open contacts of an order that ask for the same as this one, which is one of them."""
+    """Return the open contacts of an order that ask for the same as this one, which is one of them."""
     return [one for one in uow.contacts.open_about([contact.order_id]) if one.intent is contact.intent]
 
 
 def _canonical_to(uow: UnitOfWork, contact: AContact, channel: Channel, to: str) -> str | None:
-    """Where a customer was answered, as stored, None if at their own; `InvalidInput` if unfit for the channel."""
+    """Return where a customer was answered, as stored; None for their own detail. Raises `InvalidInput` at `/to`."""
     if isinstance(contact, Contact):
         then = contact.outcome
         terms = uow.policies[then.policy].version(then.version).terms
@@ -216,7 +216,7 @@ def _require_fit(uow: UnitOfWork, contact: Contact, given: Resolution) -> None:
 
 
 def _no_original(uow: UnitOfWork, contact: Contact, other: Contact | None) -> Message | None:
-    """Why a contact cannot be a duplicate of another one; None if it can.
+    """Return why a contact cannot be a duplicate of another one; None if it can.
 
     A request that was in time is no duplicate of one that was not: with the other it would be lost.
     """
@@ -242,6 +242,7 @@ _FOR_SUPERVISORS = Message(
 
 
 def _why_closed(contact: Contact) -> Message:
+    """Return the text of the error that a contact is not open; it is closed or resolved, but not superseded."""
     name = contact.contact_id
     if contact.intent not in RESOLVABLE_FOR:
         return Message("The contact %(name)s is not open: it does not ask for a cancellation.", name=name)

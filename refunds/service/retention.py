@@ -28,9 +28,10 @@ def run(store: Store, *, dry_run: bool = False, progress: ProgressCallback = sil
     """Delete each record, and empty the details of each contact, whose period is over; a dry run only counts them.
 
     The periods are those of the default policy as it is now. Records under a customer's hold stay, and so do orders
-    with an open refund, or an open request that was in time or needs a supervisor. After a real run, a note beside the
-    checkpoints says when it was. It can be interrupted and repeated. Raises `ClockInDoubt`, `ConfigurationError` if it
-    runs already, and `StorageUnavailable`, also if another reader of SQLite keeps deleted data in its log.
+    with an open refund, an open withdrawal, or an open request that was in time or needs a supervisor. After a real
+    run, a note beside the checkpoints says when it was. A run can be interrupted and repeated. Raises `ClockInDoubt`,
+    `ConfigurationError` if it runs already, and `StorageUnavailable`, also if another reader of SQLite keeps deleted
+    data in its log.
     """
     clock.require_sound(store)
     if dry_run:
@@ -69,6 +70,7 @@ def _run(store: Store, progress: ProgressCallback, *, dry_run: bool) -> Gone:
 
 
 def _delete_due(uow: UnitOfWork, kind: Kind, before: datetime, rows: list[Row]) -> list[Row]:
+    """Lock those of these records that are still due; delete and return those about which no request waits."""
     going = _without_open(uow, kind, uow.retention.lock_due(kind, before, rows))
     if going:
         uow.retention.forget(kind, going)
@@ -76,7 +78,7 @@ def _delete_due(uow: UnitOfWork, kind: Kind, before: datetime, rows: list[Row]) 
 
 
 def _without_open(uow: UnitOfWork, kind: Kind, rows: list[Row]) -> list[Row]:
-    """The rows; of orders, only those about which no request waits for an answer other than a refusal."""
+    """Return the rows; of orders, only those about which no request waits for an answer other than a refusal."""
     if kind.table != "orders":
         return rows
     waiting = {one.order_id for one in privacy.waiting_about(uow, [row["id"] for row in rows])}

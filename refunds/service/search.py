@@ -43,7 +43,7 @@ def search(uow: UnitOfWork, text: str) -> Found:
 
 
 def order_meant(uow: UnitOfWork, number: str) -> list[Order]:
-    """The order with this number, as people spell it, or with this reference; empty if there is none.
+    """Return the order with this number, as people spell it, or with this reference; empty if there is none.
 
     They write it in any case, with `#` or without and, if only one of the newest orders can be meant, without hyphens.
     """
@@ -55,7 +55,7 @@ def _only(orders: list[Order]) -> list[Order]:
 
 
 def _orders_spelt(uow: UnitOfWork, number: str) -> list[Order]:
-    """As `order_meant`, but if two of the newest orders can be meant without hyphens, these two."""
+    """Return what `order_meant` does, but if two of the newest orders can be meant without hyphens, these two."""
     for spelt in _spellings(number):
         with suppress(NotFound):
             return [uow.orders.get(spelt)]
@@ -72,7 +72,10 @@ def _spellings(number: str) -> Iterable[str]:
 
 
 def orders_meant(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | None, list[Order]]:
-    """None and the order with this number or reference; or the customer with this number, if any, and their orders."""
+    """Return None and the order with this number or reference, or else the customer with this number and their orders.
+
+    At most `limit` orders of a customer are returned; without such a customer, None and no order.
+    """
     if meant := order_meant(uow, number):
         return None, meant
     customer_id = _customer_meant(uow, number)
@@ -85,7 +88,7 @@ def _customer_meant(uow: UnitOfWork, customer_ref: str) -> str | None:
 
 
 def request_meant(uow: UnitOfWork, number: str) -> list[AContact]:
-    """The contact with this request number, or the one that replaced it; empty if none, or not for the principal."""
+    """Return the contact with this request number, or what replaced it; empty if none, or not for the principal."""
     if uow.principal.may(Scope.CONTACTS_READ):
         with suppress(ValueError):
             read = parse_request_number(number.removeprefix("#"))
@@ -105,7 +108,7 @@ def _latest(uow: UnitOfWork, found: AContact) -> AContact:
 
 
 def _contacts_holding(uow: UnitOfWork, detail: str) -> list[AContact]:
-    """The newest contacts that hold a detail, as in `findings.find`; none if the principal may not open them."""
+    """Return the newest contacts that hold a detail, as in `findings.find`; none if the principal may not open them."""
     if not uow.principal.may(Scope.CONTACTS_READ) or not uow.principal.may(Scope.PERSONAL_READ):
         return []
     holds = holder(uow, detail)
@@ -117,7 +120,7 @@ def _contacts_holding(uow: UnitOfWork, detail: str) -> list[AContact]:
 
 
 def is_misheard(number: str) -> bool:
-    """Whether a number has the form of a reference, or 4-4 like that of a request, but a wrong check digit."""
+    """Tell whether a number has the form of a reference, or 4-4 like that of a request, but a wrong check digit."""
     digits = number.replace(" ", "").replace("-", "")
     reads = {r"[0-9]{10}": (digits, parse_reference), r"[0-9]{4}-[0-9]{4}": (number, parse_request_number)}
     for form, (written, read) in reads.items():

@@ -104,13 +104,13 @@ def _issue_again(
 
 
 def _holds(uow: UnitOfWork, cancellation: Cancellation, billing_ref: str | None) -> bool:
-    """Whether a `billing_ref` is the holder's; if both have none, or it was erased, whether the principal began it."""
+    """Tell whether `billing_ref` names the holder; if erased or None on both sides, whether the principal began it."""
     by_itself = not isinstance(billing_ref, Erased | None) or cancellation.refund_begun_by == uow.principal.actor
     return cancellation.billing_ref == billing_ref and by_itself
 
 
 def _held(cancellation: Cancellation) -> CancellationStateConflict:
-    """The error, to be raised, that somebody else has begun the refund of a cancellation; its text names them."""
+    """Return the error, for the caller to raise, that somebody else has begun a refund; its text names the holder."""
     ref = cancellation.billing_ref
     holder = cancellation.refund_begun_by if isinstance(ref, Erased | None) else ref
     return CancellationStateConflict(
@@ -141,9 +141,9 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
     """Revoke a cancellation, so that the order can be cancelled again; the same revocation again changes nothing.
 
     The order's requests are open again; but if the customer keeps the order, those that are no withdrawals are
-    resolved. `reason` is dropped if the customer was erased. Raises `NotFound` if there is no such
-    cancellation, `Forbidden` unless the principal has the scope, or issued it at most 15 minutes ago, and
-    `CancellationStateConflict` if its refund is begun or settled, or if it was revoked for another reason.
+    resolved. `reason` is dropped if the customer was erased. Raises `NotFound` if there is no such cancellation,
+    `Forbidden` unless the principal has the scope, or issued it at most 15 minutes ago, and `CancellationStateConflict`
+    if its refund is begun or settled, or if it was revoked for another reason.
     """
     cancellation = uow.cancellations.get(cancellation_id, lock=True)
     if not may_revoke(uow, cancellation) and cancellation.revoked_by != uow.principal.actor:
@@ -172,7 +172,7 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
 
 
 def may_revoke(uow: UnitOfWork, cancellation: Cancellation) -> bool:
-    """Whether the principal has the scope to revoke, or issued the cancellation at most 15 minutes ago."""
+    """Tell whether the principal has the scope to revoke, or issued the cancellation at most 15 minutes ago."""
     own = cancellation.issued_by == uow.principal.actor and uow.now - cancellation.issued_at <= OWN_REVOCATION
     return own or uow.principal.may(Scope.CANCELLATIONS_REVOKE)
 

@@ -90,7 +90,7 @@ class Simulation:
     """Whether it has been through `coarsened`."""
 
     def tallies(self, day: date, region: str | None, channel: str | None = None) -> Iterator[Tally]:
-        """The tallies to count an order or contact in: total, month, region (else the policy's) and channel, if any."""
+        """Yield the tallies of an order or contact: total, month, region (else the policy's) and channel, if any."""
         yield self.total
         yield self.by_month[f"{day:%Y-%m}"]
         yield self.by_region[region or self.compared_with.terms.region]
@@ -104,8 +104,8 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
     The windows of orders are compared with those that the policy gives them now, the decisions on contacts with the
     stored ones. The draft is judged with the closures of its policy. Left out are superseded contacts, withdrawals and
     what was judged by them, and what belongs to a customer with a restriction or an objection. What cannot be judged
-    counts as undecided. A principal who may not read orders gets it `coarsened`. Raises `NotFound` if there is no such
-    policy, and `UnknownRegion` if there is no such region as the draft's.
+    counts as undecided. A principal who may not read orders gets the result `coarsened`. Raises `NotFound` if there is
+    no such policy, and `UnknownRegion` if there is no such region as the draft's.
     """
     policy = uow.policies[draft.policy_id]
     require_region(draft.terms.region, "/terms/region")
@@ -120,7 +120,7 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
 
 
 def coarsened(found: Simulation) -> Simulation:
-    """Round every number of a simulation down to tens, and leave out orders and regions.
+    """Return a simulation with every number rounded down to tens, and without orders and regions.
 
     With regions, somebody who simulates repeatedly, and knows all customers of a region but one, could follow that one
     through the numbers, and so find them in the statistics.
@@ -155,7 +155,7 @@ class _Judging:
         self._calendars = cache(lambda region: judging.calendar_of(found.draft, _still_known(region)))
 
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
-        """Count the orders with a window, those of them that the draft makes longer or shorter, and those without."""
+        """Count the orders with a window, those whose window the draft makes longer or shorter, and those without."""
         sorted_into = Cases(self._policy, self._draft)
         cases: dict[Case, list[Any]] = {}
         for done, row in enumerate(rows):
@@ -230,11 +230,12 @@ class _Judging:
 
 
 def _still_known(region: str | None) -> str | None:
-    """The region of an order, or its country if the holiday data does not know the region any more; None stays."""
+    """Return the region of an order or, if the holiday data does not know it any more, its country; None stays."""
     return region and still_known(region)
 
 
 def _flip(before: str, after: str) -> Flip | None:
+    """Return how the decision flips from the reason `before` to the reason `after`; None if it does not."""
     was, is_now = before in ELIGIBLE, after in ELIGIBLE
     if was == is_now:
         return None

@@ -18,10 +18,10 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 
 def close(store: Store, month: str | None = None) -> tuple[ClosedMonth, bool]:
-    """Close a month (`YYYY-MM`), by default the last that has ended; its statistics, and whether it was closed now.
+    """Close a month (`YYYY-MM`), by default the last that has ended; return its statistics, and False if closed before.
 
-    Later records and erasures do not change it. Raises `InvalidInput` if the month
-    has not ended, or if there are no records of it because it is before all of them.
+    Later records and erasures do not change the statistics. Raises `InvalidInput` if the month has not ended, or if
+    there are no records of it because it is before all of them.
     """
     with store.read(COMMAND_LINE) as uow:
         terms = uow.policies[uow.policies.default].current(uow.now).terms
@@ -44,7 +44,7 @@ def close(store: Store, month: str | None = None) -> tuple[ClosedMonth, bool]:
 
 
 def _count(uow: UnitOfWork, month: str, terms: Terms) -> Cells:
-    """The cells of a month that may be shown, orders without a region counted in that of `terms`; or `InvalidInput`."""
+    """Return the cells of a month that may be shown, orders without a region in that of `terms`; or `InvalidInput`."""
     since, until = bounds(month, zone(terms.time_zone))
     customers: dict[Cell, set[str]] = defaultdict(set)
     for row in uow.statistics.to_count(since, until):
@@ -63,6 +63,6 @@ def _refused(detail: Message) -> InvalidInput:
 
 
 def read(uow: UnitOfWork, month: str | None) -> tuple[ClosedMonth, list[str]]:
-    """The statistics of a closed month, or the latest, and all closed months, the latest first; raises `NotFound`."""
+    """Return the statistics of a month (None: the latest), and all closed months, latest first; raises `NotFound`."""
     months = uow.statistics.months()
     return uow.statistics.get(month or next(iter(months), "")), months

@@ -124,14 +124,14 @@ class Store:
 
     @contextmanager
     def read(self, principal: Principal) -> Iterator[UnitOfWork]:
-        """A unit of work that changes nothing, and sees one state of the records; opens the store."""
+        """Open a unit of work for the block; it changes nothing and sees one state of the records. Opens the store."""
         engine, keyring = self.open()
         with engine.read() as tx:
             yield self._unit(tx, keyring, principal)
 
     @contextmanager
     def write(self, principal: Principal, *, exclusive: bool = False) -> Iterator[UnitOfWork]:
-        """A unit of work that is stored and journalled as a whole at the end of the block, or not at all.
+        """Open a unit of work for the block, at whose end it is stored and journalled as a whole, or not at all.
 
         If a checkpoint is due, it is written afterwards; if that fails, the unit of work stays stored, and the error
         only goes to `on_checkpoint`. Only one `exclusive` unit of work runs at a time, across all instances. Raises
@@ -150,7 +150,7 @@ class Store:
         self._scrub(engine)
 
     def write_batch(self, principal: Principal, work: Callable[[UnitOfWork], T]) -> T:
-        """Run a part of a long task in an exclusive write, up to `TRIES` times if others are in its way."""
+        """Run `work` in an exclusive write and return its result; if others are in the way, try up to `TRIES` times."""
         for _ in range(TRIES - 1):
             with suppress(StorageUnavailable), self.write(principal, exclusive=True) as uow:
                 return work(uow)
@@ -171,7 +171,7 @@ class Store:
                 upkeep.note(self.erasures.file.parent, "scrub", size)
 
     def scrub(self) -> None:
-        """Remove what was deleted from the files, in seconds; raises `StorageUnavailable` if a reader is in the way."""
+        """Remove deleted data from the files, within seconds; raise `StorageUnavailable` if a reader is in the way."""
         self.open()[0].compact()
         until = monotonic() + PATIENCE
         while not self.open()[0].scrub():
@@ -197,7 +197,7 @@ class Store:
             self._write_checkpoint(Checkpoint(head.position, head.hash, datetime.now(UTC), head.journal_id))
 
     def policies_at(self, head: Head) -> Policies:
-        """The policies as of a head that was just read, or newer ones; raises what `policies_as_of` raises."""
+        """Return the policies as of a head that was just read, or newer ones; raises what `policies_as_of` raises."""
         self._require_same_journal(self.open()[0], head)
         kept = self._policies
         if kept is None or kept.as_of != head.policies_hash:
@@ -206,7 +206,7 @@ class Store:
         return kept
 
     def policies_as_of(self, tx: Transaction, head: Head) -> Policies:
-        """The policies as of the head of the journal, which must be the one that the transaction sees.
+        """Return the policies as of the head of the journal, which must be the one that the transaction sees.
 
         They are kept, and read again only after another event about policies. Raises `AnotherJournal` if the journal
         does not have the last head that this store has seen, and no operator has accepted that.
@@ -220,10 +220,10 @@ class Store:
     def _require_same_journal(self, tx: Transaction | Engine, head: Head) -> None:
         """Remember the head as the last one seen; raises `AnotherJournal` if it does not follow the one seen before.
 
-        It does not in another journal, or in one that has lost events. A checkpoint of the head seen before is written
-        then, so that the next start refuses the database, too. The hash of that head is looked up only after a new
-        connection, because only through one can another database be there. Nothing is compared while the store is not
-        open: `open` does that itself.
+        A head does not follow in another journal, or in one that has lost events. A checkpoint of the head seen before
+        is written then, so that the next start refuses the database, too. The hash of that head is looked up only after
+        a new connection, because only through one can another database be there. Nothing is compared while the store is
+        not open: `open` does that itself.
         """
         if self._opened is None:
             return
@@ -293,7 +293,7 @@ class Store:
         return engine, keyring
 
     def _keyring_to_read(self, engine: Engine, key_file: Path) -> Keyring:
-        """The keys of a database that is only read, opened with the master keys in `key_file`."""
+        """Return the keys of a database that is only read, opened with the master keys in `key_file`."""
         with read_as_it_is(engine, "REFUNDS_DATABASE") as tx:
             if not keys.any_stored(tx):
                 raise _without_records(f"REFUNDS_DATABASE: {engine.name}")
@@ -381,6 +381,7 @@ def _without_records(database: str) -> ConfigurationError:
 
 @contextmanager
 def _collected_in(wrong: list[ConfigurationError]) -> Iterator[None]:
+    """Add a `ConfigurationError` of the block to `wrong`, instead of raising it."""
     try:
         yield
     except ConfigurationError as error:

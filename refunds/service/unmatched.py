@@ -23,13 +23,13 @@ from refunds.storage.unit_of_work import UnitOfWork
 def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContact:
     """Record a contact whose order is not known, and supersede the unmatched contact that it names, if any.
 
-    It is open until it is matched, resolved or superseded. `order_hint` is what the customer said of the order. The
-    customer's number needs its country code; the vendor's is read as in the country of the default policy. If it asks
-    for the same as the superseded contact, and was received before that was entered, it has the first entry of that.
-    Raises `InvalidInput` if a time is in the future, in the wrong order or over a year ago, a number or address is not
-    one, or there is no contact to supersede, `ContactStateConflict` if that contact was matched or superseded, or is
-    open and asks for more, and `Forbidden` if it is an open request that was made earlier and the principal is no
-    supervisor.
+    The contact is open until it is matched, resolved or superseded. `order_hint` is what the customer said of the
+    order. The customer's number needs its country code; the vendor's is read as in the country of the default policy.
+    If the contact asks for the same as the superseded one, and was received before that was entered, it has the first
+    entry of that. Raises `InvalidInput` if a time is in the future, in the wrong order or over a year ago, a number or
+    address is not one, or there is no contact to supersede, `ContactStateConflict` if that contact was matched or
+    superseded, or is open and asks for more, and `Forbidden` if it is an open request that was made earlier and the
+    principal is no supervisor.
     """
     earlier = None if new.supersedes is None else _to_supersede(uow, new.supersedes, new.intent)
     sent_at, received_at = _times(uow, new, earlier)
@@ -65,7 +65,7 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
 
 
 def _times(uow: UnitOfWork, new: NewContact, earlier: UnmatchedContact | None) -> tuple[datetime | None, datetime]:
-    """When a contact was sent, if known, and received, by default as what it corrects; or raises as `record` does."""
+    """Return when a contact was sent (or None) and received; by default as `earlier`, else now. Raises as `record`."""
     if earlier and new.received_at is None:
         new = replace(new, received_at=earlier.received_at, sent_at=new.sent_at or earlier.sent_at)
     too_early = uow.now - BEFORE_KNOWN, Message("must not be more than a year ago")
@@ -82,6 +82,7 @@ def _times(uow: UnitOfWork, new: NewContact, earlier: UnmatchedContact | None) -
 
 
 def _to_supersede(uow: UnitOfWork, unmatched_id: str, intent: Intent) -> UnmatchedContact:
+    """Lock and return the contact to be superseded by one with this intent; raises as `record` if it must not be."""
     try:
         earlier = uow.unmatched.get(unmatched_id, lock=True)
     except NotFound as error:
@@ -91,7 +92,7 @@ def _to_supersede(uow: UnitOfWork, unmatched_id: str, intent: Intent) -> Unmatch
 
 
 def match(uow: UnitOfWork, unmatched_id: str, order_id: str, ticket_ref: str | None = None) -> tuple[Contact, bool]:
-    """Record an unmatched contact as one about an order; returns the new contact and True, or False if it was known.
+    """Record an unmatched contact as one about an order; return the new contact and True, or False if it was known.
 
     The new contact has the times, first entry, number and acknowledgement of the unmatched one, which is emptied, and
     is judged by them; `ticket_ref` replaces its ticket. The same match again changes nothing. Raises `NotFound` if
@@ -151,7 +152,7 @@ def resolve(uow: UnitOfWork, unmatched_id: str, reason: str) -> UnmatchedContact
 
 
 def reopen(uow: UnitOfWork, unmatched_id: str, reason: ReopeningReason) -> UnmatchedContact:
-    """Undo a resolution, if there is one; `NotFound`, or `ContactStateConflict` if it was matched or superseded."""
+    """Undo a resolution, if there is one; raise `NotFound`, or `ContactStateConflict` if matched or superseded."""
     found = uow.unmatched.get(unmatched_id, lock=True)
     if found.is_open:
         return found

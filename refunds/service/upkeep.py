@@ -42,12 +42,12 @@ def note(directory: Path, done: str, position: int, **more: Any) -> None:
 
 
 def last(directory: Path) -> Upkeep:
-    """When each was last done, by the notes in the directory of the checkpoints; None if a note cannot be read."""
+    """Return when each was last done, by the notes beside the checkpoints; None if a note is missing or unreadable."""
     return Upkeep(*(_at(noted(directory, done)) for done in Upkeep._fields))
 
 
 def noted(directory: Path, done: str) -> dict[str, Any]:
-    """The fields of a note, as `note` wrote it; empty if there is none, or it cannot be read."""
+    """Return the fields of a note, as `note` wrote it; empty if there is none, or it cannot be read."""
     with suppress(OSError, ValueError):
         if isinstance(found := orjson.loads(_file(directory, done).read_bytes()), dict):
             return found

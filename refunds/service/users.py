@@ -66,7 +66,7 @@ class Session(NamedTuple):
     position: int
 
     def fits(self, user: User, journal: Head) -> bool:
-        """Whether it began in this journal, and the user is not disabled and has the same epoch."""
+        """Tell whether the session began in this journal, and the user is not disabled and has the same epoch."""
         began_here = self.journal_id == journal.journal_id and self.position <= journal.position
         return began_here and self.epoch == user.epoch and user.disabled_at is None
 
@@ -74,8 +74,8 @@ class Session(NamedTuple):
 def add(uow: UnitOfWork, name: str, role: Role) -> Credentials:
     """Add a user with a new password; the name is stored in lower case, without spaces around it.
 
-    Raises `InvalidInput` if the name is then not 1 to 64 of a-z, 0-9 and `._@-`, beginning
-    with a letter or digit, or if it is taken.
+    Raises `InvalidInput` if the name is then not 1 to 64 of a-z, 0-9 and `._@-`, beginning with a letter or digit, or
+    if it is taken.
     """
     spelt = _spelt(name)
     if spelt is None:
@@ -110,7 +110,7 @@ def reset(uow: UnitOfWork, name: str) -> Credentials:
 
 
 def disable(uow: UnitOfWork, name: str) -> User:
-    """Disable a user and end their sessions, with an event; again, nothing changes. Raises `NotFound`."""
+    """Disable a user and end their sessions, with an event; change nothing if they are disabled. Raises `NotFound`."""
     user = _lock_by_name(uow, name)
     if user.disabled_at is not None:
         return user
@@ -130,7 +130,7 @@ def forget(uow: UnitOfWork, name: str) -> User:
 
 
 def first_users(uow: UnitOfWork) -> list[Credentials]:
-    """Add a user for each role of `FIRST`, named like it; empty if there is any user, even a disabled one."""
+    """Add a user for each role of `FIRST`, named like it; if there is any user, even a disabled one, add none."""
     return [] if any(True for _ in uow.users.iter_all()) else [add(uow, role, role) for role in FIRST]
 
 
@@ -172,7 +172,10 @@ def sign_in(store: Store, name: str, password: str, known: str | None = None) ->
 
 
 def session_for(store: Store, user: User) -> Session:
-    """Begin a session for a user who has just signed in."""
+    """Begin a session for a user who has just signed in, and return it.
+
+    It is not stored, and so not valid, if the user's password was changed or their sessions were ended meanwhile.
+    """
     with store.write(COMMAND_LINE) as uow:
         session_id = uow.new_id("ses")
         uow.users.begin_session(session_id, user)
@@ -181,7 +184,7 @@ def session_for(store: Store, user: User) -> Session:
 
 
 def signed_in(store: Store, session: Session) -> tuple[Principal, Policies]:
-    """The principal of a session, and the current policies; stores when it was seen, at most every ten minutes.
+    """Return the principal of a session, and the current policies; store when it was seen, at most every ten minutes.
 
     Raises `Unauthenticated` if the session was ended, if its user is disabled or unknown, or if an older database was
     restored since; its age is not checked.
@@ -205,7 +208,7 @@ def offer(uow: UnitOfWork) -> Offer:
 
 
 def has_offered(uow: UnitOfWork, offered: Offer) -> bool:
-    """Whether the service made the offered password, and for this principal."""
+    """Tell whether the service made the offered password, and for this principal."""
     return compare_digest(_mark(uow, offered.password).encode(), offered.mark.encode())
 
 
@@ -246,12 +249,13 @@ def _mark(uow: UnitOfWork, password: str) -> str:
 
 
 def _spelt(name: str) -> str | None:
-    """A name as it is stored; None if it is not valid."""
+    """Return a name as it is stored; None if it is not valid."""
     spelt = name.strip().lower()
     return spelt if _NAME.fullmatch(spelt) else None
 
 
 def _lock_by_name(uow: UnitOfWork, name: str) -> User:
+    """Lock and return the user with this name, in any case; raises `NotFound`."""
     user = uow.users.by_name(_spelt(name) or "")
     if user is None:
         raise NotFound(Message("there is no user of this name: see `flask users list`"))

@@ -102,7 +102,7 @@ class Watched:
 
 
 def data_now() -> str:
-    """The versions of the holiday and time zone data and of the rules, by which this instance counts windows."""
+    """Return the versions of the holiday and time zone data and of the rules, by which this instance counts windows."""
     return f"holidays {HOLIDAYS_VERSION}, tzdata {TZDATA_VERSION}, rules {EDITION}"
 
 
@@ -118,6 +118,7 @@ def watch(store: Store, progress: ProgressCallback = silently, waits: Callable[[
 
 
 def _watch(store: Store, progress: ProgressCallback) -> Watched:
+    """Do what `watch` does, once it is this instance's turn."""
     now = data_now()
     with store.read(COMMAND_LINE) as uow:
         last, is_any_unpromised = last_change(uow), uow.orders.is_any_without_promise()
@@ -141,7 +142,7 @@ def _watch(store: Store, progress: ProgressCallback) -> Watched:
 
 
 def _cause(uow: UnitOfWork, last: LastChange) -> PromiseCause | None:
-    """Why open windows have to be compared even if the data is not new; None if they need not be.
+    """Return why open windows have to be compared even if the data is not new; None if they need not be.
 
     An instance with other data may have made promises since; the process that changed policies may have been killed.
     """
@@ -151,12 +152,12 @@ def _cause(uow: UnitOfWork, last: LastChange) -> PromiseCause | None:
 
 
 def extend(store: Store, principal: Principal = COMMAND_LINE, progress: ProgressCallback = silently) -> None:
-    """Promise every open window that ends later because the principal registered a version or entered a closure."""
+    """Promise every open window that ends later now, after the principal registered a version or entered a closure."""
     _lengthen(store, principal, PromiseCause.POLICY_CHANGED, progress)
 
 
 def last_change(uow: UnitOfWork, before: int | None = None) -> LastChange | None:
-    """The last change of data, or the last before a position of the journal; None before the first watch."""
+    """Return the last change of data, or the last before a position of the journal; None before the first watch."""
     event = uow.events.last_of(EventType.CALENDAR_CHANGED, before)
     if event is None:
         return None
@@ -165,13 +166,13 @@ def last_change(uow: UnitOfWork, before: int | None = None) -> LastChange | None
 
 
 def recent_change(uow: UnitOfWork) -> LastChange | None:
-    """The last change of data, if it was in the last 14 days and concerned an open window; else None."""
+    """Return the last change of data, if it was in the last 14 days and concerned an open window; else None."""
     last = last_change(uow)
     return last if last and uow.now - last.at < RECENT and last.longer + last.kept else None
 
 
 def lengthened(uow: UnitOfWork) -> Iterator[Change]:
-    """The changes of orders to which the last watch promised a later deadline; none before the first watch."""
+    """Yield the changes of orders to which the last watch promised a later deadline; none before the first watch."""
     last = last_change(uow)
     since = last and last_change(uow, last.position)
     for row in uow.promises.made(PromiseCause.CALENDAR_CHANGED, since and since.at) if last else ():
@@ -179,24 +180,25 @@ def lengthened(uow: UnitOfWork) -> Iterator[Change]:
 
 
 def told(uow: UnitOfWork, change: Change) -> list[Contact]:
-    """The contacts about the order of a change that were told the deadline promised before."""
+    """Return the contacts about the order of a change that were told the deadline promised before."""
     return [one for one in uow.contacts.of_order(change.order_id) if one.outcome.deadline == change.promised]
 
 
 def _change(row: Row, today: int | None, stands: int) -> Change:
+    """Make the change for the promise in a row; `today` (None: not known) and `stands` are deadlines as stored."""
     ends, told = (instant(row["deadline"]), None if today is None else instant(today), instant(stands)), _told(row)
     return Change(row["order_id"], *ends, told.time_zone if told else "UTC", instant(row["promised_at"]))
 
 
 def _told(row: Row) -> ToldWindow | None:
-    """The window in the row of a promise; None if it cannot be read, which the audit reports."""
+    """Return the window in the row of a promise; None if it cannot be read, which the audit reports."""
     with suppress(ValueError, LookupError, TypeError):
         return load_told(row["told"])
     return None
 
 
 def changes(uow: UnitOfWork, progress: ProgressCallback = silently) -> Iterator[Change]:
-    """Compare every open promise with today's data, and yield those that differ; nothing is stored."""
+    """Compare each promise open or ended within 14 days with today's data, and yield the changes; store nothing."""
     comparison, done, rows = _Comparison(uow), 0, _next_open(uow, uow.now)
     while rows:
         yield from comparison.changes(rows)
@@ -206,7 +208,7 @@ def changes(uow: UnitOfWork, progress: ProgressCallback = silently) -> Iterator[
 
 
 def _lengthen(store: Store, principal: Principal, cause: PromiseCause, progress: ProgressCallback) -> int:
-    """Promise every open window that ends later now, for a cause; returns how many others keep a later end."""
+    """Promise every open window that ends later now, for a cause; return how many others keep a later end."""
     kept = done = 0
     with store.read(COMMAND_LINE) as uow:
         comparison, now, since = _Comparison(uow), uow.now, micros(uow.now)
@@ -228,7 +230,7 @@ def _lengthen(store: Store, principal: Principal, cause: PromiseCause, progress:
 
 
 def _next_open(uow: UnitOfWork, now: datetime, after: Row | None = None) -> list[Row]:
-    """The next `STEP` promises, open or ended within 14 days, after that of a row, or the first; fewer at the end."""
+    """Return the next `STEP` promises, open or ended within 14 days, after a row or from the first; or what is left."""
     place = (after["deadline"], after["order_id"]) if after else ()
     return uow.promises.open_after(now - ENDED, *place, limit=STEP)
 
@@ -248,13 +250,13 @@ class _Comparison:
         self._known: dict[tuple[str, Case, str], tuple[int | None, int] | None] = {}
 
     def changes(self, rows: Iterable[Row]) -> Iterator[Change]:
-        """The changes among the promises in these rows; rows without a change are left out."""
+        """Yield the changes among the promises in these rows; a row without a change is left out."""
         for row in rows:
             if ends := self._ends(row):
                 yield _change(row, *ends)
 
     def _ends(self, row: Row) -> tuple[int | None, int] | None:
-        """`today` and `stands` of the change for a row, as stored; None if nothing changes."""
+        """Return `today` and `stands` of the change for a row, as stored; None if nothing changes."""
         case = row["policy"], self._cases(row["policy"]).case(row), row["told"]
         if case not in self._known:
             if len(self._known) == KNOWN:
@@ -263,9 +265,9 @@ class _Comparison:
         return self._known[case]
 
     def _compare(self, row: Row) -> tuple[int | None, int] | None:
-        """The change for a row, counted now, as `today` (None if it cannot be counted) and `stands`.
+        """Return the change for a row, counted now, as `today` (None if it cannot be counted) and `stands`.
 
-        None if nothing changes, or if the window in the row cannot be read.
+        Returns None if nothing changes, or if the window in the row cannot be read.
         """
         provided, ordered, told = instant(row["service_provided_at"]), row["ordered_at"], _told(row)
         if told is None:
@@ -285,7 +287,7 @@ class _Comparison:
 
 
 def _fill(store: Store, progress: ProgressCallback) -> int:
-    """Promise each order without a promise the last window that it was told, or today's if later; returns how many."""
+    """Promise each order without a promise the last window that it was told, or today's if later; return how many."""
     filled, after = 0, ""
     while True:
         found, promised = store.write_batch(COMMAND_LINE, partial(_fill_batch, after=after))
@@ -297,7 +299,7 @@ def _fill(store: Store, progress: ProgressCallback) -> int:
 
 
 def _fill_batch(uow: UnitOfWork, after: str) -> tuple[list[Order], int]:
-    """Promise the next orders after an id that need it; returns these orders, and how many have got a promise."""
+    """Promise the next orders after an id that need it; return these orders, and how many have got a promise."""
     cause = PromiseCause.CALENDAR_CHANGED if last_change(uow) else PromiseCause.BEFORE_PROMISES
     found, promised = uow.orders.without_promise(after, BATCH), 0
     on_record = _on_record(uow, found)
@@ -312,7 +314,7 @@ def _fill_batch(uow: UnitOfWork, after: str) -> tuple[list[Order], int]:
 
 
 def _on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, ToldWindow]:
-    """By order id, the window that ends last of those that stored decisions told for the present policy and service."""
+    """Return, by order id, the last-ending window that stored decisions told for the present policy and service."""
     by_id = {order.order_id: order for order in found}
     told: dict[str, ToldWindow] = {}
     for row in chain(uow.contacts.decisions(by_id), uow.cancellations.decisions(by_id)):
@@ -327,6 +329,6 @@ def _on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, ToldWindow]:
 
 
 def _versions(data: str) -> list[list[tuple[int, str]]]:
-    """The versions in a text of `data_now`, as values of which the newer is the greater: 0.109 is after 0.57."""
+    """Return the versions in a text of `data_now`, as values of which the newer is the greater: 0.109 is after 0.57."""
     parts = (part.split()[1] for part in data.split(", "))
     return [[(int(number or 0), letters) for number, letters in re.findall(r"(\d*)([a-z]*)", part)] for part in parts]
