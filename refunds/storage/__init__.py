@@ -41,22 +41,22 @@ class Transaction(Protocol):
     """Whether nobody else can write while this transaction may."""
 
     def read_any_text(self) -> None:
-        """Read a text that is not UTF-8, which only SQLite can hold, as its bytes from here on, and not as an error."""
+        """From here on, return a text that is not UTF-8, which only SQLite can hold, as bytes; raise no error."""
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
-        """The row that a statement returns, which must not return more; None if there is none."""
+        """Run a statement and return its row, or None if it returns none; it must not return more."""
 
     def all(self, sql: str, **parameters: Any) -> list[Row]:
-        """Every row."""
+        """Run a statement and return all its rows."""
 
     def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
-        """Every row, one at a time, to be read before the transaction ends."""
+        """Yield the rows of a query, one at a time; read them before the transaction ends."""
 
     def run(self, sql: str, **parameters: Any) -> int:
-        """Run the statement; returns how many rows it changed."""
+        """Run the statement, and return how many rows it changed."""
 
     def later(self, sql: str, *rows: Row) -> None:
-        """Run the statement for each row, at the latest with the next one or the commit, where a failure may appear."""
+        """Run the statement for each row, at the latest with the next statement or the commit, where it may fail."""
 
 
 class Engine(ABC):
@@ -71,15 +71,15 @@ class Engine(ABC):
 
     @abstractmethod
     def one(self, sql: str, **parameters: Any) -> Row | None:
-        """Run one statement that reads, without a transaction; returns its row, None if there is none."""
+        """Run one statement that reads, without a transaction, and return its row; None if there is none."""
 
     @abstractmethod
     def read(self) -> AbstractContextManager[Transaction]:
-        """A transaction that sees one state of the records, however many statements it has, and changes nothing."""
+        """Begin a read for the block: a transaction that changes nothing, and whose statements all see one state."""
 
     @abstractmethod
     def write(self, *, exclusive: bool = False) -> AbstractContextManager[Transaction]:
-        """A transaction that is committed at the end of the block, or rolled back if an error leaves it.
+        """Begin a write for the block: a transaction that is committed at its end, or rolled back if the block raises.
 
         Raises `RuntimeError` instead of committing if a statement failed in the block. Only one `exclusive` write runs
         at a time, across all processes.
@@ -88,19 +88,19 @@ class Engine(ABC):
     def one_at_a_time(self, waits: Callable[[], None]) -> AbstractContextManager[None]:
         """Let only one instance at a time run the block, if several can use the database; ordinary writes go on.
 
-        If it has to wait for another, however long, it calls `waits` once. If an instance is killed, its turn ends.
+        An instance that has to wait for another, however long, calls `waits` once. A killed instance loses its turn.
         """
         return nullcontext()
 
     @abstractmethod
     def unused(self) -> AbstractContextManager[None]:
-        """Let no process begin to use it in the block, except to read; `ConfigurationError` if one does already."""
+        """Raise `ConfigurationError` if a process uses the database; in the block, none can begin, except to read."""
 
     def scrub(self, patience: float = 0) -> bool:
-        """Remove what was deleted or overwritten from the files that the service writes; returns whether that is done.
+        """Remove what was deleted or overwritten from the files that the service writes; return whether that is done.
 
-        It returns False if a read or a write is in the way for longer than `patience`, in seconds. A server's VACUUM
-        does so by itself.
+        Returns False if a read or a write is in the way for longer than `patience`, in seconds. On a server, VACUUM
+        does so by itself, and the result is True.
         """
         return True
 
@@ -110,7 +110,7 @@ class Engine(ABC):
     def require_there(self) -> None:  # noqa: B027 - a server that can be connected to is there
         """Raise `ConfigurationError` if the file is missing or empty; for a server, do nothing.
 
-        Once it is open, raise `FileReplaced` if it was removed or replaced since.
+        Once the file is open, raise `FileReplaced` if it was removed or replaced since.
         """
 
     @abstractmethod
@@ -121,23 +121,23 @@ class Engine(ABC):
         """
 
     def pool(self) -> Mapping[str, int]:
-        """How many connections of this process are `idle` and `in_use`, how many transactions are `waiting` for one.
+        """Count the connections of this process that are `idle` and `in_use`, and transactions `waiting` for one.
 
-        And the `max` of connections. Empty if connections are not limited.
+        Also returns the `max` of connections. Empty if connections are not limited, or before the first is needed.
         """
         return {}
 
     @abstractmethod
     def close(self) -> None:
-        """Close every connection; they open again when needed."""
+        """Close every connection; the engine opens new ones when it needs them."""
 
 
 def open_engine(url: str, *, setting: str = "REFUNDS_DATABASE", readonly: bool = False) -> Engine:
-    """The engine for the URL in this setting: `sqlite:///PATH`, without `?` and `#`, or `postgresql://…`.
+    """Return the engine for a URL: `sqlite:///PATH`, without `?` and `#`, or `postgresql://…`, also `postgres://…`.
 
-    With `readonly`, it changes no byte of a file, nor anything beside it, and does not count as in use. A file is
-    opened when it is first used; a server is connected to at once. Raises `ConfigurationError`, naming the setting, if
-    the URL has another form, or if the server cannot be reached or used.
+    With `readonly`, the engine changes no byte of a file, nor anything beside it, and does not count as in use. A file
+    is opened when it is first used; a server is connected to at once. Raises `ConfigurationError`, naming `setting`, if
+    the URL has another form or the server cannot be used, and its subclass `ServerAway` if it cannot be reached now.
     """
     # Each driver is imported only for its own databases: psycopg takes a tenth of a second.
     scheme, _, path = url.partition(":///")

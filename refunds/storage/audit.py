@@ -93,23 +93,23 @@ def _collect(context: Context, checkpoints: Iterable[Checkpoint], found: dict[in
 
 
 def at(position: int, fault: str) -> Message:
-    """The text of what is wrong with the event at a position."""
+    """Return the text that says that a `fault` is at a position of the journal."""
     return placed(Message("position %(position)s", position=position), fault)
 
 
 def placed(place: str, fault: str) -> Message:
-    """The text of what is wrong with a place, such as a record."""
+    """Return the text that says that a `fault` is in a place, such as a record: `PLACE: FAULT`."""
     return Message("%(place)s: %(fault)s", place=place, fault=fault)
 
 
 def cut_short(end: int, checkpoint: int) -> Message:
-    """What is wrong with a journal that ends at a position before a checkpoint."""
+    """Return the text that says that the journal ends at the position `end`, before that of a `checkpoint`."""
     text = Message("the journal ends here, but has a checkpoint at %(checkpoint)s", checkpoint=checkpoint)
     return at(end, text)
 
 
 def missing(count: int) -> Message:
-    """What is wrong where this many events should be."""
+    """Return the text that says that this many events are missing; it names no place."""
     if count == 1:
         return Message("the event is missing")
     return Message("%(count)s events are missing from here on", count=count)
@@ -170,14 +170,14 @@ class _Journal:
         self.end = self._sound = events.moved(self.end, [event])
 
     def _pass_over(self, row: Row) -> None:
-        """Go on to an event that is not sound, as it is stored, and keep nothing of it: the head may still be right."""
+        """Go on to an event that is not sound, and keep only its position and hash: the head may still be right."""
         position = row["position"]
         self.end = self.end._replace(position=position, hash=row["hash"])
         if row["type"] in ABOUT_POLICIES:
             self.end = self.end._replace(policies_at=position, policies_hash=row["hash"])
 
     def _ending(self) -> Iterator[Broken]:
-        """The faults of the journal's end: it is before the last checkpoint, or not where the head says."""
+        """Yield the faults of the journal's end: it is before the last checkpoint, or not where the head says."""
         position, last = self.end.position, max(self._checkpointed, default=0)
         if position < last:
             yield Shortened(cut_short(position, last))
@@ -239,7 +239,7 @@ class _Records:
         return Broken(placed(f"{place[0]} {place[1]}", fault))
 
     def _customers(self) -> Iterator[Broken]:
-        """The faults of customers: missing, without a record, with a damaged key, or erased without an event."""
+        """Yield the faults of customers: missing, without a record, with a damaged key, or erased unlike events say."""
         tx = self._context.tx
         owners = customers.owners(tx)
         for row in customers.iter_wrapped_keys(tx):
@@ -257,7 +257,7 @@ class _Records:
             yield self._fault(("customers", customer_id), MISSING)
 
     def _checked(self, table: RecordMapper[Any], row: Row) -> Broken | None:
-        """The fault of a record; None if there is none, or if one of the record or of its customer was reported before.
+        """Return the fault of a record; None if there is none, or if one of the record or its customer was reported.
 
         A customer's damaged key makes all their records unreadable, so it is reported once.
         """
@@ -269,9 +269,10 @@ class _Records:
 
 
 def checked(context: Context, table: RecordMapper[Any], row: Row, erased: AbstractSet[str]) -> str | None:
-    """What is wrong with a record, apart from its digest: it cannot be read, or does not agree with other records.
+    """Return what is wrong with a record, apart from its digest; None if nothing is.
 
-    None if nothing is. Only fields of the customers in `erased`, and those that it names, may be empty.
+    A record is wrong if it cannot be read, does not agree with other records, or has an empty field although `erased`
+    names neither its customer nor the field, as `RECORD/FIELD`.
     """
     empty = {id_within(row[table.key], name) for name in table.personal if row[name] == b""}
     if row.get("customer_id") not in erased and not empty <= erased:
@@ -289,7 +290,7 @@ def checked(context: Context, table: RecordMapper[Any], row: Row, erased: Abstra
 
 
 def _cipher(context: Context, table: RecordMapper[Any], row: Row) -> CustomerCipher:
-    """The cipher of the personal fields in a row, for any reader; `NO_ACCESS` if it can have none."""
+    """Return the cipher of the personal fields in a row, for any reader; `NO_ACCESS` if it can have none."""
     if table is CLOSURES:
         return CustomerCipher(context.keys.notes)
     if table is UNMATCHED:

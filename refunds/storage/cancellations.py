@@ -45,13 +45,13 @@ class Cancellations(OfOrders[Cancellation]):
     }
 
     def active(self, order_id: str) -> Cancellation | None:
-        """The active cancellation of an order, which is not revoked; None if there is none."""
+        """Return the active cancellation of an order, the one that is not revoked; None if there is none."""
         return self._one(f"{self.about_order} AND {IS_ACTIVE}", order_id=order_id)
 
     def new_reference(self) -> str:
-        """A reference that no cancellation has: once the one that `Contacts.new_number` drew, or else a new one.
+        """Return a reference that no cancellation has: once the one that `Contacts.new_number` drew, or else a new one.
 
-        A unique index enforces that.
+        A unique index makes sure that no cancellation gets the reference of another.
         """
         found, self._context.reference = self._context.reference, None
         while not found:
@@ -68,11 +68,11 @@ class Cancellations(OfOrders[Cancellation]):
         return "{by_due_date}" if filters.get("overdue") and not few else ""
 
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
-        """Sort by the time of issue or, if only overdue ones are asked for, by how long they are overdue."""
+        """Sort by id, so by the time of issue or, if only overdue ones are asked for, by how long they are overdue."""
         return self.place if filters.get("overdue") else self.place[-1:]
 
     def goodwill_since(self, since: datetime) -> Iterator[tuple[datetime, str]]:
-        """When and by whom each cancellation was issued as goodwill from an instant on; revoked ones are left out."""
+        """Yield when and by whom each cancellation was issued as goodwill from an instant on; without revoked ones."""
         rows = self._tx.each(
             "SELECT issued_at, issued_by FROM cancellations WHERE basis = 'goodwill' AND state <> 'revoked'"
             " AND issued_at >= :since",
@@ -82,5 +82,5 @@ class Cancellations(OfOrders[Cancellation]):
             yield instant(row["issued_at"]), row["issued_by"]
 
     def issued_by(self, actor: str, limit: int) -> list[Cancellation]:
-        """Up to `limit` cancellations that this actor has issued, the newest first."""
+        """Return up to `limit` cancellations that this actor has issued, the newest first; also revoked ones."""
         return self._all("issued_by = :actor ORDER BY cancellation_id DESC LIMIT :limit", actor=actor, limit=limit)

@@ -55,7 +55,7 @@ class LedgerFile(Generic[T]):
         self.file, self._load, self._dump = directory / name, load, dump
 
     def require_writable(self) -> None:
-        """Create the file, and its directory, if there is none; raise `ConfigurationError` if it cannot be written."""
+        """Create the file and its directory if needed; raise `ConfigurationError` if the file cannot be written."""
         try:
             os.close(self._open())
         except OSError as error:
@@ -68,7 +68,7 @@ class LedgerFile(Generic[T]):
             raise ConfigurationError(detail) from None
 
     def append(self, *entries: T) -> None:
-        """Write entries to disk, in a file that is made if needed; raises `OSError` if that fails."""
+        """Append entries and bring them to disk, in a file that is made if needed; raises `OSError` if that fails."""
         lines = b"\n".join(orjson.dumps(self._dump(entry)) for entry in entries)
         file = self._open()
         try:
@@ -82,7 +82,7 @@ class LedgerFile(Generic[T]):
             os.close(file)
 
     def last(self) -> T | None:
-        """The last entry that was written whole; None if there is none. Of a long file, only the end is read."""
+        """Return the last entry that was written whole; None if there is none. Of a long file, only the end is read."""
         with suppress(FileNotFoundError, *_NONE), self.file.open("rb") as file:
             file.seek(-min(_END, file.seek(0, os.SEEK_END)), os.SEEK_END)
             _, *lines = file.read().split(b"\n")  # the first one is cut off, or empty
@@ -91,6 +91,7 @@ class LedgerFile(Generic[T]):
         return next(iter(deque(self, maxlen=1)), None)
 
     def _open(self) -> int:
+        """Open the file to append to it, and make it and its directory if needed; returns the descriptor."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         is_new = not self.file.exists()
         file = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -101,6 +102,7 @@ class LedgerFile(Generic[T]):
         return file
 
     def __iter__(self) -> Iterator[T]:
+        """Yield the entries, the oldest first; none if there is no file."""
         if not self.file.exists():
             return
         for number, line in enumerate(self.file.read_bytes().splitlines(), 1):
@@ -114,7 +116,10 @@ class LedgerFile(Generic[T]):
                 raise ConfigurationError(detail) from None
 
     def _parsed(self, line: bytes) -> T | None:
-        """The entry in a line; None if it is empty or was torn by a full disk or a crash."""
+        """Return the entry in a line; None if it does not end with `}`: it is empty, or torn by a full disk or a crash.
+
+        Raises one of `_NONE` if any other line is no entry.
+        """
         return self._load(orjson.loads(line)) if line.endswith(b"}") else None
 
 

@@ -22,7 +22,7 @@ class Clients(Repository[Client]):
     mapper: ClassVar[RecordMapper[Client]] = CLIENTS
 
     def by_name(self, name: str) -> Client | None:
-        """The client with this name, or None; a write locks the row until it ends."""
+        """Return the client with this name, or None; a write locks the row until it ends."""
         return self._one("name = :name {for_update}", name=name)
 
 
@@ -32,12 +32,12 @@ class Tokens(Repository[ClientToken]):
     mapper: ClassVar[RecordMapper[ClientToken]] = TOKENS
 
     def count_active(self, client_id: str) -> int:
-        """How many tokens of a client are valid now: neither revoked nor expired."""
+        """Count the tokens of a client that are valid now: neither revoked nor expired."""
         sql = "SELECT count(*) FROM tokens WHERE client_id = :client_id AND revoked_at IS NULL AND expires_at > :now"
         return number(self._tx, sql, client_id=client_id, now=micros(self._context.now))
 
     def with_clients(self) -> Iterator[tuple[Client, ClientToken]]:
-        """Every token, also a revoked or expired one, with its client, in the order of the clients' names."""
+        """Yield client and token for every token, also a revoked or expired one, sorted by the clients' names."""
         rows = self._tx.all(
             f"SELECT {CLIENTS.columns}, {TOKENS.columns} FROM tokens JOIN clients USING (client_id)"  # noqa: S608
             " ORDER BY name, tokens.created_at, token_id"
@@ -46,7 +46,7 @@ class Tokens(Repository[ClientToken]):
 
 
 def holder(by: Transaction | Engine, token_id: str) -> tuple[Client, ClientToken, Head] | None:
-    """Read the client of the token with this id, the token, and the head of the journal; None if there is none.
+    """Read the client of the token with this id, the token, and the head of the journal; None without such a token.
 
     It does not check whether the token is valid. An HTTP request with a token needs no other read.
     """

@@ -121,7 +121,7 @@ class Contacts(OfOrders[Contact]):
     }
 
     def new_number(self) -> str:
-        """Draw a request number that no contact has, matched or not, and a reference for a later `new_reference`."""
+        """Return a request number that no contact has, matched or not; also draw a reference for `new_reference`."""
         while True:
             number, self._context.reference = new_request_number(), new_reference()
             if not self._tx.one(_TAKEN, number=number, reference=self._context.reference):
@@ -170,12 +170,12 @@ class Contacts(OfOrders[Contact]):
         return None if row["oldest"] is None else instant(row["oldest"]), since_week, since_today
 
     def resolved_by(self, actor: str, limit: int) -> list[Contact]:
-        """Up to `limit` requests that this actor has resolved, the last first; superseded ones are left out."""
+        """Return up to `limit` requests that this actor has resolved, the last first; superseded ones are left out."""
         resolved = "resolved_by = :actor AND resolved_at IS NOT NULL AND superseded_by IS NULL"
         return self._all(f"{resolved} ORDER BY resolved_at DESC LIMIT :limit", actor=actor, limit=limit)
 
     def open_about(self, order_ids: Collection[str]) -> list[Contact]:
-        """The open contacts about any of these orders, the earliest received first."""
+        """Return the open contacts about any of these orders, the earliest received first."""
         listed, named = named_list(order_ids)
         about = f"is_open = 1 AND contacts.order_id IN ({listed}) ORDER BY received_at, contact_id"
         return self._all(about, **named) if named else []
@@ -194,7 +194,7 @@ class Contacts(OfOrders[Contact]):
         )
 
     def judged_by(self, policy: str) -> Iterator[Row]:
-        """For a simulation, the contacts about the orders under a policy, sorted by order, as rows.
+        """Yield, for a simulation, the contacts about the orders under a policy, sorted by order, as rows.
 
         Questions and resolved contacts are included; superseded ones, withdrawals and those of customers with a
         restriction or an objection are not. A row has `order_id`, `contact_id`, `decision` as it is stored, and the

@@ -33,7 +33,7 @@ class Copy:
 
     @classmethod
     def begun(cls, to: Engine, head: Head, setting: str) -> Self | None:
-        """Begin a copy as of this head, or go on with an interrupted one; None if that copy is already finished.
+        """Begin a copy as of this head, or go on with an interrupted one; return None if the copy is already finished.
 
         It brings the schema up to date, marks the copy as unfinished, sets the head of its journal, and deletes what is
         out of date: everything, if the unfinished copy is of another head. A process still at that copy fails at its
@@ -64,7 +64,7 @@ class Copy:
             yield tx
 
     def rest(self, source: Transaction, table: StoredTable) -> Iterator[int]:
-        """Copy the missing rows of a table as it is iterated; yields how many are there, first and after each commit.
+        """Copy the missing rows of a table as it is iterated; yield how many are there, first and after each commit.
 
         Raises `ConfigurationError` as `write` does.
         """

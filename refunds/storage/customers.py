@@ -33,17 +33,17 @@ class Customers:
         return self._context.tx
 
     def find(self, customer_ref: str) -> str | None:
-        """The id of the customer with this reference, or None; raises `Forbidden` for who may see nothing personal."""
+        """Return a customer's id by reference, or None; `Forbidden` if the principal may not read personal data."""
         self._context.principal.require(Scope.PERSONAL_READ)
         row = self._tx.one(_BY_DIGEST, digest=digest_of(self._context.keys, customer_ref))
         return None if row is None else row["customer_id"]
 
     def lock_order(self, customer_ref: str) -> bytes:
-        """The sort key of a reference: a write that locks several customers must lock them in this order."""
+        """Return the sort key of a reference: a write that locks several customers must lock them in this order."""
         return digest_of(self._context.keys, customer_ref)
 
     def lock(self, customer_ref: str, *, beside: str | None = None) -> str:
-        """Lock the customer with this reference, who is added if new, until this write ends, and return their id.
+        """Lock the customer with this reference until this write ends, and return their id; a new customer is added.
 
         It also locks the customer with the id `beside`, if there is one; the two in the order of their digests.
         """
@@ -74,7 +74,10 @@ class Customers:
         return [row["order_id"] for row in self._tx.all(of_orders, customer_id=customer_id)]
 
     def rename(self, customer_id: str, customer_ref: str) -> list[str]:
-        """Give a customer a reference that is nobody's; returns the ids of their orders. Raises `CustomerErased`."""
+        """Lock a customer and their orders, give the customer another reference, and return the ids of the orders.
+
+        Raises `NotFound`, `CustomerErased`, and `Conflict` if the reference is another customer's.
+        """
         order_ids = self.lock_with_orders(customer_id)
         self.require_not_erased(customer_id)
         sql = "UPDATE customers SET digest = :digest WHERE customer_id = :customer_id"
@@ -99,16 +102,16 @@ class Customers:
 
 
 def digest_of(keyring: Keyring, customer_ref: str) -> bytes:
-    """The keyed digest of a reference, by which its customer is found; the reference is only stored encrypted."""
+    """Return the keyed digest of a reference, by which its customer is found; the reference is stored encrypted."""
     return keyed_digest(keyring.lookup, customer_ref.encode())
 
 
 def owners(tx: Transaction) -> set[str]:
-    """The ids of the customers about whom there is any record."""
+    """Return the ids of the customers about whom there is any record."""
     found = " UNION ".join(f"SELECT customer_id FROM {table}" for table in ABOUT_CUSTOMERS)  # noqa: S608
     return {row["customer_id"] for row in tx.each(f"{found} ORDER BY customer_id")} - {None}
 
 
 def iter_wrapped_keys(tx: Transaction) -> Iterator[Row]:
-    """The `customer_id` and `wrapped_key` of every customer, by id; the key of an erased one is empty."""
+    """Yield the `customer_id` and `wrapped_key` of every customer, by id; the key of an erased one is empty."""
     return tx.each("SELECT customer_id, wrapped_key FROM customers ORDER BY customer_id")

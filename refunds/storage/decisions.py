@@ -23,7 +23,7 @@ _NEEDED = object()
 
 
 class Plain(Generic[V]):
-    """How values of a type become plain data and back; None stays None."""
+    """How values of a type become plain data and back, with all their fields or `only` some; None stays None."""
 
     def __init__(
         self, kind: type[V], *, stored_as: Mapping[str, str] = _AS_THEY_ARE, only: Collection[str] | None = None
@@ -36,7 +36,7 @@ class Plain(Generic[V]):
         self._reading = [(stored, read, defaults.get(name, _NEEDED)) for name, stored, _, read in self._fields]
 
     def dump(self, value: V) -> dict[str, Any]:
-        """A value as plain data, under the stored names of its fields, without those that are empty mappings."""
+        """Return a value as plain data, under the stored names of its fields, without those that are empty mappings."""
         data: dict[str, Any] = {}
         for name, stored, write, _ in self._fields:
             plain = getattr(value, name)
@@ -46,7 +46,7 @@ class Plain(Generic[V]):
         return data
 
     def load(self, data: Mapping[str, Any]) -> V:
-        """The named tuple in plain data; missing fields have their defaults."""
+        """Return the named tuple in plain data; missing fields have their defaults, or else raise `KeyError`."""
         values = []
         for stored, read, default in self._reading:
             plain = data[stored] if default is _NEEDED else data.get(stored, default)
@@ -54,7 +54,7 @@ class Plain(Generic[V]):
         return self._kind(*values)
 
     def values(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of those fields that the plain data has, by the name of the field."""
+        """Return the values of those fields that the plain data has, by the name of the field."""
         values: dict[str, Any] = {}
         for name, stored, _, read in self._fields:
             if stored in data:
@@ -64,14 +64,14 @@ class Plain(Generic[V]):
 
 
 def without_none(hint: Any) -> Any:
-    """A type without the None that it may allow."""
+    """Return a type without the None that it may allow."""
     if isinstance(hint, UnionType):
         (hint,) = (part for part in get_args(hint) if part is not NoneType)
     return hint
 
 
 def _converters(hint: Any) -> tuple[Convert, Convert]:
-    """How to write and how to read a value of a type; None for a value that is plain already."""
+    """Return how to write and how to read a value of a type; None for a value that is plain already."""
     hint = without_none(hint)
     if hint in _CONVERTERS:
         return _CONVERTERS[hint]
@@ -118,7 +118,7 @@ _BESIDE = Plain(RecordedDecision, only=_FACTS_BESIDE)
 
 
 def dump_decision(decision: RecordedDecision) -> str:
-    """A decision as it is stored, as JSON."""
+    """Return a decision as it is stored, as JSON."""
     facts = FACTS.dump(decision.facts) | _BESIDE.dump(decision)
     if decision.promise is None:
         del facts["promise"]  # as in decisions from before promises
@@ -131,22 +131,22 @@ def dump_decision(decision: RecordedDecision) -> str:
 
 
 def dump_told(told: ToldWindow) -> str:
-    """A told window as it is stored, as JSON."""
+    """Return a told window as it is stored, as JSON."""
     return orjson.dumps(_TOLD.dump(told)).decode()
 
 
 def load_told(stored: str) -> ToldWindow:
-    """The told window that was stored; raises `ValueError`, `LookupError` or `TypeError` if it is not in that form."""
+    """Return the told window in JSON; raises `ValueError`, `LookupError` or `TypeError` if it has another form."""
     return _TOLD.load(orjson.loads(stored))
 
 
 def load_outcome(stored: str) -> Outcome:
-    """The outcome of the decision that was stored, without its facts; raises what `load_decision` does."""
+    """Return the outcome of the decision in JSON, without its facts; raises what `load_decision` does."""
     return OUTCOME.load(orjson.loads(stored)["outcome"])
 
 
 def load_decision(stored: str) -> RecordedDecision:
-    """The decision that was stored; raises `ValueError`, `LookupError` or `TypeError` if it is not in that form."""
+    """Return the decision in JSON; raises `ValueError`, `LookupError` or `TypeError` if it has another form."""
     data = orjson.loads(stored)
     facts, outcome = FACTS.load(data["facts"]), OUTCOME.load(data["outcome"])
     return RecordedDecision(facts=facts, outcome=outcome, **_BESIDE.values(data["facts"]))

@@ -28,7 +28,7 @@ from refunds.storage.unmatched import UNMATCHED, Unmatched
 
 
 class Erasure(NamedTuple):
-    """The erasure of a customer: why, when, and the ids of their orders; or of a contact, by its id."""
+    """The erasure of a customer: why, when, and the ids of their orders; or of a contact: its id is `customer_id`."""
 
     customer_id: str
     reason: ErasureReason
@@ -37,7 +37,7 @@ class Erasure(NamedTuple):
 
 
 class ErasureLedger(LedgerFile[Erasure]):
-    """The customers who were erased, without their orders."""
+    """The erasures of customers and contacts, without the ids of orders."""
 
     def __init__(self, directory: Path, name: str = "erasures.jsonl") -> None:
         super().__init__(directory, name, _loaded, _dumped)
@@ -66,7 +66,7 @@ class Erasures:
         self._context, self._tx = context, context.tx
 
     def find(self, customer_id: str) -> Erasure | None:
-        """The erasure of a customer; None if they were not erased."""
+        """Return the erasure of the customer with this id; None if they were not erased, or are not known."""
         sql = "SELECT 1 FROM customers WHERE customer_id = :customer_id AND length(wrapped_key) = 0"
         if self._tx.one(sql, customer_id=customer_id) is None:
             return None
@@ -76,7 +76,8 @@ class Erasures:
         """Erase a customer who is locked with their orders: their key, every personal field, and stored responses.
 
         A line in the ledger comes first, and stays even if this unit of work fails; then the next start erases the
-        customer. So nothing may follow that can fail. Raises `StorageUnavailable` if the line cannot be written.
+        customer. So nothing may follow that can fail. `anyway`, for the event: why open matters do not prevent it.
+        Returns the erasure with the ids of the orders. Raises `StorageUnavailable` if the line cannot be written.
         """
         erasure = Erasure(customer_id, reason, self._context.now)
         self._note(erasure)
@@ -85,8 +86,8 @@ class Erasures:
     def empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> list[str]:
         """Empty the personal fields of a locked contact, with an event; returns the names of those that were set.
 
-        Stored replies about its order, or about it if it is unmatched, are deleted. A line in the ledger comes first,
-        and one for each unmatched contact that it was. If nothing is left to empty, nothing is done. Raises
+        Stored replies about the contact's order, or about a contact that is unmatched, are deleted. A line in the
+        ledger comes first, and one for each unmatched contact that it was. If no field is set, nothing is done. Raises
         `StorageUnavailable` as `erase` does.
         """
         fields = _to_empty(contact)
@@ -99,6 +100,7 @@ class Erasures:
         return fields
 
     def _note(self, *erasures: Erasure) -> None:
+        """Append lines to the ledger; raises `StorageUnavailable` if they cannot be written."""
         ledger = self._context.ledger
         try:
             ledger.append(*erasures)
@@ -107,7 +109,10 @@ class Erasures:
             raise StorageUnavailable(text, f"{ledger.file} cannot be written: {error.strerror}") from error
 
     def make_whole(self) -> None:
-        """Erase in the records what the ledger has, and add to it what it lacks; raises `OSError` if that fails."""
+        """Erase in the records what only the ledger has, and append to the ledger what only the journal has.
+
+        Contacts are emptied, too. Raises `OSError` or `ConfigurationError` if the ledger cannot be written or read.
+        """
         undone, lacking = self.differences()
         # Another instance may be at the same erasure: it has written its line, and holds the locks.
         for one in undone:
@@ -123,7 +128,11 @@ class Erasures:
             self._context.ledger.append(*lacking)
 
     def differences(self) -> tuple[list[Erasure], list[Erasure]]:
-        """The erasures of customers that only the ledger has, in the order of locks; and all that it lacks."""
+        """Return the erasures that only the ledger has, and those that only the journal has; change nothing.
+
+        The first list has only customers, and only those on record, in the order in which writes lock them. The second
+        has customers and contacts, in the order of the journal.
+        """
         noted = {one.customer_id: one for one in self._context.ledger}
         sql = "SELECT customer_id FROM customers WHERE length(wrapped_key) = 0 ORDER BY customer_id"
         erased = {row["customer_id"] for row in self._tx.all(sql)}
@@ -133,7 +142,7 @@ class Erasures:
         return [noted[row["customer_id"]] for row in undone], lacking
 
     def records_emptied(self, customer_id: str) -> dict[str, int]:
-        """How many of a customer's records have an emptied personal field, by table, also of customers not erased."""
+        """Count a customer's records that have an emptied personal field, by table; also for customers not erased."""
         counted = {}
         for table, owned in _owned():
             empty = " OR ".join(f"length({name}) = 0" for name in table.personal)
@@ -143,6 +152,7 @@ class Erasures:
         return counted
 
     def _contact(self, name: str) -> Contact | UnmatchedContact | None:
+        """Lock and return the contact with this id, matched or not; None if there is none."""
         kind = Unmatched if name.startswith("unm_") else Contacts
         try:
             return kind(self._context).get(name, lock=True)
@@ -150,6 +160,7 @@ class Erasures:
             return None
 
     def _empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> None:
+        """Empty the set personal fields of a contact in the records, with an event, and delete the stored replies."""
         fields = _to_empty(contact)
         data, emptied = {"fields": fields, "reason": reason}, dict.fromkeys(fields, ERASED)
         if isinstance(contact, Contact):
@@ -183,7 +194,7 @@ class Erasures:
 
 
 def journalled(tx: Transaction) -> Iterator[Erasure]:
-    """The erasures that the journal has, in its order."""
+    """Yield the erasures of customers and contacts that the journal has, oldest first."""
     for row in events.of_types(tx, [EventType.CUSTOMER_ERASED, *EMPTYING]):
         data = orjson.loads(row["data"])
         order_ids = tuple(data.get("order_ids", ()))
@@ -195,6 +206,7 @@ def _id_of(contact: Contact | UnmatchedContact) -> str:
 
 
 def _to_empty(contact: Contact | UnmatchedContact) -> list[str]:
+    """Return the names of the personal fields of a contact that are set and not yet empty."""
     table = CONTACTS if isinstance(contact, Contact) else UNMATCHED
     texts = ((name, getattr(contact, name)) for name in table.personal)
     return [name for name, text in texts if text is not None and not isinstance(text, Erased)]
@@ -206,7 +218,7 @@ _OF_ORDERS = "order_id IN (SELECT order_id FROM orders WHERE customer_id = :cust
 
 
 def _owned() -> Iterator[tuple[RecordMapper[Any], str]]:
-    """The tables with personal fields of customers, each with the condition for the records of one."""
+    """Yield the tables with personal fields of customers, each with the SQL condition for the records of one."""
     for table in (kind.mapper for kind in RECORDS):
         if table.personal and "customer_id" in table.names:
             yield table, "customer_id = :customer_id"

@@ -57,15 +57,15 @@ class Events(Repository[Event]):
     mapper: ClassVar[RecordMapper[Event]] = EVENTS
 
     def head(self) -> Head:
-        """The head of the journal; raises `Unreadable` if it is missing or cannot be read."""
+        """Return the head of the journal; raises `Unreadable` if it is missing or cannot be read."""
         return head(self._tx)
 
     def hash_at(self, position: int) -> bytes | None:
-        """The hash of the event at a position, or of the beginning at 0; None if the journal ends before it."""
+        """Return the hash of the event at a position, or of the beginning at 0; None if no event is there."""
         return hash_at(self._tx, position)
 
     def after(self, position: int, limit: int, types: Sequence[str] | None, *, audit: bool) -> list[Event]:
-        """Up to `limit` events after a position, in order; of these types, or of all if that is None.
+        """Return up to `limit` events after a position, in order; of these types, or of all if that is None.
 
         Without `audit`, those that only auditors may read are left out, even if their types are asked for.
         """
@@ -89,7 +89,7 @@ class Events(Repository[Event]):
     def newest(
         self, before: int | None, limit: int, *, after: int | None = None, **filters: Any
     ) -> list[tuple[Event, bool]]:
-        """Up to `limit` events before a position, or the last ones for None; the newest first.
+        """Return up to `limit` events before a position, or the last ones for None; the newest first.
 
         With `after`, it returns those nearest after that position, also the newest first. `filters` are values for
         `_FILTERS`; those by `type` and `order_id` have an index, the others read the whole journal. Each event comes
@@ -124,7 +124,7 @@ class Events(Repository[Event]):
         return self._one(f"position = ({found})", type=event, before=2**62 if before is None else before)
 
     def last_jump(self, after: int, ahead: timedelta, back: timedelta) -> int | None:
-        """The position of the last event that is over `ahead` later than the event before it, or over `back` earlier.
+        """Return the position of the last event that is over `ahead` later than the one before, or over `back` earlier.
 
         None if there is none after the position `after` and after the last confirmation of the clock.
         """
@@ -141,21 +141,21 @@ class Events(Repository[Event]):
         return None if row is None else row["position"]
 
     def latest(self, since: int) -> datetime | None:
-        """The latest time of the events from a position on; None if there are none."""
+        """Return the latest time of the events from a position on; None if there are none."""
         row = self._tx.one("SELECT max(at) AS at FROM events WHERE position >= :since", since=since)
         return instant(row["at"]) if row and row["at"] else None
 
     def note(self, event: EventType, subject: str, data: Mapping[str, Any]) -> None:
-        """Record an event about no record; the unit of work writes it to the journal at its end."""
+        """Note an event about no record; the unit of work writes it to the journal at its end."""
         self._context.note(event, subject, data)
 
     def has_any(self, types: Iterable[str], subject: str) -> bool:
-        """Whether a record has an event of one of these types, which must be rare, because all are read."""
+        """Tell whether a record has an event of one of these types, which must be rare, because each is read."""
         return bool(of_types(self._tx, types, {subject}))
 
 
 def readable(row: Row) -> Event | None:
-    """The event in a row, or None if the service cannot have written it."""
+    """Return the event in a row, or None if the service cannot have written it."""
     try:
         fits = EVENTS.fits(row) and isinstance(orjson.loads(row["data"]), dict)
         return EVENTS.load(row, NO_ACCESS) if fits else None
@@ -164,12 +164,15 @@ def readable(row: Row) -> Event | None:
 
 
 def head(tx: Transaction) -> Head:
-    """The head of the journal; raises `Unreadable` if it is missing or cannot be read."""
+    """Return the head of the journal; raises `Unreadable` if it is missing or cannot be read."""
     return head_in(tx.one(_HEAD))
 
 
 def lock_head(tx: Transaction) -> Head:
-    """Lock the head of the journal until the transaction ends, so that the chain does not fork; raises `Unreadable`."""
+    """Lock the head of the journal until the transaction ends, so that the chain does not fork; returns that head.
+
+    Raises `Unreadable` as `head` does.
+    """
     return head_in(tx.one(_HEAD + " {for_update}"))
 
 
@@ -177,14 +180,14 @@ _HEAD = f"SELECT {HEAD} FROM journal_head WHERE id = 1"  # noqa: S608 - ours
 
 
 def head_in(row: Row | None) -> Head:
-    """The head in a row with its columns; raises `Unreadable` if it is missing or not what the service has written."""
+    """Return the head in a row with its columns; raises `Unreadable` for None or what the service has not written."""
     if row is None or not (isinstance(row["hash"], bytes) and isinstance(row["position"], int)):
         raise Unreadable("the journal has no head")
     return Head(*(row[name] for name in Head._fields))
 
 
 def hash_at(tx: Transaction | Engine, position: int) -> bytes | None:
-    """The hash of the event at a position, or of the beginning at 0; None if the journal ends before it."""
+    """Return the hash of the event at a position, or of the beginning at 0; None if no event is there."""
     if position == 0:
         return GENESIS
     row = tx.one("SELECT hash FROM events WHERE position = :position", position=position)
@@ -202,7 +205,7 @@ def _insertion(number: int) -> str:
 
 
 def append(tx: Transaction, events: Sequence[Event], after: Head) -> None:
-    """Store events, which must be chained to the head `after`, and move the head to the last of them."""
+    """Store events, at least one, which must be chained to the head `after`, and move the head to the last of them."""
     # The digest is not needed: only the chain vouches for an event.
     for start in range(0, len(events), _AT_ONCE):
         rows = [EVENTS.row(event, NO_ACCESS) for event in events[start : start + _AT_ONCE]]
@@ -211,7 +214,7 @@ def append(tx: Transaction, events: Sequence[Event], after: Head) -> None:
 
 
 def moved(head: Head, events: Sequence[Event]) -> Head:
-    """The head after these events, at least one, that follow it; nothing is stored."""
+    """Return the head after these events, at least one, that follow `head`; nothing is stored."""
     head = head._replace(position=events[-1].position, hash=events[-1].hash)
     for event in events:
         if event.type in ABOUT_POLICIES:
@@ -234,18 +237,18 @@ def set_head(tx: Transaction, head: Head) -> None:
 
 
 def count_from(tx: Transaction, position: int) -> int:
-    """The number of events from a position on, with the one at it."""
+    """Count the events from a position on, with the one at it."""
     return number(tx, "SELECT count(*) FROM events WHERE position >= :position", position=position)
 
 
 def of_types(tx: Transaction, types: Iterable[str], subjects: Collection[str] | None = None) -> list[Row]:
-    """The rows of the events of these types, which must be rare, about these subjects (None: any); in order."""
+    """Return the rows of the events of these types, which must be rare, about these subjects (None: any); in order."""
     named = ", ".join(map(repr, map(str, types)))
     rows = tx.each(f"{EVENTS.selection} WHERE type IN ({named}) ORDER BY position")
     return [row for row in rows if subjects is None or row["subject"] in subjects]
 
 
 def between(tx: Transaction, first: int, last: int) -> Iterator[Row]:
-    """The rows of the events from one position to another, both included."""
+    """Yield the rows of the events from one position to another, both included, in order."""
     sql = f"{EVENTS.selection} WHERE position BETWEEN :first AND :last ORDER BY position"
     return tx.each(sql, first=first, last=last)

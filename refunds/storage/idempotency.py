@@ -72,10 +72,10 @@ class Replies:
         return reply
 
     def keep(self, key: str, reply: str) -> None:
-        """Store the reply with its claimed key, or free the key if this unit of work has written no event.
+        """Store the reply with its claimed key, or free the key if this unit of work has noted no event.
 
-        The reply is encrypted for the owner of the last record written: an order, an unmatched contact or a customer;
-        or with a key of the service if that has none or is erased.
+        The reply is encrypted for the owner of the last record with an event: an order, an unmatched contact or a
+        customer; or with a key of the service if that record has no owner, or an erased one.
         """
         context, named = self._context, self._named(key)
         if not context.entries:
@@ -96,7 +96,7 @@ class Replies:
         _keep(context.tx, named, owner, cipher, reply)
 
     def _named(self, key: str) -> dict[str, str | bytes]:
-        """The columns by which the row of a key is found: the client, and a digest of the key."""
+        """Return the columns by which the row of a key is found: the client, and a digest of the key."""
         key_hash = keyed_digest(self._context.keys.idempotency, b"key", key.encode())
         return {"client_id": self._context.principal.actor, "key_hash": key_hash}
 
@@ -118,12 +118,12 @@ def _keep(tx: Transaction, named: Row, owner: dict[str, str], cipher: CustomerCi
 
 
 def _opened(row: Row, cipher: CustomerCipher) -> str | None:
-    """The decrypted reply of a row; None if it has none, or if the cipher has no key."""
+    """Return the decrypted reply of a row; None if it has none, or if the cipher has no access."""
     return cipher.decrypt(row["reply"], *_PLACE, row["key_hash"].hex())
 
 
 def forget_expired(tx: Transaction, key_hashes: Iterable[bytes], now: datetime) -> None:
-    """Delete the expired ones of these replies; skips rows locked by others, so that nobody waits for it."""
+    """Delete those of these replies that are expired, except rows that others have locked, so that nobody waits."""
     listed, named = named_list(key_hashes)
     _forget(tx, f"key_hash IN ({listed}) AND expires_at <= :now", **named, now=micros(now))
 
@@ -150,9 +150,10 @@ def _forget(tx: Transaction, condition: str, **named: Any) -> None:
 def correct(
     tx: Transaction, row: Row, cipher: CustomerCipher, field: str, texts: tuple[str, str], *, now: datetime
 ) -> None:
-    """Replace the first text by the second in the replies about a record, wherever they show this field of it.
+    """Replace the first text by the second in all replies about the owner of a record, wherever they show this field.
 
-    `row` is the record's, and `cipher` its owner's. Expired replies are left as they are.
+    `row` is the record's, with its order, unmatched contact or customer as the owner; `cipher` is the owner's. Expired
+    replies are left as they are.
     """
     # The API's name of a field is its column's, or the last word of it: `to` of `acknowledged_to`.
     held, text = (orjson.dumps(one).decode() for one in texts)
@@ -180,9 +181,10 @@ def move(
     *,
     unmatched_id: str | None = None,
 ) -> None:
-    """Encrypt the replies about an order or, if given, about an unmatched contact for `to`; they are then the order's.
+    """Encrypt the replies about an order or, if given, about an unmatched contact for `to`, and make them the order's.
 
-    Expired replies are left as they are: a request that uses such a key again locks it, and may wait for the order.
+    They are decrypted with `cipher`. Expired replies are left as they are: a request that uses such a key again locks
+    it, and may wait for the order.
     """
     column, owner = ("order_id", order_id) if unmatched_id is None else ("unmatched_id", unmatched_id)
     rows = tx.all(

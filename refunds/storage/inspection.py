@@ -31,7 +31,7 @@ R = TypeVar("R")
 
 
 class Link(NamedTuple):
-    """An event about the order, and the checkpoint up to which the journal was checked from it on; None: its end."""
+    """An event about the order, and the checkpoint up to which the journal was checked from there; None: its end."""
 
     event: Event
     checkpoint: Checkpoint | None
@@ -40,8 +40,8 @@ class Link(NamedTuple):
 class Inspection:
     """The records of an order, as the reader may see them, without those that cannot be read.
 
-    `order` is None if it cannot be. `faults` names every record that is not as it was written, but for the journal.
-    Raises `OrderNotFound` if there neither is nor was such an order.
+    `order` is None if it cannot be read. `faults` names the records that cannot be read or do not agree with others;
+    `follow` compares them with the journal, too. Raises `OrderNotFound` if there neither is nor was such an order.
     """
 
     def __init__(self, context: Context, order_id: str) -> None:
@@ -65,7 +65,7 @@ class Inspection:
         self.cancellations: list[Cancellation] = self._readable(CANCELLATIONS)
 
     def versions_and_closures(self, ids: Collection[str]) -> tuple[list[RegisteredVersion], list[Closure]]:
-        """The readable versions and closures with these ids; `follow` then compares all of them with the journal."""
+        """Return the readable versions and closures with these ids; `follow` then compares all with the journal."""
         for kind in (Versions, ClosureRepository):
             table = kind.mapper
             self._rows[table] = [row for row in kind.iter_rows(self._tx) if row[table.key] in ids]
@@ -113,7 +113,7 @@ class Inspection:
             self._cipher = self._context.for_reader(row)
 
     def _readable(self, table: RecordMapper[R]) -> list[R]:
-        """A table's records, as the reader may see them; those unreadable or wrong by the audit go to `faults`."""
+        """Return a table's readable records, as the reader may see them; name unreadable and wrong ones in `faults`."""
         cipher = self._context.notes if table is CLOSURES else self._cipher
         found = []
         for row in self._rows[table]:
@@ -132,7 +132,7 @@ _ABOUT_ORDERS: tuple[type[Repository[Any]], ...] = (Orders, Promises, Unmatched,
 
 
 def _loaded(table: RecordMapper[R], row: Row, cipher: CustomerCipher) -> R | None:
-    """The record in a row, without its personal fields if they cannot be decrypted; None if it cannot be read."""
+    """Return the record in a row, without personal fields if they cannot be decrypted; None if it cannot be read."""
     try:
         if not table.fits(row):
             return None
@@ -154,7 +154,10 @@ def _loaded(table: RecordMapper[R], row: Row, cipher: CustomerCipher) -> R | Non
 def _followed(
     tx: Transaction, key: bytes, found: list[Event], end: int, checkpoints: Sequence[Checkpoint]
 ) -> tuple[list[Link], list[Message]]:
-    """Each event with its next checkpoint, and the journal's faults from each to there, or to position `end`."""
+    """Return each event with its next checkpoint, and the journal's faults from each to there, or to position `end`.
+
+    The events and the checkpoints are sorted by position.
+    """
     journal: list[Link] = []
     broken: list[Message] = []
     if checkpoints and checkpoints[-1].position > end:
@@ -172,7 +175,7 @@ def _followed(
 
 
 def _breaks(tx: Transaction, key: bytes, first: Event, end: int, checkpoint: Checkpoint | None) -> Iterator[Message]:
-    """The first fault of the journal, if any, from an event to the position `end`, where `checkpoint` is, if given."""
+    """Yield the first fault, if any, from the event `first` to the position `end`, where `checkpoint` is, if given."""
     previous, position = first.previous, first.position
     for row in events.between(tx, first.position, end):
         event = events.readable(row)
@@ -185,7 +188,7 @@ def _breaks(tx: Transaction, key: bytes, first: Event, end: int, checkpoint: Che
 
 
 def _not_as_journalled(rows: Mapping[RecordMapper[Any], list[Row]], found: list[Event]) -> Iterator[Message]:
-    """The faults of records that are missing, or that differ from or lack the last of these events about them."""
+    """Yield the faults of records: missing, without one of these events, or not as the last of them says."""
     digests: dict[tuple[str, str], bytes] = {}
     for event in found:
         if event.type not in WITHOUT_RECORD and (name := table_of(event.type)):

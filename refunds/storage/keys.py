@@ -20,12 +20,12 @@ from refunds.storage.mapper import RecordMapper
 
 
 def any_stored(tx: Transaction) -> bool:
-    """Whether the database already has keys, and so belongs to a master key."""
+    """Tell whether the database already has keys, and so belongs to a master key."""
     return tx.one("SELECT 1 FROM keys LIMIT 1") is not None
 
 
 def open_keyring(tx: Transaction, masters: tuple[bytes, ...]) -> Keyring:
-    """Open the service's keys, and make missing ones; raises `ConfigurationError`, with what is lost, if it cannot."""
+    """Return the service's keys, made if missing; `ConfigurationError`, with what is lost, if one cannot be opened."""
     stored = {row["name"]: row["wrapped"] for row in tx.all("SELECT name, wrapped FROM keys")}
     keys: dict[str, bytes] = {}
     for name in SERVICE_KEYS:
@@ -46,6 +46,7 @@ def open_keyring(tx: Transaction, masters: tuple[bytes, ...]) -> Keyring:
 
 
 def _lost(tx: Transaction, masters: tuple[bytes, ...]) -> ConfigurationError:
+    """Return the error that these master keys are not the database's, with how many keys none opens, by table."""
     found = opened_by(tx, masters)
     detail = Message(
         "REFUNDS_MASTER_KEY_FILE: this master key is not the one of the database: use that one. If you are rotating, "
@@ -89,8 +90,8 @@ def rewrap(
     """Wrap the keys of up to `limit` rows by the first master key if only another one opens them.
 
     The rows come after the place `after`, or from the beginning for None. Returns how many keys were wrapped again, how
-    many rows were read, and the place of the last row; None if there were fewer than `limit`. A key that was changed or
-    destroyed meanwhile stays as it is.
+    many rows were read, and the place of the last row; None if there were fewer than `limit`. A key that no master key
+    opens, or that was changed or destroyed meanwhile, stays as it is.
     """
     sql = (
         f"SELECT {of.name} AS name, {of.place} AS place, {of.column} AS wrapped FROM {of.table}"  # noqa: S608
@@ -114,7 +115,7 @@ def rewrap(
 def opened_by(
     tx: Transaction, masters: tuple[bytes, ...], tables: Sequence[WrappedKeys] = WRAPPED
 ) -> dict[str, list[int]]:
-    """By table: how many keys each of the master keys opens, in their order, and last how many none opens."""
+    """Count by table how many keys each of the master keys opens, in their order, and last how many none opens."""
     found = {}
     for of in tables:
         counts = found[of.table] = [0] * (len(masters) + 1)
@@ -133,19 +134,19 @@ def new_wrapped_key(keys: Keyring, table: str, row_id: str) -> bytes:
 
 
 def unwrapped(keys: Keyring, table: str, row_id: str, wrapped_key: bytes) -> CustomerCipher:
-    """The cipher with the key that `new_wrapped_key` made, without access if that is empty; raises `Tampered`."""
+    """Return the cipher with a key from `new_wrapped_key`, an erased one if the key is empty; raises `Tampered`."""
     if wrapped_key == b"":
         return CustomerCipher(b"")
     return CustomerCipher(_opened(keys.masters, wrapped_key, associated_data(table, "wrapped_key", row_id))[0])
 
 
 def cipher(keys: Keyring, row: Row) -> CustomerCipher:
-    """The cipher of the customer in a row with `customer_id` and `wrapped_key`; raises `Tampered` if damaged."""
+    """Return the cipher of the customer in a row with `customer_id` and `wrapped_key`; raises `Tampered` if damaged."""
     return unwrapped(keys, "customers", row["customer_id"], row["wrapped_key"])
 
 
 def limited(*kinds: LimitKind) -> str:
-    """The SQL condition that the customer of an order has a limit of one of these kinds that is not lifted."""
+    """Return the SQL condition that the customer of an order has a limit of one of these kinds that is not lifted."""
     named = ", ".join(f"'{kind}'" for kind in kinds)
     limits = f"limits.customer_id = orders.customer_id AND limits.kind IN ({named}) AND limits.lifted_at IS NULL"
     return f"EXISTS (SELECT 1 FROM limits WHERE {limits})"  # noqa: S608
@@ -159,10 +160,10 @@ COUNTED = f"NOT {limited(LimitKind.RESTRICTION, LimitKind.OBJECTION)}"
 
 
 def with_key(table: RecordMapper[Any], more: str = "", *, by: str = "", dangling: bool = False) -> str:
-    """A query for all records about orders (not orders themselves), each with its customer's id and wrapped key.
+    """Return a query for all records about orders (not orders themselves), each with its customer's id and wrapped key.
 
-    Each also has `restricted`. It ends after its joins, so a condition and an order can follow. `more` is SQL for
-    further columns, which begins with a comma, `by` which index to read them by. `dangling` includes records whose
+    Each also has `restricted`. The query ends after its joins, so a condition and an order can follow. `more` is SQL
+    for further columns, which begins with a comma, `by` which index to read them by. `dangling` includes records whose
     order or customer is missing.
     """
     join = "LEFT JOIN" if dangling else "JOIN"

@@ -27,14 +27,14 @@ class Lineage(NamedTuple):
     ends: dict[str | None, int | None]
 
     def includes(self, checkpoint: Checkpoint) -> bool:
-        """Whether a checkpoint is of this journal."""
+        """Tell whether a checkpoint is of this journal, under its present id or an earlier one."""
         return (checkpoint.journal or self.first) in self.ends
 
     def own(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
-        """The checkpoints that this journal has to agree with, in their order.
+        """Return those of `checkpoints`, oldest first as they must be given, that this journal has to agree with.
 
-        They begin with the one with which the journal began or was last accepted; those of events
-        that were lost, as an operator has accepted, are left out.
+        At a checkpoint with which the journal began or was accepted, those before it are left out. So are those beyond
+        the end of the journal under their id: an operator has accepted that these events are lost.
         """
         found: list[Checkpoint] = []
         for checkpoint in checkpoints:
@@ -48,7 +48,7 @@ class Lineage(NamedTuple):
 
 
 def lineage(tx: Transaction, head: Head) -> Lineage:
-    """The ids that the journal with this head has had, with the last position under each earlier one."""
+    """Return the ids that the journal with this head has had, the earliest first, with the last position of each."""
     accepted = events.of_types(tx, [EventType.AUDIT_ACCEPTED])
     ends: dict[str | None, int | None] = {}
     for row in accepted:
@@ -58,9 +58,10 @@ def lineage(tx: Transaction, head: Head) -> Lineage:
 
 
 def difference(tx: Transaction, head: Head, checkpoints: Sequence[Checkpoint]) -> Message | None:
-    """The text of how the journal with this head differs from the checkpoints; None if it agrees with all of them.
+    """Return a text of how the journal with this head differs from its checkpoints; None if it agrees with all of them.
 
-    It may have more events, and it may lack those that an operator has accepted to be lost.
+    `checkpoints` are oldest first, as they were written. None at all is a difference; so is a last one of another
+    journal. The journal may have more events, and may lack those that an operator has accepted to be lost.
     """
     if not checkpoints:
         return Message("there is no checkpoint of its journal %(journal)s", journal=head.journal_id)
@@ -89,5 +90,5 @@ def difference(tx: Transaction, head: Head, checkpoints: Sequence[Checkpoint]) -
 
 
 def common(tx: Transaction, head: Head) -> int:
-    """The last position that is the same before and after every restore; 0 if none was ever accepted."""
+    """Return the position up to which every accepted restore has kept the journal; 0 if none was ever accepted."""
     return min((end for end in lineage(tx, head).ends.values() if end is not None), default=0)

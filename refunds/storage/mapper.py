@@ -29,12 +29,12 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def micros(instant: datetime) -> int:
-    """An instant as it is stored: microseconds since 1970."""
+    """Return an instant as it is stored: whole microseconds since 1970, UTC."""
     return (instant - _EPOCH) // MICROSECOND
 
 
 def instant(stored: int) -> datetime:
-    """The instant that was stored."""
+    """Return the instant, in UTC, that is stored as these microseconds since 1970."""
     return _EPOCH + stored * MICROSECOND
 
 
@@ -64,7 +64,7 @@ _KINDS: dict[type, _Kind] = {
 
 
 def _kind(hint: Any) -> _Kind:
-    """How a field with this type is stored and loaded; None is always stored as NULL."""
+    """Return how a field with this type is stored and loaded; None is always stored as NULL."""
     hint = without_none(hint)
     if get_origin(hint) is Mapping:
         hint = dict
@@ -124,18 +124,18 @@ class RecordMapper(Generic[R]):
         self.insertion = f"INSERT INTO {name} ({', '.join(values)}) VALUES ({', '.join(values.values())})"  # noqa: S608
 
     def id_of(self, record: R) -> str:
-        """The key of a record."""
+        """Return the key of a record."""
         key: str = getattr(record, self._columns[0].field)
         return key
 
     def insert(self, tx: Transaction, record: R, cipher: CustomerCipher) -> bytes:
-        """Store a new record, and return its digest; the journal is left to the caller."""
+        """Store a new record, and return its digest; no event is noted."""
         row = self.row(record, cipher)
         tx.later(self.insertion, row)
         return self.digest(row)
 
     def insert_new(self, tx: Transaction, record: R, cipher: CustomerCipher) -> bytes | None:
-        """Store a record and return its digest; None, and nothing is stored, if its key exists.
+        """Store a record and return its digest; if its key exists, store nothing and return None.
 
         Waits for a write that is storing that key. If another unique value is taken, `Conflict` leaves the transaction.
         """
@@ -145,7 +145,7 @@ class RecordMapper(Generic[R]):
         return self.digest(row)
 
     def change(self, tx: Transaction, before: R, cipher: CustomerCipher, **changes: Any) -> tuple[R, bytes]:
-        """Store the changes of a record; return the new record, and its digest.
+        """Store the changes of the record `before`; return the changed record, and its digest. No event is noted.
 
         The digest is of the row as stored, because an older version of the service may have written it differently.
         Raises `Conflict` if the record is gone, or if another transaction has changed one of the same fields; personal
@@ -166,10 +166,10 @@ class RecordMapper(Generic[R]):
         return after, self.digest(stored)
 
     def reencrypt(self, tx: Transaction, row: Row, cipher: CustomerCipher, to: CustomerCipher) -> None:
-        """Encrypt the personal fields of a stored row under another customer's key, and store them.
+        """Decrypt the personal fields of a stored row with `cipher`, encrypt them with `to`, and store them.
 
-        Raises `RuntimeError` if a field is set and one of the ciphers has no key, and `Tampered` if it cannot be
-        decrypted.
+        Raises `RuntimeError` if a field is set and one of the ciphers has no access, `CustomerErased` if a text would
+        be encrypted for an erased customer, and `Tampered` if a field cannot be decrypted.
         """
         key = row[self.key]
         for name in self.personal:
@@ -182,10 +182,10 @@ class RecordMapper(Generic[R]):
                 tx.run(changing, encrypted=encrypted, key=key)
 
     def load(self, row: Row, cipher: CustomerCipher) -> R:
-        """The record in a row; its personal fields are None if the cipher has no key.
+        """Return the record in a row; its personal fields are None if the cipher has no access.
 
-        Raises `Tampered` if one cannot be decrypted; another value that the service has not written can raise
-        `ValueError`, `TypeError`, `LookupError` or `OverflowError`.
+        Raises `Tampered` if a personal field cannot be decrypted; another value that the service has not written can
+        raise `ValueError`, `TypeError`, `LookupError` or `OverflowError`.
         """
         key = row[self.key]
         values: dict[str, Any] = {}
@@ -199,14 +199,14 @@ class RecordMapper(Generic[R]):
         return self.record(**values)
 
     def fits(self, row: Row) -> bool:
-        """Whether every value has the type its column is stored as: other types can load as the same value."""
+        """Tell whether every value is None or of its column's stored type: other types can load as the same value."""
         return all(
             row[column.name] is None or isinstance(row[column.name], bytes if column.personal else column.kind.stored)
             for column in self._columns
         )
 
     def digest(self, row: Row) -> bytes:
-        """The digest of a row: its plain columns except `not_digested` ones, and which personal ones are set.
+        """Return the digest of a row: its plain columns except `not_digested` ones, and which personal ones are set.
 
         Columns that a later step of the schema added are left out while they are NULL.
         """
@@ -222,7 +222,7 @@ class RecordMapper(Generic[R]):
         return record_digest(self.name, plain | {"personal": held})
 
     def row(self, record: R, cipher: CustomerCipher) -> dict[str, Any]:
-        """The row of a record, its personal fields encrypted; raises `RuntimeError` if the cipher lacks a key."""
+        """Return the row of a record, its personal fields encrypted; raises what `CustomerCipher.encrypt` does."""
         key = getattr(record, self._columns[0].field)
         row: dict[str, Any] = {}
         for name, field, kind, personal, *_ in self._columns:
@@ -236,7 +236,7 @@ class RecordMapper(Generic[R]):
 
 
 def number(tx: Transaction, sql: str, **parameters: Any) -> int:
-    """The number that a query returns: the one column of its one row."""
+    """Return the number in the one column of the one row of a query."""
     row = tx.one(sql, **parameters)
     assert row is not None
     (found,) = row.values()
@@ -244,5 +244,5 @@ def number(tx: Transaction, sql: str, **parameters: Any) -> int:
 
 
 def count_rows(tx: Transaction, table: str) -> int:
-    """How many rows a table has."""
+    """Return how many rows a table has."""
     return number(tx, f"SELECT count(*) FROM {table}")  # noqa: S608 - one of ours

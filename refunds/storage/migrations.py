@@ -29,11 +29,11 @@ _NEWER = Message("%(database)s was made by a newer version of the service: use t
 
 @contextmanager
 def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str | None]]:
-    """Begin an exclusive write, run each missing step of the schema in it, and give a journal without an id one.
+    """Begin an exclusive write, run each missing step of the schema, and give a journal without an id one.
 
-    Yields it with the name of the step that marks an unfinished copy, or None. Raises `ConfigurationError`, naming the
-    database's setting, if it has steps that this version does not know, or if a table in it clashes with the service's;
-    other tables are not noticed. An `Unreadable` that leaves the block is taken for such a clash, too.
+    Yields the write with the name of the step that marks an unfinished copy, or None. Raises `ConfigurationError`,
+    naming the database by `setting`, if it has steps that this version does not know, or if a table in it clashes with
+    the service's; other tables are not noticed. An `Unreadable` that leaves the block is taken for such a clash, too.
     """
     named = {"database": f"{setting}: {engine.name}"}
     try:
@@ -57,9 +57,10 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
 
 @contextmanager
 def read_as_it_is(engine: Engine, setting: str, *, earlier: bool = False) -> Iterator[Transaction]:
-    """Begin a read of a database that has the schema of this version or, with `earlier`, of an earlier one.
+    """Begin a read for the block, of a database with the schema of this version or, with `earlier`, of an earlier one.
 
-    Raises `ConfigurationError`, naming the database's setting, if it has another or none, or is an unfinished copy.
+    Raises `ConfigurationError`, naming the database by `setting`, if it has another schema or none, or is an unfinished
+    copy. An `Unreadable` that the block raises becomes a `ConfigurationError`, too: that there are no records.
     """
     named = {"database": f"{setting}: {engine.name}"}
     try:

@@ -82,7 +82,7 @@ class LockedOrder(NamedTuple):
 
 
 def in_small(text: str) -> str:
-    """A text with the letters A to Z in lower case and all others as they are, like `lower` in both engines."""
+    """Return a text with the letters A to Z in lower case, and all others as they are, like `lower` in both engines."""
     return re.sub("[A-Z]+", lambda letters: letters[0].lower(), text)
 
 
@@ -116,7 +116,7 @@ class Orders(OfOrders[Order]):
     }
 
     def get(self, order_id: str, *, lock: bool = False) -> Order:
-        """The order with this id; raises `NotFound`. With `lock`, nobody else changes it until this write ends."""
+        """Return the order with this id; raises `NotFound`. With `lock`, it stays locked until this write ends."""
         if lock:
             self.lock(order_id)
         if (found := self.find(order_id)) is None:
@@ -124,7 +124,7 @@ class Orders(OfOrders[Order]):
         return found
 
     def get_for_update(self, order_id: str) -> LockedOrder:
-        """The order with this id, locked until this write ends, and its active cancellation; raises `NotFound`."""
+        """Lock an order by id until this write ends, and return it with its active cancellation; raises `NotFound`."""
         return LockedOrder(self.get(order_id, lock=True), Cancellations(self._context).active(order_id))
 
     def add_new(self, order: Order, data: Callable[[], Mapping[str, Any]] = dict) -> bool:
@@ -145,7 +145,7 @@ class Orders(OfOrders[Order]):
         self._context.orders[order_id].require_key()
 
     def storable(self, order_id: str, text: str | None) -> str | None:
-        """Return the text, or `ERASED` if the order's customer was erased; the order must have been read before."""
+        """Return the text, or `ERASED` if the order, read before, is of an erased customer; None stays None."""
         return ERASED if text is not None and self._context.orders[order_id].is_erased else text
 
     def move(self, order: Order, customer_id: str) -> None:
@@ -163,20 +163,20 @@ class Orders(OfOrders[Order]):
         self._context.orders[order_id] = to
 
     def of_customer(self, customer_id: str | None, after: str = "", *, limit: int) -> list[Order]:
-        """Up to `limit` orders of a customer after the one with this id, by id; none if `customer_id` is None."""
+        """Return up to `limit` orders of a customer, by id, after the id `after`; none if `customer_id` is None."""
         if customer_id is None:
             return []
         page = "orders.customer_id = :customer_id AND order_id > :after ORDER BY order_id LIMIT :limit"
         return self._all(page, customer_id=customer_id, after=after, limit=limit)
 
     def spelt(self, number: str) -> list[Order]:
-        """Up to two of the last 10,000 orders whose id has these letters and digits, whatever its case and hyphens."""
+        """Return up to two of the last 10,000 orders whose id is this number, but for case, hyphens and spaces."""
         newest = f"SELECT order_id AS id FROM orders ORDER BY registered_at DESC, order_id DESC LIMIT {_NEWEST}"  # noqa: S608
         sql = f"{_WITH_KEY} WHERE order_id IN (SELECT id FROM ({newest}) AS newest WHERE {_BARE} = :bare) LIMIT 2"  # noqa: S608
         return self._load_all(self._tx.all(sql, bare=re.sub("[- ]", "", in_small(number))))
 
     def with_part(self, part: str, limit: int) -> list[Order]:
-        """Up to `limit` orders whose id contains a part in any case, or begins with it exactly, the newest first.
+        """Return up to `limit` orders whose id contains a part in any case, or begins with it exactly, newest first.
 
         Only the last 10,000 orders are searched for the part, so that a search does not become slower.
         """
@@ -191,7 +191,7 @@ class Orders(OfOrders[Order]):
         return self._all(found, **named, limit=limit)
 
     def standings(self, orders: Sequence[Order]) -> list[Standing]:
-        """The present standing of each of these orders: its promise, its cancellation, and if a request is open."""
+        """Return the standing of each of these orders, in their order: promise, cancellation, if a request is open."""
         listed, named = named_list(order.order_id for order in orders)
         found = self._tx.all(f"{_STANDING} WHERE orders.order_id IN ({listed})", **named) if named else []
         rows, standings = {row["asked"]: row for row in found}, []
@@ -203,12 +203,12 @@ class Orders(OfOrders[Order]):
         return standings
 
     def paginate(self, *after: Any, **query: Any) -> list[Standing]:
-        """A page of orders with their standings; if filtered by deadline, they are sorted by it, then by id."""
+        """Return a page of orders with standings, by registration or, if filtered by deadline, by that; then by id."""
         folded = {name: in_small(value) for name, value in query.items() if name == "part"}
         return self.standings(super().paginate(*after, **query | folded | self._range(query)))
 
     def _range(self, query: Mapping[str, Any]) -> dict[str, datetime]:
-        """A narrower filter by deadline for open or elapsed orders, so that fewer rows are read; or none."""
+        """Return a narrower filter by deadline for open or elapsed orders, so that fewer rows are read; or none."""
         since, until, state = (query.get(name) for name in ("deadline_from", "deadline_to", "state"))
         next_instant = self._context.now + timedelta(microseconds=1)
         if (since or until) and state is OrderState.OPEN:
@@ -218,13 +218,14 @@ class Orders(OfOrders[Order]):
         return {}
 
     def _condition(self, name: str, value: Any) -> str:
+        """Return the SQL of a filter; for a state with few orders, it begins with these orders, found by an index."""
         condition, found = super()._condition(name, value), _INDEXED.get(value) if name == "state" else None
         if found and len(self._tx.all(f"{found} LIMIT {_FEW}")) < _FEW:
             return f"order_id IN ({found}) AND {condition}"
         return condition
 
     def place_of(self, record: Standing) -> tuple[Any, ...]:
-        """The place of an order in a list, as `paginate` takes it."""
+        """Return the place of an order in a list, as `paginate` takes it."""
         order, deadline = record.order, record.deadline
         return micros(order.registered_at), order.order_id, deadline and micros(deadline), order.order_id
 
@@ -235,16 +236,19 @@ class Orders(OfOrders[Order]):
         return self.place[2:] if filters.keys() & {"deadline_from", "deadline_to"} else self.place[:2]
 
     def is_any_without_promise(self) -> bool:
-        """Whether `without_promise` finds any order; unlike that, it needs no write."""
+        """Tell whether `without_promise` finds any order; unlike `without_promise`, it needs no write."""
         return bool(self._tx.one(f"SELECT 1 AS found FROM orders WHERE {_UNPROMISED} LIMIT 1"))  # noqa: S608
 
     def without_promise(self, after: str, limit: int) -> list[Order]:
-        """Up to `limit` orders after an id that have a service date and no promise, locked, without personal fields."""
+        """Lock and return up to `limit` orders after the id `after`, by id, with a service date and no current promise.
+
+        Their personal fields are None.
+        """
         sql = f"{ORDERS.selection} WHERE order_id > :after AND {_UNPROMISED}"
         sql += " ORDER BY order_id LIMIT :limit {for_update}"
         return [ORDERS.load(row, NO_ACCESS) for row in self._tx.all(sql, after=after, limit=limit)]
 
     def facts_judged_by(self, policy: str) -> Iterator[Row]:
-        """The region and the instants, as stored, of every order under a policy that simulations may count."""
+        """Yield the region and the instants, as stored, of every order under a policy that simulations may count."""
         sql = f"SELECT region, ordered_at, service_provided_at FROM orders WHERE policy = :policy AND {COUNTED}"  # noqa: S608
         return self._tx.each(sql, policy=policy)

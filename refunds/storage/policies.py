@@ -42,7 +42,7 @@ class Policies(Mapping[str, Policy]):
         self.default, self.as_of = default, as_of
 
     def __getitem__(self, policy_id: str) -> Policy:
-        """The policy with this id; raises `NotFound`, naming the known ones, if there is none."""
+        """Return the policy with this id; raises `NotFound`, naming the known ones, if there is none."""
         return self._known(policy_id).policy
 
     def __contains__(self, policy_id: object) -> bool:
@@ -55,15 +55,16 @@ class Policies(Mapping[str, Policy]):
         return len(self._by_id)
 
     def records(self, policy_id: str) -> tuple[RegisteredVersion, ...]:
-        """The records of a policy's versions, by number; raises `NotFound` if there is no such policy."""
+        """Return the records of a policy's versions, by number; raises `NotFound` if there is no such policy."""
         return self._known(policy_id).records
 
     def record(self, policy_id: str, number: int) -> RegisteredVersion:
-        """The record of a policy's version; raises `NotFound` if there is no such policy or version."""
+        """Return the record of a policy's version; raises `NotFound` if there is no such policy or version."""
         self[policy_id].version(number)
         return self.records(policy_id)[number - 1]
 
     def _known(self, policy_id: str) -> PolicyHistory:
+        """Return a policy with its records; raises `NotFound` as for `[]`."""
         try:
             return self._by_id[policy_id]
         except KeyError:
@@ -72,9 +73,10 @@ class Policies(Mapping[str, Policy]):
 
 
 def load(tx: Transaction, default: str, as_of: bytes | None) -> Policies:
-    """The policies as a transaction sees them; `as_of` is the hash of the last event about policies, not checked here.
+    """Return the policies as a transaction sees them.
 
-    Raises `Unreadable`, naming the policy, if one is not what the service has written.
+    `as_of` is the hash of the last event about policies, not checked here. Raises `Unreadable`, naming the policy, if
+    one is not what the service has written.
     """
     records: dict[str, list[Row]] = defaultdict(list)
     for row in Versions.iter_rows(tx):
@@ -86,7 +88,7 @@ def load(tx: Transaction, default: str, as_of: bytes | None) -> Policies:
 
 
 def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> PolicyHistory:
-    """A policy from the rows of its versions and closures; raises `Unreadable` if they are not as registered."""
+    """Make a policy from the rows of its versions and closures; raises `Unreadable` if they are not as registered."""
     try:
         records = tuple(POLICY_VERSIONS.load(row, NO_ACCESS) for row in versions)
         closed = (CLOSURES.load(row, NO_ACCESS) for row in entered)
@@ -99,14 +101,14 @@ def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> PolicyHis
 
 
 def version_of(record: RegisteredVersion, closures: Closures = NO_CLOSURES) -> PolicyVersion:
-    """The version in a record, with closures if it is to decide; raises `InvalidInput` if its terms do not fit."""
+    """Make the version in a record, with closures if it is to decide; raises `InvalidInput` if its terms do not fit."""
     terms = _terms(orjson.dumps(record.terms))
     return PolicyVersion(record.policy, record.version, record.effective_from, terms, closures=closures)
 
 
 @lru_cache(maxsize=10_000)
 def _terms(stored: bytes) -> Terms:
-    """The terms in JSON. A schema reads them once: each publication needs the versions of all policies again."""
+    """Return the terms in JSON. A schema reads them once: each publication needs the versions of all policies again."""
     return read_terms(orjson.loads(stored))
 
 
@@ -117,7 +119,7 @@ class Versions(Repository[RegisteredVersion]):
     in_order: ClassVar[str] = "policy, version"
 
     def has_judged(self, policy: str) -> bool:
-        """Whether a policy has made any stored decision; it may read all of them, so ask it rarely."""
+        """Tell whether a policy has made any stored decision; it may read all of them, so ask it rarely."""
         asked = " UNION ALL ".join(
             f"SELECT * FROM (SELECT 1 FROM {table} WHERE judging_policy = :policy LIMIT 1) AS {table}"  # noqa: S608
             for table in ("contacts", "cancellations")
@@ -132,7 +134,7 @@ class ClosureRepository(Repository[Closure]):
     in_order: ClassVar[str] = "policy, entered_at, date"
 
     def of_policy(self, policy: str) -> list[Closure]:
-        """The closures of a policy, by date."""
+        """Return the closures of a policy, by date."""
         return self._all("policy = :policy ORDER BY date", policy=policy)
 
     def _cipher(self, _: Closure) -> CustomerCipher:

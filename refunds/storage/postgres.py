@@ -130,10 +130,10 @@ class PostgreSQL(Engine):
         return ConfigurationError(Message("%(place)s %(why)s", place=place, why=why))
 
     def _load(self, url: str) -> dict[str, Any]:
-        """The connection parameters in a URL. Raises `ConfigurationError`, which does not quote the URL, if it is none.
+        """Return the connection parameters in a URL. Raises `ConfigurationError`, without quoting it, if it is none.
 
-        It is refused, too, if it has an `@` besides the one before the host, or a port that is not a number: part of a
-        password could be taken for the host.
+        A URL is refused, too, if it has an `@` besides the one before the host, or a port that is not a number: part of
+        a password could be taken for the host.
         """
         authority, others = re.split(r"(?=[/?])|$", url.partition("://")[2], maxsplit=1)
         with suppress(psycopg.ProgrammingError, UnicodeError):
@@ -159,7 +159,10 @@ class PostgreSQL(Engine):
 
     @contextmanager
     def write(self, *, exclusive: bool = False) -> Iterator[PostgresTransaction]:
-        """A write that waits ten seconds for a lock; an `exclusive` one without limit, and ordinary ones go on."""
+        """Begin a write for the block; it waits up to ten seconds for a lock.
+
+        An `exclusive` one waits without limit, and ordinary writes go on meanwhile.
+        """
         with self._transaction(_WRITE) as tx:
             if exclusive:
                 tx.later("SET LOCAL lock_timeout = 0", {})
@@ -171,8 +174,8 @@ class PostgreSQL(Engine):
     def one_at_a_time(self, waits: Callable[[], None]) -> Iterator[None]:
         """Let only one instance at a time run the block; if it has to wait for another, it calls `waits` once.
 
-        A connection of its own holds the lock until it or the process ends. If the connection is lost, the block goes
-        on, and another instance may begin.
+        A connection of its own holds the lock until the block or the process ends. If the connection is lost, the block
+        goes on, and another instance may begin.
         """
         with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY") as tx:
             for setting, value in _OF_TURN.items():
@@ -228,10 +231,10 @@ class PostgreSQL(Engine):
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[PostgresTransaction]:
-        """A transaction that sends `begin` together with its first statement, and is rolled back unless committed.
+        """Begin a transaction for the block, and roll it back at the end unless the block commits it.
 
-        If the connection turns out to be lost at that statement, another one runs it, until the patience is over.
-        Errors of the driver become errors of the service.
+        It sends `begin` with its first statement. If the connection turns out to be lost at that statement, another one
+        runs it, until the patience is over. Errors of the driver become errors of the service.
         """
         with self._translating_errors():
             pool, deadline = self._opened(), monotonic() + self._patience
@@ -257,6 +260,7 @@ class PostgreSQL(Engine):
                     pool.putconn(connection)
 
     def _opened(self) -> ConnectionPool[psycopg.Connection[DictRow]]:
+        """Return the pool of connections; make it if there is none."""
         pool = self._pool
         if pool is None:
             with self._opening:
@@ -273,7 +277,7 @@ class PostgreSQL(Engine):
         return pool
 
     def _taken(self, pool: ConnectionPool[psycopg.Connection[DictRow]], deadline: float) -> psycopg.Connection[DictRow]:
-        """Take a connection from the pool; waits while all are in use. `PoolTimeout` if late, or without database."""
+        """Take a connection from the pool, or wait while all are in use; `PoolTimeout` if late, or without database."""
         while True:  # repeatedly, because the pool opens connections only for new requests
             try:
                 return pool.getconn(timeout=min(1.5 * _RECONNECTING, self._patience))  # later than the pool gives up
@@ -282,7 +286,7 @@ class PostgreSQL(Engine):
                     raise
 
     def _configure(self, connection: psycopg.Connection[DictRow]) -> None:
-        """Set up and count a new connection, which shows that the database is in use; fails while it is copied."""
+        """Set up and count a new connection, which shows that the database is in use; raises while that is copied."""
         self.connections += 1
         connection.adapters.register_dumper(int, Int8Dumper)  # one type for every number, and so one plan
         begun = connection.execute(
@@ -328,7 +332,7 @@ _PORTS = re.compile(r"([0-9]{1,5}(,[0-9]{0,5})*)?")
 
 
 def _columns(connection: psycopg.Connection[DictRow], index: str | None) -> str:
-    """The columns of a unique index, as `table.column`, which say more than its name; its name if none are found."""
+    """Return the columns of a unique index, as `table.column`, which say more than its name; else its name."""
     found = connection.execute(
         "SELECT string_agg(c.relname || '.' || a.attname, ', ' ORDER BY a.attnum) AS columns"
         " FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_attribute a ON a.attrelid = i.indexrelid"

@@ -81,9 +81,9 @@ class PostgresTransaction:
         self._waiting += [(_rendered(sql), row) for row in rows]
 
     def try_lock(self, number: int) -> bool:
-        """Lock a number until the transaction ends, unless another has locked it; returns whether it did.
+        """Lock a number until the transaction ends, unless another has locked it; returns whether the lock was taken.
 
-        The transaction keeps no snapshot from it, so that rows which are updated meanwhile can be cleaned up.
+        The transaction keeps no snapshot for the lock, so rows that are updated meanwhile can be cleaned up.
         """
         # Without parameters and results in binary, the driver uses the protocol that leaves no portal open.
         locked = f"SELECT 1 WHERE pg_try_advisory_xact_lock({number:d})"
@@ -99,14 +99,14 @@ class PostgresTransaction:
         self._execute("COMMIT", {}, prepare=False)
 
     def end(self, how: str = "ROLLBACK") -> None:
-        """End the transaction, unless it has ended; if that fails, the connection is not used again."""
+        """End the transaction by the statement `how`, unless it has ended; a connection that fails is not reused."""
         self._over = True
         if self.connection.info.transaction_status is not TransactionStatus.IDLE:
             with suppress(psycopg.Error):
                 self.connection.execute(how)
 
     def _execute(self, sql: str, parameters: dict[str, Any], *, prepare: bool | None = None) -> psycopg.Cursor[DictRow]:
-        """Run a statement after those that wait; if the connection of the first one is lost, on another."""
+        """Run a statement after those that wait; return its cursor. If the first loses its connection, use another."""
         self._require_open()
         failed, self._failed = self._failed, True  # unless it succeeds, even if the failure never reaches the database
         while True:

@@ -24,7 +24,7 @@ class OfCustomers(Repository[R]):
     """Records about customers; one can be written only if its customer is locked, or a record about them was read."""
 
     def __init_subclass__(cls) -> None:
-        """Read the wrapped keys of the customers, too, which may be NULL."""
+        """Make the class also read the wrapped keys of the customers; they are NULL for a record about nobody."""
         if table := getattr(cls, "mapper", None):
             joined = f"{table.name} LEFT JOIN customers USING (customer_id)"
             cls.with_key = f"SELECT {table.columns}, wrapped_key FROM {joined}"  # noqa: S608
@@ -42,7 +42,7 @@ class OfCustomers(Repository[R]):
         return record
 
     def of_customer(self, customer_id: str) -> list[R]:
-        """Every record about a customer, in the order in which they were noted."""
+        """Return every record about a customer, in the order in which they were entered."""
         about = f"{self.mapper.name}.customer_id = :customer_id ORDER BY {self.in_order}"
         return self._all(about, customer_id=customer_id)
 
@@ -53,12 +53,12 @@ class Limits(OfCustomers[Limit]):
     mapper: ClassVar[RecordMapper[Limit]] = LIMITS
 
     def active(self, customer_id: str, kind: LimitKind) -> Limit | None:
-        """The limit of this kind that a customer has; None if there is none, or it was lifted."""
+        """Return the limit of this kind that a customer has; None if there is none, or it was lifted."""
         is_active = "limits.customer_id = :customer_id AND kind = :kind AND lifted_at IS NULL"
         return self._one(is_active, customer_id=customer_id, kind=kind)
 
     def kinds(self, customer_id: str) -> set[LimitKind]:
-        """The kinds of limits that a customer has."""
+        """Return the kinds of limits that a customer has, without lifted ones."""
         sql = "SELECT kind FROM limits WHERE customer_id = :customer_id AND lifted_at IS NULL ORDER BY kind"
         return {LimitKind(row["kind"]) for row in self._tx.all(sql, customer_id=customer_id)}
 
@@ -75,7 +75,7 @@ class DataRequests(Listed[DataRequest], OfCustomers[DataRequest]):
     }
 
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
-        """By what is due first if only open ones are asked for, else as they were entered."""
+        """Sort by what is due first if only open or overdue ones are asked for, else as they were entered."""
         is_open = filters.get("overdue") or filters.get("state") is DataRequestState.OPEN
         return self.place if is_open else self.place[-1:]
 

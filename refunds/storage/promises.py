@@ -46,15 +46,15 @@ class Promises(Repository[Promise]):
         self._known: dict[str, Promise | None] = {}
 
     def current(self, order_id: str) -> Promise | None:
-        """The current promise of an order, or None; read once in a unit of work."""
+        """Return the current promise of an order, or None; it is read once in a unit of work."""
         if order_id not in self._known:
             self._known[order_id] = self._one(f"{self.about_order} AND is_current = 1", order_id=order_id)
         return self._known[order_id]
 
     def follow(self, order_id: str) -> Promise | None:
-        """Of an order's promises for the facts that it has now, make the one that ends last the current one.
+        """Of an order's promises for its present facts, make the one that ends last the current one, and return it.
 
-        Returns it. If there is none for these facts, the order has no current promise, and it returns None.
+        If there is none for these facts, the order has no current promise, and None is returned. No event is noted.
         """
         self._tx.run(_SUPERSEDE, order_id=order_id)
         best = f"{PROMISES.selection} JOIN orders USING (order_id) WHERE order_id = :order_id"
@@ -65,14 +65,14 @@ class Promises(Repository[Promise]):
         return self._known[order_id]
 
     def put(self, promise: Promise, told: Mapping[str, Any], *, first: bool) -> None:
-        """Store a promise, with `told` in its event, as the current one of its locked order; `first`: that had none."""
+        """Store a promise, with `told` in its event, as the current one of a locked order; `first`: there was none."""
         if not first:
             self._tx.run(_SUPERSEDE, order_id=promise.order_id)
         self.add(promise, EventType.ORDER_PROMISED, cause=promise.cause, **told)
         self._known[promise.order_id] = promise
 
     def open_after(self, now: datetime, *after: Any, limit: int) -> list[Row]:
-        """Up to `limit` rows of current promises with a deadline after `now`, by deadline and order id.
+        """Return up to `limit` rows of current promises with a deadline after `now`, by deadline and order id.
 
         They come after the deadline (as stored) and order id `after`; without them, from the first.
         """
@@ -83,25 +83,26 @@ class Promises(Repository[Promise]):
         return self._tx.all(sql, now=micros(now), limit=limit, **found)
 
     def open_regions(self, now: datetime) -> set[str]:
-        """The regions that the orders with an open window name."""
+        """Return the regions of current promises whose deadline is after `now`; those without a region are left out."""
         sql = "SELECT DISTINCT region FROM promises WHERE is_current = 1 AND deadline > :now AND region IS NOT NULL"
         return {row["region"] for row in self._tx.each(sql, now=micros(now))}
 
     def count_made(self, cause: PromiseCause, since: datetime | None) -> int:
-        """How many orders have got a promise for a cause since an instant, or ever."""
+        """Count the orders that have got a promise for a cause since an instant, or ever for None."""
         sql = "SELECT count(DISTINCT order_id) FROM promises WHERE cause = :cause AND promised_at >= :since"
         return number(self._tx, sql, cause=cause, since=micros(since) if since else 0)
 
     def is_any_by_other_data(self, since: datetime, holidays_version: str, tzdata_version: str) -> bool:
-        """Whether a current promise was made after an instant by other data than of these versions."""
+        """Tell whether a current promise was made after an instant by data of other versions than these."""
         others = "(holidays_version <> :holidays OR tzdata_version <> :tzdata)"
         sql = f"SELECT 1 AS found FROM promises WHERE is_current = 1 AND promised_at > :since AND {others} LIMIT 1"  # noqa: S608
         return bool(self._tx.one(sql, since=micros(since), holidays=holidays_version, tzdata=tzdata_version))
 
     def made(self, cause: PromiseCause, since: datetime | None) -> Iterator[Row]:
-        """For each promise for a cause since an instant, or ever: the earlier one for its facts that ends last.
+        """Yield a row for each promise for a cause since an instant (None: ever): the earlier one for the same facts.
 
-        Its row has the deadline of the promise as `today`. A promise without an earlier one is left out.
+        Of several, it is the one that ends last. A row also has the deadline of the later promise as `today`. A promise
+        without an earlier one is left out.
         """
         before = (
             f"SELECT promise_id FROM promises WHERE promises.order_id = later.order_id"  # noqa: S608

@@ -29,12 +29,12 @@ class Rectifications:
         self._context = context
 
     def owner(self, table: str, record_id: str) -> str | None:
-        """The customer whom a record is about; None if its order is not known, or there is no such record."""
+        """Return the id of the customer a record is about; None if no customer is known, or there is no such record."""
         row = self._row(table, record_id)
         return row.get("customer_id") if row else None
 
     def correct(self, table: str, record_id: str, field: str, text: str) -> bool:
-        """Replace a text of a locked record, and in stored replies, without an event; returns whether it changed.
+        """Replace a text in a locked record and in stored replies, without an event; returns whether it changed.
 
         Raises `Unfit` if there is no such record or its field is not set, and `CustomerErased`.
         """

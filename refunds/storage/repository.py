@@ -51,7 +51,7 @@ class Context:
         self.entries.append(Entry(type=event, subject=subject, order_id=order_id, digest=digest, data=data))
 
     def cipher(self, row: Row) -> CustomerCipher:
-        """The cipher of the customer in a row about an order, for the reader.
+        """Return the cipher of the customer in a row about an order, for the reader.
 
         It is kept in `orders`, so that records about the order can then be written. Raises `Tampered` if the customer's
         key cannot be decrypted.
@@ -61,10 +61,10 @@ class Context:
         return cipher
 
     def for_reader(self, row: Row) -> CustomerCipher:
-        """The cipher of the customer in a row, for the reader; `NO_ACCESS` if they may not see personal fields.
+        """Return the cipher of the customer in a row, for the reader; `NO_ACCESS` if they may not see personal fields.
 
-        It is not kept for writes, as by `cipher`. If the customer's data are restricted, it hides them from all roles
-        but the privacy role. Raises `Tampered` if the customer's key cannot be decrypted.
+        Unlike `cipher`, this keeps nothing for writes. If the customer's data are restricted, the cipher hides them
+        from all roles but the privacy role. Raises `Tampered` if the customer's key cannot be decrypted.
         """
         if not self.principal.may(Scope.PERSONAL_READ):
             return NO_ACCESS
@@ -95,7 +95,7 @@ class Repository(Generic[R]):
     """The text of the error that there is no such record."""
 
     def __init_subclass__(cls) -> None:
-        """Read the plain columns in the order of the key, unless the class declares something else."""
+        """Set the queries that the class does not declare: they read the plain columns, in the order of the key."""
         if mapper := getattr(cls, "mapper", None):
             cls.with_key = getattr(cls, "with_key", mapper.selection)
             cls.audited = getattr(cls, "audited", cls.with_key)
@@ -107,12 +107,12 @@ class Repository(Generic[R]):
 
     @classmethod
     def iter_rows(cls, tx: Transaction) -> Iterator[Row]:
-        """The row of every record, as the audit reads it, in order."""
+        """Yield the row of every record, as the audit reads it, sorted by `in_order`."""
         return tx.each(f"{cls.audited} ORDER BY {cls.in_order}")
 
     @classmethod
     def rows_of_order(cls, tx: Transaction, order_id: str) -> list[Row]:
-        """The rows of the records about an order, as `iter_rows` has them."""
+        """Return the rows of the records about an order, as `iter_rows` has them."""
         return tx.all(f"{cls.audited} WHERE {cls.about_order} ORDER BY {cls.in_order}", order_id=order_id)
 
     @property
@@ -138,15 +138,15 @@ class Repository(Generic[R]):
         return after
 
     def count(self) -> int:
-        """How many records of this kind are stored."""
+        """Count the stored records of this kind."""
         return count_rows(self._tx, self.mapper.name)
 
     def find(self, record_id: str) -> R | None:
-        """The record with this id, or None."""
+        """Return the record with this id, or None."""
         return self._one(f"{self.mapper.name}.{self.mapper.key} = :record_id", record_id=record_id)
 
     def get(self, record_id: str) -> R:
-        """The record with this id; raises `NotFound` if there is none."""
+        """Return the record with this id; raises `NotFound` if there is none."""
         found = self.find(record_id)
         if found is None:
             raise NotFound(self.missing)
@@ -155,18 +155,18 @@ class Repository(Generic[R]):
     def lock(self, record_id: str) -> None:
         """Lock the record with this id, if there is one, and so the records about it, until this write ends.
 
-        Call it before anything about the record is relied on. It has no join: after a wait, PostgreSQL would return the
-        new row joined to old rows.
+        Call it before anything about the record is relied on. The query has no join: after a wait, PostgreSQL would
+        return the new row joined to old rows.
         """
         sql = f"SELECT 1 FROM {self.mapper.name} WHERE {self.mapper.key} = :record_id {{for_update}}"  # noqa: S608
         self._tx.one(sql, record_id=record_id)
 
     def iter_all(self) -> Iterator[R]:
-        """Every record, in the order of their ids, which is that in which they were added."""
+        """Yield every record, sorted by `in_order`: by id and so as they were added, unless declared otherwise."""
         return map(self._load, self.iter_rows(self._tx))
 
     def of_order(self, order_id: str) -> list[R]:
-        """Every record about an order, whatever has become of it, in the order in which they were entered."""
+        """Return every record about an order, whatever has become of it, in the order in which they were entered."""
         return self._load_all(self.rows_of_order(self._tx, order_id))
 
     def _one(self, condition: str, **parameters: Any) -> R | None:
@@ -174,7 +174,7 @@ class Repository(Generic[R]):
         return None if row is None else self._load(row)
 
     def _all(self, condition: str, **parameters: Any) -> list[R]:
-        """The records that fit a condition, after which an order and a limit may follow."""
+        """Return the records that fit an SQL condition, after which `ORDER BY` and `LIMIT` may follow."""
         return self._load_all(self._tx.all(f"{self.with_key} WHERE {condition}", **parameters))
 
     def _record_event(self, event: EventType, record: R, digest: bytes, data: Mapping[str, Any]) -> None:
@@ -182,7 +182,7 @@ class Repository(Generic[R]):
         self._context.note(event, self.mapper.id_of(record), data, getattr(record, "order_id", None), digest)
 
     def _cipher(self, _: R) -> CustomerCipher:
-        """The cipher for the personal fields of a record; `NO_ACCESS` if it has none."""
+        """Return the cipher for the personal fields of a record; `NO_ACCESS` if it has none."""
         return NO_ACCESS
 
     def _load(self, row: Row) -> R:
@@ -202,10 +202,11 @@ class Listed(Repository[R]):
     """The conditions of lists by the names of their values, or one for each value, where `_condition` has no other."""
 
     def paginate(self, *after: Any, limit: int, newest: bool = False, **filters: Any) -> list[Any]:
-        """Up to `limit` records in the order in which they were entered or, if `newest`, in the opposite order.
+        """Return up to `limit` records in the order of `_sorted_by` or, if `newest`, in the opposite order.
 
-        They come after the record with the place `after`; without one, from the beginning. `filters` are values for
-        those of the class, for columns, and for the bounds of times; None does not limit the records.
+        They come after the record with the place `after`, from `place_of`; without a place, from the beginning.
+        `filters` are values for those of the class, for columns, and for the bounds of times; None does not limit the
+        records.
         """
         asked = {name: value for name, value in filters.items() if value is not None}
         columns = self._sorted_by(asked)
@@ -228,23 +229,23 @@ class Listed(Repository[R]):
         return self._load_all(rows)
 
     def with_ids(self, ids: Collection[str]) -> dict[str, R]:
-        """The records that have one of these ids, by their ids."""
+        """Return the records that have one of these ids, in a mapping by id; unknown ids are left out."""
         listed, named = named_list(ids)
         found = self._all(f"{self.mapper.key} IN ({listed})", **named) if named else []
         return {self.mapper.id_of(record): record for record in found}
 
     def count_of(self, **filters: Any) -> int:
-        """How many records fit these values of filters."""
+        """Count the records that fit these values of filters, at least one."""
         conditions = " AND ".join(self._condition(name, value) for name, value in filters.items())
         sql = f"SELECT count(*) FROM {self.mapper.name}{self._by(filters)} WHERE {conditions}"  # noqa: S608
         return number(self._tx, sql, now=micros(self._context.now), **filters)
 
     def place_of(self, record: Any) -> tuple[Any, ...]:
-        """The place of a record in a list, as `paginate` takes it."""
+        """Return the place of a record in a list, as `paginate` takes it."""
         return tuple(_stored(getattr(record, column)) for column in self.place)
 
     def _condition(self, name: str, value: Any) -> str:
-        """The condition of a filter: the class's or, for `X_from` and `X_to`, the bound of `X_at`, or else a column."""
+        """Return the SQL of a filter: the class's or, for `X_from` and `X_to`, the bound of `X_at`, or a column's."""
         if found := self.filters.get(name):
             return found if isinstance(found, str) else found[value]
         column, _, end = name.rpartition("_")
@@ -252,7 +253,7 @@ class Listed(Repository[R]):
         return f"{self.mapper.name}.{column}_at {bound} :{name}" if bound else f"{self.mapper.name}.{name} = :{name}"
 
     def _reading(self, _: Mapping[str, Any]) -> str:
-        """The query for a list with these filters, without its conditions."""
+        """Return the query for a list with these filters, without its conditions."""
         return self.with_key
 
     def _by(self, _: Mapping[str, Any]) -> str:
@@ -260,7 +261,7 @@ class Listed(Repository[R]):
         return ""
 
     def _sorted_by(self, _: Mapping[str, Any]) -> tuple[str, ...]:
-        """The columns that a list with these filters is sorted by."""
+        """Return the columns that a list with these filters is sorted by."""
         return self.place
 
 
@@ -274,9 +275,9 @@ class OfOrders(Listed[R]):
     """What the filters of the time of entry begin with: `registered` for `registered_from` and `registered_to`."""
 
     def get(self, record_id: str, *, lock: bool = False) -> R:
-        """The record with this id; raises `NotFound` if there is none.
+        """Return the record with this id; raises `NotFound` if there is none.
 
-        With `lock`, nobody else can change it, its order or other records about that until this write ends.
+        With `lock`, its order is locked: nobody else can change the order, or a record about it, until this write ends.
         """
         found = super().get(record_id)
         if lock:
@@ -286,7 +287,7 @@ class OfOrders(Listed[R]):
         return found
 
     def decisions(self, order_ids: Collection[str] | None = None) -> Iterator[Row]:
-        """The `order_id`, `record_id` and stored `decision` of every record, of these orders or of all, by id."""
+        """Yield `order_id`, `record_id` and stored `decision` of every record of these orders (None: of all), by id."""
         listed, named = named_list(order_ids or ())
         only = "" if order_ids is None else f" WHERE order_id IN ({listed})"
         key, table = self.mapper.key, self.mapper.name
@@ -302,7 +303,7 @@ class OfOrders(Listed[R]):
 
 
 def named_list(values: Iterable[T]) -> tuple[str, dict[str, T]]:
-    """The list for an `IN` with these values, and its parameters; an empty list fits nothing."""
+    """Return the list for an `IN` with these values, and its parameters; an empty list fits nothing."""
     named = {f"id_{number}": value for number, value in enumerate(values)}
     return ", ".join(f":{name}" for name in named) or "NULL", named
 

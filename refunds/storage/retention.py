@@ -105,9 +105,9 @@ class Retention:
         self._context, self._tx = context, context.tx
 
     def due(self, kind: Kind, before: datetime, after: str | bytes, limit: int) -> list[Row]:
-        """Up to `limit` records after a key whose period began before an instant, by key; none that is on hold.
+        """Return up to `limit` rows after the key `after` whose period began before an instant, by key, none on hold.
 
-        Rows of the key as `id`, of `since` as it is stored, and of the `owner`.
+        A row has the key as `id`, `since` as it is stored, and the `owner`.
         """
         place = f"{kind.key} > :after ORDER BY {kind.key} LIMIT :limit"
         return self._tx.all(f"{_due(kind)} AND {place}", **self._named(before), after=after, limit=limit)
@@ -126,7 +126,7 @@ class Retention:
         return self._tx.all(sql, **self._named(before), **named)
 
     def forget(self, kind: Kind, rows: Collection[Row]) -> None:
-        """Delete locked records with all about them, with events, and customers about whom nothing is left.
+        """Delete locked records with all about them, with events, and customers about whom no record is left.
 
         Of contacts whose details are due, only these are emptied; stored replies are deleted without an event.
         """
@@ -190,7 +190,7 @@ _ABOUT_ORDERS = (
 
 
 def _due(kind: Kind) -> str:
-    """The query for the records of a kind whose period is over, to which a further condition can be added."""
+    """Return the query for the records of a kind whose period is over, to which a further condition can be added."""
     free = "TRUE" if kind.owner == "NULL" else _FREE.format(kind.owner)
     return (
         f"SELECT {kind.key} AS id, {kind.since} AS since, {kind.owner} AS owner FROM {kind.table}"  # noqa: S608

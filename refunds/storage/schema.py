@@ -40,14 +40,14 @@ class Difference(NamedTuple):
 
 
 def differences(tx: Transaction, *, on_server: bool) -> list[Difference]:
-    """How a database differs from a new one; conditions and expressions of indexes are not compared."""
+    """Return how a database differs from a new one, sorted; conditions and expressions of indexes are not compared."""
     wanted, found = _fresh(), _schema(tx, _POSTGRESQL if on_server else _SQLITE)
     differing = sorted(one for one in wanted.keys() | found.keys() if wanted.get(one) != found.get(one))
     return [Difference(*one, wanted.get(one), found.get(one)) for one in differing]
 
 
 def sampled(tx: Transaction) -> list[str]:
-    """The encrypted columns and digests of which a PostgreSQL has samples in its statistics, or soon may."""
+    """Return the encrypted columns and digests of which a PostgreSQL has samples in its statistics, or soon may."""
     rows = tx.all(
         "SELECT c.relname || '.' || a.attname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
         " WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND (coalesce(a.attstattarget, -1)"
@@ -58,13 +58,13 @@ def sampled(tx: Transaction) -> list[str]:
 
 
 def log_parameters(tx: Transaction) -> dict[str, str]:
-    """The values that `PARAMETERS` have for the service on a PostgreSQL; one that it does not know is left out."""
+    """Return the values that `PARAMETERS` have for the service on a PostgreSQL; unknown ones are left out."""
     found = {name: tx.one("SELECT current_setting(:name, true) AS found", name=name) for name in PARAMETERS}
     return {name: row["found"] for name, row in found.items() if row and row["found"]}
 
 
 def leaking(parameters: Mapping[str, str]) -> list[str]:
-    """The `PARAMETERS` that must be set to 0, because otherwise values of records get into the server's log."""
+    """Return those of `PARAMETERS` that must be set to 0, or else values of records get into the server's log."""
     is_on = {name for name, off in _OFF.items() if parameters.get(name, off[0]) not in off}
     writing = {
         "log_parameter_max_length": bool(is_on - {"auto_explain.log_min_duration"}),
@@ -75,7 +75,7 @@ def leaking(parameters: Mapping[str, str]) -> list[str]:
 
 
 def room(tx: Transaction) -> tuple[int, int]:
-    """How many connections a PostgreSQL allows, except for administrators, and how many other programs use."""
+    """Return how many connections a PostgreSQL allows, except for administrators, and how many other programs use."""
     row = tx.one(
         "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
         " - coalesce(current_setting('reserved_connections', true), '0')::int AS allowed, (SELECT count(*)"
@@ -87,6 +87,7 @@ def room(tx: Transaction) -> tuple[int, int]:
 
 @cache
 def _fresh() -> dict[tuple[str, str], str]:
+    """Return the schema of a new database, which is made once, as a file of SQLite that is then deleted."""
     with TemporaryDirectory() as directory:
         engine = open_engine(f"sqlite:///{directory}/new.db")
         try:
@@ -97,7 +98,7 @@ def _fresh() -> dict[tuple[str, str], str]:
 
 
 def _schema(tx: Transaction, query: str) -> dict[tuple[str, str], str]:
-    """Everything that a schema has, by its kind and name: types, order in a key, what is referred to or indexed."""
+    """Return everything that a schema has, by kind and name: types, order in a key, what is referred to or indexed."""
     return {(row["kind"], row["name"]): row["is_now"] for row in tx.all(query)}
 
 

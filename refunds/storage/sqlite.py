@@ -29,7 +29,7 @@ _LOGGED = b"\x02\x02"
 
 
 def wal_is_sound(version: tuple[int, ...]) -> bool:
-    """Whether this version of SQLite keeps a write-ahead log intact when several connections write and checkpoint it.
+    """Tell whether this SQLite keeps a write-ahead log intact when several connections write and checkpoint it.
 
     Source: the WAL-reset bug, fixed in 3.51.3 and in the branches 3.44.6 and 3.50.7.
     """
@@ -72,7 +72,7 @@ class SQLite(Engine):
 
     @contextmanager
     def _reader(self) -> Iterator[Connection]:
-        """A connection to read with; a transaction that the block leaves on it is ended."""
+        """Take a connection to read with for the block; a transaction that the block leaves on it is rolled back."""
         with translating_errors(self.name):
             try:
                 reader = self._readers.pop()
@@ -88,7 +88,7 @@ class SQLite(Engine):
 
     @contextmanager
     def write(self, *, exclusive: bool = False) -> Iterator[Connection]:
-        """A write that is committed at the end of the block, or rolled back if an error leaves it.
+        """Begin a write for the block, which is committed at its end, or rolled back if an error leaves it.
 
         All writes are exclusive: one waits up to ten seconds for those before it, then raises `StorageUnavailable`.
         Raises `RuntimeError` instead of committing if a statement failed in the block, and `FileReplaced` if the file
@@ -174,7 +174,7 @@ class SQLite(Engine):
         return self._ticket.unused()
 
     def settle(self) -> None:
-        """Move what a killed process has left beside the file into it; raises `StorageUnavailable` if it is read."""
+        """Move into the file what a killed process has left beside it; raises `StorageUnavailable` if it is read."""
         if not self.scrub(self._patience):
             raise cannot_serve(self.name, "it is being read: wait for that command, or stop it")
 
@@ -200,7 +200,7 @@ class SQLite(Engine):
         sync(file)
 
     def _connect_to_file(self) -> Connection:
-        """A new connection that changes neither the file nor anything beside it, on a disk that is only read, too."""
+        """Open a connection that changes neither the file nor anything beside it, also on a disk that is only read."""
         # Without its log no process uses the file, and the driver would make the log's files to read it, so it is read
         # without a lock. If the log is there, others use it: opening the file here would release this process's locks.
         unlocked = None
@@ -222,7 +222,7 @@ class SQLite(Engine):
             raise cannot_serve(self.name, "the service started while it was read: run the command again")
 
     def _without_log(self) -> Unlocked | None:
-        """The identity, size and time of the file, to notice changes; None if there is a log, or no file."""
+        """Return the identity, size and time of the file, to notice changes; None if there is a log, or no file."""
         if not Path(f"{self.path}-wal").exists():
             with suppress(OSError):
                 found = self.path.stat()
@@ -230,7 +230,7 @@ class SQLite(Engine):
         return None
 
     def _connect(self, *, readonly: bool = False) -> Connection:
-        """A new connection; creates the file if there is none. Raises `FileReplaced` if it is another one by now."""
+        """Open a new connection, and create the file if there is none; `FileReplaced` if it is another by now."""
         self._require_same_files()
         self.connections += 1
         if self._files is None:
@@ -268,7 +268,7 @@ class SQLite(Engine):
         return opened
 
     def _opened(self, mode: str, unlocked: Unlocked | None = None) -> Connection:
-        """A connection to the file, which must be there; `mode` is a parameter of SQLite's file names."""
+        """Open a connection to the file, which must be there; `mode` is a parameter of SQLite's file names."""
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?{mode}",
             uri=True,
@@ -288,7 +288,7 @@ class SQLite(Engine):
             raise replaced(self.name)
 
     def _present_files(self) -> "_Files":
-        """Which files the database and its log are now; raises `StorageUnavailable` if that cannot be seen."""
+        """Return which files the database and its log are now; raises `StorageUnavailable` if that cannot be seen."""
         try:
             return tuple(map(_file_id, self._names))
         except OSError as error:
@@ -309,6 +309,7 @@ _Files = tuple[_FileId, ...]
 
 
 def _file_id(path: str) -> _FileId:
+    """Return what tells a file from others on this machine; None if there is no file."""
     try:
         found = os.stat(path)  # noqa: PTH116 - for every transaction, so it has to be quick
     except (FileNotFoundError, NotADirectoryError):

@@ -44,6 +44,7 @@ class Connection:
         self._failed = False
 
     def execute(self, sql: str, parameters: Row | None = None) -> Any:
+        """Execute SQL that is written for SQLite; a failure lets `commit` refuse. Returns the cursor."""
         try:
             cursor = self.database.conn.execute(sql, parameters or {})
         except BaseException:
@@ -53,13 +54,14 @@ class Connection:
         return cursor
 
     def commit(self) -> None:
+        """Commit; raises `RuntimeError` if a statement failed since the last rollback."""
         if self._failed:
             raise RuntimeError(FAILED)
         self.leave_rows()
         self.execute("COMMIT")
 
     def leave_rows(self) -> None:
-        """Close cursors that were not read to the end: they would keep their snapshot open."""
+        """End `read_any_text`, and close cursors that were not read to the end: they would keep their snapshot open."""
         while self._half_way:
             self._half_way.pop().close()
         self.database.conn.text_factory = str
@@ -68,6 +70,7 @@ class Connection:
         self.database.conn.text_factory = _text
 
     def rollback(self) -> None:
+        """Roll back what is not committed; `commit` is then possible again."""
         self.leave_rows()
         self._failed = False
         # After some errors (a full disk), SQLite has already rolled back.
@@ -105,6 +108,7 @@ def _rendered(sql: str) -> str:
 
 
 def _text(stored: bytes) -> str | bytes:
+    """Return a stored text, or its bytes if they are not UTF-8."""
     try:
         return stored.decode()
     except UnicodeDecodeError:

@@ -42,13 +42,13 @@ def translating_errors(path: str) -> Iterator[None]:
 
 
 def cannot_open(path: str, error: OSError) -> StorageUnavailable:
-    """The error that the database at a path cannot be opened."""
+    """Return the error that the database at a path cannot be opened."""
     shown = Message("The database cannot be opened: %(reason)s.", reason=error.strerror)
     return StorageUnavailable(shown, f"{path} cannot be opened: {error.strerror}")
 
 
 def replaced(path: str) -> FileReplaced:
-    """The error that the file at a path, or its log, is not the one that was opened."""
+    """Return the error that the file at a path, or its log, is not the one that was opened."""
     return FileReplaced(
         Message("The file of the database was removed or replaced while the service ran."),
         f"The database file {path}, or its -wal or -shm, was removed or replaced while the service ran. Nothing more "
@@ -57,18 +57,18 @@ def replaced(path: str) -> FileReplaced:
 
 
 def cannot_serve(path: str, why: str) -> StorageUnavailable:
-    """The error that the database at a path cannot be used now, which the operator is told."""
+    """Return the error that the database at a path cannot be used now; only the operator sees the path and `why`."""
     return StorageUnavailable(Message("The database cannot serve at the moment."), f"{path}: {why}")
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether an error of the driver says that the file is damaged, or no database."""
+    """Tell whether an error of the driver says that the file is damaged, or no database."""
     # No value of the service is too big: then a damaged page gives a wrong length.
     return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_TOOBIG"))
 
 
 def damaged(path: str, error: object) -> DamagedDatabase:
-    """The error that the file at a path is damaged; it tells the operator how to repair or restore it."""
+    """Return the error that the file at a path is damaged; it tells the operator how to repair or restore the file."""
     way = "restore the newest backup: flask restore FILE"
     if " index " in str(error):
         way = f"rebuild its indexes: sqlite-utils query {path} REINDEX. If that does not help, {way}"

@@ -22,19 +22,20 @@ class Statistics(Repository[ClosedMonth]):
     missing: ClassVar[Message] = Message("this month is not closed, so there are no statistics of it")
 
     def months(self) -> list[str]:
-        """The months that are closed, the latest first."""
+        """Return the months that are closed, such as `2026-03`, the latest first."""
         return [row["month"] for row in self._tx.all("SELECT month FROM statistics ORDER BY month DESC")]
 
     def begun_at(self) -> datetime | None:
-        """When the journal began; None if it is empty."""
+        """Return when the journal began; None if it is empty."""
         row = self._tx.one("SELECT at FROM events WHERE position = 1")
         return instant(row["at"]) if row else None
 
     def to_count(self, since: datetime, until: datetime) -> Iterator[Row]:
-        """The row of every contact that was received between two instants and may be counted.
+        """Yield the row of every contact that was received from `since` until before `until` and may be counted.
 
-        Those are left out that were superseded, and those of customers who objected, are restricted or were erased. A
-        row has `channel`, `intent`, `decision`, `region`, `customer_id`, and whether its order `is_cancelled` on it.
+        Left out are superseded contacts, and those of customers who objected, are restricted or were erased. A row has
+        `channel`, `intent`, `decision`, `region`, `customer_id`, and `is_cancelled`: whether an active cancellation
+        rests on the contact.
         """
         cancelled = f"SELECT 1 FROM cancellations AS c WHERE c.contact_id = contacts.contact_id AND {IS_ACTIVE}"  # noqa: S608
         return self._tx.each(

@@ -70,13 +70,13 @@ RECORDS = tuple(table.kind for table in TABLES if table.kind)
 
 
 def table_of(event: str) -> str | None:
-    """The name of the table of the record that an event of this type is about; None if there is none."""
+    """Return the name of the table of the record that an event of this type is about; None if there is none."""
     fitting = [(len(one), table.name) for table in TABLES for one in table.events if event.startswith(one)]
     return max(fitting)[1] if fitting else None
 
 
 def sealed() -> Iterator[tuple[str, str]]:
-    """The table and the column of each encrypted value and each keyed digest of one, which no statistics may hold."""
+    """Yield the table and the column of each encrypted value and each keyed digest, which no statistics may hold."""
     yield from _BESIDE_RECORDS
     for kind in RECORDS:
         yield from ((kind.mapper.name, column) for column in kind.mapper.sealed)

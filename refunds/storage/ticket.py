@@ -33,9 +33,9 @@ class Ticket:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the ticket, so that nobody else writes, and show other processes that this one uses the database.
+        """Hold the ticket in the block, so nobody else writes; show others until `closing` that the file is in use.
 
-        Raises `StorageUnavailable` if it is not free in time, or while the database is restored or copied.
+        Raises `StorageUnavailable` if the ticket is not free in time, or while the database is restored or copied.
         """
         deadline = monotonic() + self._patience
         if not self._lock.acquire(timeout=self._patience):
@@ -68,11 +68,12 @@ class Ticket:
 
     @contextmanager
     def unused(self) -> Iterator[None]:
-        """Let no process begin to use the database in the block, except to read; `ConfigurationError` if one does."""
+        """Raise `ConfigurationError` if a process uses the database; in the block, none can begin, except to read."""
         with held_alone(self._open("in-use"), f"REFUNDS_DATABASE: {self._path} {IN_USE}"):
             yield
 
     def _open(self, name: str) -> int:
+        """Open the file with this ending beside the database, made if needed; returns its descriptor."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             return os.open(f"{self._path}.{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -82,7 +83,7 @@ class Ticket:
 
 @contextmanager
 def held_alone(file: int, refusal: str) -> Iterator[int]:
-    """Lock an open file in the block, then close it; raises `ConfigurationError` if another process has locked it."""
+    """Lock an open file for the block, then close it; raises `ConfigurationError` if others have locked it."""
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -94,7 +95,7 @@ def held_alone(file: int, refusal: str) -> Iterator[int]:
 
 
 def _lock_file(file: int, deadline: float) -> None:
-    """Lock an open file for this process; raises `StorageUnavailable` if others still hold it at the deadline."""
+    """Lock an open file for this process; `StorageUnavailable` if others still hold it at the deadline (monotonic)."""
     nap = _LONGEST_NAP
     while True:
         with suppress(BlockingIOError):

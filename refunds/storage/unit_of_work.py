@@ -39,7 +39,7 @@ R = TypeVar("R")
 
 
 def _repository(kind: Callable[[Context], R]) -> cached_property[R]:
-    """A repository of a unit of work: most requests need one or two of them, so each is made when it is first used."""
+    """Declare a repository of a unit of work, made when it is first used: most requests need one or two of them."""
     return cached_property(lambda uow: kind(uow._context))
 
 
@@ -83,7 +83,7 @@ class UnitOfWork:
 
     @staticmethod
     def new_id(prefix: str) -> str:
-        """An id for a new record: the prefix of its kind and a ULID, so that ids sort by when they were made."""
+        """Return an id for a new record: the prefix of its kind and a ULID, so that ids sort by when they were made."""
         return f"{prefix}_{ULID()}"
 
     @property
@@ -100,7 +100,7 @@ class UnitOfWork:
         return self.policies_seen
 
     def policies_at(self, head: Head) -> Policies:
-        """The policies as of the head of the journal, which must be as this transaction sees it.
+        """Return the policies as of the head of the journal, which must be as this transaction sees it.
 
         Unlike with `policies`, the use case does not come to rely on them. Raises `AnotherJournal` as the store does.
         """
@@ -138,11 +138,11 @@ class UnitOfWork:
         self.tx.run("RELEASE SAVEPOINT attempt")
 
     def mark(self, *parts: bytes) -> bytes:
-        """A keyed digest of these parts, by which the service recognizes what it has made itself, such as a cursor."""
+        """Return a keyed digest of these parts, by which the service recognizes what it has made, such as a cursor."""
         return keyed_digest(self._context.keys.cursor, *parts)
 
     def inspect(self, order_id: str) -> Inspection:
-        """Everything stored about an order; raises `OrderNotFound` if there neither is nor was such an order."""
+        """Return everything stored about an order; raises `OrderNotFound` if there neither is nor was such an order."""
         return Inspection(self._context, order_id)
 
     def verify(self, checkpoints: Iterable[Checkpoint]) -> Report:
@@ -153,11 +153,11 @@ class UnitOfWork:
         return report
 
     def faults(self, checkpoints: Iterable[Checkpoint], report: Report) -> Iterator[Broken]:
-        """Everything in the journal and the records that is not as it was written; `report` is filled meanwhile."""
+        """Yield everything in the journal and the records that is not as it was written; fill `report` meanwhile."""
         return audit.faults(self._context, checkpoints, report)
 
     def of_copy(self, tx: Transaction) -> "UnitOfWork":
-        """A unit of work of the same principal in a copy of the database.
+        """Make a unit of work of the same principal in a copy of the database.
 
         It makes service keys that the copy lacks, so a read needs a copy with all of them. Raises `ConfigurationError`
         if the master key is not that of the copy.

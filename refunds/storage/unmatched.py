@@ -37,9 +37,9 @@ class Unmatched(Listed[UnmatchedContact]):
     filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {"open": {True: "is_open = 1", False: "is_open = 0"}}
 
     def get(self, unmatched_id: str, *, lock: bool = False) -> UnmatchedContact:
-        """The contact with this id; raises `NotFound` if there is none.
+        """Return the contact with this id; raises `NotFound` if there is none.
 
-        With `lock`, nobody else can change it until this write ends; its order, if any, is locked before it.
+        With `lock`, nobody else can change it until this write ends; a write locks its order, if any, before it.
         """
         found = self._one(f"unmatched_id = :unmatched_id{' {for_update}' if lock else ''}", unmatched_id=unmatched_id)
         if found is None:
@@ -60,7 +60,7 @@ class Unmatched(Listed[UnmatchedContact]):
         return [(row["unmatched_id"], instant(row["received_at"]), row["taken_by"]) for row in rows]
 
     def resolved_by(self, actor: str, limit: int) -> list[UnmatchedContact]:
-        """Up to `limit` contacts that this actor has closed, the last first."""
+        """Return up to `limit` contacts that this actor has closed, the last first."""
         closed = "closed_by = :actor AND closed_at IS NOT NULL ORDER BY closed_at DESC LIMIT :limit"
         return self._all(closed, actor=actor, limit=limit)
 
@@ -97,7 +97,7 @@ class Unmatched(Listed[UnmatchedContact]):
 
 
 def cipher(context: Context, unmatched_id: str, wrapped_key: bytes | None) -> CustomerCipher:
-    """The cipher of an unmatched contact; `NO_ACCESS` if its key was destroyed. Raises `Tampered` for a damaged key."""
+    """Return the cipher of an unmatched contact, `NO_ACCESS` if its key was destroyed; raises `Tampered` if damaged."""
     if wrapped_key is None:
         return NO_ACCESS
     return keys.unwrapped(context.keys, UNMATCHED.name, unmatched_id, wrapped_key)

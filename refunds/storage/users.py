@@ -38,8 +38,8 @@ class Users(Repository[User]):
     def for_request(self, user_id: str, session_id: str, since: int) -> tuple[User, Head, datetime | None] | None:
         """Read a user, the journal's head, and when the session was last seen; None if there is no such user.
 
-        It was not seen if it is not stored, or if an event after position `since` ended it. It is not checked whether
-        the session is valid. An HTTP request with a session needs no other read.
+        The time is None if the session is not stored, or if an event after position `since` ended it. It is not checked
+        whether the session is valid. An HTTP request with a session needs no other read.
         """
         row = self._tx.one(
             f"SELECT {USERS.columns}, {HEAD},"  # noqa: S608
@@ -57,16 +57,16 @@ class Users(Repository[User]):
         return self._load(row), head_in(row), instant(row["seen_at"]) if is_there else None
 
     def by_name(self, name: str) -> User | None:
-        """The user with this name, spelt as it is stored, or None; a write locks the row until it ends."""
+        """Return the user with this name, spelt as it is stored, or None; a write locks the row until it ends."""
         return self._one("name = :name {for_update}", name=name)
 
     def id_of(self, name: str) -> str | None:
-        """The id of the user with this name, spelt as it is stored, or None."""
+        """Return the id of the user with this name, spelt as it is stored, or None."""
         row = self._tx.one("SELECT user_id FROM users WHERE name = :name", name=name)
         return None if row is None else row["user_id"]
 
     def names(self, ids: Iterable[str]) -> Mapping[str, str]:
-        """The names of the users and clients with these ids, by id; that of a client says so, as a user may share it.
+        """Return the names of users and clients by their ids; a client's says so, because a user may have the same.
 
         Ids that are not known, or whose user no longer has a name, are left out.
         """
@@ -78,7 +78,7 @@ class Users(Repository[User]):
         return {row["id"]: row["name"] for row in self._tx.all(sql, **named)} if named else {}
 
     def begin_session(self, session_id: str, user: User) -> None:
-        """Store a session, unless the user's sessions or password ended meanwhile, and delete all that are too old."""
+        """Delete old sessions; store one, unless the user's sessions ended or password changed since they were read."""
         now = self._context.now
         self._tx.run("DELETE FROM sessions WHERE began_at <= :expired", expired=micros(now - LASTS))
         self._tx.run(
@@ -99,7 +99,7 @@ class Users(Repository[User]):
         self._tx.run(seen, session_id=session_id, now=micros(self._context.now))
 
     def sessions(self, user_id: str) -> list[UserSession]:
-        """The sessions of a user that are not too old, the newest first."""
+        """Return the sessions of a user that are not too old, the newest first."""
         rows = self._tx.all(
             "SELECT session_id, began_at, seen_at FROM sessions WHERE user_id = :user_id AND began_at > :expired"
             " ORDER BY began_at DESC, session_id",
@@ -109,7 +109,7 @@ class Users(Repository[User]):
         return [UserSession(row["session_id"], instant(row["began_at"]), instant(row["seen_at"])) for row in rows]
 
     def end_session(self, user_id: str, session_id: str) -> bool:
-        """End one session of a user, if it is theirs, and return whether it was; the journal has the event."""
+        """End one session of a user, with an event, if it is theirs; returns whether it was."""
         ending = "DELETE FROM sessions WHERE user_id = :user_id AND session_id = :session_id"
         if found := self._tx.run(ending, user_id=user_id, session_id=session_id):
             self._context.note(EventType.SESSION_ENDED, session_id, {"user_id": user_id})
@@ -120,7 +120,7 @@ class Users(Repository[User]):
         self._tx.run("DELETE FROM sessions WHERE user_id = :user_id", user_id=user_id)
 
     def end_sessions(self, user_id: str) -> None:
-        """End every session of a user, if there is one of this id; the journal has the event."""
+        """End every session of a user, with an event; if there is no such user, do nothing."""
         self.forget_sessions(user_id)
         sql = f"UPDATE users SET epoch = epoch + 1 WHERE user_id = :user_id RETURNING {USERS.columns}"  # noqa: S608
         if (row := self._tx.one(sql, user_id=user_id)) is not None:
@@ -159,6 +159,6 @@ class Users(Repository[User]):
             self._tx.run(sql, name_digest=self._attempts_by(name, known=known))
 
     def _attempts_by(self, name: str, *, known: bool) -> bytes:
-        """The digest that attempts are counted by: a typed name may be anything, and is not stored in clear."""
+        """Return the digest that attempts are counted by: a typed name may be anything, and is not stored in clear."""
         typed = name.strip().lower().encode(errors="surrogatepass")
         return keyed_digest(self._context.keys.session, b"known attempts" if known else b"attempts", typed)
