@@ -68,7 +68,7 @@ _OLDEST = (
 
 
 def _requests(since: str, until: str | None = None) -> str:
-    """The SQL that counts the requests of a period, which `glance` gives a name, and those since its beginning."""
+    """Return the SQL of the counts of `glance`: by id from `since` to `until`; others and refused since `since`."""
     entered = f"SELECT count(*) FROM contacts WHERE contact_id >= :{since}_id"  # noqa: S608
     before = f"{entered} AND contact_id < :{until}_id" if until else entered
     request = "intent IN ('cancel', 'withdrawal') AND superseded_by IS NULL"
@@ -140,11 +140,11 @@ class Contacts(OfOrders[Contact]):
     def queued(
         self, limit: int = ALL, offset: int = 0, **only: str
     ) -> list[tuple[int, str, str, datetime, str | None, int]]:
-        """Up to `limit` orders with open contacts, by the place of the most urgent contact, after `offset` others.
+        """Return up to `limit` orders with open contacts, by the place of the most urgent one, after `offset` others.
 
-        `only` is the number of a tab, the `order_id`, or who has taken one of its contacts. For each order, it has the
-        number of the tab; the id, order and receipt of that contact; who has taken the earliest one that is taken; and
-        how many are open. Nothing is decrypted.
+        `only` limits them to a `tab` (its number), an `order_id`, or those of which `taken_by` has taken a contact. An
+        entry has the number of the tab; the id, order and receipt of the most urgent contact; who has taken the
+        earliest one that is taken, or None; and how many contacts are open. Nothing is decrypted.
         """
         only_these = "".join(f" AND {_ONLY[name]}" for name in only)
         sql = f"{_ENTRY}{only_these} ORDER BY q.queue_place, q.contact_id LIMIT :limit OFFSET :offset"
@@ -152,14 +152,15 @@ class Contacts(OfOrders[Contact]):
         return [(int(place[0]), *names, instant(at), taker, number) for place, *names, at, taker, number in rows]
 
     def count_queued(self) -> dict[int, int]:
-        """How many orders each tab of the queue has, by its number; 5 is that of the unmatched contacts."""
+        """Count the orders in each tab of the queue, by its number; tab 5 has the unmatched contacts."""
         rows = self._tx.all(f"SELECT tab, sum(number) AS number FROM ({_NUMBERS}) AS counted GROUP BY tab")  # noqa: S608
         return {int(row["tab"]): int(row["number"]) for row in rows}
 
     def glance(self, week: datetime, today: datetime) -> tuple[datetime | None, tuple[int, int], tuple[int, int]]:
-        """The earliest receipt in the queue, and how many requests were recorded and refused since two instants each.
+        """Return the earliest receipt in the queue, or None, and counts of requests since `week` and since `today`.
 
-        Those that are not matched yet count, too; superseded ones do not, and a refusal of a cancelled order is none.
+        Each of the two counts is how many were recorded and how many of them were refused. Unmatched requests count as
+        recorded; superseded ones do not count, and a refusal of a cancelled order is none.
         """
         begin = {"week": week, "today": today}
         ids = {f"{name}_id": f"con_{str(ULID.from_datetime(at))[:10]}" for name, at in begin.items()}

@@ -117,7 +117,7 @@ class Events(Repository[Event]):
         return newest
 
     def last_of(self, event: EventType, before: int | None = None) -> Event | None:
-        """The last event of a type, or the last before a position; None if there is none."""
+        """Return the last event of a type, or the last before a position; None if there is none."""
         # Sorted like the index: PostgreSQL would else read back to the last event of a type that is rare.
         last = "SELECT type, position FROM events WHERE (type, position) < (:type, :before)"
         found = f"SELECT position FROM ({last} ORDER BY type DESC, position DESC LIMIT 1) AS last WHERE type = :type"  # noqa: S608

@@ -257,7 +257,7 @@ class Listed(Repository[R]):
         return self.with_key
 
     def _by(self, _: Mapping[str, Any]) -> str:
-        """What names the index for a list with these filters; empty if the engine chooses it."""
+        """Return the SQL that names the index for a list with these filters; empty if the engine chooses it."""
         return ""
 
     def _sorted_by(self, _: Mapping[str, Any]) -> tuple[str, ...]:

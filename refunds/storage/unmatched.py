@@ -49,7 +49,7 @@ class Unmatched(Listed[UnmatchedContact]):
     def queued(
         self, limit: int = ALL, offset: int = 0, taken_by: str | None = None
     ) -> list[tuple[str, datetime, str | None]]:
-        """The id, the receipt and the taker of up to `limit` open contacts, by receipt, after `offset` others.
+        """Return the id, receipt and taker (or None) of up to `limit` open contacts, by receipt, after `offset` others.
 
         With `taken_by`, only of those that this user or client has taken. Nothing is decrypted.
         """
