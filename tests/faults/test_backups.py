@@ -1,6 +1,5 @@
 """Backups of a service under load, backups and restores that are killed, and the readers of the feed after a restore."""
 
-import multiprocessing
 import shutil
 import signal
 import tempfile
@@ -19,12 +18,10 @@ from tests.cli.test_backups import Site, beside
 from tests.conftest import client_of
 from tests.faults.harness import PATIENCE, Client, Installation, cancellation_of, is_alive, run_and_die, until
 from tests.faults.load import Balancer, Load
+from tests.faults.processes import PROCESSES
 from tests.postgres import newest_binaries, run
 
 pytestmark = pytest.mark.proof
-
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.faults.harness"])
 
 
 # Under load.

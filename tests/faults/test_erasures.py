@@ -1,6 +1,5 @@
 """Erased customers: no byte of them is left, whatever is restored, killed or done twice at the same moment."""
 
-import multiprocessing
 import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -26,14 +25,13 @@ from refunds.web import create_app
 from tests import scaled
 from tests.conftest import client_of, settings
 from tests.faults.harness import PATIENCE, erase_and_die, until
+from tests.faults.processes import PROCESSES
 from tests.postgres import newest_binaries, run, shared
 from tests.service.test_privacy import PROVIDED, erase, recorded, registered, sound
 from tests.storage.test_secrecy_at_rest import found
 
 pytestmark = pytest.mark.proof
 
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.faults.harness"])
 
 TEXTS = {
     name: f"zq{name}zqcanary" for name in ("customer_ref", "note", "ticket_ref", "override", "billing_ref", "hold")

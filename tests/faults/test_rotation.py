@@ -1,6 +1,5 @@
 """The master key is rotated under load, and killed in the middle: nothing is lost, and the old key can be destroyed."""
 
-import multiprocessing
 import signal
 from pathlib import Path
 
@@ -13,12 +12,11 @@ from tests import scaled
 from tests.conftest import mostly_on
 from tests.faults.harness import PATIENCE, Client, Installation, rotate_and_die, until
 from tests.faults.load import PER_SECOND, Balancer, Load
+from tests.faults.processes import PROCESSES
 from tests.service.test_privacy import erase, registered
 
 pytestmark = pytest.mark.proof
 
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.faults.harness"])
 
 CUSTOMERS = scaled(60, 5_000)
 DEATHS = [*[("customers", 13)] * 4, ("keys", 4)]
