@@ -16,15 +16,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple, Self
 
 import time_machine
 
-import refunds.cli.serve  # noqa: F401 - so that no forked process has to load it
-from refunds.cli import Commands
+from refunds.cli import Commands, server
 from refunds.config import Settings
 from refunds.domain.judging import calendar_of
 from refunds.domain.permissions import COMMAND_LINE
@@ -36,7 +35,7 @@ from refunds.storage import postgres, sqlite
 from refunds.storage.audit import Report
 from refunds.web import create_app
 from tests import records_in, scaled
-from tests.faults.processes import ROOT, Command  # noqa: F401
+from tests.faults.processes import Command
 
 FLASK = str(Path(sys.executable).with_name("flask"))
 
@@ -194,7 +193,7 @@ class Installation:
         """Run a command, and capture its output."""
         with TemporaryDirectory() as directory:
             out, err = Path(directory, "out"), Path(directory, "err")
-            code = Command([*arguments], self.environment, out, err, self.first).wait()
+            code = Command(arguments, self.environment, out, err, self.first).wait()
             return subprocess.CompletedProcess(arguments, code, out.read_text(), err.read_text())
 
 
@@ -268,6 +267,16 @@ def cancel_and_die(settings: Settings, token: str, body: object, key: str, when:
     app.test_client().post("/v1/cancellations", json=body, headers=headers)
 
 
+def move_clock(seconds: int) -> None:
+    """Move the clock of this process."""
+    time_machine.travel(datetime.now(UTC) + timedelta(seconds=seconds)).start()
+
+
+def hurry(seconds: int) -> None:
+    """Let a server in this process give its clients only so many seconds to send a request or to read an answer."""
+    server.IN_TIME = seconds
+
+
 STEPS = ("fsync", "ftruncate", "link", "mkdir", "replace", "unlink")
 """The calls of the system that change what is on disk, or its names."""
 
@@ -296,7 +305,7 @@ def run_and_die(settings: Settings, words: list[str], nth: int) -> None:
         if sql.startswith(("VACUUM", "BEGIN IMMEDIATE", "COMMIT")):
             step()
         if sql.startswith("VACUUM"):
-            connection.database.conn.set_progress_handler(step, scaled(150, 50))
+            connection.database.conn.set_progress_handler(step, scaled(400, 50))
         return execute(connection, sql, parameters)
 
     sqlite.Connection.execute = stepwise

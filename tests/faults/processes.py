@@ -5,14 +5,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+
+from flask.cli import main
 
 ROOT = Path(__file__).parents[2]
 
 PROCESSES = multiprocessing.get_context("forkserver")
 """What is called in one of its processes must be a function of a module that opens nothing."""
-PROCESSES.set_forkserver_preload(["tests.faults.harness"])
+PROCESSES.set_forkserver_preload(["refunds.cli.serve", "tests.faults.harness"])
 
 
 class Command:
@@ -22,9 +24,14 @@ class Command:
     """
 
     def __init__(
-        self, words: list[str], environment: Mapping[str, str], out: Path, err: Path, first: Callable[[], object]
+        self,
+        words: Iterable[str],
+        environment: Mapping[str, str],
+        out: Path,
+        err: Path,
+        first: Callable[[], object] = bool,
     ) -> None:
-        given = words, dict(environment), out, err, first
+        given = list(words), dict(environment), out, err, first
         self._process = PROCESSES.Process(target=_run, args=given, daemon=True)
         self._process.start()
         self.pid = self._process.pid
@@ -61,14 +68,15 @@ class Command:
 
 def _run(words: list[str], environment: dict[str, str], out: Path, err: Path, first: Callable[[], object]) -> None:
     """Run a `flask` command, which ends the process."""
-    from flask.cli import main  # noqa: PLC0415 - the tests' own process need not load it here
-
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(ROOT)
     for path, stream in ((out, 1), (err, 2)):
-        with path.open("ab") as file:
-            os.dup2(file.fileno(), stream)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(file, stream)
+        os.close(file)
+    sys.stdout = sys.__stdout__ = os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.__stderr__ = os.fdopen(2, "w", buffering=1, closefd=False)
     first()
     sys.argv = ["flask", *words]
     main()

@@ -20,7 +20,8 @@ import pytest
 
 from refunds.cli.server import THREADS
 from tests import scaled
-from tests.faults.harness import PATIENCE, ROOT, Client, Installation, free_port, is_alive, until
+from tests.faults.harness import PATIENCE, Client, Installation, free_port, is_alive, until
+from tests.faults.processes import ROOT
 from tests.faults.test_front import CHECK, FORM, head
 from tests.faults.test_new_regions import regions
 

@@ -373,7 +373,7 @@ def test_more_waiting_requests_than_threads_do_not_block_other_requests(service)
 def test_a_stop_without_the_database_succeeds_and_reports_the_missing_checkpoint(server, tmp_path):
     with behind_proxy(server, tmp_path) as (installation, proxy, url):
         port, lines = free_port(), tmp_path / "lines"
-        process = Command(["serve"], installation.environment | {"PORT": str(port)}, lines, installation.log, bool)
+        process = Command(["serve"], installation.environment | {"PORT": str(port)}, lines, installation.log)
         try:
             until(lambda: is_alive(port))
             assert Service(installation, proxy, url, port).register("before").status == 201
