@@ -31,6 +31,9 @@ BATCHES, SLOW, STRANGERS, SIGNING_IN = 34, scaled(50, 200), 55, 10
 ANSWERS = scaled(20, 100)
 """Requests of a calm client that are measured before and during each flood."""
 
+REGIONS = scaled(4, 10)
+"""Those of a batch: each needs a calendar."""
+
 CHECKED = scaled(3, 9)
 """Requests of a calm client that wait for the requests of a flood."""
 
@@ -41,7 +44,7 @@ Flood = Callable[[Tokens, int, threading.Event, Counter], None]
 
 
 def batches(tokens: Tokens, port: int, over: threading.Event, statuses: Counter) -> None:
-    """Batches of one kilobyte, of one client, whose regions all need a calendar that is not built yet."""
+    """Batches of a kilobyte at most, of one client, whose regions all need a calendar that is not built yet."""
     each = iter(regions())
 
     def send(named: list[str]) -> None:
@@ -51,7 +54,7 @@ def batches(tokens: Tokens, port: int, over: threading.Event, statuses: Counter)
                 sent = {"items": items, "terms": {"business_week": "country", "end_week": ["mon"]}}
                 statuses[client.send("POST", "/v1/eligibility-checks/batch", sent).status] += 1
 
-    _together(BATCHES, lambda: send(next(each)[:10]))
+    _together(BATCHES, lambda: send(next(each)[:REGIONS]))
 
 
 def slow_bodies(tokens: Tokens, port: int, over: threading.Event, statuses: Counter) -> None:
@@ -134,6 +137,7 @@ def waits(port: int, token: str) -> tuple[float, float]:
 
 def passed(port: int, token: str, statuses: Counter) -> float:
     """How many requests of a flood are answered while a client waits for one check, at the median."""
+    until(statuses.total)  # the flood has begun
     found = []
     with Client(port, token) as client:
         for _ in range(CHECKED):
@@ -158,7 +162,7 @@ def flooded(flood: Flood, tokens: Tokens, port: int) -> Iterator[Counter]:
 
 
 FLOODS: dict[str, tuple[Flood, set[int]]] = {
-    f"{BATCHES} batches of 1 kB": (batches, {200, 429}),
+    f"{BATCHES} small batches": (batches, {200, 429}),
     f"{SLOW} slow bodies": (slow_bodies, {400, 429}),
     f"{STRANGERS} tiny strangers a second": (strangers, {401, 429}),
     f"{SIGNING_IN} sign-in floods": (sign_ins, {401, 429, 503}),
@@ -242,6 +246,6 @@ def test_a_server_that_reads_bodies_in_its_threads_is_shut_by_as_many_slow_bodie
             wire.sock.sendall(head("/v1/eligibility-checks", 100, token) + b"{")
         time.sleep(1)
         client.wire.request("GET", "/livez")
-        assert not select.select([client.wire.sock], [], [], 3)[0], "nobody has a thread for it"
+        assert not select.select([client.wire.sock], [], [], scaled(1, 3))[0], "nobody has a thread for it"
         slow.close()
         assert client.wire.getresponse().status == 200
