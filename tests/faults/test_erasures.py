@@ -23,7 +23,7 @@ from refunds.storage.sqlite_connection import Connection
 from refunds.storage.tables import NAMES
 from refunds.web import create_app
 from tests import scaled
-from tests.conftest import client_of, settings
+from tests.conftest import client_of, mostly_on, settings
 from tests.faults.harness import PATIENCE, erase_and_die, until
 from tests.faults.processes import PROCESSES
 from tests.postgres import newest_binaries, run, shared
@@ -172,6 +172,7 @@ STEPS = {
 }
 
 
+@mostly_on("sqlite")
 @pytest.mark.parametrize("step", STEPS)
 def test_the_scan_finds_what_an_erasure_without_one_of_its_steps_leaves(place, monkeypatch, step):
     beginning, removed, left = STEPS[step]

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.proof
 BATCHES = 34
 """More than the server has threads."""
 
-EACH = scaled(8, 26)
+EACH = scaled(5, 26)
 """Regions in one of them: all that there are, in the end."""
 
 PAUSE = 0.5
