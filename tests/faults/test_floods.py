@@ -28,7 +28,7 @@ from tests.faults.test_new_regions import regions
 pytestmark = pytest.mark.proof
 
 BATCHES, SLOW, STRANGERS, SIGNING_IN = 34, scaled(50, 200), 55, 10
-ANSWERS = scaled(20, 100)
+ANSWERS = scaled(12, 100)
 """Requests of a calm client that are measured before and during each flood."""
 
 REGIONS = scaled(4, 10)
