@@ -184,7 +184,7 @@ def test_production_does_not_start_with_a_malformed_key(tmp_path):
 def test_production_starts_with_a_valid_key_and_creates_no_token(tmp_path):
     key = put_key(tmp_path / "keys/master.key")
     assert start(tmp_path, free_port(), "init", REFUNDS_ENV="production").wait(timeout=60) == 0
-    with serving(tmp_path, REFUNDS_ENV="production") as (port, text):
+    with serving(tmp_path, REFUNDS_ENV="production", REFUNDS_DRAIN_SECONDS="0") as (port, text):
         assert get(port, "/v1/me")[0] == 401
     assert "flask tokens create --role billing" in text
     assert not TOKEN.search(output(tmp_path))
