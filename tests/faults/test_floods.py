@@ -32,7 +32,7 @@ ANSWERS = scaled(12, 100)
 """Requests of a calm client that are measured before and during each flood."""
 
 REGIONS = scaled(4, 10)
-"""Those of a batch: each needs a calendar."""
+"""Those of a batch, of a kilobyte in full: each needs a calendar."""
 
 CHECKED = scaled(3, 9)
 """Requests of a calm client that wait for the requests of a flood."""
@@ -44,7 +44,7 @@ Flood = Callable[[Tokens, int, threading.Event, Counter], None]
 
 
 def batches(tokens: Tokens, port: int, over: threading.Event, statuses: Counter) -> None:
-    """Batches of a kilobyte at most, of one client, whose regions all need a calendar that is not built yet."""
+    """Batches of one kilobyte, of one client, whose regions all need a calendar that is not built yet."""
     each = iter(regions())
 
     def send(named: list[str]) -> None:
