@@ -1,7 +1,6 @@
 """Floods by one client or by strangers: how long others wait, in one table; the controls are a server of WSGI."""
 
 import http.client
-import multiprocessing
 import os
 import re
 import select
@@ -23,7 +22,7 @@ import pytest
 from refunds.cli.server import THREADS
 from tests import scaled
 from tests.faults.harness import PATIENCE, Client, Installation, free_port, is_alive, until
-from tests.faults.processes import ROOT
+from tests.faults.processes import PROCESSES, ROOT
 from tests.faults.test_front import CHECK, FORM, head
 from tests.faults.test_new_regions import regions
 
@@ -39,8 +38,6 @@ REGIONS = scaled(4, 10)
 CHECKED = scaled(3, 9)
 """Requests of a calm client that wait for the requests of a flood."""
 
-SPAWN = multiprocessing.get_context("spawn")
-
 Tokens = dict[str, str]
 
 
@@ -48,7 +45,7 @@ class Statuses:
     """How often which status came back to a flood, whose process is another."""
 
     def __init__(self) -> None:
-        self._numbers = SPAWN.Array("q", 600)
+        self._numbers = PROCESSES.Array("q", 600)
 
     def count(self, status: int) -> None:
         """Count an answer."""
@@ -184,8 +181,8 @@ def flooded(flood: Flood, tokens: Tokens, port: int) -> Iterator[Statuses]:
 
     It comes from a process of its own: its clients and the calm one would else wait for each other's interpreter.
     """
-    over, begun, statuses = SPAWN.Event(), SPAWN.Event(), Statuses()
-    flooding = SPAWN.Process(target=_flood, args=[flood, begun, tokens, port, over, statuses], daemon=True)
+    over, begun, statuses = PROCESSES.Event(), PROCESSES.Event(), Statuses()
+    flooding = PROCESSES.Process(target=_flood, args=[flood, begun, tokens, port, over, statuses], daemon=True)
     flooding.start()
     try:
         assert begun.wait(PATIENCE)
