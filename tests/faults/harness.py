@@ -14,15 +14,16 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple, Self
 
 import time_machine
 
-from refunds.cli import Commands
+from refunds.cli import Commands, server
 from refunds.config import Settings
 from refunds.domain.judging import calendar_of
 from refunds.domain.permissions import COMMAND_LINE
@@ -34,8 +35,8 @@ from refunds.storage import postgres, sqlite
 from refunds.storage.audit import Report
 from refunds.web import create_app
 from tests import records_in, scaled
+from tests.faults.processes import Command
 
-ROOT = Path(__file__).parents[2]
 FLASK = str(Path(sys.executable).with_name("flask"))
 
 PATIENCE = 60
@@ -95,7 +96,7 @@ class Client:
 class Server(NamedTuple):
     """A running server."""
 
-    process: subprocess.Popen
+    process: Command
     port: int
 
     def kill(self) -> None:
@@ -111,6 +112,8 @@ class Installation:
         self.log = directory / "log"
         self.records = records_in(directory, engine)
         self.environment = os.environ | self.records | {"REFUNDS_RATE_LIMIT": "0"}
+        self.first: Callable[[], object] = bool
+        """What each of its processes calls before it begins."""
 
     @contextmanager
     def serving(self) -> Iterator[Server]:
@@ -132,9 +135,7 @@ class Installation:
 
     @contextmanager
     def _started(self, port: int) -> Iterator[Server]:
-        with self.log.open("ab") as log:  # an unread pipe would fill up and block the server
-            environment = self.environment | {"PORT": str(port)}
-            process = subprocess.Popen([FLASK, "serve"], cwd=ROOT, env=environment, stdout=log, stderr=log)
+        process = Command(["serve"], self.environment | {"PORT": str(port)}, self.log, self.log, self.first)
         try:
             yield Server(process, port)
         finally:
@@ -189,9 +190,11 @@ class Installation:
         return {words[0]: words[1] for words in lines if len(words) == 2 and words[1].startswith("rfd_")}
 
     def flask(self, *arguments: str) -> subprocess.CompletedProcess:
-        """Run a command."""
-        command = [FLASK, *arguments]
-        return subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
+        """Run a command, and capture its output."""
+        with TemporaryDirectory() as directory:
+            out, err = Path(directory, "out"), Path(directory, "err")
+            code = Command(arguments, self.environment, out, err, self.first).wait()
+            return subprocess.CompletedProcess(arguments, code, out.read_text(), err.read_text())
 
 
 def is_alive(port: int) -> bool:
@@ -264,6 +267,16 @@ def cancel_and_die(settings: Settings, token: str, body: object, key: str, when:
     app.test_client().post("/v1/cancellations", json=body, headers=headers)
 
 
+def move_clock(seconds: int) -> None:
+    """Move the clock of this process."""
+    time_machine.travel(datetime.now(UTC) + timedelta(seconds=seconds)).start()
+
+
+def hurry(seconds: int) -> None:
+    """Let a server in this process give its clients only so many seconds to send a request or to read an answer."""
+    server.IN_TIME = seconds
+
+
 STEPS = ("fsync", "ftruncate", "link", "mkdir", "replace", "unlink")
 """The calls of the system that change what is on disk, or its names."""
 
@@ -292,7 +305,7 @@ def run_and_die(settings: Settings, words: list[str], nth: int) -> None:
         if sql.startswith(("VACUUM", "BEGIN IMMEDIATE", "COMMIT")):
             step()
         if sql.startswith("VACUUM"):
-            connection.database.conn.set_progress_handler(step, scaled(150, 50))
+            connection.database.conn.set_progress_handler(step, scaled(400, 50))
         return execute(connection, sql, parameters)
 
     sqlite.Connection.execute = stepwise

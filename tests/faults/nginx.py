@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from tests import needs
-from tests.faults.harness import PATIENCE, ROOT, Client, free_ports, until
+from tests.faults.harness import PATIENCE, Client, free_ports, until
 from tests.faults.load import Place
+from tests.faults.processes import ROOT
 
 
 class Nginx:

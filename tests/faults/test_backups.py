@@ -1,6 +1,5 @@
 """Backups of a service under load, backups and restores that are killed, and the readers of the feed after a restore."""
 
-import multiprocessing
 import shutil
 import signal
 import tempfile
@@ -19,17 +18,15 @@ from tests.cli.test_backups import Site, beside
 from tests.conftest import client_of
 from tests.faults.harness import PATIENCE, Client, Installation, cancellation_of, is_alive, run_and_die, until
 from tests.faults.load import Balancer, Load
+from tests.faults.processes import PROCESSES
 from tests.postgres import newest_binaries, run
 
 pytestmark = pytest.mark.proof
 
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.faults.harness"])
-
 
 # Under load.
 
-SECONDS = scaled(3, 60)
+SECONDS = scaled(1, 60)
 
 
 def rows(database, position):
@@ -156,8 +153,8 @@ def test_a_restore_that_is_killed_leaves_a_database_and_can_be_repeated(left, re
     old = {"A-1", "A-2", "A-3", "A-4"} | ({"A-5"} if left == "crashed" else set())
     site = copied(origin, tmp_path / "first")
     steps = 0
-    for steps in deaths(site, "restore", site.file, apart=scaled(3, 1)):
-        if steps % scaled(4, 1) == 0:
+    for steps in deaths(site, "restore", site.file, apart=scaled(4, 1)):
+        if steps % scaled(5, 1) == 0:
             went_on = copied_as_is(site, tmp_path / f"after-{steps}")
             out = went_on.done("restore", went_on.file)
             assert went_on.orders() == {"A-1", "A-2"}

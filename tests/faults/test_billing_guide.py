@@ -17,7 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests import scaled
-from tests.faults.harness import PATIENCE, ROOT, Client, Installation, cancellation_of, until
+from tests.faults.harness import PATIENCE, Client, Installation, cancellation_of, until
+from tests.faults.processes import ROOT
 
 pytestmark = pytest.mark.proof
 

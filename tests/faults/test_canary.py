@@ -20,6 +20,7 @@ from refunds.service import backups, users
 from refunds.storage.tables import RECORDS
 from refunds.storage.unmatched import UNMATCHED
 from refunds.web import create_app
+from tests import PROOFS
 from tests.conftest import client_of, mostly_on, openapi
 from tests.console.conftest import PUBLIC, routes, signed_in
 from tests.console.pages import HOST
@@ -109,7 +110,7 @@ class Walk:
 
     def __init__(self, place):
         self.place, self.client, self.keys = place, place.client, count()
-        self.sent, self.posted = {}, set()
+        self.sent, self.posted, self.searched = {}, set(), False
 
     def send(self, operation, method, path, body=None, **headers):
         """Send what is accepted, twice, and note which personal fields it had."""
@@ -266,9 +267,11 @@ class Walk:
             self.submitted(browser, open_page(), adapter)
 
     def submitted(self, browser, page, adapter, deep=True):
-        """Send each form of a page, and those of the pages that follow."""
+        """Send each form of a page, and those of the pages that follow; in small, the search of one page."""
+        searching = [page.search] if deep and page.has_search and (PROOFS or not self.searched) else []
+        self.searched |= bool(searching)
         for everywhere in (True, False):
-            for form in [*page.forms, *([page.search] if deep and page.has_search else [])]:
+            for form in [*page.forms, *searching]:
                 typed = dict.fromkeys(typed_into(form, everywhere=everywhere), SAID)
                 self.note_posted(adapter, form)
                 follows = browser.submit(form, **typed)

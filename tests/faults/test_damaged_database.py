@@ -3,7 +3,6 @@
 import os
 import shutil
 import sqlite3
-import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -14,8 +13,9 @@ from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import ConfigurationError, DamagedDatabase, RefundsError, StorageUnavailable
 from refunds.service.store import Opening, Store
 from refunds.web import create_app
-from tests.conftest import ROOT, client_of, settings
-from tests.faults.harness import FLASK, PATIENCE, cancellation_of, free_port
+from tests.conftest import client_of, settings
+from tests.faults.harness import PATIENCE, cancellation_of, free_port
+from tests.faults.processes import Command
 
 
 @pytest.fixture(scope="module")
@@ -238,11 +238,9 @@ def test_a_start_with_a_damaged_database_ends_with_its_code_and_no_traceback(dir
         "REFUNDS_MASTER_KEY_FILE": f"{directory}/master.key",
         "REFUNDS_LEDGER_DIR": f"{directory}/ledger",
     }
-    for command in ([FLASK, "serve"], [FLASK, "tokens", "list"], [FLASK, "audit", "verify"]):
-        ran = subprocess.run(
-            command, cwd=ROOT, env=os.environ | given, capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
-        assert ran.returncode == 23, ran.stderr
-        assert ran.stderr.startswith(f"{directory}/refunds.db is damaged: SQLite says: file is not a database")
-        assert "Traceback" not in ran.stderr
+    for command in (["serve"], ["tokens", "list"], ["audit", "verify"]):
+        out, err = (directory / f"{command[0]}.{stream}" for stream in ("out", "err"))
+        assert Command(command, os.environ | given, out, err).wait(PATIENCE) == 23, err.read_text()
+        assert err.read_text().startswith(f"{directory}/refunds.db is damaged: SQLite says: file is not a database")
+        assert "Traceback" not in err.read_text()
         assert Path(f"{directory}/refunds.db").read_bytes() == b"no database " * 1000

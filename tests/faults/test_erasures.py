@@ -1,6 +1,5 @@
 """Erased customers: no byte of them is left, whatever is restored, killed or done twice at the same moment."""
 
-import multiprocessing
 import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -24,16 +23,15 @@ from refunds.storage.sqlite_connection import Connection
 from refunds.storage.tables import NAMES
 from refunds.web import create_app
 from tests import scaled
-from tests.conftest import client_of, settings
+from tests.conftest import client_of, mostly_on, settings
 from tests.faults.harness import PATIENCE, erase_and_die, until
+from tests.faults.processes import PROCESSES
 from tests.postgres import newest_binaries, run, shared
 from tests.service.test_privacy import PROVIDED, erase, recorded, registered, sound
 from tests.storage.test_secrecy_at_rest import found
 
 pytestmark = pytest.mark.proof
 
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.faults.harness"])
 
 TEXTS = {
     name: f"zq{name}zqcanary" for name in ("customer_ref", "note", "ticket_ref", "override", "billing_ref", "hold")
@@ -174,6 +172,7 @@ STEPS = {
 }
 
 
+@mostly_on("sqlite")
 @pytest.mark.parametrize("step", STEPS)
 def test_the_scan_finds_what_an_erasure_without_one_of_its_steps_leaves(place, monkeypatch, step):
     beginning, removed, left = STEPS[step]

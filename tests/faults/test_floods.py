@@ -1,7 +1,6 @@
 """Floods by one client or by strangers: how long others wait, in one table; the controls are a server of WSGI."""
 
 import http.client
-import multiprocessing
 import os
 import re
 import select
@@ -22,20 +21,22 @@ import pytest
 
 from refunds.cli.server import THREADS
 from tests import scaled
-from tests.faults.harness import PATIENCE, ROOT, Client, Installation, free_port, is_alive, until
+from tests.faults.harness import PATIENCE, Client, Installation, free_port, is_alive, until
+from tests.faults.processes import PROCESSES, ROOT
 from tests.faults.test_front import CHECK, FORM, head
 from tests.faults.test_new_regions import regions
 
 pytestmark = pytest.mark.proof
 
 BATCHES, SLOW, STRANGERS, SIGNING_IN = 34, scaled(50, 200), 55, 10
-ANSWERS = scaled(20, 100)
+ANSWERS = scaled(12, 100)
 """Requests of a calm client that are measured before and during each flood."""
+
+REGIONS = scaled(4, 10)
+"""Those of a batch, of a kilobyte in full: each needs a calendar."""
 
 CHECKED = scaled(3, 9)
 """Requests of a calm client that wait for the requests of a flood."""
-
-SPAWN = multiprocessing.get_context("spawn")
 
 Tokens = dict[str, str]
 
@@ -44,7 +45,7 @@ class Statuses:
     """How often which status came back to a flood, whose process is another."""
 
     def __init__(self) -> None:
-        self._numbers = SPAWN.Array("q", 600)
+        self._numbers = PROCESSES.Array("q", 600)
 
     def count(self, status: int) -> None:
         """Count an answer."""
@@ -75,7 +76,7 @@ def batches(tokens: Tokens, port: int, over: Event, statuses: Statuses) -> None:
                 sent = {"items": items, "terms": {"business_week": "country", "end_week": ["mon"]}}
                 statuses.count(client.send("POST", "/v1/eligibility-checks/batch", sent).status)
 
-    _together(BATCHES, lambda: send(next(each)[:10]))
+    _together(BATCHES, lambda: send(next(each)[:REGIONS]))
 
 
 def slow_bodies(tokens: Tokens, port: int, over: Event, statuses: Statuses) -> None:
@@ -158,6 +159,7 @@ def waits(port: int, token: str) -> tuple[float, float]:
 
 def passed(port: int, token: str, statuses: Statuses) -> float:
     """How many requests of a flood are answered while a client waits for one check, at the median."""
+    until(statuses.total)  # the flood has begun
     found = []
     with Client(port, token) as client:
         for _ in range(CHECKED):
@@ -179,8 +181,8 @@ def flooded(flood: Flood, tokens: Tokens, port: int) -> Iterator[Statuses]:
 
     It comes from a process of its own: its clients and the calm one would else wait for each other's interpreter.
     """
-    over, begun, statuses = SPAWN.Event(), SPAWN.Event(), Statuses()
-    flooding = SPAWN.Process(target=_flood, args=[flood, begun, tokens, port, over, statuses], daemon=True)
+    over, begun, statuses = PROCESSES.Event(), PROCESSES.Event(), Statuses()
+    flooding = PROCESSES.Process(target=_flood, args=[flood, begun, tokens, port, over, statuses], daemon=True)
     flooding.start()
     try:
         assert begun.wait(PATIENCE)
@@ -193,7 +195,7 @@ def flooded(flood: Flood, tokens: Tokens, port: int) -> Iterator[Statuses]:
 
 
 FLOODS: dict[str, tuple[Flood, set[int]]] = {
-    f"{BATCHES} batches of 1 kB": (batches, {200, 429}),
+    f"{BATCHES} small batches": (batches, {200, 429}),
     f"{SLOW} slow bodies": (slow_bodies, {400, 429}),
     f"{STRANGERS} tiny strangers a second": (strangers, {401, 429}),
     f"{SIGNING_IN} sign-in floods": (sign_ins, {401, 429, 503}),
@@ -277,6 +279,6 @@ def test_a_server_that_reads_bodies_in_its_threads_is_shut_by_as_many_slow_bodie
             wire.sock.sendall(head("/v1/eligibility-checks", 100, token) + b"{")
         time.sleep(1)
         client.wire.request("GET", "/livez")
-        assert not select.select([client.wire.sock], [], [], 3)[0], "nobody has a thread for it"
+        assert not select.select([client.wire.sock], [], [], scaled(1, 3))[0], "nobody has a thread for it"
         slow.close()
         assert client.wire.getresponse().status == 200

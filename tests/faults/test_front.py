@@ -14,7 +14,8 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +27,7 @@ from refunds.cli.server import AT_ONCE, CONNECTIONS, IN_TIME, LARGEST, MOST_OF_O
 from refunds.web import create_app
 from tests import scaled
 from tests.conftest import settings
-from tests.faults.harness import PATIENCE, Client, Installation, is_alive, until
+from tests.faults.harness import PATIENCE, Client, Installation, hurry, is_alive, until
 
 CHECK = {"service_provided_at": "2026-04-02T16:20:00+02:00", "requested_at": "2026-04-08T21:05:00Z"}
 BATCH = {"items": [CHECK] * 2_000}
@@ -55,8 +56,8 @@ def client(installation, server):
         yield client
 
 
-@pytest.fixture
-def wires(server) -> Iterator:
+@contextmanager
+def connecting(server) -> Iterator:
     """A function that opens a connection to the server and sends it bytes; all are closed afterwards."""
     with ExitStack() as stack:
 
@@ -66,6 +67,13 @@ def wires(server) -> Iterator:
             return connection
 
         wire.port = server.port
+        yield wire
+
+
+@pytest.fixture
+def wires(server) -> Iterator:
+    """The same for the server of most tests."""
+    with connecting(server) as wire:
         yield wire
 
 
@@ -97,8 +105,17 @@ def test_more_idle_connections_than_a_process_has_files_by_default(client, wires
     assert client.send("POST", "/v1/eligibility-checks", CHECK).status == 200
 
 
-def test_heads_bodies_and_idle_connections_end_in_time(installation, wires):
+@pytest.mark.proof
+def test_heads_bodies_and_idle_connections_end_in_time(tmp_path):
     """The server ends each, without a word, or with what is missing; one whose client does not read, too."""
+    installation = Installation(tmp_path)
+    installation.first = partial(hurry, scaled(2, IN_TIME))
+    with installation.serving() as server, connecting(server) as wires:
+        require_ends(installation, wires)
+
+
+def require_ends(installation, wires):
+    """Assert that the server ends each connection."""
     token = f"Authorization: Bearer {installation.tokens()['billing']}"
     half_head = wires(b"GET /livez HTTP/1.1\r\nHost: loc")
     half_body = wires(head("/v1/eligibility-checks", 100, token) + b'{"service')
@@ -356,18 +373,17 @@ HALF_SENT = {
 def test_it_does_not_wait_for_requests_that_are_sent_half_when_it_stops(tmp_path, stop):
     """But for those that it has."""
     installation = Installation(tmp_path)
-    with installation.serving() as server, ExitStack() as stack, ThreadPoolExecutor(1) as pool:
+    with installation.serving() as server, ExitStack() as stack:
         wires = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port))) for _ in HALF_SENT]
         for wire, sent in zip(wires, HALF_SENT.values(), strict=True):
             wire.sendall(sent)
         client = stack.enter_context(Client(server.port, installation.tokens()["billing"]))
         assert client.send("POST", "/v1/eligibility-checks", CHECK).status == 200
-        answer = pool.submit(client.send, "POST", "/v1/eligibility-checks/batch", BATCH)
-        until(answer.running)
+        client.wire.request("POST", "/v1/eligibility-checks/batch", json.dumps(BATCH), client.token | JSON)
         assert is_alive(server.port)  # the batch has arrived as well
         server.process.send_signal(stop)
         began = time.monotonic()
-        assert answer.result().status == 200
+        assert client.wire.getresponse().status == 200
         assert server.process.wait(PATIENCE) == 0
         assert time.monotonic() - began < IN_TIME / 2
         assert not any(wire.recv(2**16) for wire in wires)
@@ -384,39 +400,34 @@ def test_it_sends_what_it_has_answered_before_it_stops(tmp_path):
         until(lambda: select.select([client.wire.sock], [], [], 0.1)[0])
         server.process.send_signal(signal.SIGTERM)
         with pytest.raises(subprocess.TimeoutExpired):
-            server.process.wait(3)
+            server.process.wait(1.5)  # three times as long as it takes if all is sent
         assert len(json.loads(client.wire.getresponse().read())["items"]) == 10_000
         assert server.process.wait(PATIENCE) == 0
 
 
-def test_a_connection_ends_with_its_response_while_the_service_stops(tmp_path):
-    """A proxy keeps connections: it could send a request just when its connection is closed."""
+def test_it_says_that_it_is_not_ready_before_it_stops(tmp_path):
+    """Meanwhile it answers everything else, so that a load balancer loses no request.
+
+    A connection ends with its response: a proxy keeps connections, and could send a request just when its connection is
+    closed.
+    """
     installation = Installation(tmp_path)
     installation.environment["REFUNDS_DRAIN_SECONDS"] = "3"
-    with installation.serving() as server:
+    with installation.serving() as server, Client(server.port, installation.tokens()["billing"]) as client:
 
         def closes():
             with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as wire:
                 wire.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 return b"connection: close" in wire.recv(2**16).lower()
 
-        assert not closes()
-        server.process.send_signal(signal.SIGTERM)
-        until(closes)
-        assert server.process.wait(PATIENCE) == 0
-
-
-def test_it_says_that_it_is_not_ready_before_it_stops(tmp_path):
-    """Meanwhile it answers everything else, so that a load balancer loses no request."""
-    installation = Installation(tmp_path)
-    installation.environment["REFUNDS_DRAIN_SECONDS"] = "3"
-    with installation.serving() as server, Client(server.port, installation.tokens()["billing"]) as client:
         assert client.send("GET", "/readyz").status == 200
+        assert not closes()
         server.process.send_signal(signal.SIGTERM)
         until(lambda: client.send("GET", "/readyz").status == 503)
         assert client.send("GET", "/readyz").json["type"] == "/problems/stopping"
         assert client.send("POST", "/v1/eligibility-checks", CHECK).status == 200
         assert is_alive(server.port), "also on a new connection"
+        assert closes()
         assert server.process.wait(PATIENCE) == 0
 
 

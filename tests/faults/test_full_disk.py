@@ -4,7 +4,6 @@ A limit on the size of the files that the process writes simulates the full disk
 """
 
 import resource
-import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -12,9 +11,7 @@ import pytest
 
 from tests import scaled
 from tests.faults.harness import (
-    FLASK,
     PATIENCE,
-    ROOT,
     Client,
     Installation,
     cancellation_of,
@@ -22,6 +19,7 @@ from tests.faults.harness import (
     is_alive,
     until,
 )
+from tests.faults.processes import Command
 
 pytestmark = pytest.mark.proof
 
@@ -74,8 +72,7 @@ def test_a_log_on_a_full_disk_changes_no_answer(tmp_path):
     """The device is one that is always full."""
     installation, port = Installation(tmp_path), free_port()
     environment = installation.environment | {"PORT": str(port)}
-    with Path("/dev/full").open("wb") as full, installation.log.open("wb") as err:
-        process = subprocess.Popen([FLASK, "serve"], cwd=ROOT, env=environment, stdout=full, stderr=err)
+    process = Command(["serve"], environment, Path("/dev/full"), installation.log)
     try:
         until(lambda: is_alive(port))
         with Client(port, installation.tokens()["admin"]) as client:

@@ -16,7 +16,6 @@ import sys
 import time
 from contextlib import closing, contextmanager
 from functools import partial
-from pathlib import Path
 from unittest import mock
 from urllib.parse import quote
 
@@ -32,9 +31,9 @@ from refunds.web import create_app
 from tests import records_in
 from tests.conftest import ROOT
 from tests.faults.harness import free_port
+from tests.faults.processes import Command
 from tests.faults.proxy import Proxy, guarded
 
-FLASK = str(Path(sys.executable).with_name("flask"))
 TOKEN = re.compile(r"rfd_[0-9A-Za-z]{8}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}")
 
 
@@ -44,18 +43,15 @@ def environment(directory, **changed):
     return {name: value for name, value in given.items() if value is not None}
 
 
-SERVE = (FLASK, "serve")
-
-
-def start(directory, port, command=SERVE, **changed):
-    """Start `flask serve`, or another command, with its records and output in a directory."""
-    with (directory / "output").open("a") as output:
+def start(directory, port, *words, **changed):
+    """Start a `flask` command, or the app for another server, with its records and output in a directory."""
+    file, given = directory / "output", environment(directory, PORT=str(port), **changed)
+    if words != ("app:serving",):
+        return Command(words, given, file, file)
+    with file.open("a") as output:
+        code = "import app; app.serving()"
         return subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=environment(directory, PORT=str(port), **changed),
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            [sys.executable, "-c", code], cwd=ROOT, env=given, stdout=output, stderr=subprocess.STDOUT
         )
 
 
@@ -72,10 +68,10 @@ def refused(directory, **changed):
     return text
 
 
-def refused_start(directory, command, **changed):
+def refused_start(directory, *words, **changed):
     """The message of a process that refuses to start and exits with 4."""
     before = len(output(directory))
-    assert start(directory, free_port(), command, **changed).wait(timeout=60) == 4
+    assert start(directory, free_port(), *words, **changed).wait(timeout=60) == 4
     text = output(directory)[before:]
     assert "Traceback" not in text
     assert not TOKEN.search(text)
@@ -102,7 +98,7 @@ def output(directory):
 def serving(directory, **changed):
     """A running service: its port and the output of its start; terminated afterwards."""
     port, before = free_port(), len(output(directory))
-    process = start(directory, port, **changed)
+    process = start(directory, port, "serve", **changed)
     try:
         until_ready(process, port)
         yield port, output(directory)[before:]
@@ -187,8 +183,8 @@ def test_production_does_not_start_with_a_malformed_key(tmp_path):
 
 def test_production_starts_with_a_valid_key_and_creates_no_token(tmp_path):
     key = put_key(tmp_path / "keys/master.key")
-    assert start(tmp_path, free_port(), (FLASK, "init"), REFUNDS_ENV="production").wait(timeout=60) == 0
-    with serving(tmp_path, REFUNDS_ENV="production") as (port, text):
+    assert start(tmp_path, free_port(), "init", REFUNDS_ENV="production").wait(timeout=60) == 0
+    with serving(tmp_path, REFUNDS_ENV="production", REFUNDS_DRAIN_SECONDS="0") as (port, text):
         assert get(port, "/v1/me")[0] == 401
     assert "flask tokens create --role billing" in text
     assert not TOKEN.search(output(tmp_path))
@@ -303,16 +299,9 @@ def server():
         yield server
 
 
-STARTS = {
-    "flask serve": SERVE,
-    "flask tokens list": (FLASK, "tokens", "list"),
-    "app:serving": (sys.executable, "-c", "import app; app.serving()"),
-}
-
-
-def refusal_line(server, directory, command=None, **changed):
+def refusal_line(server, directory, *words, **changed):
     """The message of a refused start: one line that names the setting, without the password."""
-    text = refused_start(directory, command, **changed) if command else refused(directory, **changed)
+    text = refused_start(directory, *words, **changed) if words else refused(directory, **changed)
     server.require_no_password_in(text)
     (line,) = text.splitlines()
     assert line.startswith("REFUNDS_")
@@ -361,11 +350,11 @@ def test_a_malformed_url_is_refused_without_showing_its_password(server, tmp_pat
     assert "write it as postgresql://USER:PASSWORD@HOST:PORT/NAME" in line
 
 
-@pytest.mark.parametrize("command", STARTS.values(), ids=STARTS)
+@pytest.mark.parametrize("command", ["serve", "tokens list", "app:serving"])
 def test_a_wrong_password_is_reported_and_not_shown(server, tmp_path, command):
     wrong = secrets.token_hex(8)
     url = server.url("postgres", password=f"{server.password}:{wrong}")
-    line = refusal_line(server, tmp_path, command, REFUNDS_DATABASE=url)
+    line = refusal_line(server, tmp_path, *command.split(), REFUNDS_DATABASE=url)
     assert line.startswith(f"REFUNDS_DATABASE: postgresql://keeper@127.0.0.1:{server.port}/postgres cannot be accessed")
     assert 'password authentication failed for user "keeper"' in line
     assert wrong not in line

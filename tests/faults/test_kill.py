@@ -1,7 +1,6 @@
 """A service that is killed at any moment loses nothing that it has acknowledged and leaves no partial write."""
 
 import http.client
-import multiprocessing
 import random
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from refunds.web import create_app
 from tests import scaled
 from tests.conftest import client_of, settings, token
 from tests.faults.harness import PATIENCE, Client, Installation, cancel_and_die, cancellation_of, until
+from tests.faults.processes import PROCESSES
 
 pytestmark = pytest.mark.proof
 
@@ -35,8 +35,6 @@ NOTHING = {"orders": 0, "contacts": 0, "cancellations": 0, "idempotency": 0, "ev
 ALL = {"orders": 1, "contacts": 1, "cancellations": 1, "idempotency": 1, "events": 4}
 
 # Children are forked from a process without threads, which has imported the service once and opened nothing.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.faults.harness"])
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from refunds.errors import FileReplaced
 from tests.faults.harness import (
     FLASK,
     PATIENCE,
-    ROOT,
     Client,
     Installation,
     cancellation_of,
@@ -21,6 +20,7 @@ from tests.faults.harness import (
     is_alive,
     until,
 )
+from tests.faults.processes import ROOT, Command
 
 NOISY = """
 import logging, os, signal, threading, time, warnings
@@ -45,9 +45,7 @@ class Stream:
     def __init__(self, directory: Path, **environment: str) -> None:
         self.installation = Installation(directory)
         self.out, self.err = directory / "out", directory / "err"
-        (directory / "sitecustomize.py").write_text(NOISY)
-        self.now = directory / "sitecustomize.py.now"
-        self.environment = self.installation.environment | {"PYTHONPATH": str(directory)} | environment
+        self.environment = self.installation.environment | environment
 
     @contextmanager
     def serving(self, pipe=None):
@@ -56,17 +54,17 @@ class Stream:
         It writes to the files, or both outputs to a pipe.
         """
         port = free_port()
-        with self.out.open("wb") as out, self.err.open("wb") as err:
-            environment = self.environment | {"PORT": str(port)}
-            process = subprocess.Popen(
-                [FLASK, "serve"], cwd=ROOT, env=environment, stdout=pipe or out, stderr=pipe or err
-            )
+        process = self.started(self.environment | {"PORT": str(port)}, pipe or self.out, pipe or self.err)
         try:
             until(lambda: process.poll() is not None or is_alive(port))
             yield process, port
         finally:
             process.terminate()
             process.wait(timeout=PATIENCE)
+
+    def started(self, environment, out, err):
+        """The process."""
+        return Command(["serve"], environment, out, err)
 
     @property
     def lines(self):
@@ -85,8 +83,19 @@ class Stream:
         )
 
 
+class Noisy(Stream):
+    """The same with a library that spoils the output, as `make serve` starts it."""
+
+    def started(self, environment, out, err):
+        """The process."""
+        (self.out.parent / "sitecustomize.py").write_text(NOISY)
+        environment |= {"PYTHONPATH": str(self.out.parent)}
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            return subprocess.Popen([FLASK, "serve"], cwd=ROOT, env=environment, stdout=stdout, stderr=stderr)
+
+
 def test_every_line_is_json_from_the_start_to_the_end(tmp_path):
-    stream = Stream(tmp_path, REFUNDS_LOG_LEVEL="debug")
+    stream = Noisy(tmp_path, REFUNDS_LOG_LEVEL="debug")
     with stream.serving() as (process, port):
         assert f"http://127.0.0.1:{port}/console/" in stream.err.read_text(), "a person sees the address"
         with Client(port, stream.token("billing")) as client, Client(port, "rfd_wrong") as stranger:
@@ -96,7 +105,7 @@ def test_every_line_is_json_from_the_start_to_the_end(tmp_path):
             assert client.send("BREW", "/v1/orders/nobodys").status == 405
             assert client.send("POST", "/v1/cancellations", "\ud800").status == 400
             assert stranger.send("GET", "/v1/me").status == 401
-        stream.now.touch()
+        (tmp_path / "sitecustomize.py.now").touch()
         until(lambda: any(line["event"] == "failure" for line in stream.lines))
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=PATIENCE) == 0
@@ -136,18 +145,16 @@ def test_a_database_that_is_gone_is_one_line_for_each_request(tmp_path):
 
 @pytest.fixture
 def pipe():
-    """Both ends of a pipe."""
+    """A pipe, as a file to write to."""
     reading, writing = os.pipe()
-    yield reading, writing
+    yield Path(f"/proc/{os.getpid()}/fd/{writing}")
     os.close(reading)
     os.close(writing)
 
 
 def fill(pipe):
     """Fill a pipe, which nobody will read any more."""
-    _, writing = pipe
-    # Opened again, because the server shares the state of the other descriptor.
-    filling = os.open(f"/proc/self/fd/{writing}", os.O_WRONLY | os.O_NONBLOCK)
+    filling = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
     with suppress(BlockingIOError):
         while True:
             os.write(filling, b"x")
@@ -157,7 +164,7 @@ def fill(pipe):
 def test_a_reader_that_stalls_stops_nothing(tmp_path, pipe):
     """Also not the stop, whose last lines are lost then."""
     stream = Stream(tmp_path)
-    with stream.serving(pipe[1]) as (process, port):
+    with stream.serving(pipe) as (process, port):
         fill(pipe)
         with ExitStack() as stack:
             clients = [stack.enter_context(Client(port, "rfd_wrong")) for _ in range(6)]
@@ -172,7 +179,7 @@ def test_a_reader_that_stalls_stops_nothing(tmp_path, pipe):
 def test_a_database_that_is_gone_stops_it_also_if_the_reader_stalls(tmp_path, pipe):
     stream = Stream(tmp_path)
     database = Path(stream.environment["REFUNDS_DATABASE"].removeprefix("sqlite:///"))
-    with stream.serving(pipe[1]) as (process, _):
+    with stream.serving(pipe) as (process, _):
         fill(pipe)
         database.rename(database.with_name("moved.db"))
         assert process.wait(timeout=PATIENCE) == FileReplaced.exit_code

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.proof
 BATCHES = 34
 """More than the server has threads."""
 
-EACH = scaled(8, 26)
+EACH = scaled(5, 26)
 """Regions in one of them: all that there are, in the end."""
 
 PAUSE = 0.5
@@ -59,6 +59,7 @@ def test_batches_that_name_every_region_keep_nobody_else_waiting(tmp_path, recor
             asked = time.monotonic()
             assert is_alive(server.port)
             waits.append(time.monotonic() - asked)
+            time.sleep(0.01)  # else the questions take most of the processor
         took = time.monotonic() - began
     found = [batch.result() for batch in batches]
     assert sum(len(reasons) for reasons, _ in found) == sum(map(len, regions()))

@@ -2,10 +2,10 @@
 
 import http.client
 import json
-import subprocess
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, nullcontext
+from itertools import cycle, islice
 from select import select
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -13,12 +13,11 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from refunds.cli.server import THREADS
 from refunds.web.problem_types import PROBLEMS
 from tests import scaled
 from tests.faults.harness import (
-    FLASK,
     PATIENCE,
-    ROOT,
     Client,
     Installation,
     cancellation_of,
@@ -26,6 +25,7 @@ from tests.faults.harness import (
     is_alive,
     until,
 )
+from tests.faults.processes import Command
 from tests.faults.proxy import Fate, Proxy, guarded
 
 pytestmark = pytest.mark.proof
@@ -33,10 +33,11 @@ pytestmark = pytest.mark.proof
 LOST = scaled(8, 20)
 """Lost responses to a COMMIT: enough that the driver sends it in every way."""
 
-CROWD = 32
-"""The number of threads of the service."""
+CROWD = scaled(2, 8) * THREADS
+"""More requests at once than the service has threads."""
 
-QUEUE = CROWD + 8
+ROLES = ("admin", "billing")
+"""Those of a crowd: one token has only a part of the threads."""
 
 ALL = {"orders": 1, "contacts": 1, "cancellations": 1, "idempotency": 1, "events": 4}
 NOTHING = dict.fromkeys(ALL, 0)
@@ -99,9 +100,15 @@ class Service:
         """Cancel an order with a key, and return the response."""
         return self.send("POST", "/v1/cancellations", body, **{"Idempotency-Key": key})
 
-    def register(self, order_id):
+    def register(self, order_id, role="billing"):
         """Register an order, and return the response."""
-        return self.send("PUT", f"/v1/orders/{order_id}", FACTS)
+        return self.send("PUT", f"/v1/orders/{order_id}", FACTS, role)
+
+    def register_all(self, name):
+        """Register as many orders as there are requests in a crowd, all at once, and return the responses."""
+        with ThreadPoolExecutor(CROWD) as pool:
+            order_ids = [self.own(f"{name}-{number}") for number in range(CROWD)]
+            return list(pool.map(self.register, order_ids, cycle(ROLES)))
 
     def traces(self, order_id):
         """The number of rows about an order in each table, read directly from the server."""
@@ -305,30 +312,28 @@ def test_an_outage_is_logged_line_by_line_without_the_password(server, service):
 
 def test_many_requests_during_an_outage_are_all_answered_and_can_be_repeated(service):
     """Each fails while the database is unreachable, and succeeds once it is back."""
-
-    def register_all(when):
-        with ThreadPoolExecutor(CROWD) as pool:
-            return list(pool.map(lambda number: service.register(service.own(f"{when}-{number}")), range(CROWD)))
-
-    assert {answer.status for answer in register_all("before")} == {201}  # so that there are connections to lose
+    assert {answer.status for answer in service.register_all("before")} == {
+        201
+    }  # so that there are connections to lose
     service.proxy.go_away()
-    for answer in register_all("meanwhile"):
+    for answer in service.register_all("meanwhile"):
         if answer.status != 429:  # it waited for too long for those before it, and was not begun
             require_unavailable(answer)
     service.proxy.come_back()
     until(lambda: service.send("GET", "/readyz").status == 200)
-    assert {answer.status for answer in register_all("before")} == {200}
-    assert {answer.status for answer in register_all("meanwhile")} == {201}
+    assert {answer.status for answer in service.register_all("before")} == {200}
+    assert {answer.status for answer in service.register_all("meanwhile")} == {201}
     service.installation.require_sound()
 
 
 def test_waiting_requests_continue_when_the_database_comes_back_in_time(service):
     assert service.register(service.own("before")).status == 201
     service.proxy.go_away()
-    with ThreadPoolExecutor(CROWD) as pool:
-        waiting = [pool.submit(service.register, service.own(f"waiting-{number}")) for number in range(CROWD)]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(service.register_all, "waiting")
+        until(lambda: "Connection refused" in service.logged_text)
         service.proxy.come_back()
-        statuses = {each.result(timeout=PATIENCE).status for each in waiting}
+        statuses = {each.status for each in waiting.result(timeout=PATIENCE)}
     assert statuses <= {201, 429, 503}
     until(lambda: service.send("GET", "/readyz").status == 200)
     for number in range(CROWD):
@@ -353,13 +358,13 @@ def test_more_waiting_requests_than_threads_do_not_block_other_requests(service)
     service.proxy.go_away()
     with ExitStack() as ending:
         wires = []
-        for _ in range(QUEUE):
+        for role in islice(cycle(ROLES), CROWD):
             wire = http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE)
             wires.append(ending.enter_context(closing(wire)))
-            headers = {"Authorization": f"Bearer {service.tokens['billing']}"}
+            headers = {"Authorization": f"Bearer {service.tokens[role]}"}
             wire.request("GET", f"/v1/orders/{service.own('before')}", headers=headers)
         assert service.send("GET", "/livez").status == 200
-        assert len(select([wire.sock for wire in wires], [], [], 0)[0]) < QUEUE
+        assert len(select([wire.sock for wire in wires], [], [], 0)[0]) < CROWD
         assert {503} <= {wire.getresponse().status for wire in wires} <= {503, 429}
     service.proxy.come_back()
     until(lambda: service.send("GET", "/readyz").status == 200)
@@ -368,9 +373,7 @@ def test_more_waiting_requests_than_threads_do_not_block_other_requests(service)
 def test_a_stop_without_the_database_succeeds_and_reports_the_missing_checkpoint(server, tmp_path):
     with behind_proxy(server, tmp_path) as (installation, proxy, url):
         port, lines = free_port(), tmp_path / "lines"
-        with lines.open("ab") as out, installation.log.open("ab") as err:
-            environment = installation.environment | {"PORT": str(port)}
-            process = subprocess.Popen([FLASK, "serve"], cwd=ROOT, env=environment, stdout=out, stderr=err)
+        process = Command(["serve"], installation.environment | {"PORT": str(port)}, lines, installation.log)
         try:
             until(lambda: is_alive(port))
             assert Service(installation, proxy, url, port).register("before").status == 201

@@ -45,7 +45,7 @@ THREADS = 8
 WRITERS = 2 * THREADS
 MOMENT = datetime(2026, 4, 8, tzinfo=UTC)
 RACED = [f"race-{number}" for number in range(scaled(10, 60))]
-REPEATED = [f"repeated-{number}" for number in range(scaled(80, 250))]
+REPEATED = [f"repeated-{number}" for number in range(scaled(24, 250))]
 
 DEPLOYMENTS = {
     "one process": ("sqlite", 1),
@@ -53,7 +53,7 @@ DEPLOYMENTS = {
     "three instances": ("postgresql", 3),
 }
 
-REFUSED_ONE_IN = 20
+REFUSED_ONE_IN = scaled(6, 20)
 """One in this many requests of a writer is refused after it has written."""
 
 IMPOSSIBLE = (
@@ -315,7 +315,7 @@ def test_the_audit_finds_everything_sound(aftermath):
 # Simultaneous corrections and cancellations of the same orders, while customers are created and forgotten.
 
 EARLIER = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
-CORRECTED, SWAPPED, MOVES = 22, 15, 15
+CORRECTED, SWAPPED, MOVES = scaled(8, 22), scaled(5, 15), scaled(5, 15)
 """The number of orders of each kind that are corrected while they are cancelled, of pairs that swap customers, and of
 moves of each wandering order."""
 

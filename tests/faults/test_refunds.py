@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests import scaled
-from tests.faults.harness import Client, Installation, cancellation_of
+from tests.faults.harness import PATIENCE, Client, Installation, cancellation_of
 
 pytestmark = pytest.mark.proof
 
@@ -43,18 +43,27 @@ def key_of(worker, cancellation_id):
     return f"RF-{cancellation_id}" if int(cancellation_id[-1], 36) % 2 else f"RF-{worker}-{cancellation_id}"
 
 
-def work(client, worker, provider, killed_after=None):
+def shuffled(client, cancellation_ids, died):
+    """These in random order; with `died`, two thirds of them once that is set, so that enough is left until then."""
+    for number, cancellation_id in enumerate(random.sample(cancellation_ids, len(cancellation_ids))):
+        if died and number == len(cancellation_ids) // 3:
+            client.wire.close()  # the service would close it meanwhile
+            assert died.wait(PATIENCE)
+        yield cancellation_id
+
+
+def work(client, worker, provider, died=None, killed_after=None):
     """Refund every cancellation that is not settled yet, in random order: begin, pay, settle."""
     paid = 0
     waiting = [one for one in client.every("/v1/cancellations") if one["state"] in {"issued", "refunding"}]
-    for one in random.sample(waiting, len(waiting)):
-        place, reference = f"/v1/cancellations/{one['cancellation_id']}", key_of(worker, one["cancellation_id"])
+    for cancellation_id in shuffled(client, [one["cancellation_id"] for one in waiting], died):
+        place, reference = f"/v1/cancellations/{cancellation_id}", key_of(worker, cancellation_id)
         begun = client.send("PUT", f"{place}/refund", {"billing_ref": reference})
         if begun.status == 409:
             assert begun.json["state"] in {"refunding", "settled", "revoked"}
             continue
         assert begun.status == 200
-        provider.pay(reference, one["cancellation_id"])
+        provider.pay(reference, cancellation_id)
         paid += 1
         if paid == killed_after:
             raise Killed
@@ -62,10 +71,10 @@ def work(client, worker, provider, killed_after=None):
         assert settled.status == 200, settled.body
 
 
-def revoke(client, cancellation_ids):
+def revoke(client, cancellation_ids, died):
     """Try to revoke each cancellation; those that were revoked."""
     revoked = set()
-    for cancellation_id in random.sample(cancellation_ids, len(cancellation_ids)):
+    for cancellation_id in shuffled(client, cancellation_ids, died):
         reply = client.send(
             "PUT", f"/v1/cancellations/{cancellation_id}/revocation", {"reason_code": "entered_in_error"}
         )
@@ -90,23 +99,31 @@ def race(request, tmp_path_factory):
         with client("billing", 0) as billing:
             issued = [billing.cancel(cancellation_of(order), order).json["cancellation_id"] for order in ORDERS]
 
-        def run(side, worker, killed_after):
+        killed = threading.Event()
+
+        def run_and_die():
+            with client("billing", 0) as billing:
+                try:
+                    work(billing, WORKERS[0], provider, killed_after=5)
+                finally:
+                    killed.set()
+
+        def run(side, died=None):
             with client("billing", side) as billing:
-                return work(billing, worker, provider, killed_after)
+                work(billing, WORKERS[side], provider, died)
 
         def undo():
             with client("supervisor", 1) as supervisor:
-                return revoke(supervisor, issued)
+                return revoke(supervisor, issued, killed)
 
         with ThreadPoolExecutor(3) as pool:
-            revoking = pool.submit(undo)
-            workers = [pool.submit(run, side, worker, 5 - 5 * side or None) for side, worker in enumerate(WORKERS)]
-            died = [isinstance(worker.exception(timeout=600), Killed) for worker in workers]
+            dying, revoking, running = pool.submit(run_and_die), pool.submit(undo), pool.submit(run, 1, killed)
+            with pytest.raises(Killed):
+                dying.result(timeout=600)
+            running.result(timeout=600)
             revoked = revoking.result(timeout=600)
-        assert died == [True, False]
-        workers[1].result()
         stuck = sum(one["state"] == "refunding" for one in listed(ports[0], tokens["billing"]))
-        run(0, WORKERS[0], None)  # the killed worker starts again
+        run(0)  # the killed worker starts again
         yield provider, revoked, {one["cancellation_id"]: one for one in listed(ports[0], tokens["billing"])}, stuck
     installation.require_calm()
     installation.require_sound()

@@ -17,13 +17,13 @@ from unittest import mock
 import pytest
 
 from app import app as service
-from refunds.cli.serve import _where
+from refunds.cli.serve import _require_free, _where
 from refunds.config import load_settings
 from refunds.errors import ConfigurationError
 from refunds.service.store import Store
 from tests import records_in, scaled
 from tests.conftest import ROOT, settings, token
-from tests.faults.harness import FLASK, PATIENCE, free_port, until
+from tests.faults.harness import FLASK, PATIENCE, Client, Installation, free_port, until
 
 CHECK = json.dumps(
     {"service_provided_at": "2026-04-02T16:20:00+02:00", "requested_at": "2026-04-08T21:05:00Z"}
@@ -223,23 +223,20 @@ def test_a_log_that_cannot_be_written_does_not_affect_responses():
         process.stdout = None
 
 
-def test_a_running_request_is_finished_before_it_stops():
+def test_a_running_request_is_finished_before_it_stops(tmp_path):
+    installation = Installation(tmp_path)
     days = (f"{date(2010, 1, 1) + timedelta(days=n)}T10:00:00Z" for n in range(10_000))  # no answer is that of another
     checks = [json.loads(CHECK) | {"service_provided_at": day, "requested_at": day} for day in days]
     items = json.dumps({"items": checks, "include_days": True}).encode()
-    with (
-        serving() as (process, port),
-        closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection,
-    ):
-        connection.request(
-            "POST", "/v1/eligibility-checks/batch", items, SIGNED_IN | {"Content-Type": "application/json"}
+    with installation.serving() as server, Client(server.port, installation.tokens()["billing"]) as client:
+        client.wire.request(
+            "POST", "/v1/eligibility-checks/batch", items, client.token | {"Content-Type": "application/json"}
         )
         time.sleep(0.2)
-        process.terminate()
-        response = connection.getresponse()
+        server.process.terminate()
+        response = client.wire.getresponse()
         assert response.headers["Connection"] == "close", "it was still running"
         assert len(json.loads(response.read())["items"]) == 10_000
-        process.communicate(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -284,35 +281,32 @@ def test_all_invalid_settings_are_reported_together():
     assert [line.partition(":")[0] for line in err.splitlines()[1:]] == ["PORT", "REFUNDS_POLICY", "REFUNDS_RATE_LIMIT"]
 
 
-def test_a_port_in_use_is_not_shared(port):
+def test_a_port_in_use_is_not_shared(tmp_path, port):
     """Two servers on one port would answer in turn, each with its own configuration."""
-    process = start(PORT=str(port))
-    _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 4
-    assert f"PORT: cannot listen on 127.0.0.1, {port}" in err
+    installation = Installation(tmp_path)
+    installation.environment["PORT"] = str(port)
+    refusal = installation.flask("serve")
+    assert refusal.returncode == 4
+    assert f"PORT: cannot listen on 127.0.0.1, {port}" in refusal.stderr
 
 
 def test_an_address_of_another_machine_is_refused():
-    process = start(REFUNDS_LISTEN="192.0.2.1", REFUNDS_BEHIND_TLS_PROXY="true")
-    _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 4
-    assert "REFUNDS_LISTEN: cannot listen on 192.0.2.1" in err
+    with pytest.raises(ConfigurationError) as refusal:
+        _require_free("192.0.2.1", 8000)
+    assert "REFUNDS_LISTEN: cannot listen on 192.0.2.1" in str(refusal.value)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::1"])  # noqa: S104 - it is said to be behind a proxy
-def test_it_listens_where_it_is_told_to(address):
-    port = free_port()
-    process = start(PORT=str(port), REFUNDS_LISTEN=address, REFUNDS_BEHIND_TLS_PROXY="true")
+def test_it_listens_where_it_is_told_to(tmp_path, address):
+    installation, port = Installation(tmp_path), free_port()
+    installation.environment |= {"REFUNDS_LISTEN": address, "REFUNDS_BEHIND_TLS_PROXY": "true"}
     host = "127.0.0.1" if address == "0.0.0.0" else address  # noqa: S104
     other = "::1" if host == "127.0.0.1" else "127.0.0.1"
-    try:
+    with installation._started(port):
         until(lambda: get(port, "/livez", host=host)[0] == 200)
         with pytest.raises(ConnectionRefusedError):
             get(port, "/livez", host=other)
-    finally:
-        process.terminate()
-        _, err = process.communicate(timeout=PATIENCE)
-    assert f"at http://{'[::1]' if address == '::1' else address}:{port}/" in err
+    assert f"at http://{'[::1]' if address == '::1' else address}:{port}/" in installation.log.read_text()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 On PostgreSQL, one watches and the others wait.
 """
 
-import multiprocessing
 import os
 import signal
 from contextlib import ExitStack, closing
@@ -24,6 +23,7 @@ from tests import scaled
 from tests.changed_data import other_holidays
 from tests.conftest import settings
 from tests.faults.harness import PATIENCE, Installation, free_port, is_alive, until
+from tests.faults.processes import PROCESSES
 
 pytestmark = pytest.mark.proof
 
@@ -39,8 +39,6 @@ MOMENTS = [
     ("before", "COMMIT"),
     ("after", "COMMIT"),
 ]
-
-PROCESSES = multiprocessing.get_context("forkserver")
 
 
 def filled(home):

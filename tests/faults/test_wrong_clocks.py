@@ -1,18 +1,11 @@
 """Instances on one database of which one has a wrong clock: the balancer passes it over, and the others serve."""
 
+from functools import partial
+
 import pytest
 
 from tests.conftest import mostly_on
-from tests.faults.harness import Client, Installation, cancellation_of
-
-MOVED = """
-import os
-if "MOVED_BY" in os.environ:
-    from datetime import datetime, timedelta, UTC
-    import time_machine
-    time_machine.travel(datetime.now(UTC) + timedelta(seconds=int(os.environ["MOVED_BY"]))).start()
-"""
-"""The clock of a process."""
+from tests.faults.harness import Client, Installation, cancellation_of, move_clock
 
 HOUR, TEN_YEARS = 3600, 3653 * 24 * 3600
 
@@ -26,12 +19,10 @@ HOUR, TEN_YEARS = 3600, 3653 * 24 * 3600
 )
 def test_an_instance_with_a_wrong_clock_is_not_ready_and_the_others_are(tmp_path, engine, moved, text):
     installation = Installation(tmp_path, engine)
-    (tmp_path / "sitecustomize.py").write_text(MOVED)
-    installation.environment["PYTHONPATH"] = str(tmp_path)
     with installation.serving() as right:
         with Client(right.port, installation.tokens()["billing"]) as billing:
             assert billing.cancel(cancellation_of("first"), "the-first").status == 201
-        installation.environment["MOVED_BY"] = str(moved)
+        installation.first = partial(move_clock, moved)
         for _ in range(2):  # a restart does not heal it
             with installation.serving() as wrong, Client(wrong.port, "") as balancer:
                 answer = balancer.send("GET", "/readyz")
@@ -41,7 +32,7 @@ def test_an_instance_with_a_wrong_clock_is_not_ready_and_the_others_are(tmp_path
         with Client(right.port, "") as balancer:
             assert balancer.send("GET", "/readyz").status == 200
         assert "Warning: The clock says" in installation.log.read_text()
-        del installation.environment["MOVED_BY"]
+        installation.first = bool
         with installation.serving() as corrected, Client(corrected.port, "") as balancer:
             assert balancer.send("GET", "/readyz").status == 200
     installation.require_sound()
@@ -58,21 +49,19 @@ def asked(client):
 def test_what_an_instance_ten_years_ahead_records_does_not_vouch_for_its_clock(tmp_path, engine):
     """It and its restart stay unready; the others say what to do, and are ready again once a person has done it."""
     installation = Installation(tmp_path, engine)
-    (tmp_path / "sitecustomize.py").write_text(MOVED)
-    installation.environment["PYTHONPATH"] = str(tmp_path)
     with installation.serving() as right, Client(right.port, "") as balancer:
-        installation.environment["MOVED_BY"] = str(TEN_YEARS)
+        installation.first = partial(move_clock, TEN_YEARS)
         for number in range(2):
             with installation.serving() as wrong, Client(wrong.port, "") as other:
                 assert installation.flask("users", "add", f"user{number}", "--role", "agent").returncode == 0
                 assert installation.flask("clock").returncode == 24
                 assert asked(other).json["type"] == "/problems/clock-in-doubt"
-        del installation.environment["MOVED_BY"]
+        installation.first = bool
         answer = asked(balancer)
         assert (answer.status, "flask clock --confirm" in answer.json["detail"]) == (503, True)
         assert installation.flask("clock", "--confirm").returncode == 0
         assert asked(balancer).status == 200
-        installation.environment["MOVED_BY"] = str(TEN_YEARS)
+        installation.first = partial(move_clock, TEN_YEARS)
         with installation.serving() as wrong, Client(wrong.port, "") as other:
             assert asked(other).status == 503
         assert asked(balancer).status == 200
