@@ -266,7 +266,7 @@ def lived(history):
 PLAIN = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@settings(PLAIN, max_examples=scaled(25, 400))
+@settings(PLAIN, max_examples=scaled(15, 400))
 @given(histories)
 def test_an_end_that_was_told_never_goes_back(history):
     lived(history)
