@@ -34,7 +34,9 @@ pytestmark = pytest.mark.proof
 SOME = SCREENS if PROOFS else SCREENS[::12]
 SHOWN = [(screen, language) for screen in SCREENS for language in ("en", "de")]
 every_screen, some_screens = (
-    pytest.mark.parametrize(("screen", "language"), shown, ids=[f"{screen.name}-{language}" for screen, language in shown])
+    pytest.mark.parametrize(
+        ("screen", "language"), shown, ids=[f"{screen.name}-{language}" for screen, language in shown]
+    )
     for shown in (
         [(screen, language) for screen, language in SHOWN if language == "de" or screen in SOME],
         [(screen, language) for screen, language in SHOWN if screen in SOME],
