@@ -43,4 +43,4 @@ def _once(compile_builder: Callable[..., Any]) -> Callable[..., Any]:
 def compile_once() -> None:
     """Let the apps of this process share what they compile."""
     Flask.jinja_options = {"bytecode_cache": Templates()}
-    Rule._compile_builder = _once(Rule._compile_builder)  # type: ignore[method-assign]
+    Rule._compile_builder = _once(Rule._compile_builder)
