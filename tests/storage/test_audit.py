@@ -484,8 +484,8 @@ TABLES = (
         "statistics",
     ),
 )
-TIMES_A_COLUMN, SWAPS = scaled(1, 4), scaled(3, 12)
-DELETIONS, INSERTIONS = scaled(2, 9), scaled(2, 8)
+TIMES_A_COLUMN, SWAPS = scaled(1, 4), scaled(2, 12)
+DELETIONS, INSERTIONS = scaled(1, 9), scaled(1, 8)
 """Four edits of each of the 104 columns, and the others in ten tables: more than 500."""
 
 UNVOUCHED = {("users", "name"), ("users", "epoch"), ("contacts", "request_number")}
