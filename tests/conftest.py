@@ -31,10 +31,12 @@ from refunds.storage import open_engine
 from refunds.storage.migrations import up_to_date
 from refunds.web import create_app
 from tests import ENGINES, PROOFS, clear_pytest, database_of, in_memory, own_directory, records_in
+from tests.compiled import compile_once
 from tests.postgres import release_shared, shared
 
 # What is made until the tests run stays until they end: to look through it for garbage takes almost half of the time.
 gc.disable()
+compile_once()
 
 if place := in_memory():
     tempfile.tempdir = str(place)

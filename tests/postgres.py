@@ -70,7 +70,9 @@ class Cluster:
         """Create an empty database, or a copy of another one without connections, and return its URL."""
         url = self.url(database or f"refunds_{secrets.token_hex(8)}")
         template = sql.Identifier(_name(of) if of else "template0")
-        self._change(sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'").format(_identifier(url), template))
+        # Copying files is twice as fast as the other strategy, which logs every page.
+        made = sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8' STRATEGY FILE_COPY")
+        self._change(made.format(_identifier(url), template))
         self._made.append(url)
         return url
 

@@ -84,7 +84,7 @@ def calls(examples):
 @pytest.mark.proof
 @pytest.mark.usefixtures("_called_on_sqlite")
 @schema.parametrize()
-@calls(scaled(15, 60))
+@calls(scaled(8, 60))
 def test_the_service_conforms_to_its_contract(case):
     """Random calls, valid and invalid: statuses, media types, bodies and headers are as documented.
 
@@ -97,7 +97,7 @@ def test_the_service_conforms_to_its_contract(case):
 @pytest.mark.proof
 @pytest.mark.usefixtures("_called_on_postgresql")
 @schema.parametrize()
-@calls(scaled(15, 60))
+@calls(scaled(4, 60))
 def test_the_service_conforms_to_its_contract_on_postgresql(case):
     """The same calls: engines only differ in the errors of the database."""
     call(case)

@@ -1,12 +1,16 @@
 """What is shown and done about a customer who restricted the use of their data, or objects to it."""
 
+from contextlib import closing
+
 import pytest
 
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import LimitKind
 from refunds.security.encryption import Hidden
 from refunds.service import privacy
-from tests.api.conftest import IN_TIME, PROVIDED, slug
+from refunds.web import create_app
+from tests.api.conftest import IN_TIME, PROVIDED, Desk, slug
+from tests.conftest import client_of, settings
 
 CALL = {"channel": "phone", "from_detail": "+498912345678", "note": "Frau Muster", "ticket_ref": "T-Muster"}
 PERSONAL = ("K-muster", "498912345678", "Muster", "R-muster")
@@ -100,9 +104,19 @@ def test_the_matters_of_a_restricted_customer_go_on(agent, billing, supervisor, 
         uow.verify(list(store.checkpoints))
 
 
+@pytest.fixture
+def own(now):
+    """An installation of its own, whose orders are few."""
+    made = create_app(settings())
+    with closing(made.extensions["refunds.store"]):
+        yield made
+
+
 @pytest.mark.parametrize("kind", [LimitKind.RESTRICTION, LimitKind.OBJECTION])
-def test_who_objects_or_restricts_is_in_no_simulation(admin, agent, app, kind):
+def test_who_objects_or_restricts_is_in_no_simulation(own, now, kind):
+    admin, agent = (Desk(client_of(own, role), now) for role in ("admin", "agent"))
     draft = {"version": 2, "effective_from": None, "terms": {"window_business_days": 9}}
+    agent.record(agent.register(customer_ref="K-another"), received_at=IN_TIME)
 
     def simulated():
         shown = admin.client.post("/v1/policies/virtual-numbers/simulations", json=draft)
@@ -114,8 +128,8 @@ def test_who_objects_or_restricts_is_in_no_simulation(admin, agent, app, kind):
     agent.record(order_id, received_at=IN_TIME)
     more = simulated()
     assert more == (before[0] + 1, before[1] + 1)
-    limit(app, order_id, kind)
+    limit(own, order_id, kind)
     assert simulated() == before
-    limit(app, order_id, kind, lift=True)
+    limit(own, order_id, kind, lift=True)
     assert simulated() == more
     assert slug(agent.get("/v1/data-requests")) == "forbidden"

@@ -44,10 +44,11 @@ def test_a_version_is_published_from_a_file_and_withdrawn(visit, service, script
 
 
 @SCRIPTS
-def test_a_file_of_ten_megabytes_is_refused_beside_its_field(visit, service, scripts):
+def test_a_file_of_ten_megabytes_is_refused_beside_its_field(visit, service, scripts, tmp_path):
     product, before = visit("product", java_script_enabled=scripts), versions(service)
     product.page.goto("/console/draft")
-    large = draft(service, 99, 9) | {"buffer": b"#" * 10 * 2**20}
+    large = tmp_path / draft(service, 99, 9)["name"]
+    large.write_bytes(b"#" * 10 * 2**20)  # which the browser reads itself
     product.page.locator("#file").set_input_files(large)
     product.button("See what it changes").click()
     expect(product.page.locator("#file-error")).to_contain_text("at most 256 kB")

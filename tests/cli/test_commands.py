@@ -13,7 +13,7 @@ import pytest
 import app
 from refunds.domain.holidays_data import decreed_until
 from tests import records_in
-from tests.conftest import ONCE, ROOT, openapi
+from tests.conftest import ONCE, ROOT, mostly_on, openapi
 
 PROVIDED = "2026-04-02T16:20:00+02:00"
 IN_TIME = ["--provided", PROVIDED, "--requested", "2026-04-08T21:05:00Z", "--region", "DE-BY"]
@@ -259,6 +259,8 @@ def test_an_invalid_command_about_tokens_is_reported(arguments, code, message):
     assert (exit_code, message in err) == (code, True), err
 
 
+@pytest.mark.proof
+@mostly_on("sqlite")
 @pytest.mark.parametrize("words", [["calendar", "DE-BY", "--year", "2026"], ["doctor"], ["tokens", "list"]])
 def test_a_command_whose_output_nobody_reads_any_more_ends_without_a_word(entry, words):
     """As before `| head`."""

@@ -26,7 +26,7 @@ from refunds.storage import copies, open_engine
 from refunds.storage.audit import Broken
 from refunds.storage.tables import NAMES
 from refunds.web import create_app
-from tests import database_of
+from tests import database_of, scaled
 from tests.api.conftest import IN_TIME, Desk, now  # noqa: F401 - a fixture
 from tests.conftest import ROOT, client_of, settings
 from tests.faults.harness import FLASK
@@ -245,10 +245,11 @@ def interrupt(at):
     return listener
 
 
+@pytest.mark.proof
 def test_a_copy_that_was_interrupted_anywhere_can_be_resumed(move):
     whole = len(move.run(to=move.new_database()))
     before = rows(move.settings.database)
-    for at in range(1, whole + 1, 7):
+    for at in range(1, whole + 1, scaled(20, 7)):
         move.to = move.new_database()
         with pytest.raises(_InterruptedError):
             move.run(interrupt(at))

@@ -94,7 +94,8 @@ def is_as_written_again(outcome: Outcome, request: str | None, with_days: bool, 
         )
 
 
-@settings(max_examples=scaled(150, 5000), deadline=None)
+@pytest.mark.proof
+@settings(max_examples=scaled(50, 1000), deadline=None)
 @given(ASKED)
 def test_a_kept_answer_is_the_one_that_is_written_again(asked):
     assert all(is_as_written_again(*one) for one in asked)

@@ -12,7 +12,7 @@ from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import InvalidInput
 from refunds.service import clients, clock
 from refunds.web import create_app
-from tests.conftest import client_of, settings, token
+from tests.conftest import client_of, mostly_on, settings, token
 
 NOW = datetime(2026, 4, 7, 10, tzinfo=UTC)
 YEARS = timedelta(days=3653)
@@ -94,6 +94,8 @@ def test_the_right_clock_is_ready_again_without_a_restart(app, now, moved):
     assert ready(app)[0] == 200
 
 
+@pytest.mark.proof
+@mostly_on("sqlite")
 def test_an_idle_service_stays_ready_for_a_year(app, store, now):
     """Its load balancer asks, and each day a checkpoint is the sign of life."""
     before = len(list(store.checkpoints))

@@ -23,7 +23,7 @@ from refunds.service.store import Store
 from refunds.storage.tables import NAMES
 from refunds.web import create_app
 from tests import scaled
-from tests.conftest import client_of, settings
+from tests.conftest import client_of, mostly_on, settings
 from tests.service.test_privacy import erase, registered, sound
 
 NOW = datetime.now(UTC)
@@ -338,6 +338,7 @@ TOLD = ("/v1/policies", "/v1/policies/virtual-numbers", "/v1/policies/virtual-nu
 
 
 @pytest.mark.proof
+@mostly_on("sqlite")
 def test_an_adversary_who_reads_everything_that_product_may_derives_nothing_until_suppression_is_off(
     store, engine, tmp_path
 ):

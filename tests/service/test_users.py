@@ -25,7 +25,7 @@ from refunds.storage import events
 from refunds.storage.events import Events
 from refunds.storage.sqlite import sqlite3, wal_is_sound
 from refunds.storage.users import WITHIN, Users
-from tests.conftest import settings
+from tests.conftest import mostly_on, settings
 
 NOW = datetime(2026, 4, 8, 9, tzinfo=UTC)
 LIMIT = users.ATTEMPTS
@@ -371,6 +371,8 @@ def test_attempts_count_for_a_name_in_every_spelling_and_for_no_other(store, clo
     assert sign_in_outcome(store, near.name, other_password) == near
 
 
+@pytest.mark.proof
+@mostly_on("postgresql")
 @pytest.mark.parametrize("name", ["nobody at all", "", "\0", "nö", "y" * 10_000, "\ud800"])
 def test_attempts_with_an_invalid_name_are_limited_too(store, clock, name):
     assert [sign_in_outcome(store, name) for _ in range(LIMIT + 1)] == [Unauthenticated] * LIMIT + [TooManyAttempts]

@@ -103,7 +103,7 @@ def test_a_migrated_database_has_the_schema_of_a_new_one(store, engine, tmp_path
         opened.open()
     store.open()
     store.close()
-    assert schema(settings(tmp_path, engine=engine), engine) == schema(new, engine)
+    assert schema(store._settings, engine) == schema(new, engine)
 
 
 def test_a_kept_database_is_opened_and_found_sound(shared_store):

@@ -40,6 +40,7 @@ from refunds.storage.statistics import STATISTICS
 from refunds.storage.tables import sealed
 from refunds.storage.unmatched import UNMATCHED
 from refunds.storage.users import USERS
+from tests import scaled
 from tests.storage.engines import migrate, opener, python, together, write
 
 TABLES = (
@@ -340,9 +341,10 @@ def scratch(engine):
         raise _RollBackError
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("table", TABLES, ids=NAMES)
 @given(data=st.data())
-@hypothesis_settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=scaled(8, 40), deadline=None)
 def test_a_record_is_read_back_unchanged(installed, table, data):
     record, cipher = data.draw(records(table.record)), CustomerCipher(new_key())
     with scratch(installed) as tx:
@@ -352,9 +354,10 @@ def test_a_record_is_read_back_unchanged(installed, table, data):
         assert table.digest(row) == digest
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("table", [ORDERS, CONTACTS, UNMATCHED, CANCELLATIONS], ids=lambda table: table.name)
 @given(data=st.data())
-@hypothesis_settings(max_examples=20, deadline=None)
+@hypothesis_settings(max_examples=scaled(5, 20), deadline=None)
 def test_personal_fields_are_none_without_access(installed, table, data):
     record, cipher = data.draw(records(table.record)), CustomerCipher(new_key())
     with scratch(installed) as tx:

@@ -20,7 +20,9 @@ def filled(file):
             for number in range(1000):
                 row = {"key": rng.randbytes(32), "digest": rng.randbytes(32), "reply": rng.randbytes(200 + number)}
                 tx.run("INSERT INTO t VALUES ('a', :key, :digest, NULL)", key=row["key"], digest=row["digest"])
-                tx.run("UPDATE t SET reply = :reply WHERE key = :key", key=row["key"], reply=row["reply"])
+                tx.run(
+                    "UPDATE t SET reply = :reply WHERE client = 'a' AND key = :key", key=row["key"], reply=row["reply"]
+                )
                 there.append(row)
                 if number % 3 == 0:
                     gone.append(there.pop(rng.randrange(len(there))))
