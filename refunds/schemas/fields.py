@@ -176,7 +176,8 @@ class Text(_Strict, fields.String):
     ) -> None:
         self.most, self.pattern, self.shape = most, pattern, shape
         self._fits = re.compile(pattern).fullmatch if pattern else None
-        form = {"pattern": f"^{pattern}$"} if pattern else {}
+        whole = f"(?:{pattern})" if pattern and "|" in pattern else pattern
+        form = {"pattern": f"^{whole}$"} if pattern else {}
         self.json_schema: dict[str, Any] = {"minLength": 1, "maxLength": most} | form
         super().__init__(description, **kwargs)
 

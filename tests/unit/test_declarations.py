@@ -1,8 +1,11 @@
 """What declarations of the API bring with them: a field its example, an operation its transaction."""
 
+import re
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 
 import pytest
+from marshmallow import ValidationError
 
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Closure
@@ -51,6 +54,14 @@ def test_a_required_field_must_have_an_example_before_the_answer_has_one():
 
 def test_the_description_of_a_field_is_a_sentence():
     assert Text(3, "Yes or no.", pattern="yes|no").metadata == {"description": "Yes or no."}
+
+
+@pytest.mark.parametrize(("text", "fits"), [("yes", True), ("no", True), ("yesterday", False), ("piano", False)])
+def test_the_pattern_in_the_document_is_that_of_the_whole_text(text, fits):
+    field = Text(9, pattern="yes|no")
+    assert bool(re.search(field.json_schema["pattern"], text)) is fits
+    with nullcontext() if fits else pytest.raises(ValidationError):
+        field.deserialize(text)
     with pytest.raises(AssertionError):
         Text(3, "yes|no")
 
