@@ -109,9 +109,10 @@ def explained(service_day: date, day_codes: bytes) -> tuple[Day, ...]:
 
 
 def days_ahead(service_day: date, day_codes: bytes, today: date) -> int:
-    """Return the number of days of a window after `today`, a local date; 0 on its last day and later.
+    """Return how many days of a window come after `today`, a local date; 0 on the window's last day and later.
 
-    The days of a window are its counted days and, if `end_week` moved the end, the last day.
+    Counted days are days of the window; so is the last day if `end_week` moved it. The first of `day_codes` is that of
+    the day after `service_day`.
     """
     ahead = day_codes[max(0, (today - service_day).days) :]
     return ahead.count(BUSINESS) + ahead.count(MOVED_END)

@@ -139,7 +139,10 @@ def with_subdivisions(country: str) -> Iterator[str]:
 
 
 def region_name(region: str, language: str) -> str:
-    """Return a subdivision's name in German, if asked for and known, else in the country's own; or else its code."""
+    """Return the name of a subdivision in German if `language` asks for it and it is known, else in the country's own.
+
+    Without a known name, this is the part after the hyphen, or a country's code.
+    """
     country, _, part = region.partition("-")
     if iso := _iso(region):
         return _translations(language).gettext(iso.name).partition(" [")[0]

@@ -13,7 +13,7 @@ def read_master_keys(path: Path) -> tuple[bytes, ...]:
     """Read the master keys from a private file, one of 32 bytes a line: the first wraps new keys, all unwrap.
 
     Raise `ConfigurationError` if the file does not exist or cannot be read, if others could read or change it, if a
-    line does not hold exactly 32 bytes in hexadecimal digits, if no line does, or if two hold the same.
+    line is not 64 hexadecimal digits, if the file is empty, or if two lines hold the same key.
     """
     try:
         with path.open(encoding="ascii") as file:  # one file, even if a link to it is moved to the next one meanwhile

@@ -41,7 +41,10 @@ class Cases:
         return row["region"], utc_day, bisect_right(self._edges(utc_day), provided), placed
 
     def _edges_of(self, utc_day: int) -> list[int]:
-        """Return when each version begins, and when local dates around this UTC day end, in microseconds and sorted."""
+        """Return instants in microseconds, sorted: the begin of each version, and the ends of local dates.
+
+        The dates are those that a time zone of a version has during the UTC day, which is in days since 1970.
+        """
         morning = instant(utc_day * _DAY)
         edges = set(self._starts)
         for tz in self._zones:

@@ -56,9 +56,10 @@ def for_request(uow: UnitOfWork, request_id: str) -> Export:
 
 
 def of_customer(uow: UnitOfWork, customer_id: str, request_id: str | None = None) -> Export:
-    """Export everything about a customer and nothing about another one, with an event; `request_id` is what it is for.
+    """Return everything that is stored about a customer, and nothing about another one; journal the export.
 
-    Raises `NotFound` if there is no such customer, and `Forbidden` for those who may not see personal fields.
+    `request_id` is the data request that the export answers, if any; it is not checked. Raises `NotFound` if there is
+    no such customer, and `Forbidden` for those who may not see personal fields.
     """
     uow.principal.require(Scope.PERSONAL_READ)
     order_ids = uow.customers.lock_with_orders(customer_id)

@@ -242,7 +242,7 @@ _FOR_SUPERVISORS = Message(
 
 
 def _why_closed(contact: Contact) -> Message:
-    """Return the text of the error that a contact is not open; it is closed or resolved, but not superseded."""
+    """Return the text of the error that a contact is not open; the contact must be closed or resolved."""
     name = contact.contact_id
     if contact.intent not in RESOLVABLE_FOR:
         return Message("The contact %(name)s is not open: it does not ask for a cancellation.", name=name)

@@ -134,8 +134,8 @@ class Store:
         """Open a unit of work for the block, at whose end it is stored and journalled as a whole, or not at all.
 
         If a checkpoint is due, it is written afterwards; if that fails, the unit of work stays stored, and the error
-        only goes to `on_checkpoint`. Only one `exclusive` unit of work runs at a time, across all instances. Raises
-        `Conflict` if another transaction was first, also if it changed the policies that were used.
+        only goes to `on_checkpoint`. Only one `exclusive` unit of work runs at a time, across all instances; others
+        wait. Raises `Conflict` if another transaction first changed the same data, or the policies that the block used.
         """
         engine, keyring = self.open()
         checkpoint, waiting = None, ExitStack()

@@ -110,9 +110,9 @@ def match(uow: UnitOfWork, unmatched_id: str, order_id: str, ticket_ref: str | N
         sent_at=found.sent_at,
         received_at=found.received_at,
         contact_point=found.contact_point,
-        from_detail=_kept(found.from_detail),
-        ticket_ref=ticket_ref or _kept(found.ticket_ref),
-        note=_kept(found.note),
+        from_detail=_none_if_erased(found.from_detail),
+        ticket_ref=ticket_ref or _none_if_erased(found.ticket_ref),
+        note=_none_if_erased(found.note),
         first=Entry(found.recorded_at, found.recorded_by, found.request_number, found.taken_by),
     )
     try:
@@ -123,7 +123,7 @@ def match(uow: UnitOfWork, unmatched_id: str, order_id: str, ticket_ref: str | N
             raise InvalidInput.at("/order_id", detail, "other_order") from None
         raise
     if found.acknowledged_at is not None:
-        answered = {name: _kept(getattr(found, name)) for name in ACKNOWLEDGED}
+        answered = {name: _none_if_erased(getattr(found, name)) for name in ACKNOWLEDGED}
         data = {"channel": found.acknowledged_through}
         contact = uow.contacts.update(contact, EventType.CONTACT_ACKNOWLEDGED, data, **answered)
     uow.unmatched.match(found, contact)
@@ -162,7 +162,7 @@ def reopen(uow: UnitOfWork, unmatched_id: str, reason: ReopeningReason) -> Unmat
     return uow.unmatched.update(found, event, {"reason_code": reason}, is_open=True, **closing)
 
 
-def _kept(value: Any) -> Any:
+def _none_if_erased(value: Any) -> Any:
     return None if isinstance(value, Erased) else value
 
 

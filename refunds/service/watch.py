@@ -144,7 +144,8 @@ def _watch(store: Store, progress: ProgressCallback) -> Watched:
 def _cause(uow: UnitOfWork, last: LastChange) -> PromiseCause | None:
     """Return why open windows have to be compared even if the data is not new; None if they need not be.
 
-    An instance with other data may have made promises since; the process that changed policies may have been killed.
+    There are two causes. An instance with other data may have made promises since the last watch. Or policies have
+    changed, and the process that should then have promised later ends was killed.
     """
     if not last.is_newer and uow.promises.is_any_by_other_data(last.at, HOLIDAYS_VERSION, TZDATA_VERSION):
         return PromiseCause.CALENDAR_CHANGED
@@ -157,7 +158,10 @@ def extend(store: Store, principal: Principal = COMMAND_LINE, progress: Progress
 
 
 def last_change(uow: UnitOfWork, before: int | None = None) -> LastChange | None:
-    """Return the last change of data, or the last before a position of the journal; None before the first watch."""
+    """Return the last change of holiday data that a watch recorded; None if there is none.
+
+    With `before`, it is the last one before that position of the journal.
+    """
     event = uow.events.last_of(EventType.CALENDAR_CHANGED, before)
     if event is None:
         return None

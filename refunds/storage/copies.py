@@ -57,7 +57,10 @@ class Copy:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """Begin a write to the copy; raises `ConfigurationError` if it is finished or another one has taken over."""
+        """Begin a write to the copy for the block.
+
+        Raises `ConfigurationError` if the copy is finished already, or another copy has taken over.
+        """
         with self.to.write() as tx:
             if tx.one("SELECT name FROM migrations WHERE name = :mark {for_update}", mark=self.mark) is None:
                 raise ConfigurationError(f"{self.to.name}: another copy has taken over, or has finished this one")

@@ -29,7 +29,7 @@ _NEWER = Message("%(database)s was made by a newer version of the service: use t
 
 @contextmanager
 def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str | None]]:
-    """Begin an exclusive write, run each missing step of the schema, and give a journal without an id one.
+    """Begin an exclusive write, run the missing steps of the schema, and give the journal an id if it has none.
 
     Yields the write with the name of the step that marks an unfinished copy, or None. Raises `ConfigurationError`,
     naming the database by `setting`, if it has steps that this version does not know, or if a table in it clashes with

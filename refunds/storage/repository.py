@@ -174,7 +174,7 @@ class Repository(Generic[R]):
         return None if row is None else self._load(row)
 
     def _all(self, condition: str, **parameters: Any) -> list[R]:
-        """Return the records that fit an SQL condition, after which `ORDER BY` and `LIMIT` may follow."""
+        """Return the records that fit `condition`: the SQL after `WHERE`, which may end with `ORDER BY` and `LIMIT`."""
         return self._load_all(self._tx.all(f"{self.with_key} WHERE {condition}", **parameters))
 
     def _record_event(self, event: EventType, record: R, digest: bytes, data: Mapping[str, Any]) -> None:
@@ -287,7 +287,10 @@ class OfOrders(Listed[R]):
         return found
 
     def decisions(self, order_ids: Collection[str] | None = None) -> Iterator[Row]:
-        """Yield `order_id`, `record_id` and stored `decision` of every record of these orders (None: of all), by id."""
+        """Yield the `order_id`, `record_id` and stored `decision` of each record, sorted by `record_id`.
+
+        With `order_ids`, only records of these orders are read; none if there are none.
+        """
         listed, named = named_list(order_ids or ())
         only = "" if order_ids is None else f" WHERE order_id IN ({listed})"
         key, table = self.mapper.key, self.mapper.name

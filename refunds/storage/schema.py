@@ -58,7 +58,7 @@ def sampled(tx: Transaction) -> list[str]:
 
 
 def log_parameters(tx: Transaction) -> dict[str, str]:
-    """Return the values that `PARAMETERS` have for the service on a PostgreSQL; unknown ones are left out."""
+    """Return the settings in `PARAMETERS` as a PostgreSQL has them for the service, without unknown and empty ones."""
     found = {name: tx.one("SELECT current_setting(:name, true) AS found", name=name) for name in PARAMETERS}
     return {name: row["found"] for name, row in found.items() if row and row["found"]}
 

@@ -75,7 +75,7 @@ class Unmatched(Listed[UnmatchedContact]):
         """Record that a locked unmatched contact has become `contact`, which was added in this unit of work.
 
         The unmatched contact is closed, its personal fields are emptied and its key is destroyed; the stored responses
-        to its HTTP requests are encrypted for the order. The same is done for those that it supersedes.
+        to its HTTP requests are encrypted for the order. Those that it superseded are matched like it.
         """
         cipher, order_id = self._cipher(found), contact.order_id
         changes = {**_EMPTIED, "contact_id": contact.contact_id, "is_open": False}

@@ -84,7 +84,7 @@ class Number(IntegerConverter):
 
 
 class Name(UnicodeConverter):
-    """A name in a path. It contains no slash, and no NUL, because no stored text can."""
+    """The converter of a name in a path, which contains no slash, and no NUL, because no stored text can."""
 
     def __init__(self, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)

@@ -199,12 +199,14 @@ class _NoParameters(QuerySchema):
 
 
 def call(view: View, transaction: Transaction | None, key: str | None = None, sent: Any = None) -> Response:
-    """Call a view and return its response. Unless `transaction` is None, the view gets a unit of work of this kind.
+    """Call a view and return its response.
 
-    What the view changes is stored when it returns; if it raises, nothing is stored. With an idempotency `key`, the
-    view is called only once, and the same request gets its stored response again: see `idempotency.once`; `sent` is the
-    content of the request. If a write needs a calendar that is not built, the write ends, and the view is called again
-    once the calendar is built. Raises what the view raises, and `Crowded` if a calendar cannot be built now.
+    `transaction` says whether the view gets a unit of work that reads or one that writes; with None it gets none, and
+    `key` does not count. What the view writes is stored when it returns; if it raises, nothing is stored. With an
+    idempotency `key`, the same request takes effect once, and later gets its stored response: see `idempotency.once`;
+    `sent` is the content of the request. If a write needs a calendar that is not built, it ends without effect, and the
+    view is called again once the calendar is built. Raises what the view raises, and `Crowded` if a calendar cannot be
+    built now.
     """
 
     def called() -> Response:

@@ -386,11 +386,7 @@ def test_what_is_counted_is_read_from_an_index_of_what_is_open(own, engine, monk
             )
         assert len(list(read_figures(uow))) >= 5
         monkeypatch.undo()
-        plans = [
-            row["detail"]
-            for sql, given in asked
-            for row in uow.tx.all(f"EXPLAIN QUERY PLAN {sql}", **given)
-        ]
+        plans = [row["detail"] for sql, given in asked for row in uow.tx.all(f"EXPLAIN QUERY PLAN {sql}", **given)]
     assert {"contacts", "cancellations", "promises"} <= {plan.split()[1] for plan in plans}
     scanned = [plan for plan in plans if plan.startswith("SCAN") and " INDEX open_" not in plan]
     few = {"tokens", "clients", "journal_head", "policy_versions", "closures", "last"}

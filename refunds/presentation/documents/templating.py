@@ -76,9 +76,10 @@ def _whole(text_of: Callable[..., str], spaces: re.Pattern[str] = _INSIDE) -> Ca
 
 
 def unbroken(value: Any) -> Any:
-    """Return a text as HTML on which no line ends inside a date, a number such as A-1001, or a period at its beginning.
+    """Return a text as HTML in which no line ends inside a date or a number such as A-1001.
 
-    Other values are returned as they are, as are texts that the reader cannot see.
+    Nor does a line end inside a length of time with which the text begins, such as "2 days". Other values, and those of
+    the types in `_UNREAD`, which stand for a hidden text, are returned as they are.
     """
     if not isinstance(value, str) or type(value) in _UNREAD:
         return value

@@ -120,8 +120,8 @@ def answer_said(
 def contact_said(contact: Contact, outcome: Outcome, active: Cancellation | None, *, ended: bool) -> list[Said]:
     """Return what to say and to write about a contact on record, in the reader's language, with its request number.
 
-    The list is empty for a contact that was superseded or resolved, and a question if `ended`, as in `headline`. If
-    the order has an `active` cancellation, it is empty unless the contact is a withdrawal and not the cancellation's.
+    The list is empty if the contact was superseded or resolved. It is empty for a question if `ended` (the window has
+    ended since). If the order has an `active` cancellation, it is empty except for a withdrawal of another contact.
     """
     asks, withdrawn = contact.intent.asks, contact.intent is Intent.WITHDRAWAL
     if contact.superseded_by or contact.resolved_at or (ended and not asks):

@@ -157,8 +157,8 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> 
     """End a refund that failed
 
     Records that a refund has failed. Call it only if it is certain that nothing was paid. The cancellation is `issued`
-    again, and can be refunded again or revoked. If no refund has begun, nothing changes. Records the event
-    `cancellation.refund_failed` with the reason. The cancellation no longer shows the refund.
+    again, without the refund, and can be refunded again or revoked. Records the event `cancellation.refund_failed` with
+    the reason. If no refund has begun, nothing changes, and no event is recorded.
     """
     return reply(cancellation_data(settlements.end_refund(uow, cancellation_id, query["reason_code"])))
 

@@ -38,16 +38,15 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     counts, never the time of entry. A refusal is recorded, too. A request stays open until the order is cancelled, or
     the contact is resolved or superseded.
 
-    If the decision would be a refusal, and the order has an open request that was in time, or an open request that
-    waits for a supervisor, the contact gets the decision on that request.
+    An order may have an open request that was in time or waits for a supervisor. A new contact that would be refused
+    then gets the decision on that request instead.
 
     A withdrawal (intent `withdrawal`) is recorded whatever channel the policy accepts, and the time at which it was
     sent counts. After the window, it stays open until a supervisor deals with it. It can supersede a refused request.
 
-    To correct a contact, record a new one that names it in `supersedes`. If both have the same intent, and the new
-    contact was received before the earlier one was entered, it counts as entered when the earlier one was. If an open
-    request was in time or waits for a supervisor, only a supervisor can replace it by a refused contact; anybody else
-    gets 403.
+    To correct a contact, record a new one that names it in `supersedes`. The new one counts as entered when the
+    corrected one was, if both have the same intent and the new one was received before that. If an open request was in
+    time or waits for a supervisor, only a supervisor can replace it by a refused contact; anybody else gets 403.
 
     Records the contact, its decision and the event `contact.recorded`, and the event `contact.superseded` of a
     superseded contact.

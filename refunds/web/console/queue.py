@@ -158,7 +158,7 @@ def _colleague(found: Mapping[str, Any]) -> str | None:
 
 
 def _page_of(*, form: Form, contact_id: str) -> Response:
-    """Show the page of a contact by its own screen, in a new transaction, whether its order is known or not."""
+    """Show the page of a contact or, if the id begins with `unm_`, of an unmatched contact, in a new transaction."""
     if contact_id.startswith("unm_"):
         return unmatched_contact(form=form, unmatched_id=contact_id)
     return contact(form=form, contact_id=contact_id)

@@ -76,7 +76,10 @@ _ALSO_CALLED = {
 
 @cache
 def _by_name() -> dict[str, set[str]]:
-    """Return the region codes by name, as `_bare` spells it, in any language; CLDR's of two letters are left out."""
+    """Return the codes of regions by name, as `_bare` spells it, in every language and from `_ALSO_CALLED`.
+
+    Names of two letters that are not in `_ALSO_CALLED` are left out: CLDR has only a code there.
+    """
     found: dict[str, set[str]] = {}
     codes = [*countries(), *(f"{one}-{part}" for one in countries() for part in subdivisions(one))]
     names = [(region_text(code), code) for _ in each_language() for code in codes]
