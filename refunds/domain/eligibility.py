@@ -342,13 +342,13 @@ def _elapsed(case: Decision) -> bool:
 
 
 def _told_before_correction(case: Decision) -> bool:
-    """Whether the request is too late by today's facts, but not by a deadline told before their correction."""
+    """Tell whether the request is too late by today's facts, but not by a deadline told before their correction."""
     told_until = case.facts.told_until
     return case.deadline is not None and told_until is not None and case.deadline <= case.requested_at < told_until
 
 
 def _calendar_unknown(case: Decision) -> bool:
-    """Whether the window, or the last day to enter the contact, is beyond the calendar, and no supervisor decided."""
+    """Tell whether the window or the last day of entry is beyond the calendar, and no supervisor has decided."""
     if case.facts.deadline_accepted:
         return False
     return (case.window is None and case.provided) or (_may_be_late(case) and _last_day_to_enter(case) is None)

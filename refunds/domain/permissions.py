@@ -108,7 +108,7 @@ class Principal:
     expires_at: datetime | None = None
 
     def may(self, *scopes: Scope) -> bool:
-        """Whether the role has at least one of the scopes; without any scope, false."""
+        """Tell whether the role has at least one of the scopes; without any scope, false."""
         return not SCOPES[self.role].isdisjoint(scopes)
 
     def require(self, *scopes: Scope) -> None:

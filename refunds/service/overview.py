@@ -27,7 +27,7 @@ class Overview(NamedTuple):
 
 
 def read(uow: UnitOfWork, time_zone: str) -> Overview:
-    """The overview now, by the days of a time zone; refusals of cancelled orders do not count."""
+    """Return the overview as of now, by the days of a time zone; refusals of cancelled orders do not count."""
     tz = zone(time_zone)
     today = local_date(uow.now, tz)
     monday, morning = (first_instant(day, tz) for day in (today - timedelta(days=today.weekday()), today))

@@ -56,20 +56,20 @@ class Left(StrEnum):
 
 
 def numbers(uow: UnitOfWork) -> dict[Tab, int]:
-    """How many entries each tab has."""
+    """Return how many entries each tab has."""
     found = uow.contacts.count_queued()
     return {tab: found.get(_TABS.index(tab), 0) for tab in Tab}
 
 
 def entries(uow: UnitOfWork, tab: Tab, limit: int, offset: int = 0) -> list[Entry]:
-    """Up to `limit` entries of a tab after `offset` others: by deadline; those without one come last, by receipt."""
+    """Return up to `limit` entries of a tab after `offset` others, by deadline; those without come last, by receipt."""
     if tab is Tab.UNMATCHED:
         return [_entry_without_order(*one) for one in uow.unmatched.queued(limit, offset)]
     return [_entry(*one) for one in uow.contacts.queued(limit, offset, tab=str(_TABS.index(tab)))]
 
 
 def taken(uow: UnitOfWork) -> dict[Tab, list[Entry]]:
-    """The entries of every tab that the principal has taken, in their order."""
+    """Return the entries of every tab that the principal has taken, in their order."""
     own = uow.principal.actor
     found = [_entry(*one) for one in uow.contacts.queued(taken_by=own)]
     found += [_entry_without_order(*one) for one in uow.unmatched.queued(taken_by=own)]
@@ -77,7 +77,7 @@ def taken(uow: UnitOfWork) -> dict[Tab, list[Entry]]:
 
 
 def following(uow: UnitOfWork, tab: Tab | None, done: str | None) -> Entry | None:
-    """The entry to deal with next: the first of a tab or, without `tab`, of all tabs; None if there is none.
+    """Return the entry to deal with next: the first of a tab or, without `tab`, of all tabs; None if there is none.
 
     Entries that somebody else has taken are left out, unless that user has left. So is `done`, the id of the order or
     contact that the principal comes from.
@@ -93,7 +93,7 @@ def following(uow: UnitOfWork, tab: Tab | None, done: str | None) -> Entry | Non
 
 
 def _every(uow: UnitOfWork, tab: Tab) -> Iterator[Entry]:
-    """The entries of a tab in their order, read in portions, each twice as large as the one before."""
+    """Yield the entries of a tab in their order, read in portions, each twice as large as the one before."""
     size = _AT_ONCE
     while found := entries(uow, tab, size, offset=size - _AT_ONCE):
         yield from found
@@ -136,7 +136,7 @@ def _lock_entry(uow: UnitOfWork, name: str, order_id: str | None) -> Entry | Non
 
 
 def _entry(tab: int, *found: Any) -> Entry:
-    """An entry as `Contacts.queued` gives it."""
+    """Return the entry of a tab, by its number, and of the other values that `Contacts.queued` yields."""
     return Entry(_TABS[tab], *found)
 
 

@@ -45,7 +45,7 @@ class Result(NamedTuple):
 
 @screen("/open", Scope.CONTACTS_READ)
 def open_requests(uow: UnitOfWork, form: Form) -> Response:
-    """A page of up to 25 entries of a tab of the queue, or 200; without a tab, of the first that has any.
+    """Show a page of up to 25 entries of a tab of the queue, or 200; without a tab, of the first that has any.
 
     With `mine`, only what the user has taken. The session keeps the tab, for `next_request`. With `result`, it says
     what became of several entries. Supervisors also see the overview.
