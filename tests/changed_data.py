@@ -22,6 +22,7 @@ from refunds.domain import eligibility, holidays_data, instants, judging, region
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
 from refunds.presentation import decisions
 from refunds.service import promises, watch
+from refunds.web.console import regions as console_regions
 
 RELEASES = {
     "0.57": "bdfb2a6d58e4b7d819e049b469228e890a5ad42b8ea2bd2c150d8c10726ea82d",
@@ -170,6 +171,18 @@ def other_holidays(
 
 
 @contextmanager
+def lost_country(number: str, country: str) -> Iterator[None]:
+    """Count by data in the block that no longer has a country, nor any of its subdivisions."""
+    left = regions.countries() - {country}
+    with (
+        mock.patch.object(regions.EntityLoader, "get_country_codes", return_value=left),
+        mock.patch.object(regions.holidays, country, None),  # what still reads it fails
+        _named("HOLIDAYS_VERSION", number),
+    ):
+        yield
+
+
+@contextmanager
 def zone_data(number: str, **like: str) -> Iterator[None]:
     """Count by time zone data in the block in which zones (`Europe_Berlin="Europe/London"`) are like others."""
     genuine: Callable[..., Any] = instants.files
@@ -218,6 +231,7 @@ def _forget() -> None:
     for kept in (holidays_data._calendar, holidays_data._region_days, holidays_data._names, holidays_data._parts):
         kept.cache.clear()
     holidays_data.subdivisions_that_differ.cache.clear()
+    known = (regions.countries, regions.place, regions.subdivisions, console_regions._by_name)
     counted = (holidays_data._law_days, judging._closed, judging._closed_again, instants.zone, decisions._kept)
-    for kept in (holidays_data.business_calendar, *counted):
+    for kept in (holidays_data.business_calendar, holidays_data.no_calendar, *known, *counted):
         kept.cache_clear()

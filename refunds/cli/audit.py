@@ -95,8 +95,8 @@ def accept(reason: str, ledger_lost: str | None) -> None:
 def replay() -> None:
     """Repeat every stored decision from its own facts, with today's code and calendars, and list those that differ.
 
-    Those that cannot be made again are listed too. Nothing is stored. Exits with 0 if none are listed, with 22
-    otherwise.
+    Those that cannot be made again are listed too; those whose country the holiday data has lost are only counted.
+    Nothing is stored. Exits with 0 if none are listed, with 22 otherwise.
     """
     found = Replayed()
     with reading() as uow, progress() as shown:
@@ -105,6 +105,10 @@ def replay() -> None:
     click.echo(f"Replayed: {found.decisions} decisions, {found.differences} differences.")
     for data, decisions in found.other_data.items():
         click.echo(f"Made with another {data} than today's: {decisions} decisions.")
+    if found.without_calendar:
+        click.echo(
+            f"Not made again, because the holiday data has lost the country: {found.without_calendar} decisions."
+        )
     if found.differences:
         sys.exit(DIFFERENT)
 

@@ -123,15 +123,24 @@ def business_calendar(
     return _calendar(country, subdivision, week, end_week, rules)
 
 
+@lru_cache(maxsize=64)
+def no_calendar(region: str, week: Week, end_week: Week | None = None) -> BusinessCalendar:
+    """Return a calendar without dates, for a stored region whose country the data has lost: it covers no window."""
+    return BusinessCalendar(RegionDays(region, date.max.toordinal(), b"", HOLIDAYS_VERSION), week, end_week)
+
+
 def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | None:
     """Return the name of the public holiday on a date in a region, and the two-letter language of the name.
 
     The name is in `language` if the package knows it, else in English, else in the country's own. It may be that of a
     day of the country's law on periods or, in a country, of a holiday of one of its subdivisions. None if there is no
-    holiday on that day (any more), or if the package does not cover the date. Raises `UnknownRegion` if the package
-    does not know the country (any more); for an unknown subdivision, the country's holidays count.
+    holiday on that day (any more), or if the package does not cover the date or does not know the country (any more);
+    for an unknown subdivision, the country's holidays count.
     """
-    country, subdivision = place(still_known(region))
+    known = still_known(region)
+    if known is None:
+        return None
+    country, subdivision = place(known)
     code, name_language = _language(country, language)
     name = _names(country, subdivision, code, day.year).get(day)
     if day in _law_days(country, None) and language == "de":
@@ -146,12 +155,15 @@ def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | Non
 def decreed_until(country: str) -> int | None:
     """Return the last year whose decrees the data has; None for a country without yearly decrees (any more)."""
     decrees = DECREES.get(country)
-    return _last_decree(country) if decrees and decrees.ended is None else None
+    return _last_decree(country) if decrees and decrees.ended is None and still_known(country) else None
 
 
 def provisional_from(region: str) -> date | None:
-    """Return the first date that decrees may still change; None without yearly decrees. Raises `UnknownRegion`."""
-    country = place(region).country
+    """Return the first date that decrees may still change in a stored region; None without yearly decrees."""
+    known = still_known(region)
+    if known is None:
+        return None
+    country = place(known).country
     until = decreed_until(country)
     if until is None:
         return None
@@ -161,7 +173,7 @@ def provisional_from(region: str) -> date | None:
 
 def is_provisional(region: str, last_day: date) -> bool:
     """Tell whether decrees that the data does not have (yet) may change a stored window that ends on `last_day`."""
-    since = provisional_from(still_known(region))
+    since = provisional_from(region)
     return since is not None and last_day >= since
 
 

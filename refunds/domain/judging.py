@@ -9,7 +9,14 @@ from typing import Any, TypeVar
 from refunds.domain import contact_points
 from refunds.domain.business_days import BusinessCalendar, SkipReason
 from refunds.domain.eligibility import Decision, decide
-from refunds.domain.holidays_data import FIRST_DAY_RULES, FIRST_EDITIONS, DayRules, business_calendar, holiday_name
+from refunds.domain.holidays_data import (
+    FIRST_DAY_RULES,
+    FIRST_EDITIONS,
+    DayRules,
+    business_calendar,
+    holiday_name,
+    no_calendar,
+)
 from refunds.domain.instants import local_date, zone
 from refunds.domain.outcomes import NO_NAMES, Facts, Names, RecordedDecision, ToldWindow
 from refunds.domain.policy import Closures, Policy, PolicyVersion
@@ -50,7 +57,7 @@ def judge(
         facts = facts._replace(contact_point=point)
     place = named(version, region)
     # The data may have lost the region since the order was registered, or the version published.
-    calendar = calendar_in(version, still_known(place)) if of_order else calendar_of(version, region)
+    calendar = calendar_in(version, place) if of_order else calendar_of(version, region)
     if place != calendar.region.region:
         facts = facts._replace(named_region=place)
     return decide(facts, version, calendar, contact_version, promise=promise, of_order=of_order)
@@ -87,7 +94,7 @@ def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) ->
     terms = version.terms
     region, rules = outcome.region, FIRST_DAY_RULES
     if recorded.edition not in FIRST_EDITIONS:
-        region, rules = still_known(region), day_rules(terms)
+        region, rules = still_known(region) or region, day_rules(terms)
     calendar = business_calendar(region, terms.business_week, terms.end_week, rules)
     calendar = _closed_again(calendar, recorded.closures, recorded.closures_too_late)
     return decide(
@@ -112,14 +119,18 @@ def calendar_of(version: PolicyVersion, order_region: str | None = None) -> Busi
     """Return the calendar by which a version counts, closures included.
 
     It is that of the order's region if there is one and the terms follow it, else of the policy's. Raises
-    `UnknownRegion` at `/region` if the order's is unknown, at `/terms/region` if a what-if's is, whichever counts.
+    `UnknownRegion` at `/region` if the order's is unknown, at `/terms/region` if a what-if's is, whichever counts; and
+    if the data has lost the country of the policy's.
     """
     if order_region is not None:
         require_region(order_region, "/region")
     if "region" in version.overridden:
         require_region(version.terms.region, "/terms/region")
     # The data may have lost the region of a version since it was published; that stands all the same.
-    return calendar_in(version, still_known(named(version, order_region)))
+    region = named(version, order_region)
+    if still_known(region) is None:
+        require_region(region, "")
+    return calendar_in(version, region)
 
 
 def named(version: PolicyVersion, order_region: str | None) -> str:
@@ -128,9 +139,15 @@ def named(version: PolicyVersion, order_region: str | None) -> str:
 
 
 def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
-    """Return the calendar of a region by which a version counts, closures included. Raises `UnknownRegion`."""
-    terms = version.terms
-    calendar = business_calendar(region, terms.business_week, terms.end_week, day_rules(terms))
+    """Return the calendar of a stored region by which a version counts, closures included.
+
+    It is that of its country if the data has lost the region, and covers no date if it has lost the country, too.
+    """
+    terms, known = version.terms, still_known(region)
+    if known is None:
+        calendar = no_calendar(region, terms.business_week, terms.end_week)
+    else:
+        calendar = business_calendar(known, terms.business_week, terms.end_week, day_rules(terms))
     if not terms.closures and not version.closures.entered:
         return calendar
     # Closures of a what-if are not cached, because callers could fill the cache with their inventions.

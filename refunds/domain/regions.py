@@ -14,7 +14,8 @@ from holidays.registry import EntityLoader
 
 from refunds.errors import Message, UnknownRegion
 
-_SUBDIVISIONS: Any = pycountry.subdivisions  # it carries no types
+_COUNTRIES: Any = pycountry.countries  # it carries no types
+_SUBDIVISIONS: Any = pycountry.subdivisions
 
 
 class Place(NamedTuple):
@@ -103,13 +104,23 @@ def place_before_iso(region: str) -> Place:
     return Place(country, part if part in _entity(country).subdivisions else None)
 
 
-def still_known(region: str) -> str:
-    """Return a stored region if it has a calendar now, or else its country, which may have none either."""
+def still_known(region: str) -> str | None:
+    """Return a stored region if it has a calendar now, or else its country, or None if the data has lost that, too."""
+    country = region.partition("-")[0]
+    if country not in countries():
+        return None
     try:
         place(region)
     except UnknownRegion:
-        return region.partition("-")[0]
+        return country
     return region
+
+
+def is_lost(region: str) -> bool:
+    """Tell whether the holiday data lacks the country of a region, though ISO 3166-1 lists it."""
+    country = region.partition("-")[0]
+    listed = _COUNTRIES.get(alpha_2=country)
+    return country not in countries() and listed is not None and listed.alpha_2 == country  # it takes small letters
 
 
 def require_region(region: str, pointer: str) -> None:
@@ -128,7 +139,9 @@ def countries() -> frozenset[str]:
 
 @cache
 def subdivisions(country: str) -> tuple[str, ...]:
-    """Return the codes of a known country's subdivisions that have a calendar, without the country's code."""
+    """Return the codes of a country's subdivisions that have a calendar, without its own; none of an unknown one's."""
+    if country not in countries():
+        return ()
     return tuple(part for part in _entity(country).subdivisions if part not in _NO_PLACES.get(country, ()))
 
 

@@ -28,17 +28,18 @@ class InformationPeriod(NamedTuple):
 
 
 def information_period(ordered_at: datetime | None, outcome: Outcome, terms: Terms) -> InformationPeriod | None:
-    """Return the period of an order with this decision; None if `ordered_at` is None, or it ends beyond the calendar.
+    """Return the period of an order with this decision; None if `ordered_at` is None, or no calendar covers its end.
 
     `terms` are those of the version that judged: they say which days are public holidays.
 
     The day of the order is not counted. If the last day is a Saturday, a Sunday or a public holiday of the region, the
     period ends with the next working day. Source: Regulation (EEC, Euratom) 1182/71, article 3.
     """
-    if ordered_at is None:
+    known = still_known(outcome.region)
+    if ordered_at is None or known is None:
         return None
     before_last = local_date(ordered_at, zone(outcome.time_zone)) + DAYS - timedelta(days=1)
     with suppress(CalendarNotCovered):
-        calendar = business_calendar(still_known(outcome.region), WEEKDAYS[:5], rules=day_rules(terms))
+        calendar = business_calendar(known, WEEKDAYS[:5], rules=day_rules(terms))
         return InformationPeriod(calendar.nth_business_day_after(before_last, 1), outcome.time_zone)
     return None

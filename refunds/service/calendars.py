@@ -104,9 +104,13 @@ def _region(code: str, country: str, differ: tuple[str, ...]) -> Region:
 
 
 def in_use(uow: UnitOfWork) -> frozenset[str]:
-    """Return the regions by which the policies' current versions and the orders with an open window are counted."""
+    """Return the regions by which the policies' current versions and the orders with an open window are counted.
+
+    Those whose country the holiday data has lost are as they were stored.
+    """
     named = {policy.current(uow.now).terms.region for policy in uow.policies.values()}
-    return frozenset(place(still_known(region)).region for region in named | uow.promises.open_regions(uow.now))
+    stored = named | uow.promises.open_regions(uow.now)
+    return frozenset(place(known).region if (known := still_known(region)) else region for region in stored)
 
 
 class CalendarDays(NamedTuple):

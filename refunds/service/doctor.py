@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from refunds.domain.contact_points import Channel
 from refunds.domain.holidays_data import HOLIDAYS_VERSION, covered_years, provisional_from
 from refunds.domain.instants import TZDATA_VERSION, format_instant
+from refunds.domain.regions import still_known
 from refunds.errors import Message, RefundsError
 from refunds.service import calendars, clock, doctor_files, upkeep, watch
 from refunds.service.examination import Finding, Found, Patient, failed, ok, warning
@@ -150,13 +151,16 @@ def _clock(patient: Patient) -> Found:
 
 
 def _calendars(patient: Patient) -> Found:
-    """Find regions in use whose holidays are not covered beyond next year or soon provisional, and data that is old."""
+    """Find regions in use that are unknown, not covered beyond next year or soon provisional, and data that is old."""
     with patient.records() as uow:
         regions, last = sorted(calendars.in_use(uow)), watch.last_change(uow)
     data = {"holidays": HOLIDAYS_VERSION, "tzdata": TZDATA_VERSION, "regions": ", ".join(regions)}
     yield ok(Message("holidays %(holidays)s, tzdata %(tzdata)s; regions in use: %(regions)s", **data))
     today, update = patient.now.date(), Message("update holidays and tzdata: see flask calendar compare")
     for region in regions:
+        if still_known(region) is None:
+            yield failed(Message("the holiday data does not have %(region)s", region=region), update)
+            continue
         until, since = covered_years(region)[-1], provisional_from(region)
         if until <= today.year + 1:
             yield failed(Message("%(region)s is covered until %(year)s", region=region, year=until), update)

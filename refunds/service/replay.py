@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from refunds.domain import judging
 from refunds.domain.outcomes import NO_NAMES, Outcome
-from refunds.errors import RefundsError
+from refunds.domain.regions import is_lost
+from refunds.errors import RefundsError, UnknownRegion
 from refunds.service import ProgressCallback, silently
 from refunds.storage import Row
 from refunds.storage.decisions import load_decision
@@ -32,10 +33,14 @@ class Difference(NamedTuple):
 
 @dataclass(slots=True)
 class Replayed:
-    """The counts of a replay: decisions made again, those that differ, and those made with other data than today's."""
+    """The counts of a replay: stored decisions, those that differ, and those made with other data than today's.
+
+    Those `without_calendar` cannot be made again, because the holiday data has lost their country: they do not differ.
+    """
 
     decisions: int = 0
     differences: int = 0
+    without_calendar: int = 0
     other_data: Counter[str] = field(default_factory=Counter)
 
 
@@ -60,6 +65,9 @@ def _difference(uow: UnitOfWork, found: Replayed, row: Row) -> Difference | None
     try:
         after = judging.decided_again(uow.policies, recorded).outcome
     except RefundsError as error:
+        if isinstance(error, UnknownRegion) and is_lost(before.region):
+            found.without_calendar += 1
+            return None
         return Difference(row["order_id"], row["record_id"], {}, error)
     said = zip(Outcome._fields, before, after, strict=True)
     changed = {name: (was, is_now) for name, was, is_now in said if was != is_now}

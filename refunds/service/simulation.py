@@ -230,8 +230,8 @@ class _Judging:
 
 
 def _still_known(region: str | None) -> str | None:
-    """Return the region of an order or, if the holiday data does not know it any more, its country; None stays."""
-    return region and still_known(region)
+    """Return the region of an order or, if the holiday data has lost it alone, its country; None stays."""
+    return region and (still_known(region) or region)
 
 
 def _flip(before: str, after: str) -> Flip | None:

@@ -108,7 +108,8 @@ class Store:
             policy.current(uow.now).version,
             *(v.version for v in policy.effective_versions if v.effective_at > uow.now),
         }:
-            judging.calendar_of(policy.version(version))
+            counted = policy.version(version)
+            judging.calendar_in(counted, counted.terms.region)
 
     @property
     def name(self) -> str:
