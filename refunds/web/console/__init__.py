@@ -153,7 +153,7 @@ def action(
 
 
 def _viewed(view: View, uow: UnitOfWork | None, form: Form, arguments: dict[str, Any]) -> Response:
-    """Return the response of a view. For a GET, first count what is open, for `page` to show to those who may see it."""
+    """Return the response of a view. For a GET, first count what is open, for `page`, if the user may see it."""
     if uow and request.method == "GET" and "principal" in g and g.principal.may(Scope.CONTACTS_READ):
         g.open_numbers = numbers(uow)
     return view(uow, form, **arguments)
