@@ -39,6 +39,9 @@ CONNECTIONS = 10
 _IDLE = 60.0
 """Seconds after which the database ends a connection that is silent in the middle of a transaction."""
 
+_ENDING = 1.0
+"""Seconds in which the server notices that a client has ended its connection."""
+
 _RECONNECTING = 1.0
 """Seconds for which the pool retries to connect; after that, the next request starts again."""
 
@@ -196,8 +199,11 @@ class PostgreSQL(Engine):
         """
         with self._translating_errors(), closing(psycopg.connect(self._conninfo, autocommit=True)) as holder:
             holder.execute("SET idle_session_timeout = 0")
-            if holder.execute("SELECT pg_try_advisory_lock(%s)", (_IN_USE,)).fetchone() != (True,):
-                raise self._unfit(IN_USE)
+            end = monotonic() + _ENDING
+            while holder.execute("SELECT pg_try_advisory_lock(%s)", (_IN_USE,)).fetchone() != (True,):
+                if monotonic() > end:
+                    raise self._unfit(IN_USE)
+                sleep(_ENDING / 20)
             yield
 
     def require_whole(self, tx: Transaction) -> None:

@@ -50,6 +50,18 @@ def engine(make):
     return with_tables(make())
 
 
+def test_a_connection_that_is_just_ending_does_not_count_as_use(make):
+    """The server ends it a moment after its client has."""
+    engine = with_tables(make())
+    threading.Timer(0.2, engine.close).start()
+    with engine.unused():
+        pass
+    assert amounts(used := make())
+    with pytest.raises(ConfigurationError, match="is in use"), engine.unused():
+        pass
+    used.close()
+
+
 def test_an_exclusive_write_waits_for_another_as_long_as_it_takes(make):
     """The other may migrate a large schema; only for other locks does it wait no longer than its patience."""
     engine, patient = with_tables(make()), make(patience=0.2)
