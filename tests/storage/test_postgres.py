@@ -56,7 +56,8 @@ def test_a_connection_that_is_just_ending_does_not_count_as_use(make):
     threading.Timer(0.2, engine.close).start()
     with engine.unused():
         pass
-    assert amounts(used := make())
+    used = make()
+    assert amounts(used)
     with pytest.raises(ConfigurationError, match="is in use"), engine.unused():
         pass
     used.close()
