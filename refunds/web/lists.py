@@ -34,7 +34,11 @@ def read(uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[A
 def page(
     uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[Any], data: Callable[[Any], dict[str, Any]]
 ) -> Response:
-    """Return a page of the list `name` that `read` reads: as JSON by `data` or, if preferred, as CSV with a `Link`."""
+    """Return the page of the list `name` that `read` reads: as JSON, each record by `data`, or, if preferred, as CSV.
+
+    The CSV has the columns that `TABLES` in `presentation.tables` lists for such records. If there is a next page, JSON
+    has its cursor in `next`, and the header `Link` of the CSV has its address.
+    """
     form = accepted(JSON, CSV)
     items, following = read(uow, name, query, repository)
     if form == JSON:

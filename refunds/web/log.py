@@ -105,6 +105,7 @@ def _logger(output: Output, level: str) -> "FilteringBoundLogger":
 
 
 def _dumped(line: Any, **options: Any) -> bytes:
+    """Return a line of the log as JSON in UTF-8; half a character is escaped."""
     try:
         return orjson.dumps(line, **options)
     except orjson.JSONEncodeError:  # a text with half a character

@@ -55,9 +55,11 @@ def openapi_json() -> Response:
 
 
 def _contract() -> Contract:
+    """Return the API document of the running application."""
     contract: Contract = current_app.extensions["refunds.contract"]
     return contract
 
 
 def _page(template: str, policy: str = _PAGE_POLICY, **values: object) -> Response:
+    """Render a template to a response with `policy` as its Content-Security-Policy."""
     return Response(render_template(template, **values), headers={"Content-Security-Policy": policy})

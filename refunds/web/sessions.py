@@ -151,7 +151,10 @@ def signed_message(screen: str, *said: Any) -> str:
 
 
 def read_message(screen: str, given: str | None) -> list[Any]:
-    """Return what `signed_message` signed as `given`, for this session and screen, up to five minutes ago; else []."""
+    """Verify `given`, a message from `signed_message`, and return the values in it.
+
+    Return [] if it is None or forged, is older than five minutes, or was signed for another session or screen.
+    """
     said: list[Any] = []
     with suppress(BadData):
         said = _message_signer(screen).loads(given or "", max_age=_MESSAGE_LASTS)
@@ -159,6 +162,7 @@ def read_message(screen: str, given: str | None) -> list[Any]:
 
 
 def _message_signer(screen: str) -> URLSafeTimedSerializer:
+    """Return the signer of messages for a screen in the current session."""
     return URLSafeTimedSerializer(_key(), salt=f"said on {screen} in {current()}")
 
 
@@ -168,4 +172,5 @@ def form(most_bytes: int = MOST_BYTES) -> dict[str, str]:
 
 
 def _key(store: Store | None = None) -> bytes:
+    """Return the key that signs sessions, of the running application's store unless one is given."""
     return (store or auth.store()).open()[1].session

@@ -59,7 +59,10 @@ _INSIDE = re.compile(
 
 @pass_eval_context
 def _plural(context: EvalContext, one: str, many: str, number: int) -> str:
-    """Return the form for a number in the reader's language; on a page, no line ends between number and next word."""
+    """Return the form for a number in the reader's language, with `%(num)s` not filled in.
+
+    On a page, a space after `%(num)s` becomes a no-break space.
+    """
     text = catalogue().ngettext(one, many, number)
     return text.replace("%(num)s ", "%(num)s\u00a0") if context.autoescape else text
 

@@ -121,7 +121,8 @@ def contact_said(contact: Contact, outcome: Outcome, active: Cancellation | None
     """Return what to say and to write about a contact on record, in the reader's language, with its request number.
 
     The list is empty if the contact was superseded or resolved. It is empty for a question if `ended` (the window has
-    ended since). If the order has an `active` cancellation, it is empty except for a withdrawal of another contact.
+    ended since). If the order has an `active` cancellation, the list is empty, unless this contact is a withdrawal and
+    the cancellation was made for another contact.
     """
     asks, withdrawn = contact.intent.asks, contact.intent is Intent.WITHDRAWAL
     if contact.superseded_by or contact.resolved_at or (ended and not asks):
@@ -163,6 +164,7 @@ def _about_cancelled(outcome: Outcome, order_id: str | None, active: Cancellatio
 
 
 def _subject(order_id: str | None) -> str:
+    """Return the subject of an e-mail about an order, in the reader's language; None: the number is not named."""
     return translate("Your order %(order)s", order=order_id) if order_id else translate("Your order")
 
 

@@ -81,6 +81,7 @@ def date_text(day: date) -> str:
 
 @lru_cache(maxsize=1024)
 def _date_text(day: date, name: str) -> str:
+    """Return what `date_text` does, in the locale `name`."""
     return format_date(day, _DATE[name], locale=name)
 
 
@@ -126,8 +127,9 @@ def zone_text(name: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _city(time_zone: str, name: str) -> str:
-    return get_timezone_location(time_zone, locale=name, return_city=True)
+def _city(time_zone: str, locale: str) -> str:
+    """Return the city of a time zone, named in the language of a locale."""
+    return get_timezone_location(time_zone, locale=locale, return_city=True)
 
 
 @cache

@@ -142,7 +142,8 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
     is safe. If the clause differs from the terms, `warnings` says so, but the version is published.
 
     Records the version and the event `policy.published`. Also records `order.promised` for each order with a later
-    service whose window becomes longer. With `dry_run`, records nothing: the response shows the differences in words.
+    service whose window becomes longer. With `dry_run`, nothing is recorded. The response always shows the differences
+    from the version before, in words.
     """
     draft = draft_of(policy_id, body)
     result = publication.publish(uow, draft, dry_run=query.get("dry_run", False))

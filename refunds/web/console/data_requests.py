@@ -104,7 +104,7 @@ def new_data_request(uow: UnitOfWork, form: Form) -> Response:
 
 @action("/data-requests/new", new_data_request, Scope.PRIVACY_WRITE, transaction=Transaction.IDEMPOTENT)
 def open_data_request(uow: UnitOfWork, form: Form) -> Response:
-    """Open a data request, received now or as typed (on a day without a time: as it begins), and redirect to it."""
+    """Open a data request, received now or when typed, and redirect to it; a date alone means the start of that day."""
     found = form.read(forms.NewDataRequestSchema)
     if typed := found.pop("received_at", None):
         found["received_at"] = typed.begin("received_at", uow.now, data_requests.time_zone(uow))

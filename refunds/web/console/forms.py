@@ -124,6 +124,7 @@ class Moment(Text):
         super().__init__(100, required=required)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Typed:  # type: ignore[override]
+        """Return the text, of which no time is read yet; raise `ValidationError` as `Text` does."""
         return Typed(super()._deserialize(value, *args, **kwargs))
 
 

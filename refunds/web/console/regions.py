@@ -96,6 +96,7 @@ def _bare(name: str) -> str:
 
 
 def _in_full(code: str) -> str:
+    """Return the name and the code of a region, as in "Bavaria (DE-BY)"."""
     return f"{region_text(code)} ({code})"
 
 

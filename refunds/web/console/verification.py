@@ -73,11 +73,15 @@ def verify(_: UnitOfWork | None, form: Form) -> Response:
 
 
 def _directory(store: Store) -> Path:
+    """Return the directory of the checkpoints, which has the notes about verifications."""
     return store.checkpoints.file.parent
 
 
 def _found() -> dict[str, Any]:
-    """Return what is noted of the last verification; one that was under way and is silent now is `broken_off`."""
+    """Return what is noted of the last verification; keys that are not noted have the values in `_NOTHING`.
+
+    `state` is `broken_off` if the note says `running` and is older than `_BROKEN_OFF`.
+    """
     found = upkeep.noted(_directory(auth.store()), "verification")
     with suppress(KeyError, TypeError, ValueError):
         if found["state"] == "running" and datetime.now(UTC) - parse_instant(found["at"]) > _BROKEN_OFF:

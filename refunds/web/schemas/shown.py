@@ -21,10 +21,12 @@ class Schema(ma.Schema):
 
     @classmethod
     def example(cls, *first: str, **other: Any) -> dict[str, Any]:
-        """Return an example of the response, made from the examples of its fields.
+        """Return an example of the response, made from the examples of its fields, by their names in JSON.
 
-        The fields in `first` come first; `other` has values that replace examples. A required field without an example
-        has null if it may be null, else the example of its schema, an empty list or object, or false.
+        The fields in `first` come first; `other` has values that replace examples or supply missing ones. An optional
+        field is left out if `other` lacks it and its example is missing or falsy. A required field without an example
+        has null if it may be null, else the example of its schema, an empty list or object, or false; `KeyError` if it
+        is of another kind, or if a name in `first` is not in the result.
         """
         declared = [(name, field) for name, field in cls._declared_fields.items() if name not in cls.opts.exclude]
         fields = {field.data_key or name: field for name, field in declared}
