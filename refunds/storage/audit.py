@@ -235,6 +235,7 @@ class _Records:
                         yield fault
 
     def _fault(self, place: Place, fault: str) -> Broken:
+        """Return the fault of a record, and remember the record as one that has a fault."""
         self._named.add(place)
         return Broken(placed(f"{place[0]} {place[1]}", fault))
 
@@ -300,12 +301,14 @@ def _cipher(context: Context, table: RecordMapper[Any], row: Row) -> CustomerCip
 
 
 def _check_order(context: Context, row: Row, order: Order) -> None:
+    """Raise `Tampered` if an order's readable customer reference is not that of its customer."""
     ref = None if isinstance(order.customer_ref, Erased) else order.customer_ref
     if ref and customers.digest_of(context.keys, ref) != row["customer_digest"]:
         raise Tampered(Message("its reference is not its customer's"))
 
 
 def _check_contact(_: Context, row: Row, contact: Contact) -> None:
+    """Raise `Tampered` if a contact does not name its successor, or is wrongly on the Open list or off it."""
     asks = contact.intent.asks and contact.resolved_at is None and contact.superseded_by is None
     if contact.superseded_by != row["successor"]:
         raise Tampered(Message("it does not name the contact that supersedes it"))
@@ -314,11 +317,13 @@ def _check_contact(_: Context, row: Row, contact: Contact) -> None:
 
 
 def _check_unmatched(_: Context, __: Row, found: UnmatchedContact) -> None:
+    """Raise `Tampered` unless an unmatched contact has either its key or the contact that it became."""
     if (found.wrapped_key is None) != (found.contact_id is not None):
         raise Tampered(Message("its key is missing, or was not destroyed when it was matched"))
 
 
 def _check_promise(_: Context, row: Row, promise: Promise) -> None:
+    """Raise `Tampered` if a promise is wrongly current or not, or if its deadline is not that of its window."""
     if row["is_current"] != int(row["best"] == row["promise_id"]):
         raise Tampered(Message("it is wrongly the promise of its order, or wrongly not"))
     if promise.told.deadline != promise.deadline:

@@ -63,6 +63,7 @@ class Cancellations(OfOrders[Cancellation]):
         return keys.with_key(CANCELLATIONS, by=self._by(filters))
 
     def _by(self, filters: Mapping[str, Any]) -> str:
+        """Name the index by due date for a list of overdue ones, unless another filter leaves few records."""
         few = filters.keys() & _OF_FEW or filters.get("state") is State.REFUNDING
         # Else SQLite would read every unsettled cancellation, and sort them for each page.
         return "{by_due_date}" if filters.get("overdue") and not few else ""

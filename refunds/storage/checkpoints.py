@@ -131,10 +131,12 @@ class Checkpoints(LedgerFile[Checkpoint]):
 
 
 def _checkpoint(data: Any) -> Checkpoint:
+    """Return the checkpoint in the data of a line; raises one of `_NONE` if there is none."""
     at, more = parse_instant(data["at"]), (data.get("journal"), data.get("accepted"))
     return Checkpoint(int(data["position"]), bytes.fromhex(data["hash"]), at, *more)
 
 
 def _dumped(checkpoint: Checkpoint) -> Any:
+    """Return a checkpoint as the data of a line, without fields that are None."""
     written = checkpoint._asdict() | {"hash": checkpoint.hash.hex(), "at": format_instant(checkpoint.at)}
     return {name: value for name, value in written.items() if value is not None}

@@ -65,10 +65,12 @@ _values = itemgetter(*_COLUMNS)
 
 
 def _pair(row: Row) -> tuple[Client, ClientToken]:
+    """Return the client and the token in a row with the columns of both."""
     return _loaded(_values(row))
 
 
 @lru_cache(maxsize=1024)  # nearly every request has the row of one before it
 def _loaded(values: tuple[Any, ...]) -> tuple[Client, ClientToken]:
+    """Return the client and the token with these values of `_COLUMNS`; the 1024 pairs used last are kept."""
     row = dict(zip(_COLUMNS, values, strict=True))
     return CLIENTS.load(row, NO_ACCESS), TOKENS.load(row, NO_ACCESS)

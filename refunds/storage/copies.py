@@ -101,5 +101,6 @@ class Copy:
 
 
 def _empty(tx: Transaction, tables: Iterable[StoredTable]) -> None:
+    """Delete all rows of these tables, table by table."""
     for table in tables:
         tx.run(f"DELETE FROM {table.name}")  # noqa: S608 - one of ours

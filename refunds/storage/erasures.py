@@ -52,10 +52,12 @@ class ErasureLedger(LedgerFile[Erasure]):
 
 
 def _loaded(data: Any) -> Erasure:
+    """Return the erasure in the data of a line; raises `KeyError`, `TypeError` or `ValueError` if there is none."""
     return Erasure(data["customer_id"], ErasureReason(data["reason"]), parse_instant(data["at"]))
 
 
 def _dumped(erasure: Erasure) -> Any:
+    """Return an erasure as the data of a line."""
     return {"customer_id": erasure.customer_id, "reason": erasure.reason, "at": format_instant(erasure.at)}
 
 

@@ -200,6 +200,7 @@ _AT_ONCE = 8
 
 @cache
 def _insertion(number: int) -> str:
+    """Return the SQL that stores so many events; the parameters of each are its columns with `_0`, `_1` and so on."""
     rows = (", ".join(f":{name}_{i}" for name in EVENTS.names) for i in range(number))
     return f"INSERT INTO events ({', '.join(EVENTS.names)}) VALUES ({'), ('.join(rows)})"  # noqa: S608 - ours
 

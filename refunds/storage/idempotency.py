@@ -143,6 +143,7 @@ def forget_about(tx: Transaction, order_ids: Collection[str], unmatched_ids: Col
 
 
 def _forget(tx: Transaction, condition: str, **named: Any) -> None:
+    """Delete the replies that fit an SQL condition with these parameters, except rows that others have locked."""
     found = f"SELECT client_id, key_hash FROM idempotency WHERE {condition} {{unless_held}}"  # noqa: S608 - ours
     tx.run(f"DELETE FROM idempotency WHERE (client_id, key_hash) IN ({found})", **named)  # noqa: S608
 

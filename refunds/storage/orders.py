@@ -233,6 +233,7 @@ class Orders(OfOrders[Order]):
         return _LISTED
 
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
+        """Sort by the deadline of the promise if that is limited, and else by the time of registration."""
         return self.place[2:] if filters.keys() & {"deadline_from", "deadline_to"} else self.place[:2]
 
     def is_any_without_promise(self) -> bool:

@@ -129,6 +129,7 @@ class PostgreSQL(Engine):
             raise self._unfit(message)
 
     def _unfit(self, why: str) -> ConfigurationError:
+        """Return the error that names the database and says why it cannot be used, to be raised."""
         place = f"{self._setting}: {self.name}"
         return ConfigurationError(Message("%(place)s %(why)s", place=place, why=why))
 
@@ -151,11 +152,13 @@ class PostgreSQL(Engine):
         raise ConfigurationError(message)
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
+        """Run one statement that reads, without a transaction, and return its row; None if there is none."""
         with self._transaction("") as tx:
             return tx.one(sql, **parameters)
 
     @contextmanager
     def read(self) -> Iterator[PostgresTransaction]:
+        """Begin a read for the block, in which all statements see the state at the first one."""
         with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as tx:
             yield tx
             tx.end("END")  # after a ROLLBACK, the driver would forget its prepared statements
@@ -220,6 +223,7 @@ class PostgreSQL(Engine):
                 ) from error
 
     def pool(self) -> dict[str, int]:
+        """Count the connections as in `Engine.pool`; empty before the first is needed."""
         pool = self._pool
         if pool is None:
             return {}

@@ -61,10 +61,12 @@ class PostgresTransaction:
         return self._execute(sql, parameters).fetchone()
 
     def all(self, sql: str, **parameters: Any) -> list[Row]:
+        """Run a statement and return all its rows."""
         rows: list[Row] = list(self._execute(sql, parameters).fetchall())
         return rows
 
     def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
+        """Yield the rows of a query, fetched `_ROWS` at a time; raises `RuntimeError` if the transaction is over."""
         name = f"rows_{next(_NUMBERS)}"
         self._execute(f"DECLARE {name} NO SCROLL CURSOR FOR {sql}", parameters)
         while rows := self._execute(f"FETCH {_ROWS} FROM {name}", {}, prepare=False).fetchall():
@@ -77,6 +79,7 @@ class PostgresTransaction:
         return self._execute(sql, parameters).rowcount
 
     def later(self, sql: str, *rows: Row) -> None:
+        """Keep the statement for each row, to be sent with the next one; `RuntimeError` if the transaction is over."""
         self._require_open()
         self._waiting += [(_rendered(sql), row) for row in rows]
 
@@ -134,6 +137,7 @@ class PostgresTransaction:
         return found
 
     def _require_open(self) -> None:
+        """Raise `RuntimeError` if the transaction is over."""
         if self._over:
             raise RuntimeError("the transaction is over")
 
@@ -144,4 +148,5 @@ _PARAMETER = re.compile(r"(?<!:):(\w+)")
 
 @lru_cache(maxsize=1024)
 def _rendered(sql: str) -> str:
+    """Return SQL in PostgreSQL's dialect, with the driver's `%(name)s` for each parameter `:name`."""
     return _PARAMETER.sub(r"%(\1)s", sql.format_map(_DIALECT))

@@ -31,10 +31,12 @@ class OfCustomers(Repository[R]):
         super().__init_subclass__()
 
     def _cipher(self, record: R) -> CustomerCipher:
+        """Return the cipher of a record's customer; `KeyError` if nothing locked or read them in this unit of work."""
         customer_id = record.customer_id  # type: ignore[attr-defined] # each names its customer
         return self._context.customers[customer_id] if customer_id else _OF_NOBODY
 
     def _load(self, row: Row) -> R:
+        """Return the record in a row, readable if the principal may, and keep the cipher of its customer."""
         readable = self._context.principal.may(Scope.PERSONAL_READ) and row["customer_id"] is not None
         cipher = keys.cipher(self._context.keys, row) if readable else NO_ACCESS
         self._context.customers[row["customer_id"]] = cipher

@@ -170,6 +170,7 @@ class Repository(Generic[R]):
         return self._load_all(self.rows_of_order(self._tx, order_id))
 
     def _one(self, condition: str, **parameters: Any) -> R | None:
+        """Return the record that fits `condition`, the SQL after `WHERE`; None if there is none."""
         row = self._tx.one(f"{self.with_key} WHERE {condition}", **parameters)
         return None if row is None else self._load(row)
 
@@ -186,6 +187,7 @@ class Repository(Generic[R]):
         return NO_ACCESS
 
     def _load(self, row: Row) -> R:
+        """Return the record in a row; classes whose records have personal fields decrypt them in their own `_load`."""
         record: R = self.mapper.load(row, NO_ACCESS)
         return record
 
@@ -301,6 +303,7 @@ class OfOrders(Listed[R]):
         return self._context.orders[record.order_id]  # type: ignore[attr-defined] # records of orders name theirs
 
     def _load(self, row: Row) -> R:
+        """Return the record in a row, readable if the principal may, and keep the cipher of its order."""
         record: R = self.mapper.load(row, self._context.cipher(row))
         return record
 
@@ -312,6 +315,7 @@ def named_list(values: Iterable[T]) -> tuple[str, dict[str, T]]:
 
 
 def _stored(value: Any) -> Any:
+    """Return a value as it is stored: an instant in microseconds, a date as text, and others as they are."""
     if isinstance(value, datetime):
         return micros(value)
     return value.isoformat() if isinstance(value, date) else value

@@ -45,11 +45,13 @@ _UNSETTLED = f"EXISTS (SELECT 1 FROM cancellations AS c {_OF} AND c.state IN ('i
 
 
 def _orders(name: str, period: Period, condition: str) -> Kind:
+    """Return the kind of orders that fit the SQL `condition`; their period begins when `_LAST` says."""
     gone = EventType.ORDER_FORGOTTEN
     return Kind(name, period, "orders", "orders.order_id", _LAST[period], condition, gone, "orders.customer_id")
 
 
 def _of_customers(table: str, key: str, since: str) -> Kind:
+    """Return the kind of all records in a table about customers; their period begins at the SQL `since`."""
     gone, owner = EventType.PRIVACY_FORGOTTEN, f"{table}.customer_id"
     return Kind(table, BESIDE, table, f"{table}.{key}", since, "TRUE", gone, owner)
 
@@ -147,6 +149,7 @@ class Retention:
             Customers(self._context).forget_without_records(owners)
 
     def _named(self, before: datetime) -> dict[str, int]:
+        """Return the parameters of `_due` in microseconds: `before`, `soon` (a day later) and `now`."""
         soon = before + timedelta(days=1)
         return {"before": micros(before), "soon": micros(soon), "now": micros(self._context.now)}
 
@@ -199,5 +202,6 @@ def _due(kind: Kind) -> str:
 
 
 def _delete(tx: Transaction, table: str, key: str, ids: Iterable[str]) -> None:
+    """Delete the rows of a table that have one of these ids as their `key`."""
     listed, named = named_list(ids)
     tx.run(f"DELETE FROM {table} WHERE {key} IN ({listed})", **named)  # noqa: S608

@@ -60,12 +60,14 @@ class SQLite(Engine):
         self._has_written = False
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
+        """Run one statement that reads, without a transaction, and return its first row; None if there is none."""
         with self._reader() as reader:
             found = reader.all(sql, **parameters)  # to the end: else the statement would keep its snapshot open
         return found[0] if found else None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
+        """Begin a read for the block, in which all statements see the state at the first one."""
         with self._reader() as reader:
             reader.execute("BEGIN")
             yield reader
@@ -129,6 +131,7 @@ class SQLite(Engine):
                 connection.execute("VACUUM")
 
     def require_there(self) -> None:
+        """Raise `ConfigurationError` if the file is missing or empty; `FileReplaced` if an open one was replaced."""
         self._require_same_files()
         if self._files is None and not (self.path.is_file() and self.path.stat().st_size):
             exists = Message("is no file") if self.path.exists() else Message("does not exist")
@@ -280,10 +283,12 @@ class SQLite(Engine):
         return Connection(Database(connection, execute_plugins=False), self.name, unlocked)
 
     def _require_same_files(self) -> None:
+        """Raise `FileReplaced` if the files that were opened were removed or replaced; do nothing while closed."""
         if self._files is not None:
             self._require(self._files, self._present_files())
 
     def _require(self, opened: "_Files", present: "_Files") -> None:
+        """Raise `FileReplaced` if the files that are present are not those that were opened."""
         if opened != present:
             raise replaced(self.name)
 

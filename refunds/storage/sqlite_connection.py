@@ -78,14 +78,17 @@ class Connection:
             self.execute("ROLLBACK")
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
+        """Run a statement and return its first row; None if it returns none."""
         row: Row | None = self.execute(_rendered(sql), parameters).fetchone()
         return row
 
     def all(self, sql: str, **parameters: Any) -> list[Row]:
+        """Run a statement and return all its rows."""
         rows: list[Row] = self.execute(_rendered(sql), parameters).fetchall()
         return rows
 
     def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
+        """Yield the rows of a query, one at a time; `leave_rows` closes it if it is not read to the end."""
         with translating_errors(self._name):
             cursor = self.execute(_rendered(sql), parameters)
             self._half_way.add(cursor)
@@ -94,16 +97,19 @@ class Connection:
         self._half_way.discard(cursor)
 
     def run(self, sql: str, **parameters: Any) -> int:
+        """Run a statement and return how many rows it changed."""
         changed: int = self.execute(_rendered(sql), parameters).rowcount
         return changed
 
     def later(self, sql: str, *rows: Row) -> None:
+        """Run the statement for each row, at once."""
         for row in rows:
             self.execute(_rendered(sql), row)
 
 
 @lru_cache(maxsize=1024)
 def _rendered(sql: str) -> str:
+    """Return SQL in SQLite's dialect."""
     return sql.format_map(_DIALECT)
 
 

@@ -36,6 +36,7 @@ class StoredTable:
 
 
 def _of(kind: type[Repository[Any]], *events: str) -> StoredTable:
+    """Return the table of a repository's records; `events` are the prefixes of the types of events about them."""
     return StoredTable(name=kind.mapper.name, key=(kind.mapper.key,), kind=kind, events=events)
 
 

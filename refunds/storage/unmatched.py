@@ -60,7 +60,10 @@ class Unmatched(Listed[UnmatchedContact]):
         return [(row["unmatched_id"], instant(row["received_at"]), row["taken_by"]) for row in rows]
 
     def resolved_by(self, actor: str, limit: int) -> list[UnmatchedContact]:
-        """Return up to `limit` contacts that this actor has closed, the last first."""
+        """Return up to `limit` contacts that this actor has resolved, the last first; reopened ones are left out.
+
+        A contact that was superseded after it was resolved is in the list.
+        """
         closed = "closed_by = :actor AND closed_at IS NOT NULL ORDER BY closed_at DESC LIMIT :limit"
         return self._all(closed, actor=actor, limit=limit)
 
@@ -91,6 +94,7 @@ class Unmatched(Listed[UnmatchedContact]):
         return cipher(self._context, record.unmatched_id, record.wrapped_key)
 
     def _load(self, row: Row) -> UnmatchedContact:
+        """Return the contact in a row; its personal fields are None unless the principal may read them."""
         readable = self._context.principal.may(Scope.PERSONAL_READ)
         own = cipher(self._context, row["unmatched_id"], row["wrapped_key"]) if readable else NO_ACCESS
         return UNMATCHED.load(row, own)
