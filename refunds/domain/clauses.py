@@ -172,11 +172,13 @@ def _compared(period: re.Match[str], terms: Terms) -> _Found:
 
 
 def _stem(word: str) -> str:
+    """Return a numeral in lower case, without the ending of a German ordinal or adjective unless `_VALUES` has it."""
     word = word.lower()
     return word if word in _VALUES else re.sub(r"e[mnrs]?$", "", word)
 
 
 def _value(word: str) -> int:
+    """Return the value of a word that begins with digits or is a numeral; raises `KeyError` for others."""
     digits = re.match(r"\d+", word)
     return int(digits[0]) if digits else _VALUES[_stem(word)]
 
@@ -207,7 +209,10 @@ def _channels(sentences: list[str], terms: Terms) -> _Found:
 
 
 def _numbers(text: str, country: str) -> dict[str, str]:
-    """Return the telephone numbers in a text as written, each with its E.164; without `+`, those valid in `country`."""
+    """Return the telephone numbers in a text as they are written, each with its spelling in E.164.
+
+    A number with `+` must be possible; one without is read as dialled in `country`, and must be valid.
+    """
     return {
         found.raw_string: phonenumbers.format_number(found.number, phonenumbers.PhoneNumberFormat.E164)
         for found in phonenumbers.PhoneNumberMatcher(text, country, leniency=phonenumbers.Leniency.POSSIBLE)

@@ -273,6 +273,7 @@ def _parts(country: str) -> _Parts:
 
 @cached(LRUCache(maxsize=1024), condition=Condition())
 def _names(country: str, subdivision: str | None, language: str | None, year: int) -> Mapping[date, str]:
+    """Return the public holidays of a place in a year, their names by date; `language` as in `_built`."""
     return _built(country, subdivision, language, range(year, year + 1)).names
 
 
@@ -330,7 +331,10 @@ def _last_decree(country: str) -> int:
 
 
 def _weekends(country: str, subdivision: str | None, first: int, days: int) -> Iterable[int]:
-    """Return the offsets from `first`, an ordinal, of the weekend dates, by the statutory week valid on each."""
+    """Return the offsets from the ordinal `first` of weekend dates, among `days` dates, by the statutory week of each.
+
+    The offsets are in no particular order, and can be iterated once only.
+    """
     with _building:
         entity = holidays.country_holidays(country, subdiv=subdivision, expand=False, language="en")
     if type(entity)._get_weekend is HolidayBase._get_weekend:  # it always was the same week
@@ -342,8 +346,8 @@ def _weekends(country: str, subdivision: str | None, first: int, days: int) -> I
 def _language(country: str, language: str) -> tuple[str | None, str]:
     """Return the package's code for a country's names in a reader's language, and the language of these names.
 
-    If the package lacks the language for the country, both are for English, or else the country's own. The code is None
-    if the package names no language there: its names are then English.
+    If the package lacks the language for the country, both are those of English; if it lacks English too, those of the
+    country's own language. The code is None if the package names no language there: its names are then English.
     """
     entity = getattr(holidays, country)
     own: str | None = entity.default_language

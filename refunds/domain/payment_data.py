@@ -89,8 +89,8 @@ def holds_payment_data(text: str) -> bool:
 def is_payment_data(reference: str) -> bool:
     """Tell whether a reference contains payment data, as in `holds_payment_data`.
 
-    Unlike there, digits directly beside a letter are no card number, nor are those of a UUID, and an IBAN does not
-    begin within a word: random ids pass.
+    So that random ids pass, UUIDs and digits directly beside a letter are ignored, except in an IBAN at the beginning
+    of a word.
     """
     plain = _plain(reference)
     ibans = (_compact(plain[word.start() :]) for word in _IBAN_WORD.finditer(plain))
@@ -139,6 +139,7 @@ def _is_card_among(text: str, groups: Groups) -> bool:
 
 @cache
 def _lengths(beginning: str) -> tuple[int, ...]:
+    """Return the lengths of the card numbers that issuers begin with these digits, in no order; empty if none does."""
     return tuple({one for prefix, lengths in _ISSUED if prefix.match(beginning) for one in lengths})
 
 
@@ -184,6 +185,7 @@ def _telephone(text: str, groups: Groups, sign: str) -> int:
 
 
 def _before(text: str, start: int) -> str:
+    """Return the six characters before a position in a text, or as many as there are."""
     return text[max(start - 6, 0) : start]
 
 
@@ -204,15 +206,18 @@ def _is_dialled(before: str, digits: str) -> bool:
 
 
 def _compact(text: str) -> str:
+    """Return the letters and digits of a text, in capitals."""
     return re.sub(r"[\W_]+", "", text.upper())
 
 
 def _begins_with_iban(text: str) -> bool:
+    """Tell whether a compact text begins with an IBAN: long enough for its country, and with valid check digits."""
     length = _iban_length(text[:2])
     return length is not None and bool(iban.is_valid(text[:length], check_country=False))  # banks' own have exceptions
 
 
 @cache
 def _iban_length(country: str) -> int | None:
+    """Return how many characters an IBAN of a country has; None if the country has none."""
     ((_, known), *_) = numdb.get("iban").info(country)
     return 4 + sum(map(int, re.findall("[0-9]+", known["bban"]))) if "bban" in known else None

@@ -27,6 +27,7 @@ def new_reference() -> str:
 
 
 def _with_check_digit(random_digits: int) -> str:
+    """Return so many random digits and, as the last one, their check digit."""
     digits = f"{secrets.randbelow(10**random_digits):0{random_digits}}"
     return digits + str(damm.calc_check_digit(digits))
 

@@ -62,14 +62,17 @@ class RegionDays:
 
 
 def _by_byte(made: Callable[[int], int]) -> bytes:
+    """Return the results of a function for 0 to 255, as a table for `bytes.translate`."""
     return bytes(map(made, range(256)))
 
 
 def _in_week(mark: int) -> int:
+    """Return the day code of a date with these marks on a weekday of the business week."""
     return HOLIDAY if mark & DayFlag.HOLIDAY and not mark & DayFlag.WORKING_WEEKEND else BUSINESS
 
 
 def _off_week(mark: int) -> int:
+    """Return the day code of a date with these marks on a weekday outside the business week."""
     return BUSINESS if mark & DayFlag.WORKING_WEEKEND else WEEKEND
 
 

@@ -169,12 +169,14 @@ def _entity(country: str) -> Any:
 
 
 def _iso(region: str) -> Any:
+    """Return pycountry's entry for a subdivision with exactly this code; None if there is none."""
     found = _SUBDIVISIONS.get(code=region)
     return found if found and found.code == region else None  # it takes small letters, too
 
 
 @cache
 def _translations(language: str) -> NullTranslations:
+    """Return the translations of the subdivisions' names; names stay as they are for English or an unknown language."""
     # Only a few names are translated to English, so that one country would have both.
     return translation("iso3166-2", pycountry.LOCALES_DIR, [language] if language != "en" else (), fallback=True)
 

@@ -85,6 +85,7 @@ class NearInstant(Instant):
     """An instant that is plausible in a policy: in the years 1970 to 2199."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
+        """Return what `Instant` does; raise `ValidationError` also if its year is not plausible."""
         instant = super()._deserialize(value, *args, **kwargs)
         _require_near(instant.year)
         return instant
@@ -115,6 +116,7 @@ class NearDate(LocalDate):
     """A date in the years in which a near instant may lie."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> date:
+        """Return what `LocalDate` does; raise `ValidationError` also if its year is not plausible."""
         day = super()._deserialize(value, *args, **kwargs)
         _require_near(day.year)
         return day
@@ -145,6 +147,7 @@ class Flag(_Strict, fields.Boolean):
     """True or false, and nothing similar."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        """Return the value if it is true or false; raise `ValidationError` for others."""
         if type(value) is not bool:
             raise does_not_fit(Message("must be true or false"), "wrong_type")
         return value
@@ -154,6 +157,7 @@ class WholeText(Whole):
     """A whole number from 0 in a query, in plain digits, because everything there is text."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
+        """Return the number in a text of plain digits; raise `ValidationError` for others and out of bounds."""
         if not _DIGITS.fullmatch(value):
             raise does_not_fit(self._shape, "wrong_type")
         return super()._deserialize(int(value), *args, **kwargs)
@@ -163,6 +167,7 @@ class FlagText(Flag):
     """True or false in a query, as text."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        """Return whether the text is `true`; raise `ValidationError` unless it is `true` or `false`."""
         if value not in {"true", "false"}:
             raise does_not_fit(Message("must be true or false"), "wrong_type")
         return bool(value == "true")
@@ -274,6 +279,7 @@ class TimeZone(_Strict, fields.String):
     json_schema: ClassVar[dict[str, Any]] = {"minLength": 1, "maxLength": 64}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        """Return the name of a time zone as it was sent; raise `ValidationError` if there is none of that name."""
         return str(checked(instants.zone, value, Message("must be an IANA time zone such as Europe/Berlin")))
 
 

@@ -18,8 +18,9 @@ _OPTIONAL = sorted(_SCHEMA.load_fields.keys() - {*_REQUIRED})
 def read_orders(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any] | InvalidInput]]:
     """Yield the number of each line that is not empty, from 1, with the facts of its order or the error that it has.
 
-    A file is JSON lines if its first line begins with `{`. In CSV, an empty cell means that nothing is known. Before
-    anything else, raise `InvalidInput` if the first line is neither an object nor the names of the columns, or missing.
+    The first line that is not empty must begin with `{`, which means JSON lines, or name the columns of CSV; then it is
+    not yielded. Otherwise, and without such a line, the first `next()` raises `InvalidInput`. In CSV, an empty cell
+    means that nothing is known.
     """
     numbered: Iterator[tuple[int, str]] = ((number, line) for number, line in enumerate(lines, 1) if line.strip(_EMPTY))
     number, first = next(numbered, (1, ""))

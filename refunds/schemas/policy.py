@@ -54,6 +54,7 @@ class ContactPoint(fields.Text):
         super().__init__(254)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        """Return a contact point in its one spelling; raise `ValidationError` if the channel has no such point."""
         return str(fields.checked(partial(canonical, self.channel), super()._deserialize(value, *args, **kwargs)))
 
 
@@ -105,6 +106,7 @@ _READERS: dict[Any, Callable[[Bounds], ma.fields.Field[Any]]] = {
 
 
 def _most(bounds: Bounds) -> int:
+    """Return the upper bound of a term; the term must have one."""
     assert bounds.most is not None
     return bounds.most
 

@@ -53,9 +53,9 @@ class StrictSchema(ma.Schema):
     def read(self, data: Any) -> dict[str, Any]:
         """Return the values in `data`, by the names of the fields; only for schemas without hooks of their own.
 
-        A field that is left out, or null for absent, has no value. Raise `InvalidInput` if `data` is not an object, or
-        if fields are unknown, missing or do not fit: `PaymentDataRefused` if a text has payment data. The error has a
-        `FieldError` for each place, up to `MOST_FLAWS`.
+        A key that is left out of `data`, or is null where null means absent, is left out of the result, too. Raise
+        `InvalidInput` if `data` is not an object, or if fields are unknown, missing or do not fit: `PaymentDataRefused`
+        if a text has payment data. The error has a `FieldError` for each place, up to `MOST_FLAWS`.
         """
         try:
             return self._read_plainly(data)

@@ -189,6 +189,7 @@ def _making_part(file: Path) -> Iterator[Path]:
 
 
 def _require_new(file: Path) -> None:
+    """Raise `ConfigurationError` if there is a file of this name."""
     if file.exists():
         raise ConfigurationError(f"{file} exists: a backup replaces no file, so name another")
 
@@ -202,12 +203,16 @@ def _verify(uow: UnitOfWork, checkpoints: Iterable[Checkpoint], failed: str) -> 
 
 
 def _time_of(tx: Transaction, head: Head) -> datetime | None:
+    """Return the time of the event at the head of the journal; None if there is none."""
     return next((instant(row["at"]) for row in list(events.between(tx, head.position, head.position))), None)
 
 
 @contextmanager
 def _directory_beside(path: Path) -> Iterator[Path]:
-    """Make an empty directory beside the database at `path` for the block, and delete it afterwards."""
+    """Make the empty directory `<path>.restoring` for the block, and delete it afterwards.
+
+    If a restore that was killed has left such a directory, that is deleted first.
+    """
     work = path.with_name(f"{path.name}.restoring")
     shutil.rmtree(work, ignore_errors=True)  # that of a restore that was killed
     work.mkdir(mode=0o700)
@@ -218,7 +223,10 @@ def _directory_beside(path: Path) -> Iterator[Path]:
 
 
 def _copy(file: Path, path: Path, to: Path) -> None:
-    """Copy a backup to the file `to`; raise `ConfigurationError` if it is no backup or is the database at `path`."""
+    """Copy the backup `file` to `to`, which must be new: otherwise raise `FileExistsError`.
+
+    Raises `ConfigurationError` if `file` is no backup, or is the live database at `path`.
+    """
     if path.exists() and file.samefile(path):
         raise ConfigurationError(f"{file} is the database itself: name a backup of it")
     with closing(SQLite(str(file), readonly=True)) as backup:
@@ -268,6 +276,7 @@ def _checkpoint_end(database: SQLite, live: Checkpoints) -> bool:
 
 
 def _erased_in(database: SQLite) -> list[Erasure]:
+    """Return the erasures that the journal of a database names."""
     with database.read() as tx:
         return list(journalled(tx))
 

@@ -289,6 +289,7 @@ def locked(uow: UnitOfWork, request_id: str) -> DataRequest:
 
 
 def _require_open(request: DataRequest) -> None:
+    """Raise `DataRequestConflict` if a data request is closed."""
     if request.outcome is not None:
         values = {"name": request.request_id, "outcome": request.outcome}
         text = Message("The data request %(name)s is closed: %(outcome)s.", **values)
@@ -296,4 +297,5 @@ def _require_open(request: DataRequest) -> None:
 
 
 def _about(request: DataRequest, **more: Any) -> Mapping[str, Any]:
+    """Return the data of an event about a data request: its kind, its customer, and `more`."""
     return {"kind": request.kind, "customer_id": request.customer_id} | more

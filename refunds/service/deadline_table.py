@@ -91,6 +91,7 @@ def table(
 
 
 def _all_regions() -> Iterator[str]:
+    """Yield every country in alphabetical order, each followed by its subdivisions."""
     return chain.from_iterable(map(with_subdivisions, sorted(countries())))
 
 

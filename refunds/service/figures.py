@@ -38,6 +38,7 @@ def read(store: Store) -> Iterator[Figure]:
 
 
 def _of_records(uow: UnitOfWork) -> Iterator[Figure]:
+    """Yield the figures that are read from the records; `open_windows` only once a watch has recorded a change."""
     yield "journal_position", (), uow.events.head().position
     yield "open_requests", (), uow.contacts.count_of(open=True)
     yield "open_unmatched_contacts", (), uow.unmatched.count_of(open=True)

@@ -83,6 +83,7 @@ def complete(uow: UnitOfWork, contact_id: str, *, ticket_ref: str | None = None,
 
 
 def _lock_present(uow: UnitOfWork, name: str) -> AContact:
+    """Lock a contact and return it; raises `NotFound`, and `ContactStateConflict` if it was superseded or matched."""
     contact = findings.contact(uow, name, lock=True)
     contacts.require_present(contact)
     return contact

@@ -51,6 +51,7 @@ def order_meant(uow: UnitOfWork, number: str) -> list[Order]:
 
 
 def _only(orders: list[Order]) -> list[Order]:
+    """Return the list if it has one order, and otherwise an empty one."""
     return orders if len(orders) == 1 else []
 
 
@@ -67,14 +68,16 @@ def _orders_spelt(uow: UnitOfWork, number: str) -> list[Order]:
 
 
 def _spellings(number: str) -> Iterable[str]:
+    """Return each spelling of a number once, first as typed: in small letters and capitals, with `#` and without."""
     bare = number.removeprefix("#")
     return dict.fromkeys((number, number.upper(), number.lower(), bare, bare.upper(), bare.lower(), f"#{bare}"))
 
 
 def orders_meant(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | None, list[Order]]:
-    """Return None and the order with this number or reference, or else the customer with this number and their orders.
+    """Find the orders that a number means.
 
-    At most `limit` orders of a customer are returned; without such a customer, None and no order.
+    Return `(None, [order])` for the number or reference of an order, `(customer_id, orders)` for the number of a
+    customer, with at most `limit` of their orders, and `(None, [])` otherwise.
     """
     if meant := order_meant(uow, number):
         return None, meant
@@ -83,6 +86,7 @@ def orders_meant(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | No
 
 
 def _customer_meant(uow: UnitOfWork, customer_ref: str) -> str | None:
+    """Return the id of the customer with this number, however spelt; None if none, or not for the principal."""
     spelt = _spellings(customer_ref) if uow.principal.may(Scope.PERSONAL_READ) else ()
     return next(filter(None, map(uow.customers.find, spelt)), None)
 

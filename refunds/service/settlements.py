@@ -178,6 +178,7 @@ def may_revoke(uow: UnitOfWork, cancellation: Cancellation) -> bool:
 
 
 def _require_state(cancellation: Cancellation, *needed: State) -> None:
+    """Raise `CancellationStateConflict` if a cancellation is in none of the needed states."""
     if cancellation.state not in needed:
         detail = _IN_THE_WAY[cancellation.state].filled(name=cancellation.cancellation_id)
         raise CancellationStateConflict(detail, cancellation.state)

@@ -102,10 +102,11 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
     """Judge the stored orders and contacts of a policy by a draft, and return what would change; nothing is stored.
 
     The windows of orders are compared with those that the policy gives them now, the decisions on contacts with the
-    stored ones. The draft is judged with the closures of its policy. Left out are superseded contacts, withdrawals and
-    what was judged by them, and what belongs to a customer with a restriction or an objection. What cannot be judged
-    counts as undecided. A principal who may not read orders gets the result `coarsened`. Raises `NotFound` if there is
-    no such policy, and `UnknownRegion` if there is no such region as the draft's.
+    stored ones. The draft is judged with the closures of its policy. Left out are superseded contacts, withdrawals,
+    questions that were judged by a withdrawal, and the records of customers with a restriction or an objection. An
+    order whose service is not provided yet counts as `not_provided`; what the draft cannot judge counts as undecided. A
+    principal who may not read orders gets the result `coarsened`. Raises `NotFound` if there is no such policy, and
+    `UnknownRegion` if the draft's region does not exist.
     """
     policy = uow.policies[draft.policy_id]
     require_region(draft.terms.region, "/terms/region")
@@ -140,10 +141,12 @@ def coarsened(found: Simulation) -> Simulation:
 
 
 def _tens(count: int) -> int:
+    """Return a count rounded down to tens."""
     return count - count % FEWEST
 
 
 def _in_tens(tally: Tally) -> Tally:
+    """Return a tally with each count rounded down to tens."""
     return Tally(*map(_tens, astuple(tally)))
 
 
@@ -155,7 +158,11 @@ class _Judging:
         self._calendars = cache(lambda region: judging.calendar_of(found.draft, _still_known(region)))
 
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
-        """Count the orders with a window, those whose window the draft makes longer or shorter, and those without."""
+        """Count the orders with a window, those whose window the draft makes longer or shorter, and those without.
+
+        An order without a window counts as `not_provided`, one that cannot be judged as undecided. `progress` gets the
+        number of rows read so far: 0 at the first row, and then every `STEP` rows.
+        """
         sorted_into = Cases(self._policy, self._draft)
         cases: dict[Case, list[Any]] = {}
         for done, row in enumerate(rows):
@@ -226,6 +233,7 @@ class _Judging:
                 tally.to_refused += count * (flip is Flip.TO_REFUSED)
 
     def _decide(self, facts: Facts, region: str | None) -> Decision:
+        """Decide by the draft, for a region (None: the draft's own); raises `RefundsError` if that is impossible."""
         return decide(facts, self._draft, self._calendars(region), self._draft)
 
 

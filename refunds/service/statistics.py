@@ -59,6 +59,7 @@ def _count(uow: UnitOfWork, month: str, terms: Terms) -> Cells:
 
 
 def _refused(detail: Message) -> InvalidInput:
+    """Return the error for a month that cannot be counted, to be raised."""
     return InvalidInput.at("/month", detail)
 
 

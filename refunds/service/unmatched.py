@@ -167,6 +167,7 @@ def _none_if_erased(value: Any) -> Any:
 
 
 def _require_open(found: UnmatchedContact) -> None:
+    """Raise `ContactStateConflict` if an unmatched contact was matched, superseded or resolved."""
     contacts.require_present(found)
     if not found.is_open:
         detail = Message("The contact %(name)s has been resolved.", name=found.unmatched_id)

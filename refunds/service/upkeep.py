@@ -55,10 +55,12 @@ def noted(directory: Path, done: str) -> dict[str, Any]:
 
 
 def _at(found: dict[str, Any]) -> datetime | None:
+    """Return the time in the fields of a note; None if it is missing or unreadable."""
     with suppress(ValueError, KeyError, TypeError):
         return parse_instant(found["at"])
     return None
 
 
 def _file(directory: Path, done: str) -> Path:
+    """Return the file of the note about `done`, such as `backup`."""
     return directory / f"last-{done}.json"

@@ -245,6 +245,7 @@ def end_other_sessions(uow: UnitOfWork, kept: str) -> bool:
 
 
 def _mark(uow: UnitOfWork, password: str) -> str:
+    """Return the mark, as hexadecimal digits, that shows that the service made this password for the principal."""
     return uow.mark(b"password", uow.principal.actor.encode(), password.encode()).hex()
 
 
@@ -263,5 +264,6 @@ def _lock_by_name(uow: UnitOfWork, name: str) -> User:
 
 
 def _update_and_end_sessions(uow: UnitOfWork, user: User, event: EventType, **changes: Any) -> User:
+    """Store the changes of a user, with an event, and end all their sessions; return the changed user."""
     uow.users.forget_sessions(user.user_id)
     return uow.users.update(user, event, epoch=user.epoch + 1, **changes)
