@@ -197,7 +197,10 @@ def _apply_override(
 def _issue(
     uow: UnitOfWork, locked: LockedOrder, contact: Contact, decision: Decision, override: Override | None
 ) -> Cancellation:
-    """Store a cancellation on the contact or request that decided, promise its window, close the order's contacts."""
+    """Store a cancellation for the request that the decision names, or else the contact; promise the window it tells.
+
+    The open contacts of the order are closed.
+    """
     basis = _BASIS.get(override.kind, Basis.POLICY) if override else Basis.POLICY
     contact_id = decision.facts.request or contact.contact_id
     terms = decision.version.terms

@@ -59,9 +59,10 @@ def find(store: Store, principal: Principal, detail: str, progress: ProgressCall
 
 
 def holder(uow: UnitOfWork, detail: str) -> Callable[[str | None], bool]:
-    """Return a function that tells whether a text holds the detail: its words, or the digits of its telephone number.
+    """Return a function that tells whether a text contains the detail in one piece, or the digits of its number.
 
-    The function returns False for None or an erased text.
+    A telephone number is read in the country of the default policy, and looked for in all digits of the text as one
+    row. The function returns False for None or an erased text.
     """
     country = country_of(uow.policies[uow.policies.default].current(uow.now).terms.region)
     words, number = _folded(detail), contact_points.significant(detail, country)

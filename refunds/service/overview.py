@@ -27,7 +27,10 @@ class Overview(NamedTuple):
 
 
 def read(uow: UnitOfWork, time_zone: str) -> Overview:
-    """Return the overview as of now, by the days of a time zone; refusals of cancelled orders do not count."""
+    """Return the numbers of today and of this week, the oldest open request, and how many cancellations are overdue.
+
+    In the time zone, the day begins at midnight and the week on Monday. Refusals of cancelled orders do not count.
+    """
     tz = zone(time_zone)
     today = local_date(uow.now, tz)
     monday, morning = (first_instant(day, tz) for day in (today - timedelta(days=today.weekday()), today))

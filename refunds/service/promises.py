@@ -26,7 +26,11 @@ def keep(uow: UnitOfWork, order: Order, decision: Decision, cause: PromiseCause)
 
 
 def put(uow: UnitOfWork, order: Order, told: ToldWindow, cause: PromiseCause, *, first: bool) -> None:
-    """Promise a locked or new order this window; the order has a service date and, if `first`, no current promise."""
+    """Store a window as the current promise of an order, in the place of the present one, and journal it.
+
+    The order must be locked or new, and have a service date. `first` says that it has no current promise. The caller
+    sees to it that the deadline is not earlier than the promised one.
+    """
     assert order.service_provided_at
     promise = Promise(
         promise_id=uow.new_id("prm"),

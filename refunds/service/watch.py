@@ -304,7 +304,7 @@ def _fill(store: Store, progress: ProgressCallback) -> int:
 
 
 def _fill_batch(uow: UnitOfWork, after: str) -> tuple[list[Order], int]:
-    """Promise the next orders after an id that need it; return these orders, and how many have got a promise."""
+    """Give a promise to the next orders after an id that have none; return these orders, and how many have one now."""
     cause = PromiseCause.CALENDAR_CHANGED if last_change(uow) else PromiseCause.BEFORE_PROMISES
     found, promised = uow.orders.without_promise(after, BATCH), 0
     on_record = _on_record(uow, found)

@@ -146,7 +146,7 @@ def load_outcome(stored: str) -> Outcome:
 
 
 def load_decision(stored: str) -> RecordedDecision:
-    """Return the decision in JSON; raises `ValueError`, `LookupError` or `TypeError` if it has another form."""
+    """Read a decision from its stored JSON; raises `ValueError`, `LookupError` or `TypeError` for another form."""
     data = orjson.loads(stored)
     facts, outcome = FACTS.load(data["facts"]), OUTCOME.load(data["outcome"])
     return RecordedDecision(facts=facts, outcome=outcome, **_BESIDE.values(data["facts"]))

@@ -74,8 +74,8 @@ class Inspection:
     def follow(self, checkpoints: Sequence[Checkpoint], ids: Collection[str]) -> tuple[list[Link], list[Message]]:
         """Check the journal and the records of the order; returns the events, each with its checkpoint, and all faults.
 
-        The events are about the order, and about the versions and closures with these `ids`, for which
-        `versions_and_closures` must have been called before. The journal is checked from each event to the next
+        Call `versions_and_closures` for the `ids` first, and this once. The events are about the order, and about the
+        versions and closures with these `ids`. The journal is checked from each event to the next
         checkpoint, or to its end, and each record is compared with the last event about it. `checkpoints` are in the
         order in which they were written.
         """

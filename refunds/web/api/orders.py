@@ -170,9 +170,9 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
 def look_up_customer(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Look up a customer
 
-    Returns a customer and their orders, found by billing's reference. Use it when you do not know the order's id. The
-    reference is sent in the body so that it appears in no log. An unknown customer is not an error: `customer_id` is
-    null. Records nothing.
+    Returns the id of a customer, found by billing's reference, and a page of their orders. Use it when you do not know
+    the order's id. The reference is sent in the body so that it appears in no log. An unknown customer is not an error:
+    `customer_id` is null. Records nothing.
     """
     customer_ref, limit = body["customer_ref"], body.get("limit", PAGE)
     customer_id = uow.customers.find(customer_ref)

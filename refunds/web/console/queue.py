@@ -45,10 +45,11 @@ class Result(NamedTuple):
 
 @screen("/open", Scope.CONTACTS_READ)
 def open_requests(uow: UnitOfWork, form: Form) -> Response:
-    """Show a page of up to 25 entries of a tab of the queue, or 200; without a tab, of the first that has any.
+    """Show a page of a tab of the queue: up to 25 entries, or as many as `rows` says.
 
-    With `mine`, only what the user has taken. The session keeps the tab, for `next_request`. With `result`, it says
-    what became of several entries. Supervisors also see the overview.
+    Without a tab, it is the first that has entries. With `mine`, only what the user has taken is shown; with `result`,
+    also what became of several entries. Supervisors see the overview. The session keeps the tab, for `next_request`. A
+    wrong filter is an error in a GET; after a form, it is ignored.
     """
     asked = (form.read if request.method == "GET" else form.read_leniently)(QueueSchema)
     own = queue.taken(uow)

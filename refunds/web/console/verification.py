@@ -101,7 +101,10 @@ _NOTHING: dict[str, Any] = {
 
 
 def _follow(store: Store, principal: Principal, base: Mapping[str, Any]) -> None:
-    """Note every few seconds that a verification is under way, and at its end its result; blocks until then."""
+    """Run a verification in a thread and wait for its end; note every few seconds that it runs, then its result.
+
+    Each note has `base`. An error in the verification is logged, not raised; the last note then says `broken_off`.
+    """
     found: list[dict[str, Any]] = []
     worker = Thread(target=lambda: found.append(_verified(store, principal)), name="verification", daemon=True)
     worker.start()
