@@ -119,12 +119,12 @@ def restore(settings: Settings, file: Path, reason: str, ledger_lost: str | None
     """Put a copy of a backup in the place of the database, which is kept under another name.
 
     The copy is made beside the database, brought up to date and audited; then its journal is accepted, and customers
-    erased since are erased in it. The copy gets the database's name last: if the process is killed before, the database
-    is still there, and the same call can be made again. The ledger gets the checkpoint of the acceptance and the
-    erasures that it lacks. Raises `ConfigurationError` if the database is in use, if the file is no backup of this
-    installation that this version can use, or if neither the ledger nor the database says who was erased and no reason
-    says why the ledger is lost, `Broken` if the backup is not sound, `InvalidInput` if a reason is too long or not a
-    line, and `OSError` if a file cannot be written.
+    erased since are erased in it. Then the copy gets the database's name. Last, the ledger gets the checkpoint of the
+    acceptance and the erasures that it lacks; an empty ledger gets the checkpoints beside the backup at the beginning.
+    If the process is killed, the same call can be made again. Raises `ConfigurationError` without a ledger directory,
+    if the database is no SQLite or in use, if the file is no backup of this installation that this version can use, or
+    if neither the ledger nor the database says who was erased and `ledger_lost` does not say why; `Broken` if the
+    backup is not sound; `InvalidInput` if a reason is too long or not a line; `OSError` if a file cannot be written.
     """
     live, erased = Checkpoints(require_ledger(settings)), ErasureLedger(require_ledger(settings))
     why = acceptance.read_reason(f"restored {file.name}: {reason}" if reason else f"restored {file.name}")

@@ -71,7 +71,7 @@ def _settings(patient: Patient) -> Found:
 
 
 def _database(patient: Patient) -> Found:
-    """Check that the database is there, whole and of this version; raise an error if not."""
+    """Yield the finding that the database is there, whole and of this version; raise an error if it is not."""
     with patient.tables() as tx:
         patient.engine.require_whole(tx)
         yield ok(Message("%(name)s is there, whole and of this version", name=patient.engine.name))

@@ -81,7 +81,11 @@ def of_customer(uow: UnitOfWork, customer_id: str, request_id: str | None = None
 
 
 def of_contact(uow: UnitOfWork, name: str) -> Export:
-    """Export one contact without its order, for somebody who is no customer, with an event; `NotFound`, `Forbidden`."""
+    """Export one contact without its order, for somebody who is no customer, and journal the export.
+
+    That the contact is no customer's is not checked. Raises `NotFound` if there is no such contact, and `Forbidden` for
+    those who may not see personal fields.
+    """
     uow.principal.require(Scope.PERSONAL_READ)
     contact = findings.contact(uow, name)
     uow.events.note(EventType.PRIVACY_EXPORTED, name, {"request_id": None})

@@ -355,7 +355,11 @@ class Store:
     def _require_beginning(
         self, path: Path, written: list[Checkpoint], database: str, to: Opening, *, is_new: bool
     ) -> None:
-        """Raise `ConfigurationError` unless a journal may begin here; in development, make a missing master key."""
+        """Raise `ConfigurationError` unless the journal of a database without records may begin here.
+
+        In production, it may only with `Opening.INIT`, and if no checkpoint is `written` yet. In development, a missing
+        master key of a new database is made at `path`.
+        """
         if self._settings.production:
             if to is not Opening.INIT:
                 raise ConfigurationError(

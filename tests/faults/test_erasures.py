@@ -298,6 +298,29 @@ def test_a_restored_backup_is_erased_again(tmp_path, ledger, database):
         assert ("a broken disk" in accepted.data) is ((ledger, database) == ("lost", "lost"))
 
 
+def test_a_restore_that_was_ended_before_the_ledger_was_whole_is_repeated(tmp_path, monkeypatch):
+    """Only the replaced database said who was erased, and nobody asks that one any more."""
+    place = Place(tmp_path / "place", "sqlite")
+    sealed, backup = place.sealed(place.customer_id), older(place)
+    erase(place.store, place.customer_id)
+    place.store.close()
+    place.store.erasures.file.unlink()
+    put = backups._put_in_place
+
+    def put_and_end(*given):
+        put(*given)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(backups, "_put_in_place", put_and_end)
+        backups.restore(place.settings, backup, "")
+    backups.restore(place.settings, backup, "")
+    assert {one.customer_id for one in place.store.erasures} == {place.customer_id}
+    with closing(Store(place.settings)) as place.store:
+        assert not place.left_of(sealed)
+        sound(place.store)
+
+
 def test_a_backup_has_the_ledger_beside_it(tmp_path):
     place = Place(tmp_path / "place", "sqlite")
     erase(place.store, place.customer_id)
