@@ -311,9 +311,10 @@ def test_a_restore_that_was_ended_before_the_ledger_was_whole_is_repeated(tmp_pa
         put(*given)
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(backups, "_put_in_place", put_and_end)
-        backups.restore(place.settings, backup, "")
+        with pytest.raises(KeyboardInterrupt):
+            backups.restore(place.settings, backup, "")
     backups.restore(place.settings, backup, "")
     assert {one.customer_id for one in place.store.erasures} == {place.customer_id}
     with closing(Store(place.settings)) as place.store:
