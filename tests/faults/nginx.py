@@ -80,10 +80,13 @@ class Nginx:
         """A client that reaches the service through it."""
         return Client(place.port, token, self._context)
 
+    def sent(self) -> list[str]:
+        """A line for each request: its method, and the addresses of the instances to which it was sent, in turn."""
+        return (self._directory / "sent").read_text().splitlines()
+
     def sent_again(self) -> list[str]:
         """The method of each request that it sent to a second instance."""
-        lines = (self._directory / "sent").read_text().splitlines()
-        return [line.split()[0] for line in lines if "," in line]
+        return [line.split()[0] for line in self.sent() if "," in line]
 
 
 def _certify(directory: Path) -> Path:
