@@ -67,6 +67,13 @@ _OLDEST = (
 )
 
 
+_COUNTED = (
+    "requests_before = (SELECT count(*) FROM contacts AS e WHERE e.order_id = contacts.order_id"
+    " AND e.intent <> 'question' AND contacts.intent <> 'question' AND e.contact_id <> contacts.contact_id"
+    " AND e.requests_before {} contacts.requests_before)"
+)
+
+
 def _requests(since: str, until: str | None = None) -> str:
     """Return the SQL of the counts of `glance`: by id from `since` to `until`; others and refused since `since`."""
     entered = f"SELECT count(*) FROM contacts WHERE contact_id >= :{since}_id"  # noqa: S608
@@ -102,9 +109,7 @@ class Contacts(OfOrders[Contact]):
         CONTACTS,
         ", (SELECT s.contact_id FROM contacts AS s WHERE s.supersedes = contacts.contact_id) AS successor,"  # noqa: S608
         f" EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = contacts.order_id AND {IS_ACTIVE})"
-        " AS order_cancelled, requests_before ="
-        " (SELECT count(*) FROM contacts AS e WHERE e.order_id = contacts.order_id AND e.intent <> 'question'"
-        " AND contacts.intent <> 'question' AND e.requests_before < contacts.requests_before) AS is_counted",
+        f" AS order_cancelled, {_COUNTED.format('<')} AND {_COUNTED.format('<=')} AS is_counted",  # no two are alike
         dangling=True,
     )
     missing: ClassVar[Message] = Message("there is no contact of this id")

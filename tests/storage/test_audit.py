@@ -791,6 +791,9 @@ ORPHAN = "'cus_nobody', NULL, policy, NULL, 0, 0, 0, 'x', 1, NULL, NULL, NULL, N
 @pytest.mark.parametrize(
     ("sql", "named"),
     [
+        # The order of several requests about an order: two first ones, and none.
+        ("UPDATE contacts SET requests_before = 0 WHERE requests_before > 0", "contacts con_"),
+        ("UPDATE contacts SET requests_before = requests_before + 1 WHERE requests_before > 0", "contacts con_"),
         # Values that are read as the original ones.
         ("UPDATE contacts SET is_open = 2 WHERE is_open = 1", "contacts con_"),
         ("UPDATE contacts SET is_open = 'no' WHERE is_open = 1", "contacts con_"),
@@ -1348,6 +1351,7 @@ OTHERS = "UPDATE orders SET customer_ref = (SELECT customer_ref FROM orders WHER
         (["UPDATE orders SET policy = 'another' WHERE order_id = 'A-0003'"], "orders A-0003:"),
         (["UPDATE orders SET region = NULL WHERE order_id = 'A-0004'"], "orders A-0004:"),
         (["UPDATE contacts SET is_open = 1 - is_open"], "contacts con_"),
+        (["UPDATE contacts SET requests_before = 0 WHERE requests_before > 0"], "contacts con_"),
         (
             ["UPDATE cancellations SET state = 'issued', settled_at = NULL WHERE state = 'settled'"],
             "cancellations can_",
