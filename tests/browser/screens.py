@@ -123,6 +123,7 @@ class Looker:
         self._become(screen.user)
         self.page.goto(self._shown.url + screen.path(self._shown))
         screen.then(self.page)
+        self.page.wait_for_load_state()  # without scripts, a form leads to another page, which is to have its styles
         return self.page
 
     def _become(self, user: str | None) -> None:
