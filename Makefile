@@ -23,25 +23,26 @@ dev:
 serve: install
 	@exec $(FLASK) serve
 
-# Two workers, each with whole files, as what a file shares is costly; in the order of collection, where the last files
-# are short ones. The service that tests start so often is compiled once, whatever the environment wants.
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Workers have whole files, as what a file shares is costly; in the order of collection, where the last files are short
+# ones. Three of them keep two cores busy while tests wait; proofs measure, so two. The service that tests start so often
+# is compiled once, whatever the environment wants.
+PYTEST := $(BIN)/pytest --dist loadfile --no-loadscope-reorder
 
 test check proofs: export PYTHONDONTWRITEBYTECODE =
 test: dev npm
 	@$(BIN)/python -m tests.needs
-	$(PYTEST)
+	$(PYTEST) -n 3
 
 # What to run while working: no browser, no other process, and SQLite alone.
 check: dev
-	$(PYTEST) -q -k "not postgresql" tests/unit tests/properties tests/service tests/api tests/console
+	$(PYTEST) -n 2 -q -k "not postgresql" tests/unit tests/properties tests/service tests/api tests/console
 
 # What the tests have in small, in full, and clients by more generators.
 proofs: export PROOFS = 1
 proofs: dev npm
 	@$(INSTALL) requirements-generators.txt
 	@$(BIN)/python -m tests.needs
-	$(PYTEST) -q -m proof
+	$(PYTEST) -n 2 -q -m proof
 
 lint: dev npm
 	$(BIN)/ruff check .
