@@ -150,7 +150,7 @@ def _looked_at(home: Installed, orders: int) -> dict[str, Drawn]:
         user = users.add(uow, f"bench-{token_hex(4)}", Role.SUPERVISOR).user
     with app.test_request_context("/console/") as context:
         sessions.begin(users.session_for(store, user))
-        token = sessions.token(store)
+        token = sessions.token()
         cookie = app.session_interface.get_signing_serializer(app).dumps(dict(context.session))
     store.close()
 
