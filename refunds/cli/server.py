@@ -192,9 +192,8 @@ class Front:
             content = b"".join(parts)
         finally:
             getattr(parts, "close", lambda: None)()
-        send = partial(protocol.response_bytes, status, headers, content)
-        if not content:
-            send = partial(protocol.response_empty, status, headers)
+        whole = partial(protocol.response_bytes, status, headers, content)
+        send = whole if content else partial(protocol.response_empty, status, headers)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             return asyncio.run_coroutine_threadsafe(_send_late(send), loop)
         send()

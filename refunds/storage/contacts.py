@@ -91,13 +91,17 @@ def _requests(since: str, until: str | None = None) -> str:
 
 
 _GLANCE = f"SELECT ({_OLDEST}) AS oldest, {_requests('week', 'today')}, {_requests('today')}"
-_NUMBERS = (
-    f"SELECT substr(q.queue_place, 1, 1) AS tab, -1 AS number FROM contacts AS q WHERE q.is_open = 1 AND {_BEHIND}"  # noqa: S608
-    " UNION ALL SELECT '5', count(*) FROM unmatched_contacts WHERE is_open = 1"
+_NUMBERS = " UNION ALL ".join(
+    (
+        f"SELECT substr(q.queue_place, 1, 1) AS tab, -1 AS number FROM contacts AS q WHERE q.is_open = 1 AND {_BEHIND}",  # noqa: S608
+        "SELECT '5', count(*) FROM unmatched_contacts WHERE is_open = 1",
+        *(
+            f"SELECT '{tab}', count(*) FROM contacts WHERE is_open = 1"  # noqa: S608
+            f" AND queue_place >= '{tab}' AND queue_place < '{tab}~~'"
+            for tab in range(5)
+        ),
+    )
 )
-for _tab in range(5):
-    _of_tab = f"is_open = 1 AND queue_place >= '{_tab}' AND queue_place < '{_tab}~~'"
-    _NUMBERS += f" UNION ALL SELECT '{_tab}', count(*) FROM contacts WHERE {_of_tab}"  # noqa: S608
 
 
 class Contacts(OfOrders[Contact]):

@@ -46,17 +46,15 @@ class Unmatched(Listed[UnmatchedContact]):
             raise NotFound(self.missing)
         return found
 
-    def queued(
-        self, limit: int = ALL, offset: int = 0, taken_by: str | None = None
-    ) -> list[tuple[str, datetime, str | None]]:
+    def queued(self, limit: int = ALL, offset: int = 0, **only: str) -> list[tuple[str, datetime, str | None]]:
         """Return the id, receipt and taker (or None) of up to `limit` open contacts, by receipt, after `offset` others.
 
-        With `taken_by`, only of those that this user or client has taken. Nothing is decrypted.
+        `only` limits them to those that `taken_by` has taken. Nothing is decrypted.
         """
-        only = "" if taken_by is None else " AND taken_by = :taken_by"
-        sql = f"SELECT unmatched_id, received_at, taken_by FROM unmatched_contacts WHERE is_open = 1{only}"  # noqa: S608
+        only_these = "".join(f" AND {self._condition(*one)}" for one in only.items())
+        sql = f"SELECT unmatched_id, received_at, taken_by FROM unmatched_contacts WHERE is_open = 1{only_these}"  # noqa: S608
         sql += " ORDER BY received_at, unmatched_id LIMIT :limit OFFSET :offset"
-        rows = self._tx.all(sql, limit=limit, offset=offset, **({"taken_by": taken_by} if taken_by else {}))
+        rows = self._tx.all(sql, limit=limit, offset=offset, **only)
         return [(row["unmatched_id"], instant(row["received_at"]), row["taken_by"]) for row in rows]
 
     def resolved_by(self, actor: str, limit: int) -> list[UnmatchedContact]:
