@@ -10,6 +10,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.records import User
 from refunds.errors import (
+    Conflict,
     InvalidInput,
     Message,
     NotFound,
@@ -215,24 +216,23 @@ def has_offered(uow: UnitOfWork, offered: Offer) -> bool:
 def change_password(store: Store, principal: Principal, kept: str, old: str, offered: Offer) -> None:
     """Give a user the offered password, if `old` is their present one, and end their sessions except `kept`.
 
-    The journal has the events. The same again changes nothing. Raises `InvalidInput` if the service has not made the
-    password for this user, and what `sign_in` raises.
+    The journal has the events. The same again, even at the same moment, changes nothing. Raises `InvalidInput` if the
+    service has not made the password for this user, and what `sign_in` raises.
     """
     with store.read(principal) as uow:
         if not has_offered(uow, offered):
             raise InvalidInput.at("/new_password", Message("take the one that is shown"), "not_offered")
     try:
         user = sign_in(store, principal.name, old, principal.actor)
-    except Unauthenticated:
+        hashed = password_hash(offered.password)
+        with store.write(principal) as uow:
+            uow.users.update(user, EventType.USER_PASSWORD_CHANGED, password_hash=hashed)
+            end_other_sessions(uow, kept)
+    except (Unauthenticated, Conflict):  # perhaps the same request was sent before, or at the same moment
         with store.read(principal) as uow:
             stored = uow.users.find(principal.actor)
         if stored is None or not password_fits(offered.password, stored.password_hash):
             raise
-        return
-    hashed = password_hash(offered.password)
-    with store.write(principal) as uow:
-        uow.users.update(user, EventType.USER_PASSWORD_CHANGED, password_hash=hashed)
-        end_other_sessions(uow, kept)
 
 
 def end_other_sessions(uow: UnitOfWork, kept: str) -> bool:

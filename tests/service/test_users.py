@@ -640,6 +640,29 @@ def test_a_wrong_password_does_not_change_it_and_the_right_one_does_so_once(stor
     assert sign_in_outcome(store, user.name, offered.password).user_id == user.user_id
 
 
+def test_of_two_requests_for_the_same_password_the_later_finds_it_taken(store, monkeypatch):
+    """Both, of a double click, have checked the old password before either stores the new one."""
+    user, password = added(store, "twice-password")
+    principal = Principal(user.user_id, user.name, user.role)
+    with store.read(principal) as uow:
+        offered = users.offer(uow)
+
+    def hash_while_the_other_is_done(given):
+        monkeypatch.undo()
+        users.change_password(store, principal, "", password, offered)
+        return users.password_hash(given)
+
+    monkeypatch.setattr(users, "password_hash", hash_while_the_other_is_done)
+    users.change_password(store, principal, "", password, offered)
+    assert sign_in_outcome(store, user.name, offered.password).user_id == user.user_id
+    changes = [
+        one
+        for one in journal(store)
+        if (one["type"], one["subject"]) == (EventType.USER_PASSWORD_CHANGED, user.user_id)
+    ]
+    assert len(changes) == 1
+
+
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_no_file_contains_a_password_or_a_typed_name(tmp_path):
     """Users sometimes type their password as their name, so only a keyed digest of it is stored."""
