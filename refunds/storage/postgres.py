@@ -165,7 +165,7 @@ class PostgreSQL(Engine):
 
     @contextmanager
     def write(self, *, exclusive: bool = False) -> Iterator[PostgresTransaction]:
-        """Begin a write for the block; it waits up to ten seconds for a lock.
+        """Begin a write for the block; it waits up to ten seconds for a lock, and as long again at the head of a line.
 
         An `exclusive` one waits without limit, and ordinary writes go on meanwhile.
         """

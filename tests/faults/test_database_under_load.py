@@ -187,7 +187,12 @@ HOLD = "SELECT * FROM journal_head FOR UPDATE"
 
 
 def test_requests_that_keep_every_thread_waiting_do_not_keep_probes_waiting(service):
-    """They wait for a lock of somebody else: ten seconds at most, then they are refused and can be repeated."""
+    """They wait ten seconds for a lock of somebody else, then they are refused and can be repeated.
+
+    One that gets to the head of PostgreSQL's line just before waits anew, while the next already wait.
+    """
+    for role in ROLES:  # clients that the service does not know yet would have one thread
+        assert service.send("GET", "/v1/orders?limit=1", role=role).status == 200
     order_ids = [service.own(f"held-{number}") for number in range(3 * THREADS)]
     bodies, roles = {order_id: cancellation_of(order_id) for order_id in order_ids}, ROLES * 3
 
@@ -205,7 +210,8 @@ def test_requests_that_keep_every_thread_waiting_do_not_keep_probes_waiting(serv
         assert not any(each.done() for each in sent)
         until(lambda: sum(each.done() for each in sent) >= scaled(0, THREADS))
         holder.rollback()
-        assert Counter(each.result(PATIENCE) for each in sent)[503] == scaled(0, THREADS)
+        refused = Counter(each.result(PATIENCE) for each in sent)[503]
+        assert scaled(0, THREADS) <= refused <= scaled(0, 2 * THREADS)
         assert set(pool.map(cancel, order_ids, roles)) == {201}
     service.require_whole(order_ids)
 
