@@ -177,33 +177,40 @@ class Front:
         """Call the application for a request, and send what it answers, whole or, if that has no length, as a stream.
 
         Return None if the answer is sent. A stream whose parts are all made, and a 429, which the loop sends late, are
-        sent when the future that is returned is done. While the service stops, the answer ends its connection.
+        sent when the future that is returned is done.
         """
         begun: list[Any] = []
         parts = self._application(environ, lambda status, headers, _=None: begun.extend((status, headers)))
         try:
             status, headers = int(begun[0].partition(" ")[0]), begun[1]
-            if self.stopping:  # else a proxy could send the next request just when its connection is closed
-                headers = [*headers, ("connection", "close")]
             if status == HTTPStatus.OK and not any(name.lower() == "content-length" for name, _ in headers):
-                stream = _Stream(protocol, status, headers, loop)
+                stream = _Stream(protocol, status, self._last(headers), loop)
                 stream.send_all(parts)
                 return stream.sent
             content = b"".join(parts)
         finally:
             getattr(parts, "close", lambda: None)()
-        whole = partial(protocol.response_bytes, status, headers, content)
-        send = whole if content else partial(protocol.response_empty, status, headers)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            return asyncio.run_coroutine_threadsafe(_send_late(send), loop)
-        send()
+            return asyncio.run_coroutine_threadsafe(self._send_late(protocol, status, headers, content), loop)
+        self._send(protocol, status, headers, content)
         return None
 
+    async def _send_late(self, *answer: Any) -> None:
+        """Send an answer, as `_send` takes it, after `LATE` seconds."""
+        await asyncio.sleep(LATE)
+        self._send(*answer)
 
-async def _send_late(send: Callable[[], None]) -> None:
-    """Send an answer after `LATE` seconds."""
-    await asyncio.sleep(LATE)
-    send()
+    def _send(self, protocol: HTTPProtocol, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+        """Send an answer whole."""
+        if content:
+            protocol.response_bytes(status, self._last(headers), content)
+        else:
+            protocol.response_empty(status, self._last(headers))
+
+    def _last(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the headers of an answer that is sent now; while the service stops, they end the connection."""
+        # Else a proxy could send the next request just when its connection is closed.
+        return [*headers, ("connection", "close")] if self.stopping else headers
 
 
 class _Stream:

@@ -356,10 +356,13 @@ def test_a_client_with_too_many_requests_is_told_so_late_and_keeps_nobody_waitin
         await asyncio.wait_for(front(one := Waiting("/one", answers), one), PATIENCE)
         assert [path for path, *_ in answers] == ["/one"]
         assert front.under_way == len(too_many), "they are to be answered before the server stops"
+        front.stopping = True
         await asyncio.gather(*refused)
 
     asyncio.run(ask())
     assert [(path, status) for path, status, *_ in answers[1:]] == [("/too-many", 429)] * 2 * AT_ONCE
+    ends = [headers.get("connection") for *_, headers, _ in answers]
+    assert ends == [None] + ["close"] * 2 * AT_ONCE, "the server began to stop before these were sent"
 
 
 HALF_SENT = {
