@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from refunds.cli.server import THREADS
+from refunds.cli.front import THREADS
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.storage.postgres import CONNECTIONS, PostgreSQL
 from refunds.web import create_app

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from refunds.cli.server import THREADS
+from refunds.cli.front import THREADS
 from tests import scaled
 from tests.faults.harness import PATIENCE, Client, Installation, free_port, is_alive, until
 from tests.faults.processes import PROCESSES, ROOT

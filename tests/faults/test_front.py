@@ -23,7 +23,8 @@ from typing import NamedTuple
 import pytest
 from granian.rsgi import ProtocolClosed
 
-from refunds.cli.server import AT_ONCE, CONNECTIONS, IN_TIME, LARGEST, MOST_OF_ONE, Front, Server
+from refunds.cli.front import AT_ONCE, IN_TIME, LARGEST, MOST_OF_ONE, Front
+from refunds.cli.server import CONNECTIONS, Server
 from refunds.web import create_app
 from tests import scaled
 from tests.conftest import settings

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from refunds.cli.server import THREADS
+from refunds.cli.front import THREADS
 from refunds.web.problem_types import PROBLEMS
 from tests import scaled
 from tests.faults.harness import (

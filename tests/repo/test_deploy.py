@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 
-from refunds.cli.server import IN_TIME, LARGEST
+from refunds.cli.front import IN_TIME, LARGEST
 from refunds.config import Settings
 from refunds.web import TAGS
 from tests.conftest import ROOT

@@ -1,0 +1,282 @@
+"""The front of the production server: it reads a request whole, then hands it to one of a few threads.
+
+It reads in the server's event loop, so a client that sends slowly keeps no thread busy. It gets requests in RSGI,
+https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md, and the application takes them in WSGI.
+"""
+
+import asyncio
+import io
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from http import HTTPStatus
+from queue import SimpleQueue
+from time import perf_counter
+from typing import Any
+from weakref import WeakValueDictionary
+
+from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined] # it has them
+
+THREADS = 4  # that answer requests, in turns with the interpreter: more would only wait for each other
+AT_ONCE = 2  # threads that one client keeps busy at most; its further requests wait without one
+IN_TIME = 10  # seconds for a head and body to arrive, and for a client to read some of its answer or ask again
+LONGEST_WAIT = 20  # seconds that a request waits for its client's turn; clients give up later, and send it again
+SMALL, LARGEST = 2**16, 8 * 2**20  # bytes of a small body, and of the largest that an operation takes
+MOST_HELD, MOST_OF_ONE = 2**26, 2**24  # bytes of all bodies, and of one client's, from which on large ones are refused
+MOST_KNOWN = 10_000
+LATE = 0.5  # seconds until a client hears that it sends too much: one that asks again at once would only do so more
+PROBES = ("/livez", "/readyz", "/metrics")
+
+Application = Callable[..., Iterable[bytes]]
+
+
+class _Lane:
+    """What a client, or all strangers, have under way: their turns, and the bytes of their bodies."""
+
+    def __init__(self, at_once: int) -> None:
+        self.turns, self.held = asyncio.Semaphore(at_once), 0
+
+
+class Front:
+    """The RSGI application that answers requests with a WSGI application.
+
+    The application says in `refunds.actor` of the environment who has sent a request. A client that is not yet known by
+    the token or cookie that it sends is a stranger. All strangers have one thread; those who sign in have another, as
+    that takes long. Each probe has a thread of its own, so that it is answered whatever else goes on.
+    """
+
+    def __init__(self, application: Application, longest_wait: float = LONGEST_WAIT) -> None:
+        self._application, self._longest_wait = application, longest_wait
+        self.stopping = False
+        """Whether each connection is to end with its next response."""
+        self.under_way = 0
+        """How many requests have arrived whole and are not answered."""
+        self._lanes: WeakValueDictionary[str, _Lane] = WeakValueDictionary()
+        self._actors: dict[str, str] = {}
+        self._held = 0
+        self._requests = self._answered_by(THREADS)
+        self._probes = {path: self._answered_by(1) for path in PROBES}
+
+    def _answered_by(self, threads: int) -> "SimpleQueue[_Waiting]":
+        """Return a new queue whose requests so many threads answer, for as long as the process lives."""
+        queue: SimpleQueue[_Waiting] = SimpleQueue()
+        for _ in range(threads):
+            threading.Thread(target=self._answer_all, args=(queue,), daemon=True).start()
+        return queue
+
+    async def __call__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        """Have a request answered, once its body is there or will not come."""
+        environ, body = _environ(scope), bytearray()
+        lane = self._lane(environ)
+        try:
+            if 0 < _length(environ) <= LARGEST and "HTTP_TRANSFER_ENCODING" not in environ:
+                # The application refuses a body that is shorter than its length.
+                with suppress(TimeoutError, ProtocolClosed):
+                    async with asyncio.timeout(IN_TIME):
+                        await self._read(environ, protocol, body, lane)
+            environ["wsgi.input"] = io.BytesIO(body)
+            self.under_way += 1
+            try:
+                if probing := self._probes.get(environ["PATH_INFO"]):
+                    sent = await _put(probing, environ, protocol)
+                else:
+                    sent = await self._in_turn(lane, environ, protocol)
+                if sent:
+                    await asyncio.wrap_future(sent)
+            finally:
+                self.under_way -= 1
+        finally:
+            self._held -= len(body)
+            lane.held -= len(body)
+
+    async def _in_turn(self, lane: _Lane, environ: dict[str, Any], protocol: HTTPProtocol) -> "_Sent | None":
+        """Have a request answered when it is its client's turn, or refused if that takes longer than `longest_wait`.
+
+        Return what `_answer` returns. Remember which client the credentials are of.
+        """
+        try:
+            while True:
+                async with asyncio.timeout(self._longest_wait if lane.turns.locked() else None):
+                    await lane.turns.acquire()
+                if (own := self._lane(environ)) is lane:
+                    break
+                lane.turns.release()
+                lane = own  # its client has become known while it waited
+        except TimeoutError:
+            environ["refunds.waits"] = True
+            return await _put(self._requests, environ, protocol)  # the application refuses it, which takes no time
+        try:
+            return await _put(self._requests, environ, protocol)
+        finally:
+            if actor := environ.get("refunds.actor"):
+                if len(self._actors) >= MOST_KNOWN:
+                    self._actors.clear()
+                self._actors[_credentials(environ)] = actor
+            lane.turns.release()
+
+    def _lane(self, environ: dict[str, Any]) -> _Lane:
+        """Return the lane of a request's client, of those who sign in, or of all strangers; an empty one is dropped."""
+        name = "sign-in" if "/sign-in/" in environ["PATH_INFO"] else self._actors.get(_credentials(environ), "")
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = _Lane(1 if name in {"", "sign-in"} else AT_ONCE)
+        return lane
+
+    async def _read(self, environ: dict[str, Any], protocol: HTTPProtocol, body: bytearray, lane: _Lane) -> None:
+        """Read a body into `body`; if bodies take too much memory, cut a large one short, and mark it as crowded."""
+        if _length(environ) <= SMALL:
+            body += await protocol()
+            self._held += len(body)
+            lane.held += len(body)
+            return
+        async for part in protocol:
+            self._held += len(part)
+            lane.held += len(part)
+            body += part
+            if self._held > MOST_HELD or lane.held > MOST_OF_ONE:
+                environ["refunds.crowded"] = True
+                return
+
+    def _answer_all(self, queue: "SimpleQueue[_Waiting]") -> None:
+        """Answer the requests of a queue for ever, and set each one's future to what `_answer` returns or raises."""
+        while True:
+            environ, protocol, answered = queue.get()
+            try:
+                settle = partial(answered.set_result, self._answer(environ, protocol, answered.get_loop()))
+            except BaseException as error:  # noqa: BLE001 - the thread goes on; the server logs it and answers with 500
+                settle = partial(answered.set_exception, error)
+            with suppress(RuntimeError):  # the server has stopped meanwhile, and its loop is closed
+                answered.get_loop().call_soon_threadsafe(settle)
+
+    def _answer(
+        self, environ: dict[str, Any], protocol: HTTPProtocol, loop: asyncio.AbstractEventLoop
+    ) -> "_Sent | None":
+        """Call the application for a request, and send what it answers, whole or, if that has no length, as a stream.
+
+        Return None if the answer is sent. A stream whose parts are all made, and a 429, which the loop sends late, are
+        sent when the future that is returned is done.
+        """
+        begun: list[Any] = []
+        parts = self._application(environ, lambda status, headers, _=None: begun.extend((status, headers)))
+        try:
+            status, headers = int(begun[0].partition(" ")[0]), begun[1]
+            if status == HTTPStatus.OK and not any(name.lower() == "content-length" for name, _ in headers):
+                stream = _Stream(protocol, status, self._last(headers), loop)
+                stream.send_all(parts)
+                return stream.sent
+            content = b"".join(parts)
+        finally:
+            getattr(parts, "close", lambda: None)()
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            return asyncio.run_coroutine_threadsafe(self._send_late(protocol, status, headers, content), loop)
+        self._send(protocol, status, headers, content)
+        return None
+
+    async def _send_late(self, *answer: Any) -> None:
+        """Send an answer, as `_send` takes it, after `LATE` seconds."""
+        await asyncio.sleep(LATE)
+        self._send(*answer)
+
+    def _send(self, protocol: HTTPProtocol, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+        """Send an answer whole."""
+        if content:
+            protocol.response_bytes(status, self._last(headers), content)
+        else:
+            protocol.response_empty(status, self._last(headers))
+
+    def _last(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the headers of an answer that is sent now; while the service stops, they end the connection."""
+        # Else a proxy could send the next request just when its connection is closed.
+        return [*headers, ("connection", "close")] if self.stopping else headers
+
+
+class _Stream:
+    """An answer that is sent while a thread makes it; `sent` is done at its end, or when the reader has left."""
+
+    def __init__(
+        self, protocol: HTTPProtocol, status: int, headers: list[tuple[str, str]], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._begin = partial(protocol.response_stream, status, headers)
+        self._parts: asyncio.Queue[bytes] = asyncio.Queue()
+        self._loop = loop
+        self._left = False
+        self.sent = asyncio.run_coroutine_threadsafe(self._send(), loop)
+
+    def send_all(self, parts: Iterable[bytes]) -> None:
+        """Hand over each part when it is made, until the reader has left."""
+        try:
+            for part in parts:
+                if self._left:
+                    return
+                self._loop.call_soon_threadsafe(self._parts.put_nowait, part)
+        finally:
+            self._loop.call_soon_threadsafe(self._parts.put_nowait, b"")
+
+    async def _send(self) -> None:
+        """Begin the answer, and send its parts until an empty one comes or the reader has left."""
+        transport = self._begin()
+        try:
+            while part := await self._parts.get():
+                await transport.send_bytes(part)
+        except ProtocolClosed:
+            self._left = True
+
+
+_Sent = Future[None]
+_Waiting = tuple[dict[str, Any], HTTPProtocol, asyncio.Future[_Sent | None]]
+
+
+def _put(queue: SimpleQueue[_Waiting], environ: dict[str, Any], protocol: HTTPProtocol) -> asyncio.Future[_Sent | None]:
+    """Put a request into a queue; return the future of its answer. (An executor would cost three times this.)"""
+    answered: asyncio.Future[_Sent | None] = asyncio.get_running_loop().create_future()
+    queue.put((environ, protocol, answered))
+    return answered
+
+
+def _credentials(environ: dict[str, Any]) -> str:
+    """Return what a request says of its sender: a token or else a cookie; empty if it says nothing."""
+    sent: str = environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_COOKIE", "")
+    return sent
+
+
+def _length(environ: dict[str, Any]) -> int:
+    """Return the announced length of a body, 0 if none is; the server refuses one that is no number."""
+    return int(environ.get("CONTENT_LENGTH", 0))
+
+
+def _environ(scope: Scope) -> dict[str, Any]:
+    """Return the WSGI environment of a request, without its body.
+
+    Headers whose name has an underscore are left out: they would be taken for those with a hyphen. A request that names
+    no host gets none, not even that of the server.
+    """
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope.path.encode().decode("latin-1"),  # as WSGI has it
+        "QUERY_STRING": scope.query_string,
+        "SERVER_NAME": "",
+        "SERVER_PORT": scope.server.rpartition(":")[2],
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.scheme,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "refunds.began": perf_counter(),
+    }
+    for name, value in scope.headers.items():
+        if "_" in name:
+            continue
+        key = name.upper().replace("-", "_")
+        key = key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"
+        if key in environ:
+            value = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + value  # noqa: PLW2901
+        environ[key] = value
+    if host := scope.authority or environ.get("HTTP_HOST"):  # an address with a host comes before the header
+        environ["HTTP_HOST"] = host.lower()
+    return environ
