@@ -29,6 +29,7 @@ MOST_HELD, MOST_OF_ONE = 2**26, 2**24  # bytes of all bodies, and of one client'
 MOST_KNOWN = 10_000
 LATE = 0.5  # seconds until a client hears that it sends too much: one that asks again at once would only do so more
 PROBES = ("/livez", "/readyz", "/metrics")
+_STRANGERS, _SIGN_IN = "", "sign-in"
 
 Application = Callable[..., Iterable[bytes]]
 
@@ -43,9 +44,9 @@ class _Lane:
 class Front:
     """The RSGI application that answers requests with a WSGI application.
 
-    The application says in `refunds.actor` of the environment who has sent a request. A client that is not yet known by
-    the token or cookie that it sends is a stranger. All strangers have one thread; those who sign in have another, as
-    that takes long. Each probe has a thread of its own, so that it is answered whatever else goes on.
+    A client that is not yet known by the token or cookie that it sends is a stranger. All strangers have one thread; the
+    application calls `refunds.known` of the environment with the client as soon as it knows it. Those who sign in have
+    another, as that takes long. Each probe has a thread of its own, so that it is answered whatever else goes on.
     """
 
     def __init__(self, application: Application, longest_wait: float = LONGEST_WAIT) -> None:
@@ -95,7 +96,7 @@ class Front:
     async def _in_turn(self, lane: _Lane, environ: dict[str, Any], protocol: HTTPProtocol) -> "_Sent | None":
         """Have a request answered when it is its client's turn, or refused if that takes longer than `longest_wait`.
 
-        Return what `_answer` returns. Remember which client the credentials are of.
+        Return what `_answer` returns.
         """
         try:
             while True:
@@ -108,21 +109,37 @@ class Front:
         except TimeoutError:
             environ["refunds.waits"] = True
             return await _put(self._requests, environ, protocol)  # the application refuses it, which takes no time
+        held, loop = [lane], asyncio.get_running_loop()
+        if lane is self._lanes.get(_STRANGERS):
+            environ["refunds.known"] = lambda actor: asyncio.run_coroutine_threadsafe(
+                self._know(actor, environ, held), loop
+            )
         try:
             return await _put(self._requests, environ, protocol)
         finally:
-            if actor := environ.get("refunds.actor"):
-                if len(self._actors) >= MOST_KNOWN:
-                    self._actors.clear()
-                self._actors[_credentials(environ)] = actor
-            lane.turns.release()
+            held.pop().turns.release()
+
+    async def _know(self, actor: str, environ: dict[str, Any], held: list[_Lane]) -> None:
+        """Remember which client sent a request, and give the strangers their turn back if the client has one free.
+
+        `held` has the lane whose turn the request has, and is empty once it is answered.
+        """
+        if len(self._actors) >= MOST_KNOWN:
+            self._actors.clear()
+        self._actors[_credentials(environ)] = actor
+        own = self._lane(environ)
+        if held and not own.turns.locked():
+            await own.turns.acquire()
+            held.pop().turns.release()
+            held.append(own)
 
     def _lane(self, environ: dict[str, Any]) -> _Lane:
         """Return the lane of a request's client, of those who sign in, or of all strangers; an empty one is dropped."""
-        name = "sign-in" if "/sign-in/" in environ["PATH_INFO"] else self._actors.get(_credentials(environ), "")
+        known = self._actors.get(_credentials(environ), _STRANGERS)
+        name = _SIGN_IN if "/sign-in/" in environ["PATH_INFO"] else known
         lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[name] = _Lane(1 if name in {"", "sign-in"} else AT_ONCE)
+            lane = self._lanes[name] = _Lane(1 if name in {_STRANGERS, _SIGN_IN} else AT_ONCE)
         return lane
 
     async def _read(self, environ: dict[str, Any], protocol: HTTPProtocol, body: bytearray, lane: _Lane) -> None:

@@ -54,7 +54,8 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
             return
         principal, known.policies = callers.get(asked.blueprint or "", _token_holder)(store())
         known.principal = principal
-        asked.environ["refunds.actor"] = principal.actor  # for the server
+        if know := asked.environ.get("refunds.known"):  # the server wants to know it
+            know(principal.actor)
         if limiter.rate:
             left = known.requests_left = limiter.take(principal.actor)
             if left < 0:

@@ -245,6 +245,12 @@ class Waiting(NamedTuple):
         self.answers.append((self.path, status, dict(headers), json.loads(body)))
 
 
+def knows(environ):
+    """Tell the front, if it wants to know, who has sent a request."""
+    if know := environ.get("refunds.known"):
+        know(environ["HTTP_AUTHORIZATION"])
+
+
 def test_a_request_that_waits_too_long_for_its_turn_is_refused(tmp_path):
     """Its client would give up soon, and send it again beside the one that still waits."""
     app, held, answers = create_app(settings(tmp_path)), threading.Event(), []
@@ -277,7 +283,7 @@ def test_a_client_who_has_become_known_waits_no_longer_among_strangers():
 
     def application(environ, start):
         if environ["PATH_INFO"] != "/other":
-            environ["refunds.actor"] = "known"
+            knows(environ)
             held[environ["PATH_INFO"] == "/second"].wait(PATIENCE)
         start("200 OK", [("Content-Length", "2")])
         return [b"{}"]
@@ -299,13 +305,40 @@ def test_a_client_who_has_become_known_waits_no_longer_among_strangers():
     assert [path for path, *_ in answers] == ["/first", "/other", "/second"]
 
 
+def test_the_first_request_of_a_client_keeps_other_strangers_waiting_only_until_it_is_known():
+    """After a start all are strangers, and the first request of somebody may take a minute."""
+    known, held, answers = threading.Event(), threading.Event(), []
+
+    def application(environ, start):
+        knows(environ)
+        if environ["PATH_INFO"] == "/long":
+            known.set()
+            held.wait(PATIENCE)
+        start("200 OK", [("Content-Length", "2")])
+        return [b"{}"]
+
+    async def ask():
+        front = Front(application)
+        first = [Waiting("/long", answers)] * 2 * AT_ONCE
+        long = [asyncio.create_task(front(one, one)) for one in first]
+        await asyncio.to_thread(known.wait, PATIENCE)
+        other = Waiting("/other", answers, "another")
+        await asyncio.wait_for(front(other, other), PATIENCE)
+        assert [path for path, *_ in answers] == ["/other"]
+        held.set()
+        await asyncio.gather(*long)
+
+    asyncio.run(ask())
+    assert [path for path, *_ in answers[1:]] == ["/long"] * 2 * AT_ONCE
+
+
 def test_a_client_who_becomes_known_while_its_body_is_read_does_not_wait_without_end():
     """It chose the lane of strangers, which is free; its own is not."""
     held, answers = threading.Event(), []
 
     def application(environ, start):
         if not environ.get("refunds.waits"):
-            environ["refunds.actor"] = "known"
+            knows(environ)
             if environ["PATH_INFO"] == "/held":
                 held.wait(PATIENCE)
         start("429 Later" if environ.get("refunds.waits") else "200 OK", [("Content-Length", "2")])
@@ -346,7 +379,7 @@ def test_a_client_with_too_many_requests_is_told_so_late_and_keeps_nobody_waitin
     answers = []
 
     def application(environ, start):
-        environ["refunds.actor"] = "known"
+        knows(environ)
         start("429 Later" if environ["PATH_INFO"] == "/too-many" else "200 OK", [("Content-Length", "2")])
         return [b"{}"]
 
