@@ -37,7 +37,7 @@ def command() -> None:
 def sheet(week: str | None, regions: tuple[str, ...], policy: str | None, *, as_page: bool) -> None:
     """List the deadlines of a week, for agents to use when everything is down.
 
-    It has the service days up to the end of the week if their window ends in the week or later: at most the latest 24.
+    It has the service days up to the end of the week whose window ends in the week or later, at most the latest 24.
     The name of this command may be left out: flask deadlines --week 2026-12-24.
     """
     read = _WEEK.read({"week": week})

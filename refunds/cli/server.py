@@ -54,7 +54,7 @@ Application = Callable[..., Iterable[bytes]]
 
 
 class _Lane:
-    """What a client, or all strangers, have under way: their turns, and the bytes of their bodies."""
+    """What a client, or all strangers, have under way: turns for `at_once` requests, and the bytes of their bodies."""
 
     def __init__(self, at_once: int) -> None:
         self.turns, self.held = asyncio.Semaphore(at_once), 0
@@ -138,7 +138,7 @@ class Front:
             lane.turns.release()
 
     def _lane(self, environ: dict[str, Any]) -> _Lane:
-        """Return the lane of a request's client, of those who sign in, or of all strangers; an empty one is dropped."""
+        """Return the lane of a request's client, of those who sign in, or of all strangers, or a new one for them."""
         name = "sign-in" if "/sign-in/" in environ["PATH_INFO"] else self._actors.get(_credentials(environ), "")
         lane = self._lanes.get(name)
         if lane is None:
@@ -146,7 +146,10 @@ class Front:
         return lane
 
     async def _read(self, environ: dict[str, Any], protocol: HTTPProtocol, body: bytearray, lane: _Lane) -> None:
-        """Read a body into `body`; if bodies take too much memory, cut a large one short, and mark it as crowded."""
+        """Read a request's body into `body`; if bodies take too much memory, end early and set `refunds.crowded`.
+
+        A small one is always read to its end.
+        """
         if _length(environ) <= SMALL:
             body += await protocol()
             self._held += len(body)
@@ -174,10 +177,10 @@ class Front:
     def _answer(
         self, environ: dict[str, Any], protocol: HTTPProtocol, loop: asyncio.AbstractEventLoop
     ) -> "_Sent | None":
-        """Call the application for a request, and send what it answers, whole or, if that has no length, as a stream.
+        """Call the application for a request, and send its answer; return None, or a future that is done when it is sent.
 
-        Return None if the answer is sent. A stream whose parts are all made, and a 429, which the loop sends late, are
-        sent when the future that is returned is done. While the service stops, the answer ends its connection.
+        An answer with 200 and no length is sent as a stream, while it is made. A 429 is sent late by the loop, which
+        keeps no thread busy. While the service stops, the answer ends its connection.
         """
         begun: list[Any] = []
         parts = self._application(environ, lambda status, headers, _=None: begun.extend((status, headers)))
@@ -219,7 +222,7 @@ class _Stream:
         self.sent = asyncio.run_coroutine_threadsafe(self._send(), loop)
 
     def send_all(self, parts: Iterable[bytes]) -> None:
-        """Hand over each part when it is made, until the reader has left."""
+        """Queue each part for the loop to send when it is made, and then the end; stop early if the reader has left."""
         try:
             for part in parts:
                 if self._left:
@@ -338,7 +341,7 @@ class Server(MTServer):
         self.serve(target_loader=lambda: self._front, wrap_loader=False)
 
     def _init_shared_socket(self) -> None:
-        """Listen. The connections inherit the time in which their clients must read."""
+        """Listen; a connection ends if its client reads nothing for `IN_TIME`, where the system has such a limit."""
         shared = SocketSpec(self.bind_addr, self.bind_port, self.backlog).build()
         self._shd = shared  # type: ignore[assignment] # None is what it is before
         if hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -368,7 +371,7 @@ class Server(MTServer):
         """Ignore SIGHUP: there is nothing to reload."""
 
     def _check_gil(self) -> None:
-        """Accept a Python with the GIL, too: only running Python code holds it."""
+        """Do nothing: a Python with the GIL is accepted, too, as only running Python code holds it."""
 
 
 def _unsent() -> bool:
