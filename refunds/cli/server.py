@@ -177,7 +177,7 @@ class Front:
     def _answer(
         self, environ: dict[str, Any], protocol: HTTPProtocol, loop: asyncio.AbstractEventLoop
     ) -> "_Sent | None":
-        """Call the application for a request, and send its answer; return None, or a future that is done when it is sent.
+        """Call the application for a request, and send its answer; return None if it is sent, or a future of that.
 
         An answer with 200 and no length is sent as a stream, while it is made. A 429 is sent late by the loop, which
         keeps no thread busy. While the service stops, the answer ends its connection.
