@@ -302,7 +302,7 @@ def _channel_not_accepted(case: Decision) -> bool:
 
 
 def _unofficial_contact_point(case: Decision) -> bool:
-    """Tell whether the contact point is neither official nor accepted; false if none is official, or for withdrawals."""
+    """Tell whether a contact point is neither official nor accepted; false if none is official, or for withdrawals."""
     point = case.facts.contact_point
     if point is None or case.facts.contact_point_accepted or case.facts.withdrawal:
         return False
