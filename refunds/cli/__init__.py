@@ -229,7 +229,7 @@ def print_json(data: Any) -> None:
 def progress(*, passing: bool = True) -> Iterator[ProgressCallback]:
     """Give the block a callback that shows a bar on standard error for each step that is reported.
 
-    If `passing`, bars are shown only on a terminal, and removed at the end of the block; otherwise always, and stay.
+    If `passing`, bars are shown only on a terminal, and removed at the end of the block; otherwise always, and kept.
     """
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
