@@ -16,7 +16,7 @@ from refunds.errors import ConfigurationError, Message
 
 
 def _setting(name: str, help_text: str, *, secret: bool = False) -> Any:
-    """Return a field of `Settings`, with the name of its environment variable and its help; a `secret` has no repr."""
+    """Return a field of `Settings` with its environment variable and help; a `secret` is left out of the repr."""
     return field(repr=not secret, metadata={"name": name, "help": help_text})
 
 
@@ -169,8 +169,8 @@ def _unknown(known: Iterable[str]) -> Iterator[str]:
 def _beside(database: str) -> Callable[[str], Path]:
     """Return where the master key and the ledger of a database are in development, as a function of their plain names.
 
-    They are beside the database's file, with its name in front. Those of the default file, and of a server, keep the
-    plain names in `instance`, as they always had them.
+    They are beside the database's file, with its name and a dot in front. Those of the default file, and of a server,
+    keep the plain names in `instance`, as they always had them.
     """
     path = Path(database.partition(":///")[2]) if database.startswith("sqlite") else _DEFAULT
     return lambda name: path.with_name(name if path == _DEFAULT else f"{path.name}.{name}")

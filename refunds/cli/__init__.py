@@ -48,7 +48,7 @@ class OneOf(click.Choice[Any]):
     """The members of an enumeration, each written as its value; the command gets the member."""
 
     def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:
-        """Return the value of a member, as it is written."""
+        """Return what stands for a choice on the command line: the value of a member, or a text as it is."""
         return str(choice)
 
 
@@ -82,7 +82,7 @@ class Command(click.Command):
     """A command that prints its errors on standard error, in words, and ends with their exit code."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command; print an error, and end the process with its exit code, or 1 for an `OSError`."""
+        """Run the command; print a `RefundsError` and exit with its code, or an `OSError` and exit with 1."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # a character that the terminal cannot show becomes `?`
                 stream.reconfigure(errors="replace")
@@ -111,25 +111,31 @@ class Group(AppGroup):
 
 
 def standalone(name: str, **options: Any) -> Callable[[Callable[..., Any]], click.Command]:
-    """Declare a command that is in no group; it runs with the app, and prints its errors as `Command` does."""
+    """Return a decorator that makes a function a `Command` that is in no group and runs with the app.
+
+    The options are those of `click.command`.
+    """
     return lambda function: click.command(name, cls=Command, **options)(with_appcontext(function))
 
 
 class CommandsAndOne(Group):
-    """Commands, and `unnamed`, whose name may be left out: it was once the only one."""
+    """A group that runs its command `unnamed` if the arguments name none: it was once the only command."""
 
     def __init__(self, *given: Any, unnamed: str, **options: Any) -> None:
         super().__init__(*given, **options)
         self._unnamed = unnamed
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments; before those that begin with no command, put the name that may be left out."""
+        """Read the arguments, as those of `unnamed` if they begin neither with a command's name nor with --help."""
         named = args[0] in {*self.commands, *self.get_help_option_names(context)} if args else self.no_args_is_help
         return super().parse_args(context, args if named else [self._unnamed, *args])
 
 
 def loaded_store(to: Opening = Opening.RECORD) -> Store:
-    """Return the store, open until the command ends; print if that made a key. Raise `ConfigurationError`."""
+    """Open the store until the command ends, and return it; print if that made a master key.
+
+    Raises `ConfigurationError` as `Store.open` does.
+    """
     found: Store = current_app.extensions["refunds.store"]
     click.get_current_context().call_on_close(found.close)
     found.open(to)
@@ -152,7 +158,7 @@ def writing() -> AbstractContextManager[UnitOfWork]:
 
 @contextmanager
 def new_file(output: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """Open a file to write in the block, in place of any: it gets its name when all is on disk, or else is removed."""
+    """Give the block a file to write: it replaces `output` after the block, or is removed if the block raised."""
     part = output.with_name(f"{output.name}.{token_hex(4)}.part")  # two processes must not share one
     try:
         with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as written:
@@ -168,7 +174,7 @@ def new_file(output: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
 
 
 def write_private(output: Path, parts: Iterable[bytes]) -> None:
-    """Write a file with personal data, which only its owner may read; it gets its name only when it is complete."""
+    """Write a file with personal data, which only its owner may read; it replaces `output` when it is complete."""
     with new_file(output, 0o600) as written:
         written.writelines(parts)
 
@@ -184,12 +190,12 @@ def since_text(at: datetime | None) -> str:
 
 
 def warn_of_erasures(since: datetime | None) -> None:
-    """Print that erasures since an instant (None: all) may be undone and must be repeated; nothing is erased here."""
+    """Print a warning that erasures since an instant, or all for None, may be undone and have to be repeated."""
     click.echo(f"Erasures from {since_text(since)} on may have been undone: erase these customers again.")
 
 
 def note_done(store: Store, done: str, position: int) -> None:
-    """Note for operators that a `backup` or `verify` is done; print on standard error if that is not possible."""
+    """Note beside the checkpoints that a `backup` or `verify` of `position` events is done; print if that fails."""
     try:
         upkeep.note(store.checkpoints.file.parent, done, position)
     except OSError as error:
@@ -223,7 +229,7 @@ def print_json(data: Any) -> None:
 def progress(*, passing: bool = True) -> Iterator[ProgressCallback]:
     """Give the block a callback that shows a bar on standard error for each step that is reported.
 
-    If `passing`, bars are shown only on a terminal, and removed at the end of the block.
+    If `passing`, bars are shown only on a terminal, and removed at the end of the block; otherwise always, and kept.
     """
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415

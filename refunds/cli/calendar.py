@@ -156,9 +156,9 @@ def compare(folder: Path) -> None:
 
 
 def _compare(folder: Path) -> None:
-    """Print which open windows would end later by this process's data, or keep a later end.
+    """Print the open windows that end later by the holiday data that this process has loaded, or keep a later end.
 
-    Raise `UsageError` if the release in `folder` cannot count.
+    Raises `UsageError` if the service cannot count by that data, which is the release in `folder`.
     """
     store = loaded_store()
     try:

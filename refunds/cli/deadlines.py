@@ -37,7 +37,7 @@ def command() -> None:
 def sheet(week: str | None, regions: tuple[str, ...], policy: str | None, *, as_page: bool) -> None:
     """List the deadlines of a week, for agents to use when everything is down.
 
-    It has the service days up to the end of the week if their window ends in the week or later: at most the latest 24.
+    It has the service days up to the end of the week whose window ends in the week or later, at most the latest 24.
     The name of this command may be left out: flask deadlines --week 2026-12-24.
     """
     read = _WEEK.read({"week": week})
@@ -63,10 +63,11 @@ def sheet(week: str | None, regions: tuple[str, ...], policy: str | None, *, as_
 @POLICY
 @LANG
 def export(first: str, last: str, regions: str | None, policy: str | None, *, form: str, output: Path) -> None:
-    """Write the deadline of every service date in every region to a file, for any number of orders at once.
+    """Write the deadline of every service date in every region to a new file, for any number of orders at once.
 
-    docs/bulk.md has its columns, and how to join orders to it. The file is complete if it is there: it gets its name at
-    the end. The same records and data give the same bytes.
+    docs/bulk.md has its columns, and how to join orders to it. Without --regions, those that the holiday data does not
+    cover are left out, and named. The file is complete if it is there: it gets its name at the end. The same records
+    and data give the same bytes.
     """
     read = read_range(first, last)
     if os.path.lexists(output):

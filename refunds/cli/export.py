@@ -30,7 +30,7 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
 
     Cancellations by when they were issued, contacts by when they were recorded, orders by when they were registered,
     in this order. The dates are in the time zone of the configured policy; the instants in the file are in UTC. The
-    file is complete if it is there: it gets its name at the end. The journal says that it was made, before it is.
+    file is complete if it is there: it gets its name at the end. It is entered in the journal before it is written.
     """
     store = loaded_store()
     since, until = _range(store, first, last)
@@ -46,7 +46,7 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
 
 
 def read_range(first: str, last: str) -> dict[str, date]:
-    """Return these dates, read, by name; raise `InvalidInput` if one is no date, or if the last is before the first."""
+    """Return two dates as `first` and `last`; raise `InvalidInput` if one is no date or they are out of order."""
     read = _RANGE.read({"from": first, "to": last})
     if read["last"] < read["first"]:
         raise InvalidInput.at("/to", Message("must not be before %(since)s", since="from"))

@@ -35,7 +35,7 @@ Application = Callable[..., Iterable[bytes]]
 
 
 class _Lane:
-    """What a client, or all strangers, have under way: their turns, and the bytes of their bodies."""
+    """What a client, or all strangers, have under way: turns for `at_once` requests, and the bytes of their bodies."""
 
     def __init__(self, at_once: int) -> None:
         self.turns, self.held = asyncio.Semaphore(at_once), 0
@@ -134,7 +134,7 @@ class Front:
             held.append(own)
 
     def _lane(self, environ: dict[str, Any]) -> _Lane:
-        """Return the lane of a request's client, of those who sign in, or of all strangers; an empty one is dropped."""
+        """Return the lane of a request's client, of those who sign in, or of all strangers, or a new one for them."""
         known = self._actors.get(_credentials(environ), _STRANGERS)
         name = _SIGN_IN if "/sign-in/" in environ["PATH_INFO"] else known
         lane = self._lanes.get(name)
@@ -143,7 +143,10 @@ class Front:
         return lane
 
     async def _read(self, environ: dict[str, Any], protocol: HTTPProtocol, body: bytearray, lane: _Lane) -> None:
-        """Read a body into `body`; if bodies take too much memory, cut a large one short, and mark it as crowded."""
+        """Read a request's body into `body`; if bodies take too much memory, end early and set `refunds.crowded`.
+
+        A small one is always read to its end.
+        """
         if _length(environ) <= SMALL:
             body += await protocol()
             self._held += len(body)
@@ -171,10 +174,10 @@ class Front:
     def _answer(
         self, environ: dict[str, Any], protocol: HTTPProtocol, loop: asyncio.AbstractEventLoop
     ) -> "_Sent | None":
-        """Call the application for a request, and send what it answers, whole or, if that has no length, as a stream.
+        """Call the application for a request, and send its answer; return None if it is sent, or a future of that.
 
-        Return None if the answer is sent. A stream whose parts are all made, and a 429, which the loop sends late, are
-        sent when the future that is returned is done.
+        An answer with 200 and no length is sent as a stream, while it is made. A 429 is sent late by the loop, which
+        keeps no thread busy.
         """
         begun: list[Any] = []
         parts = self._application(environ, lambda status, headers, _=None: begun.extend((status, headers)))
@@ -223,7 +226,7 @@ class _Stream:
         self.sent = asyncio.run_coroutine_threadsafe(self._send(), loop)
 
     def send_all(self, parts: Iterable[bytes]) -> None:
-        """Hand over each part when it is made, until the reader has left."""
+        """Queue each part for the loop to send when it is made, and then the end; stop early if the reader has left."""
         try:
             for part in parts:
                 if self._left:

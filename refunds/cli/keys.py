@@ -16,7 +16,7 @@ def command() -> None:
 @command.command("rotate")
 @LANG
 def rotate_() -> None:
-    """Wrap by the first key of the master key file what others wrap.
+    """Wrap by the first master key what the other master keys wrap.
 
     First put a new key into the first line of the file of every instance, and restart them one by one. Then run this,
     while they go on; if it is interrupted, run it again. At the end it says whether the older keys may be needed, and

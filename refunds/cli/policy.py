@@ -79,7 +79,7 @@ def _state(uow: UnitOfWork, version: PolicyVersion) -> str:
 
 
 def _draft(file: Path) -> PolicyVersion:
-    """Return the version in a policy file; raise `InvalidInput`, with the file's name in its places, if it is wrong."""
+    """Return the version in a policy file; raise `InvalidInput`, whose places name the file, if it is wrong."""
     try:
         return read_policy_file(file)
     except InvalidInput as error:
@@ -140,7 +140,7 @@ def publish(file: Path, *, now: bool, dry_run: bool) -> None:
 
 @contextmanager
 def _changing() -> Iterator[UnitOfWork]:
-    """Open a unit of work for the block, to change policies; after it, promise the later ends of open windows."""
+    """Give the block a unit of work to change policies; when that is stored, promise open windows their later ends."""
     store = loaded_store()
     with store.write(COMMAND_LINE) as uow:
         yield uow
@@ -164,7 +164,7 @@ def import_(files: tuple[Path, ...]) -> None:
 
 
 def _print_result(result: PublishResult, done: str) -> None:
-    """Print what was done to a version, its differences from the version before, and the warnings about it."""
+    """Print what was `done` to a version, or that it was known, its differences from the one before, and warnings."""
     version, follows = result.version, result.follows
     if result.known:
         done = "known"

@@ -190,7 +190,10 @@ def rectify(reference: str, corrections: tuple[Correction, ...], *, by_id: bool)
 @click.option("--file", "file", required=True, metavar="REFERENCE", help="The recipient's own reference.")
 @LANG
 def disclose(reference: str, basis: DisclosureBasis, recipient: str, file: str) -> None:
-    """Note that a customer's data were handed to somebody else."""
+    """Note that a customer's data were handed to somebody else.
+
+    `--file` is the recipient's own reference, not a path. The id of the disclosure is printed.
+    """
     read = _read(recipient=recipient, reference=file)
     with writing() as uow:
         click.echo(privacy.disclose(uow, reference, basis, **read).disclosure_id)
@@ -263,7 +266,7 @@ def extend(request_id: str, reason: str) -> None:
 @REASON
 @LANG
 def fee(request_id: str, fee: Fee | str, reason: str | None) -> None:
-    """Note that a data request may cost something, and print what to write to the person; none: that it does not."""
+    """Note why a data request may cost something, or by `none` that it does not; print what to write to the person."""
     why, read = fee if isinstance(fee, Fee) else None, _read(reason=reason).get("reason")
     with writing() as uow:
         said = answer_text(data_requests.note_fee(uow, request_id, why, read), data_requests.time_zone(uow))

@@ -92,9 +92,9 @@ def _drain(app: Flask, seconds: int) -> None:
 
 
 def prepare(store: Store) -> None:
-    """Build the calendars, number contacts without a number, and watch the holiday data; print what changed.
+    """Build the calendars, number the contacts of an earlier version, and `watch` the holiday data; print what changed.
 
-    Raise `ConfigurationError` if there is no default policy.
+    Raises `ConfigurationError` if there is no default policy.
     """
     store.prepare()
     with progress() as shown:
@@ -147,7 +147,7 @@ class _Lookout(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Look every second; if the file was removed or replaced, log that, stop the service, and end."""
+        """Look every second; if the database's file was removed or replaced, log that, stop the service, and end."""
         while not self._over.wait(1):
             try:
                 self._store.require_there()

@@ -74,7 +74,7 @@ class Server(MTServer):
         self.serve(target_loader=lambda: self._front, wrap_loader=False)
 
     def _init_shared_socket(self) -> None:
-        """Listen. The connections inherit the time in which their clients must read."""
+        """Listen; a connection ends if its client reads nothing for `IN_TIME`, where the system has such a limit."""
         shared = SocketSpec(self.bind_addr, self.bind_port, self.backlog).build()
         self._shd = shared  # type: ignore[assignment] # None is what it is before
         if hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -104,7 +104,7 @@ class Server(MTServer):
         """Ignore SIGHUP: there is nothing to reload."""
 
     def _check_gil(self) -> None:
-        """Accept a Python with the GIL, too: only running Python code holds it."""
+        """Do nothing: a Python with the GIL is accepted, too, as only running Python code holds it."""
 
 
 def _unsent() -> bool:

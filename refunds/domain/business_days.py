@@ -247,11 +247,11 @@ class BusinessCalendar:
         return _WHY.get(self._business.day_codes[i])
 
     def is_estimated(self, window: Window) -> bool:
-        """Tell whether a holiday from the service day to the day after the last may move: it depends on the moon."""
+        """Tell whether a holiday from a window's service day to the day after its last may move with the moon."""
         return self.region.has_estimated(window.service_day.toordinal(), window.last_day.toordinal() + 1)
 
     def lacks_parts(self, window: Window) -> bool:
-        """Tell whether the region's subdivisions differ in a year of a window, so that it may lack holidays of some."""
+        """Tell whether in a year of a window, subdivisions of the region may have holidays that this calendar lacks."""
         years, differ = range(window.service_day.year, window.last_day.year + 1), self.region.differ
         return bool(differ) and not differ.isdisjoint(years)
 
@@ -266,7 +266,10 @@ class BusinessCalendar:
 
 
 def _windows(region: RegionDays, business: _Table, ends: _Table | None) -> Callable[[date, int], Window]:
-    """Return the cached `window` of a calendar. It keeps no reference to the calendar, so a temporary one is freed."""
+    """Return the `window` of a calendar: a cached function of a service day and a length in business days.
+
+    It raises `CalendarNotCovered`. It keeps no reference to the calendar, so a temporary one is freed.
+    """
 
     @lru_cache(maxsize=512)
     def window(service_day: date, length: int) -> Window:
@@ -286,7 +289,7 @@ def _windows(region: RegionDays, business: _Table, ends: _Table | None) -> Calla
 def _too_late(
     without: BusinessCalendar, window: Callable[[date, int], Window], entered: tuple[tuple[date, date], ...]
 ) -> Callable[[date, int], frozenset[date]]:
-    """Return a cached function of a service day and a length: the closures in that window entered after its last day.
+    """Return a cached function of service day and length: the closures in that window entered too late to extend it.
 
     `without` is the calendar without the `entered` closures; `window` counts with all of them.
     """
@@ -307,6 +310,7 @@ def _too_late(
 
 
 def _not_covered(region: RegionDays) -> CalendarNotCovered:
+    """Return the error that something is beyond the dates of a region's data, which it names."""
     return CalendarNotCovered(region.region, date.fromordinal(region.first), date.fromordinal(region.last))
 
 

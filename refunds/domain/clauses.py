@@ -139,7 +139,7 @@ def mismatches(terms: Terms) -> list[Mismatch]:
 
 
 def _windows(sentences: list[str], terms: Terms) -> _Found:
-    """Yield what `_compared` yields for those periods in the sentences that are meant as the window."""
+    """Yield how those periods in the sentences that are meant as the window differ from the terms (`_compared`)."""
     cues: list[re.Match[str]] = []
     for sentence in sentences:
         cues = list(_CUE.finditer(sentence)) or cues[-1:]
@@ -149,7 +149,10 @@ def _windows(sentences: list[str], terms: Terms) -> _Found:
 
 
 def _is_window(period: re.Match[str], cues: list[re.Match[str]]) -> bool:
-    """Tell whether a period means the window: the service begins it, or the nearest cue, if any, is not `other`."""
+    """Tell whether a period means the window: words after it say so, or the nearest cue names nothing else.
+
+    True without cues. `cues` are matches of `_CUE`, in which `other` are those for something else, such as a refund.
+    """
     if _ANCHORED.match(period.string, period.end()):
         return True
     nearest = min(cues, key=lambda cue: max(period.start() - cue.end(), cue.start() - period.end()), default=None)
@@ -172,7 +175,7 @@ def _compared(period: re.Match[str], terms: Terms) -> _Found:
 
 
 def _stem(word: str) -> str:
-    """Return a numeral in lower case, without the ending of a German ordinal or adjective unless `_VALUES` has it."""
+    """Return a numeral in lower case; if `_VALUES` lacks it so, also without its German ending, such as -en."""
     word = word.lower()
     return word if word in _VALUES else re.sub(r"e[mnrs]?$", "", word)
 
@@ -186,7 +189,8 @@ def _value(word: str) -> int:
 def _channels(sentences: list[str], terms: Terms) -> _Found:
     """Yield how the channels and contact points that the sentences name differ from those of the terms.
 
-    An accepted channel that is not named is a difference only if another channel is named.
+    An accepted channel that is not named is a difference only if another channel is named, and a contact point only if
+    the terms have some for its channel.
     """
     parts = [part for one in sentences for part in _SEGMENT.split(_NOT_OURS.sub(" ", one)) if not _ASIDE.search(part)]
     text = " | ".join(parts)

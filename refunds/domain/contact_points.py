@@ -88,7 +88,10 @@ def customers_detail(text: str, country: str | None = None) -> str:
 
 
 def significant(text: str, country: str) -> str | None:
-    """Return a telephone number's digits without country code, to compare spellings; None if no number, or short."""
+    """Return a telephone number's digits without country code, to compare spellings; None if none, or fewer than six.
+
+    A number without a country code is read as one of `country` (two letters).
+    """
     if not _DIALLED.fullmatch(text):
         return None
     try:

@@ -139,10 +139,10 @@ class Decision(NamedTuple):
 
     @property
     def backdated(self) -> bool:
-        """Whether the contact was made before the deadline and recorded at it or later.
+        """Whether the contact was made before the deadline and recorded at it or later; false for a mere check.
 
-        False for a mere check, if the service was not provided when the contact was recorded, and if the calendar does
-        not cover its window. The deadline counts even if the service was provided only after the contact.
+        The deadline is that of a contact made at the time of recording. There is none, and this is false, if the
+        service was not provided by then, or if the calendar does not cover its window.
         """
         recorded_at = self.facts.recorded_at
         if recorded_at is None or not self.provided_when_recorded:
@@ -274,8 +274,8 @@ def _window_kept(
 def _kept(promise: ToldWindow, version: PolicyVersion, known: BusinessCalendar) -> _Counted:
     """Return the calendar, window and deadline of an order whose promise is kept.
 
-    The service day and the skipped dates of the promise are laid over the calendar, so that closures entered since
-    still extend the window. If it then ends earlier, or leaves the calendar, the window is as it was told.
+    The window begins and skips dates as promised, and skips those of today's calendar too, so that closures entered
+    since still extend it. If it then ends earlier than promised, or leaves the calendar, it is the promised one.
     """
     terms, told = version.terms, promise.window
     with suppress(CalendarNotCovered):
@@ -302,7 +302,7 @@ def _channel_not_accepted(case: Decision) -> bool:
 
 
 def _unofficial_contact_point(case: Decision) -> bool:
-    """Tell whether the contact point is not official, nor accepted; false for a withdrawal, or if none is official."""
+    """Tell whether a contact point is neither official nor accepted; false if none is official, or for withdrawals."""
     point = case.facts.contact_point
     if point is None or case.facts.contact_point_accepted or case.facts.withdrawal:
         return False
@@ -312,8 +312,8 @@ def _unofficial_contact_point(case: Decision) -> bool:
 def _not_yet_provided(case: Decision) -> bool:
     """Tell whether the service was not provided at the request.
 
-    False if it was provided when a late entry, or a withdrawal without its ticket, was recorded. Otherwise it would be
-    enough to date these before the service.
+    False for a late entry, or a withdrawal without its ticket, if the service was provided when it was recorded: to
+    date such a contact before the service must not avoid its own rule.
     """
     if case.window is not None or case.provided:
         return False

@@ -72,7 +72,10 @@ _builder: ContextVar[Callable[[CalendarNotReady], bool] | None] = ContextVar("_b
 
 @contextmanager
 def only_ready(builder: Callable[[CalendarNotReady], bool] = lambda _: False) -> Iterator[None]:
-    """In the block, build a calendar only if `builder` (default: never) returns true; else raise `CalendarNotReady`."""
+    """Let the block build a calendar only if `builder` (default: never) allows it; else raise `CalendarNotReady` there.
+
+    `builder` gets that error, and allows it by returning true.
+    """
     token = _builder.set(builder)
     try:
         yield
@@ -81,7 +84,7 @@ def only_ready(builder: Callable[[CalendarNotReady], bool] = lambda _: False) ->
 
 
 def _kept(most: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Make a decorator that keeps the last `most` results of a function, and builds others as `only_ready` allows."""
+    """Return a decorator: a function keeps its last `most` results, and builds others only as `only_ready` allows."""
 
     def keep(build: Callable[..., T]) -> Callable[..., T]:
         results = LRUCache[Any, T](most)
@@ -219,12 +222,13 @@ class _Parts(NamedTuple):
 def _calendar(
     country: str, subdivision: str | None, week: Week, end_week: Week | None, rules: DayRules
 ) -> BusinessCalendar:
+    """Return the calendar of a country or its subdivision, without closures; `business_calendar` finds its place."""
     return BusinessCalendar(_region_days(country, subdivision, rules), week, end_week)
 
 
 @_kept(1024)  # all regions by one version's rules: 60 MB
 def _region_days(country: str, subdivision: str | None, rules: DayRules) -> RegionDays:
-    """Return the marks of all dates of a region: its holidays, with those that the rules add, and its weekends."""
+    """Return the marks of all dates of a region (`DayFlag`): its holidays, those that the rules add, its weekends."""
     english, _ = _language(country, "en")
     own = _built(country, subdivision, english)
     names, years, differ = dict(own.names), own.years, frozenset[int]()
@@ -253,7 +257,7 @@ def _region_days(country: str, subdivision: str | None, rules: DayRules) -> Regi
 
 @_kept(64)
 def _parts(country: str) -> _Parts:
-    """Return what a country's subdivisions have besides; each is built, compared and dropped, as there may be many."""
+    """Return what holidays subdivisions have and their country lacks; each is built, compared and dropped in turn."""
     english, _ = _language(country, "en")
     own = _built(country, None, english)
     of: dict[date, tuple[str, str]] = {}
@@ -331,9 +335,9 @@ def _last_decree(country: str) -> int:
 
 
 def _weekends(country: str, subdivision: str | None, first: int, days: int) -> Iterable[int]:
-    """Return the offsets from the ordinal `first` of weekend dates, among `days` dates, by the statutory week of each.
+    """Return which of `days` dates from the ordinal `first` on are weekend, by the statutory week of each, as offsets.
 
-    The offsets are in no particular order, and can be iterated once only.
+    They are in no particular order, and can be iterated once only.
     """
     with _building:
         entity = holidays.country_holidays(country, subdiv=subdivision, expand=False, language="en")
