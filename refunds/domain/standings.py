@@ -29,7 +29,7 @@ class Standing(NamedTuple):
 
     @property
     def state(self) -> OrderState:
-        """The active cancellation's (cancelled if issued), else requested if a contact is open, else elapsed or open."""
+        """The active cancellation's (cancelled if issued), else requested (a contact is open), else elapsed or open."""
         if self.cancelled is not None:
             return OrderState.CANCELLED if self.cancelled is State.ISSUED else OrderState(self.cancelled)
         if self.requested:
