@@ -34,7 +34,7 @@ class Message(str):
 
 
 def both(first: str, second: str) -> tuple[Message, Message]:
-    """Return two texts that belong together, such as what to say and what to write."""
+    """Return two texts that belong together, such as what to say and what to write, each as a `Message`."""
     return Message(first), Message(second)
 
 
@@ -47,12 +47,12 @@ def lines_of(texts: Iterable[str]) -> str:
 
 
 def any_of(names: Iterable[str]) -> str:
-    """Return the names with "or" between them; there must be at least one."""
+    """Return the names, at least one, with "or" between them; several give a `Message` to be translated."""
     return reduce(lambda one, other: Message("%(one)s or %(other)s", one=one, other=other), names)
 
 
 class Unfit(ValueError):
-    """A text is not what is expected; `detail` says what that is, and `code` is that of its field error."""
+    """A text is not what is expected; `detail` says what is expected, and `code` is the code of its field error."""
 
     def __init__(self, detail: Message, code: str = "invalid") -> None:
         self.detail, self.code = detail, code
@@ -93,9 +93,9 @@ class RefundsError(Exception):
         return detail
 
     def under(self, prefix: str) -> Self:
-        """Return a copy of this error for the document that contains the input at `prefix`, a JSON pointer.
+        """Return a copy with `prefix`, a JSON pointer, put before the pointer of each field error.
 
-        Its field errors get the prefix, and their summary replaces its text; without field errors, the text stays.
+        The summary of these field errors replaces the copy's text; without field errors, the text stays.
         """
         moved = type(self).__new__(type(self))  # each class's constructor takes other arguments
         moved.__dict__.update(self.__dict__)
@@ -152,7 +152,7 @@ class UnknownRegion(InvalidInput, code="unknown-region"):
 
 
 class CalendarNotCovered(CallersError, code="calendar-not-covered"):
-    """A date that is not in the holiday data of a region, `first` to `last`; this never counts as "no holidays"."""
+    """A date outside `first` to `last`, the dates of a region's holiday data; this never counts as "no holidays"."""
 
     def __init__(self, region: str, first: date, last: date) -> None:
         self.region, self.first, self.last = region, first, last
@@ -161,7 +161,7 @@ class CalendarNotCovered(CallersError, code="calendar-not-covered"):
 
 
 class NoPolicyInForce(CallersError, code="no-policy-in-force"):
-    """No version of the policy was in force at an instant; the `first` takes effect then, None if all are withdrawn."""
+    """No version of the policy was in force at `at`; the first takes effect at `first`, None if all are withdrawn."""
 
     def __init__(self, policy_id: str, at: datetime, first: datetime | None) -> None:
         self.policy_id, self.at, self.first = policy_id, at, first

@@ -47,7 +47,7 @@ _NONE = timedelta()
 def parse_instant(text: str) -> datetime:
     """Return the instant that an RFC 3339 date-time names, in UTC.
 
-    Digits of a second after the sixth are cut off. Raises `Unfit`, with what is wrong, for anything else: no offset,
+    Of up to nine digits of a second, six are kept. Raises `Unfit`, with what is wrong, for anything else: no offset,
     24:00, a leap second, a date that does not exist, an instant before year 1 or after 9999.
     """
     if not _INSTANT.fullmatch(text):
@@ -116,7 +116,10 @@ def local_date(instant: datetime, tz: ZoneInfo) -> date:
 
 @lru_cache(maxsize=16_384)
 def _turn(day: date, tz: ZoneInfo) -> tuple[datetime, date, date] | None:
-    """Return when in a UTC day a zone's date changes, as an instant, and both dates; None if its clocks change then."""
+    """Return the instant in a UTC day at which a zone's date changes, the date before it and the date from it on.
+
+    None if the zone's clocks change on that day, or at the ends of the calendar.
+    """
     begin = datetime.combine(day, time.min, UTC)
     try:
         first, last = begin.astimezone(tz), (begin + _DAY).astimezone(tz)

@@ -198,8 +198,8 @@ def is_sound(event: Event, key: bytes, position: int, previous: bytes) -> bool:
 def note_empty(emptied: set[str], event: Event) -> None:
     """Add to `emptied` the id of the customer whom an event erases, or the fields that it empties (`record/field`).
 
-    An event that undoes a resolution removes the field with its reason: what is there later is another text. Other
-    events, and data that cannot be read, change nothing.
+    An event that undoes a resolution takes the field of its reason out of `emptied`, because a new reason may be
+    entered there. Other events, and data that cannot be read, change nothing.
     """
     if event.type in (*EMPTYING, EventType.CONTACT_DETAILS_FORGOTTEN):
         with suppress(ValueError, TypeError, LookupError):  # it need not be sound

@@ -39,12 +39,13 @@ def judge(
     promise: ToldWindow | None = None,
     of_order: bool = False,
 ) -> Decision:
-    """Decide on facts, by the versions of a policy that apply to them, with the values in `terms` in place of theirs.
+    """Decide on facts by the versions of a policy that apply to them, with the values in `terms` in place of theirs.
 
-    `region` is the order's; `terms` must already be read; `promise` and `of_order` are those of `decide`. The contact
-    point of the facts, which must then name a channel, is put into its one spelling. Raises `NoPolicyInForce` if no
-    version was in force at the contact or at the time that judges, `UnknownRegion` as `calendar_of` does,
-    `CalendarNotCovered` as `decide` does, and `InvalidInput` at `/contact_point` if that is not a number or an address.
+    `region` is the order's; `terms` are valid values, for a what-if; `promise` and `of_order` are those of `decide`. A
+    contact point is put into its one spelling; the facts must then have a channel. Raises `NoPolicyInForce` if no
+    version was in force at the contact or at the time that judges; without `of_order`, `UnknownRegion` as `calendar_of`
+    does; `CalendarNotCovered` as `decide` does; `InvalidInput` at `/contact_point` if that is neither a number nor an
+    address.
     """
     version = policy.applicable(
         facts.received_at, facts.service_provided_at, ordered_at, terms.get("judged_by")
@@ -71,7 +72,7 @@ def recorded(decision: Decision) -> RecordedDecision:
 
 
 def names_in(told: ToldWindow | None) -> Names:
-    """Return the names of the holidays in a window, as told or, where none was told, as of today; empty for None."""
+    """Return the names of a window's holidays by date: as told or, if none was told, today's; empty for None."""
     if told is None:
         return NO_NAMES
     names = dict(told.names)
@@ -83,7 +84,7 @@ def names_in(told: ToldWindow | None) -> Names:
 
 
 def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) -> Decision:
-    """Decide again on the facts of a stored decision, by its versions and closures and today's holiday data.
+    """Decide again on the facts of a stored decision, by its versions, closures and rules, and on today's holiday data.
 
     Raises `NotFound` if its policy or a version is missing, and `UnknownRegion` if the data does not know its country
     any more.
@@ -110,7 +111,7 @@ def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) ->
 
 @lru_cache(maxsize=128)
 def _closed_again(calendar: BusinessCalendar, closed: tuple[date, ...], too_late: tuple[date, ...]) -> BusinessCalendar:
-    """Return the calendar with the closures of a decision; those in `too_late` are too late for any window."""
+    """Return the calendar with the closures of a decision; those in `too_late` change no window."""
     calendar = calendar.closed_on(closed) if closed else calendar
     return calendar.with_entered_closures((day, date.max) for day in too_late) if too_late else calendar
 
@@ -119,8 +120,8 @@ def calendar_of(version: PolicyVersion, order_region: str | None = None) -> Busi
     """Return the calendar by which a version counts, closures included.
 
     It is that of the order's region if there is one and the terms follow it, else of the policy's. Raises
-    `UnknownRegion` at `/region` if the order's is unknown, at `/terms/region` if a what-if's is, whichever counts; and
-    if the data has lost the country of the policy's.
+    `UnknownRegion`: at `/region` if the order's is unknown, and at `/terms/region` if that of a what-if is, even if the
+    other one counts; and with no pointer if the data has lost the country of the policy's.
     """
     if order_region is not None:
         require_region(order_region, "/region")

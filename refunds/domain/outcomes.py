@@ -64,7 +64,8 @@ def calendar_notices(
 ) -> tuple[Notice, ...]:
     """Return the notices about a calendar in a window, in the order of `Notice`; without a window, about its region.
 
-    `named` is the region asked for. Decrees that an `edition` of the rules, if given, does not know change nothing.
+    `named` is the region asked for, or empty. If `edition` is given, dates are provisional only by the decrees that
+    this edition of the rules knows.
     """
     provisional = window and calendar.is_provisional(window)
     if provisional and edition is not None:
@@ -196,7 +197,7 @@ class Outcome(NamedTuple):
 
     @property
     def told(self) -> ToldWindow | None:
-        """The window that the decision tells; None if none runs."""
+        """The window, with its deadline and names, as it is told to the customer; None if none runs."""
         if self.window is None or self.deadline is None:
             return None
         return ToldWindow(self.window, self.day_codes, self.deadline, self.time_zone, self.region, self.names)

@@ -74,9 +74,9 @@ _IBAN = re.compile(r"(?=([A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}))")
 def holds_payment_data(text: str) -> bool:
     """Tell whether a text has the number of a payment card, an IBAN, or a number that is labelled as payment data.
 
-    A card number has a known issuer's prefix and length, passes its check, however its digits are grouped, and is
-    neither a telephone number (one after `+` or `00`, or a valid one of 13 digits) nor a date. Without the prefixes,
-    one in ten German mobile numbers would match. The labels are those of accounts, sort codes, CVVs and PINs.
+    A card number has a known issuer's prefix and length and a valid check digit, in groups of any size. It is neither a
+    telephone number (one after `+` or `00`, or a valid one of 13 digits) nor a date. Without the prefixes, one in ten
+    German mobile numbers would match. The labels are those of accounts, sort codes, CVVs and PINs.
     """
     plain = _MOMENT.sub("x", _plain(text))
     return (
@@ -116,7 +116,7 @@ Groups = list[tuple[int, int]]  # where groups of digits begin and end in a text
 
 
 def _holds_card(text: str, run: re.Match[str]) -> bool:
-    """Tell whether neighbouring groups of a run are a card number, both with its telephone numbers and without them."""
+    """Tell whether neighbouring groups of a run of digits are a card number, even without its telephone numbers."""
     groups = [group.span() for group in _GROUP.finditer(text, *run.span())]
     return _is_card_among(text, groups) and any(_is_card_among(text, part) for part in _without_telephone(text, groups))
 
@@ -192,7 +192,8 @@ def _before(text: str, start: int) -> str:
 def _is_dialled(before: str, digits: str) -> bool:
     """Tell whether digits are a telephone number with its country code, of at most 15 digits.
 
-    After `+` or `00` in `before`, the text before them, it must be a possible one; otherwise a valid one of 13 digits.
+    If `before`, the text before the digits, ends with `+` or `00`, any possible number counts; otherwise only a valid
+    one of 13 digits.
     """
     if len(digits) > LONGEST_NUMBER - len("+"):
         return False

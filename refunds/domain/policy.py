@@ -37,7 +37,7 @@ class PolicyVersion:
     closures: Closures = NO_CLOSURES
 
     def what_if(self, terms: Mapping[str, Any]) -> "PolicyVersion":
-        """Return this version with these terms, already read, replaced and named in `overridden`; itself if none."""
+        """Return a copy with these valid `terms`, and with their names in `overridden`; the version itself if none."""
         if not terms:
             return self
         overridden = tuple(name for name in TERM_NAMES if name in terms)
@@ -113,7 +113,7 @@ def policy_of(versions: Iterable[PolicyVersion], withdrawn: Collection[int] = ()
     """Return the policy with these versions, at least one; those with a number in `withdrawn` never take effect.
 
     Raises `InvalidInput` if the numbers do not count from 1 without gap or repeat, or if a version would not take
-    effect later than the one before it.
+    effect later than the one before it; withdrawn ones are left out of this comparison.
     """
     ordered = tuple(sorted(versions, key=lambda version: version.version))
     for due, version in enumerate(ordered, 1):

@@ -145,8 +145,9 @@ TOLD_TO_RECIPIENTS = (DataRequestKind.RECTIFICATION, DataRequestKind.ERASURE, Da
 def due_at(received_at: datetime, time_zone: str, *, extended: bool = False) -> datetime:
     """Return the first instant, in UTC, at which it is too late to answer a data request.
 
-    It is the end of the 30th date after receipt or, if earlier, of the date a calendar month after; `extended`, three
-    calendar months after. A month from 31 January ends on the last day of February. Source: GDPR, Article 12(3).
+    It is the end of the 30th date after receipt or of the date a calendar month after it, whichever is earlier; if
+    `extended`, of the date three calendar months after it. A month from 31 January ends on the last day of February.
+    Source: GDPR, Article 12(3).
     """
     tz = zone(time_zone)
     received = local_date(received_at, tz)

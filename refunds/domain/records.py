@@ -219,7 +219,7 @@ class Contact:
 
     @property
     def entered_at(self) -> datetime:
-        """When the contact was entered or, if it corrects one that asked for the same, when that was entered first."""
+        """When the contact was entered; for a correction that asks for the same, when the first contact was entered."""
         then = self.decision.facts
         return self.recorded_at if then.request or then.recorded_at is None else then.recorded_at
 
@@ -308,7 +308,7 @@ class Closure:
 
 
 def id_within(policy: str, name: object) -> str:
-    """Return `policy/name`, the id of a version by its number or a closure by its date; also of a record's field."""
+    """Return `policy/name`: the id of a version (number) or closure (date) of a policy, or of a field of a record."""
     return f"{policy}/{name}"
 
 

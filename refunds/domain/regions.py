@@ -92,12 +92,12 @@ def place(region: str) -> Place:
 
 
 def country_of(region: str) -> str:
-    """Return the country whose telephone numbers a region has: itself if ISO 3166-1 lists it (`FR-971` is `GP`)."""
+    """Return a region's country: its own code in ISO 3166-1 if it has one (`FR-971` is `GP`), else its first part."""
     return _ALSO_COUNTRIES.get(region) or region.partition("-")[0]
 
 
 def place_before_iso(region: str) -> Place:
-    """Return the place of a region by the first editions of the rules, or its country. Raises `UnknownRegion`."""
+    """Return a region's place, or its country's, by the first editions of the rules. Raises `UnknownRegion`."""
     country, _, part = region.partition("-")
     if country not in countries():
         raise UnknownRegion(_unknown(country))
@@ -139,7 +139,7 @@ def countries() -> frozenset[str]:
 
 @cache
 def subdivisions(country: str) -> tuple[str, ...]:
-    """Return the codes of a country's subdivisions that have a calendar, without its own; none of an unknown one's."""
+    """Return the codes, such as `BY`, of a country's subdivisions with a calendar; empty for an unknown country."""
     if country not in countries():
         return ()
     return tuple(part for part in _entity(country).subdivisions if part not in _NO_PLACES.get(country, ()))

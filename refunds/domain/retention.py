@@ -34,7 +34,7 @@ class Period(NamedTuple):
         return self._last(local_date(since, zone(terms.time_zone)), self.length(terms))
 
     def over_before(self, today: date, terms: Terms) -> datetime:
-        """Return the instant before which a period must begin to be over as `today` begins, in the terms' time zone."""
+        """Return the instant, in UTC: a period that began before it is over when `today` begins in the terms' zone."""
         length = self.length(terms)
         if self.in_years:
             first = date(today.year - length, 1, 1)
@@ -93,7 +93,11 @@ PERIODS = (DETAILS, CANCELLED, CONTACTED, ORDERED, BESIDE, REPLIES)
 
 
 def order_until(order: Order, contacts: Sequence[Contact], cancellations: Sequence[Cancellation], terms: Terms) -> date:
-    """Return the last day on which an order is kept with all about it; the caller checks that none of it is open."""
+    """Return the last day on which an order is kept with all about it; the caller checks that none of it is open.
+
+    It counts from the last issue, settlement or revocation of a cancellation, else from the last contact, else from the
+    service or, if that is not known, from the registration.
+    """
     if cancellations:
         ends = ((one.issued_at, one.settled_at, one.revoked_at) for one in cancellations)
         return CANCELLED.last_day(max(at for each in ends for at in each if at is not None), terms)
@@ -103,5 +107,5 @@ def order_until(order: Order, contacts: Sequence[Contact], cancellations: Sequen
 
 
 def details_until(contact: Contact, until: date, terms: Terms) -> date:
-    """Return the last day of a contact's note and ticket: its order's, `until`, if backdated, else that or earlier."""
+    """Return the last day of a contact's note and ticket: at most `until`, its order's; exactly that if backdated."""
     return until if contact.backdated else min(until, DETAILS.last_day(contact.received_at, terms))

@@ -29,7 +29,7 @@ class Standing(NamedTuple):
 
     @property
     def state(self) -> OrderState:
-        """The state: by the active cancellation, else requested if a request is open, else open or elapsed."""
+        """The active cancellation's (cancelled if issued), else requested (a contact is open), else elapsed or open."""
         if self.cancelled is not None:
             return OrderState.CANCELLED if self.cancelled is State.ISSUED else OrderState(self.cancelled)
         if self.requested:

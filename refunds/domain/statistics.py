@@ -54,7 +54,7 @@ class ClosedMonth:
 
 
 def outcome_of(intent: Intent, verdict: Verdict, *, is_cancelled: bool) -> ContactOutcome:
-    """Return what a contact came to: its intent if not to cancel; if cancelled on it, that; else the verdict."""
+    """Return what a contact came to: with the intent to cancel, cancelled or else the verdict; otherwise its intent."""
     if intent is not Intent.CANCEL:
         return ContactOutcome(intent)
     return ContactOutcome.CANCELLED if is_cancelled else ContactOutcome(verdict)
@@ -73,7 +73,7 @@ def least() -> int:
 
 
 def shown(counts: Mapping[Cell, int]) -> Cells:
-    """Return the cells with enough customers, and their exact numbers. Each call draws again: store what it returns."""
+    """Return the exact counts of the cells that reach `least()`, drawn for each cell in each call: store the result."""
     cells: dict[str, dict[str, dict[str, int]]] = {}
     for (country, channel, outcome), count in sorted(counts.items()):
         if count >= least():
@@ -82,6 +82,6 @@ def shown(counts: Mapping[Cell, int]) -> Cells:
 
 
 def bounds(month: str, tz: ZoneInfo) -> tuple[datetime, datetime]:
-    """Return the first instant of a month, `YYYY-MM` before December 9999, and of the next month, in UTC."""
+    """Return the first instants, in UTC, of a month (`YYYY-MM`) and the next. Raises `ValueError` from 9999-12 on."""
     year, number = map(int, month.split("-"))
     return first_instant(date(year, number, 1), tz), first_instant(date(year + number // 12, number % 12 + 1, 1), tz)

@@ -165,7 +165,7 @@ class Terms:
         return self.region[:2]
 
     def channel(self, channel: Channel) -> ContactChannel:
-        """Return whether a channel counts, and its official numbers or addresses; website and post never count."""
+        """Return whether a channel counts for requests (web and post never), and its official numbers or addresses."""
         match channel:
             case Channel.PHONE:
                 return self.phone

@@ -28,9 +28,10 @@ class InformationPeriod(NamedTuple):
 
 
 def information_period(ordered_at: datetime | None, outcome: Outcome, terms: Terms) -> InformationPeriod | None:
-    """Return the period of an order with this decision; None if `ordered_at` is None, or no calendar covers its end.
+    """Return the information period of an order, 14 days; None if `ordered_at` is None, or no calendar covers its end.
 
-    `terms` are those of the version that judged: they say which days are public holidays.
+    `outcome`, a decision on the order, gives the region and time zone. `terms` are those of the version that judged:
+    they say which days are public holidays.
 
     The day of the order is not counted. If the last day is a Saturday, a Sunday or a public holiday of the region, the
     period ends with the next working day. Source: Regulation (EEC, Euratom) 1182/71, article 3.

@@ -35,13 +35,13 @@ def decision_json(outcome: Outcome, request: str | None = None, *, with_days: bo
 
 @lru_cache(maxsize=4096)  # 12 MB: a year's service days in one region, in two languages, or a week's in 50 regions
 def _kept(stated: tuple[Any, ...], _: str, with_days: bool) -> tuple[bytes, bytes]:
-    """Return what `_written` returns, cached by language; `stated` is an outcome without its instant and names."""
+    """Return what `_written` returns, cached; `stated` is an outcome without instant and names, `_` the language."""
     reason, *others = stated
     return _written(Outcome(reason, _ANY_INSTANT, *others), with_days)
 
 
 def _written(outcome: Outcome, with_days: bool) -> tuple[bytes, bytes]:
-    """Return the JSON of a decision before and after the value of `requested_at`, the latter without its last value."""
+    """Return a decision's JSON in two parts: up to the value of `requested_at`, and from there up to the last value."""
     before = {
         "eligible": outcome.eligible,
         "verdict": outcome.verdict,

@@ -35,7 +35,7 @@ def export_data(export: Export) -> dict[str, Any]:
 
 
 def caller_data(contact: AContact) -> dict[str, Any]:
-    """Return the data of a contact for a person who is no customer: its order, decision and resolution are left out."""
+    """Return a contact as a person who is no customer gets it: without its order, decision and resolution."""
     if isinstance(contact, Contact):
         name, hint = contact.contact_id, None
     else:
@@ -84,5 +84,5 @@ def _judged(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _until(ended: datetime | None, terms: Terms) -> dict[str, str | None]:
-    """Return `kept_until`: the last day on which a record beside the orders is kept; None if it has not ended."""
+    """Return, as `kept_until`, the last day that a limit, data request or disclosure is kept; None until it ends."""
     return {"kept_until": None if ended is None else BESIDE.last_day(ended, terms).isoformat()}

@@ -30,7 +30,7 @@ from refunds.storage.inspection import Link
 def attributes(record: Any, *names: str, **others: str) -> dict[str, Any]:
     """Return attributes of a record as plain data, by name; instants become text in UTC, dates text, other values stay.
 
-    `names` are attributes that keep their names; `others` gives for a name in the data the attribute with its value.
+    The attributes in `names` keep their names; in `others`, `open="is_open"` gives the attribute `is_open` as `open`.
     """
     data = {name: getattr(record, name) for name in names}
     data |= {name: getattr(record, of) for name, of in others.items()}
@@ -193,7 +193,7 @@ def evidence_data(evidence: Evidence) -> dict[str, Any]:
 
 
 def _link_data(link: Link) -> dict[str, Any]:
-    """Return an event with its digests in hexadecimal; `anchor` is the checkpoint up to which the chain was checked."""
+    """Return an event, with hexadecimal digests; `anchor` is the checkpoint up to which its chain was checked."""
     event, checkpoint = link
     return event_data(event) | {
         "digest": event.digest.hex(),
@@ -263,7 +263,7 @@ def data_request_data(
 ) -> dict[str, Any]:
     """Return a data request as the API shows it, with the certificate and the earlier recipients, if given.
 
-    Without a `time_zone`, what to write to the person is None. `is_scrubbed` as in `certificate_lines`.
+    Without a `time_zone`, `answer_text`, what to write to the person, is None. `is_scrubbed` as in `certificate_lines`.
     """
     return {
         **attributes(request, "request_id", "kind", "state", "customer_id", "channel", "identity_check", "recipient"),

@@ -33,7 +33,7 @@ def statistics_data(found: ClosedMonth, months: Sequence[str]) -> dict[str, Any]
 
 
 def _cells(found: ClosedMonth) -> Iterator[tuple[Cell, int | None]]:
-    """Yield the cells of each country with a shown cell, by country, channel, outcome, with counts; None: not shown."""
+    """Yield all cells, in order, of each country with a shown one; each has its count, or None if it is not shown."""
     for country, channels in sorted(found.cells.items()):
         for channel in Channel:
             for outcome in ContactOutcome:

@@ -28,7 +28,7 @@ def render_text(cancellation: Cancellation, contact: Contact, version: PolicyVer
 
 
 def _values(cancellation: Cancellation, contact: Contact, version: PolicyVersion) -> dict[str, Any]:
-    """Return the values for the templates, by name; a withdrawal, by law or in time, has other words."""
+    """Return the values for the templates, by name; an order that ended by a withdrawal has other words."""
     terms, withdrawn = version.terms, withdrawal_of(cancellation, contact) is not None
     clause, clause_language = clause_in(terms, language())
     order, way = cancellation.order_id, channel_text(contact.channel)
@@ -83,7 +83,7 @@ _WORDS = {
 
 
 def clause_in(terms: Terms, name: str) -> tuple[str | None, str]:
-    """Return the clause in the language `name` or else in the other one, None if there is none, and its language."""
+    """Return the clause in the language `name`, or else the other one (None if there is none), and its language."""
     other = "en" if name == "de" else "de"
     mine = getattr(terms.texts, name)
     return (mine, name) if mine else (getattr(terms.texts, other), other)

@@ -57,7 +57,7 @@ def _listed(regions: Iterable[str]) -> str:
 
 
 def _region(region: str) -> str:
-    """Return the name of a region; a country with subdivisions stands for customers whose subdivision is unknown."""
+    """Return the name of a region, with "(part unknown)" if it is a country that has subdivisions."""
     name = dates.region_text(region)
     whole = "-" in region or not subdivisions(region)
     return name if whole else translate("%(country)s (part unknown)", country=name)
@@ -89,7 +89,7 @@ def notes(sheet: Sheet) -> Iterator[str]:
 
 
 def service_day(row: Provided) -> str:
-    """Return the service day of a row, with the times from and until which its version judges, if not all day."""
+    """Return the service day of a row as text; if its version judges a part of the day, with the times of that part."""
     tz, day = zone(row.version.terms.time_zone), dates.short_date_text(row.day)
     since = row.since and dates.time_text(row.since.astimezone(tz))
     until = row.until and dates.time_text(row.until.astimezone(tz))

@@ -36,7 +36,7 @@ def _values(found: Simulation) -> dict[str, Any]:
 
 
 def with_empty_months(by_month: Mapping[str, Tally]) -> dict[str, Tally]:
-    """Return the tallies by month (`YYYY-MM`), sorted; empty ones fill the gaps, unless all span over `MOST_MONTHS`."""
+    """Return the tallies sorted by month (`YYYY-MM`), with empty ones in the gaps if at most `MOST_MONTHS` result."""
     if not by_month:
         return {}
     first, last = (12 * int(month[:4]) + int(month[5:]) - 1 for month in (min(by_month), max(by_month)))
