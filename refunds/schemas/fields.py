@@ -132,7 +132,7 @@ class Whole(_Strict, fields.Integer):
         super().__init__(description, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
-        """Return a whole number as an `int`; raise `ValidationError` for other values and out of bounds."""
+        """Return a whole number, also 2.0, as an `int`; raise `ValidationError` for other values and out of bounds."""
         if type(value) is float and value.is_integer():
             value = int(value)
         if type(value) is not int:
@@ -210,7 +210,7 @@ class FreeText(Text):
     """A text that a person wrote, with a letter or a digit and without payment data."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        """Return the text unchanged; raise `ValidationError` if it has payment data, or no letter and no digit."""
+        """Return what `Text` does; raise `ValidationError` also for payment data, or without any letter or digit."""
         text = super()._deserialize(value, *args, **kwargs)
         if not any(map(str.isalnum, text)):
             raise does_not_fit(Message("must contain a letter or a digit"))

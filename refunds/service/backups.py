@@ -263,7 +263,7 @@ def _update_and_audit(copy: Store, file: Path, live: Checkpoints) -> tuple[Repor
 
 
 def _checkpoint_end(database: SQLite, live: Checkpoints) -> bool:
-    """Add a checkpoint of the last event to `live` if it lacks one; return False if unreadable or of another journal."""
+    """Add a checkpoint of the last event to `live` unless it has one; return False if unreadable or another journal."""
     last = live.last()
     assert last is not None
     with suppress(RefundsError, ValueError, TypeError), database.read() as tx:
