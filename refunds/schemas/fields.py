@@ -295,7 +295,7 @@ class Weekdays(_Strict, fields.Field[Week]):
         return {"type": kind, "items": days, "minItems": 1, "maxItems": len(WEEKDAYS), "uniqueItems": True}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Week:
-        """Return the weekdays, Monday first, or "country"; raise `ValidationError` for none, unknown or repeated."""
+        """Return the weekdays, Monday first, or "country"; raise `ValidationError` for no, unknown or repeated days."""
         if value in ("country", ["country"]):
             return "country"
         if not isinstance(value, list) or not value or any(day not in WEEKDAYS for day in value):

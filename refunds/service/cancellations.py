@@ -117,7 +117,7 @@ _FITTING = {
 
 
 def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]:
-    """Return a contact, its order, and the decision to answer with if the order were cancelled on the contact now.
+    """Return a contact, its order, and the decision that would answer its request to cancel now.
 
     Nothing is recorded. Raises `NotFound` if there is no such contact, `ContactStateConflict` if it was superseded or
     resolved or does not ask for a cancellation, and what `orders.decided` raises.
