@@ -33,7 +33,7 @@ class Table(NamedTuple):
 
 
 def _named(*names: str, of: str = "") -> dict[str, str]:
-    """Return columns with the names of their attributes; `of` is put before the attributes, such as `order.`."""
+    """Return column names with the attributes that fill them: the same names, with `of`, such as `order.`, in front."""
     return {name: of + name for name in names}
 
 
@@ -83,12 +83,12 @@ TABLES = {
 
 
 def header(kind: type) -> str:
-    """Return the line with the names of the columns of a table; `kind` is the class of its records."""
+    """Return the line of CSV with the names of the columns; `kind` is the class of the records in the table."""
     return line(TABLES[kind].columns)
 
 
 def lines(uow: UnitOfWork, kind: type, records: Sequence[Any]) -> Iterator[str]:
-    """Yield a line for each record of a kind, without the header."""
+    """Yield a line of CSV for each record, without the header; `kind` is the class of the records."""
     table = TABLES[kind]
     shown = [attrgetter(attribute) for attribute in table.columns.values()]
     for row in table.rows(uow, records):
@@ -96,7 +96,7 @@ def lines(uow: UnitOfWork, kind: type, records: Sequence[Any]) -> Iterator[str]:
 
 
 def pages(store: Store, principal: Principal, kind: str, **filters: Any) -> Iterator[str]:
-    """Yield the header, and a line for each record that fits the filters; each page is a read of its own.
+    """Yield the header, and a line of CSV for each record that fits the filters; each page has its own unit of work.
 
     `kind` is the name of a repository in a unit of work, such as `contacts`; the filters are those of its `paginate`.
     """
@@ -119,7 +119,7 @@ def line(cells: Iterable[str]) -> str:
 
 
 def cell(value: Any) -> str:
-    """Return a value as text for a cell: empty for None, an instant in UTC, a `'` in front if it may be a formula."""
+    """Return a value as text for a cell: empty for None, instants in UTC, `true` or `false`, `'` before formulas."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, datetime):

@@ -28,9 +28,9 @@ _INSTANT = Message("must be a date-time such as 2026-04-02T16:20:00+02:00")
 
 
 class _Strict(fields.Field[Any]):
-    """The base of all fields: their errors are field errors, and they read without detours.
+    """The base of all fields: their errors are field errors, and their values are read without marshmallow's detours.
 
-    The description is a sentence for the API document; what else that says of a field is its `json_schema`.
+    `description` is a sentence for the API document; `json_schema` is what else the document says of a field.
     """
 
     default_error_messages: dict[str, Any] = {  # noqa: RUF012 - marshmallow's own declaration
@@ -52,7 +52,7 @@ class _Strict(fields.Field[Any]):
 def checked(read: Callable[[str], Any], value: Any, shape: Message = _TEXT) -> Any:
     """Return the result of `read` for a text; raise `ValidationError` with `shape` if the value is no text.
 
-    If `read` raises `Unfit`, the `ValidationError` has the detail and code of that.
+    If `read` raises `Unfit`, the `ValidationError` has its detail and code.
     """
     if type(value) is not str:
         raise does_not_fit(shape, "wrong_type")
@@ -85,7 +85,7 @@ class NearInstant(Instant):
     """An instant that is plausible in a policy: in the years 1970 to 2199."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
-        """Return what `Instant` does; raise `ValidationError` also if its year is not plausible."""
+        """Return what `Instant` does; raise `ValidationError` also if its year is not between 1970 and 2199."""
         instant = super()._deserialize(value, *args, **kwargs)
         _require_near(instant.year)
         return instant
@@ -95,7 +95,7 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 
 def _require_near(year: int) -> None:
-    """Raise `ValidationError` if a year is not plausible in a policy."""
+    """Raise `ValidationError` if a year is not between 1970 and 2199."""
     if not _FIRST_YEAR <= year <= _LAST_YEAR:
         within = Message("must lie in the years %(first)s to %(last)s", first=_FIRST_YEAR, last=_LAST_YEAR)
         raise does_not_fit(within, "out_of_range")
@@ -116,7 +116,7 @@ class NearDate(LocalDate):
     """A date in the years in which a near instant may lie."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> date:
-        """Return what `LocalDate` does; raise `ValidationError` also if its year is not plausible."""
+        """Return what `LocalDate` does; raise `ValidationError` also if its year is not between 1970 and 2199."""
         day = super()._deserialize(value, *args, **kwargs)
         _require_near(day.year)
         return day
@@ -132,7 +132,7 @@ class Whole(_Strict, fields.Integer):
         super().__init__(description, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
-        """Return a whole number as an `int`; raise `ValidationError` for other values and out of bounds."""
+        """Return a whole number, also 2.0, as an `int`; raise `ValidationError` for other values and out of bounds."""
         if type(value) is float and value.is_integer():
             value = int(value)
         if type(value) is not int:
@@ -187,7 +187,7 @@ class Text(_Strict, fields.String):
         super().__init__(description, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
-        """Return the text unchanged; raise `ValidationError` for its length, control characters, or another pattern."""
+        """Return the text unchanged; raise `ValidationError` if its type, length, characters or pattern do not fit."""
         if type(value) is not str:
             raise does_not_fit(_TEXT, "wrong_type")
         if not 1 <= len(value) <= self.most:
@@ -210,7 +210,7 @@ class FreeText(Text):
     """A text that a person wrote, with a letter or a digit and without payment data."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        """Return the text unchanged; raise `ValidationError` if it has payment data, or no letter and no digit."""
+        """Return what `Text` does; raise `ValidationError` also for payment data, or without any letter or digit."""
         text = super()._deserialize(value, *args, **kwargs)
         if not any(map(str.isalnum, text)):
             raise does_not_fit(Message("must contain a letter or a digit"))
@@ -288,14 +288,14 @@ class Weekdays(_Strict, fields.Field[Week]):
 
     @property
     def json_schema(self) -> dict[str, Any]:
-        """The list in the API document, or also null if that is allowed; its days refer to the component `Weekday`."""
+        """Return the JSON Schema of the list, which may be null if that is allowed; its days refer to `Weekday`."""
         kind = ["array", "null"] if self.allow_none else "array"
         # By name: the list of an enumeration without one does not compile in Java.
         days = {"$ref": "#/components/schemas/Weekday"}
         return {"type": kind, "items": days, "minItems": 1, "maxItems": len(WEEKDAYS), "uniqueItems": True}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Week:
-        """Return the weekdays from Monday on, or "country"; raise `ValidationError` if none, unknown or repeated."""
+        """Return the weekdays, Monday first, or "country"; raise `ValidationError` for no, unknown or repeated days."""
         if value in ("country", ["country"]):
             return "country"
         if not isinstance(value, list) or not value or any(day not in WEEKDAYS for day in value):
@@ -314,7 +314,7 @@ class ListOf(_Strict, fields.List[Any]):
         super().__init__(description, cls_or_instance=kind, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:  # type: ignore[override]
-        """Return the values of a list, each read, in the same order; raise `ValidationError` if one does not fit."""
+        """Return the values of a list, each read, in order; raise `ValidationError` if one or the list does not fit."""
         if not isinstance(value, list):
             raise does_not_fit(Message("must be a list"), "wrong_type")
         if len(value) > self.most:
@@ -329,7 +329,7 @@ class Nested(_Strict, fields.Nested):
         super().__init__(description, nested=schema, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the values of an object, as `StrictSchema.read` does, but with hooks; raise `ValidationError`."""
+        """Return the values of an object, or what its schema makes of them; raise `ValidationError` if one is wrong."""
         if not any(self.schema._hooks.values()):
             try:
                 return self.schema._read_plainly(value)  # type: ignore[attr-defined]

@@ -16,11 +16,11 @@ _OPTIONAL = sorted(_SCHEMA.load_fields.keys() - {*_REQUIRED})
 
 
 def read_orders(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any] | InvalidInput]]:
-    """Yield the number of each line that is not empty, from 1, with the facts of its order or the error that it has.
+    """Yield the number of each line that is not empty, with the facts of its order or the error that it has.
 
-    The first line that is not empty must begin with `{`, which means JSON lines, or name the columns of CSV; then it is
-    not yielded. Otherwise, and without such a line, the first `next()` raises `InvalidInput`. In CSV, an empty cell
-    means that nothing is known.
+    Empty lines are numbered, too. The first line that is not empty must begin with `{`, which means JSON lines, or name
+    the columns of CSV; then it is not yielded. Otherwise, and without such a line, the first `next()` raises
+    `InvalidInput`. In CSV, an empty cell means that nothing is known.
     """
     numbered: Iterator[tuple[int, str]] = ((number, line) for number, line in enumerate(lines, 1) if line.strip(_EMPTY))
     number, first = next(numbered, (1, ""))
@@ -41,7 +41,11 @@ _EMPTY = " \t\r\n,;"
 
 
 def _reader(header: str) -> Callable[[str], dict[str, str | None]]:
-    """Return a function that reads lines of CSV below `header`; raise `InvalidInput` if it lacks or repeats columns."""
+    """Return a function that reads a line of CSV below `header`; raise `InvalidInput` for wrong columns.
+
+    Columns must not be repeated, missing or unknown. The function leaves out empty cells, but always has a service date
+    or None; it raises `InvalidInput` for a line with another number of cells.
+    """
     delimiter = max(",;", key=header.count)
     names: list[str] = []
     with suppress(InvalidInput):

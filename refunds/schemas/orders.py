@@ -10,7 +10,7 @@ from refunds.schemas.strict import StrictSchema, does_not_fit
 
 
 class OrderId(Reference):
-    """The id that the billing system gave an order: what shops use, as long as it fits into a path and the journal."""
+    """The billing system's id of an order, which fits into a path and is no e-mail address or telephone number."""
 
     def __init__(self, **kwargs: Any) -> None:
         description = (

@@ -70,7 +70,7 @@ class ContactChannelSchema(StrictSchema):
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> ContactChannel:
-        """Make the `ContactChannel` from the values that were read; points are sorted, and duplicates dropped."""
+        """Make the `ContactChannel` from the values read: accepted if left out; points sorted, without duplicates."""
         return ContactChannel(data.get("accepted", True), tuple(sorted(set(data.get("points", ())))))
 
 
@@ -216,7 +216,7 @@ def version_data(version: PolicyVersion) -> dict[str, Any]:
 
 
 def _with_hint(field_error: FieldError) -> FieldError:
-    """Return the same error; for an unknown field at the top of a policy file, its detail names all terms."""
+    """Return an error as it is, but name all terms if it is about an unknown field at the top of a policy file."""
     if field_error.code != "unknown_field" or field_error.pointer.count("/") > 1:
         return field_error
     detail = Message("unknown term: the terms are %(terms)s", terms=", ".join(TERM_NAMES))
@@ -224,7 +224,7 @@ def _with_hint(field_error: FieldError) -> FieldError:
 
 
 def read_policy_file(file: Traversable) -> PolicyVersion:
-    """Return the version in a policy file; raise `InvalidInput` if its text or region is wrong, `OSError` if unread."""
+    """Return the version in a file; raise `InvalidInput` if its text or region is wrong, `OSError` if unreadable."""
     try:
         version = read_policy(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:

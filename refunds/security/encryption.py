@@ -124,7 +124,8 @@ class CustomerCipher:
     def encrypt(self, text: str | None, table: str, column: str, row: str) -> bytes | None:
         """Return a text encrypted for its place; None for None, and the empty mark of erasure for an `Erased` text.
 
-        Raise `RuntimeError` without access, even for None, and `CustomerErased` for a text of an erased customer.
+        A `Hidden` text is encrypted as what it hides. Raise `RuntimeError` without access, even for None, and
+        `CustomerErased` for a text of an erased customer.
         """
         if self.key is None:
             raise RuntimeError("a field must not be encrypted without a key")

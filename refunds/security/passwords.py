@@ -31,7 +31,7 @@ def password_hash(password: str) -> str:
 
 
 def password_fits(password: str, stored: str | None) -> bool:
-    """Tell whether a password fits a hash; False for None, after the same time. Raise `Crowded` while 8 are tried."""
+    """Tell whether a password fits a hash; False for None, in the same time. Raise `Crowded` if 8 others are tried."""
     from argon2.exceptions import VerificationError  # noqa: PLC0415
 
     if not _trying.acquire(blocking=False):

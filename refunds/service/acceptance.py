@@ -24,7 +24,7 @@ def read_reason(reason: str) -> str:
 
 
 def ledger_missing(ledger: ErasureLedger) -> ConfigurationError:
-    """Return the error, for the caller to raise, that the ledger is missing: erased customers may be readable again."""
+    """Return the error, for the caller to raise, that the ledger of erasures is missing, so erased data may be back."""
     detail = Message(
         "REFUNDS_LEDGER_DIR: there is no %(file)s, so customers who were erased since may be in the database again. "
         "Name the right directory, or say why it is lost with --ledger-lost REASON",

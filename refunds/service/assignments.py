@@ -50,8 +50,8 @@ def assign(uow: UnitOfWork, name: str, to: str | None = None) -> AContact:
 def give_back(uow: UnitOfWork, name: str) -> AContact:
     """Give back an open contact and all other open contacts about its order, so that nobody has taken them.
 
-    Returns the contact. Raises `NotFound` and `ContactStateConflict` as `assign`, and `Forbidden` if somebody else has
-    taken the contact and the principal is no supervisor.
+    Returns the contact; nothing changes if nobody had taken it. Raises `NotFound` and `ContactStateConflict` as
+    `assign`, and `Forbidden` if somebody else has taken the contact and the principal is no supervisor.
     """
     contacts = _lock_together(uow, name)
     if taken_by(contacts) not in (None, uow.principal.actor) and not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
@@ -60,7 +60,7 @@ def give_back(uow: UnitOfWork, name: str) -> AContact:
 
 
 def taken_by(contacts: Iterable[Any]) -> str | None:
-    """Return the id of who has taken these open contacts, or entries of the queue, of one order; None if nobody has."""
+    """Return the id of who has taken these open contacts, or queue entries, of one order; None if nobody has."""
     return next((one.taken_by for one in contacts if one.taken_by), None)
 
 
@@ -73,7 +73,10 @@ class Taking(NamedTuple):
 
 
 def taking(uow: UnitOfWork, contact: AContact) -> Taking | None:
-    """Return who has taken a contact; None if the contact is not open or the principal may not deal with contacts."""
+    """Return who has taken an open contact, and to whom the principal may assign it.
+
+    Returns None if the contact is not open or the principal may not deal with contacts.
+    """
     if not contact.is_open or not uow.principal.may(Scope.CONTACTS_WRITE):
         return None
     holder = taken_by(uow.contacts.open_about([contact.order_id]) if isinstance(contact, Contact) else [contact])
@@ -93,7 +96,10 @@ def has_left(user: User | None) -> bool:
 
 
 def _lock_together(uow: UnitOfWork, name: str) -> Sequence[AContact]:
-    """Lock an open contact; return it and then the other open ones about its order. Raises `ContactStateConflict`."""
+    """Lock an open contact; return it and then the other open ones about its order.
+
+    Raises `NotFound`, and `ContactStateConflict` if the contact is not open.
+    """
     found = findings.contact(uow, name, lock=True)
     require_present(found)
     if not found.is_open:

@@ -57,7 +57,7 @@ class Restored(NamedTuple):
 
 
 def beside(file: Path) -> tuple[Checkpoints, ErasureLedger]:
-    """Return the ledger in the files beside a backup, each under its unfinished name if it has no final one yet."""
+    """Return the checkpoints and erasures beside a backup, each from its unfinished file if it has no final one yet."""
     (checkpoints, erasures), unfinished = _beside(file), _beside(file, ".part")
     if unfinished[0].file.exists() and not checkpoints.file.exists():
         checkpoints = unfinished[0]
@@ -263,7 +263,7 @@ def _update_and_audit(copy: Store, file: Path, live: Checkpoints) -> tuple[Repor
 
 
 def _checkpoint_end(database: SQLite, live: Checkpoints) -> bool:
-    """Add a checkpoint of the database's last event to `live`; return False if unreadable or another journal."""
+    """Add a checkpoint of the last event to `live` unless it has one; return False if unreadable or another journal."""
     last = live.last()
     assert last is not None
     with suppress(RefundsError, ValueError, TypeError), database.read() as tx:
@@ -282,7 +282,7 @@ def _erased_in(database: SQLite) -> list[Erasure]:
 
 
 def _put_in_place(copied: Path, path: Path) -> Path | None:
-    """Give the file `copied` the name `path` of the database; return the name that the old one now has, or None."""
+    """Give the file `copied` the name `path` of the database; return the old file's new name, None if there is none."""
     if Path(f"{copied}-wal").exists():  # SQLite does not say if it could not empty it
         raise OSError(0, "it could not be written to disk", str(copied))
     sync(copied)

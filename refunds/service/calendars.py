@@ -33,7 +33,10 @@ T = TypeVar("T")
 
 
 class Builder:
-    """Builds calendars for one HTTP request, at most `left` more, in `seconds` so far; two requests build at a time."""
+    """Builds calendars for one HTTP request: `left` is how many more it may build, `seconds` how long it has built.
+
+    At most two requests build at a time.
+    """
 
     def __init__(self) -> None:
         self.seconds, self.left = 0.0, inf
@@ -41,8 +44,8 @@ class Builder:
     def ready(self, work: Callable[[], T], *, in_place: bool = True) -> T:
         """Return what `work` returns, and build the calendars that it needs; raises what `build` and `work` raise.
 
-        A calendar is built when `work` asks for it or, without `in_place`, after `work` was stopped; `work` then begins
-        again.
+        A calendar is built while `work` waits for it. Without `in_place`, `work` is stopped instead, and begins again
+        with the calendar.
         """
         while True:
             try:
@@ -52,7 +55,7 @@ class Builder:
                 self.build(missing)
 
     def build(self, missing: CalendarNotReady) -> None:
-        """Build a calendar unless it is ready, and count it; raise `Crowded` if none is `left`, or two are in work."""
+        """Build and count a calendar unless it is ready; raise `Crowded` if none is `left`, or two requests build."""
         if missing.is_ready():
             return
         if not self.left:
@@ -68,7 +71,7 @@ class Builder:
             self.left -= 1
 
     def _has_built(self, missing: CalendarNotReady) -> bool:
-        """Build a calendar if possible, and tell whether it is ready; raise no `Crowded`, which others might catch."""
+        """Build a calendar if possible, and tell whether it is ready; raise no `Crowded`, which `work` might catch."""
         with suppress(Crowded):
             self.build(missing)
         return missing.is_ready()
@@ -88,7 +91,8 @@ class Region(NamedTuple):
 def regions(year: int, country: str | None = None) -> Iterator[Region]:
     """Yield the regions with a calendar, of one country or all, each country before its subdivisions.
 
-    The parts that differ are those of `year` and the next. Raises `UnknownRegion` at `/country`.
+    A country names the subdivisions that have other holidays than it in `year` or the next. Raises `UnknownRegion` at
+    `/country`.
     """
     if country is not None:
         require_region(country, "/country")
@@ -98,16 +102,16 @@ def regions(year: int, country: str | None = None) -> Iterator[Region]:
 
 
 def _region(code: str, country: str, differ: tuple[str, ...]) -> Region:
-    """Return a region of a country with the dates that its data covers; `differ` are its parts that differ."""
+    """Return a region of a country with the dates that its data covers; `differ` are its parts with other holidays."""
     years = covered_years(code)
     first, last = date(years[0], 1, 1), date(years[-1], 12, 31)
     return Region(code, country, first, last, provisional_from(code), differ)
 
 
 def in_use(uow: UnitOfWork) -> frozenset[str]:
-    """Return the regions by which the policies' current versions and the orders with an open window are counted.
+    """Return the regions of the policies' current versions and of open windows, as the calendars name them now.
 
-    Those whose country the holiday data has lost are as they were stored.
+    A region whose country the holiday data has lost is returned as it was stored.
     """
     named = {policy.current(uow.now).terms.region for policy in uow.policies.values()}
     stored = named | uow.promises.open_regions(uow.now)
@@ -123,10 +127,11 @@ class CalendarDays(NamedTuple):
 
 
 def calendar_days(version: PolicyVersion, region: str, first: date, last: date) -> CalendarDays:
-    """Return the dates from first to last, each with why it does not count in a region under a policy version, or None.
+    """Return the dates from first to last, each with the reason why it does not count in a region; None if it counts.
 
-    Raises `InvalidInput` if the dates are not 1 to 400 or are in the wrong order, `UnknownRegion` if there is no such
-    region, and `CalendarNotCovered` if the holiday data does not cover them all.
+    The policy version says which weekdays are business days and when the vendor is closed. Raises `InvalidInput` if the
+    dates are not 1 to 400 or are in the wrong order, `UnknownRegion` if there is no such region, and
+    `CalendarNotCovered` if the holiday data does not cover them all.
     """
     length = (last - first).days + 1
     if not 1 <= length <= MOST_DAYS:

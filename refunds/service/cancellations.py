@@ -63,12 +63,12 @@ def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
 
     A stored contact is judged again, on the present facts and its own times. If the decision refuses but an open
     request was in time, the order is cancelled on that request. A cancellation closes the order's requests and promises
-    its window. Any override raises `Forbidden` if the principal may not override; one that is not needed or does not
-    help is ignored. Raises `NotFound` if a stored order or contact does not exist, `InvalidInput` if the contact is a
-    new question or about another order, or if goodwill is to override while a withdrawal is open,
-    `ContactStateConflict` if the stored contact does not ask for a cancellation or was resolved or superseded,
-    `CustomerErased` if there is a text to store of an erased customer, and what `orders.register`, `contacts.record`
-    and `orders.decided` raise.
+    its window. An order that is cancelled already is refused. Any override raises `Forbidden` if the principal may not
+    override; one that is not needed or does not help is ignored. Raises `NotFound` if a stored order or contact does
+    not exist, `InvalidInput` if the contact is a new question or about another order, or if goodwill is to override
+    while a withdrawal is open, `ContactStateConflict` if the stored contact does not ask for a cancellation or was
+    resolved or superseded, `CustomerErased` if there is a text to store of an erased customer, and what
+    `orders.register`, `contacts.record` and `orders.decided` raise.
     """
     if request.override is not None:
         uow.principal.require(Scope.CANCELLATIONS_OVERRIDE)
@@ -117,7 +117,7 @@ _FITTING = {
 
 
 def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]:
-    """Return a contact, its order, and the decision to answer with if the order were cancelled on the contact now.
+    """Return a contact, its order, and the decision that would answer its request to cancel now.
 
     Nothing is recorded. Raises `NotFound` if there is no such contact, `ContactStateConflict` if it was superseded or
     resolved or does not ask for a cancellation, and what `orders.decided` raises.
@@ -129,7 +129,10 @@ def preview(uow: UnitOfWork, contact_id: str) -> tuple[Contact, Order, Decision]
 
 
 def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, Contact, PolicyVersion]:
-    """Return a cancellation, its contact and policy version; `CancellationStateConflict` if revoked, or `NotFound`."""
+    """Return a cancellation, its contact and its policy version, which its confirmation shows.
+
+    Raises `NotFound` if there is no such cancellation, and `CancellationStateConflict` if it was revoked.
+    """
     cancellation = uow.cancellations.get(cancellation_id)
     if cancellation.state is State.REVOKED:
         raise CancellationStateConflict(
@@ -153,8 +156,9 @@ def _lock_order(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
 def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled: bool) -> tuple[Contact, Decision]:
     """Return a contact that asks to cancel this order, and the decision to answer with now.
 
-    Raises `NotFound`, `InvalidInput` if the contact is about another order, `ContactStateConflict` if it asks for no
-    cancellation or was resolved or superseded, and what `orders.decided` raises.
+    The caller says whether the order is `cancelled`. Raises `NotFound`, `InvalidInput` if the contact is about another
+    order, `ContactStateConflict` if it asks for no cancellation or was resolved or superseded, and what
+    `orders.decided` raises.
     """
     contact = uow.contacts.get(contact_id)
     if contact.order_id != order.order_id:
@@ -197,9 +201,9 @@ def _apply_override(
 def _issue(
     uow: UnitOfWork, locked: LockedOrder, contact: Contact, decision: Decision, override: Override | None
 ) -> Cancellation:
-    """Store a cancellation for the request that the decision names, or else the contact; promise the window it tells.
+    """Store a cancellation for the request that the decision names, or else the contact, and return the cancellation.
 
-    The open contacts of the order are closed.
+    The order is promised the window that the customer is told, and its open contacts are closed.
     """
     basis = _BASIS.get(override.kind, Basis.POLICY) if override else Basis.POLICY
     contact_id = decision.facts.request or contact.contact_id

@@ -43,7 +43,7 @@ def look_of(
 ) -> Look:
     """Return how the answer looks: by the `active` cancellation, else the request `on_record`, else `outcome`.
 
-    `ended` as in `headline`, for `outcome` alone.
+    `ended`, for `outcome` alone: the window has ended since the request, so the heading is in the past tense.
     """
     if active is not None:
         word, title = _CANCELLED[active.state]
@@ -98,7 +98,7 @@ def answer_said(
     """Return what to say and to write about an order, or about a day if `order_id` is None, in the reader's language.
 
     `active` and `revoked` are the order's last cancellation, if it is active or revoked; `on_record` is the decision on
-    an open request, which replaces `outcome` if it was in time. `ended` as in `headline`.
+    an open request, which replaces `outcome` if it was in time. `ended`: the window has ended since the request.
     """
     if active is not None:
         return said(*_about_cancelled(outcome, order_id, active), _subject(order_id))
@@ -164,7 +164,7 @@ def _about_cancelled(outcome: Outcome, order_id: str | None, active: Cancellatio
 
 
 def _subject(order_id: str | None) -> str:
-    """Return the subject of an e-mail about an order, in the reader's language; None: the number is not named."""
+    """Return the subject of an e-mail about an order, in the reader's language; without the number if that is None."""
     return translate("Your order %(order)s", order=order_id) if order_id else translate("Your order")
 
 
@@ -195,7 +195,7 @@ def _date_text(outcome: Outcome, order_id: str | None) -> str:
 
 
 def _without_order(outcome: Outcome, *, ended: bool) -> str:
-    """Return what to say about a day without an order."""
+    """Return what an agent says about a decision for a day, without an order; `ended`: its window has ended since."""
     if not outcome.eligible:
         return customer.spoken_words(outcome, ended=ended)
     text = _UNTIL if outcome.reason is Reason.WITHIN_WINDOW and not ended else _IN_TIME

@@ -101,9 +101,10 @@ _WORDS_THEN: dict[Reason | Notice, tuple[Message, Message]] = {
 
 
 def spoken_words(outcome: Outcome, reference: str = "", *, ended: bool = False) -> str:
-    """Return what an agent says about a decision, in the reader's language.
+    """Return what an agent says to the customer about a decision, in the reader's language.
 
-    `reference` is that of the active cancellation, needed if the order is cancelled already; `ended` as in `headline`.
+    `reference` is that of the active cancellation, needed if the order is cancelled already; `ended`: the window has
+    ended, or the service was provided, since the request.
     """
     spoken, _ = _words(outcome, ended=ended)
     return translate(spoken, **outcome_words(outcome), reference=reference)
@@ -116,13 +117,13 @@ def written_words(outcome: Outcome, order_id: str | None = None, reference: str 
 
 
 def _words(outcome: Outcome, *, ended: bool) -> tuple[Message, Message]:
-    """Return the texts to say and to write for a decision; if `ended`, a request that was in time has other texts."""
+    """Return the unfilled texts to say and to write for a decision; if `ended`, others for a request made in time."""
     words = _WORDS | _WORDS_THEN if ended else _WORDS
     return words[answered_by(outcome, ended=ended)]
 
 
 def written_cancelling(outcome: Outcome, order_id: str | None) -> str:
-    """Return what an agent writes to a customer who has cancelled; empty if it is what `written_words` returns."""
+    """Return what an agent writes if the customer's message cancels the order; empty if `written_words` answers it."""
     text = _WRITTEN_CANCELLING.get(answered_by(outcome))
     at = moment_text(outcome.requested_at, outcome.time_zone)
     return _written(text, outcome, order_id, at=at) if text else ""
@@ -135,7 +136,10 @@ def _written(text: Message, outcome: Outcome, order_id: str | None, **values: st
 
 
 def _counted(outcome: Outcome, words: dict[str, object]) -> str:
-    """Return how the window of a decision was counted, with the holidays and closures in it; there must be a window."""
+    """Return how the window of a decision was counted: its length, and the holidays and closures that were skipped.
+
+    `words` are those of `outcome_words`; without a window, the sentence makes no sense.
+    """
     names = [
         f"{why_text(day.date, day.why, outcome.region, outcome.names)} ({date_text(day.date)})"
         for day in outcome.days

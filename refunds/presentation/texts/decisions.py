@@ -124,7 +124,8 @@ _DAY = {
 def why_data(day: date, why: SkipReason, region: str, names: Names = NO_NAMES) -> dict[str, str]:
     """Return why a date does not count, for the API: a code and, for a public holiday, its name with its language.
 
-    The name is the one in `names`, in any language, or else today's; it is left out if no name is known.
+    The name is the recorded one in `names`, in the reader's or another language, or else today's; it is left out if no
+    name is known.
     """
     named = None
     if why is SkipReason.PUBLIC_HOLIDAY:
@@ -136,7 +137,8 @@ def why_data(day: date, why: SkipReason, region: str, names: Names = NO_NAMES) -
 def reason_text(outcome: Outcome) -> str:
     """Return the reason of a decision as a sentence, or the sentence of a notice that replaces it.
 
-    Such a notice is an accepted deadline, no service date, or a later end that was told before a correction.
+    Such a notice says that a deadline was accepted, that the service has no date, or that the customer was told a later
+    end before the calendar was corrected.
     """
     if outcome.eligible and Notice.DEADLINE_ACCEPTED in outcome.notices:
         return notice_text(Notice.DEADLINE_ACCEPTED)
@@ -153,9 +155,9 @@ _ANSWERS: dict[tuple[Reason, Notice], Reason | Notice] = {
 
 
 def answered_by(outcome: Outcome, *, ended: bool = False) -> Reason | Notice:
-    """Return the key of the texts for a decision: its reason or, with some notices, a notice or another reason.
+    """Return the key of the texts for a decision: its reason, or what replaces the reason because of a notice.
 
-    `ended` as in `headline`: a missing service date is then no key.
+    If `ended` (the window has ended since the request), a missing service date replaces nothing.
     """
     for notice in outcome.notices:
         if (outcome.reason, notice) in _ANSWERS and not (ended and notice is Notice.NO_SERVICE_DATE):
@@ -174,14 +176,14 @@ def headline(outcome: Outcome, *, ended: bool = False) -> str:
 
 
 def request_on_record(outcome: Outcome) -> str:
-    """Return a heading: an open request was made in time, when and how; `outcome` is the request's, with a channel."""
+    """Return the heading that an open request was made in time, when and how; its `outcome` must have a channel."""
     assert outcome.channel
     at = moment_text(outcome.requested_at, outcome.time_zone)
     return translate("A request was made in time: %(at)s, %(channel)s", at=at, channel=channel_text(outcome.channel))
 
 
 def outcome_words(outcome: Outcome) -> dict[str, Any]:
-    """Return the values for sentences about a decision, by name; without a window, those of the window are empty."""
+    """Return the values that fill the sentences about a decision, by name; without a window, its values are empty."""
     window = outcome.window
     return {
         "service_day": date_text(window.service_day) if window else "",
@@ -204,7 +206,7 @@ def basis_text(basis: Basis) -> str:
 
 
 def information_text(period: InformationPeriod) -> str:
-    """Return the information period as a sentence, marked as information."""
+    """Return the sentence that says, for information only, when the 14 calendar days after the order end."""
     return translate(
         "For information only: 14 calendar days after the order end at the end of %(last_day)s (%(zone)s). Whether "
         "there is a statutory right of withdrawal was not assessed.",
@@ -239,7 +241,7 @@ def notice_text(notice: Notice) -> str:
 
 
 def calendar_notice_text(notice: Notice) -> str:
-    """Return a notice as a sentence about dates of a calendar rather than about a window."""
+    """Return a notice as a sentence that also suits dates of a calendar, without a window."""
     return translate((_NOTICE | _OF_A_CALENDAR)[notice])
 
 

@@ -76,7 +76,7 @@ _INFORMATION = {
 
 
 def information() -> Iterator[Information]:
-    """Yield the information, heading by heading, in the reader's language."""
+    """Yield what a person is told with their data (GDPR, Article 15), heading by heading, in the reader's language."""
     for name, (title, *paragraphs) in _INFORMATION.items():
         yield Information(name, translate(title), list(map(translate, paragraphs)))
 
@@ -91,7 +91,10 @@ class Kept(NamedTuple):
 
 
 def retention(terms: Terms) -> Iterator[Kept]:
-    """Yield how long each kind of record is kept, in the reader's language; `terms` are those of the default policy."""
+    """Yield how long each kind of record is kept, from when and by which law, in the reader's language.
+
+    `terms` are those of the default policy.
+    """
     for one in PERIODS:
         yield Kept(translate(one.what), _length(one, one.length(terms)), translate(one.since), translate(one.law))
 

@@ -57,7 +57,10 @@ _WORD: dict[Any, Message] = {
 
 
 def difference_text(difference: Difference, time_zone: str) -> str:
-    """Return a difference in words, its instants in a time zone; of closures and clauses, only what was changed."""
+    """Return a difference as text: the term, its new and its former value; of closures and clauses, the changes alone.
+
+    Instants are shown in the time zone.
+    """
     term, before, after, replaces = difference
     label = translate(_LABEL[term])
     if term in _CHANGES:
@@ -76,7 +79,7 @@ def difference_text(difference: Difference, time_zone: str) -> str:
 
 
 def differences_data(found: Iterable[Difference], time_zone: str) -> list[dict[str, str]]:
-    """Return differences as the API shows them: the name of each term, and the difference in words."""
+    """Return differences as the API shows them: the name of each term, and the difference as text."""
     return [{"term": one.term, "text": difference_text(one, time_zone)} for one in found]
 
 
@@ -143,7 +146,7 @@ _CLAUSE = {"de": Message("The German clause"), "en": Message("The English clause
 
 
 def warnings_data(terms: Terms) -> list[dict[str, str]]:
-    """Return where the clauses of a version contradict its terms, as the API shows it: codes and a sentence."""
+    """Return where the clauses of a version contradict its terms, as the API shows it: codes, quotes and a sentence."""
     return [
         {
             "code": found.kind.value,
@@ -157,7 +160,7 @@ def warnings_data(terms: Terms) -> list[dict[str, str]]:
 
 
 def _warning_text(found: Mismatch, terms: Terms) -> str:
-    """Return the sentence for a clause that contradicts a term; it quotes both."""
+    """Return the sentence for a clause that contradicts a term, with the value of the term."""
     if found.kind is MismatchKind.CHANNEL_NOT_NAMED:
         text = Message("%(clause)s names another channel, but not this one; the term %(term)s says: %(value)s.")
     else:
@@ -176,9 +179,9 @@ _CLOSURE = {
 
 
 def closure_text(day: date, notices: Sequence[str], *, new: bool = True) -> str:
-    """Return sentences: that the vendor is closed on a date, and what this changes, by codes of notices.
+    """Return sentences: that the vendor is closed on a date, and what this changes, by the codes in `notices`.
 
-    If the closure is not `new`, they say that nothing has changed.
+    Without codes, every window that is still open skips the date; if the closure is not `new`, nothing has changed.
     """
     sentences = [translate("The vendor is closed on %(date)s.", date=date_text(day))]
     if not new:
@@ -222,7 +225,10 @@ def registration_text(version: PolicyVersion, follows: int | None, done: str) ->
 
 
 def compared_text(version: PolicyVersion, beside: int | None, *, same: bool) -> str:
-    """Return the heading above the differences to version number `beside`; None: a new policy. `same`: none found."""
+    """Return the heading above the differences from version number `beside`; `same`: there are none.
+
+    If `beside` is None, the version begins a new policy.
+    """
     if beside is None:
         text = Message("Version %(version)s of %(policy)s, a new policy:")
     elif same:

@@ -82,7 +82,7 @@ def certificate_lines(certificate: Certificate, *, is_scrubbed: bool) -> Iterato
 
 
 def _line(what: Message, how: Message, proof: str, values: dict[str, str]) -> str:
-    """Return a line of a certificate, in the reader's language; `values` are those of the command `proof`."""
+    """Return a line of a certificate, in the reader's language; `values` fill the gaps in the command `proof`."""
     return translate(_PROVEN, what=translate(what), how=translate(how), proof=proof % values)
 
 
