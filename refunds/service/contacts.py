@@ -84,9 +84,9 @@ def record(uow: UnitOfWork, order_id: str, new: NewContact) -> Contact:
 def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact, *, cancels: bool = False) -> tuple[Contact, Decision]:
     """Record a contact about a locked order, as `record` does; return the contact and the decision to answer with.
 
-    That decision is the one on the contact or, if it refuses, one on an open request. With `cancels`, the caller then
-    cancels the order if the decision allows that, so the contact is not open in that case. Raises what `record` raises,
-    except `NotFound`.
+    That decision is the one on the contact or, if another open request allows more, the one on that request. With
+    `cancels`, the contact is stored as closed if the decision allows a cancellation: the caller then cancels the order.
+    Raises what `record` raises, except `NotFound`.
     """
     earlier = _to_supersede(uow, locked, new)
     own = _judge(uow, locked.order, new, earlier, cancelled=locked.active is not None)
@@ -175,7 +175,7 @@ def _judge(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | No
 
 
 def _new_contact(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, decision: Decision) -> Contact:
-    """Make the record of a new contact with `decision`, its times and contact point those of the decision `own`."""
+    """Make the record of a contact, without storing it: with `decision`, and times and contact point from `own`."""
     entry = new.first or Entry(uow.now, uow.principal.actor, uow.contacts.new_number())
     asks, from_detail = new.intent.asks, new.from_detail
     if from_detail is not None:
@@ -294,7 +294,7 @@ def _require_none_worse(uow: UnitOfWork, earlier: Contact, decision: Decision) -
 def is_timely(uow: UnitOfWork, contact: Contact) -> bool:
     """Tell whether a contact by itself was in time or needs a supervisor, by its stored decision or by one made now.
 
-    The stored decision does not count if the contact was judged by another request.
+    A stored decision that was made on another request does not count.
     """
     order = uow.orders.get(contact.order_id)
     outcomes: list[Outcome] = [] if contact.decision.facts.request else [contact.outcome]

@@ -167,8 +167,9 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
 
     The recipients are returned as they were before an erasure, after which nobody can read them. A restriction or an
     objection that was fulfilled can be taken back, which lifts it. Nothing may follow in the unit of work. Raises
-    `NotFound`, `DataRequestConflict` if it has another outcome, `InvalidInput` if something is missing or does not fit
-    its kind, `IdentityNotChecked`, `CustomerErased`, and what `rectify` and `erase` raise.
+    `NotFound`, `DataRequestConflict` if it was closed with another outcome or other corrections, `InvalidInput` if
+    something is missing or does not fit its kind, `IdentityNotChecked`, `CustomerErased`, and what `rectify` and
+    `erase` raise.
     """
     request = locked(uow, request_id)
     _require_fitting(uow, request, given)
@@ -257,7 +258,7 @@ def _require_fitting(uow: UnitOfWork, request: DataRequest, given: Given) -> Non
 
 
 def _require_well(wrong: Mapping[str, Any]) -> None:
-    """Raise `InvalidInput` with the details in `wrong`, by field; those that are falsy are not errors."""
+    """Raise `InvalidInput` with the messages in `wrong`, by field; a field with a falsy value is not wrong."""
     errors = [FieldError(f"/{name}", detail, "contradiction") for name, detail in wrong.items() if detail]
     if errors:
         raise InvalidInput(errors)

@@ -25,7 +25,7 @@ class Page(NamedTuple):
 
 
 def read(uow: UnitOfWork, after: str | None, limit: int, types: Sequence[str] | None) -> Page:
-    """Return a page of up to `limit` events (at least 1) after a place from an earlier page; for None, from the first.
+    """Return up to `limit` events (1 or more) after the place that an earlier page ended at; for None, from the first.
 
     `types` limits the events to these types; events for auditors are left out unless the principal may see them. Raises
     `InvalidCursor` for a text that is no place, and `FeedRewound` for a place that this journal has not given: an older
