@@ -166,7 +166,7 @@ def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
 def _register(
     uow: UnitOfWork, draft: PolicyVersion, check: VersionCheck, event: EventType, *, dry_run: bool = False
 ) -> PublishResult:
-    """Register a draft that passes `check`, unless known or a `dry_run`; raise `InvalidInput` if no term changes."""
+    """Register a draft as `check` returns it, unless known or a `dry_run`; raise `InvalidInput` if no term changes."""
     taken = _same_version(uow, draft)
     if taken is None:
         require_region(draft.terms.region, "/terms/region")

@@ -113,7 +113,7 @@ def _apply(uow: UnitOfWork, one: Correction) -> bool:
 
 
 def _rename(uow: UnitOfWork, customer_id: str, customer_ref: str) -> bool:
-    """Give a customer another reference, in all their orders; return False if it is theirs, or raise `Unfit`."""
+    """Give a customer a reference, in all their orders; return False if they have it, raise `Unfit` if another has."""
     found = uow.customers.find(customer_ref)
     if found is not None and found != customer_id:
         detail = Message("is another customer's reference: correct the customer_ref of the orders that are theirs")
@@ -124,7 +124,7 @@ def _rename(uow: UnitOfWork, customer_id: str, customer_ref: str) -> bool:
 
 
 def _move(uow: UnitOfWork, order_id: str, customer_ref: str) -> bool:
-    """Move an order to another customer, and delete the old one if no record is left; return False if it is theirs."""
+    """Move an order to the customer with a reference; return False if it is theirs. Delete one left without records."""
     customer_id = uow.customers.lock(customer_ref)
     order = uow.orders.get_for_update(order_id).order
     if order.customer_id == customer_id:

@@ -117,7 +117,7 @@ def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
 
 
 def resolve_locked(uow: UnitOfWork, contact: Contact, given: Resolution) -> Contact:
-    """Resolve a contact whose order is locked, whatever its state."""
+    """Store and journal the resolution of a contact, without any check; its order must be locked."""
     return uow.contacts.update(
         contact,
         EventType.CONTACT_RESOLVED,
@@ -219,7 +219,7 @@ def _require_fit(uow: UnitOfWork, contact: Contact, given: Resolution) -> None:
 def _no_original(uow: UnitOfWork, contact: Contact, other: Contact | None) -> Message | None:
     """Return why a contact cannot be a duplicate of another one; None if it can.
 
-    A request that was in time is no duplicate of one that was not: with the other it would be lost.
+    A request that was in time is no duplicate of one that was not: only the late one would stay open.
     """
     if other is None or other.order_id != contact.order_id:
         return Message("must be the id of a contact about this order")

@@ -95,7 +95,7 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, reason: RefundEndReason) -
 def _issue_again(
     uow: UnitOfWork, cancellation_id: str, state: State, event: EventType, reason: StrEnum
 ) -> Cancellation:
-    """Take a cancellation from `state` back to issued, without its refund's fields; an issued one stays as it is."""
+    """Set a cancellation in `state` back to issued, and clear its refund; do nothing if it is issued, else raise."""
     cancellation = uow.cancellations.get(cancellation_id, lock=True)
     if cancellation.state is State.ISSUED:
         return cancellation
@@ -104,7 +104,7 @@ def _issue_again(
 
 
 def _holds(uow: UnitOfWork, cancellation: Cancellation, billing_ref: str | None) -> bool:
-    """Tell whether `billing_ref` names the holder; if erased or None on both sides, whether the principal began it."""
+    """Tell whether a refund was begun with this `billing_ref` and, if that is None or erased, by the principal."""
     by_itself = not isinstance(billing_ref, Erased | None) or cancellation.refund_begun_by == uow.principal.actor
     return cancellation.billing_ref == billing_ref and by_itself
 

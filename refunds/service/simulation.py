@@ -90,7 +90,7 @@ class Simulation:
     """Whether it has been through `coarsened`."""
 
     def tallies(self, day: date, region: str | None, channel: str | None = None) -> Iterator[Tally]:
-        """Yield the tallies of an order or contact: total, month, region (else the policy's) and channel, if any."""
+        """Yield each tally that an order or contact counts in: total, month, region (else the policy's), any channel."""
         yield self.total
         yield self.by_month[f"{day:%Y-%m}"]
         yield self.by_region[region or self.compared_with.terms.region]
@@ -123,8 +123,8 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
 def coarsened(found: Simulation) -> Simulation:
     """Return a simulation with every number rounded down to tens, and without orders and regions.
 
-    With regions, somebody who simulates repeatedly, and knows all customers of a region but one, could follow that one
-    through the numbers, and so find them in the statistics.
+    With regions, somebody who simulates repeatedly, and knows all customers of a region but one, could learn about that
+    one from how the numbers change.
     """
     return replace(
         found,
@@ -151,7 +151,7 @@ def _in_tens(tally: Tally) -> Tally:
 
 
 class _Judging:
-    """A simulation in progress."""
+    """A simulation in progress, which judges by the draft of `found` and adds its counts to `found`."""
 
     def __init__(self, policy: Policy, found: Simulation) -> None:
         self._policy, self._found, self._draft = policy, found, found.draft
@@ -238,12 +238,12 @@ class _Judging:
 
 
 def _still_known(region: str | None) -> str | None:
-    """Return the region of an order or, if the holiday data has lost it alone, its country; None stays."""
+    """Return a region or, if the holiday data has lost it but not its country, the country; None stays None."""
     return region and (still_known(region) or region)
 
 
 def _flip(before: str, after: str) -> Flip | None:
-    """Return how the decision flips from the reason `before` to the reason `after`; None if it does not."""
+    """Return to what a decision flips if its reason changes from `before` to `after`; None if it stays as it was."""
     was, is_now = before in ELIGIBLE, after in ELIGIBLE
     if was == is_now:
         return None
