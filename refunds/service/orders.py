@@ -225,8 +225,8 @@ def answered(uow: UnitOfWork, order: Order, decision: Decision, besides: str | N
 
     So a request that was in time is not late because the customer asks again, and one that needs a supervisor is not
     forgotten; see `request_on_record`. A decision that itself needs a supervisor is replaced only by one that allows a
-    cancellation, or by one on a withdrawal; one on a cancelled order, never. `besides` is the contact that is about to
-    be superseded.
+    cancellation, or by one on a withdrawal. A decision on a cancelled order is returned as it is. `besides` is the
+    contact that is about to be superseded.
     """
     if decision.eligible or decision.facts.cancelled:
         return decision
@@ -281,7 +281,7 @@ def _by_agent(uow: UnitOfWork) -> bool | None:
 
 
 def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
-    """Return what a correction stores besides: that a request was refused (or None), and the latest deadline told."""
+    """Return what a correction also stores: if a request was refused (True or None), and the latest deadline told."""
     contacts = uow.contacts.of_order(order.order_id)
     refused = any(not contact.outcome.eligible for contact in contacts if contact.intent.asks)
     told = [at for at in (order.told_until, *(contact.outcome.deadline for contact in contacts)) if at is not None]
@@ -313,10 +313,10 @@ def judged_when_provided(uow: UnitOfWork, order: Order, told: ToldWindow | None 
 def _require_judgeable(
     uow: UnitOfWork, order: Order, promise: Promise | None, region_before: str | None = None
 ) -> Decision:
-    """Check the facts of an order, and return the decision on a request made now or, if later, when it is provided.
+    """Check an order's facts; return the decision on a request made now or, if later, when the service is provided.
 
     Without a time of service, that of the order counts. `promise` is the order's present one. Raises `InvalidInput` if
-    the policy is unknown or the order is over a minute in the future, `UnknownRegion` unless the region is
+    the policy is unknown or the order is over a minute in the future, `UnknownRegion` for an unknown region other than
     `region_before`, and what `judge` raises.
     """
     checks.named_policy(uow.policies, order.policy)

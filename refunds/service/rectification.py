@@ -124,7 +124,10 @@ def _rename(uow: UnitOfWork, customer_id: str, customer_ref: str) -> bool:
 
 
 def _move(uow: UnitOfWork, order_id: str, customer_ref: str) -> bool:
-    """Move an order to the customer with a reference; return False if it is theirs. Delete one left without records."""
+    """Move an order to the customer with this reference, and return True; return False if it is theirs already.
+
+    The customer who had it is deleted if no record is left about them.
+    """
     customer_id = uow.customers.lock(customer_ref)
     order = uow.orders.get_for_update(order_id).order
     if order.customer_id == customer_id:

@@ -26,7 +26,7 @@ class Found(NamedTuple):
 
 
 def search(uow: UnitOfWork, text: str) -> Found:
-    """Find orders and contacts by their exact number or, if there are none, by a part of it or a customer's detail.
+    """Find orders and contacts by their exact number or, if none fits, by a part of it or by a detail of the customer.
 
     Orders also fit by the reference of their customer; they come last. A detail is sought in the newest contacts only.
     A part or detail has at least `SHORTEST` letters, and at most `MOST` of each kind are found. Records and fields that
@@ -45,7 +45,7 @@ def search(uow: UnitOfWork, text: str) -> Found:
 def order_meant(uow: UnitOfWork, number: str) -> list[Order]:
     """Return the order with this number, or with a cancellation of this reference, in a list; empty if there is none.
 
-    The number may be in any case, with or without `#` and, if only one of the newest orders can be meant, its hyphens.
+    The number may be in any case, with `#` or without; also without hyphens, if only one of the newest orders is meant.
     """
     return _only(_orders_spelt(uow, number))
 
@@ -92,7 +92,7 @@ def _customer_meant(uow: UnitOfWork, customer_ref: str) -> str | None:
 
 
 def request_meant(uow: UnitOfWork, number: str) -> list[AContact]:
-    """Return the contact with this request number, or what replaced it; empty if none, or the principal may not know."""
+    """Return the contact with this request number, or what replaced it; empty if none, or if not for the principal."""
     if uow.principal.may(Scope.CONTACTS_READ):
         with suppress(ValueError):
             read = parse_request_number(number.removeprefix("#"))

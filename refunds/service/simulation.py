@@ -90,7 +90,7 @@ class Simulation:
     """Whether it has been through `coarsened`."""
 
     def tallies(self, day: date, region: str | None, channel: str | None = None) -> Iterator[Tally]:
-        """Yield each tally that an order or contact counts in: total, month, region (else the policy's), any channel."""
+        """Yield the tallies in which an order or contact counts: total, month, region (else the policy's), channel."""
         yield self.total
         yield self.by_month[f"{day:%Y-%m}"]
         yield self.by_region[region or self.compared_with.terms.region]
