@@ -62,8 +62,8 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registrat
 
     The same facts again change nothing; but if an agent had entered them and the principal may correct facts, they
     become the principal's. A missing `service_provided_at` can be added later. Raises `OrderFactsConflict`, naming the
-    other facts that differ, `CustomerErased`, `OrderFrozen` if the order to complete is cancelled, `InvalidInput` if
-    the policy is unknown or the order is over a minute in the future, and what `decided` raises.
+    facts, if others differ; `CustomerErased`; `OrderFrozen` if the order to complete is cancelled; `InvalidInput` if
+    the policy is unknown or the order is over a minute in the future; and what `decided` raises.
     """
     customer_id = uow.customers.lock(facts.customer_ref)
     order = Order(
@@ -160,11 +160,11 @@ def _chunks(
 def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collection[int]) -> Order:
     """Correct the facts of an order without an active cancellation, and return it; the same facts again change nothing.
 
-    The new window is promised. If its customer changes, all records about the order are encrypted under the new one's
+    The new window is promised. If the customer changes, all records about the order are encrypted under the new one's
     key, and the old customer is deleted if no record is about them. If a request was refused before, decisions say from
-    now on that facts were corrected. Raises `Forbidden` without the scope to correct, `NotFound` if there is no such
-    order, `PreconditionFailed` if its revision is not in `revisions`, which the caller has seen, `CustomerErased`,
-    `OrderFrozen` if it is cancelled, `Conflict` if it moves to another customer meanwhile, and the same as `register`
+    now on that facts were corrected. Raises `Forbidden` without the scope to correct; `NotFound` if there is no such
+    order; `PreconditionFailed` if its revision is not in `revisions`, which the caller has seen; `CustomerErased`;
+    `OrderFrozen` if it is cancelled; `Conflict` if it moves to another customer meanwhile; and the same as `register`
     if the facts cannot be judged.
     """
     uow.principal.require(Scope.ORDERS_CORRECT)

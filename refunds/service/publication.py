@@ -65,8 +65,8 @@ def publish(uow: UnitOfWork, draft: PolicyVersion, *, dry_run: bool = False) -> 
 
     If that is None, it takes effect now or, if later, at `page_published_at`. The same version again changes nothing;
     with `dry_run`, nothing is stored. Raises `EffectiveTooEarly` if `effective_from` is before now or before
-    `page_published_at`, `PolicyVersionConflict` if the number belongs to other content or was withdrawn,
-    `UnknownRegion` if there is no such region, and `InvalidInput` if the number leaves a gap, if no term changes, or if
+    `page_published_at`; `PolicyVersionConflict` if the number belongs to other content or was withdrawn;
+    `UnknownRegion` if there is no such region; and `InvalidInput` if the number leaves a gap, if no term changes, or if
     the version would not take effect after all earlier ones.
     """
     if not dry_run:

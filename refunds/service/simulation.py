@@ -102,7 +102,7 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
     """Judge the stored orders and contacts of a policy by a draft, and return what would change; nothing is stored.
 
     The windows of orders are compared with those that the policy gives them now, the decisions on contacts with the
-    stored ones. The draft is judged with the closures of its policy. Left out are superseded contacts, withdrawals,
+    stored ones. The draft gets the closures of its policy. The simulation skips superseded contacts, withdrawals,
     questions that were judged by a withdrawal, and the records of customers with a restriction or an objection. An
     order whose service is not provided yet counts as `not_provided`; what the draft cannot judge counts as undecided. A
     principal who may not read orders gets the result `coarsened`. Raises `NotFound` if there is no such policy, and
