@@ -151,7 +151,10 @@ def _clock(patient: Patient) -> Found:
 
 
 def _calendars(patient: Patient) -> Found:
-    """Yield the data and regions in use; warn of regions that are unknown or not covered for long, and of old data."""
+    """Yield the data and the regions in use, and warn of old data.
+
+    A region is a failed finding if it is unknown or not covered beyond next year, a warning if it is soon provisional.
+    """
     with patient.records() as uow:
         regions, last = sorted(calendars.in_use(uow)), watch.last_change(uow)
     data = {"holidays": HOLIDAYS_VERSION, "tzdata": TZDATA_VERSION, "regions": ", ".join(regions)}
@@ -173,7 +176,10 @@ def _calendars(patient: Patient) -> Found:
 
 
 def _tokens(patient: Patient) -> Found:
-    """Yield how many tokens are valid; warn of over 50, of those that end in 30 days, and of clients without any."""
+    """Yield how many tokens are valid, with a warning if they are over 50.
+
+    Warns also of each token that ends within 30 days, and of each client whose tokens have all ended.
+    """
     with patient.records() as uow:
         every = list(uow.tokens.with_clients())
     valid = [(client, one) for client, one in every if one.revoked_at is None and one.expires_at > patient.now]

@@ -49,7 +49,7 @@ class Export(NamedTuple):
 def for_request(uow: UnitOfWork, request_id: str) -> Export:
     """Export everything about the customer of a data request, as `of_customer` does.
 
-    Raises `NotFound` also if nothing is held, `IdentityNotChecked`, and `Forbidden`.
+    Raises `NotFound` if there is no such request or nothing is held; `IdentityNotChecked`; and `Forbidden`.
     """
     request = uow.data_requests.get(request_id)
     if request.customer_id is None:

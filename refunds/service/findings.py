@@ -61,7 +61,7 @@ def find(store: Store, principal: Principal, detail: str, progress: ProgressCall
 def holder(uow: UnitOfWork, detail: str) -> Callable[[str | None], bool]:
     """Return a function that tells whether a text contains the detail or, if that is a telephone number, its digits.
 
-    Case and the width of blanks don't count. A number is read in the country of the default policy, and sought in all
+    Case and the number of blanks do not count. A number is read in the default policy's country, and sought in all
     digits of the text as one row. The function returns False for None or an erased text.
     """
     country = country_of(uow.policies[uow.policies.default].current(uow.now).terms.region)

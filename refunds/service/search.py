@@ -86,13 +86,16 @@ def orders_meant(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | No
 
 
 def _customer_meant(uow: UnitOfWork, customer_ref: str) -> str | None:
-    """Return the id of the customer with this reference, however spelt; None if none, or the principal may not know."""
+    """Return the id of the customer with this reference, however spelt; None if none or for lack of permission."""
     spelt = _spellings(customer_ref) if uow.principal.may(Scope.PERSONAL_READ) else ()
     return next(filter(None, map(uow.customers.find, spelt)), None)
 
 
 def request_meant(uow: UnitOfWork, number: str) -> list[AContact]:
-    """Return the contact with this request number, or what replaced it; empty if none, or if not for the principal."""
+    """Return the contact with this request number, or what replaced it, in a list.
+
+    It is empty if there is none, or if the principal may not read contacts.
+    """
     if uow.principal.may(Scope.CONTACTS_READ):
         with suppress(ValueError):
             read = parse_request_number(number.removeprefix("#"))
