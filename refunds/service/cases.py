@@ -24,7 +24,7 @@ Case = tuple[str | None, int, int, int | None]
 
 
 class Cases:
-    """The cases of a policy; `more` are further versions, such as a draft, by which orders are counted too."""
+    """The cases of a policy: all orders of a case have the same window, also by each of the versions `more`."""
 
     def __init__(self, policy: Policy, *more: PolicyVersion) -> None:
         versions = policy.effective_versions
@@ -34,14 +34,14 @@ class Cases:
         self._edges = cache(self._edges_of)
 
     def case(self, row: Row) -> Case:
-        """Return the case of an order's row: `region`, `service_provided_at` (not NULL) and `ordered_at`, as stored."""
+        """Return an order's case, a key that only orders with the same window share; its service time is not NULL."""
         provided, ordered = row["service_provided_at"], row["ordered_at"]
         utc_day = provided // _DAY
         placed = bisect_right(self._starts, ordered) if self._by_order and ordered is not None else None
         return row["region"], utc_day, bisect_right(self._edges(utc_day), provided), placed
 
     def _edges_of(self, utc_day: int) -> list[int]:
-        """Return instants in microseconds, sorted: the begin of each version, and the ends of local dates.
+        """Return when windows change, sorted, in microseconds: the start of each version, and the ends of local dates.
 
         The dates are those that a time zone of a version has during the UTC day, which is in days since 1970.
         """

@@ -20,7 +20,7 @@ MOST_TOKENS = 2
 
 
 def authenticate(store: Store, text: str) -> tuple[Principal, Policies]:
-    """Return the principal of a valid token, and the policies as of the same read.
+    """Return the principal of a valid token, and the policies as they were when the token was read.
 
     Raises `Unauthenticated` if the text is no token, or if the token is unknown, revoked or expired.
     """

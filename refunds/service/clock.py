@@ -27,8 +27,8 @@ SIGN_OF_LIFE = timedelta(days=1)
 def require_sound(store: Store) -> timedelta:
     """Raise `ClockInDoubt` if the clock is over a minute behind the events and checkpoints, or over 40 days ahead.
 
-    An event over 40 days after all before it puts the clock in doubt too, until an operator confirms the clock or a
-    later event is a day back. Returns how long ago the last event or checkpoint was; zero if the journal is empty.
+    An event over 40 days after the one before also puts the clock in doubt, until an operator confirms the clock or the
+    times go back by over a day. Returns how long ago the last event or checkpoint was; zero if the journal is empty.
     Raises `AnotherJournal` if the journal is not the one that was seen before.
     """
     now = datetime.now(UTC)
@@ -66,8 +66,8 @@ def require_sound(store: Store) -> timedelta:
 def _latest(store: Store, events: Events, base: int, end: int) -> datetime:
     """Return the latest time of the events and checkpoints from position `base` on, up to the last event at `end`.
 
-    The time of the last event does not do, because a slow clock would agree with what it has itself recorded. What was
-    found is kept in `store.latest`; the next call reads only what is new.
+    The last event alone is not enough: a slow clock may have recorded it, and so agrees with it. What was found is kept
+    in `store.latest`; the next call reads only what is new.
     """
     known = store.latest
     written: Iterable[Checkpoint | None]
@@ -106,7 +106,7 @@ def _require_near(store: Store, event: Event, until: datetime, now: datetime) ->
 
 
 def look(store: Store) -> None:
-    """Compare the clock as `require_sound` does, and write a checkpoint if nothing was recorded for a day.
+    """Check the clock as `require_sound` does, then write a checkpoint if there was no event or checkpoint for a day.
 
     The checkpoint shows that the service was running, so that a quiet time does not put its clock in doubt.
     """
@@ -124,7 +124,7 @@ def doubt(store: Store) -> ClockInDoubt | None:
 
 
 def checkpoint(store: Store) -> None:
-    """Write a checkpoint, unless the clock is in doubt: the clock would later be compared with its time."""
+    """Write a checkpoint, or do nothing if the clock is in doubt: later the clock is compared with checkpoints."""
     if doubt(store) is None:
         store.checkpoint()
 

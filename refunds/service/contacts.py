@@ -69,14 +69,14 @@ class NewContact:
 
 
 def record(uow: UnitOfWork, order_id: str, new: NewContact) -> Contact:
-    """Record a contact about an order with its decision, promise its window, and supersede the contact that it names.
+    """Record a contact about an order with the decision, promise the window, and supersede the contact `supersedes`.
 
-    Raises `NotFound` if there is no such order, `InvalidInput` if a time is in the future, in the wrong order or too
-    long ago, `from_detail` is no number or address, or `supersedes` is no contact about the order, `EvidenceRequired`
-    if the contact needs a ticket reference and has none, `ContactStateConflict` if the named contact is superseded
-    already, is what a cancellation is based on, or is open and asks for more, `Forbidden` if the named contact is open
-    and was in time or needs a supervisor, the new one is refused and the principal is no supervisor, `CustomerErased`
-    if the new one has a personal field of an erased customer, and what `orders.decided` raises.
+    Raises `NotFound` if there is no such order; `InvalidInput` if a time is in the future, in the wrong order or too
+    long ago, `from_detail` is no number or address, or `supersedes` is no contact about the order; `EvidenceRequired`
+    if the contact needs a ticket reference and has none; `CustomerErased` if it has a personal field of an erased
+    customer; and what `orders.decided` raises. If the contact to supersede is superseded already, has a cancellation
+    based on it, or is open and asks for more, raises `ContactStateConflict`; if it is open and was in time or needs a
+    supervisor, the new one is refused and the principal is no supervisor, raises `Forbidden`.
     """
     return add(uow, uow.orders.get_for_update(order_id), new)[0]
 
@@ -84,9 +84,9 @@ def record(uow: UnitOfWork, order_id: str, new: NewContact) -> Contact:
 def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact, *, cancels: bool = False) -> tuple[Contact, Decision]:
     """Record a contact about a locked order, as `record` does; return the contact and the decision to answer with.
 
-    That decision is the one on the contact or, if it refuses, one on an open request. With `cancels`, the caller then
-    cancels the order if the decision allows that, so the contact is not open in that case. Raises what `record` raises,
-    except `NotFound`.
+    That decision is the one on the contact or, if another open request allows more, the one on that request. With
+    `cancels`, the contact is stored as closed if the decision allows a cancellation: the caller then cancels the order.
+    Raises what `record` raises, except `NotFound`.
     """
     earlier = _to_supersede(uow, locked, new)
     own = _judge(uow, locked.order, new, earlier, cancelled=locked.active is not None)
@@ -149,7 +149,7 @@ def needs_evidence(decision: Decision, intent: Intent) -> bool:
 
 
 def _judge(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | None, *, cancelled: bool) -> Decision:
-    """Return the decision on a contact itself if entered now; `earlier` is the contact that it supersedes, or None.
+    """Return the decision on a contact itself, entered now or at `new.first`; `earlier` is what it supersedes, or None.
 
     If both ask for the same, and the new one was received before `earlier` was entered, it counts as entered when
     `earlier` was: a correction makes nobody late.
@@ -175,7 +175,7 @@ def _judge(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | No
 
 
 def _new_contact(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, decision: Decision) -> Contact:
-    """Make the record of a new contact with `decision`, its times and contact point those of the decision `own`."""
+    """Make the record of a contact, without storing it: with `decision`, and times and contact point from `own`."""
     entry = new.first or Entry(uow.now, uow.principal.actor, uow.contacts.new_number())
     asks, from_detail = new.intent.asks, new.from_detail
     if from_detail is not None:
@@ -292,9 +292,9 @@ def _require_none_worse(uow: UnitOfWork, earlier: Contact, decision: Decision) -
 
 
 def is_timely(uow: UnitOfWork, contact: Contact) -> bool:
-    """Tell whether a contact by itself was in time or needs a supervisor, by its stored decision or by one made now.
+    """Tell whether a contact by itself was in time or needs a supervisor: by its stored decision, or by one made now.
 
-    The stored decision does not count if the contact was judged by another request.
+    A stored decision that was made on another request does not count.
     """
     order = uow.orders.get(contact.order_id)
     outcomes: list[Outcome] = [] if contact.decision.facts.request else [contact.outcome]

@@ -96,9 +96,9 @@ def check_identity(uow: UnitOfWork, request_id: str, how: str) -> DataRequest:
 def extend(uow: UnitOfWork, request_id: str, reason: str) -> DataRequest:
     """Extend the time to answer to three calendar months from receipt; the same again changes nothing.
 
-    The reason is not stored if the person is no customer. Raises `NotFound`, `DataRequestConflict` if the request is
-    closed, `CustomerErased`, and `CannotBeExtended` if its kind does not allow it, the time was extended for another
-    reason, or it is over, because the person must be told before.
+    The reason is not stored if the person is no customer. Raises `NotFound`; `DataRequestConflict` if the request is
+    closed; `CustomerErased`; and `CannotBeExtended` if its kind does not allow it, if the time was extended for another
+    reason, or if it is over, because the person must be told of an extension before that.
     """
     request = locked(uow, request_id)
     if request.extended_at is not None and request.extension_reason in {reason, None}:
@@ -124,8 +124,8 @@ def extend(uow: UnitOfWork, request_id: str, reason: str) -> DataRequest:
 def note_fee(uow: UnitOfWork, request_id: str, fee: Fee | None, reason: str | None) -> DataRequest:
     """Record that a request may cost a fee, and why, or with None that it does not; the same again changes nothing.
 
-    The reason is not stored if the person is no customer. Raises `NotFound`, `DataRequestConflict` if the request is
-    closed, `CustomerErased`, and `InvalidInput` for a fee without a reason, a reason without a fee, or the fee for a
+    The reason is not stored if the person is no customer. Raises `NotFound`; `DataRequestConflict` if the request is
+    closed; `CustomerErased`; and `InvalidInput` for a fee without a reason, a reason without a fee, or the fee for a
     further copy unless the request is for access.
     """
     request = locked(uow, request_id)
@@ -167,8 +167,9 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
 
     The recipients are returned as they were before an erasure, after which nobody can read them. A restriction or an
     objection that was fulfilled can be taken back, which lifts it. Nothing may follow in the unit of work. Raises
-    `NotFound`, `DataRequestConflict` if it has another outcome, `InvalidInput` if something is missing or does not fit
-    its kind, `IdentityNotChecked`, `CustomerErased`, and what `rectify` and `erase` raise.
+    `NotFound`; `DataRequestConflict` if it was closed with another outcome or other corrections; `InvalidInput` if
+    something is missing or does not fit its kind; `IdentityNotChecked`; `CustomerErased`; and what `rectify` and
+    `erase` raise.
     """
     request = locked(uow, request_id)
     _require_fitting(uow, request, given)
@@ -257,7 +258,7 @@ def _require_fitting(uow: UnitOfWork, request: DataRequest, given: Given) -> Non
 
 
 def _require_well(wrong: Mapping[str, Any]) -> None:
-    """Raise `InvalidInput` with the details in `wrong`, by field; those that are falsy are not errors."""
+    """Raise `InvalidInput` with the messages in `wrong`, by field; a field with a falsy value is not wrong."""
     errors = [FieldError(f"/{name}", detail, "contradiction") for name, detail in wrong.items() if detail]
     if errors:
         raise InvalidInput(errors)

@@ -72,13 +72,13 @@ def table(
     report: ProgressCallback = silently,
     leave_out: Callable[[str], object] = str,
 ) -> Iterator[list[Row]]:
-    """Return the rows for the service dates from first to last: an iterator with one list for each region.
+    """Return an iterator over the rows for the service dates from first to last, one list for each region.
 
-    The first list is for orders without a region. Without `regions`, there are all that have a calendar; those whose
-    holiday data does not cover every window are then left out, and `leave_out` is called with each. Raises `NotFound`
-    if there is no such policy, `UnknownRegion` at `/regions`, and `NoPolicyInForce` if no version was in force when the
-    first date began; while it is read, `CalendarNotCovered` if a window leaves the data of the policy's region or of
-    one of `regions`.
+    The first list is for orders without a region. Without `regions`, all regions with a calendar are taken, except
+    those whose holiday data does not cover every window: `leave_out` is called with each of these. Raises `NotFound` if
+    there is no such policy, `UnknownRegion` at `/regions`, and `NoPolicyInForce` if no version was in force when the
+    first date began; during the iteration, `CalendarNotCovered` if a window leaves the data of the policy's region or
+    of one of `regions`.
     """
     policy = uow.policies[policy_id]
     for region in regions:
@@ -101,7 +101,11 @@ def _blocks(
     report: ProgressCallback,
     leave_out: Callable[[str], object] | None = None,
 ) -> Iterator[list[Row]]:
-    """Yield the rows of each region; call `leave_out`, if given, with one that the data does not cover, or raise."""
+    """Yield the rows of each region; "" is no region.
+
+    If the holiday data does not cover a region, calls `leave_out` with it; if there is none, or for "", raises
+    `CalendarNotCovered`.
+    """
     for done, region in enumerate(regions, 1):
         try:
             yield [row for span in spans for row in _rows(span, region)]
@@ -113,7 +117,10 @@ def _blocks(
 
 
 def _spans(policy: Policy, first: date, last: date) -> Iterator[_Span]:
-    """Yield the spans of each version in force: one or, if the order's time decides, one for each that may judge."""
+    """Yield a span for each version, of the services provided while it is in force.
+
+    If it lets the time of the order decide, yield one for each version under which the order may have been placed.
+    """
     ends = [following.effective_from for following in policy.effective_versions[1:]]
     in_force = [(one, one.effective_from, end) for one, end in zip_longest(policy.effective_versions, ends)]
     for version, since, until in in_force:
@@ -126,7 +133,7 @@ def _spans(policy: Policy, first: date, last: date) -> Iterator[_Span]:
 def _days(
     version: PolicyVersion, first: date, last: date, since: datetime | None, until: datetime | None
 ) -> Iterator[tuple[date, datetime, datetime]]:
-    """Yield the local dates from first to last, each with the ends of its part between `since` and `until`, if any."""
+    """Yield the local dates that have a part between `since` and `until`, each with the start and end of that part."""
     tz = zone(version.terms.time_zone)
     for ordinal in range(first.toordinal(), last.toordinal() + 1):
         day = date.fromordinal(ordinal)

@@ -54,8 +54,8 @@ def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tup
     """Return the sheet of a week: the service days up to its Sunday whose window ends in that week or later.
 
     The week is that of `day`, Monday to Sunday; by default the present one. `regions` are by default the policy's
-    country and its subdivisions; those with the same last days are one group. A service day is listed if its window
-    ends so late in one of them. At most 24 rows are kept, the latest. Raises `NotFound` if there is no such policy,
+    country and its subdivisions; regions with the same last days are one group. A service day is listed if its window
+    ends so late in any region. At most 24 rows are kept, the latest. Raises `NotFound` if there is no such policy,
     `UnknownRegion` if there is no such region, `CalendarNotCovered` if a window leaves the holiday data, and
     `InvalidInput` if `day` is more than five years away.
     """
@@ -74,7 +74,7 @@ def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tup
 
 
 def _running(policy: Policy, monday: date, regions: tuple[str, ...]) -> list[Provided]:
-    """Return the latest rows, a few over `MOST_DAYS` at most, whose window in some region ends in the week or later."""
+    """Return, in order, the last rows whose window ends in the week or later in a region: few more than `MOST_DAYS`."""
     longest = max((version.terms.window_business_days for version in policy.effective_versions), default=0)
     rows: list[Provided] = []
     for back in range(longest * _MOST_APART + 14):

@@ -48,7 +48,7 @@ def examine(patient: Patient) -> Iterator[tuple[str, Finding]]:
 
 
 def _settings(patient: Patient) -> Found:
-    """Find development mode, and host names by which the service would refuse its clients."""
+    """Yield findings on development mode, and on host names by which the service would refuse its clients."""
     settings = patient.settings
     where = {"env": settings.env, "listen": settings.listen, "port": settings.port}
     yield ok(Message("%(env)s, on %(listen)s, port %(port)s", **where))
@@ -78,7 +78,7 @@ def _database(patient: Patient) -> Found:
 
 
 def _journal(patient: Patient) -> Found:
-    """Find a journal that is not the one of the checkpoints."""
+    """Yield whether the journal is the one of the checkpoints: a failed finding if not."""
     written = list(patient.store.checkpoints)  # read before the journal, which only grows
     with patient.records() as uow:
         head = uow.events.head()
@@ -90,7 +90,7 @@ def _journal(patient: Patient) -> Found:
 
 
 def _erasures(patient: Patient) -> Found:
-    """Find customers whom only the ledger or only the records have as erased, and if something erased may be left."""
+    """Yield whether ledger and records agree on who was erased; warn if something erased may still be in the files."""
     ledger = patient.store.erasures
     with patient.records() as uow:
         undone, lacking = uow.erasures.differences()
@@ -106,7 +106,7 @@ def _erasures(patient: Patient) -> Found:
 
 
 def _schema(patient: Patient) -> Found:
-    """Find what of the schema is missing, different from a new database's, or not the service's."""
+    """Yield what of the schema is missing, different from a new database's, or not the service's; ok if nothing."""
     with patient.tables() as tx:
         differing = schema.differences(tx, on_server=patient.file is None)
     if not differing:
@@ -122,7 +122,7 @@ def _schema(patient: Patient) -> Found:
 
 
 def _engine(patient: Patient) -> Found:
-    """Say which engine the database has, in which version; find a SQLite that can damage a write-ahead log."""
+    """Yield the engine of the database and its version: as a warning if it can damage a write-ahead log."""
     version = patient.engine.sqlite_version
     if not version:
         with patient.tables() as tx:
@@ -143,7 +143,7 @@ def sqlite_found(version: str) -> Finding:
 
 
 def _clock(patient: Patient) -> Found:
-    """Find a clock that does not fit the journal."""
+    """Yield whether the clock fits the journal: a failed finding if not."""
     with patient.records():
         doubt = clock.doubt(patient.store)
     fits = Message("%(now)s, which fits the journal", now=format_instant(patient.now))
@@ -151,7 +151,10 @@ def _clock(patient: Patient) -> Found:
 
 
 def _calendars(patient: Patient) -> Found:
-    """Find regions in use that are unknown, not covered beyond next year or soon provisional, and data that is old."""
+    """Yield the data and the regions in use, and warn of old data.
+
+    A region is a failed finding if it is unknown or not covered beyond next year, a warning if it is soon provisional.
+    """
     with patient.records() as uow:
         regions, last = sorted(calendars.in_use(uow)), watch.last_change(uow)
     data = {"holidays": HOLIDAYS_VERSION, "tzdata": TZDATA_VERSION, "regions": ", ".join(regions)}
@@ -173,7 +176,10 @@ def _calendars(patient: Patient) -> Found:
 
 
 def _tokens(patient: Patient) -> Found:
-    """Find tokens that end within 30 days, clients whose tokens have all ended, and more than 50 valid tokens."""
+    """Yield how many tokens are valid, with a warning if they are over 50.
+
+    Warns also of each token that ends within 30 days, and of each client whose tokens have all ended.
+    """
     with patient.records() as uow:
         every = list(uow.tokens.with_clients())
     valid = [(client, one) for client, one in every if one.revoked_at is None and one.expires_at > patient.now]
@@ -198,7 +204,7 @@ def _tokens(patient: Patient) -> Found:
 
 
 def _contact_points(patient: Patient) -> Found:
-    """Find channels that a policy in force accepts without naming official numbers or addresses."""
+    """Warn of channels that a policy in force accepts without official numbers or addresses; ok if there are none."""
     with patient.records() as uow:
         versions = [policy.current(patient.now) for policy in uow.policies.values()]
     missing = [(one, channel) for one in versions for channel in (Channel.PHONE, Channel.EMAIL)]
@@ -214,7 +220,7 @@ def _contact_points(patient: Patient) -> Found:
 
 
 def _data_requests(patient: Patient) -> Found:
-    """Find overdue data requests, as one finding with their number and the longest one."""
+    """Warn of overdue data requests, with their number and the one that is due for longest; ok if there is none."""
     with patient.records() as uow:
         first, overdue = uow.data_requests.paginate(limit=1, overdue=True), uow.data_requests.count_of(overdue=True)
     if not first:
@@ -226,7 +232,7 @@ def _data_requests(patient: Patient) -> Found:
 
 
 def _server_log(tx: Transaction) -> Found:
-    """Find settings by which a PostgreSQL writes values of records into its log."""
+    """Yield each setting by which a PostgreSQL writes values of records into its log; ok if there is none."""
     if not (leaking := schema.leaking(schema.log_parameters(tx))):
         yield ok(Message("the server writes no values of records into its log"))
     for name in leaking:
@@ -237,7 +243,7 @@ def _server_log(tx: Transaction) -> Found:
 
 
 def room_for_instances(allowed: int, used_by_others: int) -> Found:
-    """Yield the finding on how many instances a PostgreSQL has connections for: a warning if one, failed if none."""
+    """Yield for how many instances a PostgreSQL has connections left: a warning if for one, failed if for none."""
     free = allowed - used_by_others
     room = {"allowed": allowed, "others": used_by_others, "instances": free // CONNECTIONS, "each": CONNECTIONS}
     text = Message("of %(allowed)s connections, others use %(others)s: room for %(instances)s instances", **room)
@@ -249,7 +255,7 @@ def room_for_instances(allowed: int, used_by_others: int) -> Found:
 
 
 def _samples(tx: Transaction) -> Found:
-    """Find encrypted columns of which a PostgreSQL keeps samples, or may."""
+    """Warn of the encrypted columns of which a PostgreSQL keeps samples, or may; ok if there is none."""
     found = schema.sampled(tx)
     text = Message("the server keeps samples of what is encrypted, or may: %(columns)s", columns=", ".join(found))
     fix = Message("ALTER TABLE … ALTER COLUMN … TYPE bytea, ALTER COLUMN … SET STATISTICS 0, for each")

@@ -104,7 +104,7 @@ def permissions(patient: Patient) -> Found:
 
 
 def _private(patient: Patient) -> Iterator[tuple[Path, int]]:
-    """Yield each path with the permissions on it that others must not have; a group may share the ledger, no secret."""
+    """Yield each path with the mode bits that it must not have: a group may share the ledger, but no other file."""
     yield patient.store.checkpoints.file.parent, 0o002
     yield patient.store.checkpoints.file, 0o007
     yield patient.store.erasures.file, 0o007

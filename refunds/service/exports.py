@@ -47,7 +47,10 @@ class Export(NamedTuple):
 
 
 def for_request(uow: UnitOfWork, request_id: str) -> Export:
-    """Export everything about the customer of a data request; raise `NotFound`, `IdentityNotChecked` or `Forbidden`."""
+    """Export everything about the customer of a data request, as `of_customer` does.
+
+    Raises `NotFound` if there is no such request or nothing is held; `IdentityNotChecked`; and `Forbidden`.
+    """
     request = uow.data_requests.get(request_id)
     if request.customer_id is None:
         raise NotFound(Message("nothing is held about the person of this data request"))
@@ -81,7 +84,7 @@ def of_customer(uow: UnitOfWork, customer_id: str, request_id: str | None = None
 
 
 def of_contact(uow: UnitOfWork, name: str) -> Export:
-    """Export one contact without its order, for somebody who is no customer, and journal the export.
+    """Return one contact without its order, for somebody who is no customer, and journal the export.
 
     That the contact is no customer's is not checked. Raises `NotFound` if there is no such contact, and `Forbidden` for
     those who may not see personal fields.

@@ -19,7 +19,7 @@ Figure = tuple[str, tuple[str, ...], int | datetime | None]
 
 
 def read(store: Store) -> Iterator[Figure]:
-    """Yield the figures as they are now, of records, readable checkpoints, upkeep and connections; opens the store."""
+    """Yield the present figures of records, checkpoints (if readable), upkeep and connections; opens the store."""
     with store.read(COMMAND_LINE) as uow:
         yield from _of_records(uow)
     with suppress(OSError, ConfigurationError):  # the rest can be read
@@ -38,7 +38,7 @@ def read(store: Store) -> Iterator[Figure]:
 
 
 def _of_records(uow: UnitOfWork) -> Iterator[Figure]:
-    """Yield the figures that are read from the records; `open_windows` only once a watch has recorded a change."""
+    """Yield the figures that come from the records; no `open_windows` before a watch has recorded a change of data."""
     yield "journal_position", (), uow.events.head().position
     yield "open_requests", (), uow.contacts.count_of(open=True)
     yield "open_unmatched_contacts", (), uow.unmatched.count_of(open=True)

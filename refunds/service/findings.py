@@ -32,7 +32,7 @@ class Found(NamedTuple):
 
 
 def find(store: Store, principal: Principal, detail: str, progress: ProgressCallback) -> Iterator[Found]:
-    """Open every contact, matched or not, and yield those that hold a detail of a person.
+    """Search all contacts, matched or not, and yield those that hold a detail of a person, with the fields it is in.
 
     A detail is a telephone number in any spelling, an e-mail address, a ticket, or a name or other words in any text.
     Raises `InvalidInput` if it does not have 2 to 200 characters.
@@ -59,10 +59,10 @@ def find(store: Store, principal: Principal, detail: str, progress: ProgressCall
 
 
 def holder(uow: UnitOfWork, detail: str) -> Callable[[str | None], bool]:
-    """Return a function that tells whether a text contains the detail in one piece, or the digits of its number.
+    """Return a function that tells whether a text contains the detail or, if that is a telephone number, its digits.
 
-    A telephone number is read in the country of the default policy, and looked for in all digits of the text as one
-    row. The function returns False for None or an erased text.
+    Case and the number of blanks do not count. A number is read in the default policy's country, and sought in all
+    digits of the text as one row. The function returns False for None or an erased text.
     """
     country = country_of(uow.policies[uow.policies.default].current(uow.now).terms.region)
     words, number = _folded(detail), contact_points.significant(detail, country)

@@ -61,9 +61,9 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registrat
     """Register an order, and promise its window; returns the order, locked, and what was done.
 
     The same facts again change nothing; but if an agent had entered them and the principal may correct facts, they
-    become the principal's. A missing `service_provided_at` can be added later. Raises `OrderFactsConflict`, naming the
-    other facts that differ, `CustomerErased`, `OrderFrozen` if the order to complete is cancelled, `InvalidInput` if
-    the policy is unknown or the order is over a minute in the future, and what `decided` raises.
+    become the principal's. A missing `service_provided_at` can be added later. Raises `OrderFactsConflict` if other
+    facts differ, naming them; `CustomerErased`; `OrderFrozen` if the order to complete is cancelled; `InvalidInput` if
+    the policy is unknown or the order is over a minute in the future; and what `decided` raises.
     """
     customer_id = uow.customers.lock(facts.customer_ref)
     order = Order(
@@ -160,11 +160,11 @@ def _chunks(
 def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collection[int]) -> Order:
     """Correct the facts of an order without an active cancellation, and return it; the same facts again change nothing.
 
-    The new window is promised. If its customer changes, all records about the order are encrypted under the new one's
+    The new window is promised. If the customer changes, all records about the order are encrypted under the new one's
     key, and the old customer is deleted if no record is about them. If a request was refused before, decisions say from
-    now on that facts were corrected. Raises `Forbidden` without the scope to correct, `NotFound` if there is no such
-    order, `PreconditionFailed` if its revision is not in `revisions`, which the caller has seen, `CustomerErased`,
-    `OrderFrozen` if it is cancelled, `Conflict` if it moves to another customer meanwhile, and the same as `register`
+    now on that facts were corrected. Raises `Forbidden` without the scope to correct; `NotFound` if there is no such
+    order; `PreconditionFailed` if its revision is not in `revisions`, which the caller has seen; `CustomerErased`;
+    `OrderFrozen` if it is cancelled; `Conflict` if it moves to another customer meanwhile; and the same as `register`
     if the facts cannot be judged.
     """
     uow.principal.require(Scope.ORDERS_CORRECT)
@@ -225,7 +225,8 @@ def answered(uow: UnitOfWork, order: Order, decision: Decision, besides: str | N
 
     So a request that was in time is not late because the customer asks again, and one that needs a supervisor is not
     forgotten; see `request_on_record`. A decision that itself needs a supervisor is replaced only by one that allows a
-    cancellation, or by one on a withdrawal. `besides` is the contact that is about to be superseded.
+    cancellation, or by one on a withdrawal. A decision on a cancelled order is returned as it is. `besides` is the
+    contact that is about to be superseded.
     """
     if decision.eligible or decision.facts.cancelled:
         return decision
@@ -236,7 +237,7 @@ def answered(uow: UnitOfWork, order: Order, decision: Decision, besides: str | N
 
 
 def request_on_record(uow: UnitOfWork, order: Order, at: datetime, besides: str | None = None) -> Decision | None:
-    """Return the decision on the earliest open request in time or, if none was, in need of a supervisor; or else None.
+    """Return the decision on the earliest open request in time; if none is, on one that needs a supervisor; else None.
 
     Of those that need a supervisor, a withdrawal comes first. The order must not be cancelled. Each open request that
     was received by `at` is judged again, on the present facts and its own times, except the contact `besides`.
@@ -275,12 +276,12 @@ def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
 
 
 def _by_agent(uow: UnitOfWork) -> bool | None:
-    """Return True if the principal may not correct the facts that they state, as an agent; otherwise None."""
+    """Return `facts_entered_by_agent` for facts of the principal: None if they may correct facts, otherwise True."""
     return None if uow.principal.may(Scope.ORDERS_CORRECT) else True
 
 
 def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
-    """Return the fields that a correction sets: if a request was refused, and the latest deadline told; else None."""
+    """Return what a correction also stores: if a request was refused (True or None), and the latest deadline told."""
     contacts = uow.contacts.of_order(order.order_id)
     refused = any(not contact.outcome.eligible for contact in contacts if contact.intent.asks)
     told = [at for at in (order.told_until, *(contact.outcome.deadline for contact in contacts)) if at is not None]
@@ -300,7 +301,10 @@ def _confirm(uow: UnitOfWork, order: Order) -> Order:
 
 
 def judged_when_provided(uow: UnitOfWork, order: Order, told: ToldWindow | None = None) -> Decision:
-    """Return the decision on a request at the time of the service (else now), by `told` or else the current promise."""
+    """Return the decision on a request made when the service is provided (else now), with the promised window `told`.
+
+    Without `told`, it is the current promise's.
+    """
     at = order.service_provided_at or uow.now
     facts = Facts(service_provided_at=order.service_provided_at, received_at=at)
     return decided(uow, order, facts) if told is None else _judge(uow, order, facts, told)
@@ -309,10 +313,11 @@ def judged_when_provided(uow: UnitOfWork, order: Order, told: ToldWindow | None 
 def _require_judgeable(
     uow: UnitOfWork, order: Order, promise: Promise | None, region_before: str | None = None
 ) -> Decision:
-    """Check facts; return the decision on a request made now or, if later, when the service is provided or ordered.
+    """Check an order's facts; return the decision on a request made now or, if later, when the service is provided.
 
-    Raises `InvalidInput` if the policy is unknown or the order is over a minute in the future, and what `judge` raises.
-    An unknown region is accepted if it is `region_before`.
+    Without a time of service, that of the order counts. `promise` is the order's present one. Raises `InvalidInput` if
+    the policy is unknown or the order is over a minute in the future, `UnknownRegion` for an unknown region other than
+    `region_before`, and what `judge` raises.
     """
     checks.named_policy(uow.policies, order.policy)
     if order.region not in (None, region_before):

@@ -27,9 +27,10 @@ class Overview(NamedTuple):
 
 
 def read(uow: UnitOfWork, time_zone: str) -> Overview:
-    """Return the numbers of today and of this week, the oldest open request, and how many cancellations are overdue.
+    """Return counts of today and of this week, the oldest open receipt, and how many refunds are overdue.
 
-    In the time zone, the day begins at midnight and the week on Monday. Refusals of cancelled orders do not count.
+    The counts are of requests, refusals and goodwill cancellations. In the time zone, the day begins at midnight and
+    the week on Monday. Refusals of cancelled orders do not count.
     """
     tz = zone(time_zone)
     today = local_date(uow.now, tz)

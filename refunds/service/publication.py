@@ -65,8 +65,8 @@ def publish(uow: UnitOfWork, draft: PolicyVersion, *, dry_run: bool = False) -> 
 
     If that is None, it takes effect now or, if later, at `page_published_at`. The same version again changes nothing;
     with `dry_run`, nothing is stored. Raises `EffectiveTooEarly` if `effective_from` is before now or before
-    `page_published_at`, `PolicyVersionConflict` if the number belongs to other content or was withdrawn,
-    `UnknownRegion` if there is no such region, and `InvalidInput` if the number leaves a gap, if no term changes, or if
+    `page_published_at`; `PolicyVersionConflict` if the number belongs to other content or was withdrawn;
+    `UnknownRegion` if there is no such region; and `InvalidInput` if the number leaves a gap, if no term changes, or if
     the version would not take effect after all earlier ones.
     """
     if not dry_run:
@@ -166,7 +166,7 @@ def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
 def _register(
     uow: UnitOfWork, draft: PolicyVersion, check: VersionCheck, event: EventType, *, dry_run: bool = False
 ) -> PublishResult:
-    """Register a draft that passes `check`, unless known or a `dry_run`; raise `InvalidInput` if no term changes."""
+    """Register a draft as `check` returns it, unless known or a `dry_run`; raise `InvalidInput` if no term changes."""
     taken = _same_version(uow, draft)
     if taken is None:
         require_region(draft.terms.region, "/terms/region")

@@ -35,10 +35,10 @@ class Correction(NamedTuple):
 def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str | None = None) -> bool:
     """Correct personal fields of a customer or, without one, of contacts; returns whether any value has changed.
 
-    The event names the records and the fields. `customer_ref` of `customers` is corrected in all orders of the
-    customer; that of one order moves the order, even a cancelled one, to the customer with the reference. Raises
-    `NotFound` if there is no such customer, `InvalidInput` if a record is not theirs, holds nothing there, or the value
-    does not fit (`PaymentDataRefused`), and `CustomerErased`.
+    The event names the records and the fields. The `customer_ref` of `customers` is corrected in all their orders; that
+    of `orders` moves one order, even a cancelled one, to the customer with that reference. Raises `NotFound` if there
+    is no such customer; `InvalidInput` if a record is not theirs, holds nothing there, or the value does not fit
+    (`PaymentDataRefused`); and `CustomerErased`.
     """
     if customer_id is not None:
         uow.customers.lock_with_orders(customer_id)
@@ -102,7 +102,7 @@ def _check(
 def _apply(uow: UnitOfWork, one: Correction) -> bool:
     """Store a correction; return whether anything has changed.
 
-    A customer's reference is changed in all their orders; that of one order moves the order to the customer who has it.
+    A customer's reference is changed in all their orders; that of an order moves the order to the customer who has it.
     Raises `Unfit` if nothing is on record there or the reference is another customer's, and `CustomerErased`.
     """
     if one.table == "customers":
@@ -113,7 +113,7 @@ def _apply(uow: UnitOfWork, one: Correction) -> bool:
 
 
 def _rename(uow: UnitOfWork, customer_id: str, customer_ref: str) -> bool:
-    """Give a customer another reference, in all their orders; return False if it is theirs, or raise `Unfit`."""
+    """Give a customer a reference, in all their orders; return False if they have it, raise `Unfit` if another has."""
     found = uow.customers.find(customer_ref)
     if found is not None and found != customer_id:
         detail = Message("is another customer's reference: correct the customer_ref of the orders that are theirs")
@@ -124,7 +124,10 @@ def _rename(uow: UnitOfWork, customer_id: str, customer_ref: str) -> bool:
 
 
 def _move(uow: UnitOfWork, order_id: str, customer_ref: str) -> bool:
-    """Move an order to another customer, and delete the old one if no record is left; return False if it is theirs."""
+    """Move an order to the customer with this reference, and return True; return False if it is theirs already.
+
+    The customer who had it is deleted if no record is left about them.
+    """
     customer_id = uow.customers.lock(customer_ref)
     order = uow.orders.get_for_update(order_id).order
     if order.customer_id == customer_id:

@@ -59,7 +59,10 @@ def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silent
 
 
 def _difference(uow: UnitOfWork, found: Replayed, row: Row) -> Difference | None:
-    """Return how a decision differs today, or why it cannot be made, or None; `found` counts other versions of data."""
+    """Return how a decision differs today, or why it cannot be made; None if it is the same.
+
+    Another version of the data, or a country that the data has lost, is no difference; `found` counts it.
+    """
     recorded = load_decision(row["decision"])
     before = recorded.outcome._replace(names=NO_NAMES)  # a holiday with another name today is no difference
     try:

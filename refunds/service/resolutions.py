@@ -40,9 +40,9 @@ def acknowledge(
 ) -> AContact:
     """Record that the customer was answered by a channel, by default now; `to` is where, if not at their own detail.
 
-    The same again changes nothing. Raises `NotFound` if there is no such contact, `InvalidInput` if the answer is
-    earlier than the contact or over a minute in the future, or `to` is nothing that the channel leads to,
-    `ContactStateConflict` if the contact has been superseded or matched or has another acknowledgement, and, with a
+    The same again changes nothing. Raises `NotFound` if there is no such contact; `InvalidInput` if the answer is
+    earlier than the contact or over a minute in the future, or `to` is no number or address of the channel;
+    `ContactStateConflict` if the contact has been superseded or matched or has another acknowledgement; and, with a
     `to`, `CustomerErased`.
     """
     contact = _lock_present(uow, contact_id)
@@ -93,9 +93,9 @@ def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
     """Resolve an open contact, and all other open contacts of its order that ask for the same.
 
     A duplicate is resolved alone. The same again changes nothing. The reason in words is dropped if the customer was
-    erased. Raises `NotFound` if there is no such contact, `ContactStateConflict` if it is not open, `InvalidInput` if
+    erased. Raises `NotFound` if there is no such contact; `ContactStateConflict` if it is not open; `InvalidInput` if
     the reason does not fit the contact, has to be explained and is not, or `duplicate_of` is not one that it can
-    repeat, and `Forbidden` if only a supervisor may do this: for a withdrawal, and for requests that were in time or
+    repeat; and `Forbidden` if only a supervisor may do this: for a withdrawal, and for requests that were in time or
     need a supervisor, unless the reason is one for which an agent may end them.
     """
     contact, code = uow.contacts.get(contact_id, lock=True), given.reason_code
@@ -117,7 +117,7 @@ def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
 
 
 def resolve_locked(uow: UnitOfWork, contact: Contact, given: Resolution) -> Contact:
-    """Resolve a contact whose order is locked, whatever its state."""
+    """Store and journal the resolution of a contact, without any check; its order must be locked."""
     return uow.contacts.update(
         contact,
         EventType.CONTACT_RESOLVED,
@@ -219,7 +219,7 @@ def _require_fit(uow: UnitOfWork, contact: Contact, given: Resolution) -> None:
 def _no_original(uow: UnitOfWork, contact: Contact, other: Contact | None) -> Message | None:
     """Return why a contact cannot be a duplicate of another one; None if it can.
 
-    A request that was in time is no duplicate of one that was not: with the other it would be lost.
+    A request that was in time is no duplicate of one that was not: only the late one would stay open.
     """
     if other is None or other.order_id != contact.order_id:
         return Message("must be the id of a contact about this order")

@@ -48,7 +48,7 @@ def run(store: Store, *, dry_run: bool = False, progress: ProgressCallback = sil
 
 
 def _run(store: Store, progress: ProgressCallback, *, dry_run: bool) -> Gone:
-    """Delete the records whose period is over, kind by kind in batches, or only count them; returns their numbers."""
+    """Delete the records whose period is over, in batches, or only count them; return how many of a kind, by month."""
     with store.read(COMMAND_LINE) as uow:
         terms, now = uow.policies[uow.policies.default].current(uow.now).terms, uow.now
     tz, gone = zone(terms.time_zone), {}
@@ -70,7 +70,7 @@ def _run(store: Store, progress: ProgressCallback, *, dry_run: bool) -> Gone:
 
 
 def _delete_due(uow: UnitOfWork, kind: Kind, before: datetime, rows: list[Row]) -> list[Row]:
-    """Lock those of these records that are still due; delete and return those about which no request waits."""
+    """Lock the records that are still due; delete and return those that `_without_open` leaves."""
     going = _without_open(uow, kind, uow.retention.lock_due(kind, before, rows))
     if going:
         uow.retention.forget(kind, going)

@@ -26,7 +26,7 @@ class Found(NamedTuple):
 
 
 def search(uow: UnitOfWork, text: str) -> Found:
-    """Find orders and contacts by their exact number or, if there are none, by a part of it or a customer's detail.
+    """Find orders and contacts by their exact number or, if none fits, by a part of it or by a detail of the customer.
 
     Orders also fit by the reference of their customer; they come last. A detail is sought in the newest contacts only.
     A part or detail has at least `SHORTEST` letters, and at most `MOST` of each kind are found. Records and fields that
@@ -43,9 +43,9 @@ def search(uow: UnitOfWork, text: str) -> Found:
 
 
 def order_meant(uow: UnitOfWork, number: str) -> list[Order]:
-    """Return the order with this number, as people spell it, or with this reference; empty if there is none.
+    """Return the order with this number, or with a cancellation of this reference, in a list; empty if there is none.
 
-    They write it in any case, with `#` or without and, if only one of the newest orders can be meant, without hyphens.
+    The number may be in any case, with `#` or without; also without hyphens, if only one of the newest orders is meant.
     """
     return _only(_orders_spelt(uow, number))
 
@@ -86,13 +86,16 @@ def orders_meant(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | No
 
 
 def _customer_meant(uow: UnitOfWork, customer_ref: str) -> str | None:
-    """Return the id of the customer with this number, however spelt; None if none, or not for the principal."""
+    """Return the id of the customer with this reference, however spelt; None if none or for lack of permission."""
     spelt = _spellings(customer_ref) if uow.principal.may(Scope.PERSONAL_READ) else ()
     return next(filter(None, map(uow.customers.find, spelt)), None)
 
 
 def request_meant(uow: UnitOfWork, number: str) -> list[AContact]:
-    """Return the contact with this request number, or what replaced it; empty if none, or not for the principal."""
+    """Return the contact with this request number, or what replaced it, in a list.
+
+    It is empty if there is none, or if the principal may not read contacts.
+    """
     if uow.principal.may(Scope.CONTACTS_READ):
         with suppress(ValueError):
             read = parse_request_number(number.removeprefix("#"))
@@ -124,7 +127,7 @@ def _contacts_holding(uow: UnitOfWork, detail: str) -> list[AContact]:
 
 
 def is_misheard(number: str) -> bool:
-    """Tell whether a number has the form of a reference, or 4-4 like that of a request, but a wrong check digit."""
+    """Tell whether a number has the form of a reference (10 digits) or request (4-4), but not its check digit."""
     digits = number.replace(" ", "").replace("-", "")
     reads = {r"[0-9]{10}": (digits, parse_reference), r"[0-9]{4}-[0-9]{4}": (number, parse_request_number)}
     for form, (written, read) in reads.items():

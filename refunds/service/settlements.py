@@ -29,8 +29,8 @@ OWN_REVOCATION = timedelta(minutes=15)
 def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, billing_ref: str) -> Cancellation:
     """Record that billing has refunded a cancelled order, by default now; the same settlement again changes nothing.
 
-    `billing_ref` is dropped if the customer was erased. Raises `NotFound` if there is no such cancellation,
-    `InvalidInput` if the time is more than a minute before its issue or after now, and `CancellationStateConflict` if
+    `billing_ref` is dropped if the customer was erased. Raises `NotFound` if there is no such cancellation;
+    `InvalidInput` if the time is more than a minute before its issue or after now; and `CancellationStateConflict` if
     it has another settlement, its refund has another holder, or it was revoked.
     """
     cancellation = uow.cancellations.get(cancellation_id, lock=True)
@@ -64,8 +64,8 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, billing_ref: str | None)
     """Record that billing has begun a refund, so that nobody can revoke the cancellation before the refund is undone.
 
     The holder is named by `billing_ref` or, without that, is the client that began the refund. If the holder begins it
-    again, nothing changes. Raises `NotFound` if there is no such cancellation, `CancellationStateConflict` for another
-    holder, or if it is settled or revoked, and `CustomerErased` if there is a `billing_ref` to store.
+    again, nothing changes. Raises `NotFound` if there is no such cancellation; `CancellationStateConflict` for another
+    holder, or if it is settled or revoked; and `CustomerErased` if there is a `billing_ref` to store.
     """
     cancellation, actor = uow.cancellations.get(cancellation_id, lock=True), uow.principal.actor
     if cancellation.state is State.REFUNDING:
@@ -95,7 +95,7 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, reason: RefundEndReason) -
 def _issue_again(
     uow: UnitOfWork, cancellation_id: str, state: State, event: EventType, reason: StrEnum
 ) -> Cancellation:
-    """Take a cancellation from `state` back to issued, without its refund's fields; an issued one stays as it is."""
+    """Set a cancellation in `state` back to issued, and clear its refund; do nothing if it is issued, else raise."""
     cancellation = uow.cancellations.get(cancellation_id, lock=True)
     if cancellation.state is State.ISSUED:
         return cancellation
@@ -104,7 +104,7 @@ def _issue_again(
 
 
 def _holds(uow: UnitOfWork, cancellation: Cancellation, billing_ref: str | None) -> bool:
-    """Tell whether `billing_ref` names the holder; if erased or None on both sides, whether the principal began it."""
+    """Tell whether a refund was begun with this `billing_ref` and, if that is None or erased, by the principal."""
     by_itself = not isinstance(billing_ref, Erased | None) or cancellation.refund_begun_by == uow.principal.actor
     return cancellation.billing_ref == billing_ref and by_itself
 
@@ -141,9 +141,9 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
     """Revoke a cancellation, so that the order can be cancelled again; the same revocation again changes nothing.
 
     The order's requests are open again; but if the customer keeps the order, those that are no withdrawals are
-    resolved. `reason` is dropped if the customer was erased. Raises `NotFound` if there is no such cancellation,
-    `Forbidden` unless the principal has the scope, or issued it at most 15 minutes ago, and `CancellationStateConflict`
-    if its refund is begun or settled, or if it was revoked for another reason.
+    resolved. `reason` is dropped if the customer was erased. Raises `NotFound` if there is no such cancellation;
+    `Forbidden` unless the principal `may_revoke` it or has revoked it; and `CancellationStateConflict` if its refund is
+    begun or settled, or if it was revoked for another reason.
     """
     cancellation = uow.cancellations.get(cancellation_id, lock=True)
     if not may_revoke(uow, cancellation) and cancellation.revoked_by != uow.principal.actor:

@@ -90,7 +90,7 @@ class Simulation:
     """Whether it has been through `coarsened`."""
 
     def tallies(self, day: date, region: str | None, channel: str | None = None) -> Iterator[Tally]:
-        """Yield the tallies of an order or contact: total, month, region (else the policy's) and channel, if any."""
+        """Yield the tallies in which an order or contact counts: total, month, region (else the policy's), channel."""
         yield self.total
         yield self.by_month[f"{day:%Y-%m}"]
         yield self.by_region[region or self.compared_with.terms.region]
@@ -102,7 +102,7 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
     """Judge the stored orders and contacts of a policy by a draft, and return what would change; nothing is stored.
 
     The windows of orders are compared with those that the policy gives them now, the decisions on contacts with the
-    stored ones. The draft is judged with the closures of its policy. Left out are superseded contacts, withdrawals,
+    stored ones. The draft gets the closures of its policy. The simulation skips superseded contacts, withdrawals,
     questions that were judged by a withdrawal, and the records of customers with a restriction or an objection. An
     order whose service is not provided yet counts as `not_provided`; what the draft cannot judge counts as undecided. A
     principal who may not read orders gets the result `coarsened`. Raises `NotFound` if there is no such policy, and
@@ -123,8 +123,8 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
 def coarsened(found: Simulation) -> Simulation:
     """Return a simulation with every number rounded down to tens, and without orders and regions.
 
-    With regions, somebody who simulates repeatedly, and knows all customers of a region but one, could follow that one
-    through the numbers, and so find them in the statistics.
+    With regions, somebody who simulates repeatedly, and knows all customers of a region but one, could learn about that
+    one from how the numbers change.
     """
     return replace(
         found,
@@ -151,7 +151,7 @@ def _in_tens(tally: Tally) -> Tally:
 
 
 class _Judging:
-    """A simulation in progress."""
+    """A simulation in progress, which judges by the draft of `found` and adds its counts to `found`."""
 
     def __init__(self, policy: Policy, found: Simulation) -> None:
         self._policy, self._found, self._draft = policy, found, found.draft
@@ -238,12 +238,12 @@ class _Judging:
 
 
 def _still_known(region: str | None) -> str | None:
-    """Return the region of an order or, if the holiday data has lost it alone, its country; None stays."""
+    """Return a region or, if the holiday data has lost it but not its country, the country; None stays None."""
     return region and (still_known(region) or region)
 
 
 def _flip(before: str, after: str) -> Flip | None:
-    """Return how the decision flips from the reason `before` to the reason `after`; None if it does not."""
+    """Return to what a decision flips if its reason changes from `before` to `after`; None if it stays as it was."""
     was, is_now = before in ELIGIBLE, after in ELIGIBLE
     if was == is_now:
         return None
