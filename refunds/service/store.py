@@ -94,7 +94,7 @@ class Store:
         return self._opened
 
     def prepare(self) -> None:
-        """Build the calendars of present and coming versions of the default policy.
+        """Build the calendars of the present and coming versions of the default policy, before requests need them.
 
         Raises `ConfigurationError` if there is no such policy.
         """
@@ -151,7 +151,7 @@ class Store:
         self._scrub(engine)
 
     def write_batch(self, principal: Principal, work: Callable[[UnitOfWork], T]) -> T:
-        """Run `work` in an exclusive write and return its result; if others are in the way, try up to `TRIES` times."""
+        """Run `work` in an exclusive write and return its result; try `TRIES` times if it gets `StorageUnavailable`."""
         for _ in range(TRIES - 1):
             with suppress(StorageUnavailable), self.write(principal, exclusive=True) as uow:
                 return work(uow)
@@ -164,7 +164,7 @@ class Store:
         return self._scrubbed == self.erasures.size
 
     def _scrub(self, engine: Engine) -> None:
-        """Remove from the files what any process has erased, and note it; if they are read, the next write does."""
+        """Remove what any process has erased from the files, and note that; a reader defers it to the next write."""
         size = self.erasures.size
         with suppress(StorageUnavailable, OSError):
             if size != self._scrubbed and engine.scrub():
@@ -172,7 +172,7 @@ class Store:
                 upkeep.note(self.erasures.file.parent, "scrub", size)
 
     def scrub(self) -> None:
-        """Remove deleted data from the files, within seconds; raise `StorageUnavailable` if a reader is in the way."""
+        """Remove deleted data from the files; raise `StorageUnavailable` if a reader prevents it for some seconds."""
         self.open()[0].compact()
         until = monotonic() + PATIENCE
         while not self.open()[0].scrub():
@@ -219,12 +219,12 @@ class Store:
         return kept
 
     def _require_same_journal(self, tx: Transaction | Engine, head: Head) -> None:
-        """Remember the head as the last one seen; raises `AnotherJournal` if it does not follow the one seen before.
+        """Remember the head as the last one seen; raise `AnotherJournal` if the journal lacks the one seen before.
 
-        A head does not follow in another journal, or in one that has lost events. A checkpoint of the head seen before
-        is written then, so that the next start refuses the database, too. The hash of that head is looked up only after
-        a new connection, because only through one can another database be there. Nothing is compared while the store is
-        not open: `open` does that itself.
+        It lacks that if it is another journal or has lost events, unless an operator has accepted it. A checkpoint of
+        the head seen before is then written, so that the next start refuses the database, too. The hash of that head is
+        looked up only after a new connection, because only through one can another database be there. Does nothing
+        while the store is not open: `open` itself compares the journal with the checkpoints.
         """
         if self._opened is None:
             return
@@ -250,10 +250,7 @@ class Store:
         return UnitOfWork(tx, keyring, principal, self.policies_as_of, self.erasures)
 
     def _write_checkpoint(self, checkpoint: Checkpoint) -> bool:
-        """Write a checkpoint and return whether that worked; the next makes up for it if not.
-
-        Either way, `on_checkpoint` is called.
-        """
+        """Write a checkpoint, call `on_checkpoint` with it and the error, if any, and return whether it was written."""
         failure = None
         try:
             self.checkpoints.append(checkpoint)
@@ -294,7 +291,7 @@ class Store:
         return engine, keyring
 
     def _keyring_to_read(self, engine: Engine, key_file: Path) -> Keyring:
-        """Return the keys of a database that is only read, opened with the master keys in `key_file`."""
+        """Return the keys of a database that is only read, opened by `key_file`, or raise `ConfigurationError`."""
         with read_as_it_is(engine, "REFUNDS_DATABASE") as tx:
             if not keys.any_stored(tx):
                 raise _without_records(f"REFUNDS_DATABASE: {engine.name}")
@@ -355,7 +352,7 @@ class Store:
     def _require_beginning(
         self, path: Path, written: list[Checkpoint], database: str, to: Opening, *, is_new: bool
     ) -> None:
-        """Raise `ConfigurationError` unless the journal of a database without records may begin here.
+        """Raise `ConfigurationError` unless a new journal may begin in this database, which has no records.
 
         In production, it may only with `Opening.INIT`, and if no checkpoint is `written` yet. In development, a missing
         master key of a new database is made at `path`.
