@@ -123,7 +123,7 @@ def _opened(row: Row, cipher: CustomerCipher) -> str | None:
 
 
 def forget_expired(tx: Transaction, key_hashes: Iterable[bytes], now: datetime) -> None:
-    """Delete those of these replies that are expired, except rows that others have locked, so that nobody waits."""
+    """Delete the expired replies with these key hashes, except rows that others have locked, so that nobody waits."""
     listed, named = named_list(key_hashes)
     _forget(tx, f"key_hash IN ({listed}) AND expires_at <= :now", **named, now=micros(now))
 
@@ -151,7 +151,7 @@ def _forget(tx: Transaction, condition: str, **named: Any) -> None:
 def correct(
     tx: Transaction, row: Row, cipher: CustomerCipher, field: str, texts: tuple[str, str], *, now: datetime
 ) -> None:
-    """Replace the first text by the second in all replies about the owner of a record, wherever they show this field.
+    """Replace a field that has the first text by the second, in all stored replies about the owner of a record.
 
     `row` is the record's, with its order, unmatched contact or customer as the owner; `cipher` is the owner's. Expired
     replies are left as they are.
@@ -182,7 +182,7 @@ def move(
     *,
     unmatched_id: str | None = None,
 ) -> None:
-    """Encrypt the replies about an order or, if given, about an unmatched contact for `to`, and make them the order's.
+    """Encrypt with `to` the replies about an order, or if given about an unmatched contact, which become the order's.
 
     They are decrypted with `cipher`. Expired replies are left as they are: a request that uses such a key again locks
     it, and may wait for the order.
