@@ -134,9 +134,10 @@ class Store:
     def write(self, principal: Principal, *, exclusive: bool = False) -> Iterator[UnitOfWork]:
         """Open a unit of work for the block, at whose end it is stored and journalled as a whole, or not at all.
 
-        If a checkpoint is due, it is written afterwards; if that fails, the unit of work stays stored, and the error
-        only goes to `on_checkpoint`. Only one `exclusive` unit of work runs at a time, across all instances; others
-        wait. Raises `Conflict` if another transaction first changed the same data, or the policies that the block used.
+        Afterwards a checkpoint is written if one is due, and what was erased is removed from the files. If that fails,
+        the unit of work stays stored; the error of a checkpoint goes to `on_checkpoint`. Only one `exclusive` unit of
+        work runs at a time, across all instances; others wait. Raises `Conflict` if another transaction first changed
+        the same data, or the policies that the block used.
         """
         engine, keyring = self.open()
         checkpoint, waiting = None, ExitStack()
@@ -160,7 +161,7 @@ class Store:
 
     @property
     def is_scrubbed(self) -> bool:
-        """Whether nothing erased is left in the files of the database; False if a reader was in the way."""
+        """Whether this store itself has removed from the database's files all that was erased so far."""
         return self._scrubbed == self.erasures.size
 
     def _scrub(self, engine: Engine) -> None:

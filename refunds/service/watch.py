@@ -176,7 +176,7 @@ def recent_change(uow: UnitOfWork) -> LastChange | None:
 
 
 def lengthened(uow: UnitOfWork) -> Iterator[Change]:
-    """Yield the changes of orders to which the last watch promised a later deadline; none before the first watch."""
+    """Yield the changes of orders to which the last watch with new data promised a later deadline, if there was one."""
     last = last_change(uow)
     since = last and last_change(uow, last.position)
     for row in uow.promises.made(PromiseCause.CALENDAR_CHANGED, since and since.at) if last else ():
