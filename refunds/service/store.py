@@ -152,7 +152,7 @@ class Store:
         self._scrub(engine)
 
     def write_batch(self, principal: Principal, work: Callable[[UnitOfWork], T]) -> T:
-        """Run `work` in an exclusive write and return its result; try `TRIES` times if it gets `StorageUnavailable`."""
+        """Return what `work` returns in an exclusive write; if the storage is unavailable, try up to `TRIES` times."""
         for _ in range(TRIES - 1):
             with suppress(StorageUnavailable), self.write(principal, exclusive=True) as uow:
                 return work(uow)
@@ -165,7 +165,7 @@ class Store:
         return self._scrubbed == self.erasures.size
 
     def _scrub(self, engine: Engine) -> None:
-        """Remove what any process has erased from the files, and note that; a reader defers it to the next write."""
+        """Remove from the files what any process has erased, and note that; do nothing if a reader prevents it."""
         size = self.erasures.size
         with suppress(StorageUnavailable, OSError):
             if size != self._scrubbed and engine.scrub():
@@ -292,7 +292,7 @@ class Store:
         return engine, keyring
 
     def _keyring_to_read(self, engine: Engine, key_file: Path) -> Keyring:
-        """Return the keys of a database that is only read, opened by `key_file`, or raise `ConfigurationError`."""
+        """Return the keys of a database that is only read; raise `ConfigurationError` if `key_file` opens none."""
         with read_as_it_is(engine, "REFUNDS_DATABASE") as tx:
             if not keys.any_stored(tx):
                 raise _without_records(f"REFUNDS_DATABASE: {engine.name}")

@@ -25,11 +25,11 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
 
     The contact is open until it is matched, resolved or superseded. `order_hint` is what the customer said of the
     order. The customer's number needs its country code; the vendor's is read as in the country of the default policy.
-    If the contact asks for the same as the superseded one and was received before that was recorded, it keeps when and
-    by whom that was recorded. Raises `InvalidInput` if a time is in the future, in the wrong order or over a year ago,
-    a number or address is not one, or there is no contact to supersede, `ContactStateConflict` if that contact was
-    matched or superseded, or is open and asks for more, and `Forbidden` if a later contact would supersede an open
-    request and the principal is no supervisor.
+    If the contact asks for the same as the superseded one and was received before that was recorded, it takes over
+    `recorded_at` and `recorded_by`. Raises `InvalidInput` if a time is in the future, in the wrong order or over a
+    year ago, a number or address is not one, or there is no contact to supersede, `ContactStateConflict` if that
+    contact was matched or superseded, or is open and asks for more, and `Forbidden` if a later contact would supersede
+    an open request and the principal is no supervisor.
     """
     earlier = None if new.supersedes is None else _to_supersede(uow, new.supersedes, new.intent)
     sent_at, received_at = _times(uow, new, earlier)

@@ -70,7 +70,7 @@ class Cancellations(OfOrders[Cancellation]):
         return "{by_due_date}" if filters.get("overdue") and not few else ""
 
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the columns to sort by: the id, so the time of issue; for overdue ones, first since when they are."""
+        """Return the columns to sort by: the id, which begins with the time of issue; `overdue_at` first if overdue."""
         return self.place if filters.get("overdue") else self.place[-1:]
 
     def goodwill_since(self, since: datetime) -> Iterator[tuple[datetime, str]]:

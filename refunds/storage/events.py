@@ -61,7 +61,7 @@ class Events(Repository[Event]):
         return head(self._tx)
 
     def hash_at(self, position: int) -> bytes | None:
-        """Return the hash of the event at a position, `GENESIS` for 0; None if no event is there."""
+        """Return the hash of the event at a position, `GENESIS` at position 0; None if no event is there."""
         return hash_at(self._tx, position)
 
     def after(self, position: int, limit: int, types: Sequence[str] | None, *, audit: bool) -> list[Event]:
@@ -188,7 +188,7 @@ def head_in(row: Row | None) -> Head:
 
 
 def hash_at(tx: Transaction | Engine, position: int) -> bytes | None:
-    """Return the hash of the event at a position, `GENESIS` for 0; None if no event is there."""
+    """Return the hash of the event at a position, `GENESIS` at position 0; None if no event is there."""
     if position == 0:
         return GENESIS
     row = tx.one("SELECT hash FROM events WHERE position = :position", position=position)

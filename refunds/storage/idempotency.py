@@ -151,7 +151,7 @@ def _forget(tx: Transaction, condition: str, **named: Any) -> None:
 def correct(
     tx: Transaction, row: Row, cipher: CustomerCipher, field: str, texts: tuple[str, str], *, now: datetime
 ) -> None:
-    """Replace a field that has the first text by the second, in all stored replies about the owner of a record.
+    """Replace one text by another where it is the value of a field, in all stored replies about the owner of a record.
 
     `row` is the record's, with its order, unmatched contact or customer as the owner; `cipher` is the owner's. Expired
     replies are left as they are.
@@ -182,9 +182,9 @@ def move(
     *,
     unmatched_id: str | None = None,
 ) -> None:
-    """Encrypt with `to` the replies about an order, or if given about an unmatched contact, which become the order's.
+    """Store the replies about an order or, if given, an unmatched contact as the order's; encrypt them by `to`.
 
-    They are decrypted with `cipher`. Expired replies are left as they are: a request that uses such a key again locks
+    They are decrypted by `cipher`. Expired replies are left as they are: a request that uses such a key again locks
     it, and may wait for the order.
     """
     column, owner = ("order_id", order_id) if unmatched_id is None else ("unmatched_id", unmatched_id)
