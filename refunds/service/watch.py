@@ -89,8 +89,9 @@ class LastChange(NamedTuple):
 class Watched:
     """What the watch did at the start of the service; `before` is None if there was no watch before.
 
-    `filled` is how many orders got their first promise, `longer` how many open windows end later now, `kept` how many
-    keep a later end. `older`: this instance has older data than the journal, so nothing was compared.
+    `filled` is how many orders got their first promise. With new data, `longer` is how many open windows end later now,
+    and `kept` how many keep a later end; else both are 0. `older`: this instance has older data than the journal, which
+    is no reason to compare.
     """
 
     before: str | None
