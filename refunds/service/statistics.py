@@ -18,7 +18,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 
 def close(store: Store, month: str | None = None) -> tuple[ClosedMonth, bool]:
-    """Close a month (`YYYY-MM`), by default the last that has ended; return its statistics, and False if closed before.
+    """Close a month (`YYYY-MM`; None: the last that ended): store and return its statistics; False if closed before.
 
     Later records and erasures do not change the statistics. Raises `InvalidInput` if the month has not ended, or if
     there are no records of it because it is before all of them.
@@ -44,7 +44,10 @@ def close(store: Store, month: str | None = None) -> tuple[ClosedMonth, bool]:
 
 
 def _count(uow: UnitOfWork, month: str, terms: Terms) -> Cells:
-    """Return the cells of a month that may be shown, orders without a region in that of `terms`; or `InvalidInput`."""
+    """Return how many customers a month has by country, channel and outcome, without the numbers too small to show.
+
+    An order without a region counts in that of `terms`. Raises `InvalidInput` if the month is before all records.
+    """
     since, until = bounds(month, zone(terms.time_zone))
     customers: dict[Cell, set[str]] = defaultdict(set)
     for row in uow.statistics.to_count(since, until):
@@ -64,6 +67,6 @@ def _refused(detail: Message) -> InvalidInput:
 
 
 def read(uow: UnitOfWork, month: str | None) -> tuple[ClosedMonth, list[str]]:
-    """Return the statistics of a month (None: the latest), and all closed months, latest first; raises `NotFound`."""
+    """Return the statistics of a closed month (None: the latest) and all closed months, latest first; or `NotFound`."""
     months = uow.statistics.months()
     return uow.statistics.get(month or next(iter(months), "")), months

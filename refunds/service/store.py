@@ -94,7 +94,7 @@ class Store:
         return self._opened
 
     def prepare(self) -> None:
-        """Build the calendars of present and coming versions of the default policy.
+        """Build the calendars of the present and coming versions of the default policy, before requests need them.
 
         Raises `ConfigurationError` if there is no such policy.
         """
@@ -134,9 +134,10 @@ class Store:
     def write(self, principal: Principal, *, exclusive: bool = False) -> Iterator[UnitOfWork]:
         """Open a unit of work for the block, at whose end it is stored and journalled as a whole, or not at all.
 
-        If a checkpoint is due, it is written afterwards; if that fails, the unit of work stays stored, and the error
-        only goes to `on_checkpoint`. Only one `exclusive` unit of work runs at a time, across all instances; others
-        wait. Raises `Conflict` if another transaction first changed the same data, or the policies that the block used.
+        Afterwards a checkpoint is written if one is due, and what was erased is removed from the files. If that fails,
+        the unit of work stays stored; the error of a checkpoint goes to `on_checkpoint`. Only one `exclusive` unit of
+        work runs at a time, across all instances; others wait. Raises `Conflict` if another transaction first changed
+        the same data, or the policies that the block used.
         """
         engine, keyring = self.open()
         checkpoint, waiting = None, ExitStack()
@@ -151,7 +152,7 @@ class Store:
         self._scrub(engine)
 
     def write_batch(self, principal: Principal, work: Callable[[UnitOfWork], T]) -> T:
-        """Run `work` in an exclusive write and return its result; if others are in the way, try up to `TRIES` times."""
+        """Return what `work` returns in an exclusive write; after `StorageUnavailable`, try up to `TRIES` times."""
         for _ in range(TRIES - 1):
             with suppress(StorageUnavailable), self.write(principal, exclusive=True) as uow:
                 return work(uow)
@@ -160,11 +161,11 @@ class Store:
 
     @property
     def is_scrubbed(self) -> bool:
-        """Whether nothing erased is left in the files of the database; False if a reader was in the way."""
+        """Whether this store itself has removed from the database's files all that was erased so far."""
         return self._scrubbed == self.erasures.size
 
     def _scrub(self, engine: Engine) -> None:
-        """Remove from the files what any process has erased, and note it; if they are read, the next write does."""
+        """Remove from the files what any process has erased, and note that; do nothing if a reader prevents it."""
         size = self.erasures.size
         with suppress(StorageUnavailable, OSError):
             if size != self._scrubbed and engine.scrub():
@@ -172,7 +173,7 @@ class Store:
                 upkeep.note(self.erasures.file.parent, "scrub", size)
 
     def scrub(self) -> None:
-        """Remove deleted data from the files, within seconds; raise `StorageUnavailable` if a reader is in the way."""
+        """Remove deleted data from the files; raise `StorageUnavailable` if a reader prevents it for some seconds."""
         self.open()[0].compact()
         until = monotonic() + PATIENCE
         while not self.open()[0].scrub():
@@ -219,12 +220,12 @@ class Store:
         return kept
 
     def _require_same_journal(self, tx: Transaction | Engine, head: Head) -> None:
-        """Remember the head as the last one seen; raises `AnotherJournal` if it does not follow the one seen before.
+        """Remember the head as the last one seen; raise `AnotherJournal` if the journal lacks the one seen before.
 
-        A head does not follow in another journal, or in one that has lost events. A checkpoint of the head seen before
-        is written then, so that the next start refuses the database, too. The hash of that head is looked up only after
-        a new connection, because only through one can another database be there. Nothing is compared while the store is
-        not open: `open` does that itself.
+        It lacks that if it is another journal or has lost events, unless an operator has accepted it. A checkpoint of
+        the head seen before is then written, so that the next start refuses the database, too. The hash of that head is
+        looked up only after a new connection, because only through one can another database be there. Does nothing
+        while the store is not open: `open` itself compares the journal with the checkpoints.
         """
         if self._opened is None:
             return
@@ -250,10 +251,7 @@ class Store:
         return UnitOfWork(tx, keyring, principal, self.policies_as_of, self.erasures)
 
     def _write_checkpoint(self, checkpoint: Checkpoint) -> bool:
-        """Write a checkpoint and return whether that worked; the next makes up for it if not.
-
-        Either way, `on_checkpoint` is called.
-        """
+        """Write a checkpoint, call `on_checkpoint` with it and the error, if any, and return whether it was written."""
         failure = None
         try:
             self.checkpoints.append(checkpoint)
@@ -294,7 +292,7 @@ class Store:
         return engine, keyring
 
     def _keyring_to_read(self, engine: Engine, key_file: Path) -> Keyring:
-        """Return the keys of a database that is only read, opened with the master keys in `key_file`."""
+        """Return the keys of a database that is only read; raise `ConfigurationError` if `key_file` opens none."""
         with read_as_it_is(engine, "REFUNDS_DATABASE") as tx:
             if not keys.any_stored(tx):
                 raise _without_records(f"REFUNDS_DATABASE: {engine.name}")
@@ -355,7 +353,7 @@ class Store:
     def _require_beginning(
         self, path: Path, written: list[Checkpoint], database: str, to: Opening, *, is_new: bool
     ) -> None:
-        """Raise `ConfigurationError` unless the journal of a database without records may begin here.
+        """Raise `ConfigurationError` unless a new journal may begin in this database, which has no records.
 
         In production, it may only with `Opening.INIT`, and if no checkpoint is `written` yet. In development, a missing
         master key of a new database is made at `path`.

@@ -25,11 +25,11 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
 
     The contact is open until it is matched, resolved or superseded. `order_hint` is what the customer said of the
     order. The customer's number needs its country code; the vendor's is read as in the country of the default policy.
-    If the contact asks for the same as the superseded one, and was received before that was entered, it has the first
-    entry of that. Raises `InvalidInput` if a time is in the future, in the wrong order or over a year ago, a number or
-    address is not one, or there is no contact to supersede, `ContactStateConflict` if that contact was matched or
-    superseded, or is open and asks for more, and `Forbidden` if it is an open request that was made earlier and the
-    principal is no supervisor.
+    If the contact asks for the same as the superseded one and was received before that was recorded, it takes over
+    `recorded_at` and `recorded_by`. Raises `InvalidInput` if a time is in the future, in the wrong order or over a
+    year ago, a number or address is not one, or there is no contact to supersede, `ContactStateConflict` if that
+    contact was matched or superseded, or is open and asks for more, and `Forbidden` if a later contact would supersede
+    an open request and the principal is no supervisor.
     """
     earlier = None if new.supersedes is None else _to_supersede(uow, new.supersedes, new.intent)
     sent_at, received_at = _times(uow, new, earlier)
@@ -92,7 +92,7 @@ def _to_supersede(uow: UnitOfWork, unmatched_id: str, intent: Intent) -> Unmatch
 
 
 def match(uow: UnitOfWork, unmatched_id: str, order_id: str, ticket_ref: str | None = None) -> tuple[Contact, bool]:
-    """Record an unmatched contact as one about an order; return the new contact and True, or False if it was known.
+    """Record an unmatched contact as one about an order; return that contact, and True unless they were matched before.
 
     The new contact has the times, first entry, number and acknowledgement of the unmatched one, which is emptied, and
     is judged by them; `ticket_ref` replaces its ticket. The same match again changes nothing. Raises `NotFound` if
@@ -152,7 +152,7 @@ def resolve(uow: UnitOfWork, unmatched_id: str, reason: str) -> UnmatchedContact
 
 
 def reopen(uow: UnitOfWork, unmatched_id: str, reason: ReopeningReason) -> UnmatchedContact:
-    """Undo a resolution, if there is one; raise `NotFound`, or `ContactStateConflict` if matched or superseded."""
+    """Open a contact again if it was resolved; raise `NotFound`, or `ContactStateConflict` if matched or superseded."""
     found = uow.unmatched.get(unmatched_id, lock=True)
     if found.is_open:
         return found

@@ -42,7 +42,7 @@ def note(directory: Path, done: str, position: int, **more: Any) -> None:
 
 
 def last(directory: Path) -> Upkeep:
-    """Return when each was last done, by the notes beside the checkpoints; None if a note is missing or unreadable."""
+    """Return when each kind of upkeep was last done, by its note; None if the note is missing or unreadable."""
     return Upkeep(*(_at(noted(directory, done)) for done in Upkeep._fields))
 
 

@@ -256,7 +256,7 @@ def _spelt(name: str) -> str | None:
 
 
 def _lock_by_name(uow: UnitOfWork, name: str) -> User:
-    """Lock and return the user with this name, in any case; raises `NotFound`."""
+    """Lock and return the user with this name, in upper or lower case; raises `NotFound`."""
     user = uow.users.by_name(_spelt(name) or "")
     if user is None:
         raise NotFound(Message("there is no user of this name: see `flask users list`"))

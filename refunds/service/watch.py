@@ -89,8 +89,9 @@ class LastChange(NamedTuple):
 class Watched:
     """What the watch did at the start of the service; `before` is None if there was no watch before.
 
-    `filled` is how many orders got their first promise, `longer` how many open windows end later now, `kept` how many
-    keep a later end. `older`: this instance has older data than the journal, so nothing was compared.
+    `filled` is how many orders got their first promise. With new data, `longer` is how many open windows end later now,
+    and `kept` how many keep a later end; else both are 0. `older`: this instance has older data than the journal, which
+    is no reason to compare.
     """
 
     before: str | None
@@ -107,7 +108,7 @@ def data_now() -> str:
 
 
 def watch(store: Store, progress: ProgressCallback = silently, waits: Callable[[], None] = lambda: None) -> Watched:
-    """Fill in missing promises; then, if data or policies have changed since the last watch, promise the later ends.
+    """Promise a window to orders without one; if data or policies changed since the last watch, promise later ends.
 
     All open promises are compared for that, and new data gets an event. One instance at a time does so; one that has to
     wait calls `waits` once. It can be interrupted and repeated, and each batch is an exclusive write, so that nothing
@@ -176,7 +177,7 @@ def recent_change(uow: UnitOfWork) -> LastChange | None:
 
 
 def lengthened(uow: UnitOfWork) -> Iterator[Change]:
-    """Yield the changes of orders to which the last watch promised a later deadline; none before the first watch."""
+    """Yield the changes of orders to which the last watch with new data promised a later deadline, if there was one."""
     last = last_change(uow)
     since = last and last_change(uow, last.position)
     for row in uow.promises.made(PromiseCause.CALENDAR_CHANGED, since and since.at) if last else ():
@@ -189,7 +190,7 @@ def told(uow: UnitOfWork, change: Change) -> list[Contact]:
 
 
 def _change(row: Row, today: int | None, stands: int) -> Change:
-    """Make the change for the promise in a row; `today` (None: not known) and `stands` are deadlines as stored."""
+    """Make the change for the promise in a row; `today` and `stands` are the deadlines of `Change`, as stored."""
     ends, told = (instant(row["deadline"]), None if today is None else instant(today), instant(stands)), _told(row)
     return Change(row["order_id"], *ends, told.time_zone if told else "UTC", instant(row["promised_at"]))
 
@@ -212,7 +213,7 @@ def changes(uow: UnitOfWork, progress: ProgressCallback = silently) -> Iterator[
 
 
 def _lengthen(store: Store, principal: Principal, cause: PromiseCause, progress: ProgressCallback) -> int:
-    """Promise every open window that ends later now, for a cause; return how many others keep a later end."""
+    """Promise every open window that ends later now, for a cause; return how many keep a later end than counted now."""
     kept = done = 0
     with store.read(COMMAND_LINE) as uow:
         comparison, now, since = _Comparison(uow), uow.now, micros(uow.now)
@@ -261,7 +262,7 @@ class _Comparison:
                 yield _change(row, *ends)
 
     def _ends(self, row: Row) -> tuple[int | None, int] | None:
-        """Return `today` and `stands` of the change for a row, as stored; None if nothing changes."""
+        """Return what `_compare` returns for a row; equal cases are compared once."""
         case = row["policy"], self._cases(row["policy"]).case(row), row["told"]
         if case not in self._known:
             if len(self._known) == KNOWN:
@@ -270,9 +271,9 @@ class _Comparison:
         return self._known[case]
 
     def _compare(self, row: Row) -> tuple[int | None, int] | None:
-        """Return the change for a row, counted now, as `today` (None if it cannot be counted) and `stands`.
+        """Return the deadline of a row by today's data (None: it cannot be counted) and the one that holds, as stored.
 
-        Returns None if nothing changes, or if the window in the row cannot be read.
+        Returns None if both are the promised one, or if the window in the row cannot be read.
         """
         provided, ordered, told = instant(row["service_provided_at"]), row["ordered_at"], _told(row)
         if told is None:

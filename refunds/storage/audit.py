@@ -60,8 +60,8 @@ def faults(context: Context, checkpoints: Iterable[Checkpoint], report: Report) 
     """Yield a fault for everything in the journal and the records that is not sound, and fill `report` meanwhile.
 
     Each is a `Broken` that names its place; one is `Shortened` if the journal ends before its last checkpoint. Two
-    different checkpoints at one position are a fault, too. What follows from a fault in the journal is not yielded
-    again, except that a record differs from the journal if the last sound event about it is not its last one.
+    different checkpoints at one position are a fault, too. A fault in the journal is yielded once, and not again for
+    what it makes wrong; but a record differs from the journal if the last event about it is missing or not sound.
     """
     context.tx.read_any_text()
     checkpointed: dict[int, bytes] = {}
@@ -258,7 +258,7 @@ class _Records:
             yield self._fault(("customers", customer_id), MISSING)
 
     def _checked(self, table: RecordMapper[Any], row: Row) -> Broken | None:
-        """Return the fault of a record; None if there is none, or if one of the record or its customer was reported.
+        """Return the fault that `checked` finds in a record; None if none, or if it or its customer has one already.
 
         A customer's damaged key makes all their records unreadable, so it is reported once.
         """
@@ -291,7 +291,7 @@ def checked(context: Context, table: RecordMapper[Any], row: Row, erased: Abstra
 
 
 def _cipher(context: Context, table: RecordMapper[Any], row: Row) -> CustomerCipher:
-    """Return the cipher of the personal fields in a row, for any reader; `NO_ACCESS` if it can have none."""
+    """Return the cipher of a row's personal fields, `NO_ACCESS` if there are none; raise `Tampered` if damaged."""
     if table is CLOSURES:
         return CustomerCipher(context.keys.notes)
     if table is UNMATCHED:

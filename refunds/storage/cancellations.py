@@ -49,7 +49,7 @@ class Cancellations(OfOrders[Cancellation]):
         return self._one(f"{self.about_order} AND {IS_ACTIVE}", order_id=order_id)
 
     def new_reference(self) -> str:
-        """Return a reference that no cancellation has: once the one that `Contacts.new_number` drew, or else a new one.
+        """Return a reference that no cancellation has: the one that `Contacts.new_number` just drew, or else a new one.
 
         A unique index makes sure that no cancellation gets the reference of another.
         """
@@ -60,16 +60,17 @@ class Cancellations(OfOrders[Cancellation]):
         return found
 
     def _reading(self, filters: Mapping[str, Any]) -> str:
+        """Return the query for a list of cancellations with these filters, without its conditions."""
         return keys.with_key(CANCELLATIONS, by=self._by(filters))
 
     def _by(self, filters: Mapping[str, Any]) -> str:
-        """Name the index by due date for a list of overdue ones, unless another filter leaves few records."""
+        """Return the SQL that names the index by due date for overdue ones; empty if another filter leaves few."""
         few = filters.keys() & _OF_FEW or filters.get("state") is State.REFUNDING
         # Else SQLite would read every unsettled cancellation, and sort them for each page.
         return "{by_due_date}" if filters.get("overdue") and not few else ""
 
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
-        """Sort by id, so by the time of issue or, if only overdue ones are asked for, by how long they are overdue."""
+        """Return the columns to sort by: the id, which begins with the time of issue; `overdue_at` first if overdue."""
         return self.place if filters.get("overdue") else self.place[-1:]
 
     def goodwill_since(self, since: datetime) -> Iterator[tuple[datetime, str]]:

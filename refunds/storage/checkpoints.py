@@ -118,7 +118,7 @@ class LedgerFile(Generic[T]):
     def _parsed(self, line: bytes) -> T | None:
         """Return the entry in a line; None if it does not end with `}`: it is empty, or torn by a full disk or a crash.
 
-        Raises one of `_NONE` if any other line is no entry.
+        Raises `ValueError` or another error in `_NONE` if any other line is no entry.
         """
         return self._load(orjson.loads(line)) if line.endswith(b"}") else None
 
@@ -131,7 +131,7 @@ class Checkpoints(LedgerFile[Checkpoint]):
 
 
 def _checkpoint(data: Any) -> Checkpoint:
-    """Return the checkpoint in the data of a line; raises one of `_NONE` if there is none."""
+    """Return the checkpoint in the data of a line; raises `ValueError` or another error in `_NONE` if it is none."""
     at, more = parse_instant(data["at"]), (data.get("journal"), data.get("accepted"))
     return Checkpoint(int(data["position"]), bytes.fromhex(data["hash"]), at, *more)
 

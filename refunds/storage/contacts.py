@@ -75,7 +75,11 @@ _COUNTED = (
 
 
 def _requests(since: str, until: str | None = None) -> str:
-    """Return the SQL of the counts of `glance`: by id from `since` to `until`; others and refused since `since`."""
+    """Return the SQL of three counts of requests for `glance`: those found by their ids, all others, and the refused.
+
+    `since` and `until` name parameters of the SQL: the time `:since` and the id `:since_id`. Only the first count ends
+    at `until`.
+    """
     entered = f"SELECT count(*) FROM contacts WHERE contact_id >= :{since}_id"  # noqa: S608
     before = f"{entered} AND contact_id < :{until}_id" if until else entered
     request = "intent IN ('cancel', 'withdrawal') AND superseded_by IS NULL"
@@ -149,7 +153,7 @@ class Contacts(OfOrders[Contact]):
     def queued(
         self, limit: int = ALL, offset: int = 0, **only: str
     ) -> list[tuple[int, str, str, datetime, str | None, int]]:
-        """Return up to `limit` orders with open contacts, by the place of the most urgent one, after `offset` others.
+        """Return up to `limit` orders with open contacts, the most urgent first, after `offset` others.
 
         `only` limits them to a `tab` (its number), an `order_id`, or those of which `taken_by` has taken a contact. An
         entry has the number of the tab; the id, order and receipt of the most urgent contact; who has taken the
@@ -196,7 +200,7 @@ class Contacts(OfOrders[Contact]):
         self._tx.later(sql, {"order_id": order_id})
 
     def reopen_all(self, order_id: str) -> None:
-        """Put an order's requests back on the Open list, unless resolved or superseded; it must not be cancelled."""
+        """Put the requests of an order that is not cancelled back on the Open list, unless resolved or superseded."""
         self._tx.run(
             "UPDATE contacts SET is_open = 1 WHERE order_id = :order_id AND intent IN ('cancel', 'withdrawal')"
             " AND resolved_at IS NULL AND superseded_by IS NULL",

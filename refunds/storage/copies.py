@@ -67,7 +67,7 @@ class Copy:
             yield tx
 
     def rest(self, source: Transaction, table: StoredTable) -> Iterator[int]:
-        """Copy the missing rows of a table as it is iterated; yield how many are there, first and after each commit.
+        """Copy the rows that a table of the copy lacks; yield how many it has, at first and after each batch.
 
         Raises `ConfigurationError` as `write` does.
         """

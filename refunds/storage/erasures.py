@@ -89,8 +89,8 @@ class Erasures:
         """Empty the personal fields of a locked contact, with an event; returns the names of those that were set.
 
         Stored replies about the contact's order, or about a contact that is unmatched, are deleted. A line in the
-        ledger comes first, and one for each unmatched contact that it was. If no field is set, nothing is done. Raises
-        `StorageUnavailable` as `erase` does.
+        ledger comes first, and one for each unmatched contact that was matched to it. If no field is set, nothing is
+        done. Raises `StorageUnavailable` as `erase` does.
         """
         fields = _to_empty(contact)
         if fields:
@@ -175,7 +175,8 @@ class Erasures:
     def _erase(self, erasure: Erasure, anyway: str | None = None) -> Erasure:
         """Do in the records what `erase` does, with an event: empty the key and personal fields, delete stored replies.
 
-        The digest is replaced, so that nobody finds the customer by it. Returns the erasure with the ids of the orders.
+        The digest of the customer's reference is replaced, so that nobody finds them by it. Returns the erasure with
+        the ids of the orders.
         """
         customer_id = erasure.customer_id
         for table, owned in _owned():
@@ -220,7 +221,7 @@ _OF_ORDERS = "order_id IN (SELECT order_id FROM orders WHERE customer_id = :cust
 
 
 def _owned() -> Iterator[tuple[RecordMapper[Any], str]]:
-    """Yield the tables with personal fields of customers, each with the SQL condition for the records of one."""
+    """Yield the tables with personal fields of customers, each with the SQL condition for one customer's records."""
     for table in (kind.mapper for kind in RECORDS):
         if table.personal and "customer_id" in table.names:
             yield table, "customer_id = :customer_id"

@@ -61,7 +61,7 @@ class Events(Repository[Event]):
         return head(self._tx)
 
     def hash_at(self, position: int) -> bytes | None:
-        """Return the hash of the event at a position, or of the beginning at 0; None if no event is there."""
+        """Return the hash of the event at a position, `GENESIS` at position 0; None if no event is there."""
         return hash_at(self._tx, position)
 
     def after(self, position: int, limit: int, types: Sequence[str] | None, *, audit: bool) -> list[Event]:
@@ -126,7 +126,8 @@ class Events(Repository[Event]):
     def last_jump(self, after: int, ahead: timedelta, back: timedelta) -> int | None:
         """Return the position of the last event that is over `ahead` later than the one before, or over `back` earlier.
 
-        None if there is none after the position `after` and after the last confirmation of the clock.
+        Looks only at events after the position `after`, and after the event in which an operator last confirmed the
+        clock; None if there is none.
         """
         row = self._tx.one(
             "SELECT max(position) AS position FROM (SELECT position, at - lag(at) OVER (ORDER BY position) AS jump"
@@ -187,7 +188,7 @@ def head_in(row: Row | None) -> Head:
 
 
 def hash_at(tx: Transaction | Engine, position: int) -> bytes | None:
-    """Return the hash of the event at a position, or of the beginning at 0; None if no event is there."""
+    """Return the hash of the event at a position, `GENESIS` at position 0; None if no event is there."""
     if position == 0:
         return GENESIS
     row = tx.one("SELECT hash FROM events WHERE position = :position", position=position)

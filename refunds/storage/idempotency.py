@@ -123,7 +123,7 @@ def _opened(row: Row, cipher: CustomerCipher) -> str | None:
 
 
 def forget_expired(tx: Transaction, key_hashes: Iterable[bytes], now: datetime) -> None:
-    """Delete those of these replies that are expired, except rows that others have locked, so that nobody waits."""
+    """Delete the expired replies with these key hashes, except rows that others have locked, so that nobody waits."""
     listed, named = named_list(key_hashes)
     _forget(tx, f"key_hash IN ({listed}) AND expires_at <= :now", **named, now=micros(now))
 
@@ -151,7 +151,7 @@ def _forget(tx: Transaction, condition: str, **named: Any) -> None:
 def correct(
     tx: Transaction, row: Row, cipher: CustomerCipher, field: str, texts: tuple[str, str], *, now: datetime
 ) -> None:
-    """Replace the first text by the second in all replies about the owner of a record, wherever they show this field.
+    """Replace one text by another where it is the value of a field, in all stored replies about the owner of a record.
 
     `row` is the record's, with its order, unmatched contact or customer as the owner; `cipher` is the owner's. Expired
     replies are left as they are.
@@ -182,9 +182,9 @@ def move(
     *,
     unmatched_id: str | None = None,
 ) -> None:
-    """Encrypt the replies about an order or, if given, about an unmatched contact for `to`, and make them the order's.
+    """Store the replies about an order or, if given, an unmatched contact as the order's; encrypt them by `to`.
 
-    They are decrypted with `cipher`. Expired replies are left as they are: a request that uses such a key again locks
+    They are decrypted by `cipher`. Expired replies are left as they are: a request that uses such a key again locks
     it, and may wait for the order.
     """
     column, owner = ("order_id", order_id) if unmatched_id is None else ("unmatched_id", unmatched_id)
