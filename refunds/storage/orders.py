@@ -124,7 +124,7 @@ class Orders(OfOrders[Order]):
         return found
 
     def get_for_update(self, order_id: str) -> LockedOrder:
-        """Lock an order until this write ends, and return it with its active cancellation, if any; raises `NotFound`."""
+        """Lock an order until this write ends; return it with its active cancellation, if any; raises `NotFound`."""
         return LockedOrder(self.get(order_id, lock=True), Cancellations(self._context).active(order_id))
 
     def add_new(self, order: Order, data: Callable[[], Mapping[str, Any]] = dict) -> bool:
