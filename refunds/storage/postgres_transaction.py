@@ -111,7 +111,7 @@ class PostgresTransaction:
                 self.connection.execute(how)
 
     def _execute(self, sql: str, parameters: dict[str, Any], *, prepare: bool | None = None) -> psycopg.Cursor[DictRow]:
-        """Run a statement after those that wait; return its cursor. If the first has lost its connection, use another."""
+        """Run a statement after those that wait; return its cursor. If the first lost its connection, use another."""
         self._require_open()
         failed, self._failed = self._failed, True  # unless it succeeds, even if the failure never reaches the database
         while True:

@@ -51,10 +51,9 @@ class Context:
         self.entries.append(Entry(type=event, subject=subject, order_id=order_id, digest=digest, data=data))
 
     def cipher(self, row: Row) -> CustomerCipher:
-        """Return the cipher of the customer in a row about an order, for the reader.
+        """Return the cipher of the customer in a row about an order, as `for_reader` does, and keep it in `orders`.
 
-        It is kept in `orders`, so that records about the order can then be written. Raises `Tampered` if the customer's
-        key cannot be decrypted.
+        Records about the order can then be written. Raises `Tampered` if the customer's key cannot be decrypted.
         """
         cipher = self.for_reader(row)
         self.orders[row["order_id"]] = cipher
