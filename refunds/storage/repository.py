@@ -165,7 +165,7 @@ class Repository(Generic[R]):
         return map(self._load, self.iter_rows(self._tx))
 
     def of_order(self, order_id: str) -> list[R]:
-        """Return every record about an order, whatever has become of it, in the order in which they were entered."""
+        """Return every record about an order, whatever its state, in the order in which they were entered."""
         return self._load_all(self.rows_of_order(self._tx, order_id))
 
     def _one(self, condition: str, **parameters: Any) -> R | None:
@@ -206,8 +206,8 @@ class Listed(Repository[R]):
         """Return up to `limit` records in the order of `_sorted_by` or, if `newest`, in the opposite order.
 
         They come after the record with the place `after`, from `place_of`; without a place, from the beginning.
-        `filters` are values for those of the class, for columns, and for the bounds of times; None does not limit the
-        records.
+        `filters` are the values of filters of the class, of columns, and of bounds such as `received_from` (included)
+        and `received_to` (not included); None does not limit the records.
         """
         asked = {name: value for name, value in filters.items() if value is not None}
         columns = self._sorted_by(asked)
@@ -236,7 +236,7 @@ class Listed(Repository[R]):
         return {self.mapper.id_of(record): record for record in found}
 
     def count_of(self, **filters: Any) -> int:
-        """Count the records that fit these values of filters, at least one."""
+        """Count the records that fit these filters: at least one, with values as they are stored, not None."""
         conditions = " AND ".join(self._condition(name, value) for name, value in filters.items())
         sql = f"SELECT count(*) FROM {self.mapper.name}{self._by(filters)} WHERE {conditions}"  # noqa: S608
         return number(self._tx, sql, now=micros(self._context.now), **filters)
@@ -246,7 +246,7 @@ class Listed(Repository[R]):
         return tuple(_stored(getattr(record, column)) for column in self.place)
 
     def _condition(self, name: str, value: Any) -> str:
-        """Return the SQL of a filter: the class's or, for `X_from` and `X_to`, the bound of `X_at`, or a column's."""
+        """Return the SQL of a filter: the class's, the bound of `X_at` for `X_from` and `X_to`, or a column's value."""
         if found := self.filters.get(name):
             return found if isinstance(found, str) else found[value]
         column, _, end = name.rpartition("_")
@@ -299,6 +299,7 @@ class OfOrders(Listed[R]):
         return self._tx.each(sql, **named)
 
     def _cipher(self, record: R) -> CustomerCipher:
+        """Return the cipher of a record's order; `KeyError` if nothing has read that order in this unit of work."""
         return self._context.orders[record.order_id]  # type: ignore[attr-defined] # records of orders name theirs
 
     def _load(self, row: Row) -> R:
