@@ -100,7 +100,7 @@ class Inspection:
         return journal, [*broken, *_not_as_journalled(self._rows, found), *self.faults]
 
     def _find_key(self, row: Row) -> None:
-        """Store the reader's cipher for the customer of an order's row, and an erasure; a damaged key is a fault."""
+        """Store the reader's cipher of an order's customer, and their erasure; name a damaged key in `faults`."""
         try:
             cipher = keys.cipher(self._context.keys, row)
         except Tampered as error:

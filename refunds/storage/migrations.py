@@ -33,7 +33,7 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
 
     Yields the write and, if the database is an unfinished copy, the step that says so; else None. Raises
     `ConfigurationError`, naming the database by `setting`, if it has steps that this version does not know, or if one
-    of its tables clashes with the service's, as an `Unreadable` in the block shows, too; other tables are not noticed.
+    of its tables clashes with the service's: an `Unreadable` in the block counts as that. Other tables are not noticed.
     """
     named = {"database": f"{setting}: {engine.name}"}
     try:

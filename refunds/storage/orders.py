@@ -208,7 +208,7 @@ class Orders(OfOrders[Order]):
         return self.standings(super().paginate(*after, **query | folded | self._range(query)))
 
     def _range(self, query: Mapping[str, Any]) -> dict[str, datetime]:
-        """Return the bound by which open or elapsed orders narrow a filter by deadline; empty if none applies."""
+        """Return a narrower bound for a filter by deadline if only open or elapsed orders are asked for, else none."""
         since, until, state = (query.get(name) for name in ("deadline_from", "deadline_to", "state"))
         next_instant = self._context.now + timedelta(microseconds=1)
         if (since or until) and state is OrderState.OPEN:
@@ -234,7 +234,7 @@ class Orders(OfOrders[Order]):
         return _LISTED
 
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the columns of the promise's deadline if filters bound it, else of the registration; and the id."""
+        """Return the columns to sort by: the promise's deadline if filtered by it, else the registration; and id."""
         return self.place[2:] if filters.keys() & {"deadline_from", "deadline_to"} else self.place[:2]
 
     def is_any_without_promise(self) -> bool:

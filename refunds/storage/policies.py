@@ -101,7 +101,7 @@ def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> PolicyHis
 
 
 def version_of(record: RegisteredVersion, closures: Closures = NO_CLOSURES) -> PolicyVersion:
-    """Return the version in a record; give closures if it is to decide. Raises `InvalidInput` if terms do not fit."""
+    """Return the version in a record; pass `closures` if it is to decide. Raises `InvalidInput` if terms do not fit."""
     terms = _terms(orjson.dumps(record.terms))
     return PolicyVersion(record.policy, record.version, record.effective_from, terms, closures=closures)
 

@@ -137,7 +137,7 @@ class PostgreSQL(Engine):
         return ConfigurationError(Message("%(place)s %(why)s", place=place, why=why))
 
     def _load(self, url: str) -> dict[str, Any]:
-        """Return the connection parameters in a URL; raises `ConfigurationError`, without the text, if it is none.
+        """Return the connection parameters in a URL; raises `ConfigurationError`, not quoting the URL, if it is wrong.
 
         A URL is refused, too, if it has an `@` besides the one before the host, or a port that is not a number: part of
         a password could be taken for the host.
@@ -170,8 +170,8 @@ class PostgreSQL(Engine):
     def write(self, *, exclusive: bool = False) -> Iterator[PostgresTransaction]:
         """Begin a write for the block, which is committed at its end, or rolled back if an error leaves it.
 
-        It waits up to ten seconds for a lock, or twenty behind others, then raises `StorageUnavailable`. An `exclusive`
-        one waits without limit, and ordinary writes go on meanwhile.
+        It waits up to ten seconds for a lock, or twenty if others wait, too; then it raises `StorageUnavailable`. An
+        `exclusive` one waits without limit, and ordinary writes go on meanwhile.
         """
         with self._transaction(_WRITE) as tx:
             if exclusive:
@@ -227,7 +227,7 @@ class PostgreSQL(Engine):
                 ) from error
 
     def pool(self) -> dict[str, int]:
-        """Count the `idle`, `in_use`, `max` and `waiting` of `Engine.pool`; empty before the first is needed."""
+        """Return the counts `idle`, `in_use`, `waiting` and `max` of `Engine.pool`; empty before there is a pool."""
         pool = self._pool
         if pool is None:
             return {}

@@ -55,7 +55,7 @@ class PostgresTransaction:
         """Statements that go with the next one, in the same round trip."""
 
     def read_any_text(self) -> None:
-        """Do nothing: in PostgreSQL, every text is UTF-8."""  # the server refuses every other text
+        """Do nothing: a server refuses every text that is not UTF-8."""
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
         """Run a statement and return its row; None if it returns none."""

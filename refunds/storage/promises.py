@@ -52,7 +52,7 @@ class Promises(Repository[Promise]):
         return self._known[order_id]
 
     def follow(self, order_id: str) -> Promise | None:
-        """Make the promise that ends last, of those for the order's present facts, the current one, and return it.
+        """Make the promise for an order's present facts that ends last its current one, and return it.
 
         If there is none for these facts, the order has no current promise, and None is returned. No event is noted.
         """
@@ -93,7 +93,7 @@ class Promises(Repository[Promise]):
         return number(self._tx, sql, cause=cause, since=micros(since) if since else 0)
 
     def is_any_by_other_data(self, since: datetime, holidays_version: str, tzdata_version: str) -> bool:
-        """Tell whether a current promise was made after an instant with another version of either kind of data."""
+        """Tell whether a current promise, made after an instant, used other holiday or time zone data than these."""
         others = "(holidays_version <> :holidays OR tzdata_version <> :tzdata)"
         sql = f"SELECT 1 AS found FROM promises WHERE is_current = 1 AND promised_at > :since AND {others} LIMIT 1"  # noqa: S608
         return bool(self._tx.one(sql, since=micros(since), holidays=holidays_version, tzdata=tzdata_version))

@@ -236,7 +236,7 @@ class Listed(Repository[R]):
         return {self.mapper.id_of(record): record for record in found}
 
     def count_of(self, **filters: Any) -> int:
-        """Count the records that fit these filters: at least one, with values as they are stored, not None."""
+        """Count the records that fit these filters (at least one), whose values are given as they are stored."""
         conditions = " AND ".join(self._condition(name, value) for name, value in filters.items())
         sql = f"SELECT count(*) FROM {self.mapper.name}{self._by(filters)} WHERE {conditions}"  # noqa: S608
         return number(self._tx, sql, now=micros(self._context.now), **filters)

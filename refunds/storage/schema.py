@@ -47,7 +47,7 @@ def differences(tx: Transaction, *, on_server: bool) -> list[Difference]:
 
 
 def sampled(tx: Transaction) -> list[str]:
-    """Return the encrypted columns and digests, as `table.column`, that a PostgreSQL samples in statistics, or may."""
+    """Return, as `table.column`, the encrypted columns and digests that PostgreSQL's statistics may have samples of."""
     rows = tx.all(
         "SELECT c.relname || '.' || a.attname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
         " WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND (coalesce(a.attstattarget, -1)"

@@ -124,10 +124,10 @@ class SQLite(Engine):
             return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
     def compact(self) -> None:
-        """Rewrite the file, if it has at most 256 MiB, without traces of deleted rows: in two seconds and 256 MiB.
+        """Rewrite the file without traces of deleted rows, if it has at most 256 MiB; writes wait meanwhile.
 
-        When SQLite moves a row to another page, it leaves a copy, which is not overwritten when the row is deleted:
-        one row in some thousands leaves such traces.
+        It takes two seconds and 256 MiB of memory at most. When SQLite moves a row to another page, it leaves a copy,
+        which is not overwritten when the row is deleted: one row in some thousands leaves such traces.
         """
         with translating_errors(self.name), self._ticket.held(), closing(self._connect()) as connection:
             if self.path.stat().st_size <= _COMPACTED:
