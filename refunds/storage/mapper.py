@@ -86,7 +86,7 @@ class RecordMapper(Generic[R]):
     `stored_as`: the columns of fields that were renamed. Columns keep their names, because these are authenticated
     with encrypted values and are part of digests. `added`: the steps of the schema that added columns later. Such a
     column is left out of the digest while it is NULL, so that older rows keep their digests. `counted`: columns
-    that are no fields, each with the SQL of its value in a new row.
+    beside the fields of the record, each with the SQL of its value in a new row.
     """
 
     def __init__(

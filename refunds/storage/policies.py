@@ -34,7 +34,7 @@ class Policies(Mapping[str, Policy]):
     """Policies by id; `default` is the id that is used if none is named.
 
     They are as of the event with the hash `as_of`, the last about policies; None if there is none. A write that relies
-    on them fails at its end with `Conflict` if that is then another one.
+    on them fails at its end with `Conflict` if there is a later one by then.
     """
 
     def __init__(self, known: Iterable[PolicyHistory], default: str, as_of: bytes | None) -> None:

@@ -38,7 +38,7 @@ _DIALECT = {
 class PostgresTransaction:
     """A transaction on a connection; `begin`, unless it is empty, goes with its first statement.
 
-    `another` gives a connection in place of one that was lost by then, or None if nobody may wait any longer.
+    `another` gives a connection in place of one that was lost by then, or None once the patience is over.
     """
 
     alone = False
