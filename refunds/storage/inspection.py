@@ -65,17 +65,17 @@ class Inspection:
         self.cancellations: list[Cancellation] = self._readable(CANCELLATIONS)
 
     def versions_and_closures(self, ids: Collection[str]) -> tuple[list[RegisteredVersion], list[Closure]]:
-        """Return the readable versions and closures with these ids; `follow` then compares all with the journal."""
+        """Return the versions and closures with these ids that can be read; wrong ones are named in `faults`."""
         for kind in (Versions, ClosureRepository):
             table = kind.mapper
             self._rows[table] = [row for row in kind.iter_rows(self._tx) if row[table.key] in ids]
         return self._readable(POLICY_VERSIONS), self._readable(CLOSURES)
 
     def follow(self, checkpoints: Sequence[Checkpoint], ids: Collection[str]) -> tuple[list[Link], list[Message]]:
-        """Check the journal and the records of the order; returns the events, each with its checkpoint, and all faults.
+        """Check the order's journal and records; returns the events, each with the next checkpoint, and all faults.
 
-        Call `versions_and_closures` for the `ids` first, and this once. The events are about the order, and about the
-        versions and closures with these `ids`. The journal is checked from each event to the next
+        Call `versions_and_closures` for the `ids` first, and this method once. The events are about the order, and
+        about the versions and closures with these `ids`. The journal is checked from each event to the next
         checkpoint, or to its end, and each record is compared with the last event about it. `checkpoints` are in the
         order in which they were written.
         """
@@ -100,7 +100,7 @@ class Inspection:
         return journal, [*broken, *_not_as_journalled(self._rows, found), *self.faults]
 
     def _find_key(self, row: Row) -> None:
-        """Keep the cipher of the order's customer for the reader, and note an erasure; a damaged key is a fault."""
+        """Store the reader's cipher of an order's customer, and their erasure; name a damaged key in `faults`."""
         try:
             cipher = keys.cipher(self._context.keys, row)
         except Tampered as error:
@@ -113,7 +113,7 @@ class Inspection:
             self._cipher = self._context.for_reader(row)
 
     def _readable(self, table: RecordMapper[R]) -> list[R]:
-        """Return a table's readable records, as the reader may see them; name unreadable and wrong ones in `faults`."""
+        """Return a table's records that can be read, even if wrong; name wrong and unreadable ones in `faults`."""
         cipher = self._context.notes if table is CLOSURES else self._cipher
         found = []
         for row in self._rows[table]:
@@ -155,9 +155,9 @@ def _loaded(table: RecordMapper[R], row: Row, cipher: CustomerCipher) -> R | Non
 def _followed(
     tx: Transaction, key: bytes, found: list[Event], end: int, checkpoints: Sequence[Checkpoint]
 ) -> tuple[list[Link], list[Message]]:
-    """Return each event with its next checkpoint, and the journal's faults from each to there, or to position `end`.
+    """Return each event with the next checkpoint, and the journal's faults between the two; without one, up to `end`.
 
-    The events and the checkpoints are sorted by position.
+    The events and the checkpoints are sorted by position; `end` is the last position of the journal.
     """
     journal: list[Link] = []
     broken: list[Message] = []
@@ -176,7 +176,7 @@ def _followed(
 
 
 def _breaks(tx: Transaction, key: bytes, first: Event, end: int, checkpoint: Checkpoint | None) -> Iterator[Message]:
-    """Yield the first fault, if any, from the event `first` to the position `end`, where `checkpoint` is, if given."""
+    """Yield the journal's first fault, if any, from event `first` to position `end`, that of `checkpoint` if given."""
     previous, position = first.previous, first.position
     for row in events.between(tx, first.position, end):
         event = events.readable(row)

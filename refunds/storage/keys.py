@@ -25,7 +25,7 @@ def any_stored(tx: Transaction) -> bool:
 
 
 def open_keyring(tx: Transaction, masters: tuple[bytes, ...]) -> Keyring:
-    """Return the service's keys, made if missing; `ConfigurationError`, with what is lost, if one cannot be opened."""
+    """Return the service's keys; make and store missing ones. Raises `ConfigurationError` if one cannot be opened."""
     stored = {row["name"]: row["wrapped"] for row in tx.all("SELECT name, wrapped FROM keys")}
     keys: dict[str, bytes] = {}
     for name in SERVICE_KEYS:
@@ -46,7 +46,7 @@ def open_keyring(tx: Transaction, masters: tuple[bytes, ...]) -> Keyring:
 
 
 def _lost(tx: Transaction, masters: tuple[bytes, ...]) -> ConfigurationError:
-    """Return the error that these master keys are not the database's, with how many keys none opens, by table."""
+    """Return the error for master keys that are not the database's; it counts, by table, the keys that none opens."""
     found = opened_by(tx, masters)
     detail = Message(
         "REFUNDS_MASTER_KEY_FILE: this master key is not the one of the database: use that one. If you are rotating, "
@@ -160,11 +160,11 @@ COUNTED = f"NOT {limited(LimitKind.RESTRICTION, LimitKind.OBJECTION)}"
 
 
 def with_key(table: RecordMapper[Any], more: str = "", *, by: str = "", dangling: bool = False) -> str:
-    """Return a query for all records about orders (not orders themselves), each with its customer's id and wrapped key.
+    """Return the query for the records in a table about orders, each with its customer's id and wrapped key.
 
-    Each also has `restricted`. The query ends after its joins, so a condition and an order can follow. `more` is SQL
-    for further columns, which begins with a comma, `by` which index to read them by. `dangling` includes records whose
-    order or customer is missing.
+    Each also has `restricted`. The table is not `orders` itself. A condition and an order can follow the query. `more`
+    is SQL for further columns, which begins with a comma; `by` is SQL that names the index. `dangling` includes
+    records whose order or customer is missing.
     """
     join = "LEFT JOIN" if dangling else "JOIN"
     return (

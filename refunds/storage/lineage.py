@@ -31,10 +31,10 @@ class Lineage(NamedTuple):
         return (checkpoint.journal or self.first) in self.ends
 
     def own(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
-        """Return those of `checkpoints`, oldest first as they must be given, that this journal has to agree with.
+        """Return those of `checkpoints`, given oldest first, that this journal has to agree with.
 
-        At a checkpoint with which the journal began or was accepted, those before it are left out. So are those beyond
-        the end of the journal under their id: an operator has accepted that these events are lost.
+        Left out are those of other journals, those before the last one with which the journal began or was accepted,
+        and those after the journal's end under their id: an operator has accepted that these events are lost.
         """
         found: list[Checkpoint] = []
         for checkpoint in checkpoints:
@@ -90,5 +90,5 @@ def difference(tx: Transaction, head: Head, checkpoints: Sequence[Checkpoint]) -
 
 
 def common(tx: Transaction, head: Head) -> int:
-    """Return the position up to which every accepted restore has kept the journal; 0 if none was ever accepted."""
+    """Return the position up to which no accepted restore has changed the journal; 0 if none was ever accepted."""
     return min((end for end in lineage(tx, head).ends.values() if end is not None), default=0)

@@ -86,7 +86,7 @@ class RecordMapper(Generic[R]):
     `stored_as`: the columns of fields that were renamed. Columns keep their names, because these are authenticated
     with encrypted values and are part of digests. `added`: the steps of the schema that added columns later. Such a
     column is left out of the digest while it is NULL, so that older rows keep their digests. `counted`: columns
-    that are no fields, each with the SQL of its value in a new row.
+    beside the fields of the record, each with the SQL of its value in a new row.
     """
 
     def __init__(
@@ -129,7 +129,10 @@ class RecordMapper(Generic[R]):
         return key
 
     def insert(self, tx: Transaction, record: R, cipher: CustomerCipher) -> bytes:
-        """Store a new record, and return its digest; no event is noted."""
+        """Store a new record, and return its digest; no event is noted.
+
+        If its key is taken, the transaction raises `Conflict`, perhaps only at a later statement.
+        """
         row = self.row(record, cipher)
         tx.later(self.insertion, row)
         return self.digest(row)
@@ -137,7 +140,7 @@ class RecordMapper(Generic[R]):
     def insert_new(self, tx: Transaction, record: R, cipher: CustomerCipher) -> bytes | None:
         """Store a record and return its digest; if its key exists, store nothing and return None.
 
-        Waits for a write that is storing that key. If another unique value is taken, `Conflict` leaves the transaction.
+        Waits for a write that is storing that key. If another unique value is taken, the transaction raises `Conflict`.
         """
         row = self.row(record, cipher)
         if not tx.run(f"{self.insertion} ON CONFLICT ({self.key}) DO NOTHING", **row):

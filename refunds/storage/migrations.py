@@ -31,9 +31,9 @@ _NEWER = Message("%(database)s was made by a newer version of the service: use t
 def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str | None]]:
     """Begin an exclusive write, run the missing steps of the schema, and give the journal an id if it has none.
 
-    Yields the write with the name of the step that marks an unfinished copy, or None. Raises `ConfigurationError`,
-    naming the database by `setting`, if it has steps that this version does not know, or if a table in it clashes with
-    the service's; other tables are not noticed. An `Unreadable` that leaves the block is taken for such a clash, too.
+    Yields the write and, if the database is an unfinished copy, the step that says so; else None. Raises
+    `ConfigurationError`, naming the database by `setting`, if it has steps that this version does not know, or if one
+    of its tables clashes with the service's: an `Unreadable` in the block counts as that. Other tables are not noticed.
     """
     named = {"database": f"{setting}: {engine.name}"}
     try:
@@ -60,7 +60,7 @@ def read_as_it_is(engine: Engine, setting: str, *, earlier: bool = False) -> Ite
     """Begin a read for the block, of a database with the schema of this version or, with `earlier`, of an earlier one.
 
     Raises `ConfigurationError`, naming the database by `setting`, if it has another schema or none, or is an unfinished
-    copy. An `Unreadable` that the block raises becomes a `ConfigurationError`, too: that there are no records.
+    copy. An `Unreadable` that the block raises becomes a `ConfigurationError`, too: it says that there are no records.
     """
     named = {"database": f"{setting}: {engine.name}"}
     try:

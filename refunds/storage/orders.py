@@ -124,7 +124,7 @@ class Orders(OfOrders[Order]):
         return found
 
     def get_for_update(self, order_id: str) -> LockedOrder:
-        """Lock an order by id until this write ends, and return it with its active cancellation; raises `NotFound`."""
+        """Lock an order until this write ends; return it with its active cancellation, if any; raises `NotFound`."""
         return LockedOrder(self.get(order_id, lock=True), Cancellations(self._context).active(order_id))
 
     def add_new(self, order: Order, data: Callable[[], Mapping[str, Any]] = dict) -> bool:
@@ -149,7 +149,7 @@ class Orders(OfOrders[Order]):
         return ERASED if text is not None and self._context.orders[order_id].is_erased else text
 
     def move(self, order: Order, customer_id: str) -> None:
-        """Encrypt the personal fields of the records about an order, and its replies, for another, locked customer.
+        """Encrypt the personal fields of an order's records and stored replies for another, locked customer instead.
 
         The order itself stays as it is: the caller must store its new customer before anything about it is read again.
         Expired replies are left as they are.
@@ -170,15 +170,15 @@ class Orders(OfOrders[Order]):
         return self._all(page, customer_id=customer_id, after=after, limit=limit)
 
     def spelt(self, number: str) -> list[Order]:
-        """Return up to two of the last 10,000 orders whose id is this number, but for case, hyphens and spaces."""
+        """Return those of the 10,000 newest orders with this id, ignoring case, hyphens and spaces; at most two."""
         newest = f"SELECT order_id AS id FROM orders ORDER BY registered_at DESC, order_id DESC LIMIT {_NEWEST}"  # noqa: S608
         sql = f"{_WITH_KEY} WHERE order_id IN (SELECT id FROM ({newest}) AS newest WHERE {_BARE} = :bare) LIMIT 2"  # noqa: S608
         return self._load_all(self._tx.all(sql, bare=re.sub("[- ]", "", in_small(number))))
 
     def with_part(self, part: str, limit: int) -> list[Order]:
-        """Return up to `limit` orders whose id contains a part in any case, or begins with it exactly, newest first.
+        """Return up to `limit` orders, newest first, whose id contains a part in any case or begins with it exactly.
 
-        Only the last 10,000 orders are searched for the part, so that a search does not become slower.
+        What is not an exact beginning is searched for in the 10,000 newest orders only, so that no search is slow.
         """
         like = re.sub(r"([!%_])", r"!\1", in_small(part))
         newest = f"SELECT order_id FROM orders ORDER BY registered_at DESC, order_id DESC LIMIT {_NEWEST}"  # noqa: S608
@@ -191,7 +191,7 @@ class Orders(OfOrders[Order]):
         return self._all(found, **named, limit=limit)
 
     def standings(self, orders: Sequence[Order]) -> list[Standing]:
-        """Return the standing of each of these orders, in their order: promise, cancellation, if a request is open."""
+        """Return the standing of each order, in the same order: its promise, cancellation and if a request is open."""
         listed, named = named_list(order.order_id for order in orders)
         found = self._tx.all(f"{_STANDING} WHERE orders.order_id IN ({listed})", **named) if named else []
         rows, standings = {row["asked"]: row for row in found}, []
@@ -203,12 +203,12 @@ class Orders(OfOrders[Order]):
         return standings
 
     def paginate(self, *after: Any, **query: Any) -> list[Standing]:
-        """Return a page of orders with standings, by registration or, if filtered by deadline, by that; then by id."""
+        """Return a page of orders with standings, sorted by registration or, if filtered by deadline, by deadline."""
         folded = {name: in_small(value) for name, value in query.items() if name == "part"}
         return self.standings(super().paginate(*after, **query | folded | self._range(query)))
 
     def _range(self, query: Mapping[str, Any]) -> dict[str, datetime]:
-        """Return a narrower filter by deadline for open or elapsed orders, so that fewer rows are read; or none."""
+        """Return a narrower bound for a filter by deadline if only open or elapsed orders are asked for, else none."""
         since, until, state = (query.get(name) for name in ("deadline_from", "deadline_to", "state"))
         next_instant = self._context.now + timedelta(microseconds=1)
         if (since or until) and state is OrderState.OPEN:
@@ -218,7 +218,7 @@ class Orders(OfOrders[Order]):
         return {}
 
     def _condition(self, name: str, value: Any) -> str:
-        """Return the SQL of a filter; for a state with few orders, it begins with these orders, found by an index."""
+        """Return the SQL of a filter; for a state, first read whether few orders have it, to find them by an index."""
         condition, found = super()._condition(name, value), _INDEXED.get(value) if name == "state" else None
         if found and len(self._tx.all(f"{found} LIMIT {_FEW}")) < _FEW:
             return f"order_id IN ({found}) AND {condition}"
@@ -230,10 +230,11 @@ class Orders(OfOrders[Order]):
         return micros(order.registered_at), order.order_id, deadline and micros(deadline), order.order_id
 
     def _reading(self, _: Mapping[str, Any]) -> str:
+        """Return the query for all orders, each with the deadline of its current promise."""
         return _LISTED
 
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
-        """Sort by the deadline of the promise if that is limited, and else by the time of registration."""
+        """Return the columns to sort by: the promise's deadline if filtered by it, else the registration; and id."""
         return self.place[2:] if filters.keys() & {"deadline_from", "deadline_to"} else self.place[:2]
 
     def is_any_without_promise(self) -> bool:
@@ -250,6 +251,6 @@ class Orders(OfOrders[Order]):
         return [ORDERS.load(row, NO_ACCESS) for row in self._tx.all(sql, after=after, limit=limit)]
 
     def facts_judged_by(self, policy: str) -> Iterator[Row]:
-        """Yield the region and the instants, as stored, of every order under a policy that simulations may count."""
+        """Yield `region`, `ordered_at` and `service_provided_at` of a policy's orders that simulations may count."""
         sql = f"SELECT region, ordered_at, service_provided_at FROM orders WHERE policy = :policy AND {COUNTED}"  # noqa: S608
         return self._tx.each(sql, policy=policy)

@@ -34,7 +34,7 @@ class Policies(Mapping[str, Policy]):
     """Policies by id; `default` is the id that is used if none is named.
 
     They are as of the event with the hash `as_of`, the last about policies; None if there is none. A write that relies
-    on them fails at its end with `Conflict` if that is then another one.
+    on them fails at its end with `Conflict` if there is a later one by then.
     """
 
     def __init__(self, known: Iterable[PolicyHistory], default: str, as_of: bytes | None) -> None:
@@ -64,7 +64,7 @@ class Policies(Mapping[str, Policy]):
         return self.records(policy_id)[number - 1]
 
     def _known(self, policy_id: str) -> PolicyHistory:
-        """Return a policy with its records; raises `NotFound` as for `[]`."""
+        """Return a policy with its records; raises `NotFound`, naming the known policies, if there is none."""
         try:
             return self._by_id[policy_id]
         except KeyError:
@@ -101,14 +101,14 @@ def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> PolicyHis
 
 
 def version_of(record: RegisteredVersion, closures: Closures = NO_CLOSURES) -> PolicyVersion:
-    """Make the version in a record, with closures if it is to decide; raises `InvalidInput` if its terms do not fit."""
+    """Return the version in a record; pass `closures` if it is to decide. Raises `InvalidInput` if terms do not fit."""
     terms = _terms(orjson.dumps(record.terms))
     return PolicyVersion(record.policy, record.version, record.effective_from, terms, closures=closures)
 
 
 @lru_cache(maxsize=10_000)
 def _terms(stored: bytes) -> Terms:
-    """Return the terms in JSON. A schema reads them once: each publication needs the versions of all policies again."""
+    """Return the terms in a JSON text, and keep them, because each publication reads the versions of all policies."""
     return read_terms(orjson.loads(stored))
 
 
@@ -138,7 +138,9 @@ class ClosureRepository(Repository[Closure]):
         return self._all("policy = :policy ORDER BY date", policy=policy)
 
     def _cipher(self, _: Closure) -> CustomerCipher:
+        """Return the cipher for the reasons of closures, whatever the principal may read."""
         return CustomerCipher(self._context.keys.notes)
 
     def _load(self, row: Row) -> Closure:
+        """Return the closure in a row; its reason is None unless the principal may read it."""
         return CLOSURES.load(row, self._context.notes)

@@ -84,7 +84,10 @@ AND has_function_privilege(to_regprocedure('bt_index_check(regclass,boolean)'), 
 
 
 class PostgreSQL(Engine):
-    """A database on a server; raises `ConfigurationError` if the URL is wrong."""
+    """A database on a server; raises `ConfigurationError`, naming `setting`, if the URL is wrong.
+
+    `patience` is the time to wait for a lock or connection, in seconds. `readonly` connections do not count as in use.
+    """
 
     def __init__(
         self, url: str, *, patience: float = PATIENCE, setting: str = "REFUNDS_DATABASE", readonly: bool = False
@@ -134,7 +137,7 @@ class PostgreSQL(Engine):
         return ConfigurationError(Message("%(place)s %(why)s", place=place, why=why))
 
     def _load(self, url: str) -> dict[str, Any]:
-        """Return the connection parameters in a URL. Raises `ConfigurationError`, without quoting it, if it is none.
+        """Return the connection parameters in a URL; raises `ConfigurationError`, not quoting the URL, if it is wrong.
 
         A URL is refused, too, if it has an `@` besides the one before the host, or a port that is not a number: part of
         a password could be taken for the host.
@@ -165,9 +168,10 @@ class PostgreSQL(Engine):
 
     @contextmanager
     def write(self, *, exclusive: bool = False) -> Iterator[PostgresTransaction]:
-        """Begin a write for the block; it waits up to ten seconds for a lock, and as long again at the head of a line.
+        """Begin a write for the block, which is committed at its end, or rolled back if an error leaves it.
 
-        An `exclusive` one waits without limit, and ordinary writes go on meanwhile.
+        It waits up to ten seconds for a lock, or twenty if others wait, too; then it raises `StorageUnavailable`. An
+        `exclusive` one waits without limit, and ordinary writes go on meanwhile.
         """
         with self._transaction(_WRITE) as tx:
             if exclusive:
@@ -195,10 +199,10 @@ class PostgreSQL(Engine):
 
     @contextmanager
     def unused(self) -> Iterator[None]:
-        """Refuse new connections that may write during the block; raises `ConfigurationError` if there is one already.
+        """Raise `ConfigurationError` if there is a connection that may write; refuse new ones during the block.
 
-        An instance that was idle for ten minutes may have none; it then responds with 503 until the block ends. If the
-        connection that holds the lock is lost, the block goes on, and others may write.
+        An instance that was idle for ten minutes may have no connection; it then responds with 503 until the block
+        ends. If the connection that holds the lock is lost, the block goes on, and others may write.
         """
         with self._translating_errors(), closing(psycopg.connect(self._conninfo, autocommit=True)) as holder:
             holder.execute("SET idle_session_timeout = 0")
@@ -223,7 +227,7 @@ class PostgreSQL(Engine):
                 ) from error
 
     def pool(self) -> dict[str, int]:
-        """Count the connections as in `Engine.pool`; empty before the first is needed."""
+        """Return the counts `idle`, `in_use`, `waiting` and `max` of `Engine.pool`; empty before there is a pool."""
         pool = self._pool
         if pool is None:
             return {}
@@ -287,7 +291,7 @@ class PostgreSQL(Engine):
         return pool
 
     def _taken(self, pool: ConnectionPool[psycopg.Connection[DictRow]], deadline: float) -> psycopg.Connection[DictRow]:
-        """Take a connection from the pool, or wait while all are in use; `PoolTimeout` if late, or without database."""
+        """Take a connection from the pool; raises `PoolTimeout` at the deadline, or if the database is away."""
         while True:  # repeatedly, because the pool opens connections only for new requests
             try:
                 return pool.getconn(timeout=min(1.5 * _RECONNECTING, self._patience))  # later than the pool gives up
@@ -296,7 +300,7 @@ class PostgreSQL(Engine):
                     raise
 
     def _configure(self, connection: psycopg.Connection[DictRow]) -> None:
-        """Set up and count a new connection, which shows that the database is in use; raises while that is copied."""
+        """Set up and count a new connection, and mark the database as in use; raises while the database is copied."""
         self.connections += 1
         connection.adapters.register_dumper(int, Int8Dumper)  # one type for every number, and so one plan
         begun = connection.execute(
@@ -316,7 +320,7 @@ class PostgreSQL(Engine):
 
     @contextmanager
     def _translating_errors(self) -> Iterator[None]:
-        """Turn the driver's errors in the block into those of the service; others, and `UniqueViolation`, pass."""
+        """Turn the driver's errors in the block into the service's, except `UniqueViolation` and unexpected ones."""
         try:
             yield
         except psycopg.errors.ForeignKeyViolation as error:
@@ -342,7 +346,7 @@ _PORTS = re.compile(r"([0-9]{1,5}(,[0-9]{0,5})*)?")
 
 
 def _columns(connection: psycopg.Connection[DictRow], index: str | None) -> str:
-    """Return the columns of a unique index, as `table.column`, which say more than its name; else its name."""
+    """Return the columns of an index as `table.column`, which say more than its name; its name if it is unknown."""
     found = connection.execute(
         "SELECT string_agg(c.relname || '.' || a.attname, ', ' ORDER BY a.attnum) AS columns"
         " FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_attribute a ON a.attrelid = i.indexrelid"

@@ -38,7 +38,7 @@ _DIALECT = {
 class PostgresTransaction:
     """A transaction on a connection; `begin`, unless it is empty, goes with its first statement.
 
-    `another` gives a connection in place of one that was lost by then, or None if nobody may wait any longer.
+    `another` gives a connection in place of one that was lost by then, or None once the patience is over.
     """
 
     alone = False
@@ -55,9 +55,10 @@ class PostgresTransaction:
         """Statements that go with the next one, in the same round trip."""
 
     def read_any_text(self) -> None:
-        pass  # the server refuses every other text
+        """Do nothing: a server refuses every text that is not UTF-8."""
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
+        """Run a statement and return its row; None if it returns none."""
         return self._execute(sql, parameters).fetchone()
 
     def all(self, sql: str, **parameters: Any) -> list[Row]:
@@ -76,6 +77,7 @@ class PostgresTransaction:
         self._execute(f"CLOSE {name}", {})
 
     def run(self, sql: str, **parameters: Any) -> int:
+        """Run a statement and return how many rows it changed."""
         return self._execute(sql, parameters).rowcount
 
     def later(self, sql: str, *rows: Row) -> None:
@@ -109,7 +111,7 @@ class PostgresTransaction:
                 self.connection.execute(how)
 
     def _execute(self, sql: str, parameters: dict[str, Any], *, prepare: bool | None = None) -> psycopg.Cursor[DictRow]:
-        """Run a statement after those that wait; return its cursor. If the first loses its connection, use another."""
+        """Run a statement after those that wait; return its cursor. If the first lost its connection, use another."""
         self._require_open()
         failed, self._failed = self._failed, True  # unless it succeeds, even if the failure never reaches the database
         while True:

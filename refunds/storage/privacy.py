@@ -77,7 +77,7 @@ class DataRequests(Listed[DataRequest], OfCustomers[DataRequest]):
     }
 
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
-        """Sort by what is due first if only open or overdue ones are asked for, else as they were entered."""
+        """Return the columns to sort by: when requests are due if only open or overdue ones are wanted, else the id."""
         is_open = filters.get("overdue") or filters.get("state") is DataRequestState.OPEN
         return self.place if is_open else self.place[-1:]
 

@@ -52,7 +52,7 @@ class Promises(Repository[Promise]):
         return self._known[order_id]
 
     def follow(self, order_id: str) -> Promise | None:
-        """Of an order's promises for its present facts, make the one that ends last the current one, and return it.
+        """Make the promise for an order's present facts that ends last its current one, and return it.
 
         If there is none for these facts, the order has no current promise, and None is returned. No event is noted.
         """
@@ -65,7 +65,7 @@ class Promises(Repository[Promise]):
         return self._known[order_id]
 
     def put(self, promise: Promise, told: Mapping[str, Any], *, first: bool) -> None:
-        """Store a promise, with `told` in its event, as the current one of a locked order; `first`: there was none."""
+        """Store a promise as a locked order's current one, with `told` in its event; `first`: there was none before."""
         if not first:
             self._tx.run(_SUPERSEDE, order_id=promise.order_id)
         self.add(promise, EventType.ORDER_PROMISED, cause=promise.cause, **told)
@@ -93,13 +93,13 @@ class Promises(Repository[Promise]):
         return number(self._tx, sql, cause=cause, since=micros(since) if since else 0)
 
     def is_any_by_other_data(self, since: datetime, holidays_version: str, tzdata_version: str) -> bool:
-        """Tell whether a current promise was made after an instant by data of other versions than these."""
+        """Tell whether a current promise, made after an instant, used other holiday or time zone data than these."""
         others = "(holidays_version <> :holidays OR tzdata_version <> :tzdata)"
         sql = f"SELECT 1 AS found FROM promises WHERE is_current = 1 AND promised_at > :since AND {others} LIMIT 1"  # noqa: S608
         return bool(self._tx.one(sql, since=micros(since), holidays=holidays_version, tzdata=tzdata_version))
 
     def made(self, cause: PromiseCause, since: datetime | None) -> Iterator[Row]:
-        """Yield a row for each promise for a cause since an instant (None: ever): the earlier one for the same facts.
+        """Yield the earlier promise, for the same facts, of each promise for a cause since an instant (None: ever).
 
         Of several, it is the one that ends last. A row also has the deadline of the later promise as `today`. A promise
         without an earlier one is left out.

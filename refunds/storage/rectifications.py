@@ -36,7 +36,7 @@ class Rectifications:
     def correct(self, table: str, record_id: str, field: str, text: str) -> bool:
         """Replace a text in a locked record and in stored replies, without an event; returns whether it changed.
 
-        Raises `Unfit` if there is no such record or its field is not set, and `CustomerErased`.
+        Raises `Unfit` if there is no such record or its field is not set, `CustomerErased` if the customer was erased.
         """
         row, context = self._row(table, record_id), self._context
         if row is None:

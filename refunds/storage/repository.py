@@ -51,10 +51,9 @@ class Context:
         self.entries.append(Entry(type=event, subject=subject, order_id=order_id, digest=digest, data=data))
 
     def cipher(self, row: Row) -> CustomerCipher:
-        """Return the cipher of the customer in a row about an order, for the reader.
+        """Return the cipher of the customer in a row about an order, as `for_reader` does, and keep it in `orders`.
 
-        It is kept in `orders`, so that records about the order can then be written. Raises `Tampered` if the customer's
-        key cannot be decrypted.
+        Records about the order can then be written. Raises `Tampered` if the customer's key cannot be decrypted.
         """
         cipher = self.for_reader(row)
         self.orders[row["order_id"]] = cipher
@@ -166,7 +165,7 @@ class Repository(Generic[R]):
         return map(self._load, self.iter_rows(self._tx))
 
     def of_order(self, order_id: str) -> list[R]:
-        """Return every record about an order, whatever has become of it, in the order in which they were entered."""
+        """Return every record about an order, whatever its state, in the order in which they were entered."""
         return self._load_all(self.rows_of_order(self._tx, order_id))
 
     def _one(self, condition: str, **parameters: Any) -> R | None:
@@ -207,8 +206,8 @@ class Listed(Repository[R]):
         """Return up to `limit` records in the order of `_sorted_by` or, if `newest`, in the opposite order.
 
         They come after the record with the place `after`, from `place_of`; without a place, from the beginning.
-        `filters` are values for those of the class, for columns, and for the bounds of times; None does not limit the
-        records.
+        `filters` are the values of filters of the class, of columns, and of bounds such as `received_from` (included)
+        and `received_to` (not included); None does not limit the records.
         """
         asked = {name: value for name, value in filters.items() if value is not None}
         columns = self._sorted_by(asked)
@@ -237,7 +236,7 @@ class Listed(Repository[R]):
         return {self.mapper.id_of(record): record for record in found}
 
     def count_of(self, **filters: Any) -> int:
-        """Count the records that fit these values of filters, at least one."""
+        """Count the records that fit these filters (at least one), whose values are given as they are stored."""
         conditions = " AND ".join(self._condition(name, value) for name, value in filters.items())
         sql = f"SELECT count(*) FROM {self.mapper.name}{self._by(filters)} WHERE {conditions}"  # noqa: S608
         return number(self._tx, sql, now=micros(self._context.now), **filters)
@@ -247,7 +246,7 @@ class Listed(Repository[R]):
         return tuple(_stored(getattr(record, column)) for column in self.place)
 
     def _condition(self, name: str, value: Any) -> str:
-        """Return the SQL of a filter: the class's or, for `X_from` and `X_to`, the bound of `X_at`, or a column's."""
+        """Return the SQL of a filter: the class's, the bound of `X_at` for `X_from` and `X_to`, or a column's value."""
         if found := self.filters.get(name):
             return found if isinstance(found, str) else found[value]
         column, _, end = name.rpartition("_")
@@ -300,6 +299,7 @@ class OfOrders(Listed[R]):
         return self._tx.each(sql, **named)
 
     def _cipher(self, record: R) -> CustomerCipher:
+        """Return the cipher of a record's order; `KeyError` if nothing has read that order in this unit of work."""
         return self._context.orders[record.order_id]  # type: ignore[attr-defined] # records of orders name theirs
 
     def _load(self, row: Row) -> R:

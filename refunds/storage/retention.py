@@ -107,7 +107,7 @@ class Retention:
         self._context, self._tx = context, context.tx
 
     def due(self, kind: Kind, before: datetime, after: str | bytes, limit: int) -> list[Row]:
-        """Return up to `limit` rows after the key `after` whose period began before an instant, by key, none on hold.
+        """Return up to `limit` records not on hold whose period began before an instant, by key, after key `after`.
 
         A row has the key as `id`, `since` as it is stored, and the `owner`.
         """
@@ -128,7 +128,7 @@ class Retention:
         return self._tx.all(sql, **self._named(before), **named)
 
     def forget(self, kind: Kind, rows: Collection[Row]) -> None:
-        """Delete locked records with all about them, with events, and customers about whom no record is left.
+        """Delete locked records and all about them, with events; then the customers about whom no record is left.
 
         Of contacts whose details are due, only these are emptied; stored replies are deleted without an event.
         """

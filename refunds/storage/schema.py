@@ -47,7 +47,7 @@ def differences(tx: Transaction, *, on_server: bool) -> list[Difference]:
 
 
 def sampled(tx: Transaction) -> list[str]:
-    """Return the encrypted columns and digests of which a PostgreSQL has samples in its statistics, or soon may."""
+    """Return, as `table.column`, the encrypted columns and digests that PostgreSQL's statistics may have samples of."""
     rows = tx.all(
         "SELECT c.relname || '.' || a.attname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
         " WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND (coalesce(a.attstattarget, -1)"
@@ -98,7 +98,7 @@ def _fresh() -> dict[tuple[str, str], str]:
 
 
 def _schema(tx: Transaction, query: str) -> dict[tuple[str, str], str]:
-    """Return everything that a schema has, by kind and name: types, order in a key, what is referred to or indexed."""
+    """Return what a schema has, as texts by kind and name: types, order in a key, what is referred to or indexed."""
     return {(row["kind"], row["name"]): row["is_now"] for row in tx.all(query)}
 
 

@@ -37,7 +37,10 @@ def wal_is_sound(version: tuple[int, ...]) -> bool:
 
 
 class SQLite(Engine):
-    """A database in one file."""
+    """A database in one file, which is opened when it is first used; with `readonly`, no byte of it changes.
+
+    A write waits up to `patience` seconds for others. `sound` uses a write-ahead log; None asks `wal_is_sound`.
+    """
 
     sqlite_version = sqlite3.sqlite_version
 
@@ -114,17 +117,17 @@ class SQLite(Engine):
                 raise
 
     def scrub(self, patience: float = 0) -> bool:
-        """Move the log to the file, where deleted data is overwritten; False if a read or a write is in the way."""
+        """Move the log to the file, where deleted data is overwritten; False if others prevent it for `patience`."""
         file = f"{self.path.as_uri()}?mode=rw"
         with translating_errors(self.name), closing(sqlite3.connect(file, uri=True, timeout=patience)) as connection:
             connection.execute("SELECT * FROM sqlite_master").fetchall()  # undoes a write of which the journal is left
             return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
     def compact(self) -> None:
-        """Rewrite the file if it has at most 256 MiB: that takes two seconds, and so much memory.
+        """Rewrite the file without traces of deleted rows, if it has at most 256 MiB; writes wait meanwhile.
 
-        Overwriting what is deleted does not reach the copy that SQLite leaves of a row when it moves it to another
-        page: one row in some thousands leaves such traces.
+        It takes two seconds and 256 MiB of memory at most. When SQLite moves a row to another page, it leaves a copy,
+        which is not overwritten when the row is deleted: one row in some thousands leaves such traces.
         """
         with translating_errors(self.name), self._ticket.held(), closing(self._connect()) as connection:
             if self.path.stat().st_size <= _COMPACTED:
@@ -174,10 +177,11 @@ class SQLite(Engine):
             self._files, self._has_written = None, False
 
     def unused(self) -> AbstractContextManager[None]:
+        """Raise `ConfigurationError` if a process uses the database; in the block, none can begin, except to read."""
         return self._ticket.unused()
 
     def settle(self) -> None:
-        """Move into the file what a killed process has left beside it; raises `StorageUnavailable` if it is read."""
+        """Move what a killed process left beside the file into it; raises `StorageUnavailable` if it is being read."""
         if not self.scrub(self._patience):
             raise cannot_serve(self.name, "it is being read: wait for that command, or stop it")
 
@@ -203,7 +207,7 @@ class SQLite(Engine):
         sync(file)
 
     def _connect_to_file(self) -> Connection:
-        """Open a connection that changes neither the file nor anything beside it, also on a disk that is only read."""
+        """Open a connection that changes neither the file nor anything beside it; a read-only disk will do."""
         # Without its log no process uses the file, and the driver would make the log's files to read it, so it is read
         # without a lock. If the log is there, others use it: opening the file here would release this process's locks.
         unlocked = None
@@ -219,7 +223,7 @@ class SQLite(Engine):
         return opened
 
     def _require_unchanged(self, connection: Connection) -> None:
-        """Close the connection and raise `StorageUnavailable` if what it read without a lock was written to."""
+        """Raise `StorageUnavailable`, and close the connection, if what it read without a lock was written to."""
         if connection.unlocked and connection.unlocked != self._without_log():
             connection.close()
             raise cannot_serve(self.name, "the service started while it was read: run the command again")
@@ -233,7 +237,7 @@ class SQLite(Engine):
         return None
 
     def _connect(self, *, readonly: bool = False) -> Connection:
-        """Open a new connection, and create the file if there is none; `FileReplaced` if it is another by now."""
+        """Open a new connection, and create the file if there is none; `FileReplaced` if an opened one was replaced."""
         self._require_same_files()
         self.connections += 1
         if self._files is None:

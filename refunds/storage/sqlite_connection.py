@@ -44,7 +44,7 @@ class Connection:
         self._failed = False
 
     def execute(self, sql: str, parameters: Row | None = None) -> Any:
-        """Execute SQL that is written for SQLite; a failure lets `commit` refuse. Returns the cursor."""
+        """Execute SQL in SQLite's dialect, and return the cursor; after a failure, `commit` refuses."""
         try:
             cursor = self.database.conn.execute(sql, parameters or {})
         except BaseException:
@@ -67,6 +67,7 @@ class Connection:
         self.database.conn.text_factory = str
 
     def read_any_text(self) -> None:
+        """Return texts that are not UTF-8 as bytes from here on, until the transaction ends."""
         self.database.conn.text_factory = _text
 
     def rollback(self) -> None:

@@ -22,7 +22,7 @@ class Statistics(Repository[ClosedMonth]):
     missing: ClassVar[Message] = Message("this month is not closed, so there are no statistics of it")
 
     def months(self) -> list[str]:
-        """Return the months that are closed, such as `2026-03`, the latest first."""
+        """Return the closed months, whose statistics are stored, such as `2026-03`; the latest first."""
         return [row["month"] for row in self._tx.all("SELECT month FROM statistics ORDER BY month DESC")]
 
     def begun_at(self) -> datetime | None:
