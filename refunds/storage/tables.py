@@ -71,7 +71,7 @@ RECORDS = tuple(table.kind for table in TABLES if table.kind)
 
 
 def table_of(event: str) -> str | None:
-    """Return the name of the table whose records events of this type are about, or None if they are about no record."""
+    """Return the name of the table with the record that an event of this type is about, or None if it has no record."""
     fitting = [(len(one), table.name) for table in TABLES for one in table.events if event.startswith(one)]
     return max(fitting)[1] if fitting else None
 

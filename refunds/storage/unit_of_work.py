@@ -143,7 +143,7 @@ class UnitOfWork:
         return keyed_digest(self._context.keys.cursor, *parts)
 
     def inspect(self, order_id: str) -> Inspection:
-        """Return the readable records of an order, and their faults; `OrderNotFound` if there neither is nor was one."""
+        """Return the readable records of an order, and their faults; raises `OrderNotFound` if there never was one."""
         return Inspection(self._context, order_id)
 
     def verify(self, checkpoints: Iterable[Checkpoint]) -> Report:
