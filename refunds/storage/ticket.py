@@ -59,7 +59,7 @@ class Ticket:
 
     @contextmanager
     def closing(self) -> Iterator[None]:
-        """Let no thread of this process write in the block; then show others no longer that it uses the database."""
+        """Let no thread of this process write in the block; then stop showing others that it uses the database."""
         with self._lock:
             yield
             for file in (self._file, self._in_use):

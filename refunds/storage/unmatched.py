@@ -73,7 +73,7 @@ class Unmatched(Listed[UnmatchedContact]):
         super().add(kept, event, **data)
 
     def match(self, found: UnmatchedContact, contact: Contact) -> None:
-        """Close a locked unmatched contact that has become `contact`, added in this unit of work; record the event.
+        """Close a locked unmatched contact, with an event, because `contact` was added for it in this unit of work.
 
         Its personal fields are emptied and its key is destroyed; the stored responses to its HTTP requests are
         encrypted for the order. The unmatched contacts that it superseded are matched to `contact` in the same way.

@@ -80,7 +80,7 @@ class Users(Repository[User]):
     def begin_session(self, session_id: str, user: User) -> None:
         """Store a new session, unless the sessions of `user` ended or their password changed since `user` was read.
 
-        Then nothing is stored, and the caller is not told. Deletes everybody's expired sessions.
+        In that case the caller is not told. Everybody's expired sessions are deleted.
         """
         now = self._context.now
         self._tx.run("DELETE FROM sessions WHERE began_at <= :expired", expired=micros(now - LASTS))
