@@ -36,7 +36,7 @@ class StoredTable:
 
 
 def _of(kind: type[Repository[Any]], *events: str) -> StoredTable:
-    """Return the table of a repository's records; `events` are the prefixes of the types of events about them."""
+    """Describe the table of a kind of repository; `events` are the prefixes of the types of its records' events."""
     return StoredTable(name=kind.mapper.name, key=(kind.mapper.key,), kind=kind, events=events)
 
 
@@ -71,7 +71,7 @@ RECORDS = tuple(table.kind for table in TABLES if table.kind)
 
 
 def table_of(event: str) -> str | None:
-    """Return the name of the table of the record that an event of this type is about; None if there is none."""
+    """Return the name of the table with the record that an event of this type is about, or None if it has no record."""
     fitting = [(len(one), table.name) for table in TABLES for one in table.events if event.startswith(one)]
     return max(fitting)[1] if fitting else None
 

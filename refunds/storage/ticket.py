@@ -33,9 +33,10 @@ class Ticket:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the ticket in the block, so nobody else writes; show others until `closing` that the file is in use.
+        """Hold the ticket in the block, so that no other thread or process writes to the database.
 
-        Raises `StorageUnavailable` if the ticket is not free in time, or while the database is restored or copied.
+        From then until `closing`, other processes see that the database is in use. Raises `StorageUnavailable` if the
+        ticket is not free in time, or while the database is restored or copied.
         """
         deadline = monotonic() + self._patience
         if not self._lock.acquire(timeout=self._patience):
@@ -58,7 +59,7 @@ class Ticket:
 
     @contextmanager
     def closing(self) -> Iterator[None]:
-        """Let no thread of this process write in the block; then stop showing that it uses the database."""
+        """Let no thread of this process write in the block; then stop showing others that it uses the database."""
         with self._lock:
             yield
             for file in (self._file, self._in_use):
@@ -73,7 +74,10 @@ class Ticket:
             yield
 
     def _open(self, name: str) -> int:
-        """Open the file with this ending beside the database, made if needed; returns its descriptor."""
+        """Open the file with this ending beside the database, made if needed, and return its descriptor.
+
+        Raises `StorageUnavailable` if it cannot be opened.
+        """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             return os.open(f"{self._path}.{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -83,7 +87,7 @@ class Ticket:
 
 @contextmanager
 def held_alone(file: int, refusal: str) -> Iterator[int]:
-    """Lock an open file for the block, then close it; raises `ConfigurationError` if others have locked it."""
+    """Lock an open file for the block, then close it; at once raises `ConfigurationError` if others have locked it."""
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -95,7 +99,7 @@ def held_alone(file: int, refusal: str) -> Iterator[int]:
 
 
 def _lock_file(file: int, deadline: float) -> None:
-    """Lock an open file for this process; `StorageUnavailable` if others still hold it at the deadline (monotonic)."""
+    """Wait for an open file and lock it; raises `StorageUnavailable` if it is locked at the deadline (`monotonic`)."""
     nap = _LONGEST_NAP
     while True:
         with suppress(BlockingIOError):

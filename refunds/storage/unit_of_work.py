@@ -100,9 +100,10 @@ class UnitOfWork:
         return self.policies_seen
 
     def policies_at(self, head: Head) -> Policies:
-        """Return the policies as of the head of the journal, which must be as this transaction sees it.
+        """Return the policies as of `head`, which must be the head of the journal that this transaction sees.
 
-        Unlike with `policies`, the use case does not come to rely on them. Raises `AnotherJournal` as the store does.
+        Unlike with `policies`, the use case does not come to rely on them. Raises `AnotherJournal` if the journal lacks
+        the last head that the store has seen.
         """
         return self._policies_as_of(self.tx, head)
 
@@ -123,7 +124,7 @@ class UnitOfWork:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Undo what the block did if a `CallersError` or `CalendarNotReady` leaves it; its locks may remain."""
+        """If the block raises `CallersError` or `CalendarNotReady`, undo it and raise that again; locks may remain."""
         entries = self._context.entries
         before = len(entries)
         self.tx.run("SAVEPOINT attempt")
@@ -142,7 +143,7 @@ class UnitOfWork:
         return keyed_digest(self._context.keys.cursor, *parts)
 
     def inspect(self, order_id: str) -> Inspection:
-        """Return everything stored about an order; raises `OrderNotFound` if there neither is nor was such an order."""
+        """Return the readable records of an order, and their faults; raises `OrderNotFound` if there never was one."""
         return Inspection(self._context, order_id)
 
     def verify(self, checkpoints: Iterable[Checkpoint]) -> Report:
@@ -159,7 +160,7 @@ class UnitOfWork:
     def of_copy(self, tx: Transaction) -> "UnitOfWork":
         """Make a unit of work of the same principal in a copy of the database.
 
-        It makes service keys that the copy lacks, so a read needs a copy with all of them. Raises `ConfigurationError`
+        Stores service keys that the copy lacks, so `tx` must be a write if any is missing. Raises `ConfigurationError`
         if the master key is not that of the copy.
         """
         keyring = keys.open_keyring(tx, self._context.keys.masters)

@@ -39,7 +39,7 @@ class Unmatched(Listed[UnmatchedContact]):
     def get(self, unmatched_id: str, *, lock: bool = False) -> UnmatchedContact:
         """Return the contact with this id; raises `NotFound` if there is none.
 
-        With `lock`, nobody else can change it until this write ends; a write locks its order, if any, before it.
+        With `lock`, nobody else can change it until this write ends; a write that also locks an order locks that first.
         """
         found = self._one(f"unmatched_id = :unmatched_id{' {for_update}' if lock else ''}", unmatched_id=unmatched_id)
         if found is None:
@@ -73,10 +73,10 @@ class Unmatched(Listed[UnmatchedContact]):
         super().add(kept, event, **data)
 
     def match(self, found: UnmatchedContact, contact: Contact) -> None:
-        """Record that a locked unmatched contact has become `contact`, which was added in this unit of work.
+        """Close a locked unmatched contact, with an event, because `contact` was added for it in this unit of work.
 
-        The unmatched contact is closed, its personal fields are emptied and its key is destroyed; the stored responses
-        to its HTTP requests are encrypted for the order. Those that it superseded are matched like it.
+        Its personal fields are emptied and its key is destroyed; the stored responses to its HTTP requests are
+        encrypted for the order. The unmatched contacts that it superseded are matched to `contact` in the same way.
         """
         cipher, order_id = self._cipher(found), contact.order_id
         changes = {**_EMPTIED, "contact_id": contact.contact_id, "is_open": False}
@@ -89,6 +89,7 @@ class Unmatched(Listed[UnmatchedContact]):
             self.match(earlier, contact)
 
     def _cipher(self, record: UnmatchedContact) -> CustomerCipher:
+        """Return the cipher of a contact, even if the principal may not read personal data."""
         return cipher(self._context, record.unmatched_id, record.wrapped_key)
 
     def _load(self, row: Row) -> UnmatchedContact:

@@ -38,8 +38,8 @@ class Users(Repository[User]):
     def for_request(self, user_id: str, session_id: str, since: int) -> tuple[User, Head, datetime | None] | None:
         """Read a user, the journal's head, and when the session was last seen; None if there is no such user.
 
-        The time is None if the session is not stored, or if an event after position `since` ended it. It is not checked
-        whether the session is valid. An HTTP request with a session needs no other read.
+        The time is None if the user has no such stored session, or if an event after position `since` ended it. The
+        age, epoch and journal of the session are not checked. An HTTP request with a session needs no other read.
         """
         row = self._tx.one(
             f"SELECT {USERS.columns}, {HEAD},"  # noqa: S608
@@ -78,7 +78,10 @@ class Users(Repository[User]):
         return {row["id"]: row["name"] for row in self._tx.all(sql, **named)} if named else {}
 
     def begin_session(self, session_id: str, user: User) -> None:
-        """Delete old sessions; store one, unless the user's sessions ended or password changed since they were read."""
+        """Store a new session, unless the sessions of `user` ended or their password changed since `user` was read.
+
+        In that case the caller is not told. Everybody's expired sessions are deleted.
+        """
         now = self._context.now
         self._tx.run("DELETE FROM sessions WHERE began_at <= :expired", expired=micros(now - LASTS))
         self._tx.run(
@@ -153,12 +156,12 @@ class Users(Repository[User]):
         return number(self._tx, counting, name_digest=name_digest)
 
     def forget_attempts(self, name: str) -> None:
-        """Forget the attempts to sign in with a name."""
+        """Delete both counts of attempts to sign in with a name: those from known browsers and all others."""
         sql = "DELETE FROM sign_in_attempts WHERE name_digest = :name_digest"
         for known in (False, True):
             self._tx.run(sql, name_digest=self._attempts_by(name, known=known))
 
     def _attempts_by(self, name: str, *, known: bool) -> bytes:
-        """Return the digest that attempts are counted by: a typed name may be anything, and is not stored in clear."""
+        """Return the digest of a typed name under which attempts are counted; case and outer spaces do not matter."""
         typed = name.strip().lower().encode(errors="surrogatepass")
         return keyed_digest(self._context.keys.session, b"known attempts" if known else b"attempts", typed)

@@ -32,11 +32,12 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
     """Make the app admit or reject each request to a route before its body is read.
 
     `callers` has, by the name of a blueprint, the function that identifies its callers; every other route that is not
-    public needs a token. Every request gets a `g.builder`; one with a caller also gets `g.principal` and `g.policies`.
-    The time that the builder spends counts against the limit of the caller, and each response to them says what is left
-    of it. A request raises `Unauthenticated` if its caller is not known, `Rejected` if the caller sends more requests a
-    second than the setting allows (0: no limit) or has too many under way, and `Forbidden` if the caller has none of
-    the route's scopes, or the route names none.
+    public needs a token. Every request gets a `g.builder`, which builds calendars; one with a caller also gets
+    `g.principal` and `g.policies`. The time that the builder spends counts against the caller's limit of requests a
+    second (0: no limit), and each response tells them what is left of that. A request raises `Unauthenticated` if its
+    caller is not known, `Rejected` if they send more requests than the limit or have too many under way, and
+    `Forbidden` if they have none of the route's scopes, or if the route has no list of scopes. An empty list admits
+    every caller.
     """
     limiter = Limiter(app.extensions["refunds.settings"].rate_limit)
     policy = f'"requests";q={limiter.rate};w=1'
@@ -78,14 +79,14 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
 
 
 def _require_turn() -> None:
-    """Raise `Rejected` if the server has set `refunds.waits`: the request waited too long for its turn."""
+    """Raise `Rejected` if the server has set `refunds.waits`: too many of the caller's requests are under way."""
     if "refunds.waits" in unwrapped(request).environ:
         waits = Message("Too many of your requests are under way: send this one again when they are answered.")
         raise Rejected("rate-limited", waits, {"Retry-After": "5"})
 
 
 def _token_holder(store: Store) -> tuple[Principal, Policies]:
-    """Return the client of the request's bearer token, and the policies as of now; raises `Unauthenticated`."""
+    """Return the client of the request's bearer token, and the policies; `Unauthenticated` without a valid token."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated(Message("Send the client's token: Authorization: Bearer rfd_..."))

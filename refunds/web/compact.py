@@ -34,7 +34,7 @@ _PIECE = 500
 
 
 def reply_compact(items: Sequence[Any], given: Mapping[str, Any]) -> Response:
-    """Return the response with a JSON line for each item, in order: its verdict, deadline and reason, or its problem.
+    """Return a streamed response, a JSON line for each item, in order: verdict, deadline and reason, or a problem.
 
     `given` has the defaults of fields that an item leaves out. At most `MOST_BUILT` calendars are built for the batch;
     an item that needs a further one has a problem. If the client closes the connection, the piece that is being decided
@@ -88,5 +88,5 @@ _read_item = CheckItemSchema().read
 
 
 def region_of(numbered: tuple[int, Any]) -> str:
-    """Return a text to sort a numbered item by, the same for each region; the item need not be valid."""
+    """Return the region of a numbered item as a text to sort by; the item need not be valid or have a region."""
     return str(numbered[1].get("region")) if isinstance(numbered[1], dict) else ""

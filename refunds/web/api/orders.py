@@ -200,7 +200,7 @@ def _new(uow: UnitOfWork, order: Order) -> Standing:
 
 
 def _shown(standing: Standing, **more: Any) -> Response:
-    """Return the response that shows an order; its ETag is the revision with a digest of everything shown."""
+    """Return the response that shows an order, with `more` as `reply` takes it; the ETag covers everything shown."""
     data = order_data(standing)
     digest = sha256(orjson.dumps(data)).hexdigest()[:8]
     return reply(data, etag=f"{standing.order.revision}-{digest}", **more)
@@ -215,7 +215,7 @@ def _read_item(item: Any) -> OrderFacts | InvalidInput:
 
 
 def _outcome_data(i: int, read: OrderFacts | InvalidInput, outcome: Registration | CallersError) -> dict[str, Any]:
-    """Return the result for the item of a batch at index `i`: what was done with it, or its problem."""
+    """Return the result for the item of a batch at index `i`: status, order id and what was done, or a problem."""
     if isinstance(outcome, CallersError):
         return error_data(outcome, f"/items/{i}")
     assert isinstance(read, OrderFacts)

@@ -74,7 +74,7 @@ _NAVIGATION = (
 
 
 def bind_chosen_language() -> None:
-    """For a page of the console, bind the language that the reader has chosen; without a choice, nothing changes.
+    """Bind the language that the reader of a page of the console has chosen; without a choice, nothing changes.
 
     The reader chooses by `lang` in the address of a GET, and the session keeps the choice. Other values than the
     service's languages are ignored.
@@ -105,9 +105,9 @@ def screen(
     idempotent view acts on a form only once; `Rejected` is raised if the form has no `idempotency_key`.
 
     `form_view`, or the view itself if it `shows_errors`, shows the form again, with what was typed, if the view raises
-    `InvalidInput` or a conflict; after a POST also if the records or the calendar are not available and, without a call
-    of the view, if no page of this session has sent the form, or if a form that may have a file has more than
-    `most_bytes`, which is an error of its field `file`. Without a `form_view`, these are problems.
+    `InvalidInput` or a conflict. After a POST, it also does so if the records or the calendar are not available. It
+    does so without a call of the view if no page of this session has sent the form, or if a form that may have a file
+    has more than `most_bytes`, which is an error of its field `file`. Without a `form_view`, these are problems.
     """
 
     def declare(view: View) -> View:
@@ -153,7 +153,7 @@ def action(
 
 
 def _viewed(view: View, uow: UnitOfWork | None, form: Form, arguments: dict[str, Any]) -> Response:
-    """Return the response of a view. For a GET, first count what is open, for `page`, if the user may see it."""
+    """Return the response of a view; before a GET, count the open contacts for `page` if the user may read them."""
     if uow and request.method == "GET" and "principal" in g and g.principal.may(Scope.CONTACTS_READ):
         g.open_numbers = numbers(uow)
     return view(uow, form, **arguments)
@@ -273,12 +273,12 @@ class _Zones:
         self._said: set[str] = set()
 
     def zone_text(self, name: str) -> str:
-        """Return the name of a zone; later instants on the page leave the name out."""
+        """Return the name of a zone, and let later instants on the page leave the name out."""
         self._said.add(name)
         return cast("str", unbroken(zone_text(name)))
 
     def headed(self, text: str, name: str) -> str:
-        """Drop the zone `name` in brackets from a text if the page has named the zone; else note if the text does."""
+        """Return a text, without the zone `name` in brackets if the page has named it; else note a zone in the text."""
         text, named = text.replace("\u00a0", " "), f" ({zone_text(name)})"
         if name in self._said:
             text = text.replace(named, "")
@@ -299,12 +299,12 @@ class _Zones:
 
 
 def start(principal: Principal | None) -> str:
-    """Return the name of the view at which a role begins; `check` if nobody is signed in, or the role has no other."""
+    """Return the name of the screen at which a role starts; `check` if it has none, or if nobody is signed in."""
     return _STARTS.get(principal.role, "check") if principal else "check"
 
 
 def own_address(path: str) -> str:
-    """Return the address of a path, with the query of this request but for `lang` and what a link must not choose."""
+    """Return the address of a path with this request's query, without `lang` and parameters that no link may choose."""
     parameters = {name: value for name, value in request.args.items() if name not in {"lang", *_NOT_BY_LINK}}
     return iri_to_uri(path) + (f"?{urlencode(parameters, safe=':')}" if parameters else "")
 

@@ -37,7 +37,8 @@ RECENT = 50
 def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
     """Show a cancellation: its reference, what happens next and, in each language, what to tell the customer.
 
-    The page has the form to revoke it if the user may do so now; agents may revoke their own for 15 minutes.
+    A revoked one has nothing to tell the customer. The page has the form to revoke the cancellation if the user may do
+    so now; agents may revoke their own for 15 minutes.
     """
     found = uow.cancellations.get(cancellation_id)
     words = {}
@@ -69,7 +70,7 @@ def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 
 @screen("/cancellations/<cancellation_id>/confirmation", Scope.CANCELLATIONS_READ)
 def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
-    """Show the confirmation to print, in the `language` of the address or the reader's; a conflict if revoked."""
+    """Show the confirmation to print, in the `language` of the address or the reader's; a conflict if it is revoked."""
     confirmed = cancellations.confirmation(uow, cancellation_id)
     with speaking(form.read(PrintedSchema).get("language") or language()):
         return document(documents.render_html(*confirmed), HTML)

@@ -51,7 +51,7 @@ def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @screen("/orders/<order:order_id>/override", Scope.CANCELLATIONS_OVERRIDE, method="POST", form_view=confirm)
 def confirm_override(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Show what a supervisor confirms before an override, which a form chooses, not a link, so that nobody else can."""
+    """Show what a supervisor confirms before an override, which only their form can choose, never somebody's link."""
     found = form.read(EntrySchema)
     require(found, "override")
     address = at("cancel", order_id=order_id, contact_id=found.get("contact_id"))
@@ -59,10 +59,10 @@ def confirm_override(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 
 def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response:
-    """Show the page on which an agent confirms what follows: `doing` is `cancel` or `record`. Nothing is recorded yet.
+    """Show the page to confirm that the order is cancelled (`doing`: `cancel`) or the contact recorded (`record`).
 
-    Times that cannot be read or are not possible are shown as errors. The session keeps the channel. Raises `Forbidden`
-    if the form has an override and the user is no supervisor, and what `_foreseen` raises.
+    Nothing is recorded yet. Times that cannot be read or are not possible are shown as errors. The session keeps the
+    channel. Raises `Forbidden` if the form has an override and the user is no supervisor, and what `_foreseen` raises.
     """
     form, corrected = _taken_over(uow, form, doing)
     found = form.read_leniently(EntrySchema)
@@ -96,11 +96,11 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
 
 
 def _taken_over(uow: UnitOfWork, form: Form, doing: str) -> tuple[Form, Contact | None]:
-    """Return the form, filled from the contact that it supersedes, and that contact if it is corrected, else None.
+    """Return the form, filled from the contact that it supersedes, and that contact if the form corrects it, else None.
 
     The contact's recorded details, times and channel replace those of the form, except after a POST: then what was
-    typed counts. A form that supersedes none stays as it is. A contact is corrected if it is superseded by one that
-    asks for the same, and `doing` is `record`; then its times are as people type them, otherwise exact.
+    typed counts. A form that supersedes none stays as it is. A form corrects the contact if it has the same intent and
+    `doing` is `record`; then it gets the times as people type them, otherwise as exact instants.
     """
     found = form.read_leniently(EntrySchema)
     earlier = found.get("supersedes")
@@ -137,7 +137,10 @@ def _readable(contact: AContact, name: str) -> Any:
 
 
 def exact(uow: UnitOfWork, found: dict[str, Any], earlier: AContact | None) -> dict[str, Any]:
-    """Return the read form; times still typed as the contact `earlier` showed them become exact; for None, none do."""
+    """Return the read form, with the exact times of `earlier` where they are still typed as the page showed them.
+
+    `earlier` is the contact that the form corrects; for None, the form stays as it is.
+    """
     if earlier is None:
         return found
     zone, times = _zone(uow, earlier), {name: getattr(earlier, name) for name in _TIMES if name in found}
@@ -146,7 +149,7 @@ def exact(uow: UnitOfWork, found: dict[str, Any], earlier: AContact | None) -> d
 
 
 def require_changed(new: NewContact, earlier: AContact | None, **more: Any) -> None:
-    """Raise `InvalidInput` if `new`, with `more` values, says the same as `earlier`, the contact that it corrects."""
+    """Raise `InvalidInput` if `new`, with `more` values, repeats `earlier`, the contact that it corrects, if any."""
     entered = {name: getattr(new, name) for name in _CORRECTABLE} | more
     if earlier and all(value == _readable(earlier, name) for name, value in entered.items()):
         raise InvalidInput.at("/channel", Message("change at least one field"), "unchanged_fields")
@@ -160,7 +163,7 @@ def _zone(uow: UnitOfWork, contact: AContact) -> str:
 
 
 def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
-    """Return how and when the customer asked; None if a time cannot be read. The session always keeps the channel."""
+    """Return how and when the customer asked, or None if a time cannot be read; the channel is kept as in `asked`."""
     try:
         return asked(found, uow.now, time_zone_of(uow, order.policy))
     except InvalidInput:
@@ -172,9 +175,9 @@ def _foreseen(
 ) -> tuple[Order, Contact | None, Decision | None, Decision | None, tuple[FieldError, ...]]:
     """Return the order, the stored contact that the form names, if any, two decisions, and the errors of the form.
 
-    The decisions are the one on the contact and the one to answer with. For a contact to be entered now they are those
-    of `contacts.preview` or, if its times or contact point are not possible, None for both, with the errors. For a
-    stored contact, both are the decision to answer with now. Nothing is recorded. Raises `NotFound`,
+    The first decision is on the contact itself, the second is the one to answer with, as in `contacts.preview`. For a
+    stored contact, both are the one to answer with. If the times or the contact point of a contact to be entered now
+    are not possible, both are None, and there are errors. Nothing is recorded. Raises `NotFound`,
     `ContactStateConflict` if a stored contact is about another order, and what `cancellations.preview` raises.
     """
     if "contact_id" in found:
@@ -190,7 +193,7 @@ def _foreseen(
 
 
 def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewContact:
-    """Make the contact as it was entered, not recorded yet; raises as `entered`. The session keeps the channel."""
+    """Make the contact that the read form enters, not recorded yet; keeps the channel and raises as `entered` does."""
     found = exact(uow, found, uow.contacts.find(found["supersedes"]) if "supersedes" in found else None)
     return new_contact(entered(found, uow.now, time_zone_of(uow, order.policy)), found)
 
@@ -228,7 +231,10 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @action("/orders/<order:order_id>/record", confirm_record, Scope.CONTACTS_WRITE, transaction=Transaction.IDEMPOTENT)
 def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Record a contact with its decision, without cancelling, count the decision, and redirect to the contact."""
+    """Record a contact with its decision, without cancelling, count the decision, and redirect to the contact.
+
+    Raises `InvalidInput` if it supersedes a contact and says the same.
+    """
     new = _new_contact(uow, uow.orders.get(order_id), form.read(EntrySchema))
     require_changed(new, uow.contacts.find(new.supersedes) if new.supersedes else None)
     contact = contacts.record(uow, order_id, new)

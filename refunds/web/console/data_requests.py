@@ -53,7 +53,7 @@ SHOWN: Mapping[str, dict[str, Any]] = {
 
 @screen("/data-requests", Scope.PRIVACY_READ)
 def data_requests_due(uow: UnitOfWork, form: Form) -> Response:
-    """Show a page of up to 25 data requests, each with its last day and what is next; open ones if none are chosen."""
+    """Show up to 25 data requests, the open ones unless others are chosen, each with its last day and next step."""
     asked = form.read(forms.DataRequestsSchema)
     chosen = {"show": asked.get("show", "open"), "kind": asked.get("kind")}
     query = SHOWN[chosen["show"]] | {"kind": chosen["kind"]}
@@ -145,14 +145,14 @@ def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
 
 
 def _fields(uow: UnitOfWork, request: DataRequest) -> list[tuple[str, Correction]]:
-    """Return what can be corrected of a request's customer, who must be known, each with its field of the form."""
+    """Return each value to correct of a request's customer, who must be known, with the name of its form field."""
     assert request.customer_id
     found = rectification.on_record(uow, request.customer_id)
     return [(f"{one.table}:{quote(one.record_id, safe='')}:{one.field}", one) for one in found]
 
 
 def _numbers(uow: UnitOfWork, ids: set[str]) -> dict[str, str | None]:
-    """Return the request numbers of contacts and the references of cancellations by id; other ids are left out."""
+    """Return by id the request number of each contact and the reference of each cancellation; omit other ids."""
     contacts: dict[str, AContact] = {**uow.contacts.with_ids(ids), **uow.unmatched.with_ids(ids)}
     done = uow.cancellations.with_ids(ids)
     return {name: one.number_aloud for name, one in contacts.items()} | {

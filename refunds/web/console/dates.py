@@ -58,9 +58,10 @@ _LONGEST = 200
 
 
 def typed_instant(text: str) -> datetime:
-    """Return the instant, in UTC, of a text that has its offset, as in the header `Date` of a mail.
+    """Return the instant, in UTC, of a text with an offset: in ISO 8601, or as in the header `Date` of a mail.
 
-    Raises `ValueError` if it has none, has a wrong weekday, or is outside the calendar. Source: RFC 5322, section 3.3.
+    Raises `ValueError` if the text has no offset or another form, has a wrong weekday, or is outside the calendar.
+    Source: RFC 5322, section 3.3.
     """
     bare = _bare(text)
     if _ZONED.fullmatch(bare):
@@ -87,7 +88,7 @@ def typed_time(text: str, today: date) -> tuple[date, time | None]:
 
     A date without a year is the most recent such date, today included; a weekday is the last before today. A time alone
     is a time today. Raises `ValueError` if the text is no date, if there is no such date or time, or if its weekday is
-    another; `Unfit` if it can mean more than one, such as the weekday of today.
+    another; `Unfit` if the text can mean more than one time, as the weekday of today can.
     """
     bare = _bare(text)
     meant = {(day, clock) for rest, clock in _clocks(bare) for day in _days(rest, today)} if bare else set()

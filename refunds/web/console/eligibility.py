@@ -45,20 +45,20 @@ class Asked:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The parameters of an address that say this: the channel and, as exact instants, the times that are known."""
+        """The parameters of an address that say how and when: the channel and, as exact instants, the known times."""
         at = {"received_at": self.received_at, "sent_at": self.sent_at, "opened": self.opened and self.received_at}
         return {"channel": self.channel} | {name: format_instant(one) for name, one in at.items() if one}
 
     def begun(self, now: datetime) -> "Asked":
-        """Return a copy with `now` as its `received_at` and with `opened`; if it has a `received_at`, return itself."""
+        """Return a copy that was received `now`, when the page is opened; if it has a `received_at`, return itself."""
         return self if self.received_at else replace(self, received_at=now, opened=True)
 
 
 def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
     """Return how and when the customer asks, as typed. Without a channel, that of the session counts, or the telephone.
 
-    `found` is a read `AskedSchema` or a schema with its fields. The session keeps the channel, but not that of a
-    correction. Raises `InvalidInput`, with the errors of both times, if one is not a date with its time.
+    `found` is a read `AskedSchema` or a schema with its fields. The session keeps the channel, unless the form
+    supersedes a contact. Raises `InvalidInput`, with the errors of both times, if one is not a date with its time.
     """
     if "channel" in found and "supersedes" not in found:
         session["channel"] = str(found["channel"])
@@ -74,7 +74,8 @@ def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
 def entered(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
     """Return how and when the customer asked, as `asked` does, to be put on record.
 
-    Raises `InvalidInput` as `asked`, and if the time of receipt is when the page was opened, over 15 minutes ago.
+    Raises `InvalidInput` as `asked` does, and if the time of receipt is only the one at which the page was opened and
+    that is more than 15 minutes ago.
     """
     how = asked(found, now, time_zone)
     if how.opened and how.received_at and now - how.received_at > OPENED_FOR:
@@ -84,7 +85,7 @@ def entered(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
 
 @screen("/", Scope.ORDERS_READ, Scope.CHECKS_RUN)
 def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
-    """Show the form to check an order by a number, or by a day and a region; it also shows the errors of the answers.
+    """Show the form to check an order by a number, or by a day and a region; other screens show their errors on it.
 
     `order_id` is filled in as the number if none was typed.
     """
@@ -106,6 +107,7 @@ def find(uow: UnitOfWork, form: Form) -> Response:
     """Redirect to the answer for an order or a day, to the orders of a customer, or to a request, by what was typed.
 
     The day counts if it is asked for, if there is no number or nothing has it, or if the user may not read orders.
+    Raises `InvalidInput` if nothing fits.
     """
     found = form.read(FindSchema)
     number = found.get("q") if g.principal.may(Scope.ORDERS_READ) else None
@@ -126,7 +128,7 @@ def find(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
-    """Redirect to the default policy's answer for a typed day and region in exact instants, or raise `InvalidInput`."""
+    """Redirect to `by_date` with the typed day, region and times, as exact instants; `InvalidInput` as `_on_a_day`."""
     if "provided_on" not in found:
         wanted = "q" if g.principal.may(Scope.ORDERS_READ) else "provided_on"
         raise InvalidInput.at(f"/{wanted}", Message("give a number, or a day"), "required")
@@ -139,7 +141,7 @@ def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
 def answer(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Show whether an order can be cancelled, until when, and why. The decision is counted, and nothing is recorded.
 
-    If a time in the address is not an exact instant, redirect to the address in which it is, without counting.
+    If a time in the address is not an exact instant, redirect to this screen with exact instants, without counting.
     """
     order, (own, decision), how = _on_an_order(uow, order_id, form.read(AskedSchema))
     if not _is_exact(form, how):
@@ -156,7 +158,7 @@ def _is_exact(form: Form, how: Asked) -> bool:
 def _on_an_order(
     uow: UnitOfWork, order_id: str, found: dict[str, Any]
 ) -> tuple[Order, tuple[Decision, Decision], Asked]:
-    """Return an order, both decisions of `contacts.preview` on a new contact, and how and when the customer asks."""
+    """Return an order, the two decisions of `contacts.preview` on a new contact, and how and when its customer asks."""
     order = uow.orders.get(order_id)
     how = asked(found, uow.now, time_zone_of(uow, order.policy))
     contact = NewContact(channel=how.channel, received_at=how.received_at, sent_at=how.sent_at)
@@ -167,7 +169,7 @@ def _on_an_order(
 def by_date(uow: UnitOfWork, form: Form) -> Response:
     """Show the answer for a service of which only the day and the region are known; count the decision, record nothing.
 
-    If a time in the address is not an exact instant, redirect to the address in which it is, without counting.
+    If a time in the address is not an exact instant, redirect to this screen with exact instants, without counting.
     """
     found = form.read(ByDateSchema)
     forms.require(found, "provided_on")
@@ -181,7 +183,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     """Return the decision of the default policy for a day and a region, as typed, and how and when the customer asks.
 
     `found` must have the day; without a time, the service counts as provided when the day begins. Raises `InvalidInput`
-    also if there is no holiday data or no policy for the day.
+    also if the times are not possible, or if there is no holiday data or no policy for the day.
     """
     time_zone = time_zone_of(uow, uow.policies.default)
     provided, how, region = forms.all_of(
@@ -202,7 +204,10 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
 
 
 def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | None:
-    """Return the decision on an open request to show first: one in time, else one for a supervisor, else None."""
+    """Return the decision on the open request that the page names: one in time, else one for a supervisor, or None.
+
+    It is `decision` itself if that is about such a request; another request is looked up only if that is eligible.
+    """
     if decision.facts.request or not decision.eligible:
         return decision if decision.facts.request else None
     return orders.request_on_record(uow, order, decision.facts.received_at)
@@ -211,7 +216,10 @@ def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | 
 def _answer(
     uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: Order | None, *, needs_evidence: bool = False
 ) -> Response:
-    """Show the answer for an order, or for a day if `order` is None. The decision is counted, not recorded."""
+    """Show the decision as the answer for an order, or for a day if `order` is None; count it, but record nothing.
+
+    `needs_evidence`: a contact recorded now needs a ticket.
+    """
     outcome = decision.outcome
     telemetry.count_decisions([outcome.reason])
     about = _about(uow, order, decision)
@@ -259,7 +267,7 @@ _NOTHING: dict[str, Any] = {
 
 
 def _about(uow: UnitOfWork, order: Order | None, decision: Decision) -> dict[str, Any]:
-    """Return what the page shows of an order beside its decision, by name; for None, what it shows without an order."""
+    """Return what the page shows of an order beside its decision, by name; without an order, each value is empty."""
     if order is None:
         return _NOTHING
     order_id, outcome = order.order_id, decision.outcome

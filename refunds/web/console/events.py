@@ -25,8 +25,8 @@ ZONE = "Etc/UTC"
 def journal(uow: UnitOfWork, form: Form) -> Response:
     """Show a page of the events that fit the filters, newest first, each with whether it is sound and chained.
 
-    If a time in the address is local, redirect to the same page with the instant instead, so that a link shows the same
-    to everybody.
+    If a filter in the address is not exact, such as a date or a user's name, redirect to this page with the exact one,
+    so that a link shows the same to everybody. If a filter is not valid, show the errors and no events.
     """
     if form.errors:
         return _journal(uow, form, [])
@@ -44,7 +44,10 @@ def journal(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _filters(uow: UnitOfWork, form: Form) -> dict[str, Any]:
-    """Return the filters of the journal, times as instants; a user's name becomes their id if names may be seen."""
+    """Return the filters in the form, times as instants; a known user's name becomes their id if the reader may see it.
+
+    Raises `InvalidInput`, with all errors.
+    """
     found = replace(form, data={name: one for name, one in form.data.items() if name not in _PLACES}).read(
         JournalSchema
     )
@@ -59,13 +62,13 @@ _PLACES = frozenset(JournalPageSchema().fields)
 
 
 def _meant(uow: UnitOfWork, name: str, typed: Any) -> datetime:
-    """Return the instant of a typed time; without a time of day, the beginning of the day for `since`, else its end."""
+    """Return the instant of a time typed in UTC; without a time of day, the day's start for `since`, else its end."""
     found: datetime = (typed.begin if name == "since" else typed.end)(name, uow.now, ZONE)
     return found
 
 
 def _journal(uow: UnitOfWork, form: Form, events: Any, **shown: Any) -> Response:
-    """Show these events, each with whether it is sound; `shown` are values of the page in place of empty ones."""
+    """Show `events`: pairs of an event and whether it is sound; `shown` has the filters and the neighbouring pages."""
     return page(
         "journal.html",
         form,
@@ -98,7 +101,7 @@ def event(uow: UnitOfWork, form: Form, position: int) -> Response:
 
 
 def _laid_out(data: str) -> str:
-    """Return an event's data with a line for each value; data that somebody has made no JSON stay as they are."""
+    """Return an event's data as JSON with a line for each value; data that are not JSON stay as they are."""
     try:
         return orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2).decode()
     except ValueError:
