@@ -132,7 +132,7 @@ def takes(body: type[StrictSchema], examples: Mapping[str, Any] | None = None) -
 
 
 def problems(*slugs: str) -> Callable[[View], View]:
-    """Declare problems of an operation by their slugs, except those that follow from the rest; several add up."""
+    """Declare problems of an operation, by slug, besides those that its other fields imply; several uses add up."""
     return _declaring(lambda view: {"problems": (*slugs, *vars(view).get("problems", ()))})
 
 
@@ -154,7 +154,10 @@ def register(app: Flask, tags: Iterable[Tag]) -> None:
 
 
 def _serving(operation: Operation) -> View:
-    """Return a function that reads what an operation declares, calls its view and, except for a dry run, its `then`."""
+    """Return the function that Flask calls: it reads the input of an operation, calls its view and then calls `then`.
+
+    `then` is not called after a dry run, nor if the view raises.
+    """
     read_query = (operation.query or _NoParameters)().read
     read_body = operation.body().read if operation.body else None
 

@@ -50,7 +50,7 @@ class Output:
         threading.Thread(target=write_all, name="log", daemon=True).start()
 
     def write(self, line: bytes) -> None:
-        """Write a line, or after `detach` let the thread do it; one too many, or cut short, counts as dropped."""
+        """Write a line or, after `detach`, queue it for the thread; a line too many or cut short counts as dropped."""
         if self._waiting is None:
             self._write(line)
         elif self._waiting.qsize() < MOST:
@@ -82,7 +82,7 @@ class Output:
 
 
 def opened(output: Output, level: str = "info") -> Callable[[], "FilteringBoundLogger"]:
-    """Return a function that returns the log to an output with a level. The log is created on the first call."""
+    """Return a function that returns the log of an output, from `level` up; its first call makes the log."""
     return cache(lambda: _logger(output, level))
 
 
@@ -105,7 +105,7 @@ def _logger(output: Output, level: str) -> "FilteringBoundLogger":
 
 
 def _dumped(line: Any, **options: Any) -> bytes:
-    """Return a line of the log as JSON in UTF-8; half a character is escaped."""
+    """Return a line of the log as JSON in UTF-8, or in ASCII with escapes if a text in it has half a character."""
     try:
         return orjson.dumps(line, **options)
     except orjson.JSONEncodeError:  # a text with half a character

@@ -110,7 +110,7 @@ _READ: dict[str, tuple[str, ...]] = {
 
 
 class Records(Collector):
-    """The measurements from the records, read whenever Prometheus reads them. Raises what reading them raises."""
+    """The measurements from the records, read whenever Prometheus asks for them. Raises what the store raises."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -218,7 +218,7 @@ _AGAIN = {
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    """Return the successful responses and the problems of an operation, by status, except for a 304."""
+    """Return the responses of an operation by status: the successful ones and its problems, but not a 304."""
     responses = {str(answer.status): _answer(operation, answer) for answer in operation.answers}
     having = (
         *ALWAYS,
@@ -242,7 +242,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
 
 def _implied(operation: Operation) -> Iterator[str]:
-    """Yield the slugs of problems that an operation's path, a cursor in its query, or several forms imply."""
+    """Yield the slugs of problems that an id in the path, a cursor in the query, or several media types imply."""
     if "<order:" in operation.rule:
         yield "order-not-found"
     elif "_id>" in operation.rule and operation.method != "POST":  # a POST may create what its path names
@@ -277,7 +277,7 @@ def _answer(operation: Operation, answer: Answer) -> dict[str, Any]:
 
 
 def _problems(slugs: Iterable[str], schema: type[ma.Schema]) -> dict[str, Any]:
-    """Return the response with one of these problems, at least one and all of one status, without its description."""
+    """Return the headers and content of the response for these problems: at least one, and all of one status."""
     examples = {slug: {"$ref": f"#/components/examples/{slug}"} for slug in slugs}
     status = PROBLEMS[next(iter(examples))].status
     return {

@@ -23,7 +23,7 @@ class _Titled(NamedTuple):
     title: Message
 
     def explained(self, happened: str, fix: str) -> Problem:
-        """Return the type of problem with both texts, which `make translations` finds by the name of this method."""
+        """Return the type of problem with both texts. `make translations` finds them by the name of this method."""
         return Problem(*self, happened, fix)
 
 

@@ -25,7 +25,7 @@ class Rejected(Exception):
 
 
 def slug_of(error: Exception) -> str | None:
-    """Return the slug of the problem for an error, if need be by its HTTP status; None for any other, as a redirect."""
+    """Return the slug of the problem for an error, if need be by its HTTP status; None for others and redirects."""
     if isinstance(error, RefundsError):
         return error.code
     if isinstance(error, Rejected):

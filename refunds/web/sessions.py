@@ -47,7 +47,7 @@ class _Sessions(SecureCookieSessionInterface):
         self._prefix = prefix
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """Return the session of a request; empty outside the console, without a valid cookie, or without records."""
+        """Return the session of a request; empty outside the console, without a valid cookie, or if the store fails."""
         if not request.path.startswith(self._prefix):
             return self.session_class()
         try:
@@ -79,7 +79,7 @@ def register(app: Flask, prefix: str) -> None:
 
 
 def caller(store: Store) -> tuple[Principal, Policies]:
-    """Return the signed-in user, and the policies as of now; store at most every ten minutes that the session was seen.
+    """Return the signed-in user and the present policies; note that the session was seen, at most every ten minutes.
 
     Raises `Unauthenticated` if nobody is signed in, if the session was ended or is older than 12 hours, or if the user
     is disabled; and `Rejected` if the request is a form from another site.

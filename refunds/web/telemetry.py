@@ -83,7 +83,7 @@ def _trace_id(header: str) -> str | None:
 
 
 def unwrapped(proxy: T) -> T:
-    """Return the object that one of Flask's proxies stands for now. A proxy is slower: it looks it up each time."""
+    """Return the object behind one of Flask's proxies. A proxy is slower, as it looks the object up at each use."""
     found: T = proxy._get_current_object()  # type: ignore[attr-defined] # they have it, and say that they are the object
     return found
 
@@ -112,7 +112,10 @@ ENDING = timedelta(days=30)
 
 
 def _level(status: int, route: str) -> str:
-    """Return the level of a request's log line, by its status; `debug` for probes and metrics that did not fail."""
+    """Return the level of a request's log line, by its status; `debug` for probes and metrics that go as expected.
+
+    That includes a 503 of `/readyz` while the service stops.
+    """
     stopping = route == "/readyz" and current_app.extensions["refunds.stopping"].is_set()
     if route in _QUIET and (status < HTTPStatus.BAD_REQUEST or (stopping and status == HTTPStatus.SERVICE_UNAVAILABLE)):
         return "debug"

@@ -37,28 +37,29 @@ class Typed:
     text: str
 
     def instant(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """Return the instant; `InvalidInput` at the field if it cannot be read, has no time, or the clocks skip it."""
+        """Return the typed instant, in UTC; `InvalidInput` if it is unreadable, has no time, or the clocks skip it."""
         return self._meant(field, now, zone(time_zone))
 
     def begin(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """Return the instant or, if no time was typed, the start of the day; `InvalidInput` if it is neither."""
+        """Return the typed instant or, without a time, the start of the day. Raises `InvalidInput` if it is neither."""
         return self._meant(field, now, zone(time_zone), timedelta())
 
     def end(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """Return the instant or, if no time was typed, the start of the next day; raises as `begin`."""
+        """Return the typed instant or, without a time, the next day's start. Raises `InvalidInput` if it is neither."""
         return self._meant(field, now, zone(time_zone), timedelta(days=1))
 
     def day(self, field: str, now: datetime, time_zone: str) -> date:
-        """Return the local date. Raises `InvalidInput` as `begin`, and if a time was typed."""
+        """Return the typed local date. Raises `InvalidInput` if it cannot be read, or if a time was typed."""
         begin = self.begin(field, now, time_zone)
         if begin == self.end(field, now, time_zone):
             raise InvalidInput.at(f"/{field}", Message("must be a date without a time"), "time_given")
         return local_date(begin, zone(time_zone))
 
     def _meant(self, field: str, now: datetime, tz: ZoneInfo, days: timedelta | None = None) -> datetime:
-        """Return the instant, in UTC, or, if no time was typed, the start of the day that is so many days later.
+        """Return the typed instant, in UTC, or, if no time was typed, the start of the day `days` after the typed one.
 
-        Raises `InvalidInput` if the text cannot be read, has no time and `days` is None, or was skipped by the clocks.
+        Raises `InvalidInput` at `field` if the text cannot be read, if it has no time and `days` is None, or if the
+        clocks skip that time.
         """
         for read in (parse_instant, typed_instant):
             with suppress(ValueError):
@@ -98,7 +99,7 @@ class Form:
     def of(cls, sent: Mapping[str, str]) -> Self:
         """Make the form that was sent, without blank fields, and without spaces around the others; CR LF becomes LF.
 
-        `idempotency_key` is taken out of its data.
+        The field `idempotency_key` becomes the attribute of that name, and is not in `data`.
         """
         trimmed = {name: value.replace("\r\n", "\n").strip() for name, value in sent.items()}
         data = {name: value for name, value in trimmed.items() if value}
@@ -118,13 +119,13 @@ class Form:
 
 
 class Moment(Text):
-    """A date and time in the reader's spelling, or an RFC 3339 instant; read as `Typed`, which gives it its meaning."""
+    """A date and time in the reader's spelling, or an RFC 3339 instant. Its value is a `Typed`, not yet an instant."""
 
     def __init__(self, *, required: bool = False) -> None:
         super().__init__(100, required=required)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Typed:  # type: ignore[override]
-        """Return the text, of which no time is read yet; raise `ValidationError` as `Text` does."""
+        """Return the text as `Typed`, without a check that it is a time; raise `ValidationError` as `Text` does."""
         return Typed(super()._deserialize(value, *args, **kwargs))
 
 
@@ -363,7 +364,7 @@ class ExportedSchema(PrintedSchema):
 
 
 def require(found: Mapping[str, Any], name: str, needed: object = True) -> None:
-    """Raise `InvalidInput` if a field of a read form is needed and blank."""
+    """Raise `InvalidInput` at the field `name` if it is needed and the values of the form lack it."""
     if needed and name not in found:
         raise InvalidInput.at(f"/{name}", Message("is required"), "required")
 

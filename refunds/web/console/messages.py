@@ -256,8 +256,8 @@ _WRONG: Mapping[str, Message] = {
 def field_error_text(field_error: FieldError) -> str:
     """Return what to do about a field error, in the reader's language: by its code, or else by the field's name.
 
-    If neither is known, the text is general advice. The field's name is the last step of the pointer. The text names a
-    country or user that the detail names.
+    If neither is known, the text is general advice; an error in a draft keeps its own detail. The field's name is the
+    last step of the pointer. The text names a country or user that the detail names.
     """
     name, code = field_error.pointer.rpartition("/")[2], field_error.code
     if code == "in_draft":
@@ -350,7 +350,10 @@ _NOT_UNDERSTOOD = both(
 
 
 def _conflict_text(code: str, detail: str) -> str:
-    """Return what to do about a conflict; its own detail is shown only if it names no record by an id."""
+    """Return what to do about a conflict: what `CONFLICTS` has for its detail, or else the advice for its code.
+
+    For an unknown code, and for a conflict of a contact whose detail has no values, the advice is the detail itself.
+    """
     is_plain = code == ContactStateConflict.code and not getattr(detail, "values", None)
     general = detail if is_plain or code not in _PROBLEMS else _PROBLEMS[code][1]
     return translate(CONFLICTS.get(getattr(detail, "template", detail), general))

@@ -29,9 +29,9 @@ from refunds.web.schemas.documents import HTML
 def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
     """Show a page of up to 25 orders of a customer, by the customer's opaque id, the newest first.
 
-    With `narrow`, show those that fit what it means: redirect to the order if only one does, and show all, with an
-    error, if none does or if it can mean two things. Raises `NotFound` if there is no such customer, and
-    `InvalidCursor` if `after` or `before` in the address is no cursor of this list.
+    With `narrow` (part of a number, a day or a region), show the orders that fit: redirect to the order if only one
+    does; show all, with an error, if none does or if it can be a day and a region. Raises `NotFound` if there is no
+    such customer, and `InvalidCursor` if `after` or `before` in the address is no cursor of this list.
     """
     found, narrowed = form.read(CustomerSchema), dict[str, Any]()
     how = {name: text for name, text in form.data.items() if name not in {"after", "before", "narrow"}}
@@ -56,7 +56,7 @@ def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
 def _fitting(uow: UnitOfWork, customer_id: str, text: str) -> list[tuple[dict[str, Any], list[Standing]]]:
     """Return the meanings of a text that some orders of a customer fit: filters of a list, each with up to two orders.
 
-    The text is part of the order number or, if no number has it, the day of the service, a region, or either.
+    The text is part of the order number; only if no number has it, it can be a day of the service, a region, or both.
     """
     fitting = []
     for meaning in _meanings(uow, text):

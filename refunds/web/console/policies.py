@@ -85,7 +85,7 @@ def _said(uow: UnitOfWork, form: Form, before: Mapping[PolicyVersion, int], poli
 
 @screen("/policies/<policy_id>/simulation", Scope.POLICIES_SIMULATE, form_view=policy)
 def simulated(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """Show the effect that other terms would have had on past orders, as a chart with its tables; store nothing."""
+    """Show, with charts, what other terms would have changed for past orders; `InvalidInput` if no term differs."""
     terms = form.read(WhatIfSchema)
     if "business_week" in terms:
         terms["business_week"] = WEEKS[terms["business_week"]]

@@ -36,7 +36,7 @@ from refunds.web.schemas.policies import MOST_BYTES
 
 @screen("/draft", Scope.POLICIES_WRITE)
 def draft(uow: UnitOfWork, form: Form) -> Response:
-    """Show the form for a draft: with what was typed or, for a policy in the address, its last version to change."""
+    """Show the form for a draft, filled with what was typed or, if the address names a policy, its last version."""
     readable = all(error.pointer != "/file" for error in form.errors)
     text, policy_id = (readable and form.data.get("file")) or form.data.get("draft"), form.data.get("policy_id")
     if text is None and policy_id and policy_id in uow.policies:
@@ -48,7 +48,7 @@ def draft(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _read(form: Form) -> tuple[str, PolicyVersion]:
-    """Return the text of a draft, and the version in it; a file takes precedence over what was typed.
+    """Return the text of a draft and the version that it describes; a file takes precedence over what was typed.
 
     Raises `InvalidInput` if there is none, it does not fit, or not exactly one of `effective_from` and `now` is given.
     """
@@ -119,7 +119,10 @@ def _require_as_shown(form: Form, fingerprint: str) -> None:
 
 
 def _result(uow: UnitOfWork, text: str, version: PolicyVersion, *, dry_run: bool) -> tuple[PublishResult, str]:
-    """Publish a draft or make its dry run; return the result and the dry run's fingerprint; raises as `_in_draft`."""
+    """Publish a draft or make its dry run; return the result and the fingerprint of what a dry run shows of it.
+
+    Raises `InvalidInput` that names lines of the text.
+    """
     with _in_draft(text):
         result = publication.publish(uow, version, dry_run=dry_run)
     follows = result.follows.version if result.follows else None
@@ -153,7 +156,10 @@ def review(uow: UnitOfWork, form: Form) -> Response:
 
 @action("/draft/publication", review, Scope.POLICIES_WRITE, then=watch.extend, most_bytes=MOST_BYTES)
 def publish(uow: UnitOfWork, form: Form) -> Response:
-    """Publish a draft as its dry run has shown it. Redirect to its policy. The same version again changes nothing."""
+    """Publish a draft and redirect to its policy. The same version again changes nothing.
+
+    Raises `InvalidInput` if its dry run would now show something else than the user saw.
+    """
     text, version = _read(form)
     result, fingerprint = _result(uow, text, version, dry_run=False)
     if not result.known:
@@ -162,7 +168,7 @@ def publish(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _said(policy_id: str, *said: Any) -> Response:
-    """Return the redirect to the page of a policy, which says in this session, for five minutes, what was done."""
+    """Redirect to a policy's page, which says for five minutes, in this session only, what was done: `said`."""
     return to("policy", policy_id=policy_id, said=sessions.signed_message(policy_id, *said))
 
 
@@ -208,7 +214,7 @@ def _before(uow: UnitOfWork, version: PolicyVersion) -> int | None:
 def withdraw(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Response:
     """Withdraw a version that has not taken effect, and redirect to its policy; one already withdrawn stays so.
 
-    Raises `InvalidInput` if this is not possible, or another version would then stay than was shown.
+    Raises `InvalidInput` if this is not possible, or another version would then stay in force than was shown.
     """
     form.read(WithdrawingSchema)
     fingerprint = _fingerprint(policy_id, version, _before(uow, uow.policies[policy_id].version(version)))
@@ -234,7 +240,7 @@ def _closed(
 
 @screen("/policies/<policy_id>/closures", Scope.POLICIES_WRITE, method="POST", form_view=policy)
 def closing(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """Show what it would mean to close on a date. Nothing is stored."""
+    """Show what a closure on a date would change; store nothing."""
     entered, said, fingerprint = _closed(uow, form, policy_id, dry_run=True)
     form = replace(form, address=at("policy", policy_id=policy_id))
     return page("closing.html", form, policy_id=policy_id, entered=entered, said=said, shown=fingerprint)
@@ -242,7 +248,10 @@ def closing(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
 
 @action("/policies/<policy_id>/closures/entry", closing, Scope.POLICIES_WRITE, then=watch.extend)
 def close_day(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """Enter a closure as its dry run has shown it, and redirect to its policy. The same date again changes nothing."""
+    """Enter a closure and redirect to its policy. The same date again changes nothing.
+
+    Raises `InvalidInput` if its dry run would now show something else than the user saw.
+    """
     entered, _, fingerprint = _closed(uow, form, policy_id, dry_run=False)
     if entered.created:
         _require_as_shown(form, fingerprint)

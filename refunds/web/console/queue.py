@@ -104,7 +104,7 @@ def _reasons(tab: Tab, *, is_supervisor: bool) -> list[ResolutionReason]:
 
 
 def _result(uow: UnitOfWork, given: str | None) -> Result | None:
-    """Return what became of several entries, by the message in the address; None if that is none of this session."""
+    """Return what became of several entries, by the message `given`; None if it is too old or of another session."""
     said = sessions.read_message("open", given)
     if not said:
         return None
@@ -123,9 +123,10 @@ def _result(uow: UnitOfWork, given: str | None) -> Result | None:
 
 @action("/open", open_requests, Scope.CONTACTS_WRITE, transaction=Transaction.IDEMPOTENT)
 def act_on_several(uow: UnitOfWork, form: Form) -> Response:
-    """Take, assign or resolve the entries that were ticked, up to 200; then show the page and what became of them.
+    """Take, assign or resolve the entries that were ticked; redirect to the queue, which shows what became of them.
 
-    Entries that changed since, that somebody else has taken or that need a supervisor are left alone, and named.
+    Entries that changed since, that somebody else has taken or that need a supervisor are left alone, and named. Raises
+    `InvalidInput` unless 1 to 200 are ticked.
     """
     picked = {match[1]: value for name, value in form.data.items() if (match := _PICK.fullmatch(name))}
     others = {name: value for name, value in form.data.items() if not name.startswith("pick-")}
@@ -181,7 +182,7 @@ def taken(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
 
 @screen("/open/next", Scope.CONTACTS_READ)
 def next_request(uow: UnitOfWork, form: Form) -> Response:
-    """Redirect to the next entry to deal with but for `done`, in a named tab or the one shown last; else to Open."""
+    """Redirect to the next free entry but `done`, in the tab that is named or was shown last; to Open without one."""
     asked, kept = form.read(QueueSchema), {str(one): one for one in Tab}
     tab = asked.get("tab") or kept.get(session.get("tab", ""))
     entry = queue.following(uow, tab, asked.get("done"))

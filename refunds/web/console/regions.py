@@ -11,10 +11,10 @@ from refunds.web.responses import present_policies
 
 
 def suggested() -> dict[str, str]:
-    """Return what to choose a region by, with names: the default policy's country, its parts, other countries by name.
+    """Return the regions to suggest, as code and name: the default policy's country, its parts, the other countries.
 
-    Each key is a region's code; but it is the name with the code in brackets for a country whose code is also that of a
-    part of the policy's country, and then the value is empty.
+    For a country whose code is also that of a part of the policy's country, the code is replaced as in "Belarus (BY)",
+    and the name is empty. The other countries are sorted by name.
     """
     country = _country()
     parts = subdivisions(country)

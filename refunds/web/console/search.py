@@ -14,15 +14,16 @@ from refunds.web.console.forms import Form, SearchSchema
 
 @screen("/search", Scope.ORDERS_READ)
 def search(_: UnitOfWork, form: Form) -> Response:
-    """Show the page of the search, before anything is found."""
+    """Show the search page, without results."""
     return page("search.html", form, found=None)
 
 
 @screen("/search", Scope.ORDERS_READ, method="POST", form_view=search)
 def find_any(uow: UnitOfWork, form: Form) -> Response:
-    """Redirect to the order or contact if only one was found, or else list all. What is searched is in no address.
+    """Redirect to the order or contact that a text finds, or list them if there are several.
 
-    A customer's number leads to their page, unless contacts are found too. Raises `InvalidInput` if nothing is found.
+    A customer's number leads to the customer's page, unless contacts are found too. Raises `InvalidInput` if nothing is
+    found.
     """
     text = form.read(SearchSchema)["search"]
     found = searching.search(uow, text)

@@ -39,7 +39,7 @@ from refunds.web.problems import HEADERS, Rejected, http_error, slug_of
 @blueprint.post("/sign-in/", defaults={"rest": ""})
 @blueprint.post("/sign-in/<path:rest>")
 def sign_in(rest: str) -> Response:
-    """Begin a session and redirect to the requested page, or show the form again that was being sent to it.
+    """Begin a session. Then redirect to the page at `rest`, or show again the form that the user was sending there.
 
     Shows the sign-in page again if the name or the password is wrong, if the user is disabled, if there were too many
     attempts, or if no page of this session has sent the form; the last is not an attempt. Attempts are counted and
@@ -91,7 +91,7 @@ def _onward(rest: str) -> Response:
 
 
 def _is_page(rest: str) -> bool:
-    """Tell whether an address of the console can be opened: no if it takes only forms; yes even if nothing is there."""
+    """Tell whether an address of the console can be opened: yes even if nothing is there, no if it only takes forms."""
     if _matched(rest, "GET")[0] != "console.nowhere":
         return True
     try:
@@ -172,7 +172,7 @@ def _asked_to_sign_in() -> Response:
 
 
 def _page(rest: str, kept: str, said: str | None, status: int, name: str = "") -> Response:
-    """Return the sign-in page on the way to the page at `rest`, an address below the console's; `name` is filled in.
+    """Return the sign-in page that leads on to the page at `rest`, an address below the console's; `name` is filled in.
 
     `kept` is the form that was being sent there, as JSON without secrets, or ""; `said`, what the user is told.
     """

@@ -14,7 +14,7 @@ from refunds.web.schemas.statistics import StatisticsQuerySchema
 
 @screen("/statistics", Scope.STATISTICS_READ)
 def statistics(uow: UnitOfWork, form: Form) -> Response:
-    """Show the table of a closed month, by default the latest if there is any, and a chart of its largest cells."""
+    """Show the table and the chart of a closed month, by default the latest, if any; `NotFound` for another month."""
     month = form.read_leniently(StatisticsQuerySchema).get("month")
     months = uow.statistics.months()
     found = use_case.read(uow, month)[0] if months or month else None

@@ -80,7 +80,7 @@ def _new(uow: UnitOfWork, form: Form) -> Response:
 
 @action("/unmatched/new", new_unmatched, Scope.CONTACTS_WRITE, transaction=Transaction.IDEMPOTENT)
 def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
-    """Record a contact whose order is not known, and redirect to it; it supersedes one that it corrects."""
+    """Record a contact whose order is not known, or a correction, which supersedes the earlier one; redirect to it."""
     found = form.read(UnmatchedEntrySchema)
     earlier = uow.unmatched.get(found["supersedes"]) if "supersedes" in found else None
     found = exact(uow, found, earlier)
@@ -106,7 +106,10 @@ def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respons
 
 @action("/unmatched/<unmatched_id>/order", unmatched_contact, Scope.CONTACTS_WRITE)
 def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
-    """Match a contact to the one order with a number, count the decision, and redirect to the contact it became."""
+    """Match a contact to the order that a number means, and redirect to the contact it became; count a new decision.
+
+    Raises `InvalidInput` unless the number means exactly one order.
+    """
     found = form.read(MatchSchema)
     _, meant = search.orders_meant(uow, found["order_id"])
     if len(meant) != 1:

@@ -25,7 +25,7 @@ class ExportQuerySchema(QuerySchema):
 
 
 def _until(description: str, example: str | None = None, *, allow_none: bool = False) -> Any:
-    """Return a field for the last day on which something is kept; `description` names that with a verb: "notes are"."""
+    """Return a field for the last day on which something is kept; `description` is that with its verb: "notes are"."""
     return shown.Date(f"The last day on which {description} kept.", example, allow_none=allow_none)
 
 

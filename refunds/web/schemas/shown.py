@@ -53,7 +53,10 @@ Field = ma.fields.Field[Any]
 
 
 def _described(kind: type[Field], schema: dict[str, Any] | None = None) -> Any:
-    """Return a function that makes fields of a kind, with description and example; `schema` extends the JSON schema."""
+    """Return a function that makes fields of a kind, required by default, from a description and an example.
+
+    `schema` extends the JSON schema of each.
+    """
 
     def make(description: str = "", example: Any = None, *, required: bool = True, **options: Any) -> Field:
         metadata = ({"description": description} if description else {}) | (schema or {})
@@ -109,10 +112,10 @@ def page_of(schema: type[ma.Schema]) -> type[ma.Schema]:
 
 
 def links(given: str | Mapping[str, str], **operations: str) -> dict[str, Any]:
-    """Return links from a response to operations; each passes on the response's value of the field `given`.
+    """Return links from a response to operations, which get its field `given` as the parameter of that name.
 
-    `operations` has the id of each operation by the name of its link. If several values are passed on, `given` has the
-    path of each in the response, by the name of the parameter.
+    `operations` has the id of each operation by the name of its link. If the operations get several values, `given` has
+    the path of each in the response, by the name of the parameter.
     """
     paths = {given: given} if isinstance(given, str) else given
     values = {name: f"$response.body#/{path}" for name, path in paths.items()}
