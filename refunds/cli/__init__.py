@@ -64,7 +64,7 @@ POLICY = click.option("--policy", help="The policy. Default: the configured one.
 class Commands(AppGroup):
     """The commands of the service. Each is a module of this package."""
 
-    NAMES = tuple(module.name for module in iter_modules(__path__) if module.name != "server")
+    NAMES = tuple(module.name for module in iter_modules(__path__) if module.name not in {"front", "server"})
 
     def list_commands(self, _: click.Context) -> list[str]:
         """Return the names of the commands."""

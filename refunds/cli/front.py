@@ -44,9 +44,9 @@ class _Lane:
 class Front:
     """The RSGI application that answers requests with a WSGI application.
 
-    A client that is not yet known by the token or cookie that it sends is a stranger. All strangers have one thread; the
-    application calls `refunds.known` of the environment with the client as soon as it knows it. Those who sign in have
-    another, as that takes long. Each probe has a thread of its own, so that it is answered whatever else goes on.
+    A client that is not yet known by the token or cookie that it sends is a stranger. All strangers have one thread,
+    until the application calls `refunds.known` of the environment with the client. Those who sign in have another, as
+    that takes long. Each probe has a thread of its own, so that it is answered whatever else goes on.
     """
 
     def __init__(self, application: Application, longest_wait: float = LONGEST_WAIT) -> None:

@@ -55,8 +55,7 @@ def register(app: Flask, callers: Mapping[str, Caller]) -> None:
             return
         principal, known.policies = callers.get(asked.blueprint or "", _token_holder)(store())
         known.principal = principal
-        if know := asked.environ.get("refunds.known"):  # the server wants to know it
-            know(principal.actor)
+        asked.environ.get("refunds.known", str)(principal.actor)  # for the server
         if limiter.rate:
             left = known.requests_left = limiter.take(principal.actor)
             if left < 0:

@@ -277,36 +277,8 @@ def test_a_request_that_waits_too_long_for_its_turn_is_refused(tmp_path):
     assert (headers["Retry-After"], problem["type"]) == ("5", "/problems/rate-limited")
 
 
-def test_a_client_who_has_become_known_waits_no_longer_among_strangers():
-    """The first requests of a client may come all at once, and others who are not yet known wait behind them."""
-    held, answers = [threading.Event(), threading.Event()], []
-
-    def application(environ, start):
-        if environ["PATH_INFO"] != "/other":
-            knows(environ)
-            held[environ["PATH_INFO"] == "/second"].wait(PATIENCE)
-        start("200 OK", [("Content-Length", "2")])
-        return [b"{}"]
-
-    async def ask():
-        front = Front(application)
-        first, second = (Waiting(path, answers) for path in ("/first", "/second"))
-        other = Waiting("/other", answers)
-        of_client = [asyncio.create_task(front(one, one)) for one in (first, second)]
-        await asyncio.sleep(0)
-        of_other = asyncio.create_task(front(other._replace(sender="another"), other))
-        await asyncio.sleep(0)
-        held[0].set()
-        await asyncio.wait_for(of_other, PATIENCE)
-        held[1].set()
-        await asyncio.gather(*of_client)
-
-    asyncio.run(ask())
-    assert [path for path, *_ in answers] == ["/first", "/other", "/second"]
-
-
 def test_the_first_request_of_a_client_keeps_other_strangers_waiting_only_until_it_is_known():
-    """After a start all are strangers, and the first request of somebody may take a minute."""
+    """After a start all are strangers, and the first requests of somebody, all at once, may take a minute."""
     known, held, answers = threading.Event(), threading.Event(), []
 
     def application(environ, start):
