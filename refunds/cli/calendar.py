@@ -21,6 +21,7 @@ from refunds.presentation.texts.decisions import calendar_notice_text, why_text
 from refunds.service import calendars, watch
 from refunds.service.calendars import calendar_days
 from refunds.service.checks import named_policy
+from refunds.service.store import Opening
 from refunds.service.watch import Change
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -160,7 +161,7 @@ def _compare(folder: Path) -> None:
 
     Raises `UsageError` if the service cannot count by that data, which is the release in `folder`.
     """
-    store = loaded_store()
+    store = loaded_store(Opening.READ)
     try:
         store.prepare()
     except AttributeError as error:

@@ -56,7 +56,7 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     with a problem. It records an order or a contact in the body even then, with their own events, and the problem names
     the contact's id. A supervisor can send that id later, with an override. An order has at most one cancellation that
     is not revoked. Records the cancellation and the event `cancellation.issued`, and takes the order's contacts off the
-    open list.
+    open list. If the window ends later than was promised, also records `order.promised`.
     """
     outcome = cancellations.issue(uow, _request(body))
     if isinstance(outcome, Issued):
@@ -158,7 +158,8 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> 
 
     Records that a refund has failed. Call it only if it is certain that nothing was paid. The cancellation is `issued`
     again, without the refund, and can be refunded again or revoked. Records the event `cancellation.refund_failed` with
-    the reason. If no refund has begun, nothing changes, and no event is recorded.
+    the reason. If it is `issued` already, nothing changes, and no event is recorded; if it is settled or revoked, that
+    is a conflict.
     """
     return reply(cancellation_data(settlements.end_refund(uow, cancellation_id, query["reason_code"])))
 
@@ -198,8 +199,9 @@ def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str
     """Undo a settlement
 
     Removes the settlement, so that the cancellation waits for a refund again. Use it if a refund failed after it was
-    settled, or if the settlement was recorded in error. Without a settlement, nothing changes. Records the event
-    `cancellation.unsettled` with the reason. The cancellation no longer shows the settlement or the refund.
+    settled, or if the settlement was recorded in error. Records the event `cancellation.unsettled` with the reason. The
+    cancellation no longer shows the settlement or the refund. If it is `issued` already, nothing changes; if its refund
+    is begun or it is revoked, that is a conflict.
     """
     issued = settlements.unsettle(uow, cancellation_id, query["reason_code"])
     return reply(cancellation_data(issued))
@@ -219,9 +221,9 @@ def revoke_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
     Takes a cancellation back; the order can then be cancelled again. Use it when the customer keeps the order, or if
     the cancellation was entered in error. This is possible until billing begins the refund or settles the cancellation.
     With only the scope `cancellations:issue`, callers can revoke what they issued themselves within the last 15
-    minutes. Records the revocation and the event `cancellation.revoked`. With `customer_kept_order`, the order's
-    requests are resolved, each with the event `contact.resolved`; otherwise they are open again. If the customer was
-    erased, `reason` is not stored, and the response has `[erased]` in its place.
+    minutes. Records the revocation and the event `cancellation.revoked`. The order's requests are open again. With
+    `customer_kept_order`, those that are no withdrawals are resolved instead, each with the event `contact.resolved`.
+    If the customer was erased, `reason` is not stored, and the response has `[erased]` in its place.
     """
     revoked = settlements.revoke(uow, cancellation_id, body["reason_code"], body.get("reason"))
     return reply(cancellation_data(revoked))

@@ -59,7 +59,8 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
     """Decide many orders at once
 
     Returns a decision for each of up to 10,000 items. An item that cannot be decided gets a problem in its place and
-    does not affect the others. Use it for lists, such as all orders of a day. Records nothing.
+    does not affect the others; invalid `terms` of all items refuse the whole batch. Use it for lists, such as all
+    orders of a day. Records nothing.
 
     The service builds the calendar of a region when it is first needed. One batch builds at most 50 calendars, and none
     while two other HTTP requests build theirs. An item whose calendar is missing gets the problem `rate-limited`: send

@@ -61,7 +61,8 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     cancellation. If a caller without that scope states facts, the order is marked with `facts_entered_by_agent` until a
     caller with that scope states the same facts.
 
-    Records the order, its customer, and the event `order.registered`, `order.corrected` or `order.confirmed`.
+    Records the order, its customer, and the event `order.registered`, `order.corrected` or `order.confirmed`. If its
+    window ends later than was promised, or is the first, also records the promise and the event `order.promised`.
     """
     reason = body.pop("correction_reason", None)
     facts = OrderFacts(order_id=_order_id.read({"order_id": order_id})["order_id"], **body)
@@ -121,8 +122,9 @@ def import_orders(body: dict[str, Any]) -> Response:
     gets a problem in its place and does not affect the others. Use it to import orders. Sending the same items again
     changes nothing, so a retry is safe. Retry also after an error: some items may have been registered. If the calendar
     of an item's region cannot be built now, the item gets the problem `rate-limited`: send it again. Records
-    `order.registered` for each new order, `order.corrected` for each order whose facts the item completes, and
-    `order.confirmed` for each order whose facts an agent had entered and the item confirms.
+    `order.registered` for each new order, `order.corrected` for each order whose facts the item completes,
+    `order.confirmed` for each order whose facts an agent had entered and the item confirms, and `order.promised` for
+    each order whose window ends later than was promised, or is the first.
     """
     g.builder.left = MOST_BUILT
     read = list(map(_read_item, body["items"]))

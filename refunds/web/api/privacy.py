@@ -126,8 +126,8 @@ def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response
     """Note that a data request may cost something
 
     Records that a fee may apply, and why; no amount is stored. Use it if the person asks for a further copy, or for too
-    much, and tell them before you go on. Sending the same again changes nothing. Records the fee note and the event
-    `data_request.fee_noted`.
+    much, and tell them before you go on. Without `fee`, it takes the note back. Sending the same again changes nothing.
+    Records the fee note and the event `data_request.fee_noted`.
     """
     return reply(_shown(uow, data_requests.note_fee(uow, request_id, body.get("fee"), body.get("reason"))))
 
@@ -141,11 +141,11 @@ def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
     """Close a data request
 
     Closes a data request with an outcome. Use it to do what the person asked for, and to close the data request:
-    `fulfilled` erases them, corrects fields, restricts their data, or notes their objection. After an export,
-    `fulfilled` only closes the data request; so do the other outcomes. Sending the same again changes nothing. Records
-    the outcome and the event `data_request.closed`. With `fulfilled`, it also records `customer.erased`,
-    `customer.rectified` (which names fields, never values), `customer.restricted` or `customer.objected`. If the
-    service refuses the outcome, the data request stays open, and its time still runs.
+    `fulfilled` erases them, corrects fields, restricts their data, or notes their objection; `taken_back` also lifts a
+    restriction or an objection. After an export, `fulfilled` only closes the data request; so do the other outcomes.
+    Sending the same again changes nothing. Records the outcome and the event `data_request.closed`. With `fulfilled`,
+    it also records `customer.erased`, `customer.rectified` (which names fields, never values), `customer.restricted` or
+    `customer.objected`. If the service refuses the outcome, the data request stays open, and its time still runs.
     """
     corrections = tuple(Correction(**one) for one in body.pop("corrections", ()))
     return reply(_shown(uow, data_requests.close(uow, request_id, Given(**body, corrections=corrections))))

@@ -88,8 +88,8 @@ def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> R
     Turns an unmatched contact into a contact about its order. Use it when the order is known. The new contact keeps the
     times, the first entry and the request number of the unmatched contact, and is judged by those times. If the policy
     then needs a ticket, send `ticket_ref`. Sending the same match again changes nothing. Records the contact, its
-    decision and the event `contact.recorded`. Empties the unmatched contact, destroys its key, and records the event
-    `contact.matched`.
+    decision and the event `contact.recorded`, and `contact.acknowledged` if the unmatched contact was acknowledged.
+    Empties the unmatched contact, destroys its key, and records the event `contact.matched`.
     """
     contact, is_new = unmatched.match(uow, unmatched_id, **body)
     if not is_new:
