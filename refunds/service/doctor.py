@@ -71,7 +71,10 @@ def _settings(patient: Patient) -> Found:
 
 
 def _database(patient: Patient) -> Found:
-    """Yield the finding that the database is there, whole and of this version; raise an error if it is not."""
+    """Yield the one finding that the database is there, whole and of this version.
+
+    Raises `ConfigurationError` if it is missing or of another version, and `DamagedDatabase` if it is damaged.
+    """
     with patient.tables() as tx:
         patient.engine.require_whole(tx)
         yield ok(Message("%(name)s is there, whole and of this version", name=patient.engine.name))

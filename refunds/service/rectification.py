@@ -102,8 +102,9 @@ def _check(
 def _apply(uow: UnitOfWork, one: Correction) -> bool:
     """Store a correction; return whether anything has changed.
 
-    A customer's reference is changed in all their orders; that of an order moves the order to the customer who has it.
-    Raises `Unfit` if nothing is on record there or the reference is another customer's, and `CustomerErased`.
+    A new reference of a customer is stored in all their orders. A new customer reference of a single order moves that
+    order to the customer with the reference. Raises `CustomerErased`; and `Unfit` if nothing is on record in the field,
+    or if a customer would get a reference that another customer has.
     """
     if one.table == "customers":
         return _rename(uow, one.record_id, one.value)

@@ -110,9 +110,9 @@ def data_now() -> str:
 def watch(store: Store, progress: ProgressCallback = silently, waits: Callable[[], None] = lambda: None) -> Watched:
     """Promise a window to orders without one; if data or policies changed since the last watch, promise later ends.
 
-    All open promises are compared for that, and new data gets an event. One instance at a time does so; one that has to
-    wait calls `waits` once. It can be interrupted and repeated, and each batch is an exclusive write, so that nothing
-    is done twice. Older data than that of the last watch is no reason to compare.
+    For the latter, the windows of all open promises are counted anew; new holiday data also gets an event. Older data
+    than that of the last watch is no reason to count. One instance at a time does so; one that has to wait calls
+    `waits` once. The watch can be interrupted and repeated: nothing is done twice.
     """
     with store.open()[0].one_at_a_time(waits):
         return _watch(store, progress)

@@ -230,7 +230,7 @@ def set_journal_id(tx: Transaction, journal_id: str) -> None:
 
 
 def set_head(tx: Transaction, head: Head) -> None:
-    """Store this as the head of the journal, in place of the one that is there."""
+    """Replace the stored head of the journal by this one, at the latest when the transaction ends."""
     moving = (
         "UPDATE journal_head SET position = :position, hash = :hash, policies_at = :policies_at,"
         " journal_id = :journal_id WHERE id = 1"

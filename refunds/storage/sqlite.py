@@ -153,9 +153,9 @@ class SQLite(Engine):
             raise damaged(self.name, found)
 
     def close(self) -> None:
-        """Close every connection that is not in use; they open again when needed. Waits for a write of this process.
+        """Wait for a write of this process, then close every idle connection; connections open again when needed.
 
-        If nothing was written, a log that was found beside the file stays as it is: it may be another database's.
+        If this process has written nothing, the log beside the file stays as it is: it may be another database's.
         """
         with self._ticket.closing():
             keeper = None  # it only reads, so that closing the others does not move the log to the file

@@ -17,7 +17,7 @@ class Schema(ma.Schema):
         unknown = ma.EXCLUDE
 
     def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
-        """Leave a field as it is declared."""
+        """Do nothing, so that a field stays as it is declared."""
 
     @classmethod
     def example(cls, *first: str, **other: Any) -> dict[str, Any]:
