@@ -115,7 +115,11 @@ def _private(patient: Patient) -> Iterator[tuple[Path, int]]:
 
 
 def disk(patient: Patient) -> Found:
-    """Check that the disks have room: a gigabyte each, and beside the database at least twice its size."""
+    """Yield a finding for the disk of the database, of the checkpoints and of the logs: ok if it has room enough.
+
+    Enough is a gigabyte, and for the database at least twice its size; less than that is a warning or a failure. A
+    place that does not exist is left out, and so is a database on a server.
+    """
     places = [(Message("checkpoints"), patient.settings.ledger_dir, 0), (Message("logs"), LOGS, 0)]
     if file := patient.file:
         places.insert(0, (Message("database"), file.parent, 2 * file.stat().st_size if file.exists() else 0))

@@ -183,7 +183,7 @@ class Store:
             sleep(_NAP)
 
     def require_there(self) -> None:
-        """Raise `FileReplaced` if the file of the database was removed or replaced since it was opened."""
+        """Raise `FileReplaced` if the database is a file that was removed or replaced since the store opened it."""
         if self._opened is not None:
             self._opened[0].require_there()
 

@@ -256,13 +256,13 @@ class _Comparison:
         self._known: dict[tuple[str, Case, str], tuple[int | None, int] | None] = {}
 
     def changes(self, rows: Iterable[Row]) -> Iterator[Change]:
-        """Yield the changes among the promises in these rows; a row without a change is left out."""
+        """Yield the change of each promise in these rows whose deadline is another one by today's data."""
         for row in rows:
             if ends := self._ends(row):
                 yield _change(row, *ends)
 
     def _ends(self, row: Row) -> tuple[int | None, int] | None:
-        """Return what `_compare` returns for a row; equal cases are compared once."""
+        """Return the deadlines of a row, today's and the one that holds, as `_compare`, which equal rows call once."""
         case = row["policy"], self._cases(row["policy"]).case(row), row["told"]
         if case not in self._known:
             if len(self._known) == KNOWN:

@@ -30,6 +30,7 @@ class Customers:
 
     @property
     def _tx(self) -> Transaction:
+        """The transaction of the unit of work."""
         return self._context.tx
 
     def find(self, customer_ref: str) -> str | None:
@@ -90,7 +91,7 @@ class Customers:
         self._context.customers[customer_id].require_key()
 
     def forget_without_records(self, customer_ids: Iterable[str]) -> None:
-        """Delete those of these locked customers about whom no record is left, with keys and stored replies."""
+        """Delete each of these locked customers about whom no record is left, with their key and stored replies."""
         listed, named = named_list(customer_ids)
         nothing = " AND ".join(
             f"NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.customer_id = customers.customer_id)"  # noqa: S608

@@ -146,7 +146,7 @@ class Erasures:
         return [noted[row["customer_id"]] for row in undone], lacking
 
     def records_emptied(self, customer_id: str) -> dict[str, int]:
-        """Count a customer's records that have an emptied personal field, by table; also for customers not erased."""
+        """Return how many records of a customer, erased or not, have an emptied personal field, by table."""
         counted = {}
         for table, owned in _owned():
             empty = " OR ".join(f"length({name}) = 0" for name in table.personal)
@@ -164,7 +164,7 @@ class Erasures:
             return None
 
     def _empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> None:
-        """Empty the set personal fields of a contact in the records, with an event, and delete the stored replies."""
+        """Empty each personal field of a contact that has a text, with an event; delete the stored replies about it."""
         fields = _to_empty(contact)
         data, emptied = {"fields": fields, "reason": reason}, dict.fromkeys(fields, ERASED)
         if isinstance(contact, Contact):

@@ -72,7 +72,7 @@ class Inspection:
         return self._readable(POLICY_VERSIONS), self._readable(CLOSURES)
 
     def follow(self, checkpoints: Sequence[Checkpoint], ids: Collection[str]) -> tuple[list[Link], list[Message]]:
-        """Check the order's journal and records; returns the events, each with the next checkpoint, and all faults.
+        """Check the order's journal and records; return all events, each with its next checkpoint, and all faults.
 
         Call `versions_and_closures` for the `ids` first, and this method once. The events are about the order, and
         about the versions and closures with these `ids`. The journal is checked from each event to the next

@@ -134,14 +134,20 @@ def new_wrapped_key(keys: Keyring, table: str, row_id: str) -> bytes:
 
 
 def unwrapped(keys: Keyring, table: str, row_id: str, wrapped_key: bytes) -> CustomerCipher:
-    """Return the cipher with a key from `new_wrapped_key`, an erased one if the key is empty; raises `Tampered`."""
+    """Return the cipher with the key that is stored wrapped in a row; an erased cipher if the wrapped key is empty.
+
+    Raises `Tampered` if no master key opens it.
+    """
     if wrapped_key == b"":
         return CustomerCipher(b"")
     return CustomerCipher(_opened(keys.masters, wrapped_key, associated_data(table, "wrapped_key", row_id))[0])
 
 
 def cipher(keys: Keyring, row: Row) -> CustomerCipher:
-    """Return the cipher of the customer in a row with `customer_id` and `wrapped_key`; raises `Tampered` if damaged."""
+    """Return the cipher of the customer in a row with `customer_id` and `wrapped_key`; an erased one if that is empty.
+
+    Raises `Tampered` if the key is damaged.
+    """
     return unwrapped(keys, "customers", row["customer_id"], row["wrapped_key"])
 
 

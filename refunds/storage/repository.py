@@ -191,6 +191,7 @@ class Repository(Generic[R]):
         return record
 
     def _load_all(self, rows: Iterable[Row]) -> list[R]:
+        """Return the records in these rows, in the same order, each as `_load` reads it."""
         return [self._load(row) for row in rows]
 
 

@@ -198,7 +198,10 @@ def _sent(most_bytes: int) -> Form:
 def _shown_again(
     form_view: View | None, form: Form, arguments: dict[str, Any], status: int = HTTPStatus.OK
 ) -> Response:
-    """Show the form by `form_view`, in a new transaction, with this status; raises `Rejected` without a `form_view`."""
+    """Return the page on which `form_view` shows a form again, with this status; it has a transaction of its own.
+
+    Raises `Rejected` without a `form_view`.
+    """
     if form_view is None:
         raise Rejected("bad-request", Message("No page of this session has sent this form."))
     shown = form_view(form=form, **arguments)
@@ -273,7 +276,7 @@ class _Zones:
         self._said: set[str] = set()
 
     def zone_text(self, name: str) -> str:
-        """Return the name of a zone, and let later instants on the page leave the name out."""
+        """Return the name of the time zone `name` in words, and note that the page has now named it."""
         self._said.add(name)
         return cast("str", unbroken(zone_text(name)))
 

@@ -51,7 +51,11 @@ def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @screen("/orders/<order:order_id>/override", Scope.CANCELLATIONS_OVERRIDE, method="POST", form_view=confirm)
 def confirm_override(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Show what a supervisor confirms before an override, which only their form can choose, never somebody's link."""
+    """Show what a supervisor confirms before an order is cancelled by the override in the form; nothing is recorded.
+
+    It takes no link, so that nobody else can choose the override for them. Raises `InvalidInput` without an override,
+    `Forbidden` for others than supervisors, and what `_confirm` raises.
+    """
     found = form.read(EntrySchema)
     require(found, "override")
     address = at("cancel", order_id=order_id, contact_id=found.get("contact_id"))

@@ -50,7 +50,7 @@ class Asked:
         return {"channel": self.channel} | {name: format_instant(one) for name, one in at.items() if one}
 
     def begun(self, now: datetime) -> "Asked":
-        """Return a copy that was received `now`, when the page is opened; if it has a `received_at`, return itself."""
+        """Return a copy with `now`, when the page is opened, as `received_at`; if it has one already, return itself."""
         return self if self.received_at else replace(self, received_at=now, opened=True)
 
 

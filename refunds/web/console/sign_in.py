@@ -91,7 +91,10 @@ def _onward(rest: str) -> Response:
 
 
 def _is_page(rest: str) -> bool:
-    """Tell whether an address of the console can be opened: yes even if nothing is there, no if it only takes forms."""
+    """Tell whether an address of the console can be opened by a link: only those that just take forms cannot.
+
+    An address at which there is nothing can be opened, too; `rest` is the address without the console's prefix.
+    """
     if _matched(rest, "GET")[0] != "console.nowhere":
         return True
     try:
