@@ -157,7 +157,7 @@ def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
 
 
 def day_rules(terms: Terms) -> DayRules:
-    """Return what counts as a public holiday by these terms, as `business_calendar` takes it."""
+    """Return the rules by which these terms count more than a region's own public holidays, for `business_calendar`."""
     return DayRules(terms.without_subdivision, terms.period_law_days)
 
 

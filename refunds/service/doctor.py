@@ -128,7 +128,7 @@ def _schema(patient: Patient) -> Found:
 
 
 def _engine(patient: Patient) -> Found:
-    """Yield the engine of the database and its version: as a warning if it can damage a write-ahead log."""
+    """Yield the finding of the database's engine and version: a warning for an SQLite that can damage its log."""
     version = patient.engine.sqlite_version
     if not version:
         with patient.tables() as tx:

@@ -119,7 +119,7 @@ def watch(store: Store, progress: ProgressCallback = silently, waits: Callable[[
 
 
 def _watch(store: Store, progress: ProgressCallback) -> Watched:
-    """Do what `watch` does, once it is this instance's turn."""
+    """Promise windows and later ends as `watch` says, without waiting for other instances; return what was done."""
     now = data_now()
     with store.read(COMMAND_LINE) as uow:
         last, is_any_unpromised = last_change(uow), uow.orders.is_any_without_promise()
@@ -171,7 +171,10 @@ def last_change(uow: UnitOfWork, before: int | None = None) -> LastChange | None
 
 
 def recent_change(uow: UnitOfWork) -> LastChange | None:
-    """Return the last change of data, if it was in the last 14 days and concerned an open window; else None."""
+    """Return the last change of holiday data, if it was in the last 14 days and an open window then counted otherwise.
+
+    Returns None if not.
+    """
     last = last_change(uow)
     return last if last and uow.now - last.at < RECENT and last.longer + last.kept else None
 

@@ -75,10 +75,10 @@ class Customers:
         return [row["order_id"] for row in self._tx.all(of_orders, customer_id=customer_id)]
 
     def rename(self, customer_id: str, customer_ref: str) -> list[str]:
-        """Lock a customer and their orders, let another reference find the customer, and return the ids of the orders.
+        """Give a customer another reference, by which they are found from now on; return the ids of their orders.
 
-        The reference that is stored in the orders does not change. Raises `NotFound`, `CustomerErased`, and `Conflict`
-        if the reference is another customer's.
+        Locks the customer and their orders, but does not change the reference that is stored in the orders. Raises
+        `NotFound`, `CustomerErased`, and `Conflict` if the reference is another customer's.
         """
         order_ids = self.lock_with_orders(customer_id)
         self.require_not_erased(customer_id)

@@ -65,7 +65,10 @@ class Inspection:
         self.cancellations: list[Cancellation] = self._readable(CANCELLATIONS)
 
     def versions_and_closures(self, ids: Collection[str]) -> tuple[list[RegisteredVersion], list[Closure]]:
-        """Return the versions and closures with these ids that can be read; wrong ones are named in `faults`."""
+        """Return the versions and closures with these ids that can be read, even if wrong.
+
+        Those that are wrong or cannot be read are named in `faults`.
+        """
         for kind in (Versions, ClosureRepository):
             table = kind.mapper
             self._rows[table] = [row for row in kind.iter_rows(self._tx) if row[table.key] in ids]

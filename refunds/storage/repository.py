@@ -137,7 +137,7 @@ class Repository(Generic[R]):
         return after
 
     def count(self) -> int:
-        """Count the stored records of this kind."""
+        """Return how many records of this kind are stored."""
         return count_rows(self._tx, self.mapper.name)
 
     def find(self, record_id: str) -> R | None:

@@ -337,7 +337,10 @@ _DOING: Doing = ANSWERING | {
 
 @action("/contacts/<contact_id>", contact, Scope.CONTACTS_WRITE)
 def follow_up(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
-    """Acknowledge, complete, resolve or reopen a contact, by the `doing` of the form. Then redirect to its page."""
+    """Acknowledge, complete, resolve or reopen a contact, as the `doing` of the form says; then redirect to its page.
+
+    Raises `InvalidInput` for another `doing`, and what the use case raises, such as `ContactStateConflict`.
+    """
     act(uow, form, contact_id, _DOING)
     return to("contact", contact_id=contact_id)
 

@@ -123,7 +123,7 @@ def links(given: str | Mapping[str, str], **operations: str) -> dict[str, Any]:
 
 
 class Constant(ma.fields.String):
-    """A field that always has the same value."""
+    """A field of responses that always has the same value."""
 
     def __init__(self, value: str, description: str) -> None:
         self.json_schema = {"const": value}
