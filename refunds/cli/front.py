@@ -147,9 +147,9 @@ class Front:
         return lane
 
     async def _read(self, environ: dict[str, Any], protocol: HTTPProtocol, body: bytearray, lane: _Lane) -> None:
-        """Read a request's body into `body`; if bodies take too much memory, end early and set `refunds.crowded`.
+        """Append a request's body to `body`; if bodies take too much memory, stop and set `refunds.crowded`.
 
-        A small one is always read to its end.
+        A small body is always read to its end. The memory is that of all requests, or of the lane.
         """
         if _length(environ) <= SMALL:
             body += await protocol()

@@ -83,7 +83,9 @@ def ledger(patient: Patient) -> Found:
 
 
 def permissions(patient: Patient) -> Found:
-    """Check that this user may write the database, and that others have no permissions on what is kept beside it.
+    """Yield a finding if this user cannot write the database, and one for each file on which others have permissions.
+
+    Yields the finding that all is well if there is none of these.
 
     A group may share the ledger. The master key is checked by `key`, writing the ledger by `ledger`.
     """

@@ -248,6 +248,7 @@ class Store:
             self._seen, self._refused = (present, now), False
 
     def _unit(self, tx: Transaction, keyring: Keyring, principal: Principal) -> UnitOfWork:
+        """Return the unit of work of a principal in a transaction."""
         return UnitOfWork(tx, keyring, principal, self.policies_as_of, self.erasures)
 
     def _write_checkpoint(self, checkpoint: Checkpoint) -> bool:

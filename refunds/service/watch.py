@@ -81,7 +81,7 @@ class LastChange(NamedTuple):
 
     @property
     def is_newer(self) -> bool:
-        """Whether this instance counts by older data than that of the journal."""
+        """Whether the data of the change is newer than the data by which this instance counts."""
         return any(mine < its for mine, its in zip(_versions(data_now()), _versions(self.now), strict=True))
 
 
@@ -216,7 +216,10 @@ def changes(uow: UnitOfWork, progress: ProgressCallback = silently) -> Iterator[
 
 
 def _lengthen(store: Store, principal: Principal, cause: PromiseCause, progress: ProgressCallback) -> int:
-    """Promise every open window that ends later now, for a cause; return how many keep a later end than counted now."""
+    """Promise each open window that ends later by today's data its later end, for a cause.
+
+    Returns how many open windows keep a promised end that is later than the one counted today.
+    """
     kept = done = 0
     with store.read(COMMAND_LINE) as uow:
         comparison, now, since = _Comparison(uow), uow.now, micros(uow.now)

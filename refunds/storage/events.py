@@ -91,7 +91,7 @@ class Events(Repository[Event]):
     ) -> list[tuple[Event, bool]]:
         """Return up to `limit` events before a position, or the last ones for None; the newest first.
 
-        With `after`, it returns those nearest after that position, also the newest first. `filters` are values for
+        With `after`, the events are those nearest after that position, also the newest first. `filters` are values for
         `_FILTERS`; those by `type` and `order_id` have an index, the others read the whole journal. Each event comes
         with whether it is sound and chained to the event before it.
         """

@@ -34,7 +34,7 @@ def open_keyring(tx: Transaction, masters: tuple[bytes, ...]) -> Keyring:
             try:
                 keys[name] = _opened(masters, stored[name], where)[0]
             except Tampered:
-                raise _lost(tx, masters) from None
+                raise _lost_keys_error(tx, masters) from None
         else:
             keys[name] = new_key()
             tx.run(
@@ -45,8 +45,8 @@ def open_keyring(tx: Transaction, masters: tuple[bytes, ...]) -> Keyring:
     return Keyring(masters, **keys)
 
 
-def _lost(tx: Transaction, masters: tuple[bytes, ...]) -> ConfigurationError:
-    """Return the error for master keys that are not the database's; it counts, by table, the keys that none opens."""
+def _lost_keys_error(tx: Transaction, masters: tuple[bytes, ...]) -> ConfigurationError:
+    """Return the error that these master keys are not the database's; with the number of lost keys by table."""
     found = opened_by(tx, masters)
     detail = Message(
         "REFUNDS_MASTER_KEY_FILE: this master key is not the one of the database: use that one. If you are rotating, "

@@ -128,9 +128,10 @@ class Retention:
         return self._tx.all(sql, **self._named(before), **named)
 
     def forget(self, kind: Kind, rows: Collection[Row]) -> None:
-        """Delete locked records and all about them, with events; then the customers about whom no record is left.
+        """Delete records, which must be locked, with everything about them; then customers with no record left.
 
-        Of contacts whose details are due, only these are emptied; stored replies are deleted without an event.
+        Each gets an event, except stored replies. If the kind is the details of contacts, these are emptied, and the
+        contacts stay.
         """
         ids = [row["id"] for row in rows]
         if kind.event is None:

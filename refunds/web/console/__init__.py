@@ -148,7 +148,10 @@ def screen(
 def action(
     rule: str, form_view: View, *scopes: Scope, transaction: Transaction | None = Transaction.WRITE, **declared: Any
 ) -> Callable[[View], View]:
-    """Declare a view as what a form of the screen `form_view` does: like `screen`, but for a POST that may write."""
+    """Return a decorator that makes a view do what a form of the screen `form_view` asks for, by a POST that may write.
+
+    The arguments are those of `screen`.
+    """
     return screen(rule, *scopes, method="POST", transaction=transaction, form_view=form_view, **declared)
 
 
