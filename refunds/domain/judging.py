@@ -157,7 +157,7 @@ def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
 
 
 def day_rules(terms: Terms) -> DayRules:
-    """Return the rules by which these terms count more than a region's own public holidays, for `business_calendar`."""
+    """Return what these terms count as public holidays besides a region's own, as `business_calendar` takes it."""
     return DayRules(terms.without_subdivision, terms.period_law_days)
 
 

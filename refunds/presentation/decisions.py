@@ -21,7 +21,7 @@ _ANY_INSTANT = datetime(2000, 1, 1, tzinfo=UTC)
 def decision_data(outcome: Outcome, request: str | None = None) -> dict[str, Any]:
     """Return a decision as the API shows it, with its days, as plain data.
 
-    `request` is the id of the contact whose facts were judged, if not those of a new one.
+    `request` is the id of the contact whose facts were judged, if that is another one than the contact answered.
     """
     data: dict[str, Any] = orjson.loads(decision_json(outcome, request))
     return data

@@ -68,7 +68,7 @@ def new_key() -> bytes:
 
 
 def associated_data(table: str, column: str, row: str) -> bytes:
-    """Return where an encrypted value is stored, as the bytes `format|table|column|row`, which its encryption binds."""
+    """Return the bytes `format|table|column|row`, with which a value is encrypted so that it fits no other place."""
     return f"{_FORMAT[0]}|{table}|{column}|{row}".encode()
 
 

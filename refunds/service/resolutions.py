@@ -177,8 +177,8 @@ def possible_reasons(uow: UnitOfWork, contact: Contact) -> list[ResolutionReason
 def possible_originals(uow: UnitOfWork, contact: Contact) -> list[Contact]:
     """Return the contacts of the same order of which a contact may be a duplicate.
 
-    Left out are contacts with another intent, superseded ones and duplicates; for a request that was in time, also all
-    that were not.
+    Left out are the contact itself, contacts with another intent, superseded ones and duplicates; if the contact was in
+    time, also those that were not.
     """
     return [one for one in uow.contacts.of_order(contact.order_id) if _why_no_original(uow, contact, one) is None]
 

@@ -67,7 +67,10 @@ class Session(NamedTuple):
     position: int
 
     def fits(self, user: User, journal: Head) -> bool:
-        """Tell whether the session began in this journal, up to its head, and the user is enabled and has its epoch."""
+        """Tell whether the session still counts: it began in this journal, and the user is enabled and has its epoch.
+
+        `journal` is the present head; a session that began after it does not count.
+        """
         began_here = self.journal_id == journal.journal_id and self.position <= journal.position
         return began_here and self.epoch == user.epoch and user.disabled_at is None
 

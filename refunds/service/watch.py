@@ -262,7 +262,7 @@ class _Comparison:
         self._known: dict[tuple[str, Case, str], tuple[int | None, int] | None] = {}
 
     def changes(self, rows: Iterable[Row]) -> Iterator[Change]:
-        """Yield the change of each promise in these rows whose deadline is another one by today's data."""
+        """Yield the change of each promise in these rows that counts otherwise, or not at all, by today's data."""
         for row in rows:
             if ends := self._ends(row):
                 yield _change(row, *ends)

@@ -46,7 +46,7 @@ def open_keyring(tx: Transaction, masters: tuple[bytes, ...]) -> Keyring:
 
 
 def _lost_keys_error(tx: Transaction, masters: tuple[bytes, ...]) -> ConfigurationError:
-    """Return the error that these master keys are not the database's; with the number of lost keys by table."""
+    """Return the error that these master keys are not the database's, with the number of lost keys by table."""
     found = opened_by(tx, masters)
     detail = Message(
         "REFUNDS_MASTER_KEY_FILE: this master key is not the one of the database: use that one. If you are rotating, "

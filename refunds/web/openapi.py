@@ -354,7 +354,7 @@ def _schema_name(schema: type[ma.Schema] | ma.Schema) -> str:
 
 
 def _own_schema(converter: Any, field: ma.fields.Field[Any], **_: Any) -> dict[str, Any]:
-    """Return what a field adds to its JSON schema: its own `json_schema`, with null if it can be null; {} without one.
+    """Return what a field adds to its JSON schema: its `json_schema`, with null in an enumeration if allowed, or {}.
 
     For an `Either`, add a component with its schemas to the document, and return the reference to it.
     """

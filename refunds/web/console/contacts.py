@@ -53,8 +53,9 @@ def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 def confirm_override(uow: UnitOfWork, form: Form, order_id: str) -> Response:
     """Show what a supervisor confirms before an order is cancelled by the override in the form; nothing is recorded.
 
-    It takes no link, so that nobody else can choose the override for them. Raises `InvalidInput` without an override,
-    `Forbidden` for others than supervisors, and what `_confirm` raises.
+    It takes no link, so that nobody else can choose the override for them. Raises `InvalidInput` without an override or
+    if a field is wrong, `Forbidden` for others than supervisors, and `NotFound` and `ContactStateConflict` for the
+    stored contact that the form names.
     """
     found = form.read(EntrySchema)
     require(found, "override")
