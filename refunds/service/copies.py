@@ -58,7 +58,8 @@ def _copy_rows(
 ) -> Mapping[str, int]:
     """Audit the original, copy the rows that the copy lacks, and return the number of rows of each table by its name.
 
-    Raises `Broken`, before anything is copied, if the original is not sound.
+    Raises `Broken`, before anything is copied, if the original is not sound, and `ConfigurationError` if it has changed
+    or another copy has taken over.
     """
     with store.read(COMMAND_LINE) as uow:
         _require_head(uow, store, head)

@@ -35,10 +35,10 @@ class Correction(NamedTuple):
 def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str | None = None) -> bool:
     """Correct personal fields of a customer or, without one, of contacts; return whether any value has changed.
 
-    An event for each customer names the changed records and fields. The `customer_ref` of `customers` is corrected in
-    all their orders; that of `orders` moves one order, even a cancelled one, to the customer with that reference.
-    Raises `NotFound` if there is no such customer; `InvalidInput` if a record is not theirs, the field is empty, or the
-    value does not fit (`PaymentDataRefused`); and `CustomerErased`.
+    An event for each customer, or for a contact without one, names the changed records and fields. The `customer_ref`
+    of `customers` is corrected in all their orders; that of `orders` moves one order, even a cancelled one, to the
+    customer with that reference. Raises `NotFound` if there is no such customer; `InvalidInput` if a record is not
+    theirs or has nothing in the field, or the value does not fit (`PaymentDataRefused`); and `CustomerErased`.
     """
     if customer_id is not None:
         uow.customers.lock_with_orders(customer_id)

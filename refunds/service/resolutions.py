@@ -178,7 +178,7 @@ def possible_originals(uow: UnitOfWork, contact: Contact) -> list[Contact]:
     """Return the contacts of the same order of which a contact may be a duplicate.
 
     Left out are the contact itself, contacts with another intent, superseded ones and duplicates; if the contact was in
-    time, also those that were not.
+    time or a supervisor has to decide on it, also those of which neither is true.
     """
     return [one for one in uow.contacts.of_order(contact.order_id) if _why_no_original(uow, contact, one) is None]
 
