@@ -155,7 +155,10 @@ _OF_KUBERNETES = re.compile(
 
 
 def _unknown(known: Iterable[str]) -> Iterator[str]:
-    """Yield a line for each variable that begins like a setting and is none, with the setting that is likely meant."""
+    """Yield an error text for each environment variable that begins with `REFUNDS_` and is no setting in `known`.
+
+    It names the setting that is likely meant, or else all. Variables that Kubernetes sets for a service are left out.
+    """
     endings = {name.removeprefix("REFUNDS_"): name for name in known}
     for name in sorted(os.environ):
         ending = name.removeprefix("REFUNDS_")

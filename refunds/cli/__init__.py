@@ -67,7 +67,7 @@ class Commands(AppGroup):
     NAMES = tuple(module.name for module in iter_modules(__path__) if module.name not in {"front", "server"})
 
     def list_commands(self, _: click.Context) -> list[str]:
-        """Return the names of the commands."""
+        """Return the names of all commands of the service, in alphabetical order."""
         return list(self.NAMES)
 
     def get_command(self, _: click.Context, name: str) -> click.Command | None:

@@ -134,7 +134,11 @@ class Front:
             held.append(own)
 
     def _lane(self, environ: dict[str, Any]) -> _Lane:
-        """Return the lane of a request's client, of those who sign in, or of all strangers, or a new one for them."""
+        """Return the lane that a request waits in; a new lane is made and kept if there is none yet.
+
+        It is the one of all sign-ins for a path with `/sign-in/`, else the one of the client, if known from an earlier
+        request, else the one of all strangers.
+        """
         known = self._actors.get(_credentials(environ), _STRANGERS)
         name = _SIGN_IN if "/sign-in/" in environ["PATH_INFO"] else known
         lane = self._lanes.get(name)
@@ -143,9 +147,9 @@ class Front:
         return lane
 
     async def _read(self, environ: dict[str, Any], protocol: HTTPProtocol, body: bytearray, lane: _Lane) -> None:
-        """Read a request's body into `body`; if bodies take too much memory, end early and set `refunds.crowded`.
+        """Append a request's body to `body`; if bodies take too much memory, stop and set `refunds.crowded`.
 
-        A small one is always read to its end.
+        A small body is always read to its end. The memory is that of all requests, or of the lane.
         """
         if _length(environ) <= SMALL:
             body += await protocol()

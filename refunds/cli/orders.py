@@ -61,6 +61,6 @@ def _report_failure(checkpoint: Checkpoint, failure: OSError | None) -> None:
 
 
 def _refusal(number: int, error: CallersError) -> str:
-    """Return a line that says what is wrong with the order in a line of the file."""
+    """Return the text "line `number`: " and what is wrong with the order in that line of the file."""
     places = (f"{one.pointer}: {translate(one.detail)}".removeprefix(": ") for one in error.errors)
     return f"line {number}: {'; '.join(places) or translate(error.detail)}"

@@ -206,7 +206,7 @@ def _keep(tokens: dict[Role, str], beside: Path) -> None:
 
 
 def _require_free(address: str, port: int) -> None:
-    """Raise `ConfigurationError` if nobody can listen there, or somebody does: two would each answer some requests."""
+    """Raise `ConfigurationError` if nobody can listen on this port of the address, or another process does already."""
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

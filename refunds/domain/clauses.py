@@ -139,7 +139,10 @@ def mismatches(terms: Terms) -> list[Mismatch]:
 
 
 def _windows(sentences: list[str], terms: Terms) -> _Found:
-    """Yield how those periods in the sentences that are meant as the window differ from the terms (`_compared`)."""
+    """Yield each way in which the sentences tell another window than the terms have, as `_compared` does.
+
+    Vague periods, and those that mean something else than the window, are passed over.
+    """
     cues: list[re.Match[str]] = []
     for sentence in sentences:
         cues = list(_CUE.finditer(sentence)) or cues[-1:]

@@ -375,7 +375,10 @@ def _late_entry(case: Decision) -> bool:
 
 
 def _last_day_to_enter(case: Decision) -> date | None:
-    """Return the last day on which an agent may enter the contact; None for a mere check, or beyond the calendar."""
+    """Return the last day on which an agent may enter the contact.
+
+    None for a mere check, in which nothing is entered, or if the calendar ends before that day.
+    """
     if case.facts.recorded_at is None:
         return None
     terms = case.version.terms

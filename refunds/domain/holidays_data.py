@@ -283,7 +283,10 @@ def _names(country: str, subdivision: str | None, language: str | None, year: in
 
 @cache
 def _law_days(country: str, language: str | None) -> Mapping[date, str]:
-    """Return the days that a country's law on periods adds, with their names; the same ones count in a subdivision."""
+    """Return the dates, with names, that a country's law on periods treats as public holidays in all its parts.
+
+    Empty for a country without such a law. `language` as in `_built`.
+    """
     law = PERIOD_LAWS.get(country)
     if law is None:
         return {}

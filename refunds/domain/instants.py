@@ -139,7 +139,7 @@ def months_on(day: date, months: int) -> date:
 
 @lru_cache(maxsize=16_384)
 def end_of_day(day: date, tz: ZoneInfo) -> datetime:
-    """Return the exclusive end of a local date, in UTC. Source: BGB section 188(1), "with the end of the last day"."""
+    """Return the first instant after a local date, in UTC. Source: BGB section 188(1), "the end of the last day"."""
     return first_instant(day + _DAY, tz)
 
 

@@ -157,7 +157,7 @@ def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
 
 
 def day_rules(terms: Terms) -> DayRules:
-    """Return what counts as a public holiday by these terms, as `business_calendar` takes it."""
+    """Return what these terms count as public holidays besides a region's own, as `business_calendar` takes it."""
     return DayRules(terms.without_subdivision, terms.period_law_days)
 
 

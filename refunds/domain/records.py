@@ -219,7 +219,7 @@ class Contact:
 
     @property
     def entered_at(self) -> datetime:
-        """When the contact was entered; for a correction that asks for the same, when the first contact was entered."""
+        """When the contact was entered; if it supersedes one with the same intent, when that one was entered."""
         then = self.decision.facts
         return self.recorded_at if then.request or then.recorded_at is None else then.recorded_at
 

@@ -62,7 +62,7 @@ class RegionDays:
 
 
 def _by_byte(made: Callable[[int], int]) -> bytes:
-    """Return the results of a function for 0 to 255, as a table for `bytes.translate`."""
+    """Return the table for `bytes.translate` that puts the result of a function in the place of each byte."""
     return bytes(map(made, range(256)))
 
 

@@ -169,7 +169,7 @@ def _entity(country: str) -> Any:
 
 
 def _iso(region: str) -> Any:
-    """Return pycountry's entry for a subdivision with exactly this code; None if there is none."""
+    """Return pycountry's entry for the subdivision that has exactly this ISO 3166-2 code; None if there is none."""
     found = _SUBDIVISIONS.get(code=region)
     return found if found and found.code == region else None  # it takes small letters, too
 

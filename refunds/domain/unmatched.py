@@ -52,7 +52,7 @@ class UnmatchedContact:
 
     @property
     def state(self) -> ContactState:
-        """Open, closed if it was matched, superseded, or else resolved."""
+        """The state of the contact: open, or how it came to an end: closed (matched), superseded or resolved."""
         if self.is_open:
             return ContactState.OPEN
         if self.contact_id is None and self.superseded_by is not None:

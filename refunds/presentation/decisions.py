@@ -19,7 +19,10 @@ _ANY_INSTANT = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def decision_data(outcome: Outcome, request: str | None = None) -> dict[str, Any]:
-    """Return a decision as the API shows it, with its days, as plain data; `request` as in `decision_json`."""
+    """Return a decision as the API shows it, with its days, as plain data.
+
+    `request` is the id of the contact whose facts were judged, if that is another one than the contact answered.
+    """
     data: dict[str, Any] = orjson.loads(decision_json(outcome, request))
     return data
 
@@ -66,7 +69,7 @@ def _written(outcome: Outcome, with_days: bool) -> tuple[bytes, bytes]:
 
 
 def _window_data(outcome: Outcome) -> dict[str, Any] | None:
-    """Return the window of a decision as the API shows it; None if no window runs."""
+    """Return the data of a decision's window as the API shows it, such as its days and deadline; None if none runs."""
     window, deadline = outcome.window, outcome.deadline
     if window is None or deadline is None:
         return None

@@ -85,7 +85,7 @@ class NearInstant(Instant):
     """An instant that is plausible in a policy: in the years 1970 to 2199."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
-        """Return what `Instant` does; raise `ValidationError` also if its year is not between 1970 and 2199."""
+        """Return an instant as `Instant` reads it; raise `ValidationError` also if its year is not 1970 to 2199."""
         instant = super()._deserialize(value, *args, **kwargs)
         _require_near(instant.year)
         return instant

@@ -20,7 +20,10 @@ class OrderId(Reference):
         super().__init__(128, description, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        """Return the id in NFC; raise `ValidationError` if it does not fit into a path or is a person's detail."""
+        """Return the id in NFC; raise `ValidationError` if it does not fit into a path.
+
+        An e-mail address or a telephone number raises it, too.
+        """
         text = super()._deserialize(value, *args, **kwargs)
         parts = text.split("/")
         if text.startswith("/") or {".", ".."} & set(parts):

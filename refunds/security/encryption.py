@@ -68,7 +68,7 @@ def new_key() -> bytes:
 
 
 def associated_data(table: str, column: str, row: str) -> bytes:
-    """Return the place of an encrypted value, `format|table|column|row`, to be authenticated with the value."""
+    """Return the bytes `format|table|column|row`, with which a value is encrypted so that it fits no other place."""
     return f"{_FORMAT[0]}|{table}|{column}|{row}".encode()
 
 
@@ -136,7 +136,7 @@ class CustomerCipher:
         return encrypt(self.key, plain.encode(), associated_data(table, column, row))
 
     def require_key(self) -> None:
-        """Raise `CustomerErased` if the key was erased; without access, do nothing."""
+        """Raise `CustomerErased` if the key was erased; do nothing if it is there, or if the reader has no access."""
         if self.is_erased:
             raise CustomerErased
 

@@ -241,7 +241,7 @@ def _copy(file: Path, path: Path, to: Path) -> None:
 
 
 def _update_and_audit(copy: Store, file: Path, live: Checkpoints) -> tuple[Report, Lineage]:
-    """Bring the copy of a backup up to date and audit it; return the report and the ids of its journal.
+    """Migrate the copy of a backup to this version and audit it; return the report and the lineage of its journal.
 
     The audit uses the checkpoints beside the backup `file`, and those of the installation, `live`, up to the last event
     of the copy. Raises `ConfigurationError` if there is no checkpoint at all, or if the installation has some but none

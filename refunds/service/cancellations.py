@@ -201,7 +201,7 @@ def _apply_override(
 def _issue(
     uow: UnitOfWork, locked: LockedOrder, contact: Contact, decision: Decision, override: Override | None
 ) -> Cancellation:
-    """Store a cancellation for the request that the decision names, or else the contact, and return the cancellation.
+    """Store a cancellation of the order on a contact, or on the other request that the decision is about; return it.
 
     The order is promised the window that the customer is told, and its open contacts are closed.
     """

@@ -103,7 +103,10 @@ def forget(uow: UnitOfWork, name: str) -> Client:
 
 
 def first_tokens(uow: UnitOfWork, days: int) -> dict[Role, str]:
-    """Create and return a token for each role, with a client named like it; none if any token, even expired, exists."""
+    """Create a token for each role, with a client named like the role, and return the texts of the tokens by role.
+
+    Does nothing and returns {} if there is any token, even an expired one. A token expires after `days`.
+    """
     if any(True for _ in uow.tokens.with_clients()):
         return {}
     return {role: create_token(uow, role, role, days) for role in Role}

@@ -64,7 +64,7 @@ def require_sound(store: Store) -> timedelta:
 
 
 def _latest(store: Store, events: Events, base: int, end: int) -> datetime:
-    """Return the latest time of the events and checkpoints from position `base` on, up to the last event at `end`.
+    """Return the latest time that an event or checkpoint from position `base` on has; the last event is at `end`.
 
     The last event alone is not enough: a slow clock may have recorded it, and so agrees with it. What was found is kept
     in `store.latest`; the next call reads only what is new.

@@ -56,7 +56,11 @@ def copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) -> 
 def _copy_rows(
     store: Store, begun: Copy, head: Head, checkpoints: Sequence[Checkpoint], progress: ProgressCallback
 ) -> Mapping[str, int]:
-    """Audit the original, copy the rows that the copy lacks, and return how many rows each table has."""
+    """Audit the original, copy the rows that the copy lacks, and return the number of rows of each table by its name.
+
+    Raises `Broken`, before anything is copied, if the original is not sound, and `ConfigurationError` if it has changed
+    or another copy has taken over.
+    """
     with store.read(COMMAND_LINE) as uow:
         _require_head(uow, store, head)
         progress(HERE, 0, 1)
@@ -78,7 +82,10 @@ def _require_head(uow: UnitOfWork, store: Store, head: Head) -> None:
 
 
 def _verify(store: Store, to: Engine, counts: Mapping[str, int], checkpoints: Sequence[Checkpoint]) -> Report:
-    """Audit the copy, and compare how many rows its tables have with `counts`; raises `Broken`."""
+    """Audit the copy in `to` and return the report.
+
+    Raises `Broken` if the copy is not sound or a table has not as many rows as `counts` says.
+    """
     with store.read(COMMAND_LINE) as uow, to.read() as tx:
         for table, there in counts.items():
             if count_rows(tx, table) != there:

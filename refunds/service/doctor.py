@@ -48,7 +48,10 @@ def examine(patient: Patient) -> Iterator[tuple[str, Finding]]:
 
 
 def _settings(patient: Patient) -> Found:
-    """Yield findings on development mode, and on host names by which the service would refuse its clients."""
+    """Yield the finding of the mode, address and port, and those that something in these settings is wrong.
+
+    Found wrong are the development mode, and host names by which the service would refuse its clients.
+    """
     settings = patient.settings
     where = {"env": settings.env, "listen": settings.listen, "port": settings.port}
     yield ok(Message("%(env)s, on %(listen)s, port %(port)s", **where))
@@ -71,7 +74,10 @@ def _settings(patient: Patient) -> Found:
 
 
 def _database(patient: Patient) -> Found:
-    """Yield the finding that the database is there, whole and of this version; raise an error if it is not."""
+    """Yield the one finding that the database is there, whole and of this version.
+
+    Raises `ConfigurationError` if it is missing or of another version, and `DamagedDatabase` if it is damaged.
+    """
     with patient.tables() as tx:
         patient.engine.require_whole(tx)
         yield ok(Message("%(name)s is there, whole and of this version", name=patient.engine.name))
@@ -122,7 +128,7 @@ def _schema(patient: Patient) -> Found:
 
 
 def _engine(patient: Patient) -> Found:
-    """Yield the engine of the database and its version: as a warning if it can damage a write-ahead log."""
+    """Yield the finding of the database's engine and version: a warning for an SQLite that can damage its log."""
     version = patient.engine.sqlite_version
     if not version:
         with patient.tables() as tx:
@@ -151,9 +157,10 @@ def _clock(patient: Patient) -> Found:
 
 
 def _calendars(patient: Patient) -> Found:
-    """Yield the data and the regions in use, and warn of old data.
+    """Yield the finding of the data's releases and the regions in use, and a finding for each of these that is bad.
 
-    A region is a failed finding if it is unknown or not covered beyond next year, a warning if it is soon provisional.
+    A region fails if the data lacks it or does not cover it beyond next year. Warned of are a region that is soon
+    provisional, and data that has been the same for long.
     """
     with patient.records() as uow:
         regions, last = sorted(calendars.in_use(uow)), watch.last_change(uow)

@@ -83,7 +83,9 @@ def ledger(patient: Patient) -> Found:
 
 
 def permissions(patient: Patient) -> Found:
-    """Check that this user may write the database, and that others have no permissions on what is kept beside it.
+    """Yield a finding if this user cannot write the database, and one for each file on which others have permissions.
+
+    Yields the finding that all is well if there is none of these.
 
     A group may share the ledger. The master key is checked by `key`, writing the ledger by `ledger`.
     """
@@ -115,7 +117,11 @@ def _private(patient: Patient) -> Iterator[tuple[Path, int]]:
 
 
 def disk(patient: Patient) -> Found:
-    """Check that the disks have room: a gigabyte each, and beside the database at least twice its size."""
+    """Yield a finding for the disk of the database, of the checkpoints and of the logs: ok if it has room enough.
+
+    Enough is a gigabyte, and for the database at least twice its size; less than that is a warning or a failure. A
+    place that does not exist is left out, and so is a database on a server.
+    """
     places = [(Message("checkpoints"), patient.settings.ledger_dir, 0), (Message("logs"), LOGS, 0)]
     if file := patient.file:
         places.insert(0, (Message("database"), file.parent, 2 * file.stat().st_size if file.exists() else 0))

@@ -67,7 +67,10 @@ def gather(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) ->
 
 
 def _judged_by(uow: UnitOfWork, order: Order | None, decisions: Iterable[RecordedDecision]) -> set[str]:
-    """Return the ids of the versions and closures that decisions used, and of the version that judges the order now."""
+    """Return the ids of the versions and closures that decisions used, and of the version that judges the order now.
+
+    The latter is left out without an order, if no version is in force for it, or if the policies cannot be read.
+    """
     used = set()
     if order is not None:
         with suppress(CallersError, Unreadable):  # none is in force, or the policies cannot be read

@@ -108,10 +108,10 @@ def update(uow: UnitOfWork, found: AContact, event: EventType, data: Mapping[str
 
 
 def empty(uow: UnitOfWork, name: str, reason: ErasureReason) -> list[str]:
-    """Empty the personal fields of a contact, with a line in the ledger, and return the names of those that had a text.
+    """Empty the personal fields of a contact, with a line in the ledger; return the names of the fields with a text.
 
-    Nothing may follow in the unit of work. Raises `NotFound` if there is no such contact, `LegalHold` if its customer
-    has one, and `StorageUnavailable` if the ledger cannot be written.
+    If no field has a text, nothing is done. Nothing may follow in the unit of work. Raises `NotFound` if there is no
+    such contact, `LegalHold` if its customer has a hold, and `StorageUnavailable` if the ledger cannot be written.
     """
     found = contact(uow, name, lock=True)
     if isinstance(found, Contact):

@@ -257,7 +257,10 @@ def request_on_record(uow: UnitOfWork, order: Order, at: datetime, besides: str 
 
 
 def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
-    """Return the present facts of an order and of a stored contact about it, with the contact's own times."""
+    """Return the facts on which a stored contact is judged now: the order's present ones with the contact's own times.
+
+    `cancelled` says whether the order is cancelled now.
+    """
     then, withdrawal = contact.decision.facts, contact.intent is Intent.WITHDRAWAL
     own = then.request is None  # if it was judged by another request, it is that one's entry that these facts tell of
     return Facts(
@@ -292,7 +295,10 @@ def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
 
 
 def _confirm(uow: UnitOfWork, order: Order) -> Order:
-    """Return the order; the facts that an agent had entered become the principal's, if they may correct them."""
+    """Return the order, confirmed with an event if an agent had entered its facts and the principal may correct facts.
+
+    The confirmed facts are then the principal's; otherwise the order stays as it is.
+    """
     if not order.facts_entered_by_agent or _by_agent(uow):
         return order
     return uow.orders.update(

@@ -298,7 +298,10 @@ def _record(uow: UnitOfWork, version: PolicyVersion, *, imported: bool) -> Regis
 
 
 def _hash(version: PolicyVersion) -> str:
-    """Return a digest of a version's content; terms added to the service later count only if not the default."""
+    """Return a digest of a version's content, in hexadecimal.
+
+    A term that came into the service later is left out where it has its default, so that older digests stay valid.
+    """
     data, defaults = version_data(version), terms_data(Terms())
     for name in LATER_TERMS:
         if data["terms"][name] == defaults[name]:

@@ -101,7 +101,7 @@ def _every(uow: UnitOfWork, tab: Tab) -> Iterator[Entry]:
 
 
 def for_each(uow: UnitOfWork, picked: Mapping[str, str], act: Callable[[str], object]) -> dict[str, Left | None]:
-    """Call `act` with the id of each picked entry; `picked` has the `seen` of each as the page showed it, by id.
+    """Call `act` with the id of each entry of the Open list in `picked`, which maps each id to its `seen` on the page.
 
     An entry is left alone if it has changed since, somebody else has taken it, or only a supervisor may do this.
     Returns for each id why it was left alone, or None if it was done.

@@ -33,12 +33,12 @@ class Correction(NamedTuple):
 
 
 def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str | None = None) -> bool:
-    """Correct personal fields of a customer or, without one, of contacts; returns whether any value has changed.
+    """Correct personal fields of a customer or, without one, of contacts; return whether any value has changed.
 
-    The event names the records and the fields. The `customer_ref` of `customers` is corrected in all their orders; that
-    of `orders` moves one order, even a cancelled one, to the customer with that reference. Raises `NotFound` if there
-    is no such customer; `InvalidInput` if a record is not theirs, holds nothing there, or the value does not fit
-    (`PaymentDataRefused`); and `CustomerErased`.
+    An event for each customer, or for a contact without one, names the changed records and fields. The `customer_ref`
+    of `customers` is corrected in all their orders; that of `orders` moves one order, even a cancelled one, to the
+    customer with that reference. Raises `NotFound` if there is no such customer; `InvalidInput` if a record is not
+    theirs or has nothing in the field, or the value does not fit (`PaymentDataRefused`); and `CustomerErased`.
     """
     if customer_id is not None:
         uow.customers.lock_with_orders(customer_id)
@@ -102,8 +102,9 @@ def _check(
 def _apply(uow: UnitOfWork, one: Correction) -> bool:
     """Store a correction; return whether anything has changed.
 
-    A customer's reference is changed in all their orders; that of an order moves the order to the customer who has it.
-    Raises `Unfit` if nothing is on record there or the reference is another customer's, and `CustomerErased`.
+    A new reference of a customer is stored in all their orders. A new customer reference of a single order moves that
+    order to the customer with the reference. Raises `CustomerErased`; and `Unfit` if nothing is on record in the field,
+    or if a customer would get a reference that another customer has.
     """
     if one.table == "customers":
         return _rename(uow, one.record_id, one.value)

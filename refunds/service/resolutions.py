@@ -175,8 +175,12 @@ def possible_reasons(uow: UnitOfWork, contact: Contact) -> list[ResolutionReason
 
 
 def possible_originals(uow: UnitOfWork, contact: Contact) -> list[Contact]:
-    """Return the contacts of which an open contact about the same order may be a duplicate."""
-    return [one for one in uow.contacts.of_order(contact.order_id) if _no_original(uow, contact, one) is None]
+    """Return the contacts of the same order of which a contact may be a duplicate.
+
+    Left out are the contact itself, contacts with another intent, superseded ones and duplicates; if the contact was in
+    time or a supervisor has to decide on it, also those of which neither is true.
+    """
+    return [one for one in uow.contacts.of_order(contact.order_id) if _why_no_original(uow, contact, one) is None]
 
 
 def _together(uow: UnitOfWork, contact: Contact) -> list[Contact]:
@@ -197,7 +201,11 @@ def _canonical_to(uow: UnitOfWork, contact: AContact, channel: Channel, to: str)
 
 
 def _require_fit(uow: UnitOfWork, contact: Contact, given: Resolution) -> None:
-    """Raise `InvalidInput` if a reason does not fit a contact, or lacks its words or the contact that it repeats."""
+    """Raise `InvalidInput` if a resolution does not fit a contact.
+
+    Its reason must fit the contact's intent. `other` needs words. `duplicate` needs another contact, of which this one
+    can be a duplicate; no other reason may name a contact.
+    """
     reason, named = given.reason_code, given.duplicate_of
     is_duplicate = reason is ResolutionReason.DUPLICATE
     unfit = Message("must fit what the contact asks for: %(names)s", names=any_of(RESOLVABLE_FOR[contact.intent]))
@@ -209,15 +217,15 @@ def _require_fit(uow: UnitOfWork, contact: Contact, given: Resolution) -> None:
         (not is_duplicate and named is not None, "/duplicate_of", Message("is only for duplicates"), "contradiction"),
     ]
     if is_duplicate and named is not None:
-        detail = _no_original(uow, contact, uow.contacts.find(named))
+        detail = _why_no_original(uow, contact, uow.contacts.find(named))
         found.append((detail is not None, "/duplicate_of", detail or unfit, "no_original"))
     errors = [FieldError(pointer, detail, code) for holds, pointer, detail, code in found if holds]
     if errors:
         raise InvalidInput(errors)
 
 
-def _no_original(uow: UnitOfWork, contact: Contact, other: Contact | None) -> Message | None:
-    """Return why a contact cannot be a duplicate of another one; None if it can.
+def _why_no_original(uow: UnitOfWork, contact: Contact, other: Contact | None) -> Message | None:
+    """Return the text why a contact cannot be a duplicate of `other`, which may be None; None if it can be one.
 
     A request that was in time is no duplicate of one that was not: only the late one would stay open.
     """

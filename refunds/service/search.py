@@ -43,9 +43,10 @@ def search(uow: UnitOfWork, text: str) -> Found:
 
 
 def order_meant(uow: UnitOfWork, number: str) -> list[Order]:
-    """Return the order with this number, or with a cancellation of this reference, in a list; empty if there is none.
+    """Return a list with the one order that a number, or the reference of its cancellation, means; else an empty list.
 
-    The number may be in any case, with `#` or without; also without hyphens, if only one of the newest orders is meant.
+    The number may be in any case, with `#` or without it. Without its hyphens, it is looked for among the newest orders
+    only, and nothing is returned if two of them fit.
     """
     return _only(_orders_spelt(uow, number))
 

@@ -238,12 +238,15 @@ class _Judging:
 
 
 def _still_known(region: str | None) -> str | None:
-    """Return a region or, if the holiday data has lost it but not its country, the country; None stays None."""
+    """Return a region or, if the holiday data has lost it but not its country, the country; None for None.
+
+    A region whose country is lost, too, is returned as it is.
+    """
     return region and (still_known(region) or region)
 
 
 def _flip(before: str, after: str) -> Flip | None:
-    """Return to what a decision flips if its reason changes from `before` to `after`; None if it stays as it was."""
+    """Return whether a decision becomes refundable or refused as its reason changes; None if it stays what it was."""
     was, is_now = before in ELIGIBLE, after in ELIGIBLE
     if was == is_now:
         return None

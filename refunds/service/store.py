@@ -183,7 +183,7 @@ class Store:
             sleep(_NAP)
 
     def require_there(self) -> None:
-        """Raise `FileReplaced` if the file of the database was removed or replaced since it was opened."""
+        """Raise `FileReplaced` if the database is a file that was removed or replaced since the store opened it."""
         if self._opened is not None:
             self._opened[0].require_there()
 
@@ -248,6 +248,7 @@ class Store:
             self._seen, self._refused = (present, now), False
 
     def _unit(self, tx: Transaction, keyring: Keyring, principal: Principal) -> UnitOfWork:
+        """Return the unit of work of a principal in a transaction."""
         return UnitOfWork(tx, keyring, principal, self.policies_as_of, self.erasures)
 
     def _write_checkpoint(self, checkpoint: Checkpoint) -> bool:

@@ -163,6 +163,7 @@ def reopen(uow: UnitOfWork, unmatched_id: str, reason: ReopeningReason) -> Unmat
 
 
 def _none_if_erased(value: Any) -> Any:
+    """Return None for a text that was erased, and any other value as it is."""
     return None if isinstance(value, Erased) else value
 
 

@@ -67,7 +67,10 @@ class Session(NamedTuple):
     position: int
 
     def fits(self, user: User, journal: Head) -> bool:
-        """Tell whether the session began in this journal, and the user is not disabled and has the same epoch."""
+        """Tell whether the session still counts: it began in this journal, and the user is enabled and has its epoch.
+
+        `journal` is the present head; a session that began after it does not count.
+        """
         began_here = self.journal_id == journal.journal_id and self.position <= journal.position
         return began_here and self.epoch == user.epoch and user.disabled_at is None
 
@@ -203,7 +206,10 @@ def signed_in(store: Store, session: Session) -> tuple[Principal, Policies]:
 
 
 def offer(uow: UnitOfWork) -> Offer:
-    """Make a password for the principal, which is theirs only after `change_password`; nothing is stored."""
+    """Return a new random password for the principal, with its mark, by which `change_password` recognizes it.
+
+    Nothing is stored: it is their password only after `change_password`.
+    """
     password = new_password()
     return Offer(password, _mark(uow, password))
 

@@ -81,7 +81,7 @@ class LastChange(NamedTuple):
 
     @property
     def is_newer(self) -> bool:
-        """Whether this instance counts by older data than that of the journal."""
+        """Whether the data of the change is newer than the data by which this instance counts."""
         return any(mine < its for mine, its in zip(_versions(data_now()), _versions(self.now), strict=True))
 
 
@@ -110,16 +110,16 @@ def data_now() -> str:
 def watch(store: Store, progress: ProgressCallback = silently, waits: Callable[[], None] = lambda: None) -> Watched:
     """Promise a window to orders without one; if data or policies changed since the last watch, promise later ends.
 
-    All open promises are compared for that, and new data gets an event. One instance at a time does so; one that has to
-    wait calls `waits` once. It can be interrupted and repeated, and each batch is an exclusive write, so that nothing
-    is done twice. Older data than that of the last watch is no reason to compare.
+    For the latter, the windows of all open promises are counted anew; new holiday data also gets an event. Older data
+    than that of the last watch is no reason to count. One instance at a time does so; one that has to wait calls
+    `waits` once. The watch can be interrupted and repeated: nothing is done twice.
     """
     with store.open()[0].one_at_a_time(waits):
         return _watch(store, progress)
 
 
 def _watch(store: Store, progress: ProgressCallback) -> Watched:
-    """Do what `watch` does, once it is this instance's turn."""
+    """Promise windows and later ends as `watch` says, without waiting for other instances; return what was done."""
     now = data_now()
     with store.read(COMMAND_LINE) as uow:
         last, is_any_unpromised = last_change(uow), uow.orders.is_any_without_promise()
@@ -171,7 +171,10 @@ def last_change(uow: UnitOfWork, before: int | None = None) -> LastChange | None
 
 
 def recent_change(uow: UnitOfWork) -> LastChange | None:
-    """Return the last change of data, if it was in the last 14 days and concerned an open window; else None."""
+    """Return the last change of holiday data, if it was in the last 14 days and an open window then counted otherwise.
+
+    Returns None if not.
+    """
     last = last_change(uow)
     return last if last and uow.now - last.at < RECENT and last.longer + last.kept else None
 
@@ -213,7 +216,10 @@ def changes(uow: UnitOfWork, progress: ProgressCallback = silently) -> Iterator[
 
 
 def _lengthen(store: Store, principal: Principal, cause: PromiseCause, progress: ProgressCallback) -> int:
-    """Promise every open window that ends later now, for a cause; return how many keep a later end than counted now."""
+    """Promise each open window that ends later by today's data its later end, for a cause.
+
+    Returns how many open windows keep a promised end that is later than the one counted today.
+    """
     kept = done = 0
     with store.read(COMMAND_LINE) as uow:
         comparison, now, since = _Comparison(uow), uow.now, micros(uow.now)
@@ -256,13 +262,13 @@ class _Comparison:
         self._known: dict[tuple[str, Case, str], tuple[int | None, int] | None] = {}
 
     def changes(self, rows: Iterable[Row]) -> Iterator[Change]:
-        """Yield the changes among the promises in these rows; a row without a change is left out."""
+        """Yield the change of each promise in these rows that counts otherwise, or not at all, by today's data."""
         for row in rows:
             if ends := self._ends(row):
                 yield _change(row, *ends)
 
     def _ends(self, row: Row) -> tuple[int | None, int] | None:
-        """Return what `_compare` returns for a row; equal cases are compared once."""
+        """Return the deadlines of a row, today's and the one that holds, as `_compare`, which equal rows call once."""
         case = row["policy"], self._cases(row["policy"]).case(row), row["told"]
         if case not in self._known:
             if len(self._known) == KNOWN:

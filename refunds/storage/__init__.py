@@ -41,7 +41,7 @@ class Transaction(Protocol):
     """Whether nobody else can write while this transaction may."""
 
     def read_any_text(self) -> None:
-        """From here on, return a text that is not UTF-8, which only SQLite can hold, as bytes; raise no error."""
+        """Return texts that are not UTF-8, which only SQLite can hold, as bytes from now on, and raise no error."""
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
         """Run a statement and return its row, or None if it returns none; it must not return more."""

@@ -67,9 +67,9 @@ class Copy:
             yield tx
 
     def rest(self, source: Transaction, table: StoredTable) -> Iterator[int]:
-        """Copy the rows that a table of the copy lacks; yield how many it has, at first and after each batch.
+        """Copy the rows that a table of the copy lacks; yield how many rows it has, at first and after each batch.
 
-        Raises `ConfigurationError` as `write` does.
+        Raises `ConfigurationError` if the copy is finished already, or another copy has taken over.
         """
         key, from_end = ", ".join(table.key), ", ".join(f"{name} DESC" for name in table.key)
         with self.to.read() as tx:

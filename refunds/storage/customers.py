@@ -30,6 +30,7 @@ class Customers:
 
     @property
     def _tx(self) -> Transaction:
+        """The transaction of the unit of work."""
         return self._context.tx
 
     def find(self, customer_ref: str) -> str | None:
@@ -74,10 +75,10 @@ class Customers:
         return [row["order_id"] for row in self._tx.all(of_orders, customer_id=customer_id)]
 
     def rename(self, customer_id: str, customer_ref: str) -> list[str]:
-        """Lock a customer and their orders, let another reference find the customer, and return the ids of the orders.
+        """Give a customer another reference, by which they are found from now on; return the ids of their orders.
 
-        The reference that is stored in the orders does not change. Raises `NotFound`, `CustomerErased`, and `Conflict`
-        if the reference is another customer's.
+        Locks the customer and their orders, but does not change the reference that is stored in the orders. Raises
+        `NotFound`, `CustomerErased`, and `Conflict` if the reference is another customer's.
         """
         order_ids = self.lock_with_orders(customer_id)
         self.require_not_erased(customer_id)
@@ -90,7 +91,7 @@ class Customers:
         self._context.customers[customer_id].require_key()
 
     def forget_without_records(self, customer_ids: Iterable[str]) -> None:
-        """Delete those of these locked customers about whom no record is left, with keys and stored replies."""
+        """Delete each of these locked customers about whom no record is left, with their key and stored replies."""
         listed, named = named_list(customer_ids)
         nothing = " AND ".join(
             f"NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.customer_id = customers.customer_id)"  # noqa: S608

@@ -75,11 +75,13 @@ class Erasures:
         return next((one for one in journalled(self._tx) if one.customer_id == customer_id), None)
 
     def erase(self, customer_id: str, reason: ErasureReason, anyway: str | None = None) -> Erasure:
-        """Erase a customer who is locked with their orders: their key, every personal field, and stored responses.
+        """Empty a customer's key and all their personal fields, and delete the stored responses about them.
 
-        A line in the ledger comes first, and stays even if this unit of work fails; then the next start erases the
-        customer. So nothing may follow that can fail. `anyway`, for the event: why open matters do not prevent it.
-        Returns the erasure with the ids of the orders. Raises `StorageUnavailable` if the line cannot be written.
+        The customer and their orders must be locked. A line in the ledger comes first, and stays even if this unit of
+        work fails; then the next start erases the customer. So nothing may follow that can fail.
+
+        `anyway` says why open matters do not prevent the erasure, and is stored in its event. Returns the erasure with
+        the ids of the orders. Raises `StorageUnavailable` if the line cannot be written.
         """
         erasure = Erasure(customer_id, reason, self._context.now)
         self._note(erasure)
@@ -144,7 +146,7 @@ class Erasures:
         return [noted[row["customer_id"]] for row in undone], lacking
 
     def records_emptied(self, customer_id: str) -> dict[str, int]:
-        """Count a customer's records that have an emptied personal field, by table; also for customers not erased."""
+        """Return how many records of a customer, erased or not, have an emptied personal field, by table."""
         counted = {}
         for table, owned in _owned():
             empty = " OR ".join(f"length({name}) = 0" for name in table.personal)
@@ -162,7 +164,7 @@ class Erasures:
             return None
 
     def _empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> None:
-        """Empty the set personal fields of a contact in the records, with an event, and delete the stored replies."""
+        """Empty each personal field of a contact that has a text, with an event; delete the stored replies about it."""
         fields = _to_empty(contact)
         data, emptied = {"fields": fields, "reason": reason}, dict.fromkeys(fields, ERASED)
         if isinstance(contact, Contact):

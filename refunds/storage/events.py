@@ -91,7 +91,7 @@ class Events(Repository[Event]):
     ) -> list[tuple[Event, bool]]:
         """Return up to `limit` events before a position, or the last ones for None; the newest first.
 
-        With `after`, it returns those nearest after that position, also the newest first. `filters` are values for
+        With `after`, the events are those nearest after that position, also the newest first. `filters` are values for
         `_FILTERS`; those by `type` and `order_id` have an index, the others read the whole journal. Each event comes
         with whether it is sound and chained to the event before it.
         """
@@ -230,7 +230,7 @@ def set_journal_id(tx: Transaction, journal_id: str) -> None:
 
 
 def set_head(tx: Transaction, head: Head) -> None:
-    """Store this as the head of the journal, in place of the one that is there."""
+    """Replace the stored head of the journal by this one, at the latest when the transaction ends."""
     moving = (
         "UPDATE journal_head SET position = :position, hash = :hash, policies_at = :policies_at,"
         " journal_id = :journal_id WHERE id = 1"

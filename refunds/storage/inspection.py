@@ -65,14 +65,17 @@ class Inspection:
         self.cancellations: list[Cancellation] = self._readable(CANCELLATIONS)
 
     def versions_and_closures(self, ids: Collection[str]) -> tuple[list[RegisteredVersion], list[Closure]]:
-        """Return the versions and closures with these ids that can be read; wrong ones are named in `faults`."""
+        """Return the versions and closures with these ids that can be read, even if wrong.
+
+        Those that are wrong or cannot be read are named in `faults`.
+        """
         for kind in (Versions, ClosureRepository):
             table = kind.mapper
             self._rows[table] = [row for row in kind.iter_rows(self._tx) if row[table.key] in ids]
         return self._readable(POLICY_VERSIONS), self._readable(CLOSURES)
 
     def follow(self, checkpoints: Sequence[Checkpoint], ids: Collection[str]) -> tuple[list[Link], list[Message]]:
-        """Check the order's journal and records; returns the events, each with the next checkpoint, and all faults.
+        """Check the order's journal and records; return all events, each with its next checkpoint, and all faults.
 
         Call `versions_and_closures` for the `ids` first, and this method once. The events are about the order, and
         about the versions and closures with these `ids`. The journal is checked from each event to the next

@@ -34,7 +34,7 @@ def open_keyring(tx: Transaction, masters: tuple[bytes, ...]) -> Keyring:
             try:
                 keys[name] = _opened(masters, stored[name], where)[0]
             except Tampered:
-                raise _lost(tx, masters) from None
+                raise _lost_keys_error(tx, masters) from None
         else:
             keys[name] = new_key()
             tx.run(
@@ -45,8 +45,8 @@ def open_keyring(tx: Transaction, masters: tuple[bytes, ...]) -> Keyring:
     return Keyring(masters, **keys)
 
 
-def _lost(tx: Transaction, masters: tuple[bytes, ...]) -> ConfigurationError:
-    """Return the error for master keys that are not the database's; it counts, by table, the keys that none opens."""
+def _lost_keys_error(tx: Transaction, masters: tuple[bytes, ...]) -> ConfigurationError:
+    """Return the error that these master keys are not the database's, with the number of lost keys by table."""
     found = opened_by(tx, masters)
     detail = Message(
         "REFUNDS_MASTER_KEY_FILE: this master key is not the one of the database: use that one. If you are rotating, "
@@ -134,14 +134,20 @@ def new_wrapped_key(keys: Keyring, table: str, row_id: str) -> bytes:
 
 
 def unwrapped(keys: Keyring, table: str, row_id: str, wrapped_key: bytes) -> CustomerCipher:
-    """Return the cipher with a key from `new_wrapped_key`, an erased one if the key is empty; raises `Tampered`."""
+    """Return the cipher with the key that is stored wrapped in a row; an erased cipher if the wrapped key is empty.
+
+    Raises `Tampered` if no master key opens it.
+    """
     if wrapped_key == b"":
         return CustomerCipher(b"")
     return CustomerCipher(_opened(keys.masters, wrapped_key, associated_data(table, "wrapped_key", row_id))[0])
 
 
 def cipher(keys: Keyring, row: Row) -> CustomerCipher:
-    """Return the cipher of the customer in a row with `customer_id` and `wrapped_key`; raises `Tampered` if damaged."""
+    """Return the cipher of the customer in a row with `customer_id` and `wrapped_key`; an erased one if that is empty.
+
+    Raises `Tampered` if the key is damaged.
+    """
     return unwrapped(keys, "customers", row["customer_id"], row["wrapped_key"])
 
 

@@ -124,7 +124,7 @@ class RecordMapper(Generic[R]):
         self.insertion = f"INSERT INTO {name} ({', '.join(values)}) VALUES ({', '.join(values.values())})"  # noqa: S608
 
     def id_of(self, record: R) -> str:
-        """Return the key of a record."""
+        """Return the key of a record: the value of the field that is stored in the first column."""
         key: str = getattr(record, self._columns[0].field)
         return key
 

@@ -218,14 +218,17 @@ class Orders(OfOrders[Order]):
         return {}
 
     def _condition(self, name: str, value: Any) -> str:
-        """Return the SQL of a filter; for a state, first read whether few orders have it, to find them by an index."""
+        """Return the SQL condition of a filter; one for a rare state also says how to find its orders by an index.
+
+        Whether a state is rare is read first.
+        """
         condition, found = super()._condition(name, value), _INDEXED.get(value) if name == "state" else None
         if found and len(self._tx.all(f"{found} LIMIT {_FEW}")) < _FEW:
             return f"order_id IN ({found}) AND {condition}"
         return condition
 
     def place_of(self, record: Standing) -> tuple[Any, ...]:
-        """Return the place of an order in a list, as `paginate` takes it."""
+        """Return the place of an order in a list, by registration and by deadline, as `paginate` takes it."""
         order, deadline = record.order, record.deadline
         return micros(order.registered_at), order.order_id, deadline and micros(deadline), order.order_id
 

@@ -300,7 +300,10 @@ class PostgreSQL(Engine):
                     raise
 
     def _configure(self, connection: psycopg.Connection[DictRow]) -> None:
-        """Set up and count a new connection, and mark the database as in use; raises while the database is copied."""
+        """Count and set up a new connection, which marks the database as in use unless it only reads.
+
+        Closes it and raises `psycopg.OperationalError` while the records are copied to another database.
+        """
         self.connections += 1
         connection.adapters.register_dumper(int, Int8Dumper)  # one type for every number, and so one plan
         begun = connection.execute(

@@ -58,7 +58,7 @@ class PostgresTransaction:
         """Do nothing: a server refuses every text that is not UTF-8."""
 
     def one(self, sql: str, **parameters: Any) -> Row | None:
-        """Run a statement and return its row; None if it returns none."""
+        """Run a statement and return its first row; None if it returns no row."""
         return self._execute(sql, parameters).fetchone()
 
     def all(self, sql: str, **parameters: Any) -> list[Row]:

@@ -137,7 +137,7 @@ class Repository(Generic[R]):
         return after
 
     def count(self) -> int:
-        """Count the stored records of this kind."""
+        """Return how many records of this kind are stored."""
         return count_rows(self._tx, self.mapper.name)
 
     def find(self, record_id: str) -> R | None:
@@ -191,6 +191,7 @@ class Repository(Generic[R]):
         return record
 
     def _load_all(self, rows: Iterable[Row]) -> list[R]:
+        """Return the records in these rows, in the same order, each as `_load` reads it."""
         return [self._load(row) for row in rows]
 
 

@@ -112,7 +112,7 @@ class Retention:
         A row has the key as `id`, `since` as it is stored, and the `owner`.
         """
         place = f"{kind.key} > :after ORDER BY {kind.key} LIMIT :limit"
-        return self._tx.all(f"{_due(kind)} AND {place}", **self._named(before), after=after, limit=limit)
+        return self._tx.all(f"{_due_query(kind)} AND {place}", **self._named(before), after=after, limit=limit)
 
     def lock_due(self, kind: Kind, before: datetime, rows: Collection[Row]) -> list[Row]:
         """Lock the customers and orders of these records, read the records again, and return the rows still due."""
@@ -124,13 +124,14 @@ class Retention:
             of = f"SELECT orders.order_id FROM {kind.table} WHERE {kind.key} IN ({listed})"  # noqa: S608
             sql = f"SELECT order_id FROM orders WHERE order_id IN ({of}) ORDER BY order_id {{for_update}}"  # noqa: S608
             self._tx.all(sql, **named)
-        sql = f"{_due(kind)} AND {kind.key} IN ({listed}) ORDER BY {kind.key}"
+        sql = f"{_due_query(kind)} AND {kind.key} IN ({listed}) ORDER BY {kind.key}"
         return self._tx.all(sql, **self._named(before), **named)
 
     def forget(self, kind: Kind, rows: Collection[Row]) -> None:
-        """Delete locked records and all about them, with events; then the customers about whom no record is left.
+        """Delete records, which must be locked, with everything about them; then customers with no record left.
 
-        Of contacts whose details are due, only these are emptied; stored replies are deleted without an event.
+        Each gets an event, except stored replies. If the kind is the details of contacts, these are emptied, and the
+        contacts stay.
         """
         ids = [row["id"] for row in rows]
         if kind.event is None:
@@ -149,7 +150,7 @@ class Retention:
             Customers(self._context).forget_without_records(owners)
 
     def _named(self, before: datetime) -> dict[str, int]:
-        """Return the parameters of `_due` in microseconds: `before`, `soon` (a day later) and `now`."""
+        """Return the parameters of `_due_query` in microseconds: `before`, `soon` (a day later) and `now`."""
         soon = before + timedelta(days=1)
         return {"before": micros(before), "soon": micros(soon), "now": micros(self._context.now)}
 
@@ -192,8 +193,11 @@ _ABOUT_ORDERS = (
 """The records about orders, each before those that it refers to."""
 
 
-def _due(kind: Kind) -> str:
-    """Return the query for the records of a kind whose period is over, to which a further condition can be added."""
+def _due_query(kind: Kind) -> str:
+    """Return the SQL that selects the records of a kind whose period is over and on which there is no hold.
+
+    It has the columns `id`, `since` and `owner`, and ends with a condition, to which `AND ...` can be added.
+    """
     free = "TRUE" if kind.owner == "NULL" else _FREE.format(kind.owner)
     return (
         f"SELECT {kind.key} AS id, {kind.since} AS since, {kind.owner} AS owner FROM {kind.table}"  # noqa: S608

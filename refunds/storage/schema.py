@@ -47,7 +47,10 @@ def differences(tx: Transaction, *, on_server: bool) -> list[Difference]:
 
 
 def sampled(tx: Transaction) -> list[str]:
-    """Return, as `table.column`, the encrypted columns and digests that PostgreSQL's statistics may have samples of."""
+    """Return the columns with encrypted fields or digests whose values are, or can get, in PostgreSQL's statistics.
+
+    They are named `table.column` and sorted; for PostgreSQL only.
+    """
     rows = tx.all(
         "SELECT c.relname || '.' || a.attname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
         " WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND (coalesce(a.attstattarget, -1)"

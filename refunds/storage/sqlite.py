@@ -70,7 +70,7 @@ class SQLite(Engine):
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Begin a read for the block, in which all statements see the state at the first one."""
+        """Yield a connection that only reads, for the block; all its statements see the state at the first one."""
         with self._reader() as reader:
             reader.execute("BEGIN")
             yield reader
@@ -153,9 +153,9 @@ class SQLite(Engine):
             raise damaged(self.name, found)
 
     def close(self) -> None:
-        """Close every connection that is not in use; they open again when needed. Waits for a write of this process.
+        """Wait for a write of this process, then close every idle connection; connections open again when needed.
 
-        If nothing was written, a log that was found beside the file stays as it is: it may be another database's.
+        If this process has written nothing, the log beside the file stays as it is: it may be another database's.
         """
         with self._ticket.closing():
             keeper = None  # it only reads, so that closing the others does not move the log to the file
@@ -305,7 +305,10 @@ class SQLite(Engine):
 
 
 def sync(path: Path) -> None:
-    """Bring a file, or the names in a directory, to disk; no database in the file may be open in this process."""
+    """Wait until the disk has the content of a file, or the names in a directory. Raises `OSError`.
+
+    The file must not be a database that is open in this process.
+    """
     opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(opened)

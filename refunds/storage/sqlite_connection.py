@@ -54,7 +54,7 @@ class Connection:
         return cursor
 
     def commit(self) -> None:
-        """Commit; raises `RuntimeError` if a statement failed since the last rollback."""
+        """Commit the transaction. Raises `RuntimeError` if one of its statements has failed."""
         if self._failed:
             raise RuntimeError(FAILED)
         self.leave_rows()

@@ -42,7 +42,7 @@ def translating_errors(path: str) -> Iterator[None]:
 
 
 def cannot_open(path: str, error: OSError) -> StorageUnavailable:
-    """Return the error that the database at a path cannot be opened."""
+    """Return the error that says that the database at a path cannot be opened, with the reason of the `OSError`."""
     shown = Message("The database cannot be opened: %(reason)s.", reason=error.strerror)
     return StorageUnavailable(shown, f"{path} cannot be opened: {error.strerror}")
 

@@ -90,7 +90,8 @@ class UnitOfWork:
     def policies(self) -> Policies:
         """The policies as this transaction sees them.
 
-        From here on the use case relies on them: if they change before its end, `write_journal` raises `Conflict`.
+        Who reads this property relies on them: if they change before the use case ends, `write_journal` raises
+        `Conflict`.
         """
         if self.policies_seen is None:
             head = self._head or self.events.head()
@@ -124,7 +125,10 @@ class UnitOfWork:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """If the block raises `CallersError` or `CalendarNotReady`, undo it and raise that again; locks may remain."""
+        """Undo what the block has written if it raises `CallersError` or `CalendarNotReady`, and raise that again.
+
+        What the block has locked may stay locked.
+        """
         entries = self._context.entries
         before = len(entries)
         self.tx.run("SAVEPOINT attempt")

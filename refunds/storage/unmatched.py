@@ -100,7 +100,10 @@ class Unmatched(Listed[UnmatchedContact]):
 
 
 def cipher(context: Context, unmatched_id: str, wrapped_key: bytes | None) -> CustomerCipher:
-    """Return the cipher of an unmatched contact, `NO_ACCESS` if its key was destroyed; raises `Tampered` if damaged."""
+    """Return the cipher of an unmatched contact, `NO_ACCESS` if its key was destroyed (None).
+
+    Raises `Tampered` if the key is damaged.
+    """
     if wrapped_key is None:
         return NO_ACCESS
     return keys.unwrapped(context.keys, UNMATCHED.name, unmatched_id, wrapped_key)

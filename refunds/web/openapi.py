@@ -354,7 +354,10 @@ def _schema_name(schema: type[ma.Schema] | ma.Schema) -> str:
 
 
 def _own_schema(converter: Any, field: ma.fields.Field[Any], **_: Any) -> dict[str, Any]:
-    """Return what one of our own fields adds to its JSON schema; for an `Either`, a reference to a new component."""
+    """Return what a field adds to its JSON schema: its `json_schema`, with null in an enumeration if allowed, or {}.
+
+    For an `Either`, add a component with its schemas to the document, and return the reference to it.
+    """
     if isinstance(field, Either):
         either: dict[str, Any] = {"oneOf": [converter.resolve_nested_schema(schema) for schema in field.schemas]}
         if field.discriminator:

@@ -167,7 +167,10 @@ def _message_signer(screen: str) -> URLSafeTimedSerializer:
 
 
 def form(most_bytes: int = MOST_BYTES) -> dict[str, str]:
-    """Return the values of the form in the current request by field name. Raises what `intake.form_body` raises."""
+    """Return the values of the form in the body of the current request, by field name.
+
+    Raises `InvalidInput` if a field is repeated, and `Rejected` if the body is no form, is too large or is cut off.
+    """
     return intake.form_body(current_request, most_bytes)
 
 

@@ -182,7 +182,10 @@ def _refused_host(request: Request) -> dict[str, str]:
 
 
 def _finish(response: Response) -> Response:
-    """Add the id, default headers and, if near, `Token-Expires`; measure and log the request, a stream at its end."""
+    """Add the request's id, default headers and, if its token ends soon, `Token-Expires` to a response, and return it.
+
+    The request is measured and logged: at once or, if the response is a stream, at its end.
+    """
     asked, known = unwrapped(request), unwrapped(g)
     given = {name.lower() for name, _ in response.headers}
     missing = [(name, value) for name, value in _HEADERS.items() if name.lower() not in given]

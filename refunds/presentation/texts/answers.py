@@ -187,7 +187,10 @@ def _revoked_text(revoked: Cancellation | None) -> str:
 
 
 def _date_text(outcome: Outcome, order_id: str | None) -> str:
-    """Return what to say about the end of a running window if it is a kept promise or provisional; empty otherwise."""
+    """Return what to say about the end of a running window: that a promise is kept, that it is provisional, or both.
+
+    It is empty if neither is so or no window runs. Without an order, a provisional end may also move closer.
+    """
     if outcome.reason is not Reason.WITHIN_WINDOW:
         return ""
     found = ((Notice.PROMISE_KEPT, _PROMISED), (Notice.CALENDAR_PROVISIONAL, _PROVISIONAL if order_id else _MAY_MOVE))

@@ -201,7 +201,7 @@ def channel_text(channel: Channel) -> str:
 
 
 def basis_text(basis: Basis) -> str:
-    """Return what a cancellation is based on, in a few words."""
+    """Return the basis of a cancellation in words, such as "the policy" or "goodwill"."""
     return translate(BASIS[basis])
 
 

@@ -57,9 +57,9 @@ _WORD: dict[Any, Message] = {
 
 
 def difference_text(difference: Difference, time_zone: str) -> str:
-    """Return a difference as text: the term, its new and its former value; of closures and clauses, the changes alone.
+    """Return a difference of two versions as text: the term, its new value and, if there is one, its former value.
 
-    Instants are shown in the time zone.
+    Of closures and clauses, only the changes are shown; instants are in the time zone.
     """
     term, before, after, replaces = difference
     label = translate(_LABEL[term])
@@ -89,6 +89,7 @@ def _plain(value: Any) -> str:
 
 
 def _calendar_days(number: int) -> str:
+    """Return a number of calendar days as a text, such as "14 calendar days"."""
     return translate_number("%(num)s calendar day", "%(num)s calendar days", number)
 
 

@@ -197,7 +197,7 @@ _REVISIONS = re.compile(r'"([0-9]{1,9})(?:-[0-9a-f]{8})?"')
 
 
 def _new(uow: UnitOfWork, order: Order) -> Standing:
-    """Return the standing of an order that this unit of work has registered; it has no cancellation or contact yet."""
+    """Return the standing of an order that was just registered: its promise, if it was provided, and nothing else."""
     return Standing(order, uow.promises.current(order.order_id) if order.service_provided_at else None, uow.now)
 
 

@@ -148,7 +148,10 @@ def screen(
 def action(
     rule: str, form_view: View, *scopes: Scope, transaction: Transaction | None = Transaction.WRITE, **declared: Any
 ) -> Callable[[View], View]:
-    """Declare a view as what a form of the screen `form_view` does: like `screen`, but for a POST that may write."""
+    """Return a decorator that makes a view do what a form of the screen `form_view` asks for, by a POST that may write.
+
+    The arguments are those of `screen`.
+    """
     return screen(rule, *scopes, method="POST", transaction=transaction, form_view=form_view, **declared)
 
 
@@ -198,7 +201,10 @@ def _sent(most_bytes: int) -> Form:
 def _shown_again(
     form_view: View | None, form: Form, arguments: dict[str, Any], status: int = HTTPStatus.OK
 ) -> Response:
-    """Show the form by `form_view`, in a new transaction, with this status; raises `Rejected` without a `form_view`."""
+    """Return the page on which `form_view` shows a form again, with this status; it has a transaction of its own.
+
+    Raises `Rejected` without a `form_view`.
+    """
     if form_view is None:
         raise Rejected("bad-request", Message("No page of this session has sent this form."))
     shown = form_view(form=form, **arguments)
@@ -273,7 +279,7 @@ class _Zones:
         self._said: set[str] = set()
 
     def zone_text(self, name: str) -> str:
-        """Return the name of a zone, and let later instants on the page leave the name out."""
+        """Return the name of the time zone `name` in words, and note that the page has now named it."""
         self._said.add(name)
         return cast("str", unbroken(zone_text(name)))
 

@@ -47,7 +47,10 @@ def change_password(_: UnitOfWork | None, form: Form) -> Response:
 
 @action("/account/sessions", account)
 def end_sessions(uow: UnitOfWork, form: Form) -> Response:
-    """End one session of the user or, if none is named, all but this one, with events. Then redirect to the account."""
+    """End the named session of the user or, if none is named, all but this one; then redirect to the account.
+
+    Each session that ends gets an event; the account says if there was none to end. Raises `InvalidInput`.
+    """
     found = form.read(OwnSessionSchema)
     if "session" in found:
         ended = uow.users.end_session(uow.principal.actor, found["session"])

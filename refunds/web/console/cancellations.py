@@ -62,7 +62,10 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 
 @action("/cancellations/<cancellation_id>", cancellation, Scope.CANCELLATIONS_REVOKE, Scope.CANCELLATIONS_ISSUE)
 def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
-    """Revoke a cancellation for the reason in the form, as `settlements.revoke` does, and redirect to it."""
+    """Revoke a cancellation for the reason in the form, and redirect to the page of the cancellation.
+
+    Raises `InvalidInput`, `NotFound`, `Forbidden` and `CancellationStateConflict`.
+    """
     found = form.read(RevocationRequestSchema)
     settlements.revoke(uow, cancellation_id, found["reason_code"], found.get("reason"))
     return to("cancellation", cancellation_id=cancellation_id)

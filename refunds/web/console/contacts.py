@@ -51,7 +51,12 @@ def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @screen("/orders/<order:order_id>/override", Scope.CANCELLATIONS_OVERRIDE, method="POST", form_view=confirm)
 def confirm_override(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Show what a supervisor confirms before an override, which only their form can choose, never somebody's link."""
+    """Show what a supervisor confirms before an order is cancelled by the override in the form; nothing is recorded.
+
+    It takes no link, so that nobody else can choose the override for them. Raises `InvalidInput` without an override or
+    if a field is wrong, `Forbidden` for others than supervisors, and `NotFound` and `ContactStateConflict` for the
+    stored contact that the form names.
+    """
     found = form.read(EntrySchema)
     require(found, "override")
     address = at("cancel", order_id=order_id, contact_id=found.get("contact_id"))
@@ -333,7 +338,10 @@ _DOING: Doing = ANSWERING | {
 
 @action("/contacts/<contact_id>", contact, Scope.CONTACTS_WRITE)
 def follow_up(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
-    """Acknowledge, complete, resolve or reopen a contact, by the `doing` of the form. Then redirect to its page."""
+    """Acknowledge, complete, resolve or reopen a contact, as the `doing` of the form says; then redirect to its page.
+
+    Raises `InvalidInput` for another `doing`, and what the use case raises, such as `ContactStateConflict`.
+    """
     act(uow, form, contact_id, _DOING)
     return to("contact", contact_id=contact_id)
 

@@ -230,7 +230,11 @@ def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
 
 @screen("/data-requests/<request_id>/export", Scope.PRIVACY_EXPORT, transaction=Transaction.WRITE)
 def exported(uow: UnitOfWork, form: Form, request_id: str) -> Response:
-    """Show the export for a data request, with an event, in the address's `language`: a page or, with `data`, JSON."""
+    """Export everything about the customer of a data request, as a page or, if the address has `data`, as a JSON file.
+
+    It is in the `language` of the address, else in the reader's. Records the event of the export. Raises `NotFound` if
+    there is no such request or nothing is held, `IdentityNotChecked`, and `Forbidden`.
+    """
     asked = form.read(forms.ExportedSchema)
     found = exports.for_request(uow, request_id)
     with speaking(asked.get("language") or language()):

@@ -50,7 +50,7 @@ class Asked:
         return {"channel": self.channel} | {name: format_instant(one) for name, one in at.items() if one}
 
     def begun(self, now: datetime) -> "Asked":
-        """Return a copy that was received `now`, when the page is opened; if it has a `received_at`, return itself."""
+        """Return a copy with `now`, when the page is opened, as `received_at`; if it has one already, return itself."""
         return self if self.received_at else replace(self, received_at=now, opened=True)
 
 
@@ -106,8 +106,8 @@ def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
 def find(uow: UnitOfWork, form: Form) -> Response:
     """Redirect to the answer for an order or a day, to the orders of a customer, or to a request, by what was typed.
 
-    The day counts if it is asked for, if there is no number or nothing has it, or if the user may not read orders.
-    Raises `InvalidInput` if nothing fits.
+    The typed day is used if the form says so, without a number, if nothing has the number, or if the user may not read
+    orders. Raises `InvalidInput` if nothing has the number and there is no day, or if a field is wrong.
     """
     found = form.read(FindSchema)
     number = found.get("q") if g.principal.may(Scope.ORDERS_READ) else None

@@ -49,7 +49,7 @@ class Typed:
         return self._meant(field, now, zone(time_zone), timedelta(days=1))
 
     def day(self, field: str, now: datetime, time_zone: str) -> date:
-        """Return the typed local date. Raises `InvalidInput` if it cannot be read, or if a time was typed."""
+        """Return the local date that was typed in a field. Raises `InvalidInput` if it cannot be read or has a time."""
         begin = self.begin(field, now, time_zone)
         if begin == self.end(field, now, time_zone):
             raise InvalidInput.at(f"/{field}", Message("must be a date without a time"), "time_given")

@@ -131,9 +131,9 @@ def _result(uow: UnitOfWork, text: str, version: PolicyVersion, *, dry_run: bool
 
 @screen("/draft", Scope.POLICIES_WRITE, method="POST", form_view=draft, most_bytes=MOST_BYTES)
 def review(uow: UnitOfWork, form: Form) -> Response:
-    """Show the dry run of a draft: the terms that it changes, from when and how it judges, its warnings and clauses.
+    """Show what publishing a draft would do: the terms that it changes, from when, its warnings and its clauses.
 
-    No order is looked at (`simulate_draft` does that), and nothing is stored.
+    No order is looked at (`simulate_draft` does that), and nothing is stored. Raises `InvalidInput` for a wrong draft.
     """
     text, version = _read(form)
     result, fingerprint = _result(uow, text, version, dry_run=True)

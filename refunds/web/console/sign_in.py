@@ -91,7 +91,10 @@ def _onward(rest: str) -> Response:
 
 
 def _is_page(rest: str) -> bool:
-    """Tell whether an address of the console can be opened: yes even if nothing is there, no if it only takes forms."""
+    """Tell whether an address of the console can be opened by a link: only those that just take forms cannot.
+
+    An address at which there is nothing can be opened, too; `rest` is the address without the console's prefix.
+    """
     if _matched(rest, "GET")[0] != "console.nowhere":
         return True
     try:
@@ -172,9 +175,10 @@ def _asked_to_sign_in() -> Response:
 
 
 def _page(rest: str, kept: str, said: str | None, status: int, name: str = "") -> Response:
-    """Return the sign-in page that leads on to the page at `rest`, an address below the console's; `name` is filled in.
+    """Return the sign-in page, which leads on to the page at `rest`, the address without the console's prefix.
 
-    `kept` is the form that was being sent there, as JSON without secrets, or ""; `said`, what the user is told.
+    `kept` is the form that was being sent there, as JSON without secrets, or ""; `said` is what the user is told, and
+    `name` the user name that is filled in.
     """
     form = Form(address=own_address(f"{PREFIX}/{rest}"))
     to_here = own_address(f"{PREFIX}/sign-in/{rest}")

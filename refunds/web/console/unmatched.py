@@ -92,7 +92,10 @@ def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/unmatched/<unmatched_id>", Scope.CONTACTS_READ)
 def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
-    """Show a contact whose order is, or was, not known, with its number and the forms to match or close it."""
+    """Show a contact whose order is, or was, not known, with its number and the forms to match or close it.
+
+    Raises `NotFound` if there is no such contact.
+    """
     found, time_zone = uow.unmatched.get(unmatched_id), time_zone_of(uow, uow.policies.default)
     return page(
         "unmatched.html",

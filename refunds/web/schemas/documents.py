@@ -19,7 +19,7 @@ HTML, TEXT, JSON = "text/html", "text/plain", "application/json"
 
 
 class Language(Text):
-    """The language of a document."""
+    """A field for the language of a document, `de` or `en`; it can be left out."""
 
     def __init__(self) -> None:
         shape = Message("must be one of %(names)s", names=", ".join(LANGUAGES))

@@ -14,7 +14,7 @@ PAGE, MOST = 50, 200
 
 
 class RecordId(Text):
-    """The id that the service gave a record; `prefix` names the kind of record, such as `con`."""
+    """A field for the id that the service gave a record; `prefix` names the kind of record, such as `con`."""
 
     def __init__(self, prefix: str, description: str, **kwargs: Any) -> None:
         example = f"{prefix}_01KAN3Y7M0V5Q4T8Z2B6C9D1EF"

@@ -17,7 +17,7 @@ class Schema(ma.Schema):
         unknown = ma.EXCLUDE
 
     def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
-        """Leave a field as it is declared."""
+        """Do nothing, so that a field stays as it is declared."""
 
     @classmethod
     def example(cls, *first: str, **other: Any) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def links(given: str | Mapping[str, str], **operations: str) -> dict[str, Any]:
 
 
 class Constant(ma.fields.String):
-    """A field that always has the same value."""
+    """A field of responses that always has the same value."""
 
     def __init__(self, value: str, description: str) -> None:
         self.json_schema = {"const": value}
