@@ -295,7 +295,10 @@ def _counts_told_date(promise: ToldWindow, window: Window, calendar: BusinessCal
 
 
 def _channel_not_accepted(case: Decision) -> bool:
-    """Tell whether the channel or, if it is not known, every channel is not accepted; false for a withdrawal."""
+    """Tell whether the policy does not accept the contact's channel, or no channel if that is not known.
+
+    A withdrawal comes by any channel: the result is then false.
+    """
     terms, channel = case.version.terms, case.facts.channel
     accepted = terms.phone.accepted or terms.email.accepted if channel is None else terms.channel(channel).accepted
     return not (accepted or case.facts.withdrawal)

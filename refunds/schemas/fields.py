@@ -210,7 +210,10 @@ class FreeText(Text):
     """A text that a person wrote, with a letter or a digit and without payment data."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        """Return what `Text` does; raise `ValidationError` also for payment data, or without any letter or digit."""
+        """Return the text unchanged; raise `ValidationError` if it has payment data or neither a letter nor a digit.
+
+        Also raises `ValidationError` if it is no text that `Text` accepts.
+        """
         text = super()._deserialize(value, *args, **kwargs)
         if not any(map(str.isalnum, text)):
             raise does_not_fit(Message("must contain a letter or a digit"))

@@ -250,7 +250,11 @@ def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
 
 
 def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
-    """Return a version as it is; raises as `import_version` if its dates are wrong or its policy has made decisions."""
+    """Return a version unchanged if it may be imported.
+
+    Raises `InvalidInput` if it is not version 1 and has no `effective_from`, `EffectiveTooEarly` if that is before
+    `page_published_at`, and `PolicyVersionConflict` if its policy has made decisions.
+    """
     shown = version.terms.page_published_at
     if version.version > 1 and version.effective_from is None:
         detail = Message("is required: only version 1 may be in force from the beginning")
