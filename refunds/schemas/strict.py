@@ -68,7 +68,7 @@ class StrictSchema(ma.Schema):
         return loaded
 
     def _read_plainly(self, data: Any) -> dict[str, Any]:
-        """Return the values as `read` does; raise some error if any value, key or `data` itself does not fit."""
+        """Return the values as `read` does; raise an error of any class if a value, a key or `data` does not fit."""
         read: dict[str, Any] = {}
         for key, value in data.items():
             name, reader = self._readers[key]

@@ -240,7 +240,8 @@ def request_on_record(uow: UnitOfWork, order: Order, at: datetime, besides: str 
     """Return the decision on the earliest open request in time; if none is, on one that needs a supervisor; else None.
 
     Of those that need a supervisor, a withdrawal comes first. The order must not be cancelled. Each open request that
-    was received by `at` is judged again, on the present facts and its own times, except the contact `besides`.
+    was received by `at` is judged again, on the present facts and its own times, except the contact `besides`; those
+    that cannot be judged are left out.
     """
     waits: list[Decision] = []
     for contact in uow.contacts.open_about([order.order_id]):

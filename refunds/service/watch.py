@@ -307,7 +307,7 @@ def _fill(store: Store, progress: ProgressCallback) -> int:
 def _fill_batch(uow: UnitOfWork, after: str) -> tuple[list[Order], int]:
     """Promise a window to the next orders after an id that have no promise; return them, and how many got a promise.
 
-    An order that cannot be judged is promised the window that a stored decision told, if any; one without window, none.
+    An order that cannot be judged gets the window that a stored decision told, if any; one without a window gets none.
     """
     cause = PromiseCause.CALENDAR_CHANGED if last_change(uow) else PromiseCause.BEFORE_PROMISES
     found, promised = uow.orders.without_promise(after, BATCH), 0

@@ -54,7 +54,7 @@ class Plain(Generic[V]):
         return self._kind(*values)
 
     def values(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Read plain data into values by field; fields that the data lacks are left out, as are names of no field."""
+        """Return the values of those fields that the plain data has, by the name of the field; ignore all other data."""
         values: dict[str, Any] = {}
         for name, stored, _, read in self._fields:
             if stored in data:

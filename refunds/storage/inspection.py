@@ -102,7 +102,7 @@ class Inspection:
     def _find_key(self, row: Row) -> None:
         """Set `_cipher` to the one of an order's customer for the reader, and add the customer to `_erased` if erased.
 
-        A damaged key adds a line to `faults` and leaves the reader without a cipher. `row` is the customer's.
+        A damaged key adds a line to `faults` and leaves the reader without a cipher. `row` has the order and the key.
         """
         try:
             cipher = keys.cipher(self._context.keys, row)

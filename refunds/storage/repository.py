@@ -258,7 +258,7 @@ class Listed(Repository[R]):
         return self.with_key
 
     def _by(self, _: Mapping[str, Any]) -> str:
-        """Return the SQL that names the index for a list with these filters; empty if the engine chooses it."""
+        """Return the SQL text that makes a list with these filters use one index; here empty: the database chooses."""
         return ""
 
     def _sorted_by(self, _: Mapping[str, Any]) -> tuple[str, ...]:

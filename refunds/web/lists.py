@@ -36,7 +36,7 @@ def page(
 ) -> Response:
     """Return a page of the list `name` as a response: in JSON with each record by `data`, or in CSV if preferred.
 
-    `query` says which records and which page, as in `read`. Raises `InvalidCursor` if the page begins nowhere.
+    `query` says which records and which page, as in `read`. Raises `InvalidCursor`.
     The CSV has the columns that `TABLES` in `presentation.tables` lists for such records. If there is a next page, JSON
     has its cursor in `next`, and the header `Link` of the CSV has its address.
     """
