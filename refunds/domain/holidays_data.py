@@ -57,6 +57,7 @@ class CalendarNotReady(Exception):
     """A calendar is not built yet, in a block of `only_ready`. It is no refusal: `build` builds what was missing."""
 
     def __init__(self, build: Callable[[], object], is_ready: Callable[[], bool]) -> None:
+        """Store how to build the missing calendar, and how to find out whether it has been built since."""
         super().__init__()
         self._build = build
         self.is_ready = is_ready

@@ -179,6 +179,7 @@ class Text(_Strict, fields.String):
     def __init__(
         self, most: int, description: str = "", *, pattern: str | None = None, shape: Message = _TEXT, **kwargs: Any
     ) -> None:
+        """Set what the field accepts; `shape` is the message for a text that does not match `pattern`."""
         self.most, self.pattern, self.shape = most, pattern, shape
         self._fits = re.compile(pattern).fullmatch if pattern else None
         whole = f"(?:{pattern})" if pattern and "|" in pattern else pattern

@@ -32,6 +32,7 @@ class StrictSchema(ma.Schema):
     }
 
     def __init__(self, **kwargs: Any) -> None:
+        """Create the schema with the options of marshmallow, and note its required and its optional fields."""
         self._optional: set[str] = set()
         super().__init__(**kwargs)
         self._readers = {f.data_key or name: (name, f.deserialize) for name, f in self.load_fields.items()}

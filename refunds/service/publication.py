@@ -287,7 +287,7 @@ def _version_before(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion | 
 
 
 def _record(uow: UnitOfWork, version: PolicyVersion, *, imported: bool) -> RegisteredVersion:
-    """Make the record of a version that is registered now; it is not stored yet."""
+    """Return a new record of a version, as registered now by the principal; it is not stored yet."""
     return RegisteredVersion(
         version_id=id_within(version.policy_id, version.version),
         policy=version.policy_id,

@@ -56,6 +56,7 @@ class Store:
     """The records of one installation; opened at first use."""
 
     def __init__(self, settings: Settings) -> None:
+        """Store the settings, and name the files of the ledger; nothing is opened or written yet."""
         self.checkpoints = Checkpoints(settings.ledger_dir or Path())  # without a directory, `open` fails
         self.erasures = ErasureLedger(settings.ledger_dir or Path())
         self._scrubbed = 0

@@ -251,6 +251,7 @@ class _Comparison:
     """Counts windows by today's data; equal cases are counted once."""
 
     def __init__(self, uow: UnitOfWork) -> None:
+        """Prepare to count by the policies of a unit of work; nothing is counted yet."""
         self._policies = uow.policies
         self._cases = cache(lambda policy: Cases(self._policies[policy]))
         self._known: dict[tuple[str, Case, str], tuple[int | None, int] | None] = {}

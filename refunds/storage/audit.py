@@ -122,6 +122,7 @@ class _Journal:
     """
 
     def __init__(self, context: Context, checkpointed: Mapping[int, bytes]) -> None:
+        """Prepare to check a journal; `checkpointed` has the hash of the event at each position with a checkpoint."""
         self._context, self._checkpointed = context, checkpointed
         self.end = self._sound = events.NO_EVENT
         """The heads after the last event that is in its place, and after the last sound one."""

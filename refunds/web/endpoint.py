@@ -95,6 +95,7 @@ class Tag:
     """A group of operations, in the order in which they are declared."""
 
     def __init__(self, name: str, description: str) -> None:
+        """Store the name and the description of the group for the API document; it has no operations yet."""
         self.name, self.description = name, description
         self.operations: list[Operation] = []
 
