@@ -47,7 +47,10 @@ def lines_of(texts: Iterable[str]) -> str:
 
 
 def any_of(names: Iterable[str]) -> str:
-    """Return the names, at least one, with "or" between them; several give a `Message` to be translated."""
+    """Return the names with "or" between them, as a `Message` to be translated; a single name, as it is.
+
+    There must be at least one name.
+    """
     return reduce(lambda one, other: Message("%(one)s or %(other)s", one=one, other=other), names)
 
 

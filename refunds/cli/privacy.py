@@ -76,7 +76,10 @@ def _read(**given: str | None) -> dict[str, Any]:
 
 
 def _of_customer(reference: str, *, by_id: bool, act: Callable[[UnitOfWork, str], Any]) -> Any:
-    """Return what `act` returns for a customer in a write; for an unknown reference print a message and return None."""
+    """Call `act` with a customer's id in a write and return its result; print a message if the reference is unknown.
+
+    The result is then None. With `by_id`, `reference` is the customer's id, and is not looked up.
+    """
     with writing() as uow:
         customer_id = reference if by_id else uow.customers.find(reference)
         if customer_id is not None:

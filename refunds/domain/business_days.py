@@ -76,7 +76,10 @@ class _Table:
         return _Table(self._first, bytes(day_codes))
 
     def nth_after(self, day: int, n: int) -> int:
-        """Return the n-th business day after `day`, as ordinals, n from 1; `IndexError` if either is not covered."""
+        """Return the n-th business day after a day, both as ordinals; `n` is 1 or more.
+
+        Raises `IndexError` if the table does not cover the day or the result.
+        """
         i = day + 1 - self._first
         if i < 1:
             raise IndexError
@@ -222,7 +225,7 @@ class BusinessCalendar:
         try:
             return date.fromordinal(self._business.nth_after(day.toordinal(), n))
         except IndexError:
-            raise _not_covered(self.region) from None
+            raise _not_covered_error(self.region) from None
 
     def day_codes(self, window: Window) -> bytes:
         """Return the code of each date after the service day, up to the last day of the window; one byte a date.
@@ -243,7 +246,7 @@ class BusinessCalendar:
         """
         i = day.toordinal() - self.region.first
         if not 0 <= i < len(self.region.marks):
-            raise _not_covered(self.region)
+            raise _not_covered_error(self.region)
         return _WHY.get(self._business.day_codes[i])
 
     def is_estimated(self, window: Window) -> bool:
@@ -280,7 +283,7 @@ def _windows(region: RegionDays, business: _Table, ends: _Table | None) -> Calla
                 # From the day before, because the last counted day may itself be the end.
                 last = ends.nth_after(last - 1, 1)
         except IndexError:
-            raise _not_covered(region) from None
+            raise _not_covered_error(region) from None
         return Window(service_day, length, date.fromordinal(last))
 
     return window
@@ -309,8 +312,8 @@ def _too_late(
     return too_late
 
 
-def _not_covered(region: RegionDays) -> CalendarNotCovered:
-    """Return the error that something is beyond the dates of a region's data, which it names."""
+def _not_covered_error(region: RegionDays) -> CalendarNotCovered:
+    """Return the error that a date is beyond the dates of a region's data; the error names the first and last date."""
     return CalendarNotCovered(region.region, date.fromordinal(region.first), date.fromordinal(region.last))
 
 

@@ -178,7 +178,7 @@ def _compared(period: re.Match[str], terms: Terms) -> _Found:
 
 
 def _stem(word: str) -> str:
-    """Return a numeral in lower case; if `_VALUES` lacks it so, also without its German ending, such as -en."""
+    """Return a numeral in lower case, and without its German ending, such as -en, if only that makes it known."""
     word = word.lower()
     return word if word in _VALUES else re.sub(r"e[mnrs]?$", "", word)
 

@@ -72,7 +72,7 @@ class Decision(NamedTuple):
 
     @property
     def day_codes(self) -> bytes:
-        """The codes of the dates after the service day up to the last day, one letter each; empty if no window runs."""
+        """The codes of the dates after the service day up to the last day, one letter each; empty without a window."""
         if self.kept and self.promise and self.window == self.promise.window:
             return self.promise.day_codes
         return self.calendar.day_codes(self.window) if self.window else b""
@@ -84,7 +84,7 @@ class Decision(NamedTuple):
 
     @property
     def told(self) -> ToldWindow | None:
-        """The window that the decision tells, as it is stored for a promise; None if none runs."""
+        """The window that the decision tells, as it is stored for a promise; None if it tells no window or deadline."""
         if self.window is None or self.deadline is None:
             return None
         return ToldWindow(self.window, self.day_codes, self.deadline, *self._place, self._names)
@@ -295,7 +295,7 @@ def _counts_told_date(promise: ToldWindow, window: Window, calendar: BusinessCal
 
 
 def _channel_not_accepted(case: Decision) -> bool:
-    """Tell whether the channel or, if it is not known, every channel is not accepted; false for a withdrawal."""
+    """Tell whether a contact is no withdrawal and its channel (if not known, every channel) is not accepted."""
     terms, channel = case.version.terms, case.facts.channel
     accepted = terms.phone.accepted or terms.email.accepted if channel is None else terms.channel(channel).accepted
     return not (accepted or case.facts.withdrawal)
@@ -335,7 +335,7 @@ def _withdrawn_late(case: Decision) -> bool:
 
 
 def _elapsed(case: Decision) -> bool:
-    """Tell whether the request is too late; false if a supervisor accepted a deadline told before a correction."""
+    """Tell whether the deadline, if any, has passed, and no supervisor accepted one told before a correction."""
     if case.deadline is None or case.requested_at < case.deadline:
         return False
     return not (case.facts.deadline_accepted and _told_before_correction(case))

@@ -57,6 +57,7 @@ class CalendarNotReady(Exception):
     """A calendar is not built yet, in a block of `only_ready`. It is no refusal: `build` builds what was missing."""
 
     def __init__(self, build: Callable[[], object], is_ready: Callable[[], bool]) -> None:
+        """Store how to build the missing calendar, and how to find out whether it has been built since."""
         super().__init__()
         self._build = build
         self.is_ready = is_ready
@@ -181,7 +182,7 @@ def is_provisional(region: str, last_day: date) -> bool:
 
 
 def covered_years(region: str) -> range:
-    """Return the years for which the data has a region's public holidays. Raises `UnknownRegion` if there is none."""
+    """Return the years for which the data has a region's public holidays. Raises `UnknownRegion` if it is unknown."""
     return _covered(*place(region))
 
 
@@ -277,7 +278,7 @@ def _parts(country: str) -> _Parts:
 
 @cached(LRUCache(maxsize=1024), condition=Condition())
 def _names(country: str, subdivision: str | None, language: str | None, year: int) -> Mapping[date, str]:
-    """Return the public holidays of a place in a year, their names by date; `language` as in `_built`."""
+    """Return the names of the public holidays of a place in a year, by date; `language` as in `_built`."""
     return _built(country, subdivision, language, range(year, year + 1)).names
 
 
@@ -301,7 +302,10 @@ def _built(
     years: range | None = None,
     categories: tuple[str, ...] = ("public",),
 ) -> _Holidays:
-    """Return what the package says of a region in `years`, by default all that it covers; `language` None: its own."""
+    """Return a region's holidays and working weekends from the package, in `years` or in all years that it covers.
+
+    Years that the package does not cover are left out. Without a `language`, the names are in the country's own.
+    """
     entity, covered = getattr(holidays, country), _covered(country, subdivision)
     years = covered if years is None else range(max(covered[0], years[0]), min(covered[-1], years[-1]) + 1)
     with _building:
@@ -331,7 +335,7 @@ def _covered(country: str, subdivision: str | None) -> range:
 
 @cache
 def _last_decree(country: str) -> int:
-    """Return the last year whose decrees the package has for a country."""
+    """Return the last year for which the package has decrees of a country, which must have some."""
     with _building:
         years: Mapping[int, object] = holidays.country_holidays(country, expand=False).special_public_holidays
         return max(years)

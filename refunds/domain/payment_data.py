@@ -116,7 +116,7 @@ Groups = list[tuple[int, int]]  # where groups of digits begin and end in a text
 
 
 def _holds_card(text: str, run: re.Match[str]) -> bool:
-    """Tell whether neighbouring groups of a run of digits are a card number, even without its telephone numbers."""
+    """Tell whether neighbouring groups of a run of digits, outside its telephone numbers, are a card number."""
     groups = [group.span() for group in _GROUP.finditer(text, *run.span())]
     return _is_card_among(text, groups) and any(_is_card_among(text, part) for part in _without_telephone(text, groups))
 

@@ -107,5 +107,8 @@ def order_until(order: Order, contacts: Sequence[Contact], cancellations: Sequen
 
 
 def details_until(contact: Contact, until: date, terms: Terms) -> date:
-    """Return the last day of a contact's note and ticket: at most `until`, its order's; exactly that if backdated."""
+    """Return the last day on which a contact's note and ticket are kept: that of their period, but at most `until`.
+
+    `until` is the last day of the contact's order. The note and ticket of a backdated contact are kept until then.
+    """
     return until if contact.backdated else min(until, DETAILS.last_day(contact.received_at, terms))

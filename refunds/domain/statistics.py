@@ -73,7 +73,10 @@ def least() -> int:
 
 
 def shown(counts: Mapping[Cell, int]) -> Cells:
-    """Return the exact counts of the cells that reach `least()`, drawn for each cell in each call: store the result."""
+    """Return the exact counts of the cells that have enough customers to be shown; the other cells are left out.
+
+    How many are enough, `least()` draws at random for each cell, so another call can return others: store the result.
+    """
     cells: dict[str, dict[str, dict[str, int]]] = {}
     for (country, channel, outcome), count in sorted(counts.items()):
         if count >= least():

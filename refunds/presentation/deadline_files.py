@@ -14,7 +14,7 @@ _ROWS = 2**16  # rows in a group of a Parquet file, which is held in memory; a r
 
 
 def write_csv(file: BinaryIO, blocks: Blocks) -> None:
-    """Write the rows to `file` as CSV in UTF-8, after a first line with the names of the columns."""
+    """Write the rows of all blocks to a file as CSV in UTF-8, after a first line with the names of the columns."""
     file.write(tables.line(Row._fields).encode())
     for rows in blocks:
         file.writelines(tables.line(map(tables.cell, row)).encode() for row in rows)

@@ -278,7 +278,10 @@ def data_request_data(
 
 
 def _certificate_data(certificate: Certificate, *, is_scrubbed: bool) -> dict[str, Any]:
-    """Return the certificate of an erasure as the API shows it; its lines are in the reader's language."""
+    """Return the certificate of an erasure as the API shows it; its lines are in the reader's language.
+
+    `is_scrubbed` says that nothing erased is left in the files of the database.
+    """
     erasure = certificate.erasure
     return {
         **attributes(erasure, "customer_id", "reason", erased_at="at", order_ids="order_ids"),

@@ -179,6 +179,7 @@ class Text(_Strict, fields.String):
     def __init__(
         self, most: int, description: str = "", *, pattern: str | None = None, shape: Message = _TEXT, **kwargs: Any
     ) -> None:
+        """Set what the field accepts; `shape` is the message for a text that does not match `pattern`."""
         self.most, self.pattern, self.shape = most, pattern, shape
         self._fits = re.compile(pattern).fullmatch if pattern else None
         whole = f"(?:{pattern})" if pattern and "|" in pattern else pattern
@@ -210,7 +211,10 @@ class FreeText(Text):
     """A text that a person wrote, with a letter or a digit and without payment data."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        """Return what `Text` does; raise `ValidationError` also for payment data, or without any letter or digit."""
+        """Return the text unchanged; raise `ValidationError` if it has payment data or neither a letter nor a digit.
+
+        Also raises `ValidationError` if it is no text that `Text` accepts.
+        """
         text = super()._deserialize(value, *args, **kwargs)
         if not any(map(str.isalnum, text)):
             raise does_not_fit(Message("must contain a letter or a digit"))

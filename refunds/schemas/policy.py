@@ -31,6 +31,7 @@ class PolicyId(fields.Text):
     """The id by which a request names a policy."""
 
     def __init__(self, description: str) -> None:
+        """Accept an id of up to 64 characters; `description` is the field's in the API document."""
         shape = Message("must be the id of a policy, such as virtual-numbers")
         super().__init__(64, description, pattern=POLICY_ID, shape=shape)
 

@@ -32,6 +32,7 @@ class StrictSchema(ma.Schema):
     }
 
     def __init__(self, **kwargs: Any) -> None:
+        """Create the schema with the options of marshmallow, and note its required and its optional fields."""
         self._optional: set[str] = set()
         super().__init__(**kwargs)
         self._readers = {f.data_key or name: (name, f.deserialize) for name, f in self.load_fields.items()}
@@ -68,7 +69,7 @@ class StrictSchema(ma.Schema):
         return loaded
 
     def _read_plainly(self, data: Any) -> dict[str, Any]:
-        """Return the values as `read` does; raise some error if any value, key or `data` itself does not fit."""
+        """Return the values as `read` does; raise an error of any class if a value, a key or `data` does not fit."""
         read: dict[str, Any] = {}
         for key, value in data.items():
             name, reader = self._readers[key]

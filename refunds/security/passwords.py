@@ -31,7 +31,10 @@ def password_hash(password: str) -> str:
 
 
 def password_fits(password: str, stored: str | None) -> bool:
-    """Tell whether a password fits a hash; False for None, in the same time. Raise `Crowded` if 8 others are tried."""
+    """Tell whether a password fits a hash; False, in the same time, if there is none.
+
+    Raises `Crowded` if eight other passwords are being tried at this moment.
+    """
     from argon2.exceptions import VerificationError  # noqa: PLC0415
 
     if not _trying.acquire(blocking=False):

@@ -282,7 +282,10 @@ def _erased_in(database: SQLite) -> list[Erasure]:
 
 
 def _put_in_place(copied: Path, path: Path) -> Path | None:
-    """Give the file `copied` the name `path` of the database; return the old file's new name, None if there is none."""
+    """Put the file `copied` in the place `path` of the database; return the old file's new name, or None without one.
+
+    The files beside the old one are renamed with it. Raises `OSError` if `copied` is not whole on disk.
+    """
     if Path(f"{copied}-wal").exists():  # SQLite does not say if it could not empty it
         raise OSError(0, "it could not be written to disk", str(copied))
     sync(copied)

@@ -205,7 +205,10 @@ def recipients(uow: UnitOfWork, request: DataRequest) -> Sequence[Disclosure]:
 
 
 def certificate(uow: UnitOfWork, request: DataRequest) -> Certificate | None:
-    """Return what was erased because of a data request; None if nothing was."""
+    """Return the certificate of the customer's erasure if a request for erasure was fulfilled; else None.
+
+    Also returns None if the customer is not known, or was never erased.
+    """
     if (request.kind, request.outcome) != (DataRequestKind.ERASURE, DataRequestOutcome.FULFILLED):
         return None
     erasure = uow.erasures.find(request.customer_id) if request.customer_id else None

@@ -59,7 +59,10 @@ def _apart(patient: Patient, directory: Path, what: Message) -> Found:
 
 
 def ledger(patient: Patient) -> Found:
-    """Check that the directory of the checkpoints has checkpoints, is writable, and is apart from the database."""
+    """Yield what is wrong with the directory of the checkpoints: empty, not writable, or beside the database; or ok.
+
+    Raises `ConfigurationError` if no directory is set.
+    """
     directory, file = require_ledger(patient.settings), patient.store.checkpoints.file
     written = list(patient.store.checkpoints)
     if not written:

@@ -240,7 +240,8 @@ def request_on_record(uow: UnitOfWork, order: Order, at: datetime, besides: str 
     """Return the decision on the earliest open request in time; if none is, on one that needs a supervisor; else None.
 
     Of those that need a supervisor, a withdrawal comes first. The order must not be cancelled. Each open request that
-    was received by `at` is judged again, on the present facts and its own times, except the contact `besides`.
+    was received by `at` is judged again, on the present facts and its own times, except the contact `besides`; those
+    that cannot be judged are left out.
     """
     waits: list[Decision] = []
     for contact in uow.contacts.open_about([order.order_id]):
@@ -307,9 +308,9 @@ def _confirm(uow: UnitOfWork, order: Order) -> Order:
 
 
 def judged_when_provided(uow: UnitOfWork, order: Order, told: ToldWindow | None = None) -> Decision:
-    """Return the decision on a request made when the service is provided (else now), with the promised window `told`.
+    """Return the decision on a request made at the time of the service or, if that is not known, now.
 
-    Without `told`, it is the current promise's.
+    `told` is the promised window; without it, the one of the order's current promise counts. Nothing is recorded.
     """
     at = order.service_provided_at or uow.now
     facts = Facts(service_provided_at=order.service_provided_at, received_at=at)
@@ -362,7 +363,10 @@ _JOURNALLED = ("customer_id", "policy", "region", "ordered_at", "service_provide
 
 
 def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **reason: str) -> Order:
-    """Store changed facts as a new revision, journal old and new, promise the new window; or raise `OrderFrozen`."""
+    """Store an order's changed facts as a new revision with an event, promise its new window, and return the order.
+
+    Raises `OrderFrozen` if the order is cancelled, and an error of `_require_judgeable` if the new facts do not fit.
+    """
     order, active, _ = locked
     if active is not None:
         raise OrderFrozen(order.order_id, active.cancellation_id)
@@ -385,5 +389,5 @@ def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **
 
 
 def _plain(value: Any) -> Any:
-    """Return a fact of an order as the journal and messages show it."""
+    """Return a fact of an order as the journal and messages show it: an instant as text, all else unchanged."""
     return format_instant(value) if isinstance(value, datetime) else value

@@ -99,7 +99,8 @@ def lift(uow: UnitOfWork, customer_id: str, kind: LimitKind) -> None:
 def disclose(uow: UnitOfWork, customer_ref: str, basis: DisclosureBasis, recipient: str, reference: str) -> Disclosure:
     """Record that a customer's data were handed to a recipient, on which basis, and the recipient's `reference` for it.
 
-    `customer_ref` is billing's reference. Raises `NotFound` if nothing is held of the customer, and `Forbidden`.
+    `customer_ref` is billing's reference. Raises `NotFound` if nothing is held about the customer, and `Forbidden` if
+    the principal may not read personal data.
     """
     customer_id = uow.customers.find(customer_ref)
     if customer_id is None:

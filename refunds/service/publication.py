@@ -250,7 +250,11 @@ def _publishable(uow: UnitOfWork, draft: PolicyVersion) -> PolicyVersion:
 
 
 def _importable(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion:
-    """Return a version as it is; raises as `import_version` if its dates are wrong or its policy has made decisions."""
+    """Return a version unchanged if it may be imported.
+
+    Raises `InvalidInput` if it is not version 1 and has no `effective_from`, `EffectiveTooEarly` if that is before
+    `page_published_at`, and `PolicyVersionConflict` if its policy has made decisions.
+    """
     shown = version.terms.page_published_at
     if version.version > 1 and version.effective_from is None:
         detail = Message("is required: only version 1 may be in force from the beginning")
@@ -283,7 +287,7 @@ def _version_before(uow: UnitOfWork, version: PolicyVersion) -> PolicyVersion | 
 
 
 def _record(uow: UnitOfWork, version: PolicyVersion, *, imported: bool) -> RegisteredVersion:
-    """Make the record of a version that is registered now; it is not stored yet."""
+    """Return a new record of a version, as registered now by the principal; it is not stored yet."""
     return RegisteredVersion(
         version_id=id_within(version.policy_id, version.version),
         policy=version.policy_id,

@@ -189,7 +189,10 @@ def _together(uow: UnitOfWork, contact: Contact) -> list[Contact]:
 
 
 def _canonical_to(uow: UnitOfWork, contact: AContact, channel: Channel, to: str) -> str | None:
-    """Return where a customer was answered, as stored; None for their own detail. Raises `InvalidInput` at `/to`."""
+    """Return the stored spelling of the address or number to which an answer went; None if the contact came from it.
+
+    Raises `InvalidInput` at `/to` if `to` is no telephone number or e-mail address, or does not fit `channel`.
+    """
     if isinstance(contact, Contact):
         then = contact.outcome
         terms = uow.policies[then.policy].version(then.version).terms

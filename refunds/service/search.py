@@ -107,7 +107,10 @@ def request_meant(uow: UnitOfWork, number: str) -> list[AContact]:
 
 
 def _latest(uow: UnitOfWork, found: AContact) -> AContact:
-    """Return the contact that a contact was matched to or superseded by, step by step; itself if there is none."""
+    """Return the last contact in the chain of those that a contact was matched to or superseded by, or the contact.
+
+    The chain ends before a contact that no longer exists.
+    """
     became = None if isinstance(found, Contact) else found.contact_id
     following = became or found.superseded_by
     with suppress(NotFound):

@@ -198,7 +198,11 @@ class _Judging:
             tally.shorter += count * (after.deadline < before.deadline)
 
     def judge_contacts(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
-        """Count how the stored decisions on contacts differ from those under the draft, and keep ten of each flip."""
+        """Count how the stored decisions on contacts differ from those under the draft, and keep ten of each flip.
+
+        Decisions by a withdrawal are left out, and contacts that the draft cannot judge are counted as undecided.
+        `progress` gets the number of contacts done, now and then.
+        """
         counts: Counter[tuple[int, int, str | None, str | None, Flip | None]] = Counter()
         flipped: dict[Flip, str] = {}
         tz = zone(self._draft.terms.time_zone)

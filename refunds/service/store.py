@@ -56,6 +56,7 @@ class Store:
     """The records of one installation; opened at first use."""
 
     def __init__(self, settings: Settings) -> None:
+        """Store the settings, and name the files of the ledger; nothing is opened or written yet."""
         self.checkpoints = Checkpoints(settings.ledger_dir or Path())  # without a directory, `open` fails
         self.erasures = ErasureLedger(settings.ledger_dir or Path())
         self._scrubbed = 0
@@ -300,7 +301,7 @@ class Store:
             return keys.open_keyring(tx, read_master_keys(key_file))
 
     def _keyring(self, engine: Engine, path: Path, to: Opening) -> Keyring:
-        """Bring the schema of a database up to date, compare its journal, and return its keys.
+        """Bring the schema of a database up to date, compare its journal with the checkpoints, and return its keys.
 
         A new database gets the service's keys and, in development, a master key file; each gets the packaged policy if
         it never had it, and the erasures of the ledger. Raises `ConfigurationError` if the database is not what `to`

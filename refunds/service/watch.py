@@ -257,6 +257,7 @@ class _Comparison:
     """Counts windows by today's data; equal cases are counted once."""
 
     def __init__(self, uow: UnitOfWork) -> None:
+        """Prepare to count by the policies of a unit of work; nothing is counted yet."""
         self._policies = uow.policies
         self._cases = cache(lambda policy: Cases(self._policies[policy]))
         self._known: dict[tuple[str, Case, str], tuple[int | None, int] | None] = {}
@@ -311,7 +312,10 @@ def _fill(store: Store, progress: ProgressCallback) -> int:
 
 
 def _fill_batch(uow: UnitOfWork, after: str) -> tuple[list[Order], int]:
-    """Give a promise to the next orders after an id that have none; return these orders, and how many have one now."""
+    """Promise a window to the next orders after an id that have no promise; return them, and how many got a promise.
+
+    An order that cannot be judged gets the window that a stored decision told, if any; one without a window gets none.
+    """
     cause = PromiseCause.CALENDAR_CHANGED if last_change(uow) else PromiseCause.BEFORE_PROMISES
     found, promised = uow.orders.without_promise(after, BATCH), 0
     on_record = _on_record(uow, found)

@@ -122,6 +122,7 @@ class _Journal:
     """
 
     def __init__(self, context: Context, checkpointed: Mapping[int, bytes]) -> None:
+        """Prepare to check a journal; `checkpointed` has the hash of the event at each position with a checkpoint."""
         self._context, self._checkpointed = context, checkpointed
         self.end = self._sound = events.NO_EVENT
         """The heads after the last event that is in its place, and after the last sound one."""
@@ -258,9 +259,10 @@ class _Records:
             yield self._fault(("customers", customer_id), MISSING)
 
     def _checked(self, table: RecordMapper[Any], row: Row) -> Broken | None:
-        """Return the fault that `checked` finds in a record; None if none, or if it or its customer has one already.
+        """Return the fault that `checked` finds in a record; None if there is none.
 
-        A customer's damaged key makes all their records unreadable, so it is reported once.
+        Also returns None if a fault of the record or of its customer was found before: a customer's damaged key makes
+        all their records unreadable, so it is reported once.
         """
         place = table.name, row[table.key]
         if place in self._named or ("customers", row.get("customer_id", "")) in self._named:
@@ -323,7 +325,10 @@ def _check_unmatched(_: Context, __: Row, found: UnmatchedContact) -> None:
 
 
 def _check_promise(_: Context, row: Row, promise: Promise) -> None:
-    """Raise `Tampered` if a promise is wrongly current or not, or if its deadline is not that of its window."""
+    """Raise `Tampered` if a promise is marked as its order's current one and is not, or the other way round.
+
+    Also raises `Tampered` if the deadline of the promise is not that of the window that was told.
+    """
     if row["is_current"] != int(row["best"] == row["promise_id"]):
         raise Tampered(Message("it is wrongly the promise of its order, or wrongly not"))
     if promise.told.deadline != promise.deadline:

@@ -64,7 +64,10 @@ class Cancellations(OfOrders[Cancellation]):
         return keys.with_key(CANCELLATIONS, by=self._by(filters))
 
     def _by(self, filters: Mapping[str, Any]) -> str:
-        """Return the SQL that names the index by due date for overdue ones; empty if another filter leaves few."""
+        """Return the SQL text that makes a list of overdue cancellations use the index by due date.
+
+        It is empty for any other list, and if another filter leaves few cancellations.
+        """
         few = filters.keys() & _OF_FEW or filters.get("state") is State.REFUNDING
         # Else SQLite would read every unsettled cancellation, and sort them for each page.
         return "{by_due_date}" if filters.get("overdue") and not few else ""

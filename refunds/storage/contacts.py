@@ -165,7 +165,7 @@ class Contacts(OfOrders[Contact]):
         return [(int(place[0]), *names, instant(at), taker, number) for place, *names, at, taker, number in rows]
 
     def count_queued(self) -> dict[int, int]:
-        """Count the orders in each tab of the queue, by its number; tab 5 has the unmatched contacts."""
+        """Return the number of orders in each tab of the queue, by tab number; for tab 5, of unmatched contacts."""
         rows = self._tx.all(f"SELECT tab, sum(number) AS number FROM ({_NUMBERS}) AS counted GROUP BY tab")  # noqa: S608
         return {int(row["tab"]): int(row["number"]) for row in rows}
 

@@ -40,7 +40,7 @@ class Customers:
         return None if row is None else row["customer_id"]
 
     def lock_order(self, customer_ref: str) -> bytes:
-        """Return the sort key of a reference: a write that locks several customers must lock them in this order."""
+        """Return the key of a reference, by which a write sorts customers before it locks several of them."""
         return digest_of(self._context.keys, customer_ref)
 
     def lock(self, customer_ref: str, *, beside: str | None = None) -> str:

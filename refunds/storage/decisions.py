@@ -54,7 +54,7 @@ class Plain(Generic[V]):
         return self._kind(*values)
 
     def values(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values of those fields that the plain data has, by the name of the field."""
+        """Return the values of those fields that the plain data has, by name of the field; ignore all other data."""
         values: dict[str, Any] = {}
         for name, stored, _, read in self._fields:
             if stored in data:

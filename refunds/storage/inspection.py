@@ -103,7 +103,10 @@ class Inspection:
         return journal, [*broken, *_not_as_journalled(self._rows, found), *self.faults]
 
     def _find_key(self, row: Row) -> None:
-        """Store the reader's cipher of an order's customer, and their erasure; name a damaged key in `faults`."""
+        """Set `_cipher` to the one of an order's customer for the reader, and add the customer to `_erased` if erased.
+
+        A damaged key adds a line to `faults` and leaves the reader without a cipher. `row` has the order and the key.
+        """
         try:
             cipher = keys.cipher(self._context.keys, row)
         except Tampered as error:
@@ -116,7 +119,10 @@ class Inspection:
             self._cipher = self._context.for_reader(row)
 
     def _readable(self, table: RecordMapper[R]) -> list[R]:
-        """Return a table's records that can be read, even if wrong; name wrong and unreadable ones in `faults`."""
+        """Return a table's records that can be read, even if wrong; add wrong and unreadable ones to `faults`.
+
+        If the customer's key is damaged, only unreadable records are added to `faults`.
+        """
         cipher = self._context.notes if table is CLOSURES else self._cipher
         found = []
         for row in self._rows[table]:

@@ -90,5 +90,5 @@ def difference(tx: Transaction, head: Head, checkpoints: Sequence[Checkpoint]) -
 
 
 def common(tx: Transaction, head: Head) -> int:
-    """Return the position up to which no accepted restore has changed the journal; 0 if none was ever accepted."""
+    """Return the last position of the journal before the first restore that was accepted; 0 if none ever was."""
     return min((end for end in lineage(tx, head).ends.values() if end is not None), default=0)

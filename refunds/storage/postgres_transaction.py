@@ -88,7 +88,7 @@ class PostgresTransaction:
     def try_lock(self, number: int) -> bool:
         """Lock a number until the transaction ends, unless another has locked it; returns whether the lock was taken.
 
-        The transaction keeps no snapshot for the lock, so rows that are updated meanwhile can be cleaned up.
+        Taking the lock leaves no snapshot open, so PostgreSQL can clean up rows that are updated while it is held.
         """
         # Without parameters and results in binary, the driver uses the protocol that leaves no portal open.
         locked = f"SELECT 1 WHERE pg_try_advisory_xact_lock({number:d})"
@@ -126,7 +126,7 @@ class PostgresTransaction:
                 return found
 
     def _sent(self, sql: str, parameters: Row | None, prepare: bool | None) -> psycopg.Cursor[DictRow]:
-        """Send a statement in one round trip with those that wait, and return its result."""
+        """Send the waiting statements and then this one in one round trip, and return the result of this one."""
         connection = self.connection
         if not self._waiting:
             return connection.execute(sql, parameters, prepare=prepare, binary=True)

@@ -65,7 +65,10 @@ class Promises(Repository[Promise]):
         return self._known[order_id]
 
     def put(self, promise: Promise, told: Mapping[str, Any], *, first: bool) -> None:
-        """Store a promise as a locked order's current one, with `told` in its event; `first`: there was none before."""
+        """Store a promise as a locked order's current one, in place of the present one, with `told` in its event.
+
+        `first` says that the order has no promise yet, so that none has to be replaced.
+        """
         if not first:
             self._tx.run(_SUPERSEDE, order_id=promise.order_id)
         self.add(promise, EventType.ORDER_PROMISED, cause=promise.cause, **told)

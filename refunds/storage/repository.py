@@ -255,11 +255,11 @@ class Listed(Repository[R]):
         return f"{self.mapper.name}.{column}_at {bound} :{name}" if bound else f"{self.mapper.name}.{name} = :{name}"
 
     def _reading(self, _: Mapping[str, Any]) -> str:
-        """Return the query for a list with these filters, without its conditions."""
+        """Return the SQL query for a list with these filters, up to its `WHERE`; here the same for all filters."""
         return self.with_key
 
     def _by(self, _: Mapping[str, Any]) -> str:
-        """Return the SQL that names the index for a list with these filters; empty if the engine chooses it."""
+        """Return the SQL text that makes a list with these filters use one index; here empty: the database chooses."""
         return ""
 
     def _sorted_by(self, _: Mapping[str, Any]) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ class Connection:
     alone = True
 
     def __init__(self, database: Database, name: str, unlocked: Unlocked | None = None) -> None:
+        """Take over an open connection, without a transaction yet; `name` is the database in error messages."""
         self.database, self._name, self.unlocked = database, name, unlocked
         self.close = database.conn.close
         self._half_way: set[Any] = set()

@@ -37,9 +37,9 @@ class Unmatched(Listed[UnmatchedContact]):
     filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {"open": {True: "is_open = 1", False: "is_open = 0"}}
 
     def get(self, unmatched_id: str, *, lock: bool = False) -> UnmatchedContact:
-        """Return the contact with this id; raises `NotFound` if there is none.
+        """Return the unmatched contact with this id; raises `NotFound` if there is none.
 
-        With `lock`, nobody else can change it until this write ends; a write that also locks an order locks that first.
+        With `lock`, nobody else can change the contact until this write ends; to lock an order as well, lock it first.
         """
         found = self._one(f"unmatched_id = :unmatched_id{' {for_update}' if lock else ''}", unmatched_id=unmatched_id)
         if found is None:

@@ -95,6 +95,7 @@ class Tag:
     """A group of operations, in the order in which they are declared."""
 
     def __init__(self, name: str, description: str) -> None:
+        """Store the name and the description of the group for the API document; it has no operations yet."""
         self.name, self.description = name, description
         self.operations: list[Operation] = []
 
@@ -154,9 +155,9 @@ def register(app: Flask, tags: Iterable[Tag]) -> None:
 
 
 def _serving(operation: Operation) -> View:
-    """Return the function that Flask calls: it reads the input of an operation, calls its view and then calls `then`.
+    """Return the function that Flask calls: it reads an operation's input, calls its view and returns the response.
 
-    `then` is not called after a dry run, nor if the view raises.
+    It then also calls the operation's `then`, if any, but not after a dry run, nor if the view raises.
     """
     read_query = (operation.query or _NoParameters)().read
     read_body = operation.body().read if operation.body else None

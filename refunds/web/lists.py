@@ -34,8 +34,9 @@ def read(uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[A
 def page(
     uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[Any], data: Callable[[Any], dict[str, Any]]
 ) -> Response:
-    """Return the page of the list `name` that `read` reads: as JSON, each record by `data`, or, if preferred, as CSV.
+    """Return a page of the list `name` as a response: in JSON with each record by `data`, or in CSV if preferred.
 
+    `query` says which records and which page, as in `read`. Raises `InvalidCursor`.
     The CSV has the columns that `TABLES` in `presentation.tables` lists for such records. If there is a next page, JSON
     has its cursor in `next`, and the header `Link` of the CSV has its address.
     """

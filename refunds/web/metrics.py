@@ -34,6 +34,7 @@ class Metrics:
     """The measurements that this instance counts while it runs."""
 
     def __init__(self) -> None:
+        """Create every measurement in a new registry: at zero, but for the last years whose decrees the data has."""
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)

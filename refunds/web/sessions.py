@@ -44,6 +44,7 @@ class _Sessions(SecureCookieSessionInterface):
     """Sessions signed with a key of the service; empty outside the console."""
 
     def __init__(self, prefix: str) -> None:
+        """Keep the prefix of the paths whose requests have a session; all other requests get an empty one."""
         self._prefix = prefix
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
@@ -145,7 +146,10 @@ def is_own(form: dict[str, str]) -> bool:
 
 
 def signed_message(screen: str, *said: Any) -> str:
-    """Return a text for the address of a screen: what was just done (plain data), signed for this session."""
+    """Return what was just done (`said`, plain data) as a signed text, to add to the address of the next screen.
+
+    Only this session can read it, for five minutes, with the same `screen`: any name, such as a policy's id.
+    """
     signed: str = _message_signer(screen).dumps(said)
     return signed
 

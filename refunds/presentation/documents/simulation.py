@@ -69,7 +69,10 @@ class Chart(NamedTuple):
 
 
 def _chart(by_month: Mapping[str, Tally]) -> Chart | None:
-    """Return the chart of the months (`YYYY-MM`) in this order, at most 12 with a name; None if no contact flips."""
+    """Return the chart of all months (`YYYY-MM`) in the given order, with labels at 12 of them or fewer.
+
+    Returns None if no contact flips in any month.
+    """
     most = max((max(tally.to_eligible, tally.to_refused) for tally in by_month.values()), default=0)
     if not most:
         return None

@@ -130,7 +130,7 @@ def written_cancelling(outcome: Outcome, order_id: str | None) -> str:
 
 
 def _written(text: Message, outcome: Outcome, order_id: str | None, **values: str) -> str:
-    """Return a text to write, filled with the values of a decision and with `values`."""
+    """Translate a text that an agent writes to the customer, and fill in the values of the decision and `values`."""
     words, number = outcome_words(outcome), f" {order_id}" if order_id else ""
     return translate(text, **words, number=number, counted=_counted(outcome, words), **values)
 

@@ -145,7 +145,10 @@ def weekday_numbers() -> dict[str, int]:
 
 
 def _numbers(names: Callable[..., Mapping[int, str]]) -> dict[str, int]:
-    """Return the numbers of months or weekdays by name; `names` is Babel's function that gives the names."""
+    """Return the numbers of months or weekdays by their names, whole and short, in small letters, in every language.
+
+    `names` is the function of Babel that returns the names by number.
+    """
     return {
         name.lower().rstrip("."): number
         for each in LANGUAGES

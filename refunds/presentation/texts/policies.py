@@ -111,7 +111,7 @@ def _channel(channel: ContactChannel) -> str:
 
 
 def _closures_changed(before: tuple[date, ...] | None, after: tuple[date, ...]) -> str:
-    """Return which closures a version adds and which it drops; "none" if neither."""
+    """Return a text with the closures that are only in `after` and those only in `before`; "none" if neither."""
     was, now = set(before or ()), set(after)
     changes = ((Message("also %(dates)s"), now - was), (Message("no longer %(dates)s"), was - now))
     words = [translate(text, dates=", ".join(date_text(day) for day in sorted(days))) for text, days in changes if days]

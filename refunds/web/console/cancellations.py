@@ -81,7 +81,10 @@ def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 
 @screen("/recent", Scope.CANCELLATIONS_ISSUE)
 def recent(uow: UnitOfWork, form: Form) -> Response:
-    """Show the user's last 50 cancellations, how long they can revoke each, and the last 50 contacts they resolved."""
+    """Show the user's last 50 cancellations, how long they can revoke each, and the last 50 contacts they resolved.
+
+    The contacts include unmatched ones.
+    """
     own = uow.principal.actor
     found = uow.cancellations.issued_by(own, RECENT)
     resolved: list[tuple[datetime | None, AContact]] = [

@@ -152,7 +152,7 @@ def _fields(uow: UnitOfWork, request: DataRequest) -> list[tuple[str, Correction
 
 
 def _numbers(uow: UnitOfWork, ids: set[str]) -> dict[str, str | None]:
-    """Return by id the request number of each contact and the reference of each cancellation; omit other ids."""
+    """Return by id the number of each contact, matched or not, and the reference of each cancellation; omit others."""
     contacts: dict[str, AContact] = {**uow.contacts.with_ids(ids), **uow.unmatched.with_ids(ids)}
     done = uow.cancellations.with_ids(ids)
     return {name: one.number_aloud for name, one in contacts.items()} | {
@@ -161,7 +161,10 @@ def _numbers(uow: UnitOfWork, ids: set[str]) -> dict[str, str | None]:
 
 
 def _note_fee(uow: UnitOfWork, request_id: str, found: dict[str, Any]) -> None:
-    """Note the fee in a read form, or for `none` that there is none; `InvalidInput` for a fee without a reason."""
+    """Store the fee note of a data request from the form's values; `none` as the fee records that there is none.
+
+    Raises `InvalidInput` if there is a fee and no reason.
+    """
     fee = None if found["fee"] == "none" else Fee(found["fee"])
     forms.require(found, "fee_reason", fee)
     data_requests.note_fee(uow, request_id, fee, found.get("fee_reason") if fee else None)

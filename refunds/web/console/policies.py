@@ -64,9 +64,9 @@ def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
 
 
 def _said(uow: UnitOfWork, form: Form, before: Mapping[PolicyVersion, int], policy_id: str) -> str | None:
-    """Return what was just done to a policy in this session, in words; None if nothing was, or it is not true any more.
+    """Return a text on what was just done to a policy in this session; None if nothing, or it was undone since.
 
-    `before` has, for each version that ever holds, the number of the one before it.
+    `before` has the number of the version before each version that ever takes effect.
     """
     said = sessions.read_message(policy_id, form.data.get("said"))
     if not said:

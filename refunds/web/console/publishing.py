@@ -203,7 +203,7 @@ def withdrawal(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Res
 
 
 def _before(uow: UnitOfWork, version: PolicyVersion) -> int | None:
-    """Return the number of the version that is in force until this one takes effect; None if there is none."""
+    """Return the number of the version of the same policy that is in force until this one takes effect, or None."""
     holding = uow.policies[version.policy_id].effective_versions
     return next((one.version for one in reversed(holding) if one.effective_at < version.effective_at), None)
 

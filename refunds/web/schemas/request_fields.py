@@ -84,6 +84,7 @@ class EventTypes(Text):
     """Event types, separated by commas; read as a list without duplicates."""
 
     def __init__(self) -> None:
+        """Accept up to 20 event types in up to 500 characters."""
         shape = Message(
             "must be event types with commas between them, such as cancellation.issued,cancellation.revoked"
         )
