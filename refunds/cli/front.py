@@ -208,7 +208,7 @@ class Front:
             protocol.response_empty(status, self._last(headers))
 
     def _last(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return the headers of an answer that is sent now; while the service stops, they end the connection."""
+        """Return these headers of a response, while the service stops with one more, by which the connection ends."""
         # Else a proxy could send the next request just when its connection is closed.
         return [*headers, ("connection", "close")] if self.stopping else headers
 

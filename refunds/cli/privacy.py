@@ -71,7 +71,7 @@ _TEXTS = shape(
 
 
 def _read(**given: str | None) -> dict[str, Any]:
-    """Return the options that are not None, read by `_TEXTS`, by name; raise `InvalidInput` if one does not fit."""
+    """Check the texts of the options that are not None; return them by name. Raises `InvalidInput` if one is wrong."""
     return _TEXTS.read(given)
 
 

@@ -59,7 +59,7 @@ class Decision(NamedTuple):
 
     @property
     def reason(self) -> Reason:
-        """The reason of the first rule that applies, in the order of precedence; else `WITHIN_WINDOW`."""
+        """Return the reason of the first rule that applies, in the order of precedence; else `WITHIN_WINDOW`."""
         for reason, applies in _RULES:
             if applies(self):
                 return reason
@@ -227,10 +227,10 @@ def decide(
 ) -> Decision:
     """Judge the facts by a policy version, on its calendar, closures included (see `judging.calendar_of`).
 
-    `contact_version` is the version in force at the contact; by default the same. A contact point must already be in
+    `contact_version` is the version in force at the contact; by default `version`. A contact point must already be in
     its one spelling. `promise` is the window that the order was told before: no earlier deadline is decided. If the
-    window would leave the years that the calendar covers, the promise stands. Without one, raises `CalendarNotCovered`
-    or, with `of_order`, no window runs and `CALENDAR_UNKNOWN` applies.
+    window would leave the years that the calendar covers, the promise stands. Without a promise, this raises
+    `CalendarNotCovered` or, with `of_order`, decides that no window runs and `CALENDAR_UNKNOWN` applies.
     """
     terms = version.terms
     requested_at = facts.received_at
@@ -302,7 +302,10 @@ def _channel_not_accepted(case: Decision) -> bool:
 
 
 def _unofficial_contact_point(case: Decision) -> bool:
-    """Tell whether a contact point is neither official nor accepted; false if none is official, or for withdrawals."""
+    """Tell whether the contact point of a case is neither official nor accepted by a supervisor.
+
+    False without a contact point, for withdrawals, and if `official_points` is empty.
+    """
     point = case.facts.contact_point
     if point is None or case.facts.contact_point_accepted or case.facts.withdrawal:
         return False

@@ -94,7 +94,7 @@ class Store:
         return self._opened
 
     def prepare(self) -> None:
-        """Build the calendars of the present and coming versions of the default policy, before requests need them.
+        """Build, before requests need them, the calendars of the default policy's current version and of each later one.
 
         Raises `ConfigurationError` if there is no such policy.
         """
@@ -113,7 +113,7 @@ class Store:
 
     @property
     def name(self) -> str:
-        """The path or URL of the database, without secrets; opens the store."""
+        """Return the path or URL of the database, without secrets; opens the store if it is not open."""
         return self.open()[0].name
 
     def close(self) -> None:
@@ -136,8 +136,8 @@ class Store:
 
         Afterwards a checkpoint is written if one is due, and what was erased is removed from the files. If that fails,
         the unit of work stays stored; the error of a checkpoint goes to `on_checkpoint`. Only one `exclusive` unit of
-        work runs at a time, across all instances; others wait. Raises `Conflict` if another transaction first changed
-        the same data, or the policies that the block used.
+        work runs at a time, across all instances; others wait. Raises `Conflict` if another transaction changed
+        the same data in the meantime, or a policy that the block has used.
         """
         engine, keyring = self.open()
         checkpoint, waiting = None, ExitStack()

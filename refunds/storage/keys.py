@@ -115,7 +115,7 @@ def rewrap(
 def opened_by(
     tx: Transaction, masters: tuple[bytes, ...], tables: Sequence[WrappedKeys] = WRAPPED
 ) -> dict[str, list[int]]:
-    """Count by table how many keys each of the master keys opens, in their order, and last how many none opens."""
+    """Return by table how many wrapped keys each master key opens, in their order, and last how many none opens."""
     found = {}
     for of in tables:
         counts = found[of.table] = [0] * (len(masters) + 1)

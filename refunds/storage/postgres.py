@@ -170,8 +170,9 @@ class PostgreSQL(Engine):
     def write(self, *, exclusive: bool = False) -> Iterator[PostgresTransaction]:
         """Begin a write for the block, which is committed at its end, or rolled back if an error leaves it.
 
-        It waits up to ten seconds for a lock, or twenty if others wait, too; then it raises `StorageUnavailable`. An
-        `exclusive` one waits without limit, and ordinary writes go on meanwhile.
+        The write waits up to ten seconds for a lock, or twenty if others wait, too; then it raises
+        `StorageUnavailable`. An `exclusive` write waits without limit for other exclusive ones, and excludes no
+        ordinary write.
         """
         with self._transaction(_WRITE) as tx:
             if exclusive:

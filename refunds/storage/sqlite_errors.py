@@ -57,7 +57,10 @@ def replaced(path: str) -> FileReplaced:
 
 
 def cannot_serve(path: str, why: str) -> StorageUnavailable:
-    """Return the error that the database at a path cannot be used now; only the operator sees the path and `why`."""
+    """Return the `StorageUnavailable` that says that the database cannot serve now.
+
+    Only the operator sees the path and `why`.
+    """
     return StorageUnavailable(Message("The database cannot serve at the moment."), f"{path}: {why}")
 
 

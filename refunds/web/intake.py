@@ -48,7 +48,7 @@ def parameters(request: Request) -> dict[str, str]:
 
 
 def _once(given: MultiDict[str, str]) -> dict[str, str]:
-    """Return the values by name. Raises `InvalidInput` if a name has several values."""
+    """Return the values of parameters or fields by name; raise `InvalidInput` if a name has several values."""
     if len(given) < sum(1 for _ in given.items(multi=True)):
         raise InvalidInput(
             FieldError(step(name), Message("must be given once"), "repeated")

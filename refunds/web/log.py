@@ -154,10 +154,10 @@ def register(app: Flask, dropped: Counter) -> None:
 
 
 def _take_over(log: Callable[[], "FilteringBoundLogger"], output: Output) -> Callable[[], None]:
-    """Log from now on what this process, which only serves the app, would print otherwise.
+    """Log, from now on, what this process would otherwise print; call it only in one that does nothing but serve.
 
-    That is: warnings, messages of libraries, and exceptions that end a thread. A thread writes the lines. What is still
-    printed goes to standard error. Returns a function that waits for the last lines, for at most a second.
+    That is: warnings, messages of libraries, and exceptions that end a thread. A thread writes the lines. Whatever is
+    printed all the same goes to standard error. Returns a function that waits up to a second for the last lines.
     """
     output.detach()
     atexit.register(output.finish)  # for a start that fails
