@@ -236,7 +236,7 @@ class _Stream:
             self._loop.call_soon_threadsafe(self._parts.put_nowait, b"")
 
     async def _send(self) -> None:
-        """Begin the answer, and send its parts until an empty one comes or the reader has left."""
+        """Begin the response, and send its parts until an empty part comes, or until the reader has left."""
         transport = self._begin()
         try:
             while part := await self._parts.get():

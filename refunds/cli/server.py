@@ -74,7 +74,7 @@ class Server(MTServer):
         self.serve(target_loader=lambda: self._front, wrap_loader=False)
 
     def _init_shared_socket(self) -> None:
-        """Open the listening socket; where the system can, it ends a connection whose client reads nothing for `IN_TIME`."""
+        """Open the listening socket; if the system can, it ends connections of clients that read nothing in time."""
         shared = SocketSpec(self.bind_addr, self.bind_port, self.backlog).build()
         self._shd = shared  # type: ignore[assignment] # None is what it is before
         if hasattr(socket, "TCP_USER_TIMEOUT"):

@@ -302,10 +302,7 @@ def _channel_not_accepted(case: Decision) -> bool:
 
 
 def _unofficial_contact_point(case: Decision) -> bool:
-    """Tell whether the contact point of a case is neither official nor accepted by a supervisor.
-
-    False without a contact point, for withdrawals, and if `official_points` is empty.
-    """
+    """Tell whether a contact point is neither official nor accepted; false for withdrawals, or if none is official."""
     point = case.facts.contact_point
     if point is None or case.facts.contact_point_accepted or case.facts.withdrawal:
         return False
@@ -370,7 +367,7 @@ def _may_be_late(case: Decision) -> bool:
 
 
 def _late_entry(case: Decision) -> bool:
-    """Tell whether the contact was entered over `late_entry_days` business days after receipt, not by a supervisor."""
+    """Tell whether the contact was entered by an agent over `late_entry_days` business days after its receipt."""
     recorded_at, last_day = case.facts.recorded_at, _last_day_to_enter(case) if _may_be_late(case) else None
     if recorded_at is None or last_day is None:
         return False

@@ -29,9 +29,9 @@ class Standing(NamedTuple):
 
     @property
     def state(self) -> OrderState:
-        """Return the state of the active cancellation (cancelled if issued); without one, what holds first of these:
+        """Return the state of the active cancellation, cancelled if it is issued, or of an order without one.
 
-        requested, if a contact is open; elapsed, if the deadline is over; open.
+        Without one, that is requested if a contact is open, else elapsed if the deadline is over, else open.
         """
         if self.cancelled is not None:
             return OrderState.CANCELLED if self.cancelled is State.ISSUED else OrderState(self.cancelled)

@@ -84,9 +84,10 @@ def _latest(store: Store, events: Events, base: int, end: int) -> datetime:
 
 
 def _require_near(store: Store, event: Event, until: datetime, now: datetime) -> timedelta:
-    """Return how long `until` is after an event or its latest checkpoint; raise `ClockInDoubt` if that is over 40 days.
+    """Return how long `until` is after the last sign of life; raise `ClockInDoubt` if that is over 40 days.
 
-    A checkpoint counts if it is of this event, and at most 40 days later. `now` is for the text of the error.
+    That sign is the event or, if `until` is over a day later, the last checkpoint of this event that was written before
+    `until` and at most 40 days after the event or the checkpoint before. `now` is for the text of the error.
     """
     alive = event.at
     for checkpoint in store.checkpoints if until - alive > SIGN_OF_LIFE else ():

@@ -298,5 +298,5 @@ def _require_open(request: DataRequest) -> None:
 
 
 def _about(request: DataRequest, **more: Any) -> Mapping[str, Any]:
-    """Return the data of an event about a data request: its kind, its customer, and `more`."""
+    """Return the data of an event about a data request: the kind, the id of the customer, and `more`."""
     return {"kind": request.kind, "customer_id": request.customer_id} | more

@@ -25,7 +25,7 @@ LOGS = Path("/var/log")  # where a machine keeps its logs, unless the operator h
 
 
 def key(patient: Patient) -> Found:
-    """Check that the master key is there and private, opens this database, lies apart from it, and is the only one."""
+    """Check that the key file is there and private, opens the database, lies apart from it, and has one key only."""
     path = require_key_file(patient.settings)
     masters = read_master_keys(path)
     yield from _apart(patient, path.parent, Message("the master key"))

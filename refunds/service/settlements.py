@@ -65,7 +65,7 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, billing_ref: str | None)
 
     The holder is named by `billing_ref` or, without that, is the client that began the refund. If the holder begins it
     again, nothing changes. Raises `NotFound` if there is no such cancellation; `CancellationStateConflict` for another
-    holder, or if it is settled or revoked; and `CustomerErased` if there is a `billing_ref` to store.
+    holder, or if it is settled or revoked; and `CustomerErased` if the customer is erased and `billing_ref` is given.
     """
     cancellation, actor = uow.cancellations.get(cancellation_id, lock=True), uow.principal.actor
     if cancellation.state is State.REFUNDING:

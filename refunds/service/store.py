@@ -94,7 +94,7 @@ class Store:
         return self._opened
 
     def prepare(self) -> None:
-        """Build, before requests need them, the calendars of the default policy's current version and of each later one.
+        """Build, before requests need them, the calendars of the default policy's current and coming versions.
 
         Raises `ConfigurationError` if there is no such policy.
         """
@@ -152,7 +152,7 @@ class Store:
         self._scrub(engine)
 
     def write_batch(self, principal: Principal, work: Callable[[UnitOfWork], T]) -> T:
-        """Return what `work` returns in an exclusive write; after `StorageUnavailable`, try up to `TRIES` times."""
+        """Return what `work` returns in an exclusive write, tried up to `TRIES` times if it raises `StorageUnavailable`."""
         for _ in range(TRIES - 1):
             with suppress(StorageUnavailable), self.write(principal, exclusive=True) as uow:
                 return work(uow)
@@ -348,6 +348,7 @@ class Store:
         return keyring
 
     def _not_written(self, file: LedgerFile[Any], error: OSError) -> ConfigurationError:
+        """Return the error that a file of the ledger cannot be written, with the cause, to be raised."""
         return ConfigurationError(f"REFUNDS_LEDGER_DIR: {file.file} cannot be written: {error.strerror}")
 
     def _require_beginning(

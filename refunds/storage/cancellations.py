@@ -74,7 +74,7 @@ class Cancellations(OfOrders[Cancellation]):
         return self.place if filters.get("overdue") else self.place[-1:]
 
     def goodwill_since(self, since: datetime) -> Iterator[tuple[datetime, str]]:
-        """Yield, unsorted, when and by whom each goodwill cancellation that is not revoked was issued, from `since` on."""
+        """Yield, unsorted, when and by whom each goodwill cancellation from `since` on was issued; no revoked ones."""
         rows = self._tx.each(
             "SELECT issued_at, issued_by FROM cancellations WHERE basis = 'goodwill' AND state <> 'revoked'"
             " AND issued_at >= :since",

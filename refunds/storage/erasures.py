@@ -102,7 +102,7 @@ class Erasures:
         return fields
 
     def _note(self, *erasures: Erasure) -> None:
-        """Append lines to the ledger; raises `StorageUnavailable` if they cannot be written."""
+        """Append erasures to the ledger; raise `StorageUnavailable` if they cannot be written."""
         ledger = self._context.ledger
         try:
             ledger.append(*erasures)

@@ -20,7 +20,7 @@ from refunds.storage.mapper import RecordMapper
 
 
 def any_stored(tx: Transaction) -> bool:
-    """Tell whether the database already has keys, and so belongs to a master key."""
+    """Tell whether the database has any key of the service, and so belongs to a master key."""
     return tx.one("SELECT 1 FROM keys LIMIT 1") is not None
 
 
@@ -115,7 +115,7 @@ def rewrap(
 def opened_by(
     tx: Transaction, masters: tuple[bytes, ...], tables: Sequence[WrappedKeys] = WRAPPED
 ) -> dict[str, list[int]]:
-    """Return by table how many wrapped keys each master key opens, in their order, and last how many none opens."""
+    """Return by table how many keys each master key opens, in their order, and last how many none opens."""
     found = {}
     for of in tables:
         counts = found[of.table] = [0] * (len(masters) + 1)

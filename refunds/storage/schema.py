@@ -58,7 +58,7 @@ def sampled(tx: Transaction) -> list[str]:
 
 
 def log_parameters(tx: Transaction) -> dict[str, str]:
-    """Return the settings in `PARAMETERS` as a PostgreSQL has them for the service, without unknown and empty ones."""
+    """Return by name the values of those settings in `PARAMETERS` that a PostgreSQL knows and that are not empty."""
     found = {name: tx.one("SELECT current_setting(:name, true) AS found", name=name) for name in PARAMETERS}
     return {name: row["found"] for name, row in found.items() if row and row["found"]}
 

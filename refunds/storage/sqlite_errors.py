@@ -48,7 +48,7 @@ def cannot_open(path: str, error: OSError) -> StorageUnavailable:
 
 
 def replaced(path: str) -> FileReplaced:
-    """Return the error that the file at a path, or its log, is not the one that was opened."""
+    """Return the `FileReplaced` that says that the database file at a path, or its log, is not the one once opened."""
     return FileReplaced(
         Message("The file of the database was removed or replaced while the service ran."),
         f"The database file {path}, or its -wal or -shm, was removed or replaced while the service ran. Nothing more "

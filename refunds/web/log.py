@@ -128,7 +128,7 @@ class _Messages(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log the message of a record, with its exception."""
+        """Log the message of a record of the standard library, with its exception if it has one."""
         self._log().log(
             min(record.levelno // 10 * 10, logging.CRITICAL),  # the levels that have a name
             "database" if record.name.startswith("psycopg") else "message",

@@ -136,9 +136,9 @@ def _written(text: Message, outcome: Outcome, order_id: str | None, **values: st
 
 
 def _counted(outcome: Outcome, words: dict[str, object]) -> str:
-    """Return how the window of a decision was counted: its length, and the holidays and closures that were skipped.
+    """Return a sentence on how the window of a decision was counted: its length, and the holidays and closures skipped.
 
-    `words` are those of `outcome_words`; without a window, the sentence makes no sense.
+    `words` are those that `outcome_words` returns. The outcome must have a window.
     """
     names = [
         f"{why_text(day.date, day.why, outcome.region, outcome.names)} ({date_text(day.date)})"

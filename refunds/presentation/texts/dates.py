@@ -114,7 +114,7 @@ def time_text(local: datetime) -> str:
 
 
 def _shown(instant: datetime, time_zone: str) -> datetime:
-    """Return an instant in a time zone; unchanged if the local time is outside the range of `datetime`."""
+    """Return the local time of an instant in a zone; unchanged if that is outside the range of `datetime`."""
     try:
         return instant.astimezone(zone(time_zone))
     except OverflowError:

@@ -199,7 +199,7 @@ def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewCon
 
 
 def new_contact(how: Asked, found: dict[str, Any]) -> NewContact:
-    """Make a contact from a read form and `how`, not recorded yet; without an intent, it asks for a cancellation."""
+    """Return a contact, not recorded yet, with `how` and what a form says; by default, its intent is to cancel."""
     return NewContact(
         channel=how.channel,
         intent=found.get("intent", Intent.CANCEL),

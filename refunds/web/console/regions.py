@@ -90,7 +90,7 @@ def _by_name() -> dict[str, set[str]]:
 
 
 def _bare(name: str) -> str:
-    """Return a name without what people leave out: accents, spaces, hyphens, capitals, an `e` for an umlaut."""
+    """Return a name in small letters, without what people leave out: accents, spaces, hyphens, an `e` for an umlaut."""
     letters = "".join(filter(str.isalnum, sortable(name)))
     return re.sub("([aou])e", r"\1", letters)
 
