@@ -257,7 +257,7 @@ def _put(queue: SimpleQueue[_Waiting], environ: dict[str, Any], protocol: HTTPPr
 
 
 def _credentials(environ: dict[str, Any]) -> str:
-    """Return what a request says of its sender: a token or else a cookie; empty if it says nothing."""
+    """Return the header by which a request names its sender, with a token or else cookies; empty without either."""
     sent: str = environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_COOKIE", "")
     return sent
 

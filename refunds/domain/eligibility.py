@@ -115,7 +115,7 @@ class Decision(NamedTuple):
 
     @property
     def official_points(self) -> frozenset[str]:
-        """The vendor's numbers or addresses for this channel: those of the judging version and of that at the contact.
+        """Return the official contact points of this channel, in the judging version and in the version at the contact.
 
         Empty if either version names none, because the customer could not know, or without a channel: no point is
         refused then.

@@ -27,9 +27,9 @@ SIGN_OF_LIFE = timedelta(days=1)
 def require_sound(store: Store) -> timedelta:
     """Raise `ClockInDoubt` if the clock is over a minute behind the events and checkpoints, or over 40 days ahead.
 
-    An event over 40 days after the one before also puts the clock in doubt, until an operator confirms the clock or the
-    times go back by over a day. Returns how long ago the last event or checkpoint was; zero if the journal is empty.
-    Raises `AnotherJournal` if the journal is not the one that was seen before.
+    An event over 40 days after the one before also puts the clock in doubt, until an operator confirms the clock, or
+    until an event is over a day earlier than the one before. Returns how long ago the last event or checkpoint was;
+    zero if the journal is empty. Raises `AnotherJournal` if the journal is not the one that was seen before.
     """
     now = datetime.now(UTC)
     with store.read(COMMAND_LINE) as uow:

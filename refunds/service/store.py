@@ -152,7 +152,7 @@ class Store:
         self._scrub(engine)
 
     def write_batch(self, principal: Principal, work: Callable[[UnitOfWork], T]) -> T:
-        """Return what `work` returns in an exclusive write, tried up to `TRIES` times if it raises `StorageUnavailable`."""
+        """Return what `work` returns in an exclusive write; after `StorageUnavailable`, try it up to `TRIES` times in all."""
         for _ in range(TRIES - 1):
             with suppress(StorageUnavailable), self.write(principal, exclusive=True) as uow:
                 return work(uow)

@@ -160,11 +160,11 @@ COUNTED = f"NOT {limited(LimitKind.RESTRICTION, LimitKind.OBJECTION)}"
 
 
 def with_key(table: RecordMapper[Any], more: str = "", *, by: str = "", dangling: bool = False) -> str:
-    """Return the query for the records in a table about orders, each with its customer's id and wrapped key.
+    """Return the SQL of a query for the records in a table about orders, each with its customer's id and wrapped key.
 
-    Each also has `restricted`. The table is not `orders` itself. A condition and an order can follow the query. `more`
-    is SQL for further columns, which begins with a comma; `by` is SQL that names the index. `dangling` includes
-    records whose order or customer is missing.
+    Each also has `restricted`. The table is not `orders` itself. A condition and an `ORDER BY` can follow. `more` is
+    SQL for further columns, which begins with a comma; `by` is SQL that names the index. `dangling` includes records
+    whose order or customer is missing.
     """
     join = "LEFT JOIN" if dangling else "JOIN"
     return (

@@ -75,7 +75,7 @@ def leaking(parameters: Mapping[str, str]) -> list[str]:
 
 
 def room(tx: Transaction) -> tuple[int, int]:
-    """Return how many connections a PostgreSQL allows, except for administrators, and how many other programs use."""
+    """Return how many connections PostgreSQL allows all but administrators, and how many other programs use now."""
     row = tx.one(
         "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
         " - coalesce(current_setting('reserved_connections', true), '0')::int AS allowed, (SELECT count(*)"

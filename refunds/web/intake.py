@@ -98,9 +98,11 @@ _MOST_FIELDS = 250
 
 
 def _body(request: Request, most_bytes: int, media_types: tuple[str, ...], cut_short: str) -> bytes:
-    """Read and return the whole body, which must have one of the media types; raises `Rejected` as `json_body`.
+    """Read and return the whole body of a request.
 
-    `cut_short` is the slug if the rest of the body did not arrive in time. The server sets `refunds.crowded`.
+    Raises `Rejected` if the body has none of the media types or is compressed, has no Content-Length, is longer than
+    `most_bytes`, is shorter than its Content-Length, with the slug `cut_short`, or if the server has set
+    `refunds.crowded`, as it is receiving too many large bodies.
     """
     if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() not in media_types:
         expected = Message("Send the body as Content-Type: %(media_type)s.", media_type=media_types[0])

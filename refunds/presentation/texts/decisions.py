@@ -221,9 +221,9 @@ def verdict(outcome: Outcome) -> str:
 
 
 def left_text(outcome: Outcome, *, then: bool = False) -> str:
-    """Return how many business days were left at the request; empty if the window had ended or none ran.
+    """Return a sentence on how many business days were left at the request; empty if the window had ended or none ran.
 
-    `then`: the request was on an earlier date, so the past tense is used.
+    `then` says that the request was on an earlier date, and chooses the past tense.
     """
     left = outcome.business_days_left
     if left is None:
