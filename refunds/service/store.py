@@ -152,7 +152,7 @@ class Store:
         self._scrub(engine)
 
     def write_batch(self, principal: Principal, work: Callable[[UnitOfWork], T]) -> T:
-        """Return what `work` returns in an exclusive write; after `StorageUnavailable`, try it up to `TRIES` times in all."""
+        """Return what `work` returns in an exclusive write, tried up to `TRIES` times after `StorageUnavailable`."""
         for _ in range(TRIES - 1):
             with suppress(StorageUnavailable), self.write(principal, exclusive=True) as uow:
                 return work(uow)
@@ -165,7 +165,10 @@ class Store:
         return self._scrubbed == self.erasures.size
 
     def _scrub(self, engine: Engine) -> None:
-        """Remove from the files what any process has erased, and note that; do nothing if a reader prevents it."""
+        """Remove from the database files what was erased since the last time, by any process, and note that.
+
+        Without a new erasure, or if a reader or an error prevents it, nothing happens; the next call tries again.
+        """
         size = self.erasures.size
         with suppress(StorageUnavailable, OSError):
             if size != self._scrubbed and engine.scrub():

@@ -347,7 +347,7 @@ _PORTS = re.compile(r"([0-9]{1,5}(,[0-9]{0,5})*)?")
 
 
 def _columns(connection: psycopg.Connection[DictRow], index: str | None) -> str:
-    """Return the columns of an index as `table.column`, which say more than its name; its name if it is unknown."""
+    """Return the columns of an index as `table.column`; its name if it is unknown, and an empty text for None."""
     found = connection.execute(
         "SELECT string_agg(c.relname || '.' || a.attname, ', ' ORDER BY a.attnum) AS columns"
         " FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_attribute a ON a.attrelid = i.indexrelid"

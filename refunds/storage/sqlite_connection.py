@@ -110,7 +110,7 @@ class Connection:
 
 @lru_cache(maxsize=1024)
 def _rendered(sql: str) -> str:
-    """Return the SQL of a statement in SQLite's dialect, which stands in place of names such as `{for_update}`."""
+    """Return the SQL of a statement in SQLite's dialect, with its words in place of names such as `{for_update}`."""
     return sql.format_map(_DIALECT)
 
 

@@ -104,7 +104,7 @@ class Contract:
 
     @cached_property
     def text(self) -> str:
-        """The document as YAML."""
+        """Return the document as YAML."""
         return yaml.dump(self.document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 

@@ -308,7 +308,7 @@ def _acknowledge(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
 
 
 def _complete(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
-    """Complete the contact `name` as the read form says; `InvalidInput` if the form has no field."""
+    """Add the ticket or note in a form to the contact `name`; raise `InvalidInput` if the form has neither."""
     if not found:
         raise InvalidInput.at("/note", Message("write a ticket or a note"), "required")
     resolutions.complete(uow, name, **found)

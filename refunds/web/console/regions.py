@@ -76,7 +76,7 @@ _ALSO_CALLED = {
 
 @cache
 def _by_name() -> dict[str, set[str]]:
-    """Return the codes of regions by name, as `_bare` spells it, in every language and from `_ALSO_CALLED`.
+    """Return the codes of regions by their names in every language and in `_ALSO_CALLED`, spelt by `_bare`.
 
     Names of two letters that are not in `_ALSO_CALLED` are left out: CLDR has only a code there.
     """
