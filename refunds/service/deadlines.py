@@ -107,9 +107,9 @@ def _provided(policy: Policy, day: date, regions: tuple[str, ...]) -> list[Provi
 
 
 def _grouped(regions: tuple[str, ...], rows: list[Provided]) -> tuple[tuple[tuple[str, ...], ...], list[int]]:
-    """Return the regions in groups with the same last days in all rows, largest first, and the indexes of their firsts.
+    """Return the regions in groups with the same last days in all rows, the largest first, and an index for each group.
 
-    That is, for each group, the index of its first region, in `regions` and in `last_days`.
+    The index is that of the first region of the group, in `regions` and in `last_days`.
     """
     alike: dict[tuple[date, ...], list[int]] = {}
     for column in range(len(regions)):

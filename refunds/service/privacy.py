@@ -50,8 +50,9 @@ def erase(uow: UnitOfWork, customer_id: str, reason: ErasureReason, anyway: str 
 
 
 def _open_matters(uow: UnitOfWork, order_ids: Sequence[str]) -> list[str]:
-    """Return, for these orders, the ids of requests that wait for an answer other than a refusal, and of active
-    cancellations that are not settled.
+    """Return the ids of what is open about these orders.
+
+    That is: requests that wait for an answer other than a refusal, and active cancellations that are not settled.
     """
     active = filter(None, map(uow.cancellations.active, order_ids))
     waiting = [one.contact_id for one in waiting_about(uow, order_ids)]

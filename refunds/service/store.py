@@ -359,8 +359,9 @@ class Store:
     ) -> None:
         """Raise `ConfigurationError` unless a new journal may begin in this database, which has no records.
 
-        In production, it may only with `Opening.INIT`, and if no checkpoint is `written` yet. In development, a missing
-        master key of a new database is made at `path`.
+        In production, a journal may begin only if the store opens to `Opening.INIT` and no checkpoint is `written` yet.
+        In development, it always may; if the database is new and `path` has no master key, that is made there, and
+        `ConfigurationError` raised if it cannot be.
         """
         if self._settings.production:
             if to is not Opening.INIT:

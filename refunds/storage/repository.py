@@ -243,7 +243,7 @@ class Listed(Repository[R]):
         return number(self._tx, sql, now=micros(self._context.now), **filters)
 
     def place_of(self, record: Any) -> tuple[Any, ...]:
-        """Return the place of a record in the sorted list: its sort values, which `paginate` takes to go on after it."""
+        """Return the place of a record in the list: its sort values, which `paginate` takes to go on after it."""
         return tuple(_stored(getattr(record, column)) for column in self.place)
 
     def _condition(self, name: str, value: Any) -> str:

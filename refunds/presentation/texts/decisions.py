@@ -176,7 +176,10 @@ def headline(outcome: Outcome, *, ended: bool = False) -> str:
 
 
 def request_on_record(outcome: Outcome) -> str:
-    """Return the heading that an open request was made in time, when and how; its `outcome` must have a channel."""
+    """Return a heading that says that an open request was made in time, when and by which channel.
+
+    The outcome is that of the request, which has a channel.
+    """
     assert outcome.channel
     at = moment_text(outcome.requested_at, outcome.time_zone)
     return translate("A request was made in time: %(at)s, %(channel)s", at=at, channel=channel_text(outcome.channel))

@@ -73,7 +73,7 @@ def data_requests_due(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _until(uow: UnitOfWork, request: DataRequest) -> tuple[Any, int]:
-    """Return the last day for the answer in the vendor's zone, and how many days are left, below 0 if it is over."""
+    """Return the last day for the answer in the vendor's zone, and how many days are left; below 0 after that day."""
     time_zone = data_requests.time_zone(uow)
     until = last_day(request, time_zone)
     return until, (until - local_date(uow.now, zone(time_zone))).days

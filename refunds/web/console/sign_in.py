@@ -144,7 +144,7 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
 
 @blueprint.app_errorhandler(MethodNotAllowed)
 def misdirected(error: MethodNotAllowed) -> Response | HTTPException:
-    """Show that there is nothing at an address of the console for this method; elsewhere, the usual problem."""
+    """Show, as for an unknown address, that a page of the console takes no such method; elsewhere, the usual problem."""
     return problem(NotFound()) if request.path.startswith(f"{PREFIX}/") else http_error(error)
 
 
