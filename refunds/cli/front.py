@@ -184,7 +184,7 @@ class Front:
         try:
             status, headers = int(begun[0].partition(" ")[0]), begun[1]
             if status == HTTPStatus.OK and not any(name.lower() == "content-length" for name, _ in headers):
-                stream = _Stream(protocol, status, self._last(headers), loop)
+                stream = _Stream(protocol, status, self._headers_now(headers), loop)
                 stream.send_all(parts)
                 return stream.sent
             content = b"".join(parts)
@@ -203,12 +203,12 @@ class Front:
     def _send(self, protocol: HTTPProtocol, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
         """Send an answer whole."""
         if content:
-            protocol.response_bytes(status, self._last(headers), content)
+            protocol.response_bytes(status, self._headers_now(headers), content)
         else:
-            protocol.response_empty(status, self._last(headers))
+            protocol.response_empty(status, self._headers_now(headers))
 
-    def _last(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return these headers of a response, while the service stops with one more, by which the connection ends."""
+    def _headers_now(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the headers of a response; while the service stops, with `connection: close`, to end the connection."""
         # Else a proxy could send the next request just when its connection is closed.
         return [*headers, ("connection", "close")] if self.stopping else headers
 

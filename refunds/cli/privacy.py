@@ -71,7 +71,7 @@ _TEXTS = shape(
 
 
 def _read(**given: str | None) -> dict[str, Any]:
-    """Check the texts of the options that are not None; return them by name. Raises `InvalidInput` if one is wrong."""
+    """Return by name the texts of the options that are not None; raise `InvalidInput` if a text does not fit."""
     return _TEXTS.read(given)
 
 

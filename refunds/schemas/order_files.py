@@ -24,7 +24,7 @@ def read_orders(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any] | In
     """
     numbered: Iterator[tuple[int, str]] = ((number, line) for number, line in enumerate(lines, 1) if line.strip(_EMPTY))
     number, first = next(numbered, (1, ""))
-    read: Callable[[str], Any] = _object
+    read: Callable[[str], Any] = _json_value
     if first.lstrip().startswith("{"):
         numbered = chain([(number, first)], numbered)
     else:
@@ -81,7 +81,7 @@ def _cells(line: str, delimiter: str) -> list[str]:
         raise _malformed(Message("is not CSV: check the quotation marks")) from None
 
 
-def _object(line: str) -> Any:
+def _json_value(line: str) -> Any:
     """Return the value, of any kind, in a line of JSON; raise `InvalidInput` if it is not JSON or has a key twice."""
     try:
         return json.loads(line, object_pairs_hook=_once)

@@ -263,7 +263,7 @@ def _samples(tx: Transaction) -> Found:
 
 
 def _on_server(check: Callable[[Transaction], Found]) -> Callable[[Patient], Found]:
-    """Return a check of an installation that makes this check of a PostgreSQL database, and finds nothing for SQLite."""
+    """Return a check of an installation that makes `check` on a PostgreSQL database, and finds nothing with SQLite."""
 
     def checked(patient: Patient) -> Found:
         if patient.file is None:

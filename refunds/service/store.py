@@ -137,7 +137,7 @@ class Store:
         Afterwards a checkpoint is written if one is due, and what was erased is removed from the files. If that fails,
         the unit of work stays stored; the error of a checkpoint goes to `on_checkpoint`. Only one `exclusive` unit of
         work runs at a time, across all instances; others wait. Raises `Conflict` if another transaction changed
-        the same data in the meantime, or a policy that the block has used.
+        the same data in the meantime, or any policy if the block has used one.
         """
         engine, keyring = self.open()
         checkpoint, waiting = None, ExitStack()
@@ -341,17 +341,17 @@ class Store:
                     self.erasures.require_writable()
                     uow.erasures.make_whole()
                 except OSError as error:
-                    raise self._not_written(self.erasures, error) from None
+                    raise self._not_written_error(self.erasures, error) from None
             uow.write_journal()
         if begins:
             try:
                 self.checkpoints.append(Checkpoint(0, GENESIS, datetime.now(UTC), head.journal_id))
             except OSError as error:
-                raise self._not_written(self.checkpoints, error) from None
+                raise self._not_written_error(self.checkpoints, error) from None
         return keyring
 
-    def _not_written(self, file: LedgerFile[Any], error: OSError) -> ConfigurationError:
-        """Return the error that a file of the ledger cannot be written, with the cause, to be raised."""
+    def _not_written_error(self, file: LedgerFile[Any], error: OSError) -> ConfigurationError:
+        """Return the `ConfigurationError` that says why a file of the ledger cannot be written, to be raised."""
         return ConfigurationError(f"REFUNDS_LEDGER_DIR: {file.file} cannot be written: {error.strerror}")
 
     def _require_beginning(

@@ -132,8 +132,8 @@ class Erasures:
     def differences(self) -> tuple[list[Erasure], list[Erasure]]:
         """Return the erasures that only the ledger has, and those that only the journal has; change nothing.
 
-        The first list has only customers, and only those whose records are there and not erased, in the order in which
-        writes lock them. The second has customers and contacts, in the order of the journal.
+        The first list has only customers, those who are on record and not erased there, in the order in which writes
+        lock them. The second has customers and contacts, in the order of the journal.
         """
         noted = {one.customer_id: one for one in self._context.ledger}
         sql = "SELECT customer_id FROM customers WHERE length(wrapped_key) = 0 ORDER BY customer_id"

@@ -171,8 +171,7 @@ class PostgreSQL(Engine):
         """Begin a write for the block, which is committed at its end, or rolled back if an error leaves it.
 
         The write waits up to ten seconds for a lock, or twenty if others wait, too; then it raises
-        `StorageUnavailable`. An `exclusive` write waits without limit for other exclusive ones, and excludes no
-        ordinary write.
+        `StorageUnavailable`. An `exclusive` write waits without limit; ordinary writes may go on beside it.
         """
         with self._transaction(_WRITE) as tx:
             if exclusive:

@@ -44,11 +44,11 @@ def check_framing(request: Request) -> None:
 
 def parameters(request: Request) -> dict[str, str]:
     """Return the query parameters by name. Raises `InvalidInput` if one is repeated."""
-    return _once(request.args) if request.query_string else {}
+    return _values_by_name(request.args) if request.query_string else {}
 
 
-def _once(given: MultiDict[str, str]) -> dict[str, str]:
-    """Return the values of parameters or fields by name; raise `InvalidInput` if a name has several values."""
+def _values_by_name(given: MultiDict[str, str]) -> dict[str, str]:
+    """Return the value of each parameter or field by its name; raise `InvalidInput` if a name has several values."""
     if len(given) < sum(1 for _ in given.items(multi=True)):
         raise InvalidInput(
             FieldError(step(name), Message("must be given once"), "repeated")
@@ -86,7 +86,7 @@ def form_body(request: Request, most_bytes: int) -> dict[str, str]:
             pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
     except (ValueError, RequestEntityTooLarge):
         raise Rejected("bad-request", Message("The form is not sent as forms are.")) from None
-    return _once(MultiDict(pairs))
+    return _values_by_name(MultiDict(pairs))
 
 
 def _in_memory(*_: Any, **__: Any) -> BytesIO:

@@ -132,10 +132,10 @@ def written_cancelling(outcome: Outcome, order_id: str | None) -> str:
 def _written(text: Message, outcome: Outcome, order_id: str | None, **values: str) -> str:
     """Return a text to write, filled with the values of a decision and with `values`."""
     words, number = outcome_words(outcome), f" {order_id}" if order_id else ""
-    return translate(text, **words, number=number, counted=_counted(outcome, words), **values)
+    return translate(text, **words, number=number, counted=_counted_text(outcome, words), **values)
 
 
-def _counted(outcome: Outcome, words: dict[str, object]) -> str:
+def _counted_text(outcome: Outcome, words: dict[str, object]) -> str:
     """Return a sentence on how the window of a decision was counted: its length, and the holidays and closures skipped.
 
     `words` are those that `outcome_words` returns. The outcome must have a window.

@@ -144,7 +144,7 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
 
 @blueprint.app_errorhandler(MethodNotAllowed)
 def misdirected(error: MethodNotAllowed) -> Response | HTTPException:
-    """Show, as for an unknown address, that a page of the console takes no such method; elsewhere, the usual problem."""
+    """Show, in the console, that nothing is at an address for this method; return the usual problem elsewhere."""
     return problem(NotFound()) if request.path.startswith(f"{PREFIX}/") else http_error(error)
 
 
