@@ -208,7 +208,7 @@ class Front:
             protocol.response_empty(status, self._headers_now(headers))
 
     def _headers_now(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return the headers of a response; while the service stops, with `connection: close`, to end the connection."""
+        """Return the headers of a response; while the service stops, add the one that makes the connection end."""
         # Else a proxy could send the next request just when its connection is closed.
         return [*headers, ("connection", "close")] if self.stopping else headers
 
