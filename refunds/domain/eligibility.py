@@ -367,7 +367,7 @@ def _may_be_late(case: Decision) -> bool:
 
 
 def _late_entry(case: Decision) -> bool:
-    """Tell whether the contact was entered by an agent over `late_entry_days` business days after its receipt."""
+    """Tell whether an agent, no supervisor, entered the contact over `late_entry_days` business days after receipt."""
     recorded_at, last_day = case.facts.recorded_at, _last_day_to_enter(case) if _may_be_late(case) else None
     if recorded_at is None or last_day is None:
         return False

@@ -50,7 +50,7 @@ def key(patient: Patient) -> Found:
 
 
 def _apart(patient: Patient, directory: Path, what: Message) -> Found:
-    """Yield a warning, in production, if `directory`, which has `what`, is also that of the SQLite database."""
+    """Yield a warning, in production, if the SQLite database is in the same `directory` as `what`, such as a key."""
     if patient.settings.production and patient.file and patient.file.parent.resolve() == directory.resolve():
         yield warning(
             Message("%(what)s is in the directory of the database", what=what),

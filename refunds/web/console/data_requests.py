@@ -197,7 +197,10 @@ _DOING: Doing = {
 
 @action("/data-requests/<request_id>", data_request, Scope.PRIVACY_WRITE)
 def answer_data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
-    """Check the identity, extend, note a fee, correct or close a data request, by `doing`. Redirect to its page."""
+    """Do what `doing` says to a data request: check the identity, extend, note a fee, correct or close; then redirect.
+
+    The redirect is to its page. Raises `InvalidInput` if `doing` is something else.
+    """
     if form.data.get("doing") == "correct":
         _correct(uow, request_id, form.data)
     else:
