@@ -142,8 +142,8 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
 
     The order's requests are open again; but if the customer keeps the order, those that are no withdrawals are
     resolved. `reason` is dropped if the customer was erased. Raises `NotFound` if there is no such cancellation;
-    `Forbidden` unless the principal `may_revoke` it or has revoked it; and `CancellationStateConflict` if its refund is
-    begun or settled, or if it was revoked for another reason.
+    `Forbidden` unless the principal has the scope to revoke, issued it at most 15 minutes ago, or has revoked it; and
+    `CancellationStateConflict` if its refund is begun or settled, or if it was revoked for another reason.
     """
     cancellation = uow.cancellations.get(cancellation_id, lock=True)
     if not may_revoke(uow, cancellation) and cancellation.revoked_by != uow.principal.actor:

@@ -45,7 +45,7 @@ def confirm(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @screen("/orders/<order:order_id>/record", Scope.CONTACTS_WRITE)
 def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Show what an agent confirms before a contact is recorded, and the fields for notes; see `_confirm`."""
+    """Show the page on which an agent confirms that a contact is recorded, with the fields for notes; record nothing."""
     return _confirm(uow, form, order_id, "record")
 
 
