@@ -45,7 +45,7 @@ def confirm(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @screen("/orders/<order:order_id>/record", Scope.CONTACTS_WRITE)
 def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Show the page on which an agent confirms that a contact is recorded, with the fields for notes; record nothing."""
+    """Show the page on which an agent confirms a contact before it is recorded, with the fields for notes."""
     return _confirm(uow, form, order_id, "record")
 
 
