@@ -170,10 +170,10 @@ def _unknown(known: Iterable[str]) -> Iterator[str]:
 
 
 def _beside(database: str) -> Callable[[str], Path]:
-    """Return where the master key and the ledger of a database are in development, as a function of their plain names.
+    """Return a function that makes, of the plain name of the key file or the ledger, its default path in development.
 
-    They are beside the database's file, with its name and a dot in front. Those of the default file, and of a server,
-    keep the plain names in `instance`, as they always had them.
+    Beside the database file `x.db`, it is `x.db.` and the plain name. For the default file, and for a server, it is
+    the plain name, in `instance`.
     """
     path = Path(database.partition(":///")[2]) if database.startswith("sqlite") else _DEFAULT
     return lambda name: path.with_name(name if path == _DEFAULT else f"{path.name}.{name}")

@@ -126,7 +126,7 @@ class InvalidInput(CallersError, code="validation-error"):
 
     @classmethod
     def at(cls, pointer: str, detail: Message, code: str = "invalid") -> Self:
-        """Return an error with one field error, of these parts."""
+        """Return an error of this class with one field error, which these values make."""
         return cls([FieldError(pointer, detail, code)])
 
 

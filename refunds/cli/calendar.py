@@ -116,7 +116,7 @@ def _sorted(found: Iterable[Change]) -> tuple[list[Change], list[Change]]:
 
 
 def _show(title: str, found: list[Change], uow: UnitOfWork | None = None) -> None:
-    """Print changes of windows and how many there are; with a unit of work, also who was told the earlier end."""
+    """Print changes of windows and how many there are; with a unit of work, also the contacts told the earlier end."""
     rows = []
     for one in found:
         now, local = one.stands if one.is_longer else one.today, partial(local_text, time_zone=one.time_zone)

@@ -188,7 +188,7 @@ class Front:
         try:
             status, headers = int(begun[0].partition(" ")[0]), begun[1]
             if status == HTTPStatus.OK and not any(name.lower() == "content-length" for name, _ in headers):
-                stream = _Stream(protocol, status, self._last(headers), loop)
+                stream = _Stream(protocol, status, self._headers_now(headers), loop)
                 stream.send_all(parts)
                 return stream.sent
             content = b"".join(parts)
@@ -207,12 +207,12 @@ class Front:
     def _send(self, protocol: HTTPProtocol, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
         """Send an answer whole."""
         if content:
-            protocol.response_bytes(status, self._last(headers), content)
+            protocol.response_bytes(status, self._headers_now(headers), content)
         else:
-            protocol.response_empty(status, self._last(headers))
+            protocol.response_empty(status, self._headers_now(headers))
 
-    def _last(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return the headers of an answer that is sent now; while the service stops, they end the connection."""
+    def _headers_now(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the headers of a response; while the service stops, add the one that makes the connection end."""
         # Else a proxy could send the next request just when its connection is closed.
         return [*headers, ("connection", "close")] if self.stopping else headers
 
@@ -240,7 +240,7 @@ class _Stream:
             self._loop.call_soon_threadsafe(self._parts.put_nowait, b"")
 
     async def _send(self) -> None:
-        """Begin the answer, and send its parts until an empty one comes or the reader has left."""
+        """Begin the response, and send its parts until an empty part comes, or until the reader has left."""
         transport = self._begin()
         try:
             while part := await self._parts.get():
@@ -261,7 +261,7 @@ def _put(queue: SimpleQueue[_Waiting], environ: dict[str, Any], protocol: HTTPPr
 
 
 def _credentials(environ: dict[str, Any]) -> str:
-    """Return what a request says of its sender: a token or else a cookie; empty if it says nothing."""
+    """Return the header by which a request names its sender, with a token or else cookies; empty without either."""
     sent: str = environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_COOKIE", "")
     return sent
 

@@ -71,7 +71,7 @@ _TEXTS = shape(
 
 
 def _read(**given: str | None) -> dict[str, Any]:
-    """Return the options that are not None, read by `_TEXTS`, by name; raise `InvalidInput` if one does not fit."""
+    """Return by name the texts of the options that are not None; raise `InvalidInput` if a text does not fit."""
     return _TEXTS.read(given)
 
 

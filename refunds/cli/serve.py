@@ -63,7 +63,7 @@ def command() -> None:
 
 
 def _where(settings: Settings) -> str:
-    """Return lines that say where clients reach the service, and where it listens if that is another address."""
+    """Return a text that says where clients reach the service, and where it listens if that is another address."""
     listens = f"http://{f'[{settings.listen}]' if ':' in settings.listen else settings.listen}:{settings.port}"
     here = settings.public_url or listens
     return (

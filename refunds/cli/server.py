@@ -74,7 +74,7 @@ class Server(MTServer):
         self.serve(target_loader=lambda: self._front, wrap_loader=False)
 
     def _init_shared_socket(self) -> None:
-        """Listen; a connection ends if its client reads nothing for `IN_TIME`, where the system has such a limit."""
+        """Open the listening socket; if the system can, it ends connections of clients that read nothing in time."""
         shared = SocketSpec(self.bind_addr, self.bind_port, self.backlog).build()
         self._shd = shared  # type: ignore[assignment] # None is what it is before
         if hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -123,6 +123,6 @@ class _Failure(threading.Event):
     """The event that granian sets if its worker ends by itself: the service stops as on a signal and exits with 1."""
 
     def set(self) -> None:
-        """Stop the service, by a SIGTERM to this process."""
+        """Set the event, and stop the service by a SIGTERM to this process."""
         super().set()
         os.kill(os.getpid(), signal.SIGTERM)

@@ -254,7 +254,7 @@ class BusinessCalendar:
         return self.region.has_estimated(window.service_day.toordinal(), window.last_day.toordinal() + 1)
 
     def lacks_parts(self, window: Window) -> bool:
-        """Tell whether in a year of a window, subdivisions of the region may have holidays that this calendar lacks."""
+        """Tell whether, in a year of a window, parts of the region may have holidays that this calendar lacks."""
         years, differ = range(window.service_day.year, window.last_day.year + 1), self.region.differ
         return bool(differ) and not differ.isdisjoint(years)
 

@@ -59,7 +59,7 @@ class Decision(NamedTuple):
 
     @property
     def reason(self) -> Reason:
-        """The reason of the first rule that applies, in the order of precedence; else `WITHIN_WINDOW`."""
+        """Return the reason of the first rule that applies, in the order of precedence; else `WITHIN_WINDOW`."""
         for reason, applies in _RULES:
             if applies(self):
                 return reason
@@ -115,7 +115,7 @@ class Decision(NamedTuple):
 
     @property
     def official_points(self) -> frozenset[str]:
-        """The vendor's numbers or addresses for this channel: those of the judging version and of that at the contact.
+        """Return the official contact points of this channel, in the judging version and in the version at the contact.
 
         Empty if either version names none, because the customer could not know, or without a channel: no point is
         refused then.
@@ -227,10 +227,10 @@ def decide(
 ) -> Decision:
     """Judge the facts by a policy version, on its calendar, closures included (see `judging.calendar_of`).
 
-    `contact_version` is the version in force at the contact; by default the same. A contact point must already be in
+    `contact_version` is the version in force at the contact; by default `version`. A contact point must already be in
     its one spelling. `promise` is the window that the order was told before: no earlier deadline is decided. If the
-    window would leave the years that the calendar covers, the promise stands. Without one, raises `CalendarNotCovered`
-    or, with `of_order`, no window runs and `CALENDAR_UNKNOWN` applies.
+    window would leave the years that the calendar covers, the promise stands. Without a promise, this raises
+    `CalendarNotCovered` or, with `of_order`, decides that no window runs and `CALENDAR_UNKNOWN` applies.
     """
     terms = version.terms
     requested_at = facts.received_at
@@ -302,7 +302,7 @@ def _channel_not_accepted(case: Decision) -> bool:
 
 
 def _unofficial_contact_point(case: Decision) -> bool:
-    """Tell whether a contact point is neither official nor accepted; false if none is official, or for withdrawals."""
+    """Tell whether a contact point is neither official nor accepted; false for withdrawals, or if none is official."""
     point = case.facts.contact_point
     if point is None or case.facts.contact_point_accepted or case.facts.withdrawal:
         return False
@@ -367,7 +367,7 @@ def _may_be_late(case: Decision) -> bool:
 
 
 def _late_entry(case: Decision) -> bool:
-    """Tell whether the contact was entered over `late_entry_days` business days after receipt, not by a supervisor."""
+    """Tell whether an agent, no supervisor, entered the contact over `late_entry_days` business days after receipt."""
     recorded_at, last_day = case.facts.recorded_at, _last_day_to_enter(case) if _may_be_late(case) else None
     if recorded_at is None or last_day is None:
         return False

@@ -163,7 +163,7 @@ def decreed_until(country: str) -> int | None:
 
 
 def provisional_from(region: str) -> date | None:
-    """Return the first date that decrees may still change in a stored region; None without yearly decrees."""
+    """Return the first date that decrees may still change in a region as stored; None without yearly decrees."""
     known = still_known(region)
     if known is None:
         return None

@@ -135,7 +135,7 @@ def calendar_of(version: PolicyVersion, order_region: str | None = None) -> Busi
 
 
 def named(version: PolicyVersion, order_region: str | None) -> str:
-    """Return the region by which an order counts: its own if it has one and the terms follow it, else the policy's."""
+    """Return the region whose holidays count: `order_region` if given and if the terms follow it, else the policy's."""
     return order_region if order_region and version.terms.follow_order_region else version.terms.region
 
 

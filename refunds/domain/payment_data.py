@@ -207,7 +207,7 @@ def _is_dialled(before: str, digits: str) -> bool:
 
 
 def _compact(text: str) -> str:
-    """Return the letters and digits of a text, in capitals."""
+    """Return the letters and digits of a text, of any script, in capitals and without what is between them."""
     return re.sub(r"[\W_]+", "", text.upper())
 
 

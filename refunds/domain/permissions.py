@@ -112,7 +112,7 @@ class Principal:
         return not SCOPES[self.role].isdisjoint(scopes)
 
     def require(self, *scopes: Scope) -> None:
-        """Raise `Forbidden` unless the role has at least one of the scopes."""
+        """Raise `Forbidden` unless the principal's role has at least one of the scopes."""
         if not self.may(*scopes):
             needed = {"role": self.role, "scopes": any_of(scopes)}
             raise Forbidden(Message("The role %(role)s does not have the scope %(scopes)s.", **needed))

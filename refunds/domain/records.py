@@ -230,7 +230,7 @@ class Contact:
 
     @property
     def outcome(self) -> Outcome:
-        """What the decision on the contact said when it was recorded."""
+        """Return what the decision on the contact said when the contact was recorded."""
         return self.decision.outcome
 
 

@@ -67,7 +67,7 @@ def _by_byte(made: Callable[[int], int]) -> bytes:
 
 
 def _in_week(mark: int) -> int:
-    """Return the day code of a date with these marks on a weekday of the business week."""
+    """Return the day code, HOLIDAY or BUSINESS, of a date with these `DayFlag`s on a weekday of the business week."""
     return HOLIDAY if mark & DayFlag.HOLIDAY and not mark & DayFlag.WORKING_WEEKEND else BUSINESS
 
 

@@ -97,7 +97,10 @@ def country_of(region: str) -> str:
 
 
 def place_before_iso(region: str) -> Place:
-    """Return a region's place, or its country's, by the first editions of the rules. Raises `UnknownRegion`."""
+    """Return the place of a region as the first editions of the rules find it: its country's, if the part is unknown.
+
+    Raises `UnknownRegion` if there is no such country.
+    """
     country, _, part = region.partition("-")
     if country not in countries():
         raise UnknownRegion(_unknown(country))

@@ -34,7 +34,10 @@ class Period(NamedTuple):
         return self._last(local_date(since, zone(terms.time_zone)), self.length(terms))
 
     def over_before(self, today: date, terms: Terms) -> datetime:
-        """Return the instant, in UTC: a period that began before it is over when `today` begins in the terms' zone."""
+        """Return the instant, in UTC, before which a period must have begun to be over when `today` begins there.
+
+        The terms have the time zone.
+        """
         length = self.length(terms)
         if self.in_years:
             first = date(today.year - length, 1, 1)

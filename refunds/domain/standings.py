@@ -29,7 +29,10 @@ class Standing(NamedTuple):
 
     @property
     def state(self) -> OrderState:
-        """The active cancellation's (cancelled if issued), else requested (a contact is open), else elapsed or open."""
+        """Return the state of the active cancellation, cancelled if it is issued, or of an order without one.
+
+        Without one, that is requested if a contact is open, else elapsed if the deadline is over, else open.
+        """
         if self.cancelled is not None:
             return OrderState.CANCELLED if self.cancelled is State.ISSUED else OrderState(self.cancelled)
         if self.requested:

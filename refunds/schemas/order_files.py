@@ -19,12 +19,12 @@ def read_orders(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any] | In
     """Yield the number of each line that is not empty, with the facts of its order or the error that it has.
 
     Empty lines are numbered, too. The first line that is not empty must begin with `{`, which means JSON lines, or name
-    the columns of CSV; then it is not yielded. Otherwise, and without such a line, the first `next()` raises
-    `InvalidInput`. In CSV, an empty cell means that nothing is known.
+    the columns of CSV; a line of names is not yielded. The first `next()` raises `InvalidInput` if that line does
+    neither, or if all lines are empty. In CSV, an empty cell means that nothing is known.
     """
     numbered: Iterator[tuple[int, str]] = ((number, line) for number, line in enumerate(lines, 1) if line.strip(_EMPTY))
     number, first = next(numbered, (1, ""))
-    read: Callable[[str], Any] = _object
+    read: Callable[[str], Any] = _json_value
     if first.lstrip().startswith("{"):
         numbered = chain([(number, first)], numbered)
     else:
@@ -81,8 +81,8 @@ def _cells(line: str, delimiter: str) -> list[str]:
         raise _malformed(Message("is not CSV: check the quotation marks")) from None
 
 
-def _object(line: str) -> Any:
-    """Return the value in a line of JSON; raise `InvalidInput` if the line is not JSON or an object has a key twice."""
+def _json_value(line: str) -> Any:
+    """Return the value, of any kind, in a line of JSON; raise `InvalidInput` if it is not JSON or has a key twice."""
     try:
         return json.loads(line, object_pairs_hook=_once)
     except (ValueError, RecursionError):

@@ -217,7 +217,7 @@ def version_data(version: PolicyVersion) -> dict[str, Any]:
 
 
 def _with_hint(field_error: FieldError) -> FieldError:
-    """Return an error as it is, but name all terms if it is about an unknown field at the top of a policy file."""
+    """Return the error, which names all terms instead if it is about an unknown field at the top of a policy file."""
     if field_error.code != "unknown_field" or field_error.pointer.count("/") > 1:
         return field_error
     detail = Message("unknown term: the terms are %(terms)s", terms=", ".join(TERM_NAMES))

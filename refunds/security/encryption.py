@@ -122,10 +122,10 @@ class CustomerCipher:
     hides: bool = False
 
     def encrypt(self, text: str | None, table: str, column: str, row: str) -> bytes | None:
-        """Return a text encrypted for its place; None for None, and the empty mark of erasure for an `Erased` text.
+        """Return a text encrypted for its place; None for None, and `b""`, the mark of erasure, for an `Erased` text.
 
-        A `Hidden` text is encrypted as what it hides. Raise `RuntimeError` without access, even for None, and
-        `CustomerErased` for a text of an erased customer.
+        Of a `Hidden` text, what it hides is encrypted. Raises `RuntimeError` without access, even for None, and
+        `CustomerErased` if the customer is erased, except for None and an `Erased` text.
         """
         if self.key is None:
             raise RuntimeError("a field must not be encrypted without a key")

@@ -50,7 +50,7 @@ def password_fits(password: str, stored: str | None) -> bool:
 
 @cache
 def _passwords() -> "PasswordHasher":
-    """Return the hasher, which is loaded only when it is needed."""
+    """Return the hasher of passwords, the same at each call, which is loaded only when it is first needed."""
     from argon2 import PasswordHasher  # noqa: PLC0415
 
     return PasswordHasher(_ROUNDS, _KIBIBYTES, _LANES)

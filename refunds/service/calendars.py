@@ -71,7 +71,7 @@ class Builder:
             self.left -= 1
 
     def _has_built(self, missing: CalendarNotReady) -> bool:
-        """Build a calendar if possible, and tell whether it is ready; raise no `Crowded`, which `work` might catch."""
+        """Try to build the missing calendar, and tell whether it is ready; never raise `Crowded`."""
         with suppress(Crowded):
             self.build(missing)
         return missing.is_ready()

@@ -27,9 +27,9 @@ SIGN_OF_LIFE = timedelta(days=1)
 def require_sound(store: Store) -> timedelta:
     """Raise `ClockInDoubt` if the clock is over a minute behind the events and checkpoints, or over 40 days ahead.
 
-    An event over 40 days after the one before also puts the clock in doubt, until an operator confirms the clock or the
-    times go back by over a day. Returns how long ago the last event or checkpoint was; zero if the journal is empty.
-    Raises `AnotherJournal` if the journal is not the one that was seen before.
+    An event over 40 days after the one before also puts the clock in doubt, until an operator confirms the clock, or
+    until an event is over a day earlier than the one before. Returns how long ago the last event or checkpoint was;
+    zero if the journal is empty. Raises `AnotherJournal` if the journal is not the one that was seen before.
     """
     now = datetime.now(UTC)
     with store.read(COMMAND_LINE) as uow:
@@ -84,9 +84,10 @@ def _latest(store: Store, events: Events, base: int, end: int) -> datetime:
 
 
 def _require_near(store: Store, event: Event, until: datetime, now: datetime) -> timedelta:
-    """Return how long `until` is after an event or its latest checkpoint; raise `ClockInDoubt` if that is over 40 days.
+    """Return how long `until` is after the last sign of life; raise `ClockInDoubt` if that is over 40 days.
 
-    A checkpoint counts if it is of this event, and at most 40 days later. `now` is for the text of the error.
+    That sign is the event or, if `until` is over a day later, the last checkpoint of this event that was written before
+    `until` and at most 40 days after the event or the checkpoint before. `now` is for the text of the error.
     """
     alive = event.at
     for checkpoint in store.checkpoints if until - alive > SIGN_OF_LIFE else ():

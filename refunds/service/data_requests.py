@@ -98,7 +98,7 @@ def extend(uow: UnitOfWork, request_id: str, reason: str) -> DataRequest:
 
     The reason is not stored if the person is no customer. Raises `NotFound`; `DataRequestConflict` if the request is
     closed; `CustomerErased`; and `CannotBeExtended` if its kind does not allow it, if the time was extended for another
-    reason, or if it is over, because the person must be told of an extension before that.
+    reason, or if the time is over, because the person must be told of an extension before that.
     """
     request = locked(uow, request_id)
     if request.extended_at is not None and request.extension_reason in {reason, None}:
@@ -193,7 +193,7 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
 
 
 def answered(uow: UnitOfWork, request: DataRequest) -> Answered:
-    """Return a data request with its certificate and the disclosures whose recipients must be told, as they are now."""
+    """Return a data request with its present certificate, and the disclosures whose recipients must be told."""
     return Answered(request, certificate(uow, request), recipients(uow, request))
 
 
@@ -301,5 +301,5 @@ def _require_open(request: DataRequest) -> None:
 
 
 def _about(request: DataRequest, **more: Any) -> Mapping[str, Any]:
-    """Return the data of an event about a data request: its kind, its customer, and `more`."""
+    """Return the data of an event about a data request: the kind, the id of the customer, and `more`."""
     return {"kind": request.kind, "customer_id": request.customer_id} | more

@@ -107,7 +107,10 @@ def _provided(policy: Policy, day: date, regions: tuple[str, ...]) -> list[Provi
 
 
 def _grouped(regions: tuple[str, ...], rows: list[Provided]) -> tuple[tuple[tuple[str, ...], ...], list[int]]:
-    """Return the regions in groups with the same deadlines, and for each group one region's place in `last_days`."""
+    """Return the regions in groups with the same last days in all rows, the largest first, and an index for each group.
+
+    The index is that of the first region of the group, in `regions` and in `last_days`.
+    """
     alike: dict[tuple[date, ...], list[int]] = {}
     for column in range(len(regions)):
         alike.setdefault(tuple(row.last_days[column] for row in rows), []).append(column)

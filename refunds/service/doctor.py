@@ -270,7 +270,7 @@ def _samples(tx: Transaction) -> Found:
 
 
 def _on_server(check: Callable[[Transaction], Found]) -> Callable[[Patient], Found]:
-    """Make a check of an installation from a check of a server's database; without a server, it finds nothing."""
+    """Return a check of an installation that makes `check` on a PostgreSQL database, and finds nothing with SQLite."""
 
     def checked(patient: Patient) -> Found:
         if patient.file is None:

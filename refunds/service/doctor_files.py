@@ -25,7 +25,7 @@ LOGS = Path("/var/log")  # where a machine keeps its logs, unless the operator h
 
 
 def key(patient: Patient) -> Found:
-    """Check that the master key is there and private, opens this database, lies apart from it, and is the only one."""
+    """Check that the key file is there and private, opens the database, lies apart from it, and has one key only."""
     path = require_key_file(patient.settings)
     masters = read_master_keys(path)
     yield from _apart(patient, path.parent, Message("the master key"))
@@ -50,7 +50,7 @@ def key(patient: Patient) -> Found:
 
 
 def _apart(patient: Patient, directory: Path, what: Message) -> Found:
-    """Warn, in production, if `what` is in the directory of the database, with which it could be lost."""
+    """Yield a warning, in production, if the SQLite database is in the same `directory` as `what`, such as a key."""
     if patient.settings.production and patient.file and patient.file.parent.resolve() == directory.resolve():
         yield warning(
             Message("%(what)s is in the directory of the database", what=what),

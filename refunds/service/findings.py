@@ -101,7 +101,10 @@ def without_order(found: AContact) -> UnmatchedContact:
 
 
 def update(uow: UnitOfWork, found: AContact, event: EventType, data: Mapping[str, Any], **changes: Any) -> AContact:
-    """Store changes of a contact, and return it as changed; an unmatched one gets the `UNMATCHED` form of the event."""
+    """Store changes of a contact with an event, and return the changed contact.
+
+    `event` is that of a matched contact; for an unmatched one, the event with `UNMATCHED` in its name is recorded.
+    """
     if isinstance(found, Contact):
         return uow.contacts.update(found, event, data, **changes)
     return uow.unmatched.update(found, EventType[event.name.replace("_", "_UNMATCHED_", 1)], data, **changes)

@@ -60,10 +60,11 @@ class Registration(StrEnum):
 def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registration]:
     """Register an order, and promise its window; returns the order, locked, and what was done.
 
-    The same facts again change nothing; but if an agent had entered them and the principal may correct facts, they
-    become the principal's. A missing `service_provided_at` can be added later. Raises `OrderFactsConflict` if other
-    facts differ, naming them; `CustomerErased`; `OrderFrozen` if the order to complete is cancelled; `InvalidInput` if
-    the policy is unknown or the order is over a minute in the future; and what `decided` raises.
+    The same facts again change nothing, except who has asserted them: the principal from now on, if an agent had
+    entered them and the principal may correct facts. A missing `service_provided_at` can be added later. Raises
+    `OrderFactsConflict` if other facts differ, naming them; `CustomerErased`; `OrderFrozen` if the order to complete is
+    cancelled; `InvalidInput` if the policy is unknown or the order is over a minute in the future; `UnknownRegion`; and
+    `NoPolicyInForce`.
     """
     customer_id = uow.customers.lock(facts.customer_ref)
     order = Order(

@@ -50,7 +50,10 @@ def erase(uow: UnitOfWork, customer_id: str, reason: ErasureReason, anyway: str 
 
 
 def _open_matters(uow: UnitOfWork, order_ids: Sequence[str]) -> list[str]:
-    """Return the ids of requests that wait for an answer other than a refusal, and of unsettled cancellations."""
+    """Return the ids of what is open about these orders.
+
+    That is: requests that wait for an answer other than a refusal, and active cancellations that are not settled.
+    """
     active = filter(None, map(uow.cancellations.active, order_ids))
     waiting = [one.contact_id for one in waiting_about(uow, order_ids)]
     return waiting + [one.cancellation_id for one in active if one.state in UNSETTLED]

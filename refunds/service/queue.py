@@ -43,7 +43,7 @@ class Entry(NamedTuple):
 
     @property
     def seen(self) -> str:
-        """A text of what a page shows of the entry: if it differs later, the entry has changed since."""
+        """Return a text of what a page shows of the entry; if the text differs later, the entry has changed since."""
         return f"{self.tab} {self.requests} {self.taken_by or ''}".strip()
 
 

@@ -70,7 +70,7 @@ def _run(store: Store, progress: ProgressCallback, *, dry_run: bool) -> Gone:
 
 
 def _delete_due(uow: UnitOfWork, kind: Kind, before: datetime, rows: list[Row]) -> list[Row]:
-    """Lock the records that are still due; delete and return those that `_without_open` leaves."""
+    """Lock the records that are still due; delete and return them, except orders about which a request waits."""
     going = _without_open(uow, kind, uow.retention.lock_due(kind, before, rows))
     if going:
         uow.retention.forget(kind, going)

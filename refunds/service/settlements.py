@@ -65,7 +65,7 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, billing_ref: str | None)
 
     The holder is named by `billing_ref` or, without that, is the client that began the refund. If the holder begins it
     again, nothing changes. Raises `NotFound` if there is no such cancellation; `CancellationStateConflict` for another
-    holder, or if it is settled or revoked; and `CustomerErased` if there is a `billing_ref` to store.
+    holder, or if it is settled or revoked; and `CustomerErased` if the customer is erased and `billing_ref` is given.
     """
     cancellation, actor = uow.cancellations.get(cancellation_id, lock=True), uow.principal.actor
     if cancellation.state is State.REFUNDING:
@@ -142,8 +142,8 @@ def revoke(uow: UnitOfWork, cancellation_id: str, code: RevocationReason, reason
 
     The order's requests are open again; but if the customer keeps the order, those that are no withdrawals are
     resolved. `reason` is dropped if the customer was erased. Raises `NotFound` if there is no such cancellation;
-    `Forbidden` unless the principal `may_revoke` it or has revoked it; and `CancellationStateConflict` if its refund is
-    begun or settled, or if it was revoked for another reason.
+    `Forbidden` unless the principal has the scope to revoke, issued it at most 15 minutes ago, or has revoked it; and
+    `CancellationStateConflict` if its refund is begun or settled, or if it was revoked for another reason.
     """
     cancellation = uow.cancellations.get(cancellation_id, lock=True)
     if not may_revoke(uow, cancellation) and cancellation.revoked_by != uow.principal.actor:

@@ -29,7 +29,7 @@ def close(store: Store, month: str | None = None) -> tuple[ClosedMonth, bool]:
         last = f"{today.replace(day=1) - timedelta(days=1):%Y-%m}"
         month = month or last
         if month > last:
-            raise _refused(
+            raise _month_error(
                 Message("%(month)s has not ended: the last month that has is %(last)s", month=month, last=last)
             )
         if found := uow.statistics.find(month):
@@ -57,12 +57,12 @@ def _count(uow: UnitOfWork, month: str, terms: Terms) -> Cells:
         customers[cell].add(row["customer_id"])
     begun = uow.statistics.begun_at()
     if not customers and (begun is None or until <= begun):
-        raise _refused(Message("%(month)s is before the first record", month=month))
+        raise _month_error(Message("%(month)s is before the first record", month=month))
     return shown({cell: len(found) for cell, found in customers.items()})
 
 
-def _refused(detail: Message) -> InvalidInput:
-    """Return the error for a month that cannot be counted, to be raised."""
+def _month_error(detail: Message) -> InvalidInput:
+    """Return the `InvalidInput` at `/month` for a month that cannot be counted, to be raised."""
     return InvalidInput.at("/month", detail)
 
 

@@ -95,7 +95,7 @@ class Store:
         return self._opened
 
     def prepare(self) -> None:
-        """Build the calendars of the present and coming versions of the default policy, before requests need them.
+        """Build, before requests need them, the calendars of the default policy's current and coming versions.
 
         Raises `ConfigurationError` if there is no such policy.
         """
@@ -114,7 +114,7 @@ class Store:
 
     @property
     def name(self) -> str:
-        """The path or URL of the database, without secrets; opens the store."""
+        """Return the path or URL of the database, without secrets; opens the store if it is not open."""
         return self.open()[0].name
 
     def close(self) -> None:
@@ -137,8 +137,8 @@ class Store:
 
         Afterwards a checkpoint is written if one is due, and what was erased is removed from the files. If that fails,
         the unit of work stays stored; the error of a checkpoint goes to `on_checkpoint`. Only one `exclusive` unit of
-        work runs at a time, across all instances; others wait. Raises `Conflict` if another transaction first changed
-        the same data, or the policies that the block used.
+        work runs at a time, across all instances; others wait. Raises `Conflict` if another transaction changed
+        the same data in the meantime, or any policy if the block has used one.
         """
         engine, keyring = self.open()
         checkpoint, waiting = None, ExitStack()
@@ -153,7 +153,7 @@ class Store:
         self._scrub(engine)
 
     def write_batch(self, principal: Principal, work: Callable[[UnitOfWork], T]) -> T:
-        """Return what `work` returns in an exclusive write; after `StorageUnavailable`, try up to `TRIES` times."""
+        """Return what `work` returns in an exclusive write, tried up to `TRIES` times after `StorageUnavailable`."""
         for _ in range(TRIES - 1):
             with suppress(StorageUnavailable), self.write(principal, exclusive=True) as uow:
                 return work(uow)
@@ -166,7 +166,10 @@ class Store:
         return self._scrubbed == self.erasures.size
 
     def _scrub(self, engine: Engine) -> None:
-        """Remove from the files what any process has erased, and note that; do nothing if a reader prevents it."""
+        """Remove from the database files what was erased since the last time, by any process, and note that.
+
+        Without a new erasure, or if a reader or an error prevents it, nothing happens; the next call tries again.
+        """
         size = self.erasures.size
         with suppress(StorageUnavailable, OSError):
             if size != self._scrubbed and engine.scrub():
@@ -340,16 +343,17 @@ class Store:
                     self.erasures.require_writable()
                     uow.erasures.make_whole()
                 except OSError as error:
-                    raise self._not_written(self.erasures, error) from None
+                    raise self._not_written_error(self.erasures, error) from None
             uow.write_journal()
         if begins:
             try:
                 self.checkpoints.append(Checkpoint(0, GENESIS, datetime.now(UTC), head.journal_id))
             except OSError as error:
-                raise self._not_written(self.checkpoints, error) from None
+                raise self._not_written_error(self.checkpoints, error) from None
         return keyring
 
-    def _not_written(self, file: LedgerFile[Any], error: OSError) -> ConfigurationError:
+    def _not_written_error(self, file: LedgerFile[Any], error: OSError) -> ConfigurationError:
+        """Return the `ConfigurationError` that says why a file of the ledger cannot be written, to be raised."""
         return ConfigurationError(f"REFUNDS_LEDGER_DIR: {file.file} cannot be written: {error.strerror}")
 
     def _require_beginning(
@@ -357,8 +361,9 @@ class Store:
     ) -> None:
         """Raise `ConfigurationError` unless a new journal may begin in this database, which has no records.
 
-        In production, it may only with `Opening.INIT`, and if no checkpoint is `written` yet. In development, a missing
-        master key of a new database is made at `path`.
+        In production, a journal may begin only if the store opens to `Opening.INIT` and no checkpoint is `written` yet.
+        In development, it always may; if the database is new and `path` has no master key, that is made there, and
+        `ConfigurationError` raised if it cannot be.
         """
         if self._settings.production:
             if to is not Opening.INIT:

@@ -57,7 +57,7 @@ class Change(NamedTuple):
 
     @property
     def is_longer(self) -> bool:
-        """Whether the window ends later than was promised."""
+        """Tell whether the window that holds from now on ends later than was promised."""
         return self.stands > self.promised
 
     @property

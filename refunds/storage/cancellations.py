@@ -77,7 +77,7 @@ class Cancellations(OfOrders[Cancellation]):
         return self.place if filters.get("overdue") else self.place[-1:]
 
     def goodwill_since(self, since: datetime) -> Iterator[tuple[datetime, str]]:
-        """Yield when and by whom each cancellation was issued as goodwill from an instant on; without revoked ones."""
+        """Yield, unsorted, when and by whom each goodwill cancellation from `since` on was issued; no revoked ones."""
         rows = self._tx.each(
             "SELECT issued_at, issued_by FROM cancellations WHERE basis = 'goodwill' AND state <> 'revoked'"
             " AND issued_at >= :since",

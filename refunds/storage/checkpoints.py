@@ -134,7 +134,7 @@ class Checkpoints(LedgerFile[Checkpoint]):
 
 
 def _checkpoint(data: Any) -> Checkpoint:
-    """Return the checkpoint in the data of a line; raises `ValueError` or another error in `_NONE` if it is none."""
+    """Return the checkpoint in the data of a line; raise `ValueError`, `KeyError` or `TypeError` if there is none."""
     at, more = parse_instant(data["at"]), (data.get("journal"), data.get("accepted"))
     return Checkpoint(int(data["position"]), bytes.fromhex(data["hash"]), at, *more)
 

@@ -22,7 +22,7 @@ class Clients(Repository[Client]):
     mapper: ClassVar[RecordMapper[Client]] = CLIENTS
 
     def by_name(self, name: str) -> Client | None:
-        """Return the client with this name, or None; a write keeps their row locked until the write ends."""
+        """Return the client with this name, or None; in a write, lock their row until the write ends."""
         return self._one("name = :name {for_update}", name=name)
 
 

@@ -141,7 +141,10 @@ def load_told(stored: str) -> ToldWindow:
 
 
 def load_outcome(stored: str) -> Outcome:
-    """Return the outcome of the decision in JSON, without its facts; raises what `load_decision` does."""
+    """Return the outcome of the decision in JSON, without its facts.
+
+    Raises `ValueError`, `LookupError` or `TypeError` for another form.
+    """
     return OUTCOME.load(orjson.loads(stored)["outcome"])
 
 

@@ -104,7 +104,7 @@ class Erasures:
         return fields
 
     def _note(self, *erasures: Erasure) -> None:
-        """Append lines to the ledger; raises `StorageUnavailable` if they cannot be written."""
+        """Append erasures to the ledger; raise `StorageUnavailable` if they cannot be written."""
         ledger = self._context.ledger
         try:
             ledger.append(*erasures)
@@ -134,8 +134,8 @@ class Erasures:
     def differences(self) -> tuple[list[Erasure], list[Erasure]]:
         """Return the erasures that only the ledger has, and those that only the journal has; change nothing.
 
-        The first list has only customers, and only those on record, in the order in which writes lock them. The second
-        has customers and contacts, in the order of the journal.
+        The first list has only customers, those who are on record and not erased there, in the order in which writes
+        lock them. The second has customers and contacts, in the order of the journal.
         """
         noted = {one.customer_id: one for one in self._context.ledger}
         sql = "SELECT customer_id FROM customers WHERE length(wrapped_key) = 0 ORDER BY customer_id"

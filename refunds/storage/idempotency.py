@@ -151,10 +151,10 @@ def _forget(tx: Transaction, condition: str, **named: Any) -> None:
 def correct(
     tx: Transaction, row: Row, cipher: CustomerCipher, field: str, texts: tuple[str, str], *, now: datetime
 ) -> None:
-    """Replace one text by another where it is the value of a field, in all stored replies about the owner of a record.
+    """Replace one text by another where it is the value of a field, in all stored responses about a record's owner.
 
-    `row` is the record's, with its order, unmatched contact or customer as the owner; `cipher` is the owner's. Expired
-    replies are left as they are.
+    The owner is the order, the unmatched contact or the customer that the record's `row` names; `cipher` is the
+    owner's. Expired responses are left as they are.
     """
     # The API's name of a field is its column's, or the last word of it: `to` of `acknowledged_to`.
     held, text = (orjson.dumps(one).decode() for one in texts)

@@ -20,7 +20,7 @@ from refunds.storage.mapper import RecordMapper
 
 
 def any_stored(tx: Transaction) -> bool:
-    """Tell whether the database already has keys, and so belongs to a master key."""
+    """Tell whether the database has any key of the service, and so belongs to a master key."""
     return tx.one("SELECT 1 FROM keys LIMIT 1") is not None
 
 
@@ -115,7 +115,7 @@ def rewrap(
 def opened_by(
     tx: Transaction, masters: tuple[bytes, ...], tables: Sequence[WrappedKeys] = WRAPPED
 ) -> dict[str, list[int]]:
-    """Count by table how many keys each of the master keys opens, in their order, and last how many none opens."""
+    """Return by table how many keys each master key opens, in their order, and last how many none opens."""
     found = {}
     for of in tables:
         counts = found[of.table] = [0] * (len(masters) + 1)
@@ -166,11 +166,11 @@ COUNTED = f"NOT {limited(LimitKind.RESTRICTION, LimitKind.OBJECTION)}"
 
 
 def with_key(table: RecordMapper[Any], more: str = "", *, by: str = "", dangling: bool = False) -> str:
-    """Return the query for the records in a table about orders, each with its customer's id and wrapped key.
+    """Return the SQL of a query for the records in a table about orders, each with its customer's id and wrapped key.
 
-    Each also has `restricted`. The table is not `orders` itself. A condition and an order can follow the query. `more`
-    is SQL for further columns, which begins with a comma; `by` is SQL that names the index. `dangling` includes
-    records whose order or customer is missing.
+    Each also has `restricted`. The table is not `orders` itself. A condition and an `ORDER BY` can follow. `more` is
+    SQL for further columns, which begins with a comma; `by` is SQL that names the index. `dangling` includes records
+    whose order or customer is missing.
     """
     join = "LEFT JOIN" if dangling else "JOIN"
     return (

@@ -60,8 +60,9 @@ def lineage(tx: Transaction, head: Head) -> Lineage:
 def difference(tx: Transaction, head: Head, checkpoints: Sequence[Checkpoint]) -> Message | None:
     """Return a text of how the journal with this head differs from its checkpoints; None if it agrees with all of them.
 
-    `checkpoints` are oldest first, as they were written. None at all is a difference; so is a last one of another
-    journal. The journal may have more events, and may lack those that an operator has accepted to be lost.
+    `checkpoints` are oldest first, as they were written. The text also says if there are no checkpoints, or if the last
+    one is of another journal. The journal may have more events, and may lack events whose loss an operator has
+    accepted.
     """
     if not checkpoints:
         return Message("there is no checkpoint of its journal %(journal)s", journal=head.journal_id)

@@ -47,6 +47,7 @@ class _Kind(NamedTuple):
 
 
 def _as_is(value: Any) -> Any:
+    """Return the value unchanged."""
     return value
 
 

@@ -241,7 +241,7 @@ class Orders(OfOrders[Order]):
         return self.place[2:] if filters.keys() & {"deadline_from", "deadline_to"} else self.place[:2]
 
     def is_any_without_promise(self) -> bool:
-        """Tell whether `without_promise` finds any order; unlike `without_promise`, it needs no write."""
+        """Tell whether any order has a service date and no current promise; this needs no write, and locks nothing."""
         return bool(self._tx.one(f"SELECT 1 AS found FROM orders WHERE {_UNPROMISED} LIMIT 1"))  # noqa: S608
 
     def without_promise(self, after: str, limit: int) -> list[Order]:

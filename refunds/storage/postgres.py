@@ -170,8 +170,8 @@ class PostgreSQL(Engine):
     def write(self, *, exclusive: bool = False) -> Iterator[PostgresTransaction]:
         """Begin a write for the block, which is committed at its end, or rolled back if an error leaves it.
 
-        It waits up to ten seconds for a lock, or twenty if others wait, too; then it raises `StorageUnavailable`. An
-        `exclusive` one waits without limit, and ordinary writes go on meanwhile.
+        The write waits up to ten seconds for a lock, or twenty if others wait, too; then it raises
+        `StorageUnavailable`. An `exclusive` write waits without limit; ordinary writes may go on beside it.
         """
         with self._transaction(_WRITE) as tx:
             if exclusive:
@@ -349,7 +349,7 @@ _PORTS = re.compile(r"([0-9]{1,5}(,[0-9]{0,5})*)?")
 
 
 def _columns(connection: psycopg.Connection[DictRow], index: str | None) -> str:
-    """Return the columns of an index as `table.column`, which say more than its name; its name if it is unknown."""
+    """Return the columns of an index as `table.column`; its name if it is unknown, and an empty text for None."""
     found = connection.execute(
         "SELECT string_agg(c.relname || '.' || a.attname, ', ' ORDER BY a.attnum) AS columns"
         " FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_attribute a ON a.attrelid = i.indexrelid"

@@ -52,9 +52,10 @@ class Promises(Repository[Promise]):
         return self._known[order_id]
 
     def follow(self, order_id: str) -> Promise | None:
-        """Make the promise for an order's present facts that ends last its current one, and return it.
+        """Choose, of an order's promises for its present facts, the one that ends last as the current one; return it.
 
-        If there is none for these facts, the order has no current promise, and None is returned. No event is noted.
+        If there is no promise for these facts, the order has no current promise, and None is returned. No event is
+        recorded.
         """
         self._tx.run(_SUPERSEDE, order_id=order_id)
         best = f"{PROMISES.selection} JOIN orders USING (order_id) WHERE order_id = :order_id"

@@ -57,7 +57,7 @@ class Rectifications:
         return True
 
     def _row(self, table: str, record_id: str) -> Row | None:
-        """Return the row of a record, with the wrapped key of its owner; None if there is no such record."""
+        """Return the row of a record in a table, with the wrapped key of its owner; None if there is no such record."""
         kind = _KINDS[table]
         condition = f"{table}.{kind.mapper.key} = :record_id"
         return self._context.tx.one(f"{kind.with_key} WHERE {condition}", record_id=record_id)

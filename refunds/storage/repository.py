@@ -116,6 +116,7 @@ class Repository(Generic[R]):
 
     @property
     def _tx(self) -> Transaction:
+        """Return the transaction of the unit of work."""
         return self._context.tx
 
     def add(self, record: R, event: EventType, **data: Any) -> None:
@@ -152,10 +153,10 @@ class Repository(Generic[R]):
         return found
 
     def lock(self, record_id: str) -> None:
-        """Lock the record with this id, if there is one, and so the records about it, until this write ends.
+        """Lock the record with this id, if there is one, until this write ends.
 
-        Call it before anything about the record is relied on. The query has no join: after a wait, PostgreSQL would
-        return the new row joined to old rows.
+        Call it before you rely on anything about the record: records about it are written only under this lock. The
+        query has no join: after a wait, PostgreSQL would return the new row joined to old rows.
         """
         sql = f"SELECT 1 FROM {self.mapper.name} WHERE {self.mapper.key} = :record_id {{for_update}}"  # noqa: S608
         self._tx.one(sql, record_id=record_id)
@@ -243,7 +244,7 @@ class Listed(Repository[R]):
         return number(self._tx, sql, now=micros(self._context.now), **filters)
 
     def place_of(self, record: Any) -> tuple[Any, ...]:
-        """Return the place of a record in a list, as `paginate` takes it."""
+        """Return the place of a record in the list: its sort values, which `paginate` takes to go on after it."""
         return tuple(_stored(getattr(record, column)) for column in self.place)
 
     def _condition(self, name: str, value: Any) -> str:

@@ -51,7 +51,7 @@ def _orders(name: str, period: Period, condition: str) -> Kind:
 
 
 def _of_customers(table: str, key: str, since: str) -> Kind:
-    """Return the kind of all records in a table about customers; their period begins at the SQL `since`."""
+    """Return the kind of all records in a table about customers; the SQL `since` gives the begin of their period."""
     gone, owner = EventType.PRIVACY_FORGOTTEN, f"{table}.customer_id"
     return Kind(table, BESIDE, table, f"{table}.{key}", since, "TRUE", gone, owner)
 

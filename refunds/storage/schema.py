@@ -61,7 +61,7 @@ def sampled(tx: Transaction) -> list[str]:
 
 
 def log_parameters(tx: Transaction) -> dict[str, str]:
-    """Return the settings in `PARAMETERS` as a PostgreSQL has them for the service, without unknown and empty ones."""
+    """Return by name the values of those settings in `PARAMETERS` that a PostgreSQL knows and that are not empty."""
     found = {name: tx.one("SELECT current_setting(:name, true) AS found", name=name) for name in PARAMETERS}
     return {name: row["found"] for name, row in found.items() if row and row["found"]}
 
@@ -78,7 +78,7 @@ def leaking(parameters: Mapping[str, str]) -> list[str]:
 
 
 def room(tx: Transaction) -> tuple[int, int]:
-    """Return how many connections a PostgreSQL allows, except for administrators, and how many other programs use."""
+    """Return how many connections PostgreSQL allows all but administrators, and how many other programs use now."""
     row = tx.one(
         "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
         " - coalesce(current_setting('reserved_connections', true), '0')::int AS allowed, (SELECT count(*)"

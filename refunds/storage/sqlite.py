@@ -95,9 +95,9 @@ class SQLite(Engine):
     def write(self, *, exclusive: bool = False) -> Iterator[Connection]:
         """Begin a write for the block, which is committed at its end, or rolled back if an error leaves it.
 
-        All writes are exclusive: one waits up to ten seconds for those before it, then raises `StorageUnavailable`.
-        Raises `RuntimeError` instead of committing if a statement failed in the block, and `FileReplaced` if the file
-        is another one at its end: then it is not known whether the file that was opened has the write.
+        All writes are exclusive: a write waits up to ten seconds for those before it, then raises `StorageUnavailable`.
+        Raises `RuntimeError` instead of committing if a statement failed in the block. Raises `FileReplaced` if the
+        database file has been moved or replaced, before or after the block; after it, the write may be lost or kept.
         """
         with translating_errors(self.name), self._ticket.held():
             if self._writer is None:

@@ -111,7 +111,7 @@ class Connection:
 
 @lru_cache(maxsize=1024)
 def _rendered(sql: str) -> str:
-    """Return SQL in SQLite's dialect."""
+    """Return the SQL of a statement in SQLite's dialect, with its words in place of names such as `{for_update}`."""
     return sql.format_map(_DIALECT)
 
 

@@ -48,7 +48,7 @@ def cannot_open(path: str, error: OSError) -> StorageUnavailable:
 
 
 def replaced(path: str) -> FileReplaced:
-    """Return the error that the file at a path, or its log, is not the one that was opened."""
+    """Return the `FileReplaced` that says that the database file at a path, or its log, is not the one once opened."""
     return FileReplaced(
         Message("The file of the database was removed or replaced while the service ran."),
         f"The database file {path}, or its -wal or -shm, was removed or replaced while the service ran. Nothing more "
@@ -57,7 +57,10 @@ def replaced(path: str) -> FileReplaced:
 
 
 def cannot_serve(path: str, why: str) -> StorageUnavailable:
-    """Return the error that the database at a path cannot be used now; only the operator sees the path and `why`."""
+    """Return the `StorageUnavailable` that says that the database cannot serve now.
+
+    Only the operator sees the path and `why`.
+    """
     return StorageUnavailable(Message("The database cannot serve at the moment."), f"{path}: {why}")
 
 

@@ -93,7 +93,7 @@ class Unmatched(Listed[UnmatchedContact]):
         return cipher(self._context, record.unmatched_id, record.wrapped_key)
 
     def _load(self, row: Row) -> UnmatchedContact:
-        """Return the contact in a row; its personal fields are None unless the principal may read them."""
+        """Return the unmatched contact in a row; its personal fields are None unless the principal may read them."""
         readable = self._context.principal.may(Scope.PERSONAL_READ)
         own = cipher(self._context, row["unmatched_id"], row["wrapped_key"]) if readable else NO_ACCESS
         return UNMATCHED.load(row, own)

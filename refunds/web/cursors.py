@@ -74,7 +74,7 @@ def cursor(uow: UnitOfWork, listing: str, filters: Any, last: Sequence[Any]) -> 
 
 
 def _place(uow: UnitOfWork, listing: str, filters: Any, given: str) -> list[Any]:
-    """Return the sort values in a cursor; raises `InvalidCursor` if it is not one of this list with these filters."""
+    """Return the sort values in a cursor; raise `InvalidCursor` if it is not of this list with these filters."""
     try:
         decoded = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

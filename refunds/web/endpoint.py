@@ -119,7 +119,7 @@ class Tag:
 
 
 def answer(*fields: Any, **others: Any) -> Callable[[View], View]:
-    """Declare a successful response of an operation, by the fields of an `Answer`; the uppermost is its first one."""
+    """Declare a successful response of an operation, by the fields of an `Answer`; several uses add up, in order."""
     return _declaring(lambda view: {"answers": (Answer(*fields, **others), *vars(view).get("answers", ()))})
 
 

@@ -44,11 +44,11 @@ def check_framing(request: Request) -> None:
 
 def parameters(request: Request) -> dict[str, str]:
     """Return the query parameters by name. Raises `InvalidInput` if one is repeated."""
-    return _once(request.args) if request.query_string else {}
+    return _values_by_name(request.args) if request.query_string else {}
 
 
-def _once(given: MultiDict[str, str]) -> dict[str, str]:
-    """Return the values by name. Raises `InvalidInput` if a name has several values."""
+def _values_by_name(given: MultiDict[str, str]) -> dict[str, str]:
+    """Return the value of each parameter or field by its name; raise `InvalidInput` if a name has several values."""
     if len(given) < sum(1 for _ in given.items(multi=True)):
         raise InvalidInput(
             FieldError(step(name), Message("must be given once"), "repeated")
@@ -86,7 +86,7 @@ def form_body(request: Request, most_bytes: int) -> dict[str, str]:
             pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
     except (ValueError, RequestEntityTooLarge):
         raise Rejected("bad-request", Message("The form is not sent as forms are.")) from None
-    return _once(MultiDict(pairs))
+    return _values_by_name(MultiDict(pairs))
 
 
 def _in_memory(*_: Any, **__: Any) -> BytesIO:
@@ -98,9 +98,11 @@ _MOST_FIELDS = 250
 
 
 def _body(request: Request, most_bytes: int, media_types: tuple[str, ...], cut_short: str) -> bytes:
-    """Read and return the whole body, which must have one of the media types; raises `Rejected` as `json_body`.
+    """Read and return the whole body of a request.
 
-    `cut_short` is the slug if the rest of the body did not arrive in time. The server sets `refunds.crowded`.
+    Raises `Rejected` if the body has none of the media types or is compressed, has no Content-Length, is longer than
+    `most_bytes`, is shorter than its Content-Length, with the slug `cut_short`, or if the server has set
+    `refunds.crowded`, as it is receiving too many large bodies.
     """
     if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() not in media_types:
         expected = Message("Send the body as Content-Type: %(media_type)s.", media_type=media_types[0])

@@ -128,7 +128,7 @@ class _Messages(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log the message of a record, with its exception."""
+        """Log the message of a record of the standard library, with its exception if it has one."""
         self._log().log(
             min(record.levelno // 10 * 10, logging.CRITICAL),  # the levels that have a name
             "database" if record.name.startswith("psycopg") else "message",
@@ -154,10 +154,10 @@ def register(app: Flask, dropped: Counter) -> None:
 
 
 def _take_over(log: Callable[[], "FilteringBoundLogger"], output: Output) -> Callable[[], None]:
-    """Log from now on what this process, which only serves the app, would print otherwise.
+    """Log, from now on, what this process would otherwise print; call it only in one that does nothing but serve.
 
-    That is: warnings, messages of libraries, and exceptions that end a thread. A thread writes the lines. What is still
-    printed goes to standard error. Returns a function that waits for the last lines, for at most a second.
+    That is: warnings, messages of libraries, and exceptions that end a thread. A thread writes the lines. Whatever is
+    printed all the same goes to standard error. Returns a function that waits up to a second for the last lines.
     """
     output.detach()
     atexit.register(output.finish)  # for a start that fails

@@ -104,7 +104,7 @@ class Contract:
 
     @cached_property
     def text(self) -> str:
-        """The document as YAML."""
+        """Return the document as YAML."""
         return yaml.dump(self.document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
@@ -242,7 +242,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
 
 def _implied(operation: Operation) -> Iterator[str]:
-    """Yield the slugs of problems that an id in the path, a cursor in the query, or several media types imply."""
+    """Yield the slugs of the problems of an operation with an id in its path, a cursor, or several media types."""
     if "<order:" in operation.rule:
         yield "order-not-found"
     elif "_id>" in operation.rule and operation.method != "POST":  # a POST may create what its path names

@@ -38,7 +38,7 @@ def reply(
 
 
 def accepted(*media_types: str) -> str:
-    """Return the media type that the client prefers, by default the first; raises `Rejected` if it accepts none."""
+    """Return the one of these media types that the client prefers, by default the first; raise `Rejected` if none."""
     found = request.accept_mimetypes.best_match(media_types) if request.headers.get("Accept") else media_types[0]
     if found is None:
         raise Rejected("not-acceptable", Message("This can be answered as %(forms)s.", forms=any_of(media_types)))

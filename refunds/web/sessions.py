@@ -48,7 +48,7 @@ class _Sessions(SecureCookieSessionInterface):
         self._prefix = prefix
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """Return the session of a request; empty outside the console, without a valid cookie, or if the store fails."""
+        """Return the session of a request, empty outside the console, without a valid cookie, or if the store fails."""
         if not request.path.startswith(self._prefix):
             return self.session_class()
         try:

@@ -28,7 +28,7 @@ def render_text(cancellation: Cancellation, contact: Contact, version: PolicyVer
 
 
 def _values(cancellation: Cancellation, contact: Contact, version: PolicyVersion) -> dict[str, Any]:
-    """Return the values for the templates, by name; an order that ended by a withdrawal has other words."""
+    """Return by name the values for the templates of the confirmation, whose words tell a withdrawal from others."""
     terms, withdrawn = version.terms, withdrawal_of(cancellation, contact) is not None
     clause, clause_language = clause_in(terms, language())
     order, way = cancellation.order_id, channel_text(contact.channel)

@@ -132,13 +132,13 @@ def written_cancelling(outcome: Outcome, order_id: str | None) -> str:
 def _written(text: Message, outcome: Outcome, order_id: str | None, **values: str) -> str:
     """Translate a text that an agent writes to the customer, and fill in the values of the decision and `values`."""
     words, number = outcome_words(outcome), f" {order_id}" if order_id else ""
-    return translate(text, **words, number=number, counted=_counted(outcome, words), **values)
+    return translate(text, **words, number=number, counted=_counted_text(outcome, words), **values)
 
 
-def _counted(outcome: Outcome, words: dict[str, object]) -> str:
-    """Return how the window of a decision was counted: its length, and the holidays and closures that were skipped.
+def _counted_text(outcome: Outcome, words: dict[str, object]) -> str:
+    """Return a sentence on how the window of a decision was counted: its length, and the holidays and closures skipped.
 
-    `words` are those of `outcome_words`; without a window, the sentence makes no sense.
+    `words` are those that `outcome_words` returns. The outcome must have a window.
     """
     names = [
         f"{why_text(day.date, day.why, outcome.region, outcome.names)} ({date_text(day.date)})"

@@ -28,7 +28,7 @@ def business_days_text(total: int) -> str:
 
 def data_changed_text(change: LastChange, time_zone: str) -> str:
     """Return a sentence: when the calendar data changed, and how many open windows end later or keep a later end."""
-    day = date_text(_shown(change.at, time_zone).date())
+    day = date_text(_local_time(change.at, time_zone).date())
     longer = translate_number("%(num)s open window now ends later", "%(num)s open windows now end later", change.longer)
     kept = translate_number(
         "%(num)s open window keeps the later end that was promised",
@@ -87,13 +87,13 @@ def _date_text(day: date, name: str) -> str:
 
 def instant_text(instant: datetime, time_zone: str, *, zoned: bool = True) -> str:
     """Return an instant, as in "Wednesday, 8 April 2026, 23:05 (Berlin time)"; the zone is named only if `zoned`."""
-    local = _shown(instant, time_zone)
+    local = _local_time(instant, time_zone)
     return f"{date_text(local.date())}, {time_text(local)}" + (f" ({zone_text(time_zone)})" if zoned else "")
 
 
 def clock_text(instant: datetime, time_zone: str) -> str:
     """Return an instant in a time zone, cut to the minute, as in "8 Apr 2026, 23:05"; forms accept this spelling."""
-    local = _shown(instant, time_zone)
+    local = _local_time(instant, time_zone)
     return f"{format_date(local.date(), _NUMBERS[language()], locale=language())}, {time_text(local)}"
 
 
@@ -104,7 +104,7 @@ def age_text(age: timedelta) -> str:
 
 def moment_text(instant: datetime, time_zone: str) -> str:
     """Return an instant in a time zone for use in a sentence, cut to the minute, as in "8 April 2026, 23:05"."""
-    local = _shown(instant, time_zone)
+    local = _local_time(instant, time_zone)
     return f"{format_date(local.date(), _IN_FULL[language()], locale=language())}, {time_text(local)}"
 
 
@@ -113,8 +113,8 @@ def time_text(local: datetime) -> str:
     return _CLOCK[language()].format(local)
 
 
-def _shown(instant: datetime, time_zone: str) -> datetime:
-    """Return an instant in a time zone; unchanged if the local time is outside the range of `datetime`."""
+def _local_time(instant: datetime, time_zone: str) -> datetime:
+    """Return the local time of an instant in a zone; unchanged if that is outside the range of `datetime`."""
     try:
         return instant.astimezone(zone(time_zone))
     except OverflowError:

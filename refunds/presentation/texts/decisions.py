@@ -176,7 +176,10 @@ def headline(outcome: Outcome, *, ended: bool = False) -> str:
 
 
 def request_on_record(outcome: Outcome) -> str:
-    """Return the heading that an open request was made in time, when and how; its `outcome` must have a channel."""
+    """Return a heading that says that an open request was made in time, when and by which channel.
+
+    The outcome is that of the request, which has a channel.
+    """
     assert outcome.channel
     at = moment_text(outcome.requested_at, outcome.time_zone)
     return translate("A request was made in time: %(at)s, %(channel)s", at=at, channel=channel_text(outcome.channel))
@@ -221,9 +224,9 @@ def verdict(outcome: Outcome) -> str:
 
 
 def left_text(outcome: Outcome, *, then: bool = False) -> str:
-    """Return how many business days were left at the request; empty if the window had ended or none ran.
+    """Return a sentence on how many business days were left at the request; empty if the window had ended or none ran.
 
-    `then`: the request was on an earlier date, so the past tense is used.
+    `then` says that the request was on an earlier date, and chooses the past tense.
     """
     left = outcome.business_days_left
     if left is None:

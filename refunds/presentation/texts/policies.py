@@ -101,7 +101,7 @@ def _week(week: Week) -> str:
     return ", ".join(names[WEEKDAYS.index(day)].rstrip(".") for day in week)
 
 
-def _channel(channel: ContactChannel) -> str:
+def _channel_text(channel: ContactChannel) -> str:
     """Return in words whether contacts by a channel count and, if so, by which contact points."""
     if not channel.accepted:
         return translate("does not count")
@@ -138,8 +138,8 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
     "refund_due_days": _calendar_days,
     "business_week": _week,
     "end_week": _week,
-    "phone": _channel,
-    "email": _channel,
+    "phone": _channel_text,
+    "email": _channel_text,
 }
 _CHANGES: dict[str, Callable[[Any, Any], str]] = {"closures": _closures_changed, "texts": _texts_changed}
 

@@ -45,7 +45,7 @@ def confirm(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 @screen("/orders/<order:order_id>/record", Scope.CONTACTS_WRITE)
 def confirm_record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Show what an agent confirms before a contact is recorded, and the fields for notes; see `_confirm`."""
+    """Show the page on which an agent confirms a contact before it is recorded, with the fields for notes."""
     return _confirm(uow, form, order_id, "record")
 
 
@@ -204,7 +204,7 @@ def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewCon
 
 
 def new_contact(how: Asked, found: dict[str, Any]) -> NewContact:
-    """Make a contact from a read form and `how`, not recorded yet; without an intent, it asks for a cancellation."""
+    """Return a contact, not recorded yet, with `how` and what a form says; by default, its intent is to cancel."""
     return NewContact(
         channel=how.channel,
         intent=found.get("intent", Intent.CANCEL),
@@ -313,7 +313,7 @@ def _acknowledge(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
 
 
 def _complete(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
-    """Complete the contact `name` as the read form says; `InvalidInput` if the form has no field."""
+    """Add the ticket or note in a form to the contact `name`; raise `InvalidInput` if the form has neither."""
     if not found:
         raise InvalidInput.at("/note", Message("write a ticket or a note"), "required")
     resolutions.complete(uow, name, **found)

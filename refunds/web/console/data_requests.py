@@ -73,7 +73,7 @@ def data_requests_due(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _until(uow: UnitOfWork, request: DataRequest) -> tuple[Any, int]:
-    """Return the last day for the answer in the vendor's zone, and how many days are left, below 0 if it is over."""
+    """Return the last day for the answer in the vendor's zone, and how many days are left; below 0 after that day."""
     time_zone = data_requests.time_zone(uow)
     until = last_day(request, time_zone)
     return until, (until - local_date(uow.now, zone(time_zone))).days
@@ -200,7 +200,10 @@ _DOING: Doing = {
 
 @action("/data-requests/<request_id>", data_request, Scope.PRIVACY_WRITE)
 def answer_data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
-    """Check the identity, extend, note a fee, correct or close a data request, by `doing`. Redirect to its page."""
+    """Do what `doing` says to a data request: check the identity, extend, note a fee, correct or close; then redirect.
+
+    The redirect is to its page. Raises `InvalidInput` if `doing` is something else.
+    """
     if form.data.get("doing") == "correct":
         _correct(uow, request_id, form.data)
     else:

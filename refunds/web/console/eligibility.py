@@ -150,7 +150,7 @@ def answer(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 
 
 def _is_exact(form: Form, how: Asked) -> bool:
-    """Tell whether the times in an address are spelt as exact instants; `how` was read from the address."""
+    """Tell whether the times in the address are spelt as exact instants, as those of `how`, which was read from it."""
     exact = how.parameters
     return all(form.data.get(name) == exact.get(name) for name in ("received_at", "sent_at"))
 

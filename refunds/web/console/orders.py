@@ -68,7 +68,7 @@ def _fitting(uow: UnitOfWork, customer_id: str, text: str) -> list[tuple[dict[st
 
 
 def _meanings(uow: UnitOfWork, text: str) -> Iterator[dict[str, Any]]:
-    """Yield what a text can mean, as filters of a list of orders: part of the number, day of the service, region."""
+    """Yield filters of a list of orders that a text can mean: part of a number and, if it is one, a day or a region."""
     yield {"part": text}
     tz = zone(time_zone_of(uow, uow.policies.default))
     with suppress(InvalidInput, OverflowError):

@@ -248,9 +248,9 @@ def closing(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
 
 @action("/policies/<policy_id>/closures/entry", closing, Scope.POLICIES_WRITE, then=watch.extend)
 def close_day(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """Enter a closure and redirect to its policy. The same date again changes nothing.
+    """Enter a closure of a policy and redirect to the policy. The same date again changes nothing.
 
-    Raises `InvalidInput` if its dry run would now show something else than the user saw.
+    Raises `InvalidInput` if the closure would now change something else than the user was shown.
     """
     entered, _, fingerprint = _closed(uow, form, policy_id, dry_run=False)
     if entered.created:

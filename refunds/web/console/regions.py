@@ -76,7 +76,7 @@ _ALSO_CALLED = {
 
 @cache
 def _by_name() -> dict[str, set[str]]:
-    """Return the codes of regions by name, as `_bare` spells it, in every language and from `_ALSO_CALLED`.
+    """Return the codes of regions by their names in every language and in `_ALSO_CALLED`, spelt by `_bare`.
 
     Names of two letters that are not in `_ALSO_CALLED` are left out: CLDR has only a code there.
     """
@@ -90,7 +90,7 @@ def _by_name() -> dict[str, set[str]]:
 
 
 def _bare(name: str) -> str:
-    """Return a name without what people leave out: accents, spaces, hyphens, capitals, an `e` for an umlaut."""
+    """Return a name in small letters, without what people leave out: accents, spaces, hyphens, an `e` for an umlaut."""
     letters = "".join(filter(str.isalnum, sortable(name)))
     return re.sub("([aou])e", r"\1", letters)
 

@@ -147,7 +147,7 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
 
 @blueprint.app_errorhandler(MethodNotAllowed)
 def misdirected(error: MethodNotAllowed) -> Response | HTTPException:
-    """Show that there is nothing at an address of the console for this method; elsewhere, the usual problem."""
+    """Show, in the console, that nothing is at an address for this method; return the usual problem elsewhere."""
     return problem(NotFound()) if request.path.startswith(f"{PREFIX}/") else http_error(error)
 
 
@@ -188,8 +188,9 @@ def _page(rest: str, kept: str, said: str | None, status: int, name: str = "") -
 def _resumed(rest: str, kept: str) -> Response:
     """Show the page of the kept form, with what was typed. The user checks it and sends it again; nothing is done yet.
 
-    Redirect to Check if `rest` takes no form that can be shown again, or `kept` is not a JSON object. Raises
-    `Forbidden` if the user may not send the form.
+    `rest` is the address to which the form was sent, without the console's prefix; `kept` has the form's values as
+    JSON. Redirects to Check if no form is sent to that address, or none that can be shown again, or if `kept` is not a
+    JSON object. Raises `Forbidden` if the user may not send the form.
     """
     try:
         endpoint, arguments = _matched(rest, "POST")

@@ -134,6 +134,9 @@ _DOING: Doing = ANSWERING | {
 
 @action("/unmatched/<unmatched_id>", unmatched_contact, Scope.CONTACTS_WRITE)
 def follow_up_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
-    """Acknowledge, complete, resolve or reopen an unmatched contact, by `doing`. Then redirect to its page."""
+    """Acknowledge, complete, resolve or reopen an unmatched contact, as `doing` says, and redirect to its page.
+
+    Raises `InvalidInput` if `doing` is something else.
+    """
     act(uow, form, unmatched_id, _DOING)
     return to("unmatched_contact", unmatched_id=unmatched_id)

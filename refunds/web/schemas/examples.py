@@ -14,7 +14,7 @@ SHARED: dict[str, Example] = {}
 
 
 def example(name: str, summary: str, value: Any) -> dict[str, Example]:
-    """Return an example under its name; join several by `|`."""
+    """Return a mapping of the name to an example of this value; join several mappings by `|`."""
     return {name: {"summary": summary, "value": value}}
 
 

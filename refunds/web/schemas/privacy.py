@@ -15,8 +15,8 @@ _CUSTOMER_REF = Reference(
 )
 
 
-def _identity_check(*, required: bool = False) -> FreeText:
-    """Return the field of a request for how the person's identity was checked."""
+def _identity_check_field(*, required: bool = False) -> FreeText:
+    """Return the schema's field for a text that says how the person's identity was checked."""
     return FreeText(500, "How the person's identity was checked. Personal: stored encrypted.", required=required)
 
 
@@ -27,14 +27,14 @@ class DataRequestRequestSchema(StrictSchema):
     customer_ref = _CUSTOMER_REF
     channel = Choice(privacy.DataRequestChannel, "How the data request arrived.", required=True)
     received_at = Instant("When the data request arrived. The time to answer runs from then. Default: now.")
-    identity_check = _identity_check()
+    identity_check = _identity_check_field()
     recipient = Line(254, "Who else is to get the data, for example with portability. Personal: stored encrypted.")
 
 
 class IdentityCheckRequestSchema(StrictSchema):
     """How the identity of the person was checked."""
 
-    identity_check = _identity_check(required=True)
+    identity_check = _identity_check_field(required=True)
 
 
 class CorrectionRequestSchema(StrictSchema):

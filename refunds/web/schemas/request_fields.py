@@ -32,7 +32,7 @@ class Spoken(Text):
         super().__init__(20, text)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        """Return the digits of the number; raise `ValidationError` if it is none."""
+        """Return the digits of the number; raise `ValidationError` if the value is none, or has a wrong check digit."""
         return str(checked(self._read, super()._deserialize(value, *args, **kwargs)))
 
 
