@@ -304,7 +304,11 @@ def is_timely(uow: UnitOfWork, contact: Contact) -> bool:
 
 
 def require_replaceable(earlier: Contact | UnmatchedContact, intent: Intent) -> None:
-    """Raise `ContactStateConflict` if a contact is superseded or matched, or open and asks for more than `intent`."""
+    """Raise `ContactStateConflict` unless a contact with the intent `intent` may supersede `earlier`.
+
+    It may not if `earlier` is superseded or matched. An open withdrawal can be superseded by a withdrawal only, another
+    open request by no question.
+    """
     require_present(earlier)
     if earlier.is_open and intent not in _SUPERSEDED_BY.get(earlier.intent, Intent):
         raise ContactStateConflict(_ASKS_FOR_LESS[earlier.intent], earlier.state)

@@ -317,7 +317,10 @@ def _check_contact(_: Context, row: Row, contact: Contact) -> None:
 
 
 def _check_unmatched(_: Context, __: Row, found: UnmatchedContact) -> None:
-    """Raise `Tampered` unless an unmatched contact has either its key or the contact that it became."""
+    """Raise `Tampered` unless an unmatched contact has either its key or the id of the contact that it became.
+
+    With both, or with neither, it was tampered with.
+    """
     if (found.wrapped_key is None) != (found.contact_id is not None):
         raise Tampered(Message("its key is missing, or was not destroyed when it was matched"))
 

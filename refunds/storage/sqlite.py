@@ -186,10 +186,11 @@ class SQLite(Engine):
             raise cannot_serve(self.name, "it is being read: wait for that command, or stop it")
 
     def copy_to(self, file: Path) -> None:
-        """Write the database, as it is at one moment, to an empty file, and bring that to disk; writes go on meanwhile.
+        """Copy the database, as it is at one moment, to an empty file, and sync the file to disk.
 
-        Raises `DamagedDatabase`; `OSError`, naming the file, if the database cannot be copied, as without room; and
-        `StorageUnavailable` if it is not there or was written to while it was read without a lock.
+        Meanwhile, others can write to the database. Raises `DamagedDatabase`; `OSError`, naming the file, if the
+        database cannot be copied, for example for lack of room; and `StorageUnavailable` if the database is not there,
+        or was written to while it was read without a lock.
         """
         # Not the backup interface: it starts again after each write of another process, and copies what was deleted.
         try:

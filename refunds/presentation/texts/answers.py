@@ -179,7 +179,7 @@ def _number_text(number: str | None) -> str:
 
 
 def _revoked_text(revoked: Cancellation | None) -> str:
-    """Return the sentence that says when and why a cancellation was revoked; empty if none was."""
+    """Return the sentence that says when and why a cancellation was revoked; "" if it was not, or there is none."""
     if revoked is None or revoked.revoked_at is None:
         return ""
     text = _REVOKED if revoked.revocation_code is RevocationReason.ENTERED_IN_ERROR else _KEPT

@@ -149,7 +149,10 @@ def exact(uow: UnitOfWork, found: dict[str, Any], earlier: AContact | None) -> d
 
 
 def require_changed(new: NewContact, earlier: AContact | None, **more: Any) -> None:
-    """Raise `InvalidInput` if `new`, with `more` values, repeats `earlier`, the contact that it corrects, if any."""
+    """Raise `InvalidInput` if `new` changes nothing in `earlier`, the contact that it corrects; do nothing without one.
+
+    `more` has further values of the new contact, which are compared, too.
+    """
     entered = {name: getattr(new, name) for name in _CORRECTABLE} | more
     if earlier and all(value == _readable(earlier, name) for name, value in entered.items()):
         raise InvalidInput.at("/channel", Message("change at least one field"), "unchanged_fields")
