@@ -240,7 +240,10 @@ class _Records:
         return Broken(placed(f"{place[0]} {place[1]}", fault))
 
     def _customers(self) -> Iterator[Broken]:
-        """Yield the faults of customers: missing, without a record, with a damaged key, or erased unlike events say."""
+        """Yield a fault for each customer that is missing, has no record or a damaged key, or is wrongly erased or not.
+
+        A customer is to be erased if, and only if, an event says so.
+        """
         tx = self._context.tx
         owners = customers.owners(tx)
         for row in customers.iter_wrapped_keys(tx):

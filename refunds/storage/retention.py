@@ -107,7 +107,9 @@ class Retention:
         self._context, self._tx = context, context.tx
 
     def due(self, kind: Kind, before: datetime, after: str | bytes, limit: int) -> list[Row]:
-        """Return up to `limit` records not on hold whose period began before an instant, by key, after key `after`.
+        """Return up to `limit` records of a kind whose period began before an instant, sorted by key, after `after`.
+
+        Records of customers on hold are left out.
 
         A row has the key as `id`, `since` as it is stored, and the `owner`.
         """

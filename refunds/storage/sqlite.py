@@ -224,7 +224,10 @@ class SQLite(Engine):
         return opened
 
     def _require_unchanged(self, connection: Connection) -> None:
-        """Raise `StorageUnavailable`, and close the connection, if what it read without a lock was written to."""
+        """Raise `StorageUnavailable` if the connection read the file without a lock and others wrote to it meanwhile.
+
+        The connection is then closed.
+        """
         if connection.unlocked and connection.unlocked != self._without_log():
             connection.close()
             raise cannot_serve(self.name, "the service started while it was read: run the command again")
