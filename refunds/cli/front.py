@@ -120,9 +120,10 @@ class Front:
             held.pop().turns.release()
 
     async def _know(self, actor: str, environ: dict[str, Any], held: list[_Lane]) -> None:
-        """Remember which client sent a request, and give the strangers their turn back if the client has one free.
+        """Remember which client sent a request; if that client's lane has a free turn, move the request to it.
 
-        `held` has the lane whose turn the request has, and is empty once it is answered.
+        `held` has the lane whose turn the request holds, that of all strangers, which is then released; it is empty
+        once the request is answered.
         """
         if len(self._actors) >= MOST_KNOWN:
             self._actors.clear()
@@ -134,7 +135,7 @@ class Front:
             held.append(own)
 
     def _lane(self, environ: dict[str, Any]) -> _Lane:
-        """Return the lane of a request's client, of those who sign in, or of all strangers, or a new one for them."""
+        """Return the lane of a request's client, of all who sign in, or of all strangers; make it if it is missing."""
         known = self._actors.get(_credentials(environ), _STRANGERS)
         name = _SIGN_IN if "/sign-in/" in environ["PATH_INFO"] else known
         lane = self._lanes.get(name)
@@ -145,7 +146,7 @@ class Front:
     async def _read(self, environ: dict[str, Any], protocol: HTTPProtocol, body: bytearray, lane: _Lane) -> None:
         """Read a request's body into `body`; if bodies take too much memory, end early and set `refunds.crowded`.
 
-        A small one is always read to its end.
+        A small body is always read to its end.
         """
         if _length(environ) <= SMALL:
             body += await protocol()

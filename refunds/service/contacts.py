@@ -292,9 +292,10 @@ def _require_none_worse(uow: UnitOfWork, earlier: Contact, decision: Decision) -
 
 
 def is_timely(uow: UnitOfWork, contact: Contact) -> bool:
-    """Tell whether a contact by itself was in time or needs a supervisor: by its stored decision, or by one made now.
+    """Tell whether a contact's own request was in time or needs a supervisor, by its stored decision or one made now.
 
-    A stored decision that was made on another request does not count.
+    If either of the two does not refuse the request, return True. A stored decision that was made on another request
+    does not count, nor does a new decision that cannot be made.
     """
     order = uow.orders.get(contact.order_id)
     outcomes: list[Outcome] = [] if contact.decision.facts.request else [contact.outcome]

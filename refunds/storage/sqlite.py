@@ -117,7 +117,10 @@ class SQLite(Engine):
                 raise
 
     def scrub(self, patience: float = 0) -> bool:
-        """Move the log to the file, where deleted data is overwritten; False if others prevent it for `patience`."""
+        """Move the log (WAL) into the database file, where deleted data is overwritten, and return True.
+
+        Return False if others prevent it for `patience` seconds.
+        """
         file = f"{self.path.as_uri()}?mode=rw"
         with translating_errors(self.name), closing(sqlite3.connect(file, uri=True, timeout=patience)) as connection:
             connection.execute("SELECT * FROM sqlite_master").fetchall()  # undoes a write of which the journal is left

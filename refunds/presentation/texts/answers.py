@@ -67,7 +67,7 @@ class Said(NamedTuple):
 def said(spoken: str, written: dict[str, str], subject: str, to: str | None = None) -> list[Said]:
     """Return what to say, unless it is empty, and a mail for each text of `written` that is not empty.
 
-    `written` has the texts by kind; the mails have this `subject`, and an address only if `to` is one.
+    `written` has the texts by kind; the mails have this `subject`, and go to nobody unless `to` is an e-mail address.
     """
     mails = [Said(kind, text, mail_link(subject, text, to)) for kind, text in written.items() if text]
     return [Said("say", spoken), *mails] if spoken else mails
