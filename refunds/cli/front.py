@@ -45,8 +45,8 @@ class Front:
     """The RSGI application that answers requests with a WSGI application.
 
     A client that is not yet known by the token or cookie that it sends is a stranger. All strangers have one thread,
-    until the application calls `refunds.known` of the environment with the client. Those who sign in have another, as
-    that takes long. Each probe has a thread of its own, so that it is answered whatever else goes on.
+    until the application calls `refunds.known` of the environment with the client. Those who sign in have one thread
+    together, too, as signing in takes long. Each probe has its own thread, so that it is always answered.
     """
 
     def __init__(self, application: Application, longest_wait: float = LONGEST_WAIT) -> None:
@@ -202,7 +202,7 @@ class Front:
         self._send(*answer)
 
     def _send(self, protocol: HTTPProtocol, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
-        """Send an answer whole."""
+        """Send a whole answer at once, even if it has no content; while the service stops, it ends the connection."""
         if content:
             protocol.response_bytes(status, self._last(headers), content)
         else:

@@ -44,8 +44,11 @@ _CANCELLED, _CONTACTED = (f"EXISTS (SELECT 1 FROM {table} AS c {_OF})" for table
 _UNSETTLED = f"EXISTS (SELECT 1 FROM cancellations AS c {_OF} AND c.state IN ('issued', 'refunding'))"  # noqa: S608
 
 
-def _orders(name: str, period: Period, condition: str) -> Kind:
-    """Return the kind of orders that fit the SQL `condition`; their period begins when `_LAST` says."""
+def _kind_of_orders(name: str, period: Period, condition: str) -> Kind:
+    """Return the kind of records that has the orders which fit the SQL `condition`, to be kept for `period`.
+
+    The period begins at the last thing that happened to the order, as the period means it (`_LAST`).
+    """
     gone = EventType.ORDER_FORGOTTEN
     return Kind(name, period, "orders", "orders.order_id", _LAST[period], condition, gone, "orders.customer_id")
 
@@ -74,9 +77,9 @@ KINDS = (
         owner="orders.customer_id",
     ),
     # What happens to an order comes after its registration, by clocks that may differ; that is quicker to see.
-    _orders("cancelled_orders", CANCELLED, f"registered_at < :soon AND {_CANCELLED} AND NOT {_UNSETTLED}"),
-    _orders("orders_with_contacts", CONTACTED, f"registered_at < :soon AND {_CONTACTED} AND NOT {_CANCELLED}"),
-    _orders("other_orders", ORDERED, f"NOT {_CONTACTED} AND NOT {_CANCELLED}"),
+    _kind_of_orders("cancelled_orders", CANCELLED, f"registered_at < :soon AND {_CANCELLED} AND NOT {_UNSETTLED}"),
+    _kind_of_orders("orders_with_contacts", CONTACTED, f"registered_at < :soon AND {_CONTACTED} AND NOT {_CANCELLED}"),
+    _kind_of_orders("other_orders", ORDERED, f"NOT {_CONTACTED} AND NOT {_CANCELLED}"),
     Kind(
         *("unmatched_contacts", BESIDE, "unmatched_contacts", "unmatched_id"),
         since="coalesce(closed_at, CASE WHEN superseded_by IS NOT NULL THEN recorded_at END)",
