@@ -78,7 +78,7 @@ def _without(data: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _without_versions(data: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of a record's data whose decision lacks the versions of the holiday data."""
+    """Return a copy of a record's data whose decision lacks the versions and the fingerprint of the holiday data."""
     decision = data["decision"]
     return data | {"decision": decision | {"calendar": _without(decision["calendar"], _VERSIONS)}}
 

@@ -307,8 +307,8 @@ def is_timely(uow: UnitOfWork, contact: Contact) -> bool:
 def require_replaceable(earlier: Contact | UnmatchedContact, intent: Intent) -> None:
     """Raise `ContactStateConflict` unless a contact with the intent `intent` may supersede `earlier`.
 
-    It may not if `earlier` is superseded or matched. An open withdrawal can be superseded by a withdrawal only, another
-    open request by no question.
+    It may not if `earlier` is superseded or matched. An open withdrawal can be superseded by a withdrawal only, an open
+    request to cancel also by another such request, but not by a question.
     """
     require_present(earlier)
     if earlier.is_open and intent not in _SUPERSEDED_BY.get(earlier.intent, Intent):

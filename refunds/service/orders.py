@@ -276,7 +276,10 @@ def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
 
 
 def _facts_entered_by_agent(uow: UnitOfWork) -> bool | None:
-    """Return the value of that field for facts that the principal enters: None if they may correct facts, else True."""
+    """Return the `facts_entered_by_agent` of an order whose facts the principal enters, as it is stored.
+
+    It is None if they may correct facts, otherwise True.
+    """
     return None if uow.principal.may(Scope.ORDERS_CORRECT) else True
 
 

@@ -129,7 +129,7 @@ def for_each(uow: UnitOfWork, picked: Mapping[str, str], act: Callable[[str], ob
 def _lock_entry(uow: UnitOfWork, name: str, order_id: str | None) -> Entry | None:
     """Lock a contact, or without `order_id` an unmatched contact, and return its entry on the Open list.
 
-    The entry of a contact is the one of its order. Return None if none is open. Raises `NotFound`.
+    The entry of a contact is the entry of its order. Return None if there is no open request. Raises `NotFound`.
     """
     if order_id is None:
         one = uow.unmatched.get(name, lock=True)

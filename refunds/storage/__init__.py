@@ -58,7 +58,7 @@ class Transaction(Protocol):
     def later(self, sql: str, *rows: Row) -> None:
         """Run the statement once for each row, at the latest before the next statement or the commit.
 
-        Its errors may be raised there.
+        An error of the statement may be raised only there.
         """
 
 

@@ -240,9 +240,9 @@ class _Records:
         return Broken(placed(f"{place[0]} {place[1]}", fault))
 
     def _customers(self) -> Iterator[Broken]:
-        """Yield a fault for each customer that is missing, has no record or a damaged key, or is wrongly erased or not.
+        """Yield a fault for each customer that is missing, has no record or a damaged key, or contradicts the events.
 
-        A customer is to be erased if, and only if, an event says so.
+        A customer must be erased if, and only if, an event says so.
         """
         tx = self._context.tx
         owners = customers.owners(tx)

@@ -181,7 +181,7 @@ def _followed(
 def _first_fault(
     tx: Transaction, key: bytes, first: Event, end: int, checkpoint: Checkpoint | None
 ) -> Iterator[Message]:
-    """Yield the first fault of the journal between the event `first` and the position `end`, or nothing.
+    """Yield the first fault of the journal from the event `first` to the position `end`; nothing if there is no fault.
 
     It is also a fault if no event is at `end`, or if that event has another hash than `checkpoint`, if given.
     """

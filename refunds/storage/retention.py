@@ -47,7 +47,8 @@ _UNSETTLED = f"EXISTS (SELECT 1 FROM cancellations AS c {_OF} AND c.state IN ('i
 def _kind_of_orders(name: str, period: Period, condition: str) -> Kind:
     """Return the kind of records that has the orders which fit the SQL `condition`, to be kept for `period`.
 
-    The period begins at the last thing that happened to the order, as the period means it (`_LAST`).
+    For `CANCELLED`, the period begins at the end of the last cancellation; for `CONTACTED`, at the last entry of a
+    contact; for `ORDERED`, when the service was provided or else when the order was registered.
     """
     gone = EventType.ORDER_FORGOTTEN
     return Kind(name, period, "orders", "orders.order_id", _LAST[period], condition, gone, "orders.customer_id")
