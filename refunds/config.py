@@ -196,7 +196,7 @@ def _ip_address(text: str) -> None:
 
 
 def _hosts(names: list[str]) -> None:
-    """Raise `ValidationError` unless all are host names or IPv4 addresses; a leading dot stands for all below it."""
+    """Raise `ValidationError` unless all `names` are host names or IPv4 addresses; a name may begin with a dot."""
     if not all(re.fullmatch(r"\.?[\w-]+(\.[\w-]+)*", name) for name in names):
         raise ValidationError("must be host names without scheme and port, such as refunds.example,10.0.0.1")
 

@@ -195,7 +195,7 @@ def warn_of_erasures(since: datetime | None) -> None:
 
 
 def note_done(store: Store, done: str, position: int) -> None:
-    """Note beside the checkpoints that a `backup` or `verify` of `position` events is done; print if that fails."""
+    """Note beside the checkpoints that a `backup` or `verify` of `position` events is done; if it fails, print why."""
     try:
         upkeep.note(store.checkpoints.file.parent, done, position)
     except OSError as error:

@@ -57,9 +57,9 @@ def read_range(first: str, last: str) -> dict[str, date]:
 
 
 def _range(store: Store, first: str, last: str) -> tuple[datetime, datetime]:
-    """Return the first instant of one date and the end of another, in the time zone of the default policy.
+    """Return the first instant of the date `first` and the end of the date `last`, by the default policy's time zone.
 
-    Raise `InvalidInput` as `read_range` does.
+    Raises `InvalidInput` if one is no date or they are out of order.
     """
     read = read_range(first, last)
     with store.read(COMMAND_LINE) as uow:

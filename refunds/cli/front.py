@@ -45,8 +45,8 @@ class Front:
     """The RSGI application that answers requests with a WSGI application.
 
     A client that is not yet known by the token or cookie that it sends is a stranger. All strangers have one thread,
-    until the application calls `refunds.known` of the environment with the client. Those who sign in have another, as
-    that takes long. Each probe has a thread of its own, so that it is answered whatever else goes on.
+    until the application calls `refunds.known` of the environment with the client. Those who sign in have one thread
+    together, too, as signing in takes long. Each probe has its own thread, so that it is always answered.
     """
 
     def __init__(self, application: Application, longest_wait: float = LONGEST_WAIT) -> None:
@@ -120,9 +120,10 @@ class Front:
             held.pop().turns.release()
 
     async def _know(self, actor: str, environ: dict[str, Any], held: list[_Lane]) -> None:
-        """Remember which client sent a request, and give the strangers their turn back if the client has one free.
+        """Remember which client sent a request; if that client's lane has a free turn, move the request to it.
 
-        `held` has the lane whose turn the request has, and is empty once it is answered.
+        `held` has the lane whose turn the request holds, that of all strangers, which is then released; it is empty
+        once the request is answered.
         """
         if len(self._actors) >= MOST_KNOWN:
             self._actors.clear()
@@ -205,7 +206,7 @@ class Front:
         self._send(*answer)
 
     def _send(self, protocol: HTTPProtocol, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
-        """Send an answer whole."""
+        """Send a whole answer at once, even if it has no content; while the service stops, it ends the connection."""
         if content:
             protocol.response_bytes(status, self._headers_now(headers), content)
         else:

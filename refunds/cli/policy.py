@@ -140,7 +140,10 @@ def publish(file: Path, *, now: bool, dry_run: bool) -> None:
 
 @contextmanager
 def _changing() -> Iterator[UnitOfWork]:
-    """Give the block a unit of work to change policies; when that is stored, promise open windows their later ends."""
+    """Give the block a unit of work to change policies; store it at the end, and then promise later ends of windows.
+
+    Every open window that now ends later is promised; progress is shown meanwhile.
+    """
     store = loaded_store()
     with store.write(COMMAND_LINE) as uow:
         yield uow

@@ -250,7 +250,10 @@ class BusinessCalendar:
         return _WHY.get(self._business.day_codes[i])
 
     def is_estimated(self, window: Window) -> bool:
-        """Tell whether a holiday from a window's service day to the day after its last may move with the moon."""
+        """Tell whether the date of a holiday is uncertain, from a window's service day to the day after its last day.
+
+        Such a holiday may move with the moon.
+        """
         return self.region.has_estimated(window.service_day.toordinal(), window.last_day.toordinal() + 1)
 
     def lacks_parts(self, window: Window) -> bool:
@@ -294,7 +297,8 @@ def _too_late(
 ) -> Callable[[date, int], frozenset[date]]:
     """Return a cached function of service day and length: the closures in that window entered too late to extend it.
 
-    `without` is the calendar without the `entered` closures; `window` counts with all of them.
+    `entered` has each closure's date and the date of its entry, sorted by entry. `without` is the calendar without the
+    `entered` closures; `window` counts with all of them.
     """
 
     @lru_cache(maxsize=512)

@@ -258,7 +258,7 @@ def decide(
 def _window_kept(
     promise: ToldWindow, version: PolicyVersion, known: BusinessCalendar, counted: _Counted | None
 ) -> _Counted | None:
-    """Return what `_kept` returns if today's window (`counted`) is missing or worse for the customer; else None."""
+    """Return the window of a kept promise if today's (`counted`) is missing or worse for the customer; else None."""
     if counted is None:
         return _kept(promise, version, known)
     calendar, window, deadline = counted

@@ -342,9 +342,9 @@ def _last_decree(country: str) -> int:
 
 
 def _weekends(country: str, subdivision: str | None, first: int, days: int) -> Iterable[int]:
-    """Return which of `days` dates from the ordinal `first` on are weekend, by the statutory week of each, as offsets.
+    """Return the offsets from `first` of the weekend days among `days` dates, by the statutory week of each date.
 
-    They are in no particular order, and can be iterated once only.
+    `first` is the ordinal of the first date. The offsets are unsorted, and can be iterated once only.
     """
     with _building:
         entity = holidays.country_holidays(country, subdiv=subdivision, expand=False, language="en")

@@ -122,7 +122,10 @@ def _holds_card(text: str, run: re.Match[str]) -> bool:
 
 
 def _is_card_among(text: str, groups: Groups) -> bool:
-    """Tell whether neighbouring groups, each whole, are together a card number and not a dialled telephone number."""
+    """Tell whether some neighbouring groups of digits together are a card number, and not a dialled telephone number.
+
+    A card number begins in front of a group and ends after one.
+    """
     digits, ends = "".join(text[start:end] for start, end in groups), [0]
     for start, end in groups:
         ends.append(ends[-1] + end - start)

@@ -136,7 +136,7 @@ def require_region(region: str, pointer: str) -> None:
 
 @cache
 def countries() -> frozenset[str]:
-    """Return the codes of all countries that the package has."""
+    """Return the codes of all countries of which the package `holidays` has a calendar."""
     return frozenset(EntityLoader.get_country_codes(include_aliases=False))
 
 

@@ -21,7 +21,7 @@ def write_csv(file: BinaryIO, blocks: Blocks) -> None:
 
 
 def write_parquet(file: BinaryIO, blocks: Blocks) -> None:
-    """Write the rows to `file` as Parquet, equal rows as equal bytes. Raise `ConfigurationError` without pyarrow."""
+    """Write the rows to `file` as Parquet, equal rows as equal bytes; raise `ConfigurationError` without pyarrow."""
     try:
         import pyarrow as pa  # noqa: PLC0415 - it is large, and nothing else needs it
         from pyarrow import parquet  # noqa: PLC0415

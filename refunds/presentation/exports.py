@@ -56,12 +56,12 @@ def _order_data(one: ExportedOrder, terms: Terms) -> dict[str, Any]:
         "kept_until": one.until.isoformat(),
         "promises": [_without(serializers.promise_on_record_data(each), _VERSIONS) for each in one.promises],
         "contacts": [
-            _judged(serializers.contact_data(each))
+            _without_versions(serializers.contact_data(each))
             | {"details_until": details_until(each, one.until, terms).isoformat()}
             for each in one.contacts
         ],
         "unmatched_contacts": [serializers.unmatched_data(each) for each in one.unmatched],
-        "cancellations": [_judged(serializers.cancellation_data(each)) for each in one.cancellations],
+        "cancellations": [_without_versions(serializers.cancellation_data(each)) for each in one.cancellations],
     }
 
 
@@ -77,8 +77,8 @@ def _without(data: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name not in names}
 
 
-def _judged(data: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of a record's data whose decision lacks the versions of the holiday data."""
+def _without_versions(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of a record's data whose decision lacks the versions and the fingerprint of the holiday data."""
     decision = data["decision"]
     return data | {"decision": decision | {"calendar": _without(decision["calendar"], _VERSIONS)}}
 

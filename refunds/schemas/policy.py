@@ -44,6 +44,7 @@ class TextsSchema(StrictSchema):
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Texts:
+        """Make the `Texts` from the values read."""
         return Texts(**data)
 
 

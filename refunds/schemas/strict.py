@@ -46,7 +46,10 @@ class StrictSchema(ma.Schema):
             self._optional.add(field_name)
 
     def load(self, data: Any, **kwargs: Any) -> Any:
-        """Load `data` with marshmallow, without values that are null for absent; raise `ValidationError`."""
+        """Return `data` as marshmallow loads it; raise `ValidationError`.
+
+        Null counts as absent in an optional field that does not allow null.
+        """
         if isinstance(data, Mapping):
             data = {key: value for key, value in data.items() if value is not None or key not in self._null_is_absent}
         return super().load(data, **kwargs)

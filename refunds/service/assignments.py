@@ -91,7 +91,7 @@ def staff(uow: UnitOfWork) -> list[tuple[str, str]]:
 
 
 def has_left(user: User | None) -> bool:
-    """Tell whether a user is disabled or forgotten, or may not deal with contacts; False for None, as for a client."""
+    """Tell whether a user is disabled or forgotten, or may not deal with contacts; for None (a client), False."""
     return user is not None and (user.disabled_at is not None or Scope.CONTACTS_WRITE not in SCOPES[user.role])
 
 

@@ -292,9 +292,10 @@ def _require_none_worse(uow: UnitOfWork, earlier: Contact, decision: Decision) -
 
 
 def is_timely(uow: UnitOfWork, contact: Contact) -> bool:
-    """Tell whether a contact by itself was in time or needs a supervisor: by its stored decision, or by one made now.
+    """Tell whether a contact's own request was in time or needs a supervisor, by its stored decision or one made now.
 
-    A stored decision that was made on another request does not count.
+    If either of the two does not refuse the request, return True. A stored decision that was made on another request
+    does not count, nor does a new decision that cannot be made.
     """
     order = uow.orders.get(contact.order_id)
     outcomes: list[Outcome] = [] if contact.decision.facts.request else [contact.outcome]
@@ -304,7 +305,11 @@ def is_timely(uow: UnitOfWork, contact: Contact) -> bool:
 
 
 def require_replaceable(earlier: Contact | UnmatchedContact, intent: Intent) -> None:
-    """Raise `ContactStateConflict` if a contact is superseded or matched, or open and asks for more than `intent`."""
+    """Raise `ContactStateConflict` unless a contact with the intent `intent` may supersede `earlier`.
+
+    It may not if `earlier` is superseded or matched. An open withdrawal can be superseded by a withdrawal only, an open
+    request to cancel also by another such request, but not by a question.
+    """
     require_present(earlier)
     if earlier.is_open and intent not in _SUPERSEDED_BY.get(earlier.intent, Intent):
         raise ContactStateConflict(_ASKS_FOR_LESS[earlier.intent], earlier.state)

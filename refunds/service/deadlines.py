@@ -74,7 +74,10 @@ def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tup
 
 
 def _running(policy: Policy, monday: date, regions: tuple[str, ...]) -> list[Provided]:
-    """Return, in order, the last rows whose window ends in the week or later in a region: few more than `MOST_DAYS`."""
+    """Return, in order, the rows up to the week's Sunday whose window ends on `monday` or later in any of the regions.
+
+    Only the latest rows are returned: `MOST_DAYS`, and a few more if there are more.
+    """
     longest = max((version.terms.window_business_days for version in policy.effective_versions), default=0)
     rows: list[Provided] = []
     for back in range(longest * _MOST_APART + 14):

@@ -78,7 +78,7 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registrat
         registered_at=uow.now,
         asserted_by=uow.principal.actor,
         revision=1,
-        facts_entered_by_agent=_by_agent(uow),
+        facts_entered_by_agent=_facts_entered_by_agent(uow),
     )
     decisions: list[Decision] = []
 
@@ -280,8 +280,11 @@ def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
     )
 
 
-def _by_agent(uow: UnitOfWork) -> bool | None:
-    """Return `facts_entered_by_agent` for facts of the principal: None if they may correct facts, otherwise True."""
+def _facts_entered_by_agent(uow: UnitOfWork) -> bool | None:
+    """Return the `facts_entered_by_agent` of an order whose facts the principal enters, as it is stored.
+
+    It is None if they may correct facts, otherwise True.
+    """
     return None if uow.principal.may(Scope.ORDERS_CORRECT) else True
 
 
@@ -301,7 +304,7 @@ def _confirm(uow: UnitOfWork, order: Order) -> Order:
 
     The confirmed facts are then the principal's; otherwise the order stays as it is.
     """
-    if not order.facts_entered_by_agent or _by_agent(uow):
+    if not order.facts_entered_by_agent or _facts_entered_by_agent(uow):
         return order
     return uow.orders.update(
         order, EventType.ORDER_CONFIRMED, facts_entered_by_agent=None, asserted_by=uow.principal.actor
@@ -381,7 +384,7 @@ def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **
         **reason,
         revision=revision,
         asserted_by=uow.principal.actor,
-        facts_entered_by_agent=_by_agent(uow),
+        facts_entered_by_agent=_facts_entered_by_agent(uow),
     )
     dated = order.service_provided_at or after.service_provided_at
     promise = uow.promises.follow(order.order_id) if dated else None

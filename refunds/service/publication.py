@@ -77,9 +77,11 @@ def publish(uow: UnitOfWork, draft: PolicyVersion, *, dry_run: bool = False) -> 
 def import_version(uow: UnitOfWork, version: PolicyVersion) -> PublishResult:
     """Register a version with its true dates, if its policy has judged nothing yet; `effective_from` may be long ago.
 
-    Only version 1 may be valid from the beginning. The same version again changes nothing. One unit of work can import
-    several. Raises the same as `publish`, but `EffectiveTooEarly` only if `effective_from` is before
-    `page_published_at`, and `PolicyVersionConflict` also if the policy has judged.
+    Without `effective_from`, version 1 is in force from the beginning. The same version again changes nothing. One unit
+    of work can import several. Raises `EffectiveTooEarly` if `effective_from` is before `page_published_at`;
+    `PolicyVersionConflict` if the policy has judged, or if the number belongs to other content or was withdrawn;
+    `UnknownRegion`; and `InvalidInput` if a later version has no `effective_from`, if the number leaves a gap, if no
+    term changes, or if the version would not take effect after all earlier ones.
     """
     uow.lock_journal()
     return _register(uow, version, _importable, EventType.POLICY_IMPORTED)

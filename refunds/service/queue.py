@@ -127,7 +127,10 @@ def for_each(uow: UnitOfWork, picked: Mapping[str, str], act: Callable[[str], ob
 
 
 def _lock_entry(uow: UnitOfWork, name: str, order_id: str | None) -> Entry | None:
-    """Lock a contact or, without `order_id`, an unmatched one; return the entry of it or its order; None if closed."""
+    """Lock a contact, or without `order_id` an unmatched contact, and return its entry on the Open list.
+
+    The entry of a contact is the entry of its order. Return None if there is no open request. Raises `NotFound`.
+    """
     if order_id is None:
         one = uow.unmatched.get(name, lock=True)
         return _entry_without_order(name, one.received_at, one.taken_by) if one.is_open else None

@@ -93,9 +93,9 @@ def _customer_meant(uow: UnitOfWork, customer_ref: str) -> str | None:
 
 
 def request_meant(uow: UnitOfWork, number: str) -> list[AContact]:
-    """Return the contact with this request number, or what replaced it, in a list.
+    """Return a list of the contact with this request number, or of the contact that it became or that superseded it.
 
-    It is empty if there is none, or if the principal may not read contacts.
+    The list is empty if there is no such contact, or if the principal may not read contacts.
     """
     if uow.principal.may(Scope.CONTACTS_READ):
         with suppress(ValueError):

@@ -104,7 +104,10 @@ def _issue_again(
 
 
 def _holds(uow: UnitOfWork, cancellation: Cancellation, billing_ref: str | None) -> bool:
-    """Tell whether a refund was begun with this `billing_ref` and, if that is None or erased, by the principal."""
+    """Tell whether the holder asks: whether the cancellation's refund was begun with this `billing_ref`.
+
+    If that is None or erased, the principal must also be the one who began the refund.
+    """
     by_itself = not isinstance(billing_ref, Erased | None) or cancellation.refund_begun_by == uow.principal.actor
     return cancellation.billing_ref == billing_ref and by_itself
 

@@ -44,9 +44,9 @@ def close(store: Store, month: str | None = None) -> tuple[ClosedMonth, bool]:
 
 
 def _count(uow: UnitOfWork, month: str, terms: Terms) -> Cells:
-    """Return how many customers a month has by country, channel and outcome, without the numbers too small to show.
+    """Return how many customers made contact in a month, by country, channel and outcome; leave out too small numbers.
 
-    An order without a region counts in that of `terms`. Raises `InvalidInput` if the month is before all records.
+    An order without a region counts in the region of `terms`. Raises `InvalidInput` if the month is before all records.
     """
     since, until = bounds(month, zone(terms.time_zone))
     customers: dict[Cell, set[str]] = defaultdict(set)

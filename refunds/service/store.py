@@ -297,7 +297,7 @@ class Store:
         return engine, keyring
 
     def _keyring_to_read(self, engine: Engine, key_file: Path) -> Keyring:
-        """Return the keys of a database that is only read; raise `ConfigurationError` if `key_file` opens none."""
+        """Return the keys of a read-only database; `ConfigurationError` if none are stored or `key_file` opens none."""
         with read_as_it_is(engine, "REFUNDS_DATABASE") as tx:
             if not keys.any_stored(tx):
                 raise _without_records(f"REFUNDS_DATABASE: {engine.name}")

@@ -134,7 +134,10 @@ def forget(uow: UnitOfWork, name: str) -> User:
 
 
 def first_users(uow: UnitOfWork) -> list[Credentials]:
-    """Add a user for each role of `FIRST`, named like it; if there is any user, even a disabled one, add none."""
+    """Add a user for each role of `FIRST`, named like their role, and return the credentials of all that were added.
+
+    If there is any user already, even a disabled one, add none.
+    """
     return [] if any(True for _ in uow.users.iter_all()) else [add(uow, role, role) for role in FIRST]
 
 
@@ -262,7 +265,10 @@ def _spelt(name: str) -> str | None:
 
 
 def _lock_by_name(uow: UnitOfWork, name: str) -> User:
-    """Lock and return the user with this name, in upper or lower case; raises `NotFound`."""
+    """Lock and return the user with this name, enabled or disabled; raises `NotFound` if nobody has it.
+
+    Case and outer spaces of the name do not matter.
+    """
     user = uow.users.by_name(_spelt(name) or "")
     if user is None:
         raise NotFound(Message("there is no user of this name: see `flask users list`"))

@@ -56,7 +56,10 @@ class Transaction(Protocol):
         """Run the statement, and return how many rows it changed."""
 
     def later(self, sql: str, *rows: Row) -> None:
-        """Run the statement for each row, at the latest with the next statement or the commit, where it may fail."""
+        """Run the statement once for each row, at the latest before the next statement or the commit.
+
+        An error of the statement may be raised only there.
+        """
 
 
 class Engine(ABC):

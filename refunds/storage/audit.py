@@ -241,7 +241,10 @@ class _Records:
         return Broken(placed(f"{place[0]} {place[1]}", fault))
 
     def _customers(self) -> Iterator[Broken]:
-        """Yield the faults of customers: missing, without a record, with a damaged key, or erased unlike events say."""
+        """Yield a fault for each customer that is missing, has no record or a damaged key, or contradicts the events.
+
+        A customer must be erased if, and only if, an event says so.
+        """
         tx = self._context.tx
         owners = customers.owners(tx)
         for row in customers.iter_wrapped_keys(tx):
@@ -319,7 +322,10 @@ def _check_contact(_: Context, row: Row, contact: Contact) -> None:
 
 
 def _check_unmatched(_: Context, __: Row, found: UnmatchedContact) -> None:
-    """Raise `Tampered` unless an unmatched contact has either its key or the contact that it became."""
+    """Raise `Tampered` unless an unmatched contact has either its key or the id of the contact that it became.
+
+    With both, or with neither, it was tampered with.
+    """
     if (found.wrapped_key is None) != (found.contact_id is not None):
         raise Tampered(Message("its key is missing, or was not destroyed when it was matched"))
 

@@ -37,8 +37,8 @@ class Copy:
 
         It brings the schema up to date, marks the copy as unfinished, sets the head of its journal, and deletes what is
         out of date: everything, if the unfinished copy is of another head. A process still at that copy fails at its
-        next write. Raises `ConfigurationError`, naming the setting, if the database has records of its own, and what
-        `up_to_date` raises.
+        next write. Raises `ConfigurationError`, naming the setting, if the database has records of its own, steps that
+        this version does not know, or a table that clashes with the service's.
         """
         mark = f"{COPY_OF}{head.position} {head.hash.hex()}"
         with up_to_date(to, setting) as (tx, under_way):

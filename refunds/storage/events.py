@@ -239,7 +239,7 @@ def set_head(tx: Transaction, head: Head) -> None:
 
 
 def count_from(tx: Transaction, position: int) -> int:
-    """Count the events from a position on, with the one at it."""
+    """Return how many events there are from a position on, including the event at that position."""
     return number(tx, "SELECT count(*) FROM events WHERE position >= :position", position=position)
 
 

@@ -141,7 +141,10 @@ _ABOUT_ORDERS: tuple[type[Repository[Any]], ...] = (Orders, Promises, Unmatched,
 
 
 def _loaded(table: RecordMapper[R], row: Row, cipher: CustomerCipher) -> R | None:
-    """Return the record in a row, without personal fields if they cannot be decrypted; None if it cannot be read."""
+    """Return the record in a row, without personal fields if they cannot be decrypted; None if it cannot be read.
+
+    A record with an unknown time zone or region counts as unreadable.
+    """
     try:
         if not table.fits(row):
             return None
@@ -180,12 +183,17 @@ def _followed(
         journal.append(Link(event, checkpoint))
         if event.position > followed_to:
             followed_to = checkpoint.position if checkpoint else end
-            broken += _breaks(tx, key, event, followed_to, checkpoint)
+            broken += _first_fault(tx, key, event, followed_to, checkpoint)
     return journal, broken
 
 
-def _breaks(tx: Transaction, key: bytes, first: Event, end: int, checkpoint: Checkpoint | None) -> Iterator[Message]:
-    """Yield the journal's first fault, if any, from event `first` to position `end`, that of `checkpoint` if given."""
+def _first_fault(
+    tx: Transaction, key: bytes, first: Event, end: int, checkpoint: Checkpoint | None
+) -> Iterator[Message]:
+    """Yield the first fault of the journal from the event `first` to the position `end`; nothing if there is no fault.
+
+    It is also a fault if no event is at `end`, or if that event has another hash than `checkpoint`, if given.
+    """
     previous, position = first.previous, first.position
     for row in events.between(tx, first.position, end):
         event = events.readable(row)

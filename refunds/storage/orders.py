@@ -205,10 +205,14 @@ class Orders(OfOrders[Order]):
     def paginate(self, *after: Any, **query: Any) -> list[Standing]:
         """Return a page of orders with standings, sorted by registration or, if filtered by deadline, by deadline."""
         folded = {name: in_small(value) for name, value in query.items() if name == "part"}
-        return self.standings(super().paginate(*after, **query | folded | self._range(query)))
+        return self.standings(super().paginate(*after, **query | folded | self._bound_by_now(query)))
 
-    def _range(self, query: Mapping[str, Any]) -> dict[str, datetime]:
-        """Return a narrower bound for a filter by deadline if only open or elapsed orders are asked for, else none."""
+    def _bound_by_now(self, query: Mapping[str, Any]) -> dict[str, datetime]:
+        """Return the filter that bounds the deadlines by now, if the query filters by deadline and by open or elapsed.
+
+        It replaces the query's own `deadline_from` (open orders) or `deadline_to` (elapsed orders), and is never wider.
+        Return {} for any other query.
+        """
         since, until, state = (query.get(name) for name in ("deadline_from", "deadline_to", "state"))
         next_instant = self._context.now + timedelta(microseconds=1)
         if (since or until) and state is OrderState.OPEN:

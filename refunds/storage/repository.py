@@ -47,7 +47,10 @@ class Context:
     def note(
         self, event: EventType, subject: str, data: Mapping[str, Any], order_id: str | None = None, digest: bytes = b""
     ) -> None:
-        """Note an event, which the unit of work enters in the journal at its end."""
+        """Keep an event about the record `subject`, which the unit of work writes to the journal at its end.
+
+        `order_id` is the order that the record is about, if any, and `digest` the digest of the changed record.
+        """
         self.entries.append(Entry(type=event, subject=subject, order_id=order_id, digest=digest, data=data))
 
     def cipher(self, row: Row) -> CustomerCipher:

@@ -44,8 +44,12 @@ _CANCELLED, _CONTACTED = (f"EXISTS (SELECT 1 FROM {table} AS c {_OF})" for table
 _UNSETTLED = f"EXISTS (SELECT 1 FROM cancellations AS c {_OF} AND c.state IN ('issued', 'refunding'))"  # noqa: S608
 
 
-def _orders(name: str, period: Period, condition: str) -> Kind:
-    """Return the kind of orders that fit the SQL `condition`; their period begins when `_LAST` says."""
+def _kind_of_orders(name: str, period: Period, condition: str) -> Kind:
+    """Return the kind of records that has the orders which fit the SQL `condition`, to be kept for `period`.
+
+    For `CANCELLED`, the period begins at the end of the last cancellation; for `CONTACTED`, at the last entry of a
+    contact; for `ORDERED`, when the service was provided or else when the order was registered.
+    """
     gone = EventType.ORDER_FORGOTTEN
     return Kind(name, period, "orders", "orders.order_id", _LAST[period], condition, gone, "orders.customer_id")
 
@@ -74,9 +78,9 @@ KINDS = (
         owner="orders.customer_id",
     ),
     # What happens to an order comes after its registration, by clocks that may differ; that is quicker to see.
-    _orders("cancelled_orders", CANCELLED, f"registered_at < :soon AND {_CANCELLED} AND NOT {_UNSETTLED}"),
-    _orders("orders_with_contacts", CONTACTED, f"registered_at < :soon AND {_CONTACTED} AND NOT {_CANCELLED}"),
-    _orders("other_orders", ORDERED, f"NOT {_CONTACTED} AND NOT {_CANCELLED}"),
+    _kind_of_orders("cancelled_orders", CANCELLED, f"registered_at < :soon AND {_CANCELLED} AND NOT {_UNSETTLED}"),
+    _kind_of_orders("orders_with_contacts", CONTACTED, f"registered_at < :soon AND {_CONTACTED} AND NOT {_CANCELLED}"),
+    _kind_of_orders("other_orders", ORDERED, f"NOT {_CONTACTED} AND NOT {_CANCELLED}"),
     Kind(
         *("unmatched_contacts", BESIDE, "unmatched_contacts", "unmatched_id"),
         since="coalesce(closed_at, CASE WHEN superseded_by IS NOT NULL THEN recorded_at END)",
@@ -107,7 +111,9 @@ class Retention:
         self._context, self._tx = context, context.tx
 
     def due(self, kind: Kind, before: datetime, after: str | bytes, limit: int) -> list[Row]:
-        """Return up to `limit` records not on hold whose period began before an instant, by key, after key `after`.
+        """Return up to `limit` records of a kind whose period began before an instant, sorted by key, after `after`.
+
+        Records of customers on hold are left out.
 
         A row has the key as `id`, `since` as it is stored, and the `owner`.
         """

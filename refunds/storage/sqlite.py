@@ -117,7 +117,10 @@ class SQLite(Engine):
                 raise
 
     def scrub(self, patience: float = 0) -> bool:
-        """Move the log to the file, where deleted data is overwritten; False if others prevent it for `patience`."""
+        """Move the log (WAL) into the database file, where deleted data is overwritten, and return True.
+
+        Return False if others prevent it for `patience` seconds.
+        """
         file = f"{self.path.as_uri()}?mode=rw"
         with translating_errors(self.name), closing(sqlite3.connect(file, uri=True, timeout=patience)) as connection:
             connection.execute("SELECT * FROM sqlite_master").fetchall()  # undoes a write of which the journal is left
@@ -186,10 +189,11 @@ class SQLite(Engine):
             raise cannot_serve(self.name, "it is being read: wait for that command, or stop it")
 
     def copy_to(self, file: Path) -> None:
-        """Write the database, as it is at one moment, to an empty file, and bring that to disk; writes go on meanwhile.
+        """Copy the database, as it is at one moment, to an empty file, and sync the file to disk.
 
-        Raises `DamagedDatabase`; `OSError`, naming the file, if the database cannot be copied, as without room; and
-        `StorageUnavailable` if it is not there or was written to while it was read without a lock.
+        Meanwhile, others can write to the database. Raises `DamagedDatabase`; `OSError`, naming the file, if the
+        database cannot be copied, for example for lack of room; and `StorageUnavailable` if the database is not there,
+        or was written to while it was read without a lock.
         """
         # Not the backup interface: it starts again after each write of another process, and copies what was deleted.
         try:
@@ -223,7 +227,10 @@ class SQLite(Engine):
         return opened
 
     def _require_unchanged(self, connection: Connection) -> None:
-        """Raise `StorageUnavailable`, and close the connection, if what it read without a lock was written to."""
+        """Raise `StorageUnavailable` if the connection read the file without a lock and others wrote to it meanwhile.
+
+        The connection is then closed.
+        """
         if connection.unlocked and connection.unlocked != self._without_log():
             connection.close()
             raise cannot_serve(self.name, "the service started while it was read: run the command again")

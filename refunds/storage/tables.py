@@ -77,7 +77,10 @@ def table_of(event: str) -> str | None:
 
 
 def sealed() -> Iterator[tuple[str, str]]:
-    """Yield the table and the column of each encrypted value and each keyed digest, which no statistics may hold."""
+    """Yield the table and the column of every encrypted value and keyed digest in the database.
+
+    PostgreSQL must keep no samples of these columns in its planner statistics.
+    """
     yield from _BESIDE_RECORDS
     for kind in RECORDS:
         yield from ((kind.mapper.name, column) for column in kind.mapper.sealed)

@@ -158,7 +158,10 @@ class UnitOfWork:
         return report
 
     def faults(self, checkpoints: Iterable[Checkpoint], report: Report) -> Iterator[Broken]:
-        """Yield everything in the journal and the records that is not as it was written; fill `report` meanwhile."""
+        """Yield the faults that an audit finds in the journal and the records; fill `report` meanwhile.
+
+        There is a fault for each event, record or checkpoint that is not sound.
+        """
         return audit.faults(self._context, checkpoints, report)
 
     def of_copy(self, tx: Transaction) -> "UnitOfWork":

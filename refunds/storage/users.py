@@ -162,6 +162,9 @@ class Users(Repository[User]):
             self._tx.run(sql, name_digest=self._attempts_by(name, known=known))
 
     def _attempts_by(self, name: str, *, known: bool) -> bytes:
-        """Return the digest of a typed name under which attempts are counted; case and outer spaces do not matter."""
+        """Return the digest of a typed name under which attempts are counted; case and outer spaces do not matter.
+
+        It differs for attempts from a browser `known` to have signed in with the name before.
+        """
         typed = name.strip().lower().encode(errors="surrogatepass")
         return keyed_digest(self._context.keys.session, b"known attempts" if known else b"attempts", typed)

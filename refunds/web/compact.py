@@ -71,7 +71,10 @@ def decided(policies: Policies, given: Mapping[str, Any], item: Any) -> Decision
 
 
 def _line(policies: Policies, given: Mapping[str, Any], item: Any) -> dict[str, Any]:
-    """Return the line of an item: verdict, deadline and reason, or a problem's code. Log an unexpected exception."""
+    """Return the data of an item's line: verdict, deadline and reason of its decision, or the code of its problem.
+
+    `given` has the defaults of fields that the item leaves out. An unexpected exception is a problem, too, and logged.
+    """
     try:
         found = decided(policies, given, item)
         reason = found.reason

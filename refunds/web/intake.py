@@ -90,7 +90,7 @@ def form_body(request: Request, most_bytes: int) -> dict[str, str]:
 
 
 def _in_memory(*_: Any, **__: Any) -> BytesIO:
-    """Return a place for a file of a form while it is read. It is never on a disk."""
+    """Return an empty buffer in memory for an uploaded file of a form, so that the file is never on a disk."""
     return BytesIO()
 
 

@@ -144,7 +144,7 @@ def _write_components(spec: APISpec) -> None:
 
 
 def _path(operation: Operation) -> tuple[str, list[dict[str, Any]]]:
-    """Return the path of an operation in the document, with its parameters in braces, and the parameters themselves."""
+    """Return the path of an operation, with its parameters in braces, and the descriptions of these parameters."""
     parameters: list[dict[str, Any]] = []
     for kind, name in _PARAMETER.findall(operation.rule):
         number = {"type": "integer", "format": "int32", "minimum": 1}

@@ -67,7 +67,7 @@ class Said(NamedTuple):
 def said(spoken: str, written: dict[str, str], subject: str, to: str | None = None) -> list[Said]:
     """Return what to say, unless it is empty, and a mail for each text of `written` that is not empty.
 
-    `written` has the texts by kind; the mails have this `subject`, and an address only if `to` is one.
+    `written` has the texts by kind; the mails have this `subject`, and go to nobody unless `to` is an e-mail address.
     """
     mails = [Said(kind, text, mail_link(subject, text, to)) for kind, text in written.items() if text]
     return [Said("say", spoken), *mails] if spoken else mails
@@ -179,7 +179,7 @@ def _number_text(number: str | None) -> str:
 
 
 def _revoked_text(revoked: Cancellation | None) -> str:
-    """Return the sentence that says when and why a cancellation was revoked; empty if none was."""
+    """Return the sentence that says when and why a cancellation was revoked; "" if it was not, or there is none."""
     if revoked is None or revoked.revoked_at is None:
         return ""
     text = _REVOKED if revoked.revocation_code is RevocationReason.ENTERED_IN_ERROR else _KEPT

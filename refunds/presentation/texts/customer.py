@@ -111,7 +111,10 @@ def spoken_words(outcome: Outcome, reference: str = "", *, ended: bool = False) 
 
 
 def written_words(outcome: Outcome, order_id: str | None = None, reference: str = "", *, ended: bool = False) -> str:
-    """Return what an agent writes about a decision, as in `spoken_words`; without an `order_id`, it names no order."""
+    """Return what an agent writes to the customer about a decision; without an `order_id`, the text names no order.
+
+    `reference` and `ended` are as in `spoken_words`.
+    """
     _, text = _words(outcome, ended=ended)
     return _written(text, outcome, order_id, reference=reference)
 

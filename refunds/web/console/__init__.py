@@ -300,7 +300,7 @@ class _Zones:
         return cast("str", unbroken(f" ({zone_text(name)})"))
 
     def instant_text(self, instant: datetime, name: str) -> str:
-        """Return an instant in words in the zone `name`, which is named only the first time on the page."""
+        """Return an instant in words in the time zone `name`, which is named only the first time on the page."""
         return cast("str", unbroken(instant_text(instant, name, zoned=False))) + self.zoned(name)
 
 

@@ -147,7 +147,10 @@ def all_cancellations(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _issuers(uow: UnitOfWork, chosen: str | None) -> list[tuple[str, str]]:
-    """Return the id, and the name or else the id, of all whose role may issue cancellations, and of `chosen`."""
+    """Return the users and clients whose role may issue cancellations, and `chosen`: the id and the name of each.
+
+    The id stands for a missing name, and for every name if the user may not read personal data.
+    """
     roles = {one.user_id: one.role for one in uow.users.iter_all()}
     roles |= {one.client_id: one.role for one in uow.clients.iter_all()}
     able = (name for name, role in roles.items() if Scope.CANCELLATIONS_ISSUE in SCOPES[role])

@@ -104,8 +104,8 @@ def _taken_over(uow: UnitOfWork, form: Form, doing: str) -> tuple[Form, Contact 
     """Return the form, filled from the contact that it supersedes, and that contact if the form corrects it, else None.
 
     The contact's recorded details, times and channel replace those of the form, except after a POST: then what was
-    typed counts. A form that supersedes none stays as it is. A form corrects the contact if it has the same intent and
-    `doing` is `record`; then it gets the times as people type them, otherwise as exact instants.
+    typed counts. A form that supersedes no contact stays as it is. A form corrects the contact if it has the same
+    intent and `doing` is `record`; then it gets the times as people type them, otherwise as exact instants.
     """
     found = form.read_leniently(EntrySchema)
     earlier = found.get("supersedes")
@@ -154,7 +154,10 @@ def exact(uow: UnitOfWork, found: dict[str, Any], earlier: AContact | None) -> d
 
 
 def require_changed(new: NewContact, earlier: AContact | None, **more: Any) -> None:
-    """Raise `InvalidInput` if `new`, with `more` values, repeats `earlier`, the contact that it corrects, if any."""
+    """Raise `InvalidInput` if `new` changes nothing in `earlier`, the contact that it corrects; do nothing without one.
+
+    `more` has further values of the new contact, which are compared, too.
+    """
     entered = {name: getattr(new, name) for name in _CORRECTABLE} | more
     if earlier and all(value == _readable(earlier, name) for name, value in entered.items()):
         raise InvalidInput.at("/channel", Message("change at least one field"), "unchanged_fields")
@@ -198,7 +201,11 @@ def _foreseen(
 
 
 def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewContact:
-    """Make the contact that the read form enters, not recorded yet; keeps the channel and raises as `entered` does."""
+    """Return the contact that the read form enters, not recorded yet; the session keeps its channel.
+
+    Raises `InvalidInput` if a time is not a date with its time, or if the contact is said to be received when the page
+    was opened, and that is more than 15 minutes ago.
+    """
     found = exact(uow, found, uow.contacts.find(found["supersedes"]) if "supersedes" in found else None)
     return new_contact(entered(found, uow.now, time_zone_of(uow, order.policy)), found)
 
@@ -304,7 +311,10 @@ def about(uow: UnitOfWork, contact: AContact, *actors: str | None) -> dict[str, 
 
 
 def _acknowledge(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
-    """Acknowledge the contact `name` as the read form says; a typed time becomes an instant."""
+    """Record that the customer of the contact `name` was answered, as the read form says.
+
+    Raises `InvalidInput` if the typed time cannot be read, and what `resolutions.acknowledge` raises.
+    """
     given_at = found.pop("given_at", None)
     if given_at is not None:
         zone = _zone(uow, findings.contact(uow, name))

@@ -37,7 +37,10 @@ class Typed:
     text: str
 
     def instant(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """Return the typed instant, in UTC; `InvalidInput` if it is unreadable, has no time, or the clocks skip it."""
+        """Return the typed instant, in UTC; `now` says which day the text is relative to, as in "today".
+
+        Raises `InvalidInput` at `field` if the text cannot be read or has no time, or if the clocks skip that time.
+        """
         return self._meant(field, now, zone(time_zone))
 
     def begin(self, field: str, now: datetime, time_zone: str) -> datetime:

@@ -133,15 +133,18 @@ def act_on_several(uow: UnitOfWork, form: Form) -> Response:
     found = replace(form, data=others).read(SeveralSchema)
     if not 0 < len(picked) <= MOST:
         raise InvalidInput.at("/ticked", Message("tick 1 to %(most)s of them", most=MOST), "ticked")
-    left = queue.for_each(uow, picked, _act(uow, found))
+    left = queue.for_each(uow, picked, _chosen_action(uow, found))
     alone = [(name, why) for name, why in left.items() if why]
     said = sessions.signed_message("open", found["doing"], len(left) - len(alone), len(alone), alone[:_NAMED])
     shown = {name: found.get(name) for name in ("tab", "page", "rows", "mine")}
     return to("open_requests", **shown, result=said)
 
 
-def _act(uow: UnitOfWork, found: dict[str, Any]) -> Callable[[str], object]:
-    """Return a function that does what the form says to the record of an id; `InvalidInput` if a field is missing."""
+def _chosen_action(uow: UnitOfWork, found: dict[str, Any]) -> Callable[[str], object]:
+    """Return a function that takes, assigns or resolves, as the form says, the entry with the id that it is given.
+
+    Raises `InvalidInput` at once if the form lacks a field that this needs.
+    """
     if found["doing"] != "resolve":
         require(found, "taken_by", found["doing"] == "assign")
         return lambda name: assignments.assign(uow, name, _colleague(found))

@@ -152,9 +152,10 @@ def misdirected(error: MethodNotAllowed) -> Response | HTTPException:
 
 
 def _asked_to_sign_in() -> Response:
-    """Return the sign-in page, in place of the requested page, with the status 401. It keeps a form that was sent.
+    """Return the sign-in page, in place of the requested page, with the status 401; a form that was sent is kept on it.
 
-    Passwords are not kept. The page says so if the form is too large to be kept. Raises what `sessions.form` raises.
+    Passwords are not kept. The page says so if the form is too large to be kept. Raises `InvalidInput` or `Rejected` if
+    the form cannot be read.
     """
     rest, kept, said = request.path.removeprefix(f"{PREFIX}/"), "", None
     if request.method == "POST":

@@ -39,7 +39,10 @@ class Schema(ma.Schema):
 
 
 def _example_of(field: ma.fields.Field[Any]) -> Any:
-    """Return the example of a field; without one, null if that is allowed, else the value as in `Schema.example`."""
+    """Return the example of a field; without one, null if that is allowed, else a value of its kind.
+
+    That is the example of its schema, an empty list or object, or false; `KeyError` for any other kind.
+    """
     given = field.metadata["sample"]
     if given is not None or field.allow_none:
         return given
@@ -55,7 +58,7 @@ Field = ma.fields.Field[Any]
 def _described(kind: type[Field], schema: dict[str, Any] | None = None) -> Any:
     """Return a function that makes fields of a kind, required by default, from a description and an example.
 
-    `schema` extends the JSON schema of each.
+    `schema` is added to the JSON Schema of each such field.
     """
 
     def make(description: str = "", example: Any = None, *, required: bool = True, **options: Any) -> Field:
