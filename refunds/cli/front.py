@@ -250,7 +250,10 @@ _Waiting = tuple[dict[str, Any], HTTPProtocol, asyncio.Future[_Sent | None]]
 
 
 def _put(queue: SimpleQueue[_Waiting], environ: dict[str, Any], protocol: HTTPProtocol) -> asyncio.Future[_Sent | None]:
-    """Put a request into a queue; return the future of its answer. (An executor would cost three times this.)"""
+    """Put a request into a queue; return a future, which is set to the result of `_answer` once that has run.
+
+    An executor would cost three times this.
+    """
     answered: asyncio.Future[_Sent | None] = asyncio.get_running_loop().create_future()
     queue.put((environ, protocol, answered))
     return answered

@@ -149,10 +149,11 @@ def needs_evidence(decision: Decision, intent: Intent) -> bool:
 
 
 def _judge(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | None, *, cancelled: bool) -> Decision:
-    """Return the decision on a contact itself, entered now or at `new.first`; `earlier` is what it supersedes, or None.
+    """Return the decision on a new contact itself, without regard to other requests; nothing is recorded.
 
-    If both ask for the same, and the new one was received before `earlier` was entered, it counts as entered when
-    `earlier` was: a correction makes nobody late.
+    It counts as entered now; a matched one, when it was first entered. If it supersedes `earlier`, has the same intent
+    and was received before `earlier` was entered, it counts as entered when `earlier` was: a correction makes nobody
+    late. Raises `InvalidInput` for impossible times, and what `orders.decided` raises.
     """
     withdrawal = new.intent is Intent.WITHDRAWAL
     sent_at, received_at = possible_times(_earliest(order), new, uow.now)

@@ -222,10 +222,12 @@ _OF_CUSTOMERS = (DataRequestKind.ERASURE, *_LIMITS)
 
 
 def _fulfil(uow: UnitOfWork, request: DataRequest, given: Given) -> Certificate | None:
-    """Do what a request asks for, if it changes data; return the certificate of an erasure, or else None.
+    """Do what a data request asks for, if it changes data: correct, restrict, object or erase.
 
-    Access, portability and erasure for a customer whose identity was not checked raise `IdentityNotChecked`. Raises
-    also what `rectify`, `privacy.limit` and `privacy.erase` raise.
+    Returns the certificate of an erasure, else None. If the person is no customer, only corrections are made. Raises
+    `IdentityNotChecked` for access, portability or erasure if the customer's identity was not checked; `InvalidInput`
+    for a correction that does not fit; `CustomerErased` for a correction, restriction or objection; and for an erasure
+    `LegalHold`, `CustomerHasOpenMatters`, or `StorageUnavailable` if the ledger cannot be written.
     """
     customer_id, kind = request.customer_id, request.kind
     if kind is DataRequestKind.RECTIFICATION:

@@ -205,7 +205,8 @@ def eligibility(
 def decided(uow: UnitOfWork, order: Order, facts: Facts) -> Decision:
     """Return the decision on facts about an order by its policy and region; no deadline is before the promised one.
 
-    Nothing is recorded. Raises `NotFound` if its policy does not exist, and what `judging.judge` raises.
+    Nothing is recorded. Raises `NotFound` if its policy does not exist, `NoPolicyInForce` if no version of that was in
+    force at the contact or at the time that judges, and `InvalidInput` if the contact point does not fit its channel.
     """
     promise = uow.promises.current(order.order_id) if order.service_provided_at else None
     return _judge(uow, order, facts, promise.told if promise else None)
@@ -317,7 +318,7 @@ def _require_judgeable(
 
     Without a time of service, that of the order counts. `promise` is the order's present one. Raises `InvalidInput` if
     the policy is unknown or the order is over a minute in the future, `UnknownRegion` for an unknown region other than
-    `region_before`, and what `judge` raises.
+    `region_before`, and `NoPolicyInForce` if no version of the policy is in force.
     """
     checks.named_policy(uow.policies, order.policy)
     if order.region not in (None, region_before):

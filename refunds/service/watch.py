@@ -293,7 +293,11 @@ class _Comparison:
 
 
 def _fill(store: Store, progress: ProgressCallback) -> int:
-    """Promise each order without a promise the last window that it was told, or today's if later; return how many."""
+    """Give each order without a promise one; return how many orders got one.
+
+    The promised window is the one that ends last: today's, or one that a stored decision on the order told. An order
+    that was told no window and cannot be judged today gets no promise.
+    """
     filled, after = 0, ""
     while True:
         found, promised = store.write_batch(COMMAND_LINE, partial(_fill_batch, after=after))

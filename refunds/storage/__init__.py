@@ -94,7 +94,10 @@ class Engine(ABC):
 
     @abstractmethod
     def unused(self) -> AbstractContextManager[None]:
-        """Raise `ConfigurationError` if a process uses the database; in the block, none can begin, except to read."""
+        """Return a context in which no process can begin to use the database, except only to read.
+
+        Entering it raises `ConfigurationError` if a process uses the database, other than only to read.
+        """
 
     def scrub(self, patience: float = 0) -> bool:
         """Remove what was deleted or overwritten from the files that the service writes; return whether that is done.

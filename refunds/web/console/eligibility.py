@@ -180,10 +180,11 @@ def by_date(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
-    """Return the decision of the default policy for a day and a region, as typed, and how and when the customer asks.
+    """Return the decision for the typed day and region by the default policy, and how and when the customer asks.
 
-    `found` must have the day; without a time, the service counts as provided when the day begins. Raises `InvalidInput`
-    also if the times are not possible, or if there is no holiday data or no policy for the day.
+    `found`, the typed values, must have the day; without a time, the service counts as provided when the day begins.
+    Raises `InvalidInput` for impossible times or an unknown region, or if there is no holiday data or no policy for
+    the day.
     """
     time_zone = time_zone_of(uow, uow.policies.default)
     provided, how, region = forms.all_of(
