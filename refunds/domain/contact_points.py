@@ -42,7 +42,7 @@ def canonical(channel: Channel, text: str, country: str | None = None) -> str:
 
 
 def _canonical_address(text: str) -> str:
-    """Return an e-mail address in lower case, its domain in Unicode; raises `Unfit` if the text is none."""
+    """Return an e-mail address in lower case, its domain in Unicode; raise `Unfit` if the text is no e-mail address."""
     try:
         return validate_email(text, check_deliverability=False, globally_deliverable=False).normalized.lower()
     except EmailNotValidError:

@@ -242,7 +242,7 @@ def _fulfil(uow: UnitOfWork, request: DataRequest, given: Given) -> Certificate 
 
 
 def _require_fitting(uow: UnitOfWork, request: DataRequest, given: Given) -> None:
-    """Raise `InvalidInput` unless the outcome has what it needs, and nothing that does not fit the request."""
+    """Raise `InvalidInput` unless what is given with an outcome is complete and fits the outcome and the request."""
     outcome, kind = given.outcome, request.kind
     fulfilled = kind if outcome is DataRequestOutcome.FULFILLED else None
     missing, unfit = Message("is required"), Message("does not fit this request and its outcome: leave it out")

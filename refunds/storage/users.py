@@ -61,7 +61,7 @@ class Users(Repository[User]):
         return self._one("name = :name {for_update}", name=name)
 
     def id_of(self, name: str) -> str | None:
-        """Return the id of the user with this name, spelt as it is stored, or None."""
+        """Return the id of the user with exactly this stored name; None if there is none."""
         row = self._tx.one("SELECT user_id FROM users WHERE name = :name", name=name)
         return None if row is None else row["user_id"]
 

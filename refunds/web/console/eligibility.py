@@ -205,9 +205,10 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
 
 
 def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | None:
-    """Return the decision on the open request that the page names: one in time, else one for a supervisor, or None.
+    """Return the decision on the open request that the page names beside the answer; None if it names no request.
 
-    It is `decision` itself if that is about such a request; another request is looked up only if that is eligible.
+    It is `decision` itself if that was made on a request. Else, and only if `decision` is refundable, it is the one on
+    the order's earliest open request in time or, if none is, on one that needs a supervisor.
     """
     if decision.facts.request or not decision.eligible:
         return decision if decision.facts.request else None

@@ -155,7 +155,7 @@ def _act(uow: UnitOfWork, found: dict[str, Any]) -> Callable[[str], object]:
 
 
 def _colleague(found: Mapping[str, Any]) -> str | None:
-    """Return the id of the user to whom an entry is assigned; None if the user takes the entry themselves."""
+    """Return the id of the user to whom the form assigns an entry; None unless its `doing` is "assign"."""
     return found.get("taken_by") if found["doing"] == "assign" else None
 
 
