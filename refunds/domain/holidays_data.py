@@ -84,7 +84,11 @@ def only_ready(builder: Callable[[CalendarNotReady], bool] = lambda _: False) ->
 
 
 def _kept(most: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Return a decorator: a function keeps its last `most` results, and builds others only as `only_ready` allows."""
+    """Return a decorator by which a function caches its `most` last used results, and obeys `only_ready`.
+
+    Within `only_ready`, the decorated function raises `CalendarNotReady` for a result that is not cached, unless the
+    block's builder allows the function to run.
+    """
 
     def keep(build: Callable[..., T]) -> Callable[..., T]:
         results = LRUCache[Any, T](most)

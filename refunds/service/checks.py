@@ -32,7 +32,11 @@ class Check(NamedTuple):
 
 
 def check_eligibility(policies: Policies, check: Check) -> Decision:
-    """Decide a check, by its policy or the default one; raises what `named_policy` and `judge` raise."""
+    """Return the decision on a check, by the policy that it names or else the default one.
+
+    Raises `InvalidInput` for an unknown policy or a wrong contact point, `UnknownRegion`, `NoPolicyInForce`, and
+    `CalendarNotCovered`.
+    """
     facts = Facts(
         service_provided_at=check.service_provided_at,
         received_at=check.requested_at,

@@ -176,7 +176,11 @@ def _judge(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | No
 
 
 def _new_contact(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, decision: Decision) -> Contact:
-    """Make the record of a contact, without storing it: with `decision`, and times and contact point from `own`."""
+    """Return the record of a new contact, not stored, with `decision`, and with times and contact point from `own`.
+
+    `own` is the decision on the contact itself. The record is open if the contact asks for a cancellation and the order
+    is not cancelled. Raises `InvalidInput` if `from_detail` is neither a number nor an address.
+    """
     entry = new.first or Entry(uow.now, uow.principal.actor, uow.contacts.new_number())
     asks, from_detail = new.intent.asks, new.from_detail
     if from_detail is not None:

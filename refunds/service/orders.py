@@ -143,7 +143,10 @@ def import_all(
 def _chunks(
     given: Iterable[tuple[int, OrderFacts | InvalidInput]],
 ) -> Iterator[dict[int, OrderFacts | InvalidInput]]:
-    """Yield the orders by number, in chunks in which no order occurs twice, so that the first is registered first."""
+    """Yield chunks of the given orders and errors, in their order: dictionaries by the number that each came with.
+
+    A chunk has `CHUNK` of them at most, and no order twice: so the first of two is registered first.
+    """
     chunk: dict[int, OrderFacts | InvalidInput] = {}
     ids: set[str] = set()
     for number, read in given:

@@ -60,7 +60,7 @@ class Cancellations(OfOrders[Cancellation]):
         return found
 
     def _reading(self, filters: Mapping[str, Any]) -> str:
-        """Return the query for a list of cancellations with these filters, without its conditions."""
+        """Return the SQL that selects cancellations for a list with these filters, without its conditions."""
         return keys.with_key(CANCELLATIONS, by=self._by(filters))
 
     def _by(self, filters: Mapping[str, Any]) -> str:

@@ -45,7 +45,10 @@ class Asked:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The parameters of an address that say how and when: the channel and, as exact instants, the known times."""
+        """The parameters of an address that say how and when a customer asks; unknown times are left out.
+
+        They are `channel` and, as exact instants, `received_at`, `sent_at` and, if the page was opened then, `opened`.
+        """
         at = {"received_at": self.received_at, "sent_at": self.sent_at, "opened": self.opened and self.received_at}
         return {"channel": self.channel} | {name: format_instant(one) for name, one in at.items() if one}
 
