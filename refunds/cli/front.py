@@ -96,7 +96,7 @@ class Front:
     async def _in_turn(self, lane: _Lane, environ: dict[str, Any], protocol: HTTPProtocol) -> "_Sent | None":
         """Have a request answered when it is its client's turn, or refused if that takes longer than `longest_wait`.
 
-        Return what `_answer` returns.
+        Returns None if the answer is sent, or a future that is done when it is sent.
         """
         try:
             while True:

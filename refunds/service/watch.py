@@ -62,7 +62,7 @@ class Change(NamedTuple):
 
     @property
     def is_kept(self) -> bool:
-        """Whether the window ends later than by today's data, because of the promise."""
+        """Whether the window ends later than by today's data because of the promise, or has no end by today's data."""
         return self.today is None or self.today < self.stands
 
 

@@ -108,7 +108,10 @@ class Engine(ABC):
         return True
 
     def compact(self) -> None:  # noqa: B027 - a server does nothing
-        """Rewrite a small SQLite file, without traces of deleted rows, while writes wait; a server does nothing."""
+        """Rewrite a SQLite file without traces of deleted rows, while writes wait; do nothing for a server.
+
+        A file of more than 256 MiB stays as it is.
+        """
 
     def require_there(self) -> None:  # noqa: B027 - a server that can be connected to is there
         """Raise `ConfigurationError` if the file is missing or empty; for a server, do nothing.
