@@ -307,9 +307,9 @@ class Unreadable(RefundsError):
 
 
 class Conflict(StorageUnavailable):
-    """Another transaction has just written what excludes this write; the same use case again finds what it wrote.
+    """Another transaction has just written something that excludes this write; a retry finds what was written.
 
-    `constraint` names the rule that only one of the two can satisfy.
+    `constraint` names the rule that the two writes cannot both keep.
     """
 
     def __init__(self, constraint: str) -> None:

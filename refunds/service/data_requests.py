@@ -124,9 +124,9 @@ def extend(uow: UnitOfWork, request_id: str, reason: str) -> DataRequest:
 def note_fee(uow: UnitOfWork, request_id: str, fee: Fee | None, reason: str | None) -> DataRequest:
     """Record that a request may cost a fee, and why, or with None that it does not; the same again changes nothing.
 
-    The reason is not stored if the person is no customer. Raises `NotFound`; `DataRequestConflict` if the request is
-    closed; `CustomerErased`; and `InvalidInput` for a fee without a reason, a reason without a fee, or the fee for a
-    further copy unless the request is for access.
+    The reason is not stored if the person is no customer. Raises `NotFound` if there is no such request,
+    `DataRequestConflict` if it is closed, `CustomerErased` for a reason of an erased customer, and `InvalidInput` for a
+    fee without a reason, a reason without a fee, or the fee for a further copy unless the request is for access.
     """
     request = locked(uow, request_id)
     copy = Message("must not be further_copy: only who asks for access gets a copy")
