@@ -227,8 +227,8 @@ def _corrected(uow: UnitOfWork, facts: OrderFacts, reason: str | None) -> Order:
     """Correct an order by the facts of an HTTP request that has an If-Match, and return the corrected order.
 
     Raises `InvalidInput` if there is no reason, `PreconditionRequired` if the If-Match is `*`, `PreconditionFailed` if
-    it names no revision or an older one, and the other errors of `orders.correct`, such as `NotFound` and
-    `OrderFrozen`.
+    it has no ETag of an order or if, for other facts, none of the order's present revision, and the other errors of
+    `orders.correct`, such as `NotFound` and `OrderFrozen`.
     """
     if reason is None:
         raise InvalidInput.at("/correction_reason", Message("is required for a correction"), "required")
