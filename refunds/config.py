@@ -112,8 +112,8 @@ def load_settings() -> Settings:
         "rate_limit": env.str(name["rate_limit"], "1000", validate=_number(0, 999_999)),
         "drain_seconds": env.str(name["drain_seconds"], None, validate=_number(0, 600)),
         "public_url": env.str(name["public_url"], "", validate=_ADDRESS),
-        "trusted_hosts": env.list(name["trusted_hosts"], ["localhost", "127.0.0.1"], validate=[some, _hosts]),
-        "listen": env.str(name["listen"], "127.0.0.1", validate=_ip_address),
+        "trusted_hosts": env.list(name["trusted_hosts"], ["localhost", "127.0.0.1"], validate=[some, _require_hosts]),
+        "listen": env.str(name["listen"], "127.0.0.1", validate=_require_ip_address),
         "behind_tls_proxy": env.str(name["behind_tls_proxy"], "false", validate=_one_of("true", "false")),
         "log_level": env.str(name["log_level"], "info", validate=_one_of(*_LEVELS)),
     }
@@ -187,7 +187,7 @@ def _one_of(*words: str) -> validate.OneOf:
     return validate.OneOf(words, error="must be one of: {choices}")
 
 
-def _ip_address(text: str) -> None:
+def _require_ip_address(text: str) -> None:
     """Raise `ValidationError` unless a text is an IP address without a port."""
     try:
         ip_address(text)
@@ -195,8 +195,8 @@ def _ip_address(text: str) -> None:
         raise ValidationError("must be an IP address without a port, such as 127.0.0.1, 0.0.0.0 or ::1") from None
 
 
-def _hosts(names: list[str]) -> None:
-    """Raise `ValidationError` unless all `names` are host names or IPv4 addresses; a name may begin with a dot."""
+def _require_hosts(names: list[str]) -> None:
+    """Raise `ValidationError` unless all are host names or IPv4 addresses; a leading dot stands for all below it."""
     if not all(re.fullmatch(r"\.?[\w-]+(\.[\w-]+)*", name) for name in names):
         raise ValidationError("must be host names without scheme and port, such as refunds.example,10.0.0.1")
 

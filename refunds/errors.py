@@ -219,7 +219,7 @@ class OrderFrozen(CallersError, code="order-frozen"):
 
 
 class StateConflict(CallersError):
-    """A record is not in the state that this needs but in `state`."""
+    """A record is in `state`, which is not the state that the use case needs."""
 
     def __init__(self, detail: Message, state: str) -> None:
         self.state = state
@@ -310,7 +310,10 @@ class Unreadable(RefundsError):
 
 
 class Conflict(StorageUnavailable):
-    """Another transaction was first, and a retry finds its result; `constraint` names what the two cannot both have."""
+    """Another transaction has just written something that excludes this write; a retry finds what was written.
+
+    `constraint` names the rule that the two writes cannot both keep.
+    """
 
     def __init__(self, constraint: str) -> None:
         self.constraint = constraint

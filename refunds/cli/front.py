@@ -96,7 +96,7 @@ class Front:
     async def _in_turn(self, lane: _Lane, environ: dict[str, Any], protocol: HTTPProtocol) -> "_Sent | None":
         """Have a request answered when it is its client's turn, or refused if that takes longer than `longest_wait`.
 
-        Return what `_answer` returns.
+        Returns None if the answer is sent, or a future that is done when it is sent.
         """
         try:
             while True:
@@ -255,7 +255,10 @@ _Waiting = tuple[dict[str, Any], HTTPProtocol, asyncio.Future[_Sent | None]]
 
 
 def _put(queue: SimpleQueue[_Waiting], environ: dict[str, Any], protocol: HTTPProtocol) -> asyncio.Future[_Sent | None]:
-    """Put a request into a queue; return the future of its answer. (An executor would cost three times this.)"""
+    """Put a request into a queue; return a future, which is set to the result of `_answer` once that has run.
+
+    An executor would cost three times this.
+    """
     answered: asyncio.Future[_Sent | None] = asyncio.get_running_loop().create_future()
     queue.put((environ, protocol, answered))
     return answered

@@ -119,7 +119,10 @@ def hold(reference: str, reason: str, *, by_id: bool) -> None:
 
 
 def _limit(kind: LimitKind, reference: str, reason: str | None, *, by_id: bool, lift: bool = False) -> None:
-    """Set or lift a limit of a customer, and print what was done, or that nothing is held about them."""
+    """Set a limit of a customer or, with `lift`, lift it; print what was done, or that nothing is held about them.
+
+    `reference` is the customer's reference or, with `by_id`, their id. If the limit is as wanted, nothing changes.
+    """
     reason = _read(reason=reason).get("reason")
 
     def act(uow: UnitOfWork, customer_id: str) -> str:

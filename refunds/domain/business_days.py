@@ -272,9 +272,10 @@ class BusinessCalendar:
 
 
 def _windows(region: RegionDays, business: _Table, ends: _Table | None) -> Callable[[date, int], Window]:
-    """Return the `window` of a calendar: a cached function of a service day and a length in business days.
+    """Return a cached function that returns the window of a service day and a length in business days.
 
-    It raises `CalendarNotCovered`. It keeps no reference to the calendar, so a temporary one is freed.
+    With `ends`, the window ends on a business day of that table. The function raises `CalendarNotCovered` if the window
+    leaves the region's data. It refers to no calendar, so that a temporary one can be freed.
     """
 
     @lru_cache(maxsize=512)

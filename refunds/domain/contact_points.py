@@ -42,7 +42,7 @@ def canonical(channel: Channel, text: str, country: str | None = None) -> str:
 
 
 def _canonical_address(text: str) -> str:
-    """Return an e-mail address in lower case, its domain in Unicode; raises `Unfit` if the text is none."""
+    """Return an e-mail address in lower case, its domain in Unicode; raise `Unfit` if the text is no e-mail address."""
     try:
         return validate_email(text, check_deliverability=False, globally_deliverable=False).normalized.lower()
     except EmailNotValidError:
@@ -50,7 +50,10 @@ def _canonical_address(text: str) -> str:
 
 
 def _number(text: str, country: str | None) -> tuple[str, phonenumbers.PhoneNumber]:
-    """Return a telephone number in its one spelling, and as parsed. Raises `Unfit` if the text is none."""
+    """Return a telephone number in its one spelling, and as parsed; raise `Unfit` if the text is no telephone number.
+
+    Without a country code in the text, it counts as a number of `country`; with None for that, it does not fit.
+    """
     if _DIALLED.fullmatch(text):
         with suppress(phonenumbers.NumberParseException):
             number = phonenumbers.parse(text, country)

@@ -91,7 +91,7 @@ class Decision(NamedTuple):
 
     @property
     def _place(self) -> tuple[str, str]:
-        """The time zone and the region of the window: those of the promise if it is kept unchanged, else today's."""
+        """The time zone and region of the window: a kept promise's if the window is the promised one, else today's."""
         told = self.promise
         if self.kept and told and (self.window, self.deadline) == (told.window, told.deadline):
             return told.time_zone, told.region

@@ -84,8 +84,12 @@ def only_ready(builder: Callable[[CalendarNotReady], bool] = lambda _: False) ->
         _builder.reset(token)
 
 
-def _kept(most: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Return a decorator: a function keeps its last `most` results, and builds others only as `only_ready` allows."""
+def _caching(most: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Return a decorator by which a function caches its `most` last used results, and obeys `only_ready`.
+
+    Within `only_ready`, the decorated function raises `CalendarNotReady` for a result that is not cached, unless the
+    block's builder allows the function to run.
+    """
 
     def keep(build: Callable[..., T]) -> Callable[..., T]:
         results = LRUCache[Any, T](most)
@@ -227,7 +231,7 @@ def _calendar(
     return BusinessCalendar(_region_days(country, subdivision, rules), week, end_week)
 
 
-@_kept(1024)  # all regions by one version's rules: 60 MB
+@_caching(1024)  # all regions by one version's rules: 60 MB
 def _region_days(country: str, subdivision: str | None, rules: DayRules) -> RegionDays:
     """Return the marks of all dates of a region (`DayFlag`): its holidays, those that the rules add, its weekends."""
     english, _ = _language(country, "en")
@@ -256,7 +260,7 @@ def _region_days(country: str, subdivision: str | None, rules: DayRules) -> Regi
     return RegionDays(region, first, bytes(marks), HOLIDAYS_VERSION, differ, since)
 
 
-@_kept(64)
+@_caching(64)
 def _parts(country: str) -> _Parts:
     """Return what holidays subdivisions have and their country lacks; each is built, compared and dropped in turn."""
     english, _ = _language(country, "en")

@@ -196,7 +196,7 @@ def is_sound(event: Event, key: bytes, position: int, previous: bytes) -> bool:
 
 
 def note_empty(emptied: set[str], event: Event) -> None:
-    """Add to `emptied` the id of the customer whom an event erases, or the fields that it empties (`record/field`).
+    """Add to `emptied` what an event empties: the id of the customer that it erases, or fields, as `record/field`.
 
     An event that undoes a resolution takes the field of its reason out of `emptied`, because a new reason may be
     entered there. Other events, and data that cannot be read, change nothing.

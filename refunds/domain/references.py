@@ -38,12 +38,15 @@ def format_reference(reference: str) -> str:
 
 
 def parse_reference(text: str) -> str:
-    """Return the ten digits of a reference, typed with dashes and spaces or without. Raises `Unfit` if it is none."""
+    """Return the ten digits of a reference, typed with dashes and spaces or without; raise `Unfit` for another text."""
     return _parse(text, _REFERENCE, _REQUEST_NUMBER)
 
 
 def parse_request_number(text: str) -> str:
-    """Return the eight digits of a request number, typed as a reference may be. Raises `Unfit` if it is none."""
+    """Return the eight digits of a request number, typed with dashes and spaces or without.
+
+    Raises `Unfit` for another text; it names the reference if the text is one, or the check digit if that is wrong.
+    """
     return _parse(text, _REQUEST_NUMBER, _REFERENCE)
 
 

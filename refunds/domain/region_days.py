@@ -67,12 +67,18 @@ def _by_byte(made: Callable[[int], int]) -> bytes:
 
 
 def _in_week(mark: int) -> int:
-    """Return the day code, HOLIDAY or BUSINESS, of a date with these `DayFlag`s on a weekday of the business week."""
+    """Return the day code of a date with these marks on a weekday of the business week: holiday or business day.
+
+    A holiday that a decree made a working day is a business day.
+    """
     return HOLIDAY if mark & DayFlag.HOLIDAY and not mark & DayFlag.WORKING_WEEKEND else BUSINESS
 
 
 def _off_week(mark: int) -> int:
-    """Return the day code of a date with these marks on a weekday outside the business week."""
+    """Return the day code of a date with these marks on a weekday outside the business week.
+
+    It is the code of a business day for a working weekend, else that of a weekend, also for a holiday.
+    """
     return BUSINESS if mark & DayFlag.WORKING_WEEKEND else WEEKEND
 
 

@@ -157,7 +157,7 @@ class WholeText(Whole):
     """A whole number from 0 in a query, in plain digits, because everything there is text."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
-        """Return the number in a text of plain digits; raise `ValidationError` for others and out of bounds."""
+        """Return the number in a text of plain digits; raise `ValidationError` for another text or out of bounds."""
         if not _DIGITS.fullmatch(value):
             raise does_not_fit(self._shape, "wrong_type")
         return super()._deserialize(int(value), *args, **kwargs)

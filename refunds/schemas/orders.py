@@ -42,7 +42,7 @@ TAKEN = {"eligibility", "contacts", "evidence", "cancel", "record", "history", "
 
 
 def _is_a_persons(text: str) -> bool:
-    """Tell whether a text is an e-mail address, or a telephone number that begins with `+`."""
+    """Tell whether a text is an e-mail address, or a possible telephone number that begins with `+`."""
     if not text.startswith("+") and "@" not in text:
         return False
     try:

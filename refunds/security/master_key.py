@@ -41,7 +41,10 @@ def read_master_keys(path: Path) -> tuple[bytes, ...]:
 
 
 def _read(path: Path, text: str) -> tuple[bytes, ...]:
-    """Return the keys in the text of the file; raise `ConfigurationError` for a line that is no key or repeats one."""
+    """Return the keys in the text of the file, one a line, in their order.
+
+    Raises `ConfigurationError` if the text is empty, a line is no key, or two lines are the same key.
+    """
     lines: dict[bytes, int] = {}
     for line, digits in enumerate(text.splitlines() or [""], 1):
         try:

@@ -263,7 +263,10 @@ def _update_and_audit(copy: Store, file: Path, live: Checkpoints) -> tuple[Repor
 
 
 def _checkpoint_end(database: SQLite, live: Checkpoints) -> bool:
-    """Add a checkpoint of the last event to `live` unless it has one; return False if unreadable or another journal."""
+    """Add a checkpoint of the database's last event to `live`, unless it is the last one there; return whether it fits.
+
+    Returns False, and adds nothing, if the database cannot be read or its journal differs from the checkpoints `live`.
+    """
     last = live.last()
     assert last is not None
     with suppress(RefundsError, ValueError, TypeError), database.read() as tx:

@@ -55,7 +55,10 @@ class Builder:
                 self.build(missing)
 
     def build(self, missing: CalendarNotReady) -> None:
-        """Build and count a calendar unless it is ready; raise `Crowded` if none is `left`, or two requests build."""
+        """Build a calendar unless it is ready by now; add to `seconds` how long it took, and take one from `left`.
+
+        Raises `Crowded` if `left` is 0, or if two calendars are being built already.
+        """
         if missing.is_ready():
             return
         if not self.left:

@@ -41,9 +41,10 @@ class Cases:
         return row["region"], utc_day, bisect_right(self._edges(utc_day), provided), placed
 
     def _edges_of(self, utc_day: int) -> list[int]:
-        """Return when windows change, sorted, in microseconds: the start of each version, and the ends of local dates.
+        """Return the instants at which windows may change, sorted, in microseconds: starts of versions, ends of dates.
 
-        The dates are those that a time zone of a version has during the UTC day, which is in days since 1970.
+        They are the starts of all versions, and the ends of those local dates, in the time zones of the versions, that
+        have a part in the UTC day, which is in days since 1970.
         """
         morning = instant(utc_day * _DAY)
         edges = set(self._starts)

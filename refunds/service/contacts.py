@@ -149,10 +149,11 @@ def needs_evidence(decision: Decision, intent: Intent) -> bool:
 
 
 def _judge(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | None, *, cancelled: bool) -> Decision:
-    """Return the decision on a contact itself, entered now or at `new.first`; `earlier` is what it supersedes, or None.
+    """Return the decision on a new contact itself, without regard to other requests; nothing is recorded.
 
-    If both ask for the same, and the new one was received before `earlier` was entered, it counts as entered when
-    `earlier` was: a correction makes nobody late.
+    It counts as entered now; a matched one, when it was first entered. If it supersedes `earlier`, has the same intent
+    and was received before `earlier` was entered, it counts as entered when `earlier` was: a correction makes nobody
+    late. Raises `InvalidInput` for impossible times, and what `orders.decided` raises.
     """
     withdrawal = new.intent is Intent.WITHDRAWAL
     sent_at, received_at = possible_times(_earliest(order), new, uow.now)
@@ -175,7 +176,11 @@ def _judge(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | No
 
 
 def _new_contact(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Decision, decision: Decision) -> Contact:
-    """Make the record of a contact, without storing it: with `decision`, and times and contact point from `own`."""
+    """Return the record of a new contact, not stored, with `decision`, and with times and contact point from `own`.
+
+    `own` is the decision on the contact itself. The record is open if the contact asks for a cancellation and the order
+    is not cancelled. Raises `InvalidInput` if `from_detail` is neither a number nor an address.
+    """
     entry = new.first or Entry(uow.now, uow.principal.actor, uow.contacts.new_number())
     asks, from_detail = new.intent.asks, new.from_detail
     if from_detail is not None:

@@ -124,9 +124,9 @@ def extend(uow: UnitOfWork, request_id: str, reason: str) -> DataRequest:
 def note_fee(uow: UnitOfWork, request_id: str, fee: Fee | None, reason: str | None) -> DataRequest:
     """Record that a request may cost a fee, and why, or with None that it does not; the same again changes nothing.
 
-    The reason is not stored if the person is no customer. Raises `NotFound`; `DataRequestConflict` if the request is
-    closed; `CustomerErased`; and `InvalidInput` for a fee without a reason, a reason without a fee, or the fee for a
-    further copy unless the request is for access.
+    The reason is not stored if the person is no customer. Raises `NotFound` if there is no such request,
+    `DataRequestConflict` if it is closed, `CustomerErased` for a reason of an erased customer, and `InvalidInput` for a
+    fee without a reason, a reason without a fee, or the fee for a further copy unless the request is for access.
     """
     request = locked(uow, request_id)
     copy = Message("must not be further_copy: only who asks for access gets a copy")
@@ -225,10 +225,12 @@ _OF_CUSTOMERS = (DataRequestKind.ERASURE, *_LIMITS)
 
 
 def _fulfil(uow: UnitOfWork, request: DataRequest, given: Given) -> Certificate | None:
-    """Do what a request asks for, if it changes data; return the certificate of an erasure, or else None.
+    """Do what a data request asks for, if it changes data: correct, restrict, object or erase.
 
-    Access, portability and erasure for a customer whose identity was not checked raise `IdentityNotChecked`. Raises
-    also what `rectify`, `privacy.limit` and `privacy.erase` raise.
+    Returns the certificate of an erasure, else None. If the person is no customer, only corrections are made. Raises
+    `IdentityNotChecked` for access, portability or erasure if the customer's identity was not checked; `InvalidInput`
+    for a correction that does not fit; `CustomerErased` for a correction, restriction or objection; and for an erasure
+    `LegalHold`, `CustomerHasOpenMatters`, or `StorageUnavailable` if the ledger cannot be written.
     """
     customer_id, kind = request.customer_id, request.kind
     if kind is DataRequestKind.RECTIFICATION:
@@ -243,7 +245,7 @@ def _fulfil(uow: UnitOfWork, request: DataRequest, given: Given) -> Certificate 
 
 
 def _require_fitting(uow: UnitOfWork, request: DataRequest, given: Given) -> None:
-    """Raise `InvalidInput` unless the outcome has what it needs, and nothing that does not fit the request."""
+    """Raise `InvalidInput` unless what is given with an outcome is complete and fits the outcome and the request."""
     outcome, kind = given.outcome, request.kind
     fulfilled = kind if outcome is DataRequestOutcome.FULFILLED else None
     missing, unfit = Message("is required"), Message("does not fit this request and its outcome: leave it out")

@@ -101,10 +101,10 @@ def _blocks(
     report: ProgressCallback,
     leave_out: Callable[[str], object] | None = None,
 ) -> Iterator[list[Row]]:
-    """Yield the rows of each region; "" is no region.
+    """Yield a list with the rows of all spans for each region; "" is for orders without a region.
 
-    If the holiday data does not cover a region, calls `leave_out` with it; if there is none, or for "", raises
-    `CalendarNotCovered`.
+    A region that the holiday data does not cover is left out, and `leave_out` is called with it. Without a `leave_out`,
+    or for the region "", raises `CalendarNotCovered` instead.
     """
     for done, region in enumerate(regions, 1):
         try:

@@ -149,7 +149,7 @@ def sqlite_found(version: str) -> Finding:
 
 
 def _clock(patient: Patient) -> Found:
-    """Yield whether the clock fits the journal: a failed finding if not."""
+    """Yield one finding on the clock: failed if it does not fit the journal, else with the present instant."""
     with patient.records():
         doubt = clock.doubt(patient.store)
     fits = Message("%(now)s, which fits the journal", now=format_instant(patient.now))

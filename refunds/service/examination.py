@@ -62,7 +62,10 @@ class Patient:
             yield tx
 
     def records(self) -> AbstractContextManager[UnitOfWork]:
-        """Open a unit of work that reads the records; raises what `Store.open` raises."""
+        """Return a unit of work that reads the records, as a context; opens the database only to read, if need be.
+
+        Raises `ConfigurationError` with everything that is wrong, and `StorageUnavailable`.
+        """
         self.store.open(Opening.READ)
         return self.store.read(COMMAND_LINE)
 

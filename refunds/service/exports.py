@@ -49,7 +49,8 @@ class Export(NamedTuple):
 def for_request(uow: UnitOfWork, request_id: str) -> Export:
     """Export everything about the customer of a data request, as `of_customer` does.
 
-    Raises `NotFound` if there is no such request or nothing is held; `IdentityNotChecked`; and `Forbidden`.
+    Raises `NotFound` if there is no such data request or its person is no customer, `IdentityNotChecked` if the
+    customer's identity was not checked, and `Forbidden` if the principal may not see personal fields.
     """
     request = uow.data_requests.get(request_id)
     if request.customer_id is None:

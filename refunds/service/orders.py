@@ -144,7 +144,10 @@ def import_all(
 def _chunks(
     given: Iterable[tuple[int, OrderFacts | InvalidInput]],
 ) -> Iterator[dict[int, OrderFacts | InvalidInput]]:
-    """Yield the orders by number, in chunks in which no order occurs twice, so that the first is registered first."""
+    """Yield chunks of the given orders and errors, in their order: dictionaries by the number that each came with.
+
+    A chunk has `CHUNK` of them at most, and no order twice: so the first of two is registered first.
+    """
     chunk: dict[int, OrderFacts | InvalidInput] = {}
     ids: set[str] = set()
     for number, read in given:
@@ -206,7 +209,8 @@ def eligibility(
 def decided(uow: UnitOfWork, order: Order, facts: Facts) -> Decision:
     """Return the decision on facts about an order by its policy and region; no deadline is before the promised one.
 
-    Nothing is recorded. Raises `NotFound` if its policy does not exist, and what `judging.judge` raises.
+    Nothing is recorded. Raises `NotFound` if its policy does not exist, `NoPolicyInForce` if no version of that was in
+    force at the contact or at the time that judges, and `InvalidInput` if the contact point does not fit its channel.
     """
     promise = uow.promises.current(order.order_id) if order.service_provided_at else None
     return _judge(uow, order, facts, promise.told if promise else None)
@@ -328,7 +332,7 @@ def _require_judgeable(
 
     Without a time of service, that of the order counts. `promise` is the order's present one. Raises `InvalidInput` if
     the policy is unknown or the order is over a minute in the future, `UnknownRegion` for an unknown region other than
-    `region_before`, and what `judge` raises.
+    `region_before`, and `NoPolicyInForce` if no version of the policy is in force.
     """
     checks.named_policy(uow.policies, order.policy)
     if order.region not in (None, region_before):

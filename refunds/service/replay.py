@@ -45,7 +45,10 @@ class Replayed:
 
 
 def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silently) -> Iterator[Difference]:
-    """Make every stored decision again, and yield those that would differ or cannot be made; `found` counts all."""
+    """Make every stored decision again, and yield each difference; add to the counts in `found`.
+
+    A decision that cannot be made again is a difference, too, unless its country is no longer in the holiday data.
+    """
     total = uow.contacts.count() + uow.cancellations.count()
     for row in chain(uow.contacts.decisions(), uow.cancellations.decisions()):
         difference = _difference(uow, found, row)

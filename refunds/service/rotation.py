@@ -28,11 +28,12 @@ class Rotation(NamedTuple):
 
 
 def rotate(store: Store, progress: ProgressCallback = silently) -> Rotation:
-    """Wrap every key that only an older master key opens by the first one, in batches, while instances run.
+    """Wrap by the first master key every key that an older one wraps, in batches, while instances run.
 
     It can be interrupted and repeated. The service's own keys come last, with an event, once no other key needs an
-    older master key: until then, no instance starts without the older one. With only one master key, nothing changes.
-    Raises `StorageUnavailable` if others write for too long: then run it again.
+    older master key: until then, no instance starts without the older one. Keys that no master key opens are counted
+    and stay as they are. With only one master key, nothing changes. Raises `StorageUnavailable` if others write for too
+    long: then run it again.
     """
     engine, keyring = store.open()
     rewrapped = {of.table: 0 for of in keys.WRAPPED}

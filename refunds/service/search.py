@@ -87,7 +87,10 @@ def orders_meant(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | No
 
 
 def _customer_meant(uow: UnitOfWork, customer_ref: str) -> str | None:
-    """Return the id of the customer with this reference, however spelt; None if none or for lack of permission."""
+    """Return the id of the customer with this reference, in any spelling; None if there is no such customer.
+
+    Returns None also if the principal may not read personal fields.
+    """
     spelt = _spellings(customer_ref) if uow.principal.may(Scope.PERSONAL_READ) else ()
     return next(filter(None, map(uow.customers.find, spelt)), None)
 

@@ -95,7 +95,11 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, reason: RefundEndReason) -
 def _issue_again(
     uow: UnitOfWork, cancellation_id: str, state: State, event: EventType, reason: StrEnum
 ) -> Cancellation:
-    """Set a cancellation in `state` back to issued, and clear its refund; do nothing if it is issued, else raise."""
+    """Set a cancellation from `state` back to issued, clear its refund, and journal `event` with the reason.
+
+    If it is issued already, nothing changes. Raises `NotFound` if there is no such cancellation, and
+    `CancellationStateConflict` if it is in a third state.
+    """
     cancellation = uow.cancellations.get(cancellation_id, lock=True)
     if cancellation.state is State.ISSUED:
         return cancellation

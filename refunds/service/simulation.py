@@ -90,7 +90,10 @@ class Simulation:
     """Whether it has been through `coarsened`."""
 
     def tallies(self, day: date, region: str | None, channel: str | None = None) -> Iterator[Tally]:
-        """Yield the tallies in which an order or contact counts: total, month, region (else the policy's), channel."""
+        """Yield the tallies in which an order or contact counts: the total, and those of its month, region and channel.
+
+        Without a region, the policy's counts; without a channel, no tally of a channel is yielded.
+        """
         yield self.total
         yield self.by_month[f"{day:%Y-%m}"]
         yield self.by_region[region or self.compared_with.terms.region]

@@ -224,11 +224,11 @@ class Store:
         return kept
 
     def _require_same_journal(self, tx: Transaction | Engine, head: Head) -> None:
-        """Remember the head as the last one seen; raise `AnotherJournal` if the journal lacks the one seen before.
+        """Remember a head as the last one seen; raise `AnotherJournal` if the journal lacks the head seen before.
 
-        It lacks that if it is another journal or has lost events, unless an operator has accepted it. A checkpoint of
-        the head seen before is then written, so that the next start refuses the database, too. The hash of that head is
-        looked up only after a new connection, because only through one can another database be there. Does nothing
+        The journal lacks that head if it is another journal or has lost events, unless an operator has accepted this. A
+        checkpoint of the head seen before is then written, so that the next start refuses the database, too. Its hash
+        is looked up only after a new connection, because only through one can another database be there. Does nothing
         while the store is not open: `open` itself compares the journal with the checkpoints.
         """
         if self._opened is None:

@@ -62,7 +62,7 @@ class Change(NamedTuple):
 
     @property
     def is_kept(self) -> bool:
-        """Whether the window ends later than by today's data, because of the promise."""
+        """Whether the window ends later than by today's data because of the promise, or has no end by today's data."""
         return self.today is None or self.today < self.stands
 
 
@@ -300,7 +300,11 @@ class _Comparison:
 
 
 def _fill(store: Store, progress: ProgressCallback) -> int:
-    """Promise each order without a promise the last window that it was told, or today's if later; return how many."""
+    """Give each order without a promise one; return how many orders got one.
+
+    The promised window is the one that ends last: today's, or one that a stored decision on the order told. An order
+    that was told no window and cannot be judged today gets no promise.
+    """
     filled, after = 0, ""
     while True:
         found, promised = store.write_batch(COMMAND_LINE, partial(_fill_batch, after=after))

@@ -97,7 +97,10 @@ class Engine(ABC):
 
     @abstractmethod
     def unused(self) -> AbstractContextManager[None]:
-        """Raise `ConfigurationError` if a process uses the database; in the block, none can begin, except to read."""
+        """Return a context in which no process can begin to use the database, except only to read.
+
+        Entering it raises `ConfigurationError` if a process uses the database, other than only to read.
+        """
 
     def scrub(self, patience: float = 0) -> bool:
         """Remove what was deleted or overwritten from the files that the service writes; return whether that is done.
@@ -108,7 +111,10 @@ class Engine(ABC):
         return True
 
     def compact(self) -> None:  # noqa: B027 - a server does nothing
-        """Rewrite a small SQLite file, without traces of deleted rows, while writes wait; a server does nothing."""
+        """Rewrite a SQLite file without traces of deleted rows, while writes wait; do nothing for a server.
+
+        A file of more than 256 MiB stays as it is.
+        """
 
     def require_there(self) -> None:  # noqa: B027 - a server that can be connected to is there
         """Raise `ConfigurationError` if the file is missing or empty; for a server, do nothing.

@@ -60,7 +60,7 @@ class Cancellations(OfOrders[Cancellation]):
         return found
 
     def _reading(self, filters: Mapping[str, Any]) -> str:
-        """Return the query for a list of cancellations with these filters, without its conditions."""
+        """Return the SQL that selects cancellations for a list with these filters, without its conditions."""
         return keys.with_key(CANCELLATIONS, by=self._by(filters))
 
     def _by(self, filters: Mapping[str, Any]) -> str:
@@ -73,7 +73,10 @@ class Cancellations(OfOrders[Cancellation]):
         return "{by_due_date}" if filters.get("overdue") and not few else ""
 
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the columns to sort by: the id, which begins with the time of issue; `overdue_at` first if overdue."""
+        """Return the columns to sort by: `overdue_at` and the id with the filter `overdue`, else only the id.
+
+        An id begins with the time of issue.
+        """
         return self.place if filters.get("overdue") else self.place[-1:]
 
     def goodwill_since(self, since: datetime) -> Iterator[tuple[datetime, str]]:

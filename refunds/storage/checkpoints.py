@@ -119,9 +119,9 @@ class LedgerFile(Generic[T]):
                 raise ConfigurationError(detail) from None
 
     def _parsed(self, line: bytes) -> T | None:
-        """Return the entry in a line; None if it does not end with `}`: it is empty, or torn by a full disk or a crash.
+        """Return the entry in a line; None if the line does not end with `}`, because it is empty or was not completed.
 
-        Raises `ValueError` or another error in `_NONE` if any other line is no entry.
+        Raises one of the errors in `_NONE` if a line that ends with `}` is no entry.
         """
         return self._load(orjson.loads(line)) if line.endswith(b"}") else None
 

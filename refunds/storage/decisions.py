@@ -23,7 +23,10 @@ _NEEDED = object()
 
 
 class Plain(Generic[V]):
-    """How values of a type become plain data and back, with all their fields or `only` some; None stays None."""
+    """How values of a type become plain data and back, with all their fields or `only` some; None stays None.
+
+    `stored_as` has the stored names of renamed fields, by their present names.
+    """
 
     def __init__(
         self, kind: type[V], *, stored_as: Mapping[str, str] = _AS_THEY_ARE, only: Collection[str] | None = None

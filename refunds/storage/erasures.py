@@ -37,7 +37,7 @@ class Erasure(NamedTuple):
 
 
 class ErasureLedger(LedgerFile[Erasure]):
-    """The erasures of customers and contacts, without the ids of orders."""
+    """The file of the ledger, `name` in `directory`, with the erasures of customers and contacts; no ids of orders."""
 
     def __init__(self, directory: Path, name: str = "erasures.jsonl") -> None:
         super().__init__(directory, name, _loaded, _dumped)

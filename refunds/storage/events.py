@@ -181,7 +181,7 @@ _HEAD = f"SELECT {HEAD} FROM journal_head WHERE id = 1"  # noqa: S608 - ours
 
 
 def head_in(row: Row | None) -> Head:
-    """Return the head in a row with its columns; raises `Unreadable` for None or what the service has not written."""
+    """Return the journal's head from a row that has its columns; raise `Unreadable` for None or an invalid row."""
     if row is None or not (isinstance(row["hash"], bytes) and isinstance(row["position"], int)):
         raise Unreadable("the journal has no head")
     return Head(*(row[name] for name in Head._fields))

@@ -129,7 +129,10 @@ def forget_expired(tx: Transaction, key_hashes: Iterable[bytes], now: datetime) 
 
 
 def forget_of_customer(tx: Transaction, customer_id: str) -> None:
-    """Delete the replies about a customer and their orders, except expired ones that are locked to be used again."""
+    """Delete the replies about a customer or one of their orders, except rows that others have locked.
+
+    Only rows of expired replies can be locked then, by requests that use their keys again.
+    """
     orders = "order_id IN (SELECT order_id FROM orders WHERE customer_id = :customer_id)"
     _forget(tx, f"of_customer = :customer_id OR {orders}", customer_id=customer_id)
 

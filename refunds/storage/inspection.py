@@ -167,9 +167,11 @@ def _loaded(table: RecordMapper[R], row: Row, cipher: CustomerCipher) -> R | Non
 def _followed(
     tx: Transaction, key: bytes, found: list[Event], end: int, checkpoints: Sequence[Checkpoint]
 ) -> tuple[list[Link], list[Message]]:
-    """Return each event with the next checkpoint, and the journal's faults between the two; without one, up to `end`.
+    """Return each given event with the next checkpoint, or None, and the faults found in the journal.
 
-    The events and the checkpoints are sorted by position; `end` is the last position of the journal.
+    The journal is checked from each event up to its checkpoint or, without one, to `end`, the last position of the
+    journal; it is also at fault if events are missing, or if the last checkpoint is after `end`. The events and the
+    checkpoints must be sorted by position.
     """
     journal: list[Link] = []
     broken: list[Message] = []

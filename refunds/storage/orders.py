@@ -237,7 +237,7 @@ class Orders(OfOrders[Order]):
         return micros(order.registered_at), order.order_id, deadline and micros(deadline), order.order_id
 
     def _reading(self, _: Mapping[str, Any]) -> str:
-        """Return the query for all orders, each with the deadline of its current promise."""
+        """Return the SQL that selects all orders, each with the deadline of its current promise."""
         return _LISTED
 
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:

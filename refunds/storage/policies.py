@@ -73,10 +73,10 @@ class Policies(Mapping[str, Policy]):
 
 
 def load(tx: Transaction, default: str, as_of: bytes | None) -> Policies:
-    """Return the policies as a transaction sees them.
+    """Return all policies with their versions and entered closures, as a transaction sees them.
 
-    `as_of` is the hash of the last event about policies, not checked here. Raises `Unreadable`, naming the policy, if
-    one is not what the service has written.
+    `default` is the id of the policy that is used if none is named, and `as_of` the hash of the last event about
+    policies; neither is checked. Raises `Unreadable`, naming the policy, if one is not what the service has written.
     """
     records: dict[str, list[Row]] = defaultdict(list)
     for row in Versions.iter_rows(tx):
@@ -84,10 +84,10 @@ def load(tx: Transaction, default: str, as_of: bytes | None) -> Policies:
     entered: dict[str, list[Row]] = defaultdict(list)
     for row in ClosureRepository.iter_rows(tx):
         entered[row["policy"]].append(row)
-    return Policies((_known(policy_id, of, entered[policy_id]) for policy_id, of in records.items()), default, as_of)
+    return Policies((_history(policy_id, of, entered[policy_id]) for policy_id, of in records.items()), default, as_of)
 
 
-def _known(policy_id: str, versions: list[Row], entered: list[Row]) -> PolicyHistory:
+def _history(policy_id: str, versions: list[Row], entered: list[Row]) -> PolicyHistory:
     """Make a policy from the rows of its versions and closures; raises `Unreadable` if they are not as registered."""
     try:
         records = tuple(POLICY_VERSIONS.load(row, NO_ACCESS) for row in versions)

@@ -86,7 +86,8 @@ AND has_function_privilege(to_regprocedure('bt_index_check(regclass,boolean)'), 
 class PostgreSQL(Engine):
     """A database on a server; raises `ConfigurationError`, naming `setting`, if the URL is wrong.
 
-    `patience` is the time to wait for a lock or connection, in seconds. `readonly` connections do not count as in use.
+    `patience` is the time to wait for a lock or connection, in seconds. With `readonly`, the connections do not count
+    as a use of the database: see `unused`.
     """
 
     def __init__(

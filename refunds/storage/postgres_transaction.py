@@ -111,7 +111,11 @@ class PostgresTransaction:
                 self.connection.execute(how)
 
     def _execute(self, sql: str, parameters: dict[str, Any], *, prepare: bool | None = None) -> psycopg.Cursor[DictRow]:
-        """Run a statement after those that wait; return its cursor. If the first lost its connection, use another."""
+        """Run a statement after those that wait, and return its cursor; on another connection if the first one is lost.
+
+        Only a transaction that has run no statement yet gets another connection; else the error is raised. Raises
+        `RuntimeError` if the transaction is over.
+        """
         self._require_open()
         failed, self._failed = self._failed, True  # unless it succeeds, even if the failure never reaches the database
         while True:

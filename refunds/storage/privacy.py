@@ -31,7 +31,10 @@ class OfCustomers(Repository[R]):
         super().__init_subclass__()
 
     def _cipher(self, record: R) -> CustomerCipher:
-        """Return the cipher of a record's customer; `KeyError` if nothing locked or read them in this unit of work."""
+        """Return the cipher of a record's customer; for a record without a customer, one that can encrypt nothing.
+
+        Raises `KeyError` if the customer was neither locked nor read in this unit of work.
+        """
         customer_id = record.customer_id  # type: ignore[attr-defined] # each names its customer
         return self._context.customers[customer_id] if customer_id else _OF_NOBODY
 

@@ -259,7 +259,7 @@ class Listed(Repository[R]):
         return f"{self.mapper.name}.{column}_at {bound} :{name}" if bound else f"{self.mapper.name}.{name} = :{name}"
 
     def _reading(self, _: Mapping[str, Any]) -> str:
-        """Return the SQL query for a list with these filters, up to its `WHERE`; here the same for all filters."""
+        """Return the SQL that selects the records for a list with these filters, without its conditions."""
         return self.with_key
 
     def _by(self, _: Mapping[str, Any]) -> str:

@@ -180,7 +180,10 @@ class SQLite(Engine):
             self._files, self._has_written = None, False
 
     def unused(self) -> AbstractContextManager[None]:
-        """Raise `ConfigurationError` if a process uses the database; in the block, none can begin, except to read."""
+        """Return a context in which no process can begin to use the database, except only to read.
+
+        Entering it raises `ConfigurationError` if a process uses the database, other than only to read.
+        """
         return self._ticket.unused()
 
     def settle(self) -> None:

@@ -90,7 +90,7 @@ class Connection:
         return rows
 
     def each(self, sql: str, **parameters: Any) -> Iterator[Row]:
-        """Yield the rows of a query, one at a time; `leave_rows` closes it if it is not read to the end."""
+        """Yield the rows of a query, one at a time; `leave_rows` closes a query that is not read to the end."""
         with translating_errors(self._name):
             cursor = self.execute(_rendered(sql), parameters)
             self._half_way.add(cursor)

@@ -69,7 +69,10 @@ class Ticket:
 
     @contextmanager
     def unused(self) -> Iterator[None]:
-        """Raise `ConfigurationError` if a process uses the database; in the block, none can begin, except to read."""
+        """Let no process begin to use the database during the block, except only to read.
+
+        Raises `ConfigurationError` before the block if a process uses the database, other than only to read.
+        """
         with held_alone(self._open("in-use"), f"REFUNDS_DATABASE: {self._path} {IN_USE}"):
             yield
 

@@ -111,8 +111,9 @@ class UnitOfWork:
     def lock_journal(self) -> None:
         """Lock the journal until this use case ends, so that a change of policies has one place in time.
 
-        From here on, its instant is now and its policies are read afresh; a second call changes nothing. A use case
-        that decided by the policies before the change gets `Conflict` in `write_journal` and must be sent again.
+        From here on, the use case has the instant of the lock as its present, and its policies are read afresh; a
+        second call changes nothing. Another use case that decided by the policies before the change gets `Conflict` in
+        `write_journal` and must be sent again.
         """
         if not self._locks_journal:
             self._head = events.lock_head(self.tx)

@@ -58,7 +58,7 @@ class Unmatched(Listed[UnmatchedContact]):
         return [(row["unmatched_id"], instant(row["received_at"]), row["taken_by"]) for row in rows]
 
     def resolved_by(self, actor: str, limit: int) -> list[UnmatchedContact]:
-        """Return up to `limit` contacts that this actor has resolved, the last first; reopened ones are left out.
+        """Return up to `limit` unmatched contacts that this actor has resolved, the last first, but no reopened ones.
 
         A contact that was superseded after it was resolved is in the list.
         """

@@ -36,7 +36,7 @@ class Users(Repository[User]):
     mapper: ClassVar[RecordMapper[User]] = USERS
 
     def for_request(self, user_id: str, session_id: str, since: int) -> tuple[User, Head, datetime | None] | None:
-        """Read a user, the journal's head, and when the session was last seen; None if there is no such user.
+        """Return a user, the journal's head, and when the session was last seen; None if there is no such user.
 
         The time is None if the user has no such stored session, or if an event after position `since` ended it. The
         age, epoch and journal of the session are not checked. An HTTP request with a session needs no other read.
@@ -61,7 +61,7 @@ class Users(Repository[User]):
         return self._one("name = :name {for_update}", name=name)
 
     def id_of(self, name: str) -> str | None:
-        """Return the id of the user with this name, spelt as it is stored, or None."""
+        """Return the id of the user with exactly this stored name; None if there is none."""
         row = self._tx.one("SELECT user_id FROM users WHERE name = :name", name=name)
         return None if row is None else row["user_id"]
 

@@ -59,8 +59,9 @@ def _pieces(context: AppContext, items: Sequence[Any], given: Mapping[str, Any])
 def decided(policies: Policies, given: Mapping[str, Any], item: Any) -> Decision:
     """Return the decision on an item of a batch; the item's own fields replace those in `given`.
 
-    Build the calendar that the decision needs, if it is not built. Raises `InvalidInput` if the item cannot be read,
-    `Crowded` if the calendar cannot be built now, and what `check_eligibility` raises.
+    Builds the calendar that the decision needs, if it is not built. Raises `Crowded` if the calendar cannot be built
+    now; `InvalidInput` if the item cannot be read or names an unknown policy or region or a wrong contact point;
+    `NoPolicyInForce`; and `CalendarNotCovered`.
     """
     check = Check(**{**given, **_read_item(item)})
     try:

@@ -43,7 +43,7 @@ def once(uow: UnitOfWork, request: Request, key: str, sent: Any, perform: Callab
     earlier = uow.replies.claim(key, request.method.encode(), request.path.encode(), payload)
     if earlier is not None:
         status, headers, body = orjson.loads(earlier)
-        return Response(body, status, [*headers, ("Idempotent-Replayed", "true"), *_changed(uow, status, body)])
+        return Response(body, status, [*headers, ("Idempotent-Replayed", "true"), *_state_header(uow, status, body)])
     response = perform()
     headers = [(name, value) for name, value in response.headers if name != "Content-Length"]
     stored = [response.status_code, headers, response.get_data(as_text=True)]
@@ -51,8 +51,11 @@ def once(uow: UnitOfWork, request: Request, key: str, sent: Any, perform: Callab
     return response
 
 
-def _changed(uow: UnitOfWork, status: int, body: str) -> Iterator[tuple[str, str]]:
-    """Yield the header `Cancellation-State` if the cancellation in a stored response has another state by now."""
+def _state_header(uow: UnitOfWork, status: int, body: str) -> Iterator[tuple[str, str]]:
+    """Yield the header `Cancellation-State` if the cancellation in a stored response has another state by now.
+
+    Yields nothing for a response that is not a 201 or shows no cancellation.
+    """
     shown = orjson.loads(body) if status == HTTPStatus.CREATED else {}  # not a page of the console
     if "cancellation_id" in shown:
         state = uow.cancellations.get(shown["cancellation_id"]).state

@@ -23,7 +23,7 @@ def read(uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[A
     """Return the records of a page of the list `name`, and the cursor of the next page, or None on the last one.
 
     `query` has the filters, the `order`, and the `after` and `limit` of the page, which are taken out of `query`.
-    Raises `InvalidCursor`.
+    Raises `InvalidCursor` if `after` is not a cursor of this list with these filters.
     """
     given, limit = query.pop("after", None), query.pop("limit", PAGE)
     filters = {name: value for name, value in query.items() if name != "order"}

@@ -75,7 +75,7 @@ class Metrics:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Count a write as waiting during the block, and measure how long it waits."""
+        """Count a write as waiting during the block, and measure how long the block takes."""
         with self._writing.track_inprogress(), self._wait.time():
             yield
 

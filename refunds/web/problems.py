@@ -25,7 +25,10 @@ class Rejected(Exception):
 
 
 def slug_of(error: Exception) -> str | None:
-    """Return the slug of the problem for an error, if need be by its HTTP status; None for others and redirects."""
+    """Return the slug of the problem for an error of the service or an HTTP error; None for redirects and other errors.
+
+    An HTTP error whose status has no slug of its own has `bad-request`.
+    """
     if isinstance(error, RefundsError):
         return error.code
     if isinstance(error, Rejected):

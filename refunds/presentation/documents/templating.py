@@ -81,8 +81,8 @@ def _whole(text_of: Callable[..., str], spaces: re.Pattern[str] = _INSIDE) -> Ca
 def unbroken(value: Any) -> Any:
     """Return a text as HTML in which no line ends inside a date or a number such as A-1001.
 
-    Nor does a line end inside a length of time with which the text begins, such as "2 days". Other values, and those of
-    the types in `_UNREAD`, which stand for a hidden text, are returned as they are.
+    Nor does a line end inside a length of time with which the text begins, such as "2 days". A value that is no text,
+    or of a type in `_UNREAD`, which stands for a hidden text, is returned as it is.
     """
     if not isinstance(value, str) or type(value) in _UNREAD:
         return value

@@ -84,7 +84,7 @@ def differences_data(found: Iterable[Difference], time_zone: str) -> list[dict[s
 
 
 def _plain(value: Any) -> str:
-    """Return a value of a term in words; a value without words of its own as it is, as text."""
+    """Return the words for a value of a term if it is a code or a boolean, in the reader's language; else its text."""
     return translate(_WORD[value]) if isinstance(value, StrEnum | bool) else str(value)
 
 

@@ -226,10 +226,11 @@ def _outcome_data(i: int, read: OrderFacts | InvalidInput, outcome: Registration
 
 
 def _corrected(uow: UnitOfWork, facts: OrderFacts, reason: str | None) -> Order:
-    """Correct an order by the facts of a request that has an If-Match, and return the corrected order.
+    """Correct an order by the facts of an HTTP request that has an If-Match, and return the corrected order.
 
-    Raise `InvalidInput` if there is no reason, `PreconditionRequired` if the If-Match is `*`, `PreconditionFailed` if
-    it has no ETag of an order, and what `orders.correct` raises.
+    Raises `InvalidInput` if there is no reason, `PreconditionRequired` if the If-Match is `*`, `PreconditionFailed` if
+    it has no ETag of an order or if, for other facts, none of the order's present revision, and the other errors of
+    `orders.correct`, such as `NotFound` and `OrderFrozen`.
     """
     if reason is None:
         raise InvalidInput.at("/correction_reason", Message("is required for a correction"), "required")

@@ -73,7 +73,10 @@ def revoke(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
 
 @screen("/cancellations/<cancellation_id>/confirmation", Scope.CANCELLATIONS_READ)
 def confirmation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
-    """Show the confirmation to print, in the `language` of the address or the reader's; a conflict if it is revoked."""
+    """Show the confirmation of a cancellation, to print, in the `language` of the address or else the reader's.
+
+    Raises `NotFound` if there is no such cancellation, and `CancellationStateConflict` if it was revoked.
+    """
     confirmed = cancellations.confirmation(uow, cancellation_id)
     with speaking(form.read(PrintedSchema).get("language") or language()):
         return document(documents.render_html(*confirmed), HTML)

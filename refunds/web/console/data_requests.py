@@ -145,7 +145,10 @@ def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
 
 
 def _fields(uow: UnitOfWork, request: DataRequest) -> list[tuple[str, Correction]]:
-    """Return each value to correct of a request's customer, who must be known, with the name of its form field."""
+    """Return, for each personal field of a data request's customer, its name in the form and its present value.
+
+    The request must have a customer.
+    """
     assert request.customer_id
     found = rectification.on_record(uow, request.customer_id)
     return [(f"{one.table}:{quote(one.record_id, safe='')}:{one.field}", one) for one in found]

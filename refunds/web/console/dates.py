@@ -143,7 +143,10 @@ def _days(text: str, today: date) -> Iterator[date]:
 
 
 def _dates(text: str, today: date) -> Iterator[date]:
-    """Yield each date that a text without a weekday can name; without a year, the most recent such date up to today."""
+    """Yield each date that a text with a day and a month, and perhaps a year, can name; nothing for other texts.
+
+    Without a year, it is the most recent such date up to today; a year of two digits is one from 2000 on.
+    """
     for found in filter(None, (form.fullmatch(text) for form in _DATES)):
         named, year = found["month"], found["year"]
         month = int(named) if named.isdigit() else (month_numbers() | _MORE_MONTHS).get(named.lower(), 0)

@@ -45,7 +45,10 @@ class Asked:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The parameters of an address that say how and when: the channel and, as exact instants, the known times."""
+        """The parameters of an address that say how and when a customer asks; unknown times are left out.
+
+        They are `channel` and, as exact instants, `received_at`, `sent_at` and, if the page was opened then, `opened`.
+        """
         at = {"received_at": self.received_at, "sent_at": self.sent_at, "opened": self.opened and self.received_at}
         return {"channel": self.channel} | {name: format_instant(one) for name, one in at.items() if one}
 
@@ -180,10 +183,11 @@ def by_date(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
-    """Return the decision of the default policy for a day and a region, as typed, and how and when the customer asks.
+    """Return the decision for the typed day and region by the default policy, and how and when the customer asks.
 
-    `found` must have the day; without a time, the service counts as provided when the day begins. Raises `InvalidInput`
-    also if the times are not possible, or if there is no holiday data or no policy for the day.
+    `found`, the typed values, must have the day; without a time, the service counts as provided when the day begins.
+    Raises `InvalidInput` for impossible times or an unknown region, or if there is no holiday data or no policy for
+    the day.
     """
     time_zone = time_zone_of(uow, uow.policies.default)
     provided, how, region = forms.all_of(
@@ -204,9 +208,10 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
 
 
 def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | None:
-    """Return the decision on the open request that the page names: one in time, else one for a supervisor, or None.
+    """Return the decision on the open request that the page names beside the answer; None if it names no request.
 
-    It is `decision` itself if that is about such a request; another request is looked up only if that is eligible.
+    It is `decision` itself if that was made on a request. Else, and only if `decision` is refundable, it is the one on
+    the order's earliest open request in time or, if none is, on one that needs a supervisor.
     """
     if decision.facts.request or not decision.eligible:
         return decision if decision.facts.request else None

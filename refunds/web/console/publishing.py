@@ -50,7 +50,8 @@ def draft(uow: UnitOfWork, form: Form) -> Response:
 def _read(form: Form) -> tuple[str, PolicyVersion]:
     """Return the text of a draft and the version that it describes; a file takes precedence over what was typed.
 
-    Raises `InvalidInput` if there is none, it does not fit, or not exactly one of `effective_from` and `now` is given.
+    Raises `InvalidInput` if there is no draft, if the draft does not fit or is not UTF-8, or unless exactly one of its
+    `effective_from` and the form's `now` is given.
     """
     found = form.read(DraftFormSchema)
     place = "file" if "file" in found else "draft"

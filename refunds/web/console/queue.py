@@ -158,7 +158,7 @@ def _chosen_action(uow: UnitOfWork, found: dict[str, Any]) -> Callable[[str], ob
 
 
 def _colleague(found: Mapping[str, Any]) -> str | None:
-    """Return the id of the user to whom an entry is assigned; None if the user takes the entry themselves."""
+    """Return the id of the user to whom the form assigns an entry; None unless its `doing` is "assign"."""
     return found.get("taken_by") if found["doing"] == "assign" else None
 
 
@@ -185,7 +185,10 @@ def taken(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
 
 @screen("/open/next", Scope.CONTACTS_READ)
 def next_request(uow: UnitOfWork, form: Form) -> Response:
-    """Redirect to the next free entry but `done`, in the tab that is named or was shown last; to Open without one."""
+    """Redirect to the next free entry of the Open list, other than `done`; if there is none, to the Open list.
+
+    The entry is from the tab that is named or else was shown last; without either, from all tabs.
+    """
     asked, kept = form.read(QueueSchema), {str(one): one for one in Tab}
     tab = asked.get("tab") or kept.get(session.get("tab", ""))
     entry = queue.following(uow, tab, asked.get("done"))

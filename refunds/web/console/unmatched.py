@@ -109,9 +109,10 @@ def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respons
 
 @action("/unmatched/<unmatched_id>/order", unmatched_contact, Scope.CONTACTS_WRITE)
 def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
-    """Match a contact to the order that a number means, and redirect to the contact it became; count a new decision.
+    """Match an unmatched contact to the order that the typed number means, and redirect to the contact it became.
 
-    Raises `InvalidInput` unless the number means exactly one order.
+    If it was not matched before, its decision counts in the measurements. Raises `InvalidInput` unless the number means
+    exactly one order.
     """
     found = form.read(MatchSchema)
     _, meant = search.orders_meant(uow, found["order_id"])

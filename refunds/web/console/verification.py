@@ -56,7 +56,8 @@ def verification(uow: UnitOfWork, form: Form) -> Response:
 def verify(_: UnitOfWork | None, form: Form) -> Response:
     """Begin a verification in a thread, unless one is under way, and redirect to its page after two seconds at most.
 
-    Who began it is noted beside the checkpoints, not in the journal; `StorageUnavailable` if that is not possible.
+    Who began it is noted beside the checkpoints, not in the journal. Raises `StorageUnavailable` if the note cannot be
+    written.
     """
     form.read(StrictSchema)
     with _beginning:
