@@ -348,7 +348,10 @@ def _told_before_correction(case: Decision) -> bool:
 
 
 def _calendar_unknown(case: Decision) -> bool:
-    """Tell whether the window or the last day of entry is beyond the calendar, and no supervisor has decided."""
+    """Tell whether the window or the last day to enter the contact is beyond the calendar.
+
+    False if a supervisor accepted the deadline; for the window, also if the service is not provided yet.
+    """
     if case.facts.deadline_accepted:
         return False
     return (case.window is None and case.provided) or (_may_be_late(case) and _last_day_to_enter(case) is None)

@@ -141,4 +141,5 @@ def _entry(tab: int, *found: Any) -> Entry:
 
 
 def _entry_without_order(unmatched_id: str, received_at: datetime, taker: str | None) -> Entry:
+    """Return the entry of the Open list for an unmatched contact; `taker` is who took it, or None."""
     return Entry(Tab.UNMATCHED, unmatched_id, None, received_at, taker)

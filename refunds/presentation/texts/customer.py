@@ -103,8 +103,8 @@ _WORDS_THEN: dict[Reason | Notice, tuple[Message, Message]] = {
 def spoken_words(outcome: Outcome, reference: str = "", *, ended: bool = False) -> str:
     """Return what an agent says to the customer about a decision, in the reader's language.
 
-    `reference` is that of the active cancellation, needed if the order is cancelled already; `ended`: the window has
-    ended, or the service was provided, since the request.
+    `reference` is the active cancellation's, needed if the order is cancelled already. With `ended`, the words take
+    into account that the window has ended, or the service was provided, since the request.
     """
     spoken, _ = _words(outcome, ended=ended)
     return translate(spoken, **outcome_words(outcome), reference=reference)
