@@ -93,7 +93,7 @@ class QuerySchema(StrictSchema):
 
 
 def refused(found: Iterable[FieldError]) -> InvalidInput:
-    """Return one error for all of these, to be raised: `PaymentDataRefused` if one is about payment data."""
+    """Return one error with all of `found`, to be raised: `PaymentDataRefused` if one of them is about payment data."""
     listed = tuple(found)
     return (PaymentDataRefused if any(field_error.code == PAYMENT_DATA for field_error in listed) else InvalidInput)(
         listed

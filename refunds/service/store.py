@@ -161,7 +161,7 @@ class Store:
 
     @property
     def is_scrubbed(self) -> bool:
-        """Whether this store itself has removed from the database's files all that was erased so far."""
+        """Whether this store has itself removed from the database's files everything that was erased so far."""
         return self._scrubbed == self.erasures.size
 
     def _scrub(self, engine: Engine) -> None:

@@ -173,6 +173,7 @@ def by_date(uow: UnitOfWork, form: Form) -> Response:
     """Show the answer for a service of which only the day and the region are known; count the decision, record nothing.
 
     If a time in the address is not an exact instant, redirect to this screen with exact instants, without counting.
+    Raises `InvalidInput` without a day.
     """
     found = form.read(ByDateSchema)
     forms.require(found, "provided_on")

@@ -108,7 +108,7 @@ def _line(text: str, steps: list[str]) -> int | None:
 
 
 def _fingerprint(*shown: Any) -> str:
-    """Return the digest of what a dry run has shown (plain data). The form sends it back, so that only that is done."""
+    """Return a digest of what a dry run shows (plain data); the form sends it back to prove what its reader saw."""
     return sha256(orjson.dumps(shown)).hexdigest()
 
 
