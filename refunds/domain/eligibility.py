@@ -358,7 +358,7 @@ def _calendar_unknown(case: Decision) -> bool:
 
 
 def _may_be_late(case: Decision) -> bool:
-    """Tell whether an agent entered the contact so late that it may be a late entry, depending on the business days."""
+    """Tell whether the contact was entered over `late_entry_days` calendar days after receipt, not by a supervisor."""
     facts, terms = case.facts, case.version.terms
     if facts.recorded_at is None or facts.entered_by_supervisor:
         return False

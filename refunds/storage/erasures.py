@@ -205,6 +205,7 @@ def journalled(tx: Transaction) -> Iterator[Erasure]:
 
 
 def _id_of(contact: Contact | UnmatchedContact) -> str:
+    """Return the id of a contact or of an unmatched contact."""
     return contact.contact_id if isinstance(contact, Contact) else contact.unmatched_id
 
 

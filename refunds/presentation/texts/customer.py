@@ -123,7 +123,10 @@ def _words(outcome: Outcome, *, ended: bool) -> tuple[Message, Message]:
 
 
 def written_cancelling(outcome: Outcome, order_id: str | None) -> str:
-    """Return what an agent writes if the customer's message cancels the order; empty if `written_words` answers it."""
+    """Return what an agent writes if the customer's message is itself the cancellation, in the reader's language.
+
+    Returns an empty text if `written_words` fits such a message, too.
+    """
     text = _WRITTEN_CANCELLING.get(answered_by(outcome))
     at = moment_text(outcome.requested_at, outcome.time_zone)
     return _written(text, outcome, order_id, at=at) if text else ""

@@ -119,9 +119,9 @@ def _require_as_shown(form: Form, fingerprint: str) -> None:
 
 
 def _result(uow: UnitOfWork, text: str, version: PolicyVersion, *, dry_run: bool) -> tuple[PublishResult, str]:
-    """Publish a draft or make its dry run; return the result and the fingerprint of what a dry run shows of it.
+    """Publish a version, or make its dry run; return the result and the fingerprint of what a dry run shows of it.
 
-    Raises `InvalidInput` that names lines of the text.
+    `text` is the file that the version was read from: `InvalidInput` names its lines.
     """
     with _in_draft(text):
         result = publication.publish(uow, version, dry_run=dry_run)
