@@ -107,7 +107,7 @@ def withdraw(uow: UnitOfWork, policy_id: str, number: int, *, dry_run: bool = Fa
     if record.withdrawn_at is not None:
         return record
     if version.effective_at <= uow.now:
-        raise PolicyVersionConflict(_in_force(version))
+        raise PolicyVersionConflict(_in_force_text(version))
     if dry_run:
         return record
     data = {"policy": policy_id, "version": number}
@@ -220,7 +220,7 @@ def _same_version(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | 
     )
 
 
-def _in_force(version: PolicyVersion) -> Message:
+def _in_force_text(version: PolicyVersion) -> Message:
     """Return the text of the error that a version has taken effect and cannot be withdrawn."""
     values = {"version": version.version, "policy": version.policy_id}
     if version.effective_from is None:

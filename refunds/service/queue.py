@@ -56,7 +56,7 @@ class Left(StrEnum):
 
 
 def numbers(uow: UnitOfWork) -> dict[Tab, int]:
-    """Return how many entries each tab has."""
+    """Return how many entries each tab of the Open list has, also for those that have none."""
     found = uow.contacts.count_queued()
     return {tab: found.get(_TABS.index(tab), 0) for tab in Tab}
 

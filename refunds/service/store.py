@@ -199,7 +199,10 @@ class Store:
             self._write_checkpoint(Checkpoint(head.position, head.hash, datetime.now(UTC), head.journal_id))
 
     def policies_at(self, head: Head) -> Policies:
-        """Return the policies as of a head that was just read, or newer ones; raises what `policies_as_of` raises."""
+        """Return the policies as of a head that was just read, or newer ones; opens the store if it is not open yet.
+
+        Raises `AnotherJournal` as `policies_as_of` does, and what `open` raises.
+        """
         self._require_same_journal(self.open()[0], head)
         kept = self._policies
         if kept is None or kept.as_of != head.policies_hash:

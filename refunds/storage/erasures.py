@@ -92,7 +92,7 @@ class Erasures:
         ledger comes first, and one for each unmatched contact that was matched to it. If no field is set, nothing is
         done. Raises `StorageUnavailable` as `erase` does.
         """
-        fields = _to_empty(contact)
+        fields = _fields_to_empty(contact)
         if fields:
             now, name = self._context.now, _id_of(contact)
             was = "SELECT unmatched_id FROM unmatched_contacts WHERE contact_id = :name ORDER BY unmatched_id"
@@ -124,7 +124,7 @@ class Erasures:
         done = {one.customer_id for one in journalled(self._tx)}
         for one in sorted(one for one in self._context.ledger if one.customer_id not in done):
             contact = self._contact(one.customer_id)
-            if contact is not None and _to_empty(contact):
+            if contact is not None and _fields_to_empty(contact):
                 self._empty(contact, one.reason)
         if lacking:
             self._context.ledger.append(*lacking)
@@ -163,7 +163,7 @@ class Erasures:
 
     def _empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> None:
         """Empty the set personal fields of a contact in the records, with an event, and delete the stored replies."""
-        fields = _to_empty(contact)
+        fields = _fields_to_empty(contact)
         data, emptied = {"fields": fields, "reason": reason}, dict.fromkeys(fields, ERASED)
         if isinstance(contact, Contact):
             Contacts(self._context).update(contact, EventType.CONTACT_EMPTIED, data, **emptied)
@@ -209,8 +209,8 @@ def _id_of(contact: Contact | UnmatchedContact) -> str:
     return contact.contact_id if isinstance(contact, Contact) else contact.unmatched_id
 
 
-def _to_empty(contact: Contact | UnmatchedContact) -> list[str]:
-    """Return the names of the personal fields of a contact that are set and not yet empty."""
+def _fields_to_empty(contact: Contact | UnmatchedContact) -> list[str]:
+    """Return the names of a contact's personal fields that have a value and were not emptied yet."""
     table = CONTACTS if isinstance(contact, Contact) else UNMATCHED
     texts = ((name, getattr(contact, name)) for name in table.personal)
     return [name for name, text in texts if text is not None and not isinstance(text, Erased)]

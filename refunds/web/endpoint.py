@@ -189,7 +189,7 @@ def _serving(operation: Operation) -> View:
 
 
 def _announce(operation: Operation, response: Response) -> Response:
-    """Add the headers `Deprecation` (RFC 9745) and `Sunset` (RFC 8594) to a response, if its operation has the times."""
+    """Add `Deprecation` (RFC 9745) and `Sunset` (RFC 8594) to a response's headers if its operation has these times."""
     if operation.deprecated:
         response.headers["Deprecation"] = f"@{int(operation.deprecated.timestamp())}"
     if operation.sunset:

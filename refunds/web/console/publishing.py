@@ -168,7 +168,7 @@ def publish(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _said(policy_id: str, *said: Any) -> Response:
-    """Redirect to a policy's page, which says for five minutes, in this session only, what was done: `said`."""
+    """Redirect to a policy's page; for five minutes, in this session only, it tells what was done from these values."""
     return to("policy", policy_id=policy_id, said=sessions.signed_message(policy_id, *said))
 
 
