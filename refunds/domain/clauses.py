@@ -161,7 +161,10 @@ def _is_window(period: re.Match[str], cues: list[re.Match[str]]) -> bool:
 
 
 def _compared(period: re.Match[str], terms: Terms) -> _Found:
-    """Yield how a period that is meant as the window differs from the terms: in unit or else number, in weekdays."""
+    """Yield each difference between the terms and a period of a clause that means the window.
+
+    At most one is of its unit or number, and at most one of the weekdays that it names.
+    """
     said = " ".join(period["said"].split())
     every_day = set(terms.business_week) == set(WEEKDAYS)
     if not period["business"] and not (period["days"] and every_day):

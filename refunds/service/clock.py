@@ -116,7 +116,7 @@ def look(store: Store) -> None:
 
 
 def doubt(store: Store) -> ClockInDoubt | None:
-    """Return the `ClockInDoubt` that `require_sound` raises; None if the clock is right."""
+    """Return the `ClockInDoubt` that `require_sound` raises; None if it raises none. Lets `AnotherJournal` through."""
     try:
         require_sound(store)
     except ClockInDoubt as error:

@@ -196,8 +196,8 @@ def _register(
 def _same_version(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | None:
     """Return the registered version with the number of a draft, if the content is the same; None if the number is free.
 
-    A draft without `effective_from` is the same, whatever the registered one is. Raises `PolicyVersionConflict` if the
-    content is another, or the version was withdrawn.
+    A draft without `effective_from` only has to have the same terms. Raises `PolicyVersionConflict` if the content is
+    another, or the registered version was withdrawn.
     """
     records = uow.policies.records(draft.policy_id) if draft.policy_id in uow.policies else ()
     if draft.version > len(records):

@@ -136,7 +136,7 @@ def _lock_entry(uow: UnitOfWork, name: str, order_id: str | None) -> Entry | Non
 
 
 def _entry(tab: int, *found: Any) -> Entry:
-    """Return the entry of a tab, by its number, and of the other values that `Contacts.queued` yields."""
+    """Return the Open list's entry for a row of `Contacts.queued`: `tab` is its first value, `found` the others."""
     return Entry(_TABS[tab], *found)
 
 

@@ -298,7 +298,7 @@ class Store:
         """Return the keys of a database that is only read; raise `ConfigurationError` if `key_file` opens none."""
         with read_as_it_is(engine, "REFUNDS_DATABASE") as tx:
             if not keys.any_stored(tx):
-                raise _without_records(f"REFUNDS_DATABASE: {engine.name}")
+                raise _no_records_error(f"REFUNDS_DATABASE: {engine.name}")
             return keys.open_keyring(tx, read_master_keys(key_file))
 
     def _keyring(self, engine: Engine, path: Path, to: Opening) -> Keyring:
@@ -317,7 +317,7 @@ class Store:
             is_new = not keys.any_stored(tx)
             begins = head.position <= 1 and not any(one.journal == head.journal_id for one in written)
             if is_new and to in (Opening.RECORD, Opening.ACCEPT):
-                raise _without_records(database)
+                raise _no_records_error(database)
             if is_new or (begins and (to is Opening.INIT or not self._settings.production)):
                 self._require_beginning(path, written, database, to, is_new=is_new)
             elif to is Opening.INIT:
@@ -381,7 +381,8 @@ class Store:
             self.created_key = True
 
 
-def _without_records(database: str) -> ConfigurationError:
+def _no_records_error(database: str) -> ConfigurationError:
+    """Return the error that a database has no records, to be raised; `database` is the name that it shows."""
     return ConfigurationError(Message("%(database)s has no records: name the right database", database=database))
 
 
