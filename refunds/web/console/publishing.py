@@ -164,10 +164,10 @@ def publish(uow: UnitOfWork, form: Form) -> Response:
     result, fingerprint = _result(uow, text, version, dry_run=False)
     if not result.known:
         _require_as_shown(form, fingerprint)
-    return _said(version.policy_id, "known" if result.known else "published", version.version)
+    return _redirect_to_policy(version.policy_id, "known" if result.known else "published", version.version)
 
 
-def _said(policy_id: str, *said: Any) -> Response:
+def _redirect_to_policy(policy_id: str, *said: Any) -> Response:
     """Redirect to a policy's page; for five minutes, in this session only, it tells what was done from these values."""
     return to("policy", policy_id=policy_id, said=sessions.signed_message(policy_id, *said))
 
@@ -223,7 +223,7 @@ def withdraw(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Respo
     except PolicyVersionConflict:
         fingerprint = ""
     _require_as_shown(form, fingerprint)
-    return _said(policy_id, "withdrawn", version)
+    return _redirect_to_policy(policy_id, "withdrawn", version)
 
 
 def _closed(
@@ -256,4 +256,4 @@ def close_day(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     if entered.created:
         _require_as_shown(form, fingerprint)
     done = "closed" if entered.created else "closed_before"
-    return _said(policy_id, done, entered.closure.date.isoformat(), *entered.notices)
+    return _redirect_to_policy(policy_id, done, entered.closure.date.isoformat(), *entered.notices)
