@@ -89,7 +89,7 @@ class QuerySchema(StrictSchema):
     """The parameters of a query, where everything is text, and nothing is null."""
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        """Leave a field as it is declared."""
+        """Do nothing: in a query, null does not stand for absence as it does in other schemas."""
 
 
 def refused(found: Iterable[FieldError]) -> InvalidInput:

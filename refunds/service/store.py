@@ -201,7 +201,7 @@ class Store:
     def policies_at(self, head: Head) -> Policies:
         """Return the policies as of a head that was just read, or newer ones; opens the store if it is not open yet.
 
-        Raises `AnotherJournal` as `policies_as_of` does, and what `open` raises.
+        Raises `AnotherJournal` as `policies_as_of` does, and `ConfigurationError` if the store cannot be opened.
         """
         self._require_same_journal(self.open()[0], head)
         kept = self._policies

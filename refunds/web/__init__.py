@@ -67,7 +67,7 @@ class Service(Flask):
     """A Flask application that checks the `Host` of every request except the probes."""
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Return the adapter that routes a request; raise `SecurityError` for an untrusted `Host`, except of a probe.
+        """Return the adapter that routes a request; raise `SecurityError` for an untrusted `Host`, except a probe's.
 
         Without a request, return what Flask returns.
         """

@@ -168,7 +168,7 @@ def publish(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _redirect_to_policy(policy_id: str, *said: Any) -> Response:
-    """Redirect to a policy's page; for five minutes, in this session only, it tells what was done from these values."""
+    """Redirect to a policy's page; for five minutes, in this session only, the page says what was done, from `said`."""
     return to("policy", policy_id=policy_id, said=sessions.signed_message(policy_id, *said))
 
 
