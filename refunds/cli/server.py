@@ -82,10 +82,10 @@ class Server(MTServer):
                 listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, IN_TIME * 1000)
 
     def _serve_loop(self, *_: object) -> None:
-        """Wait for the first SIGTERM or SIGINT, then call `stop`.
+        """Wait for the first SIGTERM or SIGINT, tell the front that the server stops, and call `stop` of `__init__`.
 
-        make and systemd both send two; the others stay pending until the process ends. granian's own handler sets an
-        event. It waits forever if the interrupted thread holds the event's lock.
+        make and systemd both send two; the second stays pending until the process ends. This takes the place of
+        granian's own handler, which waits forever if the thread that it interrupts holds the lock of its event.
         """
         signal.sigwait(STOPPING)
         self._front.stopping = True

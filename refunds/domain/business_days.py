@@ -211,9 +211,9 @@ class BusinessCalendar:
     def as_of_window(self, service_day: date, length: int) -> "BusinessCalendar":
         """Return the calendar that counts for the window of `length` business days after `service_day`.
 
-        It lacks the closures that were entered after the last day of that window: a window that has ended stays as it
-        was; one that has not is extended. If none were, it is this calendar. Raises `CalendarNotCovered` if this
-        calendar has entered closures and the window would leave the region's data.
+        The returned calendar leaves out each closure that was entered after the last day of that window, so that the
+        closure does not extend a window that had ended. Without such a closure, it is this calendar. Raises
+        `CalendarNotCovered` if this calendar has entered closures and the window would leave the region's data.
         """
         if self._without is None or self._too_late is None:
             return self

@@ -152,9 +152,10 @@ def _windows(sentences: list[str], terms: Terms) -> _Found:
 
 
 def _is_window(period: re.Match[str], cues: list[re.Match[str]]) -> bool:
-    """Tell whether a period means the window: words after it say so, or the nearest cue names nothing else.
+    """Tell whether a period in a clause means the window, and not another length of time, such as that of a refund.
 
-    True without cues. `cues` are matches of `_CUE`, in which `other` are those for something else, such as a refund.
+    True if the words after the period say so, if there are no `cues` (matches of `_CUE`), or if the cue nearest to the
+    period is not one of the group `other`.
     """
     if _ANCHORED.match(period.string, period.end()):
         return True
@@ -163,7 +164,10 @@ def _is_window(period: re.Match[str], cues: list[re.Match[str]]) -> bool:
 
 
 def _compared(period: re.Match[str], terms: Terms) -> _Found:
-    """Yield how a period that is meant as the window differs from the terms: in unit or else number, in weekdays."""
+    """Yield each difference between the terms and a period of a clause that means the window.
+
+    At most one is of its unit or number, and at most one of the weekdays that it names.
+    """
     said = " ".join(period["said"].split())
     every_day = set(terms.business_week) == set(WEEKDAYS)
     if not period["business"] and not (period["days"] and every_day):

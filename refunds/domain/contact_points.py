@@ -91,9 +91,10 @@ def customers_detail(text: str, country: str | None = None) -> str:
 
 
 def significant(text: str, country: str) -> str | None:
-    """Return a telephone number's digits without country code, to compare spellings; None if none, or fewer than six.
+    """Return a telephone number's digits without its country code, to compare spellings.
 
-    A number without a country code is read as one of `country` (two letters).
+    A number without a country code is read as one of `country` (two letters). Returns None if the text is not a
+    telephone number, or if fewer than six digits are left.
     """
     if not _DIALLED.fullmatch(text):
         return None

@@ -348,14 +348,17 @@ def _told_before_correction(case: Decision) -> bool:
 
 
 def _calendar_unknown(case: Decision) -> bool:
-    """Tell whether the window or the last day of entry is beyond the calendar, and no supervisor has decided."""
+    """Tell whether the window or the last day to enter the contact is beyond the calendar.
+
+    False if a supervisor accepted the deadline; for the window, also if the service is not provided yet.
+    """
     if case.facts.deadline_accepted:
         return False
     return (case.window is None and case.provided) or (_may_be_late(case) and _last_day_to_enter(case) is None)
 
 
 def _may_be_late(case: Decision) -> bool:
-    """Tell whether an agent entered the contact so late that it may be a late entry, depending on the business days."""
+    """Tell whether the contact was entered over `late_entry_days` calendar days after receipt, not by a supervisor."""
     facts, terms = case.facts, case.version.terms
     if facts.recorded_at is None or facts.entered_by_supervisor:
         return False

@@ -227,7 +227,7 @@ class _Parts(NamedTuple):
 def _calendar(
     country: str, subdivision: str | None, week: Week, end_week: Week | None, rules: DayRules
 ) -> BusinessCalendar:
-    """Return the calendar of a country or its subdivision, without closures; `business_calendar` finds its place."""
+    """Return the calendar of a country, or of its subdivision if that is not None, without closures."""
     return BusinessCalendar(_region_days(country, subdivision, rules), week, end_week)
 
 

@@ -119,9 +119,9 @@ def _closed_again(calendar: BusinessCalendar, closed: tuple[date, ...], too_late
 def calendar_of(version: PolicyVersion, order_region: str | None = None) -> BusinessCalendar:
     """Return the calendar by which a version counts, closures included.
 
-    It is that of the order's region if there is one and the terms follow it, else of the policy's. Raises
-    `UnknownRegion`: at `/region` if the order's is unknown, and at `/terms/region` if that of a what-if is, even if the
-    other one counts; and with no pointer if the data has lost the country of the policy's.
+    The calendar is that of the order's region if there is one and the terms follow it, else of the policy's region.
+    Raises `UnknownRegion` at `/region` if the order's region is unknown, and at `/terms/region` if a what-if's is, even
+    if the other region counts; without a pointer if the holiday data has lost the country of the region that counts.
     """
     if order_region is not None:
         require_region(order_region, "/region")

@@ -88,7 +88,7 @@ def place(region: str) -> Place:
             return Place(country, part)
         if iso := _iso(region):
             return place(_OTHER_CODES.get(region) or _ALSO_COUNTRIES.get(region) or iso.parent_code or country)
-    raise UnknownRegion(_unknown(country))
+    raise UnknownRegion(_unknown_text(country))
 
 
 def country_of(region: str) -> str:
@@ -103,7 +103,7 @@ def place_before_iso(region: str) -> Place:
     """
     country, _, part = region.partition("-")
     if country not in countries():
-        raise UnknownRegion(_unknown(country))
+        raise UnknownRegion(_unknown_text(country))
     return Place(country, part if part in _entity(country).subdivisions else None)
 
 
@@ -184,8 +184,11 @@ def _translations(language: str) -> NullTranslations:
     return translation("iso3166-2", pycountry.LOCALES_DIR, [language] if language != "en" else (), fallback=True)
 
 
-def _unknown(country: str) -> Message:
-    """Return the text of the error for an unknown country, or subdivision of a known one, with what there is."""
+def _unknown_text(country: str) -> Message:
+    """Return the text of the error for an unknown country or, if `country` is known, for an unknown subdivision of it.
+
+    The text names the codes that can be used.
+    """
     if country not in countries():
         return Message("unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY")
     codes = "|".join(subdivisions(country))

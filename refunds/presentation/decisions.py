@@ -28,7 +28,7 @@ def decision_data(outcome: Outcome, request: str | None = None) -> dict[str, Any
 
 
 def decision_json(outcome: Outcome, request: str | None = None, *, with_days: bool = True) -> bytes:
-    """Return the API's JSON for a decision; `request` is the id of the contact whose facts were judged, if another."""
+    """Return the API's JSON for a decision; `request` is the id of the stored request that was judged, or None."""
     if outcome.names or outcome.overridden or len(outcome.day_codes) > _LONGEST:
         before, after = _written(outcome, with_days)
     else:

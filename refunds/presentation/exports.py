@@ -50,7 +50,7 @@ def caller_data(contact: AContact) -> dict[str, Any]:
 
 
 def _order_data(one: ExportedOrder, terms: Terms) -> dict[str, Any]:
-    """Return an order of an export with all records about it, and the last days on which these are kept."""
+    """Return an order of an export with all records about it, and the last days on which it and details are kept."""
     return {
         "order": serializers.order_data(one.standing),
         "kept_until": one.until.isoformat(),

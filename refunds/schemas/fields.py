@@ -262,7 +262,7 @@ class Reference(Line):
 
 
 class Choice(_Strict, fields.String):
-    """A member of an enumeration, by its value."""
+    """A member of an enumeration, given as its value; only those in `members` are accepted."""
 
     def __init__(self, members: Iterable[StrEnum], description: str = "", **kwargs: Any) -> None:
         self.members = {str(member): member for member in members}

@@ -56,7 +56,7 @@ class ContactPoint(fields.Text):
         super().__init__(254)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        """Return a contact point in its one spelling; raise `ValidationError` if the channel has no such point."""
+        """Return a contact point in its one spelling; raise `ValidationError` if it is none of the field's channel."""
         return str(fields.checked(partial(canonical, self.channel), super()._deserialize(value, *args, **kwargs)))
 
 

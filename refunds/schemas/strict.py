@@ -93,11 +93,11 @@ class QuerySchema(StrictSchema):
     """The parameters of a query, where everything is text, and nothing is null."""
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        """Leave a field as it is declared."""
+        """Do nothing: in a query, null does not stand for absence as it does in other schemas."""
 
 
 def refused(found: Iterable[FieldError]) -> InvalidInput:
-    """Return one error for all of these, to be raised: `PaymentDataRefused` if one is about payment data."""
+    """Return one error with all of `found`, to be raised: `PaymentDataRefused` if one of them is about payment data."""
     listed = tuple(found)
     return (PaymentDataRefused if any(field_error.code == PAYMENT_DATA for field_error in listed) else InvalidInput)(
         listed

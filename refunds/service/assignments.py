@@ -60,7 +60,10 @@ def give_back(uow: UnitOfWork, name: str) -> AContact:
 
 
 def taken_by(contacts: Iterable[Any]) -> str | None:
-    """Return the id of who has taken these open contacts, or queue entries, of one order; None if nobody has."""
+    """Return the id of who has taken an order, by its open contacts or its queue entries; None if nobody has.
+
+    That is the taker of the first of them that is taken.
+    """
     return next((one.taken_by for one in contacts if one.taken_by), None)
 
 

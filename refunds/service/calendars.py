@@ -105,7 +105,7 @@ def regions(year: int, country: str | None = None) -> Iterator[Region]:
 
 
 def _region(code: str, country: str, differ: tuple[str, ...]) -> Region:
-    """Return a region of a country with the dates that its data covers; `differ` are its parts with other holidays."""
+    """Return a region with the first and last date that the holiday data covers; `differ` are the parts that differ."""
     years = covered_years(code)
     first, last = date(years[0], 1, 1), date(years[-1], 12, 31)
     return Region(code, country, first, last, provisional_from(code), differ)

@@ -144,7 +144,10 @@ def confirmation(uow: UnitOfWork, cancellation_id: str) -> tuple[Cancellation, C
 
 
 def _lock_order(uow: UnitOfWork, order: str | OrderFacts) -> LockedOrder:
-    """Lock and return the order to be cancelled; register one that is given by its facts, with errors at `/order`."""
+    """Lock and return the order to be cancelled; if `order` is the facts of an order, register it first.
+
+    Raises `NotFound` if there is no order of this id; `InvalidInput` and `OrderFactsConflict` at `/order` for facts.
+    """
     if isinstance(order, str):
         return uow.orders.get_for_update(order)
     try:

@@ -34,7 +34,10 @@ class Cases:
         self._edges = cache(self._edges_of)
 
     def case(self, row: Row) -> Case:
-        """Return an order's case, a key that only orders with the same window share; its service time is not NULL."""
+        """Return an order's case: a key that only orders with the same window have in common.
+
+        The service time in `row` must not be NULL.
+        """
         provided, ordered = row["service_provided_at"], row["ordered_at"]
         utc_day = provided // _DAY
         placed = bisect_right(self._starts, ordered) if self._by_order and ordered is not None else None

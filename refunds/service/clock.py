@@ -107,16 +107,17 @@ def _require_near(store: Store, event: Event, until: datetime, now: datetime) ->
 
 
 def look(store: Store) -> None:
-    """Check the clock as `require_sound` does, then write a checkpoint if there was no event or checkpoint for a day.
+    """Check the clock, then write a checkpoint if there was no event or checkpoint for a day.
 
-    The checkpoint shows that the service was running, so that a quiet time does not put its clock in doubt.
+    The checkpoint shows that the service was running, so that a quiet time does not put its clock in doubt. Raises
+    `ClockInDoubt` and `AnotherJournal` as `require_sound` does.
     """
     if require_sound(store) > SIGN_OF_LIFE:
         store.checkpoint()
 
 
 def doubt(store: Store) -> ClockInDoubt | None:
-    """Return the `ClockInDoubt` that `require_sound` raises; None if the clock is right."""
+    """Return the `ClockInDoubt` that `require_sound` raises; None if it raises none. Lets `AnotherJournal` through."""
     try:
         require_sound(store)
     except ClockInDoubt as error:

@@ -116,7 +116,7 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact, *, cancels: bool 
 
 
 def number_all(store: Store, progress: ProgressCallback = silently) -> int:
-    """Give request numbers to the contacts of older versions of the service; returns how many had none.
+    """Give a request number to each contact without one, from older versions of the service; return how many had none.
 
     Each batch is an exclusive write, so the call can be interrupted and repeated, and instances can start at once.
     """

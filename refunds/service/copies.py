@@ -74,7 +74,7 @@ def _copy_rows(
 
 
 def _require_head(uow: UnitOfWork, store: Store, head: Head) -> None:
-    """Raise `ConfigurationError` if the journal does not have this head any more."""
+    """Raise `ConfigurationError` if the journal does not end with `head` any more: something was written meanwhile."""
     if uow.events.head() != head:
         raise ConfigurationError(
             f"{store.name} changed while it was copied: stop every instance, and run the command again"

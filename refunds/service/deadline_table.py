@@ -133,7 +133,10 @@ def _spans(policy: Policy, first: date, last: date) -> Iterator[_Span]:
 def _days(
     version: PolicyVersion, first: date, last: date, since: datetime | None, until: datetime | None
 ) -> Iterator[tuple[date, datetime, datetime]]:
-    """Yield the local dates that have a part between `since` and `until`, each with the start and end of that part."""
+    """Yield each local date from `first` to `last` that has a part between `since` and `until`, with its start and end.
+
+    The start and end are those of the part. None as `since` or `until` is no limit.
+    """
     tz = zone(version.terms.time_zone)
     for ordinal in range(first.toordinal(), last.toordinal() + 1):
         day = date.fromordinal(ordinal)

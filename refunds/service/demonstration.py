@@ -87,4 +87,5 @@ def registered(uow: UnitOfWork) -> list[Demonstration]:
 
 
 def _order_id(today: date, number: int) -> str:
+    """Return the id of the demonstration order with this number (from 1) on a date, such as `PREFIX-20260310-1`."""
     return f"{PREFIX}-{today:%Y%m%d}-{number}"

@@ -109,7 +109,7 @@ def withdraw(uow: UnitOfWork, policy_id: str, number: int, *, dry_run: bool = Fa
     if record.withdrawn_at is not None:
         return record
     if version.effective_at <= uow.now:
-        raise PolicyVersionConflict(_in_force(version))
+        raise PolicyVersionConflict(_in_force_text(version))
     if dry_run:
         return record
     data = {"policy": policy_id, "version": number}
@@ -198,8 +198,8 @@ def _register(
 def _same_version(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | None:
     """Return the registered version with the number of a draft, if the content is the same; None if the number is free.
 
-    A draft without `effective_from` is the same, whatever the registered one is. Raises `PolicyVersionConflict` if the
-    content is another, or the version was withdrawn.
+    A draft without `effective_from` only has to have the same terms. Raises `PolicyVersionConflict` if the content is
+    another, or the registered version was withdrawn.
     """
     records = uow.policies.records(draft.policy_id) if draft.policy_id in uow.policies else ()
     if draft.version > len(records):
@@ -222,7 +222,7 @@ def _same_version(uow: UnitOfWork, draft: PolicyVersion) -> RegisteredVersion | 
     )
 
 
-def _in_force(version: PolicyVersion) -> Message:
+def _in_force_text(version: PolicyVersion) -> Message:
     """Return the text of the error that a version has taken effect and cannot be withdrawn."""
     values = {"version": version.version, "policy": version.policy_id}
     if version.effective_from is None:

@@ -56,7 +56,7 @@ class Left(StrEnum):
 
 
 def numbers(uow: UnitOfWork) -> dict[Tab, int]:
-    """Return how many entries each tab has."""
+    """Return how many entries each tab of the Open list has, also for those that have none."""
     found = uow.contacts.count_queued()
     return {tab: found.get(_TABS.index(tab), 0) for tab in Tab}
 
@@ -139,9 +139,10 @@ def _lock_entry(uow: UnitOfWork, name: str, order_id: str | None) -> Entry | Non
 
 
 def _entry(tab: int, *found: Any) -> Entry:
-    """Return the entry of a tab, by its number, and of the other values that `Contacts.queued` yields."""
+    """Return the Open list's entry for a row of `Contacts.queued`: `tab` is its first value, `found` the others."""
     return Entry(_TABS[tab], *found)
 
 
 def _entry_without_order(unmatched_id: str, received_at: datetime, taker: str | None) -> Entry:
+    """Return the entry of the Open list for an unmatched contact; `taker` is who took it, or None."""
     return Entry(Tab.UNMATCHED, unmatched_id, None, received_at, taker)

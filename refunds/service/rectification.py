@@ -56,7 +56,10 @@ def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str
 
 
 def on_record(uow: UnitOfWork, customer_id: str) -> list[Correction]:
-    """Return the personal fields of a customer that have a value, to be corrected; of up to `MOST` orders."""
+    """Return the personal fields of a customer that have a value, to be corrected.
+
+    Of a customer's orders, the first `MOST` and their records are read; other orders are left out.
+    """
     orders = uow.orders.of_customer(customer_id, limit=MOST)
     records: dict[str, list[Any]] = {"orders": list(orders)}
     for repository in (uow.contacts, uow.cancellations, uow.unmatched):

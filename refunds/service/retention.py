@@ -48,7 +48,10 @@ def run(store: Store, *, dry_run: bool = False, progress: ProgressCallback = sil
 
 
 def _run(store: Store, progress: ProgressCallback, *, dry_run: bool) -> Gone:
-    """Delete the records whose period is over, in batches, or only count them; return how many of a kind, by month."""
+    """Delete the records whose period is over, in batches; with `dry_run`, only count them.
+
+    Returns how many records there were, by kind and by the month in which their period began.
+    """
     with store.read(COMMAND_LINE) as uow:
         terms, now = uow.policies[uow.policies.default].current(uow.now).terms, uow.now
     tz, gone = zone(terms.time_zone), {}

@@ -67,6 +67,9 @@ def _month_error(detail: Message) -> InvalidInput:
 
 
 def read(uow: UnitOfWork, month: str | None) -> tuple[ClosedMonth, list[str]]:
-    """Return the statistics of a closed month (None: the latest) and all closed months, latest first; or `NotFound`."""
+    """Return the statistics of a closed month (None: the latest) and the names of all closed months, the latest first.
+
+    Raises `NotFound` if the month is not closed, or none is.
+    """
     months = uow.statistics.months()
     return uow.statistics.get(month or next(iter(months), "")), months

@@ -162,7 +162,7 @@ class Store:
 
     @property
     def is_scrubbed(self) -> bool:
-        """Whether this store itself has removed from the database's files all that was erased so far."""
+        """Whether this store has itself removed from the database's files everything that was erased so far."""
         return self._scrubbed == self.erasures.size
 
     def _scrub(self, engine: Engine) -> None:
@@ -203,7 +203,10 @@ class Store:
             self._write_checkpoint(Checkpoint(head.position, head.hash, datetime.now(UTC), head.journal_id))
 
     def policies_at(self, head: Head) -> Policies:
-        """Return the policies as of a head that was just read, or newer ones; raises what `policies_as_of` raises."""
+        """Return the policies as of a head that was just read, or newer ones; opens the store if it is not open yet.
+
+        Raises `AnotherJournal` as `policies_as_of` does, and `ConfigurationError` if the store cannot be opened.
+        """
         self._require_same_journal(self.open()[0], head)
         kept = self._policies
         if kept is None or kept.as_of != head.policies_hash:
@@ -300,7 +303,7 @@ class Store:
         """Return the keys of a read-only database; `ConfigurationError` if none are stored or `key_file` opens none."""
         with read_as_it_is(engine, "REFUNDS_DATABASE") as tx:
             if not keys.any_stored(tx):
-                raise _without_records(f"REFUNDS_DATABASE: {engine.name}")
+                raise _no_records_error(f"REFUNDS_DATABASE: {engine.name}")
             return keys.open_keyring(tx, read_master_keys(key_file))
 
     def _keyring(self, engine: Engine, path: Path, to: Opening) -> Keyring:
@@ -319,7 +322,7 @@ class Store:
             is_new = not keys.any_stored(tx)
             begins = head.position <= 1 and not any(one.journal == head.journal_id for one in written)
             if is_new and to in (Opening.RECORD, Opening.ACCEPT):
-                raise _without_records(database)
+                raise _no_records_error(database)
             if is_new or (begins and (to is Opening.INIT or not self._settings.production)):
                 self._require_beginning(path, written, database, to, is_new=is_new)
             elif to is Opening.INIT:
@@ -385,7 +388,8 @@ class Store:
             self.created_key = True
 
 
-def _without_records(database: str) -> ConfigurationError:
+def _no_records_error(database: str) -> ConfigurationError:
+    """Return the error that a database has no records, to be raised; `database` is the name that it shows."""
     return ConfigurationError(Message("%(database)s has no records: name the right database", database=database))
 
 

@@ -47,7 +47,7 @@ def last(directory: Path) -> Upkeep:
 
 
 def noted(directory: Path, done: str) -> dict[str, Any]:
-    """Return the fields of a note, as `note` wrote it; empty if there is none, or it cannot be read."""
+    """Return the fields of the note that `note` wrote when `done` was done last; empty if no note can be read."""
     with suppress(OSError, ValueError):
         if isinstance(found := orjson.loads(_file(directory, done).read_bytes()), dict):
             return found

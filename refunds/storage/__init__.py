@@ -124,9 +124,9 @@ class Engine(ABC):
 
     @abstractmethod
     def require_whole(self, tx: Transaction) -> None:
-        """Raise `DamagedDatabase` if a file, which is read whole, is damaged, or an index does not fit its table.
+        """Raise `DamagedDatabase` if the database's file is damaged or an index does not fit its table.
 
-        A server looks after its own files; its indexes are compared where it has amcheck and lets the user call it.
+        SQLite reads its whole file. PostgreSQL looks at no file, and at indexes only where the user may call amcheck.
         """
 
     def pool(self) -> Mapping[str, int]:

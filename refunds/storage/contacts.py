@@ -184,7 +184,10 @@ class Contacts(OfOrders[Contact]):
         return None if row["oldest"] is None else instant(row["oldest"]), since_week, since_today
 
     def resolved_by(self, actor: str, limit: int) -> list[Contact]:
-        """Return up to `limit` requests that this actor has resolved, the last first; superseded ones are left out."""
+        """Return up to `limit` requests that this actor has resolved, the last resolved first.
+
+        Those that were superseded, or reopened, since are left out.
+        """
         resolved = "resolved_by = :actor AND resolved_at IS NOT NULL AND superseded_by IS NULL"
         return self._all(f"{resolved} ORDER BY resolved_at DESC LIMIT :limit", actor=actor, limit=limit)
 

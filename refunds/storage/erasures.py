@@ -94,7 +94,7 @@ class Erasures:
         ledger comes first, and one for each unmatched contact that was matched to it. If no field is set, nothing is
         done. Raises `StorageUnavailable` as `erase` does.
         """
-        fields = _to_empty(contact)
+        fields = _fields_to_empty(contact)
         if fields:
             now, name = self._context.now, _id_of(contact)
             was = "SELECT unmatched_id FROM unmatched_contacts WHERE contact_id = :name ORDER BY unmatched_id"
@@ -126,7 +126,7 @@ class Erasures:
         done = {one.customer_id for one in journalled(self._tx)}
         for one in sorted(one for one in self._context.ledger if one.customer_id not in done):
             contact = self._contact(one.customer_id)
-            if contact is not None and _to_empty(contact):
+            if contact is not None and _fields_to_empty(contact):
                 self._empty(contact, one.reason)
         if lacking:
             self._context.ledger.append(*lacking)
@@ -164,8 +164,11 @@ class Erasures:
             return None
 
     def _empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> None:
-        """Empty each personal field of a contact that has a text, with an event; delete the stored replies about it."""
-        fields = _to_empty(contact)
+        """Empty the personal fields of a contact that have a value, with an event; delete the stored responses about it.
+
+        For a contact about an order, those about the order go.
+        """
+        fields = _fields_to_empty(contact)
         data, emptied = {"fields": fields, "reason": reason}, dict.fromkeys(fields, ERASED)
         if isinstance(contact, Contact):
             Contacts(self._context).update(contact, EventType.CONTACT_EMPTIED, data, **emptied)
@@ -207,11 +210,12 @@ def journalled(tx: Transaction) -> Iterator[Erasure]:
 
 
 def _id_of(contact: Contact | UnmatchedContact) -> str:
+    """Return the id of a contact or of an unmatched contact."""
     return contact.contact_id if isinstance(contact, Contact) else contact.unmatched_id
 
 
-def _to_empty(contact: Contact | UnmatchedContact) -> list[str]:
-    """Return the names of the personal fields of a contact that are set and not yet empty."""
+def _fields_to_empty(contact: Contact | UnmatchedContact) -> list[str]:
+    """Return the names of a contact's personal fields that have a value and were not emptied yet."""
     table = CONTACTS if isinstance(contact, Contact) else UNMATCHED
     texts = ((name, getattr(contact, name)) for name in table.personal)
     return [name for name, text in texts if text is not None and not isinstance(text, Erased)]

@@ -185,10 +185,10 @@ def move(
     *,
     unmatched_id: str | None = None,
 ) -> None:
-    """Store the replies about an order or, if given, an unmatched contact as the order's; encrypt them by `to`.
+    """Decrypt the replies about an order by `cipher` and store them again, as the order's, encrypted by `to`.
 
-    They are decrypted by `cipher`. Expired replies are left as they are: a request that uses such a key again locks
-    it, and may wait for the order.
+    With `unmatched_id`, the replies are those about that unmatched contact. Expired replies are left as they are: a
+    request that uses such a key again locks it, and may wait for the order.
     """
     column, owner = ("order_id", order_id) if unmatched_id is None else ("unmatched_id", unmatched_id)
     rows = tx.all(

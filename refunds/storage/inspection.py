@@ -208,7 +208,10 @@ def _first_fault(
 
 
 def _not_as_journalled(rows: Mapping[RecordMapper[Any], list[Row]], found: list[Event]) -> Iterator[Message]:
-    """Yield the faults of records: missing, without one of these events, or not as the last of them says."""
+    """Yield a fault for each record in which `rows` and the events differ, such as a missing one or one without event.
+
+    Each record must be as its last event in `found` left it; a forgotten one must not be in `rows`.
+    """
     digests: dict[tuple[str, str], bytes] = {}
     for event in found:
         if event.type not in WITHOUT_RECORD and (name := table_of(event.type)):

@@ -226,7 +226,10 @@ class RecordMapper(Generic[R]):
         return record_digest(self.name, plain | {"personal": held})
 
     def row(self, record: R, cipher: CustomerCipher) -> dict[str, Any]:
-        """Return the row of a record, its personal fields encrypted; raises what `CustomerCipher.encrypt` does."""
+        """Return the row of a record, its personal fields encrypted.
+
+        Raises `CustomerErased` for a text of an erased customer, and `RuntimeError` if the cipher has no key.
+        """
         key = getattr(record, self._columns[0].field)
         row: dict[str, Any] = {}
         for name, field, kind, personal, *_ in self._columns:

@@ -104,7 +104,10 @@ class PostgresTransaction:
         self._execute("COMMIT", {}, prepare=False)
 
     def end(self, how: str = "ROLLBACK") -> None:
-        """End the transaction by the statement `how`, unless it has ended; a connection that fails is not reused."""
+        """End the transaction by the statement `how`, unless it has ended.
+
+        If the statement fails, nothing is raised: a connection that fails is not reused.
+        """
         self._over = True
         if self.connection.info.transaction_status is not TransactionStatus.IDLE:
             with suppress(psycopg.Error):

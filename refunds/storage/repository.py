@@ -251,7 +251,11 @@ class Listed(Repository[R]):
         return tuple(_stored(getattr(record, column)) for column in self.place)
 
     def _condition(self, name: str, value: Any) -> str:
-        """Return the SQL of a filter: the class's, the bound of `X_at` for `X_from` and `X_to`, or a column's value."""
+        """Return the SQL condition of the filter `name`.
+
+        That is the condition which `filters` of the class has for it; for `X_from` and `X_to`, a bound of the column
+        `X_at`; otherwise, that the column `name` has the value.
+        """
         if found := self.filters.get(name):
             return found if isinstance(found, str) else found[value]
         column, _, end = name.rpartition("_")

@@ -68,7 +68,7 @@ class Connection:
         self.database.conn.text_factory = str
 
     def read_any_text(self) -> None:
-        """Return texts that are not UTF-8 as bytes from here on, until the transaction ends."""
+        """Let later statements of the transaction return texts that are not UTF-8 as bytes, in place of an error."""
         self.database.conn.text_factory = _text
 
     def rollback(self) -> None:

@@ -59,7 +59,10 @@ class Ticket:
 
     @contextmanager
     def closing(self) -> Iterator[None]:
-        """Let no thread of this process write in the block; then stop showing others that it uses the database."""
+        """Let no thread of this process write in the block; after it, close the lock files.
+
+        From then on, other processes no longer see that this process uses the database.
+        """
         with self._lock:
             yield
             for file in (self._file, self._in_use):

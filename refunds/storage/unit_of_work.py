@@ -103,8 +103,8 @@ class UnitOfWork:
     def policies_at(self, head: Head) -> Policies:
         """Return the policies as of `head`, which must be the head of the journal that this transaction sees.
 
-        Unlike with `policies`, the use case does not come to rely on them. Raises `AnotherJournal` if the journal lacks
-        the last head that the store has seen.
+        Unlike `policies`, this does not record that the use case relies on the policies. Raises `AnotherJournal` if the
+        journal lacks the last head that the store has seen.
         """
         return self._policies_as_of(self.tx, head)
 

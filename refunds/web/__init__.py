@@ -67,7 +67,10 @@ class Service(Flask):
     """A Flask application that checks the `Host` of every request except the probes."""
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Return the adapter that routes a request; an untrusted `Host` raises `SecurityError`, except to a probe."""
+        """Return the adapter that routes a request; raise `SecurityError` for an untrusted `Host`, except a probe's.
+
+        Without a request, return what Flask returns.
+        """
         if request is not None and request.path in PROBES:
             return self.url_map.bind("", path_info=request.path, default_method=request.method)
         return super().create_url_adapter(request)

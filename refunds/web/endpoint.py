@@ -190,7 +190,7 @@ def _serving(operation: Operation) -> View:
 
 
 def _announce(operation: Operation, response: Response) -> Response:
-    """Add to a response when its operation is deprecated (RFC 9745) and ends (RFC 8594), as far as declared."""
+    """Add `Deprecation` (RFC 9745) and `Sunset` (RFC 8594) to a response's headers if its operation has these times."""
     if operation.deprecated:
         response.headers["Deprecation"] = f"@{int(operation.deprecated.timestamp())}"
     if operation.sunset:

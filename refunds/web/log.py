@@ -74,7 +74,7 @@ class Output:
         """Do nothing: lines are not buffered."""
 
     def finish(self) -> None:
-        """After `detach`, wait for at most a second until the thread has written every line."""
+        """Wait for at most a second until the thread of `detach` has written every line; nothing without a thread."""
         if self._waiting is not None:
             written = threading.Event()
             self._waiting.put(written.set)

@@ -198,7 +198,7 @@ def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
 
 
 def _description(operation: Operation) -> str:
-    """Return a description: the docstring after its first line, the scopes, and if the operation can be sent again."""
+    """Return an operation's description: its docstring after the first line, its scopes, if it can be sent again."""
     text = (inspect.getdoc(operation.view) or "").partition("\n")[2].strip()
     scopes, transaction = operation.scopes, operation.transaction
     if transaction is None and any(scope.endswith(":write") for scope in scopes or ()):

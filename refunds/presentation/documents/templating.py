@@ -68,7 +68,7 @@ def _plural(context: EvalContext, one: str, many: str, number: int) -> str:
 
 
 def _whole(text_of: Callable[..., str], spaces: re.Pattern[str] = _INSIDE) -> Callable[..., str]:
-    """Return `text_of` for use in templates: on a page, the `spaces` in its text become no-break spaces."""
+    """Return `text_of` for templates: in HTML, not in plain text, the `spaces` in its text become no-break spaces."""
 
     @pass_eval_context
     def shown(context: EvalContext, *values: Any, **named: Any) -> str:

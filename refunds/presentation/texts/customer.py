@@ -103,8 +103,8 @@ _WORDS_THEN: dict[Reason | Notice, tuple[Message, Message]] = {
 def spoken_words(outcome: Outcome, reference: str = "", *, ended: bool = False) -> str:
     """Return what an agent says to the customer about a decision, in the reader's language.
 
-    `reference` is that of the active cancellation, needed if the order is cancelled already; `ended`: the window has
-    ended, or the service was provided, since the request.
+    `reference` is the active cancellation's, needed if the order is cancelled already. With `ended`, the words take
+    into account that the window has ended, or the service was provided, since the request.
     """
     spoken, _ = _words(outcome, ended=ended)
     return translate(spoken, **outcome_words(outcome), reference=reference)
@@ -126,7 +126,10 @@ def _words(outcome: Outcome, *, ended: bool) -> tuple[Message, Message]:
 
 
 def written_cancelling(outcome: Outcome, order_id: str | None) -> str:
-    """Return what an agent writes if the customer's message cancels the order; empty if `written_words` answers it."""
+    """Return what an agent writes if the customer's message is itself the cancellation, in the reader's language.
+
+    Returns an empty text if `written_words` fits such a message, too.
+    """
     text = _WRITTEN_CANCELLING.get(answered_by(outcome))
     at = moment_text(outcome.requested_at, outcome.time_zone)
     return _written(text, outcome, order_id, at=at) if text else ""

@@ -161,7 +161,7 @@ def warnings_data(terms: Terms) -> list[dict[str, str]]:
 
 
 def _warning_text(found: Mismatch, terms: Terms) -> str:
-    """Return the sentence for a clause that contradicts a term, with the value of the term."""
+    """Return the sentence that warns of a clause which contradicts a term, or does not name the term's channel."""
     if found.kind is MismatchKind.CHANNEL_NOT_NAMED:
         text = Message("%(clause)s names another channel, but not this one; the term %(term)s says: %(value)s.")
     else:

@@ -42,10 +42,10 @@ def open_data_request(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 
 
 def _shown(uow: UnitOfWork, request: DataRequest | Answered, *, is_scrubbed: bool = False) -> dict[str, Any]:
-    """Return a data request as the API shows it, with its certificate and earlier recipients.
+    """Return a data request as the API shows it, with its certificate and the recipients who must be told of it.
 
-    An `Answered` has these; for a `DataRequest` they are loaded. The certificate says that the log of the database was
-    emptied after the last erasure if it `is_scrubbed`.
+    An `Answered` has certificate and recipients; for a `DataRequest`, they are read. With `is_scrubbed`, the
+    certificate says that the log of the database was emptied after the last erasure.
     """
     answered = request if isinstance(request, Answered) else data_requests.answered(uow, request)
     return data_request_data(*answered, time_zone=data_requests.time_zone(uow), is_scrubbed=is_scrubbed)

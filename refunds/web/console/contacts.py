@@ -181,7 +181,7 @@ def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
 def _foreseen(
     uow: UnitOfWork, order_id: str, found: dict[str, Any]
 ) -> tuple[Order, Contact | None, Decision | None, Decision | None, tuple[FieldError, ...]]:
-    """Return the order, the stored contact that the form names, if any, two decisions, and the errors of the form.
+    """Return the order, the contact named by `contact_id` in the form or None, two decisions, and the form's errors.
 
     The first decision is on the contact itself, the second is the one to answer with, as in `contacts.preview`. For a
     stored contact, both are the one to answer with. If the times or the contact point of a contact to be entered now
@@ -297,7 +297,10 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
 
 
 def about(uow: UnitOfWork, contact: AContact, *actors: str | None) -> dict[str, Any]:
-    """Return the values for the page of a contact, matched or not, by name; `names` has these `actors` and others."""
+    """Return what the pages of contacts and of unmatched contacts show alike: the template's values, by name.
+
+    Its `names` has the names of `actors` and of who recorded, acknowledged and took the contact.
+    """
     taking = assignments.taking(uow, contact)
     ids = (contact.recorded_by, contact.acknowledged_by, contact.taken_by, taking and taking.holder, *actors)
     return {
@@ -357,7 +360,10 @@ def follow_up(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
 
 
 def act(uow: UnitOfWork, form: Form, name: str, known: Doing) -> None:
-    """Do to the record with the id `name` what the form's `doing` says, one of `known`; else raise `InvalidInput`."""
+    """Do what the form's `doing` names to the record with the id `name`; raise `InvalidInput` if it is not in `known`.
+
+    `known` has the schema of the other fields and the function for each `doing`.
+    """
     data = dict(form.data)
     doing = data.pop("doing", "")
     if doing not in known:

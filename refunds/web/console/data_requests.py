@@ -215,9 +215,10 @@ def answer_data_request(uow: UnitOfWork, form: Form, request_id: str) -> Respons
 
 
 def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
-    """Correct the fields that differ from the record, and close the request as fulfilled.
+    """Correct each personal field of the customer that `data` has another value for; close the request as fulfilled.
 
-    Raises `InvalidInput`, naming fields of the form, if one is blank, none differs or one does not fit.
+    Raises `InvalidInput`, naming fields of the form, if a field is blank, none differs or one does not fit. If no
+    personal field is on record, only closes the request.
     """
     request = data_requests.locked(uow, request_id)
     held = _fields(uow, request) if request.customer_id else []

@@ -106,7 +106,7 @@ def _bare(text: str) -> str:
 
 
 def _clocks(text: str) -> Iterator[tuple[str, time | None]]:
-    """Yield each way to divide a text into a date and a time of day; None is no time."""
+    """Yield each way to divide a text into the text of a date and a time of day; first, the whole text and None."""
     yield text, None
     for form in _CLOCKS:
         found = form.fullmatch(text)

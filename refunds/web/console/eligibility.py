@@ -161,7 +161,10 @@ def _is_exact(form: Form, how: Asked) -> bool:
 def _on_an_order(
     uow: UnitOfWork, order_id: str, found: dict[str, Any]
 ) -> tuple[Order, tuple[Decision, Decision], Asked]:
-    """Return an order, the two decisions of `contacts.preview` on a new contact, and how and when its customer asks."""
+    """Return an order, the two decisions of `contacts.preview` on a new contact, and how and when the customer asks.
+
+    `found` is a read `AskedSchema`. Raises `NotFound` without such an order, and `InvalidInput` for unfit times.
+    """
     order = uow.orders.get(order_id)
     how = asked(found, uow.now, time_zone_of(uow, order.policy))
     contact = NewContact(channel=how.channel, received_at=how.received_at, sent_at=how.sent_at)
@@ -173,6 +176,7 @@ def by_date(uow: UnitOfWork, form: Form) -> Response:
     """Show the answer for a service of which only the day and the region are known; count the decision, record nothing.
 
     If a time in the address is not an exact instant, redirect to this screen with exact instants, without counting.
+    Raises `InvalidInput` without a day.
     """
     found = form.read(ByDateSchema)
     forms.require(found, "provided_on")

@@ -44,11 +44,17 @@ class Typed:
         return self._meant(field, now, zone(time_zone))
 
     def begin(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """Return the typed instant or, without a time, the start of the day. Raises `InvalidInput` if it is neither."""
+        """Return the typed instant as a beginning: for a date without a time, the start of that day.
+
+        Raises `InvalidInput` at `field` if the text cannot be read or the clocks skip the typed time.
+        """
         return self._meant(field, now, zone(time_zone), timedelta())
 
     def end(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """Return the typed instant or, without a time, the next day's start. Raises `InvalidInput` if it is neither."""
+        """Return the typed instant as an end: for a date without a time, the start of the next day.
+
+        Raises `InvalidInput` at `field` if the text cannot be read or the clocks skip the typed time.
+        """
         return self._meant(field, now, zone(time_zone), timedelta(days=1))
 
     def day(self, field: str, now: datetime, time_zone: str) -> date:

@@ -350,9 +350,9 @@ _NOT_UNDERSTOOD = both(
 
 
 def _conflict_text(code: str, detail: str) -> str:
-    """Return what to do about a conflict: what `CONFLICTS` has for its detail, or else the advice for its code.
+    """Return what to do about a conflict: the text in `CONFLICTS` for its detail, or else the advice for its code.
 
-    For an unknown code, and for a conflict of a contact whose detail has no values, the advice is the detail itself.
+    If neither exists, or if the conflict is that of a contact and its detail has no values, return the detail itself.
     """
     is_plain = code == ContactStateConflict.code and not getattr(detail, "values", None)
     general = detail if is_plain or code not in _PROBLEMS else _PROBLEMS[code][1]

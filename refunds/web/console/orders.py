@@ -54,7 +54,7 @@ def customer(uow: UnitOfWork, form: Form, customer_id: str) -> Response:
 
 
 def _fitting(uow: UnitOfWork, customer_id: str, text: str) -> list[tuple[dict[str, Any], list[Standing]]]:
-    """Return the meanings of a text that some orders of a customer fit: filters of a list, each with up to two orders.
+    """Return each meaning of a text that some order of a customer fits: filters for a list, and up to two such orders.
 
     The text is part of the order number; only if no number has it, it can be a day of the service, a region, or both.
     """

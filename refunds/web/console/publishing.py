@@ -109,7 +109,7 @@ def _line(text: str, steps: list[str]) -> int | None:
 
 
 def _fingerprint(*shown: Any) -> str:
-    """Return the digest of what a dry run has shown (plain data). The form sends it back, so that only that is done."""
+    """Return a digest of what a dry run shows (plain data); the form sends it back to prove what its reader saw."""
     return sha256(orjson.dumps(shown)).hexdigest()
 
 
@@ -120,9 +120,9 @@ def _require_as_shown(form: Form, fingerprint: str) -> None:
 
 
 def _result(uow: UnitOfWork, text: str, version: PolicyVersion, *, dry_run: bool) -> tuple[PublishResult, str]:
-    """Publish a draft or make its dry run; return the result and the fingerprint of what a dry run shows of it.
+    """Publish a version, or make its dry run; return the result and the fingerprint of what a dry run shows of it.
 
-    Raises `InvalidInput` that names lines of the text.
+    `text` is the file that the version was read from: `InvalidInput` names its lines.
     """
     with _in_draft(text):
         result = publication.publish(uow, version, dry_run=dry_run)
@@ -165,11 +165,11 @@ def publish(uow: UnitOfWork, form: Form) -> Response:
     result, fingerprint = _result(uow, text, version, dry_run=False)
     if not result.known:
         _require_as_shown(form, fingerprint)
-    return _said(version.policy_id, "known" if result.known else "published", version.version)
+    return _redirect_to_policy(version.policy_id, "known" if result.known else "published", version.version)
 
 
-def _said(policy_id: str, *said: Any) -> Response:
-    """Redirect to a policy's page, which says for five minutes, in this session only, what was done: `said`."""
+def _redirect_to_policy(policy_id: str, *said: Any) -> Response:
+    """Redirect to a policy's page; for five minutes, in this session only, the page says what was done, from `said`."""
     return to("policy", policy_id=policy_id, said=sessions.signed_message(policy_id, *said))
 
 
@@ -224,7 +224,7 @@ def withdraw(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Respo
     except PolicyVersionConflict:
         fingerprint = ""
     _require_as_shown(form, fingerprint)
-    return _said(policy_id, "withdrawn", version)
+    return _redirect_to_policy(policy_id, "withdrawn", version)
 
 
 def _closed(
@@ -257,4 +257,4 @@ def close_day(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     if entered.created:
         _require_as_shown(form, fingerprint)
     done = "closed" if entered.created else "closed_before"
-    return _said(policy_id, done, entered.closure.date.isoformat(), *entered.notices)
+    return _redirect_to_policy(policy_id, done, entered.closure.date.isoformat(), *entered.notices)

@@ -19,7 +19,7 @@ def example(name: str, summary: str, value: Any) -> dict[str, Example]:
 
 
 def shared(examples: Mapping[str, Example]) -> dict[str, Example]:
-    """Add examples to `SHARED`, and return references to them, by name; no name may be there already.
+    """Add new examples to `SHARED`, and return a reference to each by name; a name that is there already is a mistake.
 
     The document has each shared example once, as a component under its name.
     """
