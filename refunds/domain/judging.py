@@ -72,7 +72,10 @@ def recorded(decision: Decision) -> RecordedDecision:
 
 
 def names_in(told: ToldWindow | None) -> Names:
-    """Return the names of a window's holidays by date: as told or, if none was told, today's; empty for None."""
+    """Return the names of a window's holidays by date; empty for None.
+
+    A holiday whose name was not told has today's name in each language.
+    """
     if told is None:
         return NO_NAMES
     names = dict(told.names)

@@ -257,7 +257,11 @@ def _earliest(order: Order) -> tuple[datetime, Message]:
 
 
 def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Contact | None:
-    """Return the contact that a new one supersedes, or None; raises as `record` if that must not be superseded."""
+    """Return the contact that a new one supersedes; None if the new one names none.
+
+    Raises `InvalidInput` if there is no such contact about the order, and `ContactStateConflict` if it was superseded,
+    is open and asks for more than the new one, or is what the active cancellation is based on.
+    """
     contact_id = new.supersedes
     if contact_id is None:
         return None

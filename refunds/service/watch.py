@@ -308,7 +308,7 @@ def _fill_batch(uow: UnitOfWork, after: str) -> tuple[list[Order], int]:
     """Give a promise to the next orders after an id that have none; return these orders, and how many have one now."""
     cause = PromiseCause.CALENDAR_CHANGED if last_change(uow) else PromiseCause.BEFORE_PROMISES
     found, promised = uow.orders.without_promise(after, BATCH), 0
-    on_record = _on_record(uow, found)
+    on_record = _windows_on_record(uow, found)
     for order in found:
         told = on_record.get(order.order_id)
         with suppress(RefundsError):  # such an order cannot be judged any more
@@ -319,8 +319,11 @@ def _fill_batch(uow: UnitOfWork, after: str) -> tuple[list[Order], int]:
     return found, promised
 
 
-def _on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, ToldWindow]:
-    """Return, by order id, the last-ending window that stored decisions told for the present policy and service."""
+def _windows_on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, ToldWindow]:
+    """Return by order id the window that stored decisions told; of several windows, the one that ends last.
+
+    Only decisions under the order's present policy and service time count. An order without one is left out.
+    """
     by_id = {order.order_id: order for order in found}
     told: dict[str, ToldWindow] = {}
     for row in chain(uow.contacts.decisions(by_id), uow.cancellations.decisions(by_id)):

@@ -40,7 +40,10 @@ class Difference(NamedTuple):
 
 
 def differences(tx: Transaction, *, on_server: bool) -> list[Difference]:
-    """Return how a database differs from a new one, sorted; conditions and expressions of indexes are not compared."""
+    """Return how a database differs from a new one, sorted; conditions and expressions of indexes are not compared.
+
+    `on_server` says that it is PostgreSQL's, and not SQLite's.
+    """
     wanted, found = _fresh(), _schema(tx, _POSTGRESQL if on_server else _SQLITE)
     differing = sorted(one for one in wanted.keys() | found.keys() if wanted.get(one) != found.get(one))
     return [Difference(*one, wanted.get(one), found.get(one)) for one in differing]

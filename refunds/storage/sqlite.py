@@ -39,7 +39,8 @@ def wal_is_sound(version: tuple[int, ...]) -> bool:
 class SQLite(Engine):
     """A database in one file, which is opened when it is first used; with `readonly`, no byte of it changes.
 
-    A write waits up to `patience` seconds for others. `sound` uses a write-ahead log; None asks `wal_is_sound`.
+    A write waits up to `patience` seconds for others. With `sound`, the database has a write-ahead log, else a rollback
+    journal; by default, `wal_is_sound` decides.
     """
 
     sqlite_version = sqlite3.sqlite_version
