@@ -257,7 +257,7 @@ def _region_days(country: str, subdivision: str | None, rules: DayRules) -> Regi
 
 @_kept(64)
 def _parts(country: str) -> _Parts:
-    """Return what holidays subdivisions have and their country lacks; each is built, compared and dropped in turn."""
+    """Return the holidays that a country's subdivisions have and its own list lacks, by date, and where they differ."""
     english, _ = _language(country, "en")
     own = _built(country, None, english)
     of: dict[date, tuple[str, str]] = {}

@@ -68,7 +68,10 @@ _REQUEST_NUMBER = _Form(
 
 
 def _parse(text: str, form: _Form, other: _Form) -> str:
-    """Return the digits of a number of this form. Raises `Unfit`, which names the `other` form if it is of that."""
+    """Return the digits of a number, which must have this `form`; hyphens and blanks do not count.
+
+    Raises `Unfit` if it has another form, of which the error names `other`, or if its check digit is wrong.
+    """
     digits = text.replace("-", "").replace(" ", "")
     is_number = digits.isascii() and digits.isdigit()
     if is_number and len(digits) == other.digits and damm.is_valid(digits):

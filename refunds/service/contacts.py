@@ -132,7 +132,8 @@ def preview(uow: UnitOfWork, order: Order, new: NewContact) -> tuple[Decision, D
 
     The second is the first, unless an earlier open request allows more: see `orders.answered`. Nothing is recorded. Of
     what `record` refuses, only the times and the contact point are checked. Raises `InvalidInput` if a time is in the
-    future, in the wrong order or too long ago, and what `orders.decided` raises.
+    future, in the wrong order or too long ago, or the contact point is neither a number nor an address, `NotFound` if
+    there is no such policy, and `NoPolicyInForce` or `CalendarNotCovered` if the contact cannot be judged.
     """
     earlier = uow.contacts.find(new.supersedes) if new.supersedes else None
     own = _judge(uow, order, new, earlier, cancelled=uow.cancellations.active(order.order_id) is not None)

@@ -190,7 +190,10 @@ def told(uow: UnitOfWork, change: Change) -> list[Contact]:
 
 
 def _change(row: Row, today: int | None, stands: int) -> Change:
-    """Make the change for the promise in a row; `today` and `stands` are the deadlines of `Change`, as stored."""
+    """Return the change for the promise in a row, from two stored deadlines.
+
+    `today` is the deadline as it is counted today, None if it cannot be; `stands` is the deadline that holds now.
+    """
     ends, told = (instant(row["deadline"]), None if today is None else instant(today), instant(stands)), _told(row)
     return Change(row["order_id"], *ends, told.time_zone if told else "UTC", instant(row["promised_at"]))
 

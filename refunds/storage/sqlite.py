@@ -230,7 +230,10 @@ class SQLite(Engine):
             raise cannot_serve(self.name, "the service started while it was read: run the command again")
 
     def _without_log(self) -> Unlocked | None:
-        """Return the identity, size and time of the file, to notice changes; None if there is a log, or no file."""
+        """Return the identity, size and time of the database's file, to notice changes.
+
+        Returns None if there is a write-ahead log beside it, or no file.
+        """
         if not Path(f"{self.path}-wal").exists():
             with suppress(OSError):
                 found = self.path.stat()
