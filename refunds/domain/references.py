@@ -68,9 +68,10 @@ _REQUEST_NUMBER = _Form(
 
 
 def _parse(text: str, form: _Form, other: _Form) -> str:
-    """Return the digits of a number, which must have this `form`; hyphens and blanks do not count.
+    """Return the digits of a number of this form, in which hyphens and blanks do not count.
 
-    Raises `Unfit` if it has another form, of which the error names `other`, or if its check digit is wrong.
+    Raises `Unfit` if the text is no such number; the error says if it is one of the form `other` instead, or if only
+    the check digit is wrong.
     """
     digits = text.replace("-", "").replace(" ", "")
     is_number = digits.isascii() and digits.isdigit()

@@ -249,7 +249,7 @@ class PostgreSQL(Engine):
 
         `begin` is sent with the first statement. If the connection is lost by then, that statement is sent again on
         another one, until the patience is over. Raises `StorageUnavailable` if the database cannot serve, `Conflict` if
-        a value has to be unique or refers to nothing, and `Unreadable` if a table or column is missing.
+        a value must be unique but is taken, or refers to nothing, and `Unreadable` if a table or column is missing.
         """
         with self._translating_errors():
             pool, deadline = self._opened(), monotonic() + self._patience
