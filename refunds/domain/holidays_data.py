@@ -156,7 +156,10 @@ def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | Non
 
 
 def decreed_until(country: str) -> int | None:
-    """Return the last year whose decrees the data has; None for a country without yearly decrees (any more)."""
+    """Return the last year whose decrees the data has.
+
+    Returns None if the country has no yearly decrees (any more), or if the data has lost the country.
+    """
     decrees = DECREES.get(country)
     return _last_decree(country) if decrees and decrees.ended is None and still_known(country) else None
 

@@ -114,7 +114,10 @@ def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) ->
 
 @lru_cache(maxsize=128)
 def _closed_again(calendar: BusinessCalendar, closed: tuple[date, ...], too_late: tuple[date, ...]) -> BusinessCalendar:
-    """Return the calendar with the closures of a decision; those in `too_late` change no window."""
+    """Return the calendar with the closures of a stored decision: those in `closed` count for every window.
+
+    Those in `too_late` change no window.
+    """
     calendar = calendar.closed_on(closed) if closed else calendar
     return calendar.with_entered_closures((day, date.max) for day in too_late) if too_late else calendar
 

@@ -283,7 +283,10 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Cont
 
 
 def _require_none_worse(uow: UnitOfWork, earlier: Contact, decision: Decision) -> None:
-    """Raise `Forbidden` if an agent would supersede an open contact that `is_timely` by one that is refused."""
+    """Raise `Forbidden` if an agent would supersede an open contact that was in time by one that is refused.
+
+    A contact that needs a supervisor counts as in time, too.
+    """
     if decision.outcome.verdict is not Verdict.REFUSED or uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
         return
     if earlier.is_open and is_timely(uow, earlier):

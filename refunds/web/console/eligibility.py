@@ -271,7 +271,10 @@ _NOTHING: dict[str, Any] = {
 
 
 def _about(uow: UnitOfWork, order: Order | None, decision: Decision) -> dict[str, Any]:
-    """Return what the page shows of an order beside its decision, by name; without an order, each value is empty."""
+    """Return what the page shows of an order beside its decision, by name, such as its cancellation and limits.
+
+    Without an order, each value is empty.
+    """
     if order is None:
         return _NOTHING
     order_id, outcome = order.order_id, decision.outcome
