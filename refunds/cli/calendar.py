@@ -102,15 +102,15 @@ def changes() -> None:
     with reading() as uow, progress() as shown:
         last = watch.last_change(uow)
         _show("Lengthened by the last watch", list(watch.lengthened(uow)), uow)
-        longer, kept = _sorted(watch.changes(uow, shown))
+        longer, kept = _longer_and_kept(watch.changes(uow, shown))
         _show("Not watched yet, and longer", longer, uow)
         _show("Kept", kept, uow)
     watched = f"{last.at:%Y-%m-%dT%H:%M:%SZ}, {last.now}" if last else "never"
     click.echo(f"Last watched: {watched}; today's data: {watch.data_now()}.")
 
 
-def _sorted(found: Iterable[Change]) -> tuple[list[Change], list[Change]]:
-    """Return the changes that make a window longer, and the other ones, each in the order found."""
+def _longer_and_kept(found: Iterable[Change]) -> tuple[list[Change], list[Change]]:
+    """Return two lists of changes, in the order found: those that make a window longer, and the others."""
     changes = list(found)
     return [one for one in changes if one.is_longer], [one for one in changes if not one.is_longer]
 
@@ -157,9 +157,9 @@ def compare(folder: Path) -> None:
 
 
 def _compare(folder: Path) -> None:
-    """Print the open windows that end later by the holiday data that this process has loaded, or keep a later end.
+    """Print the open windows that would end later by the loaded holiday data, and those that would keep a later end.
 
-    Raises `UsageError` if the service cannot count by that data, which is the release in `folder`.
+    The data is the release in `folder`. Raises `UsageError` if this service cannot count by it.
     """
     store = loaded_store(Opening.READ)
     try:
@@ -167,7 +167,7 @@ def _compare(folder: Path) -> None:
     except AttributeError as error:
         raise click.UsageError(f"this service cannot count by {watch.data_now()}, from {folder}: {error}") from None
     with store.read(COMMAND_LINE) as uow, progress() as shown:
-        longer, kept = _sorted(watch.changes(uow, shown))
+        longer, kept = _longer_and_kept(watch.changes(uow, shown))
     _show("Would end later", longer)
     _show("Would keep the later end that was told", kept)
     click.echo(f"Counted by {watch.data_now()}.")

@@ -79,7 +79,10 @@ def _state(uow: UnitOfWork, version: PolicyVersion) -> str:
 
 
 def _draft(file: Path) -> PolicyVersion:
-    """Return the version in a policy file; raise `InvalidInput`, whose places name the file, if it is wrong."""
+    """Return the version in a policy file; raise `InvalidInput` if it is wrong, at pointers that begin with its name.
+
+    Raises `OSError` if the file cannot be read.
+    """
     try:
         return read_policy_file(file)
     except InvalidInput as error:

@@ -92,7 +92,10 @@ class Server(MTServer):
         self._prepare_to_stop()
 
     def _stop_workers(self) -> None:
-        """Stop once all is answered and sent, or time is up; the worker would also wait for half-sent requests."""
+        """Stop the worker once all requests are answered and the responses sent, or time is up.
+
+        It does not wait for requests of which only a part has arrived.
+        """
         (worker,) = self.wrks
         worker.terminate()  # type: ignore[no-untyped-call]
         looks, end = 0, perf_counter() + PATIENCE

@@ -161,7 +161,10 @@ def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | Non
 
 
 def decreed_until(country: str) -> int | None:
-    """Return the last year whose decrees the data has; None for a country without yearly decrees (any more)."""
+    """Return the last year whose decrees the data has.
+
+    Returns None if the country has no yearly decrees (any more), or if the data has lost the country.
+    """
     decrees = DECREES.get(country)
     return _last_decree(country) if decrees and decrees.ended is None and still_known(country) else None
 
@@ -262,7 +265,7 @@ def _region_days(country: str, subdivision: str | None, rules: DayRules) -> Regi
 
 @_caching(64)
 def _parts(country: str) -> _Parts:
-    """Return what holidays subdivisions have and their country lacks; each is built, compared and dropped in turn."""
+    """Return the holidays that a country's subdivisions have and its own list lacks, by date, and where they differ."""
     english, _ = _language(country, "en")
     own = _built(country, None, english)
     of: dict[date, tuple[str, str]] = {}

@@ -72,7 +72,10 @@ def recorded(decision: Decision) -> RecordedDecision:
 
 
 def names_in(told: ToldWindow | None) -> Names:
-    """Return the names of a window's holidays by date: as told or, if none was told, today's; empty for None."""
+    """Return the names of a window's holidays by date; empty for None.
+
+    A holiday whose name was not told has today's name in each language.
+    """
     if told is None:
         return NO_NAMES
     names = dict(told.names)
@@ -111,7 +114,10 @@ def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) ->
 
 @lru_cache(maxsize=128)
 def _closed_again(calendar: BusinessCalendar, closed: tuple[date, ...], too_late: tuple[date, ...]) -> BusinessCalendar:
-    """Return the calendar with the closures of a decision; those in `too_late` change no window."""
+    """Return the calendar with the closures of a stored decision: those in `closed` count for every window.
+
+    Those in `too_late` change no window.
+    """
     calendar = calendar.closed_on(closed) if closed else calendar
     return calendar.with_entered_closures((day, date.max) for day in too_late) if too_late else calendar
 

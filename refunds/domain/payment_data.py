@@ -104,7 +104,10 @@ _NO_CARD = re.compile(
 
 
 def _plain(text: str) -> str:
-    """Return the text without combining marks and invisible characters, its digits and letters in their plain forms."""
+    """Return a text with its digits and letters in their plain forms; capitals stay.
+
+    Combining marks and invisible characters are left out.
+    """
     visible = (c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) not in _UNSEEN)
     return "".join(str(unicodedata.decimal(c, c)) for c in visible)
 
@@ -147,9 +150,9 @@ def _lengths(beginning: str) -> tuple[int, ...]:
 
 
 def _without_telephone(text: str, groups: Groups) -> Iterator[Groups]:
-    """Yield the groups before, between and after telephone numbers, as lists that may be empty.
+    """Yield the groups of digits before, between and after the telephone numbers in a text, as lists that may be empty.
 
-    A number begins after a `+` or, as the first group or right after another number, with a 0.
+    A telephone number begins after a `+` or, as the first group or right after another number, with a 0.
     """
     part: Groups = []
     left = 0

@@ -19,7 +19,7 @@ from refunds.domain.resolutions import ResolutionReason
 
 
 def personal() -> Any:
-    """Declare a field with personal data, None by default: it is stored encrypted, and emptied by an erasure."""
+    """Return a record's field for personal data, None by default: it is stored encrypted, and emptied by an erasure."""
     return field(default=None, metadata={"personal": True})
 
 

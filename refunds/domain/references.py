@@ -71,7 +71,11 @@ _REQUEST_NUMBER = _Form(
 
 
 def _parse(text: str, form: _Form, other: _Form) -> str:
-    """Return the digits of a number of this form. Raises `Unfit`, which names the `other` form if it is of that."""
+    """Return the digits of a number of this form, in which hyphens and blanks do not count.
+
+    Raises `Unfit` if the text is no such number; the error says if it is one of the form `other` instead, or if only
+    the check digit is wrong.
+    """
     digits = text.replace("-", "").replace(" ", "")
     is_number = digits.isascii() and digits.isdigit()
     if is_number and len(digits) == other.digits and damm.is_valid(digits):

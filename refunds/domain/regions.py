@@ -155,9 +155,9 @@ def with_subdivisions(country: str) -> Iterator[str]:
 
 
 def region_name(region: str, language: str) -> str:
-    """Return the name of a subdivision in German if `language` asks for it and it is known, else in the country's own.
+    """Return a subdivision's name: in German if `language` asks for it and it is known, else in the country's language.
 
-    Without a known name, this is the part after the hyphen, or a country's code.
+    A subdivision without a known name has the part after the hyphen as its name, and a country its code.
     """
     country, _, part = region.partition("-")
     if iso := _iso(region):

@@ -21,7 +21,7 @@ class Period(NamedTuple):
 
     @property
     def in_years(self) -> bool:
-        """Whether the period is of whole years, by its term."""
+        """Whether the term of the period is in whole years."""
         return self.term.endswith("_years")
 
     def length(self, terms: Terms) -> int:

@@ -39,7 +39,7 @@ def speaking(name: str) -> Iterator[None]:
 
 
 def each_language() -> Iterator[str]:
-    """Yield each language of `LANGUAGES`, sorted by code; it is bound until the loop goes on to the next one."""
+    """Yield each language of `LANGUAGES`, sorted by code; until the loop goes on, it is the reader's language."""
     for name in sorted(LANGUAGES):
         with speaking(name):
             yield name

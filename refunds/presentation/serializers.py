@@ -193,7 +193,10 @@ def evidence_data(evidence: Evidence) -> dict[str, Any]:
 
 
 def _link_data(link: Link) -> dict[str, Any]:
-    """Return an event, with hexadecimal digests; `anchor` is the checkpoint up to which its chain was checked."""
+    """Return an event with hexadecimal digests, and as `anchor` the checkpoint up to which its chain was checked.
+
+    `anchor` is null if the chain was checked to its end.
+    """
     event, checkpoint = link
     return event_data(event) | {
         "digest": event.digest.hex(),

@@ -78,6 +78,7 @@ class Instant(_Strict, fields.DateTime):
         return instant
 
     def _serialize(self, value: Any, *_: Any, **__: Any) -> str | None:
+        """Return an instant as RFC 3339 text in UTC; None for None."""
         return None if value is None else instants.format_instant(value)
 
 

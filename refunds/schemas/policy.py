@@ -72,7 +72,10 @@ class ContactChannelSchema(StrictSchema):
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> ContactChannel:
-        """Make the `ContactChannel` from the values read: accepted if left out; points sorted, without duplicates."""
+        """Make the `ContactChannel` from the values read, with its points sorted and without duplicates.
+
+        Without a value, the channel is accepted and has no points.
+        """
         return ContactChannel(data.get("accepted", True), tuple(sorted(set(data.get("points", ())))))
 
 

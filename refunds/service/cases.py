@@ -24,7 +24,7 @@ Case = tuple[str | None, int, int, int | None]
 
 
 class Cases:
-    """The cases of a policy: all orders of a case have the same window, also by each of the versions `more`."""
+    """The cases of a policy: all orders of a case have the same window, by the policy and by each version in `more`."""
 
     def __init__(self, policy: Policy, *more: PolicyVersion) -> None:
         versions = policy.effective_versions

@@ -132,7 +132,8 @@ def preview(uow: UnitOfWork, order: Order, new: NewContact) -> tuple[Decision, D
 
     The second is the first, unless an earlier open request allows more: see `orders.answered`. Nothing is recorded. Of
     what `record` refuses, only the times and the contact point are checked. Raises `InvalidInput` if a time is in the
-    future, in the wrong order or too long ago, and what `orders.decided` raises.
+    future, in the wrong order or too long ago, or the contact point is neither a number nor an address, `NotFound` if
+    there is no such policy, and `NoPolicyInForce` or `CalendarNotCovered` if the contact cannot be judged.
     """
     earlier = uow.contacts.find(new.supersedes) if new.supersedes else None
     own = _judge(uow, order, new, earlier, cancelled=uow.cancellations.active(order.order_id) is not None)
@@ -262,7 +263,11 @@ def _earliest(order: Order) -> tuple[datetime, Message]:
 
 
 def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Contact | None:
-    """Return the contact that a new one supersedes, or None; raises as `record` if that must not be superseded."""
+    """Return the contact that a new one supersedes; None if the new one names none.
+
+    Raises `InvalidInput` if there is no such contact about the order, and `ContactStateConflict` if it was superseded,
+    is open and asks for more than the new one, or is what the active cancellation is based on.
+    """
     contact_id = new.supersedes
     if contact_id is None:
         return None
@@ -283,7 +288,10 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Cont
 
 
 def _require_none_worse(uow: UnitOfWork, earlier: Contact, decision: Decision) -> None:
-    """Raise `Forbidden` if an agent would supersede an open contact that `is_timely` by one that is refused."""
+    """Raise `Forbidden` if an agent would supersede an open contact that was in time by one that is refused.
+
+    A contact that needs a supervisor counts as in time, too.
+    """
     if decision.outcome.verdict is not Verdict.REFUSED or uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
         return
     if earlier.is_open and is_timely(uow, earlier):

@@ -38,7 +38,8 @@ def register(uow: UnitOfWork, *, production: bool) -> list[Demonstration]:
     """Register the demonstration orders of today under the default policy, and return them.
 
     Those that are registered already stay as they are, even if they were changed. Raises `ConfigurationError` in
-    production, and what `orders.register` raises.
+    production, `CustomerErased` if the customer of one was erased, and `NoPolicyInForce` or `CalendarNotCovered` if one
+    cannot be judged.
     """
     if production:
         raise ConfigurationError("REFUNDS_ENV: demonstration orders are not for production")

@@ -183,9 +183,10 @@ def _calendars(patient: Patient) -> Found:
 
 
 def _tokens(patient: Patient) -> Found:
-    """Yield how many tokens are valid, with a warning if they are over 50.
+    """Yield how many tokens are valid, and a warning if they are over 50.
 
-    Warns also of each token that ends within 30 days, and of each client whose tokens have all ended.
+    Yields a warning, too, of each valid token that ends within 30 days, and of each client whose tokens have all ended.
+    Revoked tokens are left out.
     """
     with patient.records() as uow:
         every = list(uow.tokens.with_clients())

@@ -209,8 +209,8 @@ def eligibility(
 def decided(uow: UnitOfWork, order: Order, facts: Facts) -> Decision:
     """Return the decision on facts about an order by its policy and region; no deadline is before the promised one.
 
-    Nothing is recorded. Raises `NotFound` if its policy does not exist, `NoPolicyInForce` if no version of that was in
-    force at the contact or at the time that judges, and `InvalidInput` if the contact point does not fit its channel.
+    Nothing is recorded. Raises `NotFound` if there is no such policy, `NoPolicyInForce` or `CalendarNotCovered` if the
+    facts cannot be judged, and `InvalidInput` at `/contact_point` if that is neither a number nor an address.
     """
     promise = uow.promises.current(order.order_id) if order.service_provided_at else None
     return _judge(uow, order, facts, promise.told if promise else None)

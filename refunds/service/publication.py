@@ -168,7 +168,11 @@ def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
 def _register(
     uow: UnitOfWork, draft: PolicyVersion, check: VersionCheck, event: EventType, *, dry_run: bool = False
 ) -> PublishResult:
-    """Register a draft as `check` returns it, unless known or a `dry_run`; raise `InvalidInput` if no term changes."""
+    """Register a draft as `check` returns it, with its event; store nothing if it is known or for a `dry_run`.
+
+    Raises `UnknownRegion`, `PolicyVersionConflict` if its number has other content or was withdrawn, `InvalidInput` if
+    no term changes or the number or time does not follow on, and what `check` raises.
+    """
     taken = _same_version(uow, draft)
     if taken is None:
         require_region(draft.terms.region, "/terms/region")

@@ -64,7 +64,8 @@ def replay(uow: UnitOfWork, found: Replayed, progress: ProgressCallback = silent
 def _difference(uow: UnitOfWork, found: Replayed, row: Row) -> Difference | None:
     """Return how a decision differs today, or why it cannot be made; None if it is the same.
 
-    Another version of the data, or a country that the data has lost, is no difference; `found` counts it.
+    Another version of the data, another name of a holiday, or a country that the data has lost is no difference.
+    `found` counts other versions and lost countries.
     """
     recorded = load_decision(row["decision"])
     before = recorded.outcome._replace(names=NO_NAMES)  # a holiday with another name today is no difference

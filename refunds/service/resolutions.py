@@ -104,7 +104,7 @@ def resolve(uow: UnitOfWork, contact_id: str, given: Resolution) -> Contact:
         earlier = contact.resolution_code, contact.resolution_reason, contact.duplicate_of
         if contact.resolved_at is None or earlier != (code, given.reason, given.duplicate_of):
             contacts.require_present(contact)
-            raise ContactStateConflict(_why_closed(contact), contact.state)
+            raise ContactStateConflict(_not_open_text(contact), contact.state)
         return contact
     _require_fit(uow, contact, given)
     contacts.require_may_end(uow, contact.intent, contact_id)
@@ -147,7 +147,7 @@ def reopen(uow: UnitOfWork, contact_id: str, reason: ReopeningReason) -> Contact
         return contact
     contacts.require_present(contact)
     if contact.resolved_at is None:
-        raise ContactStateConflict(_why_closed(contact), contact.state)
+        raise ContactStateConflict(_not_open_text(contact), contact.state)
     active = uow.cancellations.active(contact.order_id)
     if active is not None:
         by = active.cancellation_id
@@ -253,8 +253,11 @@ _FOR_SUPERVISORS = Message(
 )
 
 
-def _why_closed(contact: Contact) -> Message:
-    """Return the text of the error that a contact is not open; the contact must be closed or resolved."""
+def _not_open_text(contact: Contact) -> Message:
+    """Return the text of the error that a contact is not open, with the reason; the contact must not be superseded.
+
+    The reason is that it asks for no cancellation, that it was resolved, or that its order is cancelled.
+    """
     name = contact.contact_id
     if contact.intent not in RESOLVABLE_FOR:
         return Message("The contact %(name)s is not open: it does not ask for a cancellation.", name=name)

@@ -122,7 +122,11 @@ def _latest(uow: UnitOfWork, found: AContact) -> AContact:
 
 
 def _contacts_holding(uow: UnitOfWork, detail: str) -> list[AContact]:
-    """Return the newest contacts that hold a detail, as in `findings.find`; none if the principal may not open them."""
+    """Return the contacts and unmatched contacts that hold a detail, among the newest 1,000 of each kind.
+
+    A telephone number is found by its digits. The list is empty if the principal may not read contacts or their
+    personal fields.
+    """
     if not uow.principal.may(Scope.CONTACTS_READ) or not uow.principal.may(Scope.PERSONAL_READ):
         return []
     holds = holder(uow, detail)

@@ -195,7 +195,8 @@ class Store:
         """Write a checkpoint of the journal as it is now, unless the journal is empty.
 
         It calls `on_checkpoint` with the checkpoint, and with the error if the file cannot be written; that error is
-        not raised. Raises what `open` raises, `StorageUnavailable`, and `Unreadable` if the journal cannot be read.
+        not raised. Raises `ConfigurationError` if the store cannot be opened, `StorageUnavailable`, and `Unreadable` if
+        the journal cannot be read.
         """
         with self.read(COMMAND_LINE) as uow:
             head = uow.events.head()

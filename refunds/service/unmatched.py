@@ -65,7 +65,11 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
 
 
 def _times(uow: UnitOfWork, new: NewContact, earlier: UnmatchedContact | None) -> tuple[datetime | None, datetime]:
-    """Return when a contact was sent (or None) and received; by default as `earlier`, else now. Raises as `record`."""
+    """Return when a contact was sent, or None, and received; without a time of receipt, as `earlier` was, or else now.
+
+    Raises `InvalidInput` if a time is in the future, in the wrong order or over a year ago, and `Forbidden` if a later
+    contact would supersede the open request `earlier` and the principal is no supervisor.
+    """
     if earlier and new.received_at is None:
         new = replace(new, received_at=earlier.received_at, sent_at=new.sent_at or earlier.sent_at)
     too_early = uow.now - BEFORE_KNOWN, Message("must not be more than a year ago")
@@ -82,7 +86,11 @@ def _times(uow: UnitOfWork, new: NewContact, earlier: UnmatchedContact | None) -
 
 
 def _to_supersede(uow: UnitOfWork, unmatched_id: str, intent: Intent) -> UnmatchedContact:
-    """Lock and return the contact to be superseded by one with this intent; raises as `record` if it must not be."""
+    """Lock and return the unmatched contact that a new one with this intent is to supersede.
+
+    Raises `InvalidInput` if there is no such contact, and `ContactStateConflict` if it was matched or superseded, or is
+    open and asks for more than the new one.
+    """
     try:
         earlier = uow.unmatched.get(unmatched_id, lock=True)
     except NotFound as error:

@@ -26,8 +26,8 @@ class Upkeep(NamedTuple):
 def note(directory: Path, done: str, position: int, **more: Any) -> None:
     """Write a note that something is done, in place of the note before; raises `OSError` if it cannot be written.
 
-    `done` is a field of `Upkeep`, with the position of the journal; `scrub`, with the size of the ledger of erasures;
-    or `verification`, with how far it has come, and `more` about it.
+    `done` names what is done, and `position` says how far: a field of `Upkeep`, to a position of the journal; `scrub`,
+    to a size of the ledger of erasures; `verification`, as far as it has come. `more` is stored in the note, too.
     """
     file = _file(directory, done)
     part = file.with_name(f"{file.name}.{os.getpid()}")

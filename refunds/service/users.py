@@ -226,7 +226,8 @@ def change_password(store: Store, principal: Principal, kept: str, old: str, off
     """Give a user the offered password, if `old` is their present one, and end their sessions except `kept`.
 
     The journal has the events. The same again, even at the same moment, changes nothing. Raises `InvalidInput` if the
-    service has not made the password for this user, and what `sign_in` raises.
+    service has not made the password for this user, `Unauthenticated` if `old` is wrong, and `TooManyAttempts` or
+    `Crowded` as `sign_in` does.
     """
     with store.read(principal) as uow:
         if not has_offered(uow, offered):

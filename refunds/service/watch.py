@@ -193,7 +193,10 @@ def told(uow: UnitOfWork, change: Change) -> list[Contact]:
 
 
 def _change(row: Row, today: int | None, stands: int) -> Change:
-    """Make the change for the promise in a row; `today` and `stands` are the deadlines of `Change`, as stored."""
+    """Return the change for the promise in a row, from two stored deadlines.
+
+    `today` is the deadline as it is counted today, None if it cannot be; `stands` is the deadline that holds now.
+    """
     ends, told = (instant(row["deadline"]), None if today is None else instant(today), instant(stands)), _told(row)
     return Change(row["order_id"], *ends, told.time_zone if told else "UTC", instant(row["promised_at"]))
 
@@ -322,7 +325,7 @@ def _fill_batch(uow: UnitOfWork, after: str) -> tuple[list[Order], int]:
     """
     cause = PromiseCause.CALENDAR_CHANGED if last_change(uow) else PromiseCause.BEFORE_PROMISES
     found, promised = uow.orders.without_promise(after, BATCH), 0
-    on_record = _on_record(uow, found)
+    on_record = _windows_on_record(uow, found)
     for order in found:
         told = on_record.get(order.order_id)
         with suppress(RefundsError):  # such an order cannot be judged any more
@@ -333,8 +336,11 @@ def _fill_batch(uow: UnitOfWork, after: str) -> tuple[list[Order], int]:
     return found, promised
 
 
-def _on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, ToldWindow]:
-    """Return, by order id, the last-ending window that stored decisions told for the present policy and service."""
+def _windows_on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, ToldWindow]:
+    """Return by order id the window that stored decisions told; of several windows, the one that ends last.
+
+    Only decisions under the order's present policy and service time count. An order without one is left out.
+    """
     by_id = {order.order_id: order for order in found}
     told: dict[str, ToldWindow] = {}
     for row in chain(uow.contacts.decisions(by_id), uow.cancellations.decisions(by_id)):

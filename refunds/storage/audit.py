@@ -296,7 +296,10 @@ def checked(context: Context, table: RecordMapper[Any], row: Row, erased: Abstra
 
 
 def _cipher(context: Context, table: RecordMapper[Any], row: Row) -> CustomerCipher:
-    """Return the cipher of a row's personal fields, `NO_ACCESS` if there are none; raise `Tampered` if damaged."""
+    """Return the cipher of the personal fields in a row; `NO_ACCESS` if it has none or is about no customer.
+
+    Raises `Tampered` if the key cannot be decrypted.
+    """
     if table is CLOSURES:
         return CustomerCipher(context.keys.notes)
     if table is UNMATCHED:

@@ -75,10 +75,11 @@ _COUNTED = (
 
 
 def _requests(since: str, until: str | None = None) -> str:
-    """Return the SQL of three counts of requests for `glance`: those found by their ids, all others, and the refused.
+    """Return the SQL of three counts of requests for `glance`: those found by their ids, the others, and the refused.
 
-    `since` and `until` name parameters of the SQL: the time `:since` and the id `:since_id`. Only the first count ends
-    at `until`.
+    The second adds unmatched requests, and subtracts matched ones that were entered before the time in their ids. The
+    refused requests are in the first two counts, too. `since` and `until` name parameters of the SQL: the time `:since`
+    and the id `:since_id`. Only the first count ends at `until`.
     """
     entered = f"SELECT count(*) FROM contacts WHERE contact_id >= :{since}_id"  # noqa: S608
     before = f"{entered} AND contact_id < :{until}_id" if until else entered

@@ -90,7 +90,10 @@ class Copy:
             yield there
 
     def finish(self) -> None:
-        """Remove the mark of the unfinished copy, so that the service can use the database."""
+        """Remove the mark of the unfinished copy, so that the service can use the database.
+
+        Raises `ConfigurationError` if the copy is finished already, or another copy has taken over.
+        """
         with self.write() as tx:
             tx.run("DELETE FROM migrations WHERE name = :mark", mark=self.mark)
 

@@ -57,7 +57,7 @@ def _loaded(data: Any) -> Erasure:
 
 
 def _dumped(erasure: Erasure) -> Any:
-    """Return an erasure as the data of a line."""
+    """Return an erasure as the data of a line of the ledger: the id of the erased, the reason and the time."""
     return {"customer_id": erasure.customer_id, "reason": erasure.reason, "at": format_instant(erasure.at)}
 
 

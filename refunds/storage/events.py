@@ -172,7 +172,7 @@ def head(tx: Transaction) -> Head:
 def lock_head(tx: Transaction) -> Head:
     """Lock the head of the journal until the transaction ends, so that the chain does not fork; returns that head.
 
-    Raises `Unreadable` as `head` does.
+    Raises `Unreadable` if it is missing or cannot be read.
     """
     return head_in(tx.one(_HEAD + " {for_update}"))
 
@@ -201,7 +201,7 @@ _AT_ONCE = 8
 
 @cache
 def _insertion(number: int) -> str:
-    """Return the SQL that stores so many events; the parameters of each are its columns with `_0`, `_1` and so on."""
+    """Return the SQL that inserts `number` events; its parameters are each event's columns with `_0`, `_1` ...."""
     rows = (", ".join(f":{name}_{i}" for name in EVENTS.names) for i in range(number))
     return f"INSERT INTO events ({', '.join(EVENTS.names)}) VALUES ({'), ('.join(rows)})"  # noqa: S608 - ours
 
@@ -225,7 +225,7 @@ def moved(head: Head, events: Sequence[Event]) -> Head:
 
 
 def set_journal_id(tx: Transaction, journal_id: str) -> None:
-    """Give the journal another id."""
+    """Store another id for the journal; its events stay as they are, and the caller must record the change."""
     tx.run("UPDATE journal_head SET journal_id = :journal_id WHERE id = 1", journal_id=journal_id)
 
 

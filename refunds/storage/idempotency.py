@@ -108,7 +108,10 @@ _OWNERS: dict[str, str | None] = dict.fromkeys(_OWNED_BY)
 
 
 def _keep(tx: Transaction, named: Row, owner: dict[str, str], cipher: CustomerCipher, reply: str) -> None:
-    """Store a reply, encrypted, in its key's row; `owner`: the column and id of the record whose cipher it is."""
+    """Store the response to an HTTP request, encrypted by a cipher, in the row of its idempotency key.
+
+    `owner` is the column and the id of the record whose cipher it is; it is empty if the cipher is no record's.
+    """
     found = {"client_id": named["client_id"], "key_hash": named["key_hash"]}
     tx.later(
         "UPDATE idempotency SET order_id = :order_id, unmatched_id = :unmatched_id, of_customer = :of_customer,"

@@ -65,7 +65,10 @@ _KINDS: dict[type, _Kind] = {
 
 
 def _kind(hint: Any) -> _Kind:
-    """Return how a field with this type is stored and loaded; None is always stored as NULL."""
+    """Return how the values of a field with this type are stored and loaded; None is always stored as NULL.
+
+    Raises `KeyError` for a type that cannot be stored.
+    """
     hint = without_none(hint)
     if get_origin(hint) is Mapping:
         hint = dict

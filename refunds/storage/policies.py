@@ -108,7 +108,10 @@ def version_of(record: RegisteredVersion, closures: Closures = NO_CLOSURES) -> P
 
 @lru_cache(maxsize=10_000)
 def _terms(stored: bytes) -> Terms:
-    """Return the terms in a JSON text, and keep them, because each publication reads the versions of all policies."""
+    """Return the terms in a JSON text, and keep them, because each publication reads the versions of all policies.
+
+    Raises `InvalidInput` if they do not fit.
+    """
     return read_terms(orjson.loads(stored))
 
 

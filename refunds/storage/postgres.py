@@ -248,8 +248,9 @@ class PostgreSQL(Engine):
     def _transaction(self, begin: str) -> Iterator[PostgresTransaction]:
         """Begin a transaction for the block, and roll it back at the end unless the block commits it.
 
-        It sends `begin` with its first statement. If the connection turns out to be lost at that statement, another one
-        runs it, until the patience is over. Errors of the driver become errors of the service.
+        `begin` is sent with the first statement. If the connection is lost by then, that statement is sent again on
+        another one, until the patience is over. Raises `StorageUnavailable` if the database cannot serve, `Conflict` if
+        a value must be unique but is taken, or refers to nothing, and `Unreadable` if a table or column is missing.
         """
         with self._translating_errors():
             pool, deadline = self._opened(), monotonic() + self._patience

@@ -54,9 +54,10 @@ class Context:
         self.entries.append(Entry(type=event, subject=subject, order_id=order_id, digest=digest, data=data))
 
     def cipher(self, row: Row) -> CustomerCipher:
-        """Return the cipher of the customer in a row about an order, as `for_reader` does, and keep it in `orders`.
+        """Return the cipher of the customer in a row about an order, and keep it in `orders`.
 
-        Records about the order can then be written. Raises `Tampered` if the customer's key cannot be decrypted.
+        Records about the order can then be written. The cipher is `NO_ACCESS` if the principal may not see personal
+        fields. Raises `Tampered` if the customer's key cannot be decrypted.
         """
         cipher = self.for_reader(row)
         self.orders[row["order_id"]] = cipher
@@ -114,7 +115,7 @@ class Repository(Generic[R]):
 
     @classmethod
     def rows_of_order(cls, tx: Transaction, order_id: str) -> list[Row]:
-        """Return the rows of the records about an order, as `iter_rows` has them."""
+        """Return the rows of the records about an order as the audit reads them, sorted by `in_order`."""
         return tx.all(f"{cls.audited} WHERE {cls.about_order} ORDER BY {cls.in_order}", order_id=order_id)
 
     @property

@@ -121,7 +121,10 @@ class Retention:
         return self._tx.all(f"{_due_query(kind)} AND {place}", **self._named(before), after=after, limit=limit)
 
     def lock_due(self, kind: Kind, before: datetime, rows: Collection[Row]) -> list[Row]:
-        """Lock the customers and orders of these records, read the records again, and return the rows still due."""
+        """Lock the customers and orders of the records in `rows`, read these records again, and return those still due.
+
+        The result has rows as `due` returns them, by key, and leaves out records that were put on hold or are gone.
+        """
         listed, named = named_list(row["id"] for row in rows)
         owners, owner_ids = named_list(sorted({row["owner"] for row in rows} - {None}))
         sql = f"SELECT customer_id FROM customers WHERE customer_id IN ({owners}) ORDER BY digest {{for_update}}"  # noqa: S608

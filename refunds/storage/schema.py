@@ -40,7 +40,10 @@ class Difference(NamedTuple):
 
 
 def differences(tx: Transaction, *, on_server: bool) -> list[Difference]:
-    """Return how a database differs from a new one, sorted; conditions and expressions of indexes are not compared."""
+    """Return how a database differs from a new one, sorted; conditions and expressions of indexes are not compared.
+
+    `on_server` says that it is PostgreSQL's, and not SQLite's.
+    """
     wanted, found = _fresh(), _schema(tx, _POSTGRESQL if on_server else _SQLITE)
     differing = sorted(one for one in wanted.keys() | found.keys() if wanted.get(one) != found.get(one))
     return [Difference(*one, wanted.get(one), found.get(one)) for one in differing]
@@ -101,7 +104,10 @@ def _fresh() -> dict[tuple[str, str], str]:
 
 
 def _schema(tx: Transaction, query: str) -> dict[tuple[str, str], str]:
-    """Return what a schema has, as texts by kind and name: types, order in a key, what is referred to or indexed."""
+    """Return the columns, keys, references, indexes and triggers that `query` finds, by kind and name.
+
+    Each is described in a text: its type, order in a key, what it refers to or indexes.
+    """
     return {(row["kind"], row["name"]): row["is_now"] for row in tx.all(query)}
 
 

@@ -39,7 +39,8 @@ def wal_is_sound(version: tuple[int, ...]) -> bool:
 class SQLite(Engine):
     """A database in one file, which is opened when it is first used; with `readonly`, no byte of it changes.
 
-    A write waits up to `patience` seconds for others. `sound` uses a write-ahead log; None asks `wal_is_sound`.
+    A write waits up to `patience` seconds for others. With `sound`, the database has a write-ahead log, else a rollback
+    journal; by default, `wal_is_sound` decides.
     """
 
     sqlite_version = sqlite3.sqlite_version
@@ -239,7 +240,10 @@ class SQLite(Engine):
             raise cannot_serve(self.name, "the service started while it was read: run the command again")
 
     def _without_log(self) -> Unlocked | None:
-        """Return the identity, size and time of the file, to notice changes; None if there is a log, or no file."""
+        """Return the identity, size and time of the database's file, to notice changes.
+
+        Returns None if there is a write-ahead log beside it, or no file.
+        """
         if not Path(f"{self.path}-wal").exists():
             with suppress(OSError):
                 found = self.path.stat()

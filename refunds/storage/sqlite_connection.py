@@ -124,4 +124,5 @@ def _text(stored: bytes) -> str | bytes:
 
 
 def _as_dict(cursor: Any, row: tuple[Any, ...]) -> Row:
+    """Return a row as a dictionary of its values by column name."""
     return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}

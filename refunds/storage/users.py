@@ -102,7 +102,7 @@ class Users(Repository[User]):
         self._tx.run(seen, session_id=session_id, now=micros(self._context.now))
 
     def sessions(self, user_id: str) -> list[UserSession]:
-        """Return the sessions of a user that are not too old, the newest first."""
+        """Return the sessions of a user that are neither ended nor too old, the newest first."""
         rows = self._tx.all(
             "SELECT session_id, began_at, seen_at FROM sessions WHERE user_id = :user_id AND began_at > :expired"
             " ORDER BY began_at DESC, session_id",

@@ -47,7 +47,10 @@ def reply_compact(items: Sequence[Any], given: Mapping[str, Any]) -> Response:
 
 
 def _pieces(context: AppContext, items: Sequence[Any], given: Mapping[str, Any]) -> Iterator[bytes]:
-    """Yield the lines of 500 items at a time, decided and counted when they are asked for, in the request's context."""
+    """Yield the lines of all items, 500 at a time and in order; each 500 are decided when they are asked for.
+
+    They are decided in the HTTP request's context, and counted as measurements.
+    """
     for start in range(0, len(items), _PIECE):
         with context, only_ready():
             piece = sorted(enumerate(items[start : start + _PIECE]), key=region_of)

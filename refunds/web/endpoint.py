@@ -128,7 +128,7 @@ created = partial(answer, status=201)
 
 
 def takes(body: type[StrictSchema], examples: Mapping[str, Any] | None = None) -> Callable[[View], View]:
-    """Declare the body of an operation, and its examples."""
+    """Return a decorator that declares the schema of an operation's body, and examples of the body."""
     return _declaring(lambda _: {"body": body, "body_examples": examples})
 
 

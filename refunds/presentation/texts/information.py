@@ -100,7 +100,10 @@ def retention(terms: Terms) -> Iterator[Kept]:
 
 
 def _length(period: Period, number: int) -> str:
-    """Return the length of a period in words; `number` is in years, months or days, by the period."""
+    """Return the length of a period in words; `number` is in the period's unit: years, months or days.
+
+    A length in years says that it runs to the end of the year.
+    """
     if period.in_years:
         return translate_number("%(num)s year, to the end of the year", "%(num)s years, to the end of the year", number)
     if period.term:

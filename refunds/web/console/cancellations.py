@@ -163,7 +163,10 @@ def _issuers(uow: UnitOfWork, chosen: str | None) -> list[tuple[str, str]]:
 
 
 def _query(uow: UnitOfWork, form: Form) -> dict[str, Any]:
-    """Return the filters as the API's list takes them, dates of issue as instants; `InvalidInput` has all errors."""
+    """Return the filters in the form as the API's list takes them, with the dates of issue as instants.
+
+    Raises `InvalidInput` if a filter is wrong, with the errors of both dates if these cannot be read.
+    """
     found = form.read(CancellationsSchema)
     tz = zone(time_zone_of(uow, uow.policies.default))
 

@@ -76,7 +76,7 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
         g.principal.require(Scope.CANCELLATIONS_OVERRIDE)
     order, contact, own, decision, errors = _foreseen(uow, order_id, found)
     intent = contact.intent if contact else found.get("intent", Intent.CANCEL)
-    time_zone, how = time_zone_of(uow, order.policy), _how(uow, order, found)
+    time_zone, how = time_zone_of(uow, order.policy), _asked_or_none(uow, order, found)
     return page(
         "confirm.html",
         replace(form, errors=form.errors or errors),
@@ -170,8 +170,11 @@ def _zone(uow: UnitOfWork, contact: AContact) -> str:
     )
 
 
-def _how(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
-    """Return how and when the customer asked, or None if a time cannot be read; the channel is kept as in `asked`."""
+def _asked_or_none(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
+    """Return how and when the customer asked, or None if a time cannot be read.
+
+    The session keeps the channel, unless the form supersedes a contact.
+    """
     try:
         return asked(found, uow.now, time_zone_of(uow, order.policy))
     except InvalidInput:

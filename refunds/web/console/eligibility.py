@@ -131,7 +131,11 @@ def find(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _to_a_day(uow: UnitOfWork, found: dict[str, Any]) -> Response:
-    """Redirect to `by_date` with the typed day, region and times, as exact instants; `InvalidInput` as `_on_a_day`."""
+    """Redirect to `by_date` with the typed day, region and times, the times as exact instants.
+
+    Raises `InvalidInput` if there is no day, if it, a time or the region cannot be read, if the times are not possible,
+    or if there is no holiday data or policy for the day.
+    """
     if "provided_on" not in found:
         wanted = "q" if g.principal.may(Scope.ORDERS_READ) else "provided_on"
         raise InvalidInput.at(f"/{wanted}", Message("give a number, or a day"), "required")
@@ -276,7 +280,10 @@ _NOTHING: dict[str, Any] = {
 
 
 def _about(uow: UnitOfWork, order: Order | None, decision: Decision) -> dict[str, Any]:
-    """Return what the page shows of an order beside its decision, by name; without an order, each value is empty."""
+    """Return what the page shows of an order beside its decision, by name, such as its cancellation and limits.
+
+    Without an order, each value is empty.
+    """
     if order is None:
         return _NOTHING
     order_id, outcome = order.order_id, decision.outcome

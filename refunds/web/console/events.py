@@ -62,7 +62,10 @@ _PLACES = frozenset(JournalPageSchema().fields)
 
 
 def _meant(uow: UnitOfWork, name: str, typed: Any) -> datetime:
-    """Return the instant of a time typed in UTC; without a time of day, the day's start for `since`, else its end."""
+    """Return the instant of a time typed in UTC; without a time of day, the day's start for `since`, else its end.
+
+    Raises `InvalidInput` if it cannot be read.
+    """
     found: datetime = (typed.begin if name == "since" else typed.end)(name, uow.now, ZONE)
     return found
 

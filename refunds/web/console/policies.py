@@ -34,7 +34,10 @@ def policies(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/policies/<policy_id>", Scope.POLICIES_READ)
 def policy(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
-    """Show a policy: its versions, their clauses and changes, its closures, and the form to simulate a change."""
+    """Show a policy: its versions, their clauses and changes, its closures, and the form to simulate a change.
+
+    Raises `NotFound` if there is no such policy.
+    """
     found, records = uow.policies[policy_id], uow.policies.records(policy_id)
     before = dict(pairwise(found.effective_versions))
     changed = {

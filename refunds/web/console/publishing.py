@@ -227,10 +227,14 @@ def withdraw(uow: UnitOfWork, form: Form, policy_id: str, version: int) -> Respo
     return _redirect_to_policy(policy_id, "withdrawn", version)
 
 
-def _closed(
+def _enter_closure(
     uow: UnitOfWork, form: Form, policy_id: str, *, dry_run: bool
 ) -> tuple[publication.EnteredClosure, str, str]:
-    """Enter the closure in a form, or make its dry run; return the closure, its effect in words, the fingerprint."""
+    """Enter the closure in a form, or make its dry run; return the closure, its effect in words, the fingerprint.
+
+    Raises `InvalidInput` if a field cannot be read or the date is over five years away, `NotFound` if there is no such
+    policy, and `CalendarNotCovered` if the holiday data does not cover the date.
+    """
     found = form.read(ClosingSchema)
     found.pop("shown", None)
     day = found.pop("date").day("date", uow.now, time_zone_of(uow, policy_id))
@@ -242,7 +246,7 @@ def _closed(
 @screen("/policies/<policy_id>/closures", Scope.POLICIES_WRITE, method="POST", form_view=policy)
 def closing(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
     """Show what a closure on a date would change; store nothing."""
-    entered, said, fingerprint = _closed(uow, form, policy_id, dry_run=True)
+    entered, said, fingerprint = _enter_closure(uow, form, policy_id, dry_run=True)
     form = replace(form, address=at("policy", policy_id=policy_id))
     return page("closing.html", form, policy_id=policy_id, entered=entered, said=said, shown=fingerprint)
 
@@ -253,7 +257,7 @@ def close_day(uow: UnitOfWork, form: Form, policy_id: str) -> Response:
 
     Raises `InvalidInput` if the closure would now change something else than the user was shown.
     """
-    entered, _, fingerprint = _closed(uow, form, policy_id, dry_run=False)
+    entered, _, fingerprint = _enter_closure(uow, form, policy_id, dry_run=False)
     if entered.created:
         _require_as_shown(form, fingerprint)
     done = "closed" if entered.created else "closed_before"

@@ -104,7 +104,10 @@ def _reasons(tab: Tab, *, is_supervisor: bool) -> list[ResolutionReason]:
 
 
 def _result(uow: UnitOfWork, given: str | None) -> Result | None:
-    """Return what became of several entries, by the message `given`; None if it is too old or of another session."""
+    """Return what became of several entries, as the signed message `given` says.
+
+    Returns None without a message, or if it is too old or of another session. Entries that are gone are left out.
+    """
     said = sessions.read_message("open", given)
     if not said:
         return None

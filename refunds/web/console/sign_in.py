@@ -91,21 +91,21 @@ def _onward(rest: str) -> Response:
 
 
 def _is_page(rest: str) -> bool:
-    """Tell whether an address of the console can be opened by a link: only those that just take forms cannot.
-
-    An address at which there is nothing can be opened, too; `rest` is the address without the console's prefix.
-    """
-    if _matched(rest, "GET")[0] != "console.nowhere":
+    """Tell whether an address of the console can be opened: yes even if nothing is there, no if it only takes forms."""
+    if _endpoint_and_arguments(rest, "GET")[0] != "console.nowhere":
         return True
     try:
-        _matched(rest, "POST")
+        _endpoint_and_arguments(rest, "POST")
     except (NotFound, MethodNotAllowed):
         return True
     return False
 
 
-def _matched(rest: str, method: str) -> tuple[str, Mapping[str, Any]]:
-    """Return the endpoint and arguments of an address below the console for a method; raises an error of werkzeug."""
+def _endpoint_and_arguments(rest: str, method: str) -> tuple[str, Mapping[str, Any]]:
+    """Return the endpoint and the arguments of an address below the console, for a method.
+
+    Raises werkzeug's `NotFound`, `MethodNotAllowed` or `RequestRedirect` if no endpoint has the address.
+    """
     adapter = current_app.create_url_adapter(request)
     assert adapter
     return adapter.match(f"{PREFIX}/{rest}", method=method)
@@ -194,7 +194,7 @@ def _resumed(rest: str, kept: str) -> Response:
     JSON object. Raises `Forbidden` if the user may not send the form.
     """
     try:
-        endpoint, arguments = _matched(rest, "POST")
+        endpoint, arguments = _endpoint_and_arguments(rest, "POST")
         typed = orjson.loads(kept)
     except (NotFound, MethodNotAllowed, orjson.JSONDecodeError):
         return to("check")
