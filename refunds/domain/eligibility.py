@@ -199,7 +199,7 @@ class Decision(NamedTuple):
 
     @property
     def recorded(self) -> RecordedDecision:
-        """The decision as it is stored with a record, but for the names that `judging.recorded` adds."""
+        """The decision as it is stored with a record, but without the names of holidays (see `judging.recorded`)."""
         closed = self.calendar.closures
         return RecordedDecision(
             facts=self.facts,

@@ -168,8 +168,8 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
     The recipients are returned as they were before an erasure, after which nobody can read them. A restriction or an
     objection that was fulfilled can be taken back, which lifts it. Nothing may follow in the unit of work. Raises
     `NotFound`; `DataRequestConflict` if it was closed with another outcome or other corrections; `InvalidInput` if
-    something is missing or does not fit its kind; `IdentityNotChecked`; `CustomerErased`; and what `rectify` and
-    `erase` raise.
+    something is missing or does not fit its kind; `IdentityNotChecked`; `CustomerErased`; for an erasure, also
+    `LegalHold`, `CustomerHasOpenMatters` and `StorageUnavailable`.
     """
     request = locked(uow, request_id)
     _require_fitting(uow, request, given)

@@ -181,7 +181,7 @@ def _rows(span: _Span, region: str) -> list[Row]:
 
 
 def _closures(day: date, codes: bytes) -> str:
-    """Return the closures in a window as dates with spaces between them; `codes` are those of the dates after `day`."""
+    """Return the dates of a window's closures, with spaces between; `codes` has a letter per date after `day`."""
     if CLOSED not in codes.lower():
         return ""
     closed = (day + timedelta(days=after) for after, code in enumerate(codes.lower(), 1) if code == CLOSED)

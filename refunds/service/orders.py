@@ -192,7 +192,10 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collecti
 def eligibility(
     uow: UnitOfWork, order: Order, requested_at: datetime | None = None, channel: Channel | None = None
 ) -> Decision:
-    """Return the decision to answer with on a request to cancel an order, by default now; nothing is recorded."""
+    """Return the decision to answer with on a request to cancel an order, by default received now; store nothing.
+
+    If the request itself allows no cancellation, an open request on record can be decided on instead.
+    """
     facts = Facts(
         service_provided_at=order.service_provided_at,
         received_at=requested_at or uow.now,

@@ -158,7 +158,7 @@ def close(
 
 
 def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
-    """Return the closures of a policy, by date; raises `NotFound` if there is no such policy."""
+    """Return the closures entered for a policy, by date, not those in its terms; raises `NotFound` without a policy."""
     uow.policies[policy_id]
     return uow.closures.of_policy(policy_id)
 

@@ -271,9 +271,9 @@ class _Comparison:
         return self._known[case]
 
     def _compare(self, row: Row) -> tuple[int | None, int] | None:
-        """Return the deadline of a row by today's data (None: it cannot be counted) and the one that holds, as stored.
+        """Return the deadline of a row's promise by today's data (None: uncountable), and the deadline that holds.
 
-        Returns None if both are the promised one, or if the window in the row cannot be read.
+        Both are as stored. Returns None if both are the promised deadline, or if the row's window cannot be read.
         """
         provided, ordered, told = instant(row["service_provided_at"]), row["ordered_at"], _told(row)
         if told is None:

@@ -159,7 +159,10 @@ class _Journal:
         yield from self._ending()
 
     def _add_verified(self, event: Event) -> None:
-        """Go on to a sound event, and keep what it says: digests of records, who was erased, an accepted journal."""
+        """Move the end of the journal to a sound event, and note what it says for the comparison with the records.
+
+        That is the digest of its record, the records that it forgot, who was erased, or a state that was accepted.
+        """
         if event.type == EventType.AUDIT_ACCEPTED:
             self.accepted.append(event)
         note_empty(self.erased, event)

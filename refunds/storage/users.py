@@ -57,7 +57,7 @@ class Users(Repository[User]):
         return self._load(row), head_in(row), instant(row["seen_at"]) if is_there else None
 
     def by_name(self, name: str) -> User | None:
-        """Return the user with this name, spelt as it is stored, or None; a write locks the row until it ends."""
+        """Return the user with exactly this name, or None; a transaction that writes locks the user's row."""
         return self._one("name = :name {for_update}", name=name)
 
     def id_of(self, name: str) -> str | None:

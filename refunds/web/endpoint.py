@@ -137,7 +137,7 @@ def problems(*slugs: str) -> Callable[[View], View]:
 
 
 def _declaring(fields: Callable[[View], Mapping[str, Any]]) -> Callable[[View], View]:
-    """Return a decorator that notes at a view the fields of an `Operation` that `fields` makes for the view."""
+    """Return a decorator that sets, as attributes of a view, the `Operation` fields that `fields` returns for it."""
 
     def declare(view: View) -> View:
         vars(view).update(fields(view))

@@ -62,8 +62,8 @@ def json_body(request: Request, most_bytes: int) -> Any:
     """Read the body of a request, and return its JSON value.
 
     Raises `Rejected` if the body is not sent as `application/json` or is compressed, has no Content-Length, is shorter
-    than that or longer than `most_bytes` bytes, if the server is receiving too many large bodies, and whenever
-    `parse_json` does.
+    than that or longer than `most_bytes` bytes, is not JSON, is nested too deeply or repeats a key, or if the server is
+    receiving too many large bodies.
     """
     return parse_json(_body(request, most_bytes, ("application/json",), "malformed-json"))
 
@@ -137,10 +137,10 @@ def parse_json(body: bytes) -> Any:
     return data
 
 
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> None:
-    """Raise `Rejected` if the pairs of keys and values of an object have the same key twice."""
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    """Raise `Rejected` if a key is twice in the pairs of keys and values of a JSON object."""
     if len({key for key, _ in pairs}) < len(pairs):
         raise Rejected("duplicate-key", Message("An object in the body has the same key twice."))
 
 
-_FINDS_DUPLICATES = json.JSONDecoder(object_pairs_hook=_without_duplicates)
+_FINDS_DUPLICATES = json.JSONDecoder(object_pairs_hook=_refuse_duplicates)

@@ -315,7 +315,10 @@ def _complete(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
 
 
 def _resolve(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
-    """Resolve a contact as the read form says; `duplicate_of` counts only for a duplicate."""
+    """Resolve a contact with the fields read from the form; `duplicate_of` is ignored unless the reason is a duplicate.
+
+    Raises what `resolutions.resolve` raises.
+    """
     if found["reason_code"] is not ResolutionReason.DUPLICATE:
         found.pop("duplicate_of", None)  # the list of the others is on the form whatever the reason
     resolutions.resolve(uow, contact_id, Resolution(**found))
