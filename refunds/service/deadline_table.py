@@ -117,9 +117,10 @@ def _blocks(
 
 
 def _spans(policy: Policy, first: date, last: date) -> Iterator[_Span]:
-    """Yield a span for each version, of the services provided while it is in force.
+    """Yield a span for each version of a policy, of the services provided while the version is in force.
 
-    If it lets the time of the order decide, yield one for each version under which the order may have been placed.
+    If the version lets the time of the order decide, yield a span for each version under which the order may have been
+    placed.
     """
     ends = [following.effective_from for following in policy.effective_versions[1:]]
     in_force = [(one, one.effective_from, end) for one, end in zip_longest(policy.effective_versions, ends)]

@@ -180,7 +180,10 @@ class _Judging:
             self._compare(row, count)
 
     def _compare(self, row: Row, count: int) -> None:
-        """Count `count` orders with the same window as the one in the row: longer, shorter or neither, or undecided."""
+        """Add `count` orders with the facts in a row to the tallies: with a longer, a shorter or the same window.
+
+        If no decision on them can be made, add them to `undecided`, by the code of the error.
+        """
         provided, ordered, region = row["service_provided_at"], row["ordered_at"], _still_known(row["region"])
         facts = Facts(service_provided_at=instant(provided), received_at=instant(provided))
         try:
@@ -233,7 +236,7 @@ class _Judging:
                 tally.to_refused += count * (flip is Flip.TO_REFUSED)
 
     def _decide(self, facts: Facts, region: str | None) -> Decision:
-        """Decide by the draft, for a region (None: the draft's own); raises `RefundsError` if that is impossible."""
+        """Return the decision by the draft, for a region or, for None, the draft's; raises a `RefundsError` if none."""
         return decide(facts, self._draft, self._calendars(region), self._draft)
 
 

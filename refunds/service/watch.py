@@ -177,7 +177,10 @@ def recent_change(uow: UnitOfWork) -> LastChange | None:
 
 
 def lengthened(uow: UnitOfWork) -> Iterator[Change]:
-    """Yield the changes of orders to which the last watch with new data promised a later deadline, if there was one."""
+    """Yield the change of each order to which the last watch with new data promised a later deadline.
+
+    Yields nothing if no watch has found new data.
+    """
     last = last_change(uow)
     since = last and last_change(uow, last.position)
     for row in uow.promises.made(PromiseCause.CALENDAR_CHANGED, since and since.at) if last else ():
@@ -235,7 +238,7 @@ def _lengthen(store: Store, principal: Principal, cause: PromiseCause, progress:
 
 
 def _next_open(uow: UnitOfWork, now: datetime, after: Row | None = None) -> list[Row]:
-    """Return the next `STEP` promises, open or ended within 14 days, after a row or from the first; or what is left."""
+    """Return up to `STEP` promises that are open or ended within 14 days: those after a row or, for None, the first."""
     place = (after["deadline"], after["order_id"]) if after else ()
     return uow.promises.open_after(now - ENDED, *place, limit=STEP)
 

@@ -200,7 +200,10 @@ class Contacts(OfOrders[Contact]):
         self._tx.later(sql, {"order_id": order_id})
 
     def reopen_all(self, order_id: str) -> None:
-        """Put the requests of an order that is not cancelled back on the Open list, unless resolved or superseded."""
+        """Put an order's requests back on the Open list, unless resolved or superseded, without an event.
+
+        The caller makes sure that the order is not cancelled.
+        """
         self._tx.run(
             "UPDATE contacts SET is_open = 1 WHERE order_id = :order_id AND intent IN ('cancel', 'withdrawal')"
             " AND resolved_at IS NULL AND superseded_by IS NULL",

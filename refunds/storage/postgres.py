@@ -320,7 +320,11 @@ class PostgreSQL(Engine):
 
     @contextmanager
     def _translating_errors(self) -> Iterator[None]:
-        """Turn the driver's errors in the block into the service's, except `UniqueViolation` and unexpected ones."""
+        """Turn the driver's errors in the block into the service's; raise others, as `UniqueViolation`, unchanged.
+
+        They become `Conflict` for a violated foreign key, `ConfigurationError` for a missing privilege,
+        `StorageUnavailable` if the server is lost or out of order, and `Unreadable` for a query that it cannot read.
+        """
         try:
             yield
         except psycopg.errors.ForeignKeyViolation as error:

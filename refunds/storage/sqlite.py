@@ -237,7 +237,10 @@ class SQLite(Engine):
         return None
 
     def _connect(self, *, readonly: bool = False) -> Connection:
-        """Open a new connection, and create the file if there is none; `FileReplaced` if an opened one was replaced."""
+        """Open a new connection; create the file first if there is none, even with `readonly`.
+
+        Raises `FileReplaced` if the file was open before and has been removed or replaced since.
+        """
         self._require_same_files()
         self.connections += 1
         if self._files is None:

@@ -102,8 +102,8 @@ class Tag:
         """Return a decorator that adds a view to the group as an operation, with what the decorators below it declare.
 
         `route` is the method and the rule, as in `GET /v1/orders`, `scopes` a scope or the scopes of an `Operation`,
-        and `declared` are further fields of it. A view that takes a `uow` works in the usual kind of transaction of its
-        method, if no other is declared.
+        and `declared` are further fields of the `Operation`. A view that takes a `uow` works in the usual kind of
+        transaction of its method, if no other is declared.
         """
         method, _, rule = route.partition(" ")
         needed = (scopes,) if isinstance(scopes, Scope) else scopes
