@@ -192,7 +192,7 @@ class Outcome(NamedTuple):
 
     @property
     def eligible(self) -> bool:
-        """Whether the order may be cancelled as of right."""
+        """Whether the order can be cancelled without a supervisor's decision."""
         return self.reason in ELIGIBLE
 
     @property

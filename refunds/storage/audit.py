@@ -131,7 +131,7 @@ class _Journal:
         self.accepted: list[Event] = []
 
     def faults(self) -> Iterator[Broken]:
-        """Yield every fault of the journal, in its order, and keep what its sound events say of records."""
+        """Yield every fault of the journal, by position, and note what its sound events say of records."""
         chained_to: bytes | None = self.end.hash
         expected, agrees = 1, True
         for row in Events.iter_rows(self._context.tx):

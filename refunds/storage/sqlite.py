@@ -278,7 +278,10 @@ class SQLite(Engine):
         return opened
 
     def _opened(self, mode: str, unlocked: Unlocked | None = None) -> Connection:
-        """Open a connection to the file, which must be there; `mode` is a parameter of SQLite's file names."""
+        """Open a connection to the file, which must be there; `mode` is a parameter of SQLite's file names.
+
+        `unlocked` is the state of a file that is read without a lock.
+        """
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?{mode}",
             uri=True,

@@ -22,7 +22,7 @@ _SHORTEST_NAP, _LONGEST_NAP = 0.0001, 0.002
 
 
 class Ticket:
-    """The ticket of the database in the file at this path; a write waits for it for `patience` seconds."""
+    """A lock that a write to the database in the file at `path` must hold; it waits for it up to `patience` seconds."""
 
     def __init__(self, path: Path, patience: float) -> None:
         self._path = path

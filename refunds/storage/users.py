@@ -78,9 +78,10 @@ class Users(Repository[User]):
         return {row["id"]: row["name"] for row in self._tx.all(sql, **named)} if named else {}
 
     def begin_session(self, session_id: str, user: User) -> None:
-        """Store a new session, unless the sessions of `user` ended or their password changed since `user` was read.
+        """Store a new session, and delete everybody's expired sessions.
 
-        In that case the caller is not told. Everybody's expired sessions are deleted.
+        If the sessions of `user` were ended or their password changed since `user` was read, nothing is stored, and
+        nothing raised.
         """
         now = self._context.now
         self._tx.run("DELETE FROM sessions WHERE began_at <= :expired", expired=micros(now - LASTS))

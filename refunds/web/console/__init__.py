@@ -287,7 +287,7 @@ class _Zones:
         return cast("str", unbroken(text))
 
     def zoned(self, name: str) -> str:
-        """Return what follows an instant: its zone in brackets, or "" if the page has named the zone."""
+        """Return a time zone in brackets to follow an instant, or "" if the page has named the zone before."""
         if name in self._said:
             return ""
         self._said.add(name)
