@@ -116,7 +116,10 @@ def _say(text: str) -> None:
 
 
 def _print_watched(watched: Watched) -> None:
-    """Print how many orders got a promise and how many windows changed, if any, or a warning if this data is older."""
+    """Print how many orders got a first promise, if any, and how many windows end later or keep a later end.
+
+    If this instance has older holiday data than the records were counted by, print a warning instead of the windows.
+    """
     if watched.filled:
         _say(f"{watched.filled} orders that had no promise have one now.")
     if watched.older:

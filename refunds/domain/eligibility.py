@@ -167,7 +167,7 @@ class Decision(NamedTuple):
 
     @property
     def outcome(self) -> Outcome:
-        """What the decision says, without its policy and calendar."""
+        """What the decision says: reason, notices, window, days and deadline; it only names policy and calendar."""
         version, region, day_codes, window = self.version, self.calendar.region, self.day_codes, self.window
         time_zone, place = self._place
         left = fingerprint = None
@@ -288,7 +288,7 @@ def _kept(promise: ToldWindow, version: PolicyVersion, known: BusinessCalendar) 
 
 
 def _counts_told_date(promise: ToldWindow, window: Window, calendar: BusinessCalendar) -> bool:
-    """Tell whether the window counts a date that the promise calls the service day or a skipped day."""
+    """Tell whether the window counts a date that the promise did not count: its service day or a skipped day."""
     told = {day.date for day in promise.days if day.status in (DayStatus.SERVICE_DAY, DayStatus.SKIPPED)}
     days = explained(window.service_day, calendar.day_codes(window))
     return any(day.date in told for day in days if day.status is DayStatus.COUNTED)

@@ -284,7 +284,10 @@ def _by_agent(uow: UnitOfWork) -> bool | None:
 
 
 def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
-    """Return what a correction also stores: if a request was refused (True or None), and the latest deadline told."""
+    """Return the fields that a correction also stores, by name, from all contacts about the order and the order.
+
+    They are whether a request was ever refused (True or None), and the latest deadline told.
+    """
     contacts = uow.contacts.of_order(order.order_id)
     refused = any(not contact.outcome.eligible for contact in contacts if contact.intent.asks)
     told = [at for at in (order.told_until, *(contact.outcome.deadline for contact in contacts)) if at is not None]

@@ -158,10 +158,10 @@ class _Judging:
         self._calendars = cache(lambda region: judging.calendar_of(found.draft, _still_known(region)))
 
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
-        """Count the orders with a window, those whose window the draft makes longer or shorter, and those without.
+        """Count the orders in these rows, and those whose window the draft makes longer or shorter.
 
-        An order without a window counts as `not_provided`, one that cannot be judged as undecided. `progress` gets the
-        number of rows read so far: 0 at the first row, and then every `STEP` rows.
+        An order without a service date counts as `not_provided`, one that cannot be judged as undecided. `progress`
+        gets the number of rows read so far: 0 at the first row, and then every `STEP` rows.
         """
         sorted_into = Cases(self._policy, self._draft)
         cases: dict[Case, list[Any]] = {}

@@ -244,7 +244,10 @@ def _next_open(uow: UnitOfWork, now: datetime, after: Row | None = None) -> list
 
 
 def _promise_anew(uow: UnitOfWork, order_ids: Iterable[str], cause: PromiseCause) -> None:
-    """Lock each order and promise its window as it is counted now, unless its promise ends as late or later."""
+    """Lock each order and store a promise of its window as counted now, unless the order's promise ends as late.
+
+    A promise is kept if it ends later.
+    """
     for order_id in order_ids:
         order = uow.orders.get_for_update(order_id).order
         promises.keep(uow, order, orders.judged_when_provided(uow, order), cause)

@@ -99,10 +99,10 @@ class Promises(Repository[Promise]):
         return bool(self._tx.one(sql, since=micros(since), holidays=holidays_version, tzdata=tzdata_version))
 
     def made(self, cause: PromiseCause, since: datetime | None) -> Iterator[Row]:
-        """Yield the earlier promise, for the same facts, of each promise for a cause since an instant (None: ever).
+        """Yield, for each promise that was made for a cause since an instant (None: ever), the promise before it.
 
-        Of several, it is the one that ends last. A row also has the deadline of the later promise as `today`. A promise
-        without an earlier one is left out.
+        That is the earlier promise to the order for the same facts; of several, the one that ends last. Its row also
+        has the deadline of the later promise, as `today`. A promise without an earlier one is left out.
         """
         before = (
             f"SELECT promise_id FROM promises WHERE promises.order_id = later.order_id"  # noqa: S608

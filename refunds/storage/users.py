@@ -120,7 +120,7 @@ class Users(Repository[User]):
         return bool(found)
 
     def forget_sessions(self, user_id: str) -> None:
-        """Delete the stored sessions of a user, without ending them in the journal."""
+        """Delete the stored sessions of a user, without an event in the journal."""
         self._tx.run("DELETE FROM sessions WHERE user_id = :user_id", user_id=user_id)
 
     def end_sessions(self, user_id: str) -> None:

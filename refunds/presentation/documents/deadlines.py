@@ -29,7 +29,7 @@ def render_html(sheet: Sheet) -> str:
 
 
 def title(sheet: Sheet) -> str:
-    """Return the title of the sheet, in one line, in the reader's language."""
+    """Return the title of the sheet, in one line, in the reader's language: its policy, week and time zone."""
     return translate(
         "%(policy)s: until when an order can be cancelled, week from %(monday)s. A request counts until midnight "
         "(%(zone)s).",

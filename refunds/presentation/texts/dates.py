@@ -140,7 +140,7 @@ def month_numbers() -> dict[str, int]:
 
 @cache
 def weekday_numbers() -> dict[str, int]:
-    """Return the numbers of the weekdays by name, as in `month_numbers`; 0 is Monday."""
+    """Return the weekdays' numbers, from 0 for Monday, by name: full and short in every language, in lower case."""
     return _numbers(get_day_names)
 
 
