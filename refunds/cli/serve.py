@@ -150,7 +150,10 @@ class _Lookout(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Look every second; if the database's file was removed or replaced, log that, stop the service, and end."""
+        """Look every second, until told to end, whether the database's file was removed or replaced.
+
+        If it was, log that, tell this process to stop, and end.
+        """
         while not self._over.wait(1):
             try:
                 self._store.require_there()

@@ -275,7 +275,8 @@ def _kept(promise: ToldWindow, version: PolicyVersion, known: BusinessCalendar) 
     """Return the calendar, window and deadline of an order whose promise is kept.
 
     The window begins and skips dates as promised, and skips those of today's calendar too, so that closures entered
-    since still extend it. If it then ends earlier than promised, or leaves the calendar, it is the promised one.
+    since still extend it. If this window ends earlier than the promised one, or leaves the calendar, the promised
+    window and deadline are returned.
     """
     terms, told = version.terms, promise.window
     with suppress(CalendarNotCovered):

@@ -163,7 +163,7 @@ def day_rules(terms: Terms) -> DayRules:
 
 @lru_cache(maxsize=128)
 def _closed(calendar: BusinessCalendar, known: tuple[date, ...], later: Closures, time_zone: str) -> BusinessCalendar:
-    """Return the calendar with the closures in a version's terms (`known`), and those that were entered `later`."""
+    """Return a calendar with the closures in a version's terms (`known`) and the closures that were entered `later`."""
     if known:
         calendar = calendar.closed_on(known)
     entered = [(day, local_date(entered_at, zone(time_zone))) for day, entered_at in later.entered]

@@ -341,6 +341,6 @@ def _on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, ToldWindow]:
 
 
 def _versions(data: str) -> list[list[tuple[int, str]]]:
-    """Return the versions in a text of `data_now`, as values of which the newer is the greater: 0.109 is after 0.57."""
+    """Return the versions in a text of `data_now` as lists that compare by age: 0.109 is greater than 0.57."""
     parts = (part.split()[1] for part in data.split(", "))
     return [[(int(number or 0), letters) for number, letters in re.findall(r"(\d*)([a-z]*)", part)] for part in parts]

@@ -95,7 +95,10 @@ class Engine(ABC):
 
     @abstractmethod
     def unused(self) -> AbstractContextManager[None]:
-        """Raise `ConfigurationError` if a process uses the database; in the block, none can begin, except to read."""
+        """Prevent in the block that a process begins to use the database, except to read.
+
+        Raises `ConfigurationError` if a process uses the database already.
+        """
 
     def scrub(self, patience: float = 0) -> bool:
         """Remove what was deleted or overwritten from the files that the service writes; return whether that is done.

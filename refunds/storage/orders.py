@@ -234,7 +234,7 @@ class Orders(OfOrders[Order]):
         return _LISTED
 
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the columns to sort by: the promise's deadline if filtered by it, else the registration; and id."""
+        """Return the two columns to sort by: the promised deadline if filtered by, or the registration; then the id."""
         return self.place[2:] if filters.keys() & {"deadline_from", "deadline_to"} else self.place[:2]
 
     def is_any_without_promise(self) -> bool:

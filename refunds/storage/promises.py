@@ -46,7 +46,7 @@ class Promises(Repository[Promise]):
         self._known: dict[str, Promise | None] = {}
 
     def current(self, order_id: str) -> Promise | None:
-        """Return the current promise of an order, or None; it is read once in a unit of work."""
+        """Return the current promise of an order, or None; later calls in a unit of work return the first result."""
         if order_id not in self._known:
             self._known[order_id] = self._one(f"{self.about_order} AND is_current = 1", order_id=order_id)
         return self._known[order_id]

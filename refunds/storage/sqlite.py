@@ -177,7 +177,10 @@ class SQLite(Engine):
             self._files, self._has_written = None, False
 
     def unused(self) -> AbstractContextManager[None]:
-        """Raise `ConfigurationError` if a process uses the database; in the block, none can begin, except to read."""
+        """Prevent in the block that a process begins to use the database, except to read.
+
+        Raises `ConfigurationError` if a process uses the database already.
+        """
         return self._ticket.unused()
 
     def settle(self) -> None:

@@ -69,7 +69,10 @@ class Ticket:
 
     @contextmanager
     def unused(self) -> Iterator[None]:
-        """Raise `ConfigurationError` if a process uses the database; in the block, none can begin, except to read."""
+        """Prevent in the block that a process begins to use the database, except to read.
+
+        Raises `ConfigurationError` if a process uses the database already.
+        """
         with held_alone(self._open("in-use"), f"REFUNDS_DATABASE: {self._path} {IN_USE}"):
             yield
 
@@ -99,7 +102,10 @@ def held_alone(file: int, refusal: str) -> Iterator[int]:
 
 
 def _lock_file(file: int, deadline: float) -> None:
-    """Wait for an open file and lock it; raises `StorageUnavailable` if it is locked at the deadline (`monotonic`)."""
+    """Lock an open file as soon as no other process has it locked.
+
+    Raises `StorageUnavailable` if it is still locked at the deadline, which is a time of `monotonic`.
+    """
     nap = _LONGEST_NAP
     while True:
         with suppress(BlockingIOError):

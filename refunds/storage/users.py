@@ -98,7 +98,7 @@ class Users(Repository[User]):
         )
 
     def see_session(self, session_id: str) -> None:
-        """Store that a session is seen now."""
+        """Store now as the instant at which a session was last used; do nothing if there is no such session."""
         seen = "UPDATE sessions SET seen_at = :now WHERE session_id = :session_id"
         self._tx.run(seen, session_id=session_id, now=micros(self._context.now))
 

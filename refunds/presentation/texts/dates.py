@@ -81,7 +81,7 @@ def date_text(day: date) -> str:
 
 @lru_cache(maxsize=1024)
 def _date_text(day: date, name: str) -> str:
-    """Return what `date_text` does, in the locale `name`."""
+    """Return a date with its weekday, as `date_text` shows it, in the language `name`."""
     return format_date(day, _DATE[name], locale=name)
 
 

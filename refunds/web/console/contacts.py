@@ -39,7 +39,11 @@ ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
 
 @screen("/orders/<order:order_id>/cancel", Scope.CANCELLATIONS_ISSUE)
 def confirm(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Show what an agent confirms before an order is cancelled, and the fields for notes; see `_confirm`."""
+    """Show the page on which an agent confirms that an order is cancelled, with the fields for notes; store nothing.
+
+    Times that cannot be read or are not possible are shown as errors. Raises `Forbidden` for an override unless the
+    user is a supervisor, `NotFound`, and `ContactStateConflict` for a stored contact that cannot be cancelled on.
+    """
     return _confirm(uow, form, order_id, "cancel")
 
 

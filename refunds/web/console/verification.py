@@ -116,7 +116,10 @@ def _follow(store: Store, principal: Principal, base: Mapping[str, Any]) -> None
 
 
 def _verified(store: Store, principal: Principal) -> dict[str, Any]:
-    """Verify everything, and return what to note of it. If all is sound, note beside the checkpoints when that was."""
+    """Verify the whole database, and return the result as the fields of a note for the console.
+
+    If all is sound, note beside the checkpoints that it was verified now.
+    """
     checkpoints, report = list(store.checkpoints), Report()  # the journal, which only grows, is read after them
     faults, further = list[RefundsError](), 0
     with store.read(principal) as uow:
