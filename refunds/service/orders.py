@@ -284,9 +284,9 @@ def _by_agent(uow: UnitOfWork) -> bool | None:
 
 
 def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
-    """Return the fields that a correction also stores, by name, from all contacts about the order and the order.
+    """Return the fields of an order that a correction also stores: what its customer had been told before.
 
-    They are whether a request was ever refused (True or None), and the latest deadline told.
+    They are whether a request was ever refused (True or None), and the latest deadline told, or None.
     """
     contacts = uow.contacts.of_order(order.order_id)
     refused = any(not contact.outcome.eligible for contact in contacts if contact.intent.asks)

@@ -158,7 +158,10 @@ def close(
 
 
 def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
-    """Return the closures entered for a policy, by date, not those in its terms; raises `NotFound` without a policy."""
+    """Return the closures that were entered for a policy, by date; raises `NotFound` if there is no such policy.
+
+    The closures in the terms of its versions are not among them.
+    """
     uow.policies[policy_id]
     return uow.closures.of_policy(policy_id)
 

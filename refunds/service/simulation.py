@@ -236,7 +236,10 @@ class _Judging:
                 tally.to_refused += count * (flip is Flip.TO_REFUSED)
 
     def _decide(self, facts: Facts, region: str | None) -> Decision:
-        """Return the decision by the draft, for a region or, for None, the draft's; raises a `RefundsError` if none."""
+        """Return the decision on facts by the draft, in a region or, for None, in the draft's own.
+
+        Raises `RefundsError` if no decision can be made.
+        """
         return decide(facts, self._draft, self._calendars(region), self._draft)
 
 

@@ -72,8 +72,8 @@ def form_body(request: Request, most_bytes: int) -> dict[str, str]:
     """Read the form in the body of a request, and return its values by field name. The value of a file is its text.
 
     In a file, U+FFFD replaces what is not UTF-8. Raises `InvalidInput` if a field is repeated, and `Rejected` if the
-    body is not sent as a form, cannot be read as one or has more than 250 fields, and as `json_body` if it did not
-    arrive whole or is too large.
+    body is not sent as a form, cannot be read as one, has more than 250 fields, did not arrive whole or is too large,
+    or if the server is receiving too many large bodies.
     """
     body = _body(request, most_bytes, ("application/x-www-form-urlencoded", "multipart/form-data"), "bad-request")
     try:
