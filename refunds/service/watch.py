@@ -244,10 +244,7 @@ def _next_open(uow: UnitOfWork, now: datetime, after: Row | None = None) -> list
 
 
 def _promise_anew(uow: UnitOfWork, order_ids: Iterable[str], cause: PromiseCause) -> None:
-    """Lock each order and store a promise of its window as counted now, unless the order's promise ends as late.
-
-    A promise is kept if it ends later.
-    """
+    """Lock each order and promise its window as counted now, unless the order's promise ends as late or later."""
     for order_id in order_ids:
         order = uow.orders.get_for_update(order_id).order
         promises.keep(uow, order, orders.judged_when_provided(uow, order), cause)
