@@ -42,7 +42,7 @@ LANGUAGES = ("en", "de")  # in which a `Message` can be shown, the one it is wri
 
 
 def lines_of(texts: Iterable[str]) -> str:
-    """Return the texts, at least one, each on a line of its own; several give a `Message` to be translated."""
+    """Return texts, at least one, joined by line ends; several become a `Message` in which each is translated."""
     return reduce(lambda one, other: Message("%(one)s\n%(other)s", one=one, other=other), texts)
 
 

@@ -179,10 +179,10 @@ class Front:
     def _answer(
         self, environ: dict[str, Any], protocol: HTTPProtocol, loop: asyncio.AbstractEventLoop
     ) -> "_Sent | None":
-        """Call the application for a request, and send its answer; return None if it is sent, or a future of that.
+        """Call the application for a request, and send its answer.
 
-        An answer with 200 and no length is sent as a stream, while it is made. A 429 is sent late by the loop, which
-        keeps no thread busy.
+        Returns None once the answer is sent. Returns a future that is done once it is sent if the loop sends it: an
+        answer with 200 and no length as a stream while it is made, and a 429 late, which keeps no thread busy.
         """
         begun: list[Any] = []
         parts = self._application(environ, lambda status, headers, _=None: begun.extend((status, headers)))

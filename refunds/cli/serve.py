@@ -116,7 +116,10 @@ def _say(text: str) -> None:
 
 
 def _print_watched(watched: Watched) -> None:
-    """Print how many orders got a promise and how many windows changed, if any, or a warning if this data is older."""
+    """Print how many orders got a first promise, if any, and how many windows end later or keep a later end.
+
+    If this instance has older holiday data than the records were counted by, print a warning instead of the windows.
+    """
     if watched.filled:
         _say(f"{watched.filled} orders that had no promise have one now.")
     if watched.older:
@@ -147,7 +150,10 @@ class _Lookout(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Look every second; if the database's file was removed or replaced, log that, stop the service, and end."""
+        """Look every second, until told to end, whether the database's file was removed or replaced.
+
+        If it was, log that, tell this process to stop, and end.
+        """
         while not self._over.wait(1):
             try:
                 self._store.require_there()

@@ -199,8 +199,9 @@ class BusinessCalendar:
     def with_told(self, window: Window, day_codes: bytes) -> "BusinessCalendar":
         """Return a copy in which the dates that an earlier calendar skipped in `window` do not count either.
 
-        `day_codes` are the codes of the window in the earlier calendar. Each date keeps its reason, and is not among
-        `closures`. The window does not end on a date that was skipped as its end, and entered closures still extend it.
+        `day_codes` are the codes of the window in the earlier calendar. Each of these dates keeps its reason, and is
+        not among `closures`. The window does not end on a date that was skipped as its end, and entered closures still
+        extend the window.
         """
         codes = dict(enumerate(day_codes, window.service_day.toordinal() + 1))
         skipped = {day: code for day, code in codes.items() if code in _WHY}

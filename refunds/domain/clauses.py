@@ -188,7 +188,7 @@ def _stem(word: str) -> str:
 
 
 def _value(word: str) -> int:
-    """Return the value of a word that begins with digits or is a numeral; raises `KeyError` for others."""
+    """Return the number of a word that begins with digits or is a numeral; raises `KeyError` for other words."""
     digits = re.match(r"\d+", word)
     return int(digits[0]) if digits else _VALUES[_stem(word)]
 

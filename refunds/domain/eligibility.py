@@ -67,7 +67,7 @@ class Decision(NamedTuple):
 
     @property
     def eligible(self) -> bool:
-        """Whether the order may be cancelled as of right."""
+        """Whether the order can be cancelled without a supervisor's decision."""
         return self.reason in ELIGIBLE
 
     @property
@@ -167,7 +167,7 @@ class Decision(NamedTuple):
 
     @property
     def outcome(self) -> Outcome:
-        """What the decision says, without its policy and calendar."""
+        """What the decision says: reason, notices, window, days and deadline; it only names policy and calendar."""
         version, region, day_codes, window = self.version, self.calendar.region, self.day_codes, self.window
         time_zone, place = self._place
         left = fingerprint = None
@@ -199,7 +199,7 @@ class Decision(NamedTuple):
 
     @property
     def recorded(self) -> RecordedDecision:
-        """The decision as it is stored with a record, but for the names that `judging.recorded` adds."""
+        """The decision as it is stored with a record, but without the names of holidays (see `judging.recorded`)."""
         closed = self.calendar.closures
         return RecordedDecision(
             facts=self.facts,
@@ -275,7 +275,8 @@ def _kept(promise: ToldWindow, version: PolicyVersion, known: BusinessCalendar) 
     """Return the calendar, window and deadline of an order whose promise is kept.
 
     The window begins and skips dates as promised, and skips those of today's calendar too, so that closures entered
-    since still extend it. If it then ends earlier than promised, or leaves the calendar, it is the promised one.
+    since still extend it. If this window ends earlier than the promised one, or leaves the calendar, the promised
+    window and deadline are returned.
     """
     terms, told = version.terms, promise.window
     with suppress(CalendarNotCovered):
@@ -288,7 +289,7 @@ def _kept(promise: ToldWindow, version: PolicyVersion, known: BusinessCalendar) 
 
 
 def _counts_told_date(promise: ToldWindow, window: Window, calendar: BusinessCalendar) -> bool:
-    """Tell whether the window counts a date that the promise calls the service day or a skipped day."""
+    """Tell whether the window counts a date that the promise did not count: its service day or a skipped day."""
     told = {day.date for day in promise.days if day.status in (DayStatus.SERVICE_DAY, DayStatus.SKIPPED)}
     days = explained(window.service_day, calendar.day_codes(window))
     return any(day.date in told for day in days if day.status is DayStatus.COUNTED)

@@ -236,7 +236,10 @@ def _calendar(
 
 @_caching(1024)  # all regions by one version's rules: 60 MB
 def _region_days(country: str, subdivision: str | None, rules: DayRules) -> RegionDays:
-    """Return the marks of all dates of a region (`DayFlag`): its holidays, those that the rules add, its weekends."""
+    """Return the marks (`DayFlag`) of all dates of a region: holidays, estimated ones, weekends, working weekends.
+
+    The holidays include those that `rules` add: of laws for a period and, without a subdivision, of the subdivisions.
+    """
     english, _ = _language(country, "en")
     own = _built(country, subdivision, english)
     names, years, differ = dict(own.names), own.years, frozenset[int]()

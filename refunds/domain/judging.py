@@ -43,9 +43,9 @@ def judge(
 
     `region` is the order's; `terms` are valid values, for a what-if; `promise` and `of_order` are those of `decide`. A
     contact point is put into its one spelling; the facts must then have a channel. Raises `NoPolicyInForce` if no
-    version was in force at the contact or at the time that judges; without `of_order`, `UnknownRegion` as `calendar_of`
-    does; `CalendarNotCovered` as `decide` does; `InvalidInput` at `/contact_point` if that is neither a number nor an
-    address.
+    version was in force at the contact or at the time that judges; without `of_order`, `UnknownRegion` if the data does
+    not know the region, and `CalendarNotCovered` if the window would leave the years of the calendar and there is no
+    `promise`; `InvalidInput` at `/contact_point` if that is neither a number nor an address.
     """
     version = policy.applicable(
         facts.received_at, facts.service_provided_at, ordered_at, terms.get("judged_by")
@@ -169,7 +169,7 @@ def day_rules(terms: Terms) -> DayRules:
 
 @lru_cache(maxsize=128)
 def _closed(calendar: BusinessCalendar, known: tuple[date, ...], later: Closures, time_zone: str) -> BusinessCalendar:
-    """Return the calendar with the closures in a version's terms (`known`), and those that were entered `later`."""
+    """Return a calendar with the closures in a version's terms (`known`) and the closures that were entered `later`."""
     if known:
         calendar = calendar.closed_on(known)
     entered = [(day, local_date(entered_at, zone(time_zone))) for day, entered_at in later.entered]

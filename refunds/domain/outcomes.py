@@ -62,7 +62,7 @@ _ABOUT_CALENDARS = (
 def calendar_notices(
     calendar: BusinessCalendar, named: str, window: Window | None, edition: int | None = None
 ) -> tuple[Notice, ...]:
-    """Return the notices about a calendar in a window, in the order of `Notice`; without a window, about its region.
+    """Return the notices on a window's calendar, in the order of `Notice`; without a window, those on its region.
 
     `named` is the region asked for, or empty. If `edition` is given, dates are provisional only by the decrees that
     this edition of the rules knows.

@@ -87,10 +87,9 @@ def holds_payment_data(text: str) -> bool:
 
 
 def is_payment_data(reference: str) -> bool:
-    """Tell whether a reference contains payment data, as in `holds_payment_data`.
+    """Tell whether a reference contains payment data by `holds_payment_data`, but ignore what random ids contain.
 
-    So that random ids pass, UUIDs and digits directly beside a letter are ignored, except in an IBAN at the beginning
-    of a word.
+    That is UUIDs and digits directly beside a letter. An IBAN at the beginning of a word is always found.
     """
     plain = _plain(reference)
     ibans = (_compact(plain[word.start() :]) for word in _IBAN_WORD.finditer(plain))

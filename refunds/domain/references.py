@@ -38,7 +38,10 @@ def format_reference(reference: str) -> str:
 
 
 def parse_reference(text: str) -> str:
-    """Return the ten digits of a reference, typed with dashes and spaces or without; raise `Unfit` for another text."""
+    """Return the ten digits of a reference, without its dashes and spaces.
+
+    Raises `Unfit` if the text has another form or its check digit is wrong.
+    """
     return _parse(text, _REFERENCE, _REQUEST_NUMBER)
 
 

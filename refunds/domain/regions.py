@@ -167,7 +167,7 @@ def region_name(region: str, language: str) -> str:
 
 
 def _entity(country: str) -> Any:
-    """Return the loader that stands for the package's class of a country; the package must have the country."""
+    """Return the loader of a country's class in the package `holidays`; raises `AttributeError` without a class."""
     return getattr(holidays, country)
 
 

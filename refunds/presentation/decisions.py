@@ -48,7 +48,10 @@ def _kept(stated: tuple[Any, ...], _: str, with_days: bool) -> tuple[bytes, byte
 
 
 def _written(outcome: Outcome, with_days: bool) -> tuple[bytes, bytes]:
-    """Return a decision's JSON in two parts: up to the value of `requested_at`, and from there up to the last value."""
+    """Return two parts of a decision's JSON, between and after which the caller writes a value.
+
+    The first part ends before the value of `requested_at`, the second before that of `judged_by_contact`.
+    """
     before = {
         "eligible": outcome.eligible,
         "verdict": outcome.verdict,

@@ -243,7 +243,7 @@ def _listed(key: str, tallies: Mapping[str, Tally]) -> list[dict[str, Any]]:
 
 
 def _example_data(example: Example) -> dict[str, Any]:
-    """Return a contact that a draft decides otherwise, as the API shows it: reason and deadline, before and after."""
+    """Return the API's data of a contact that a draft decides otherwise: reason and deadline, before and after."""
     before, after = example.before, example.after
     return {
         **attributes(example, "order_id", "contact_id"),

@@ -117,7 +117,7 @@ class NearDate(LocalDate):
     """A date in the years in which a near instant may lie."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> date:
-        """Return what `LocalDate` does; raise `ValidationError` also if its year is not between 1970 and 2199."""
+        """Return a text `YYYY-MM-DD` or a `date` as a date; raise `ValidationError` unless its year is 1970 to 2199."""
         day = super()._deserialize(value, *args, **kwargs)
         _require_near(day.year)
         return day

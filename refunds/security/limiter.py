@@ -25,7 +25,7 @@ class Limiter:
         return left
 
     def charge(self, actor: str, seconds: float) -> None:
-        """Take from an actor the requests that they could have made in so many seconds, for work that took so long."""
+        """Charge an actor for work that took so many seconds: as many requests as they could have made in this time."""
         with self._lock:
             left, since = self._buckets.get(actor, (float(self.rate), monotonic()))
             self._buckets[actor] = left - seconds * self.rate, since

@@ -31,7 +31,7 @@ def new_token() -> Token:
 
 
 def read_token(text: str) -> Token | None:
-    """Return the token in a text; None if its form or checksum is wrong. Whether it was ever issued is not checked."""
+    """Return the token that a text is; None if its form or checksum is wrong. It need not have been issued."""
     parts = _FORM.fullmatch(text)
     if parts is None:
         return None

@@ -7,4 +7,4 @@ ProgressCallback = Callable[[str, int, int], None]
 
 
 def silently(_: str, __: int, ___: int) -> None:
-    """Report no progress."""
+    """Do nothing: the function to pass where progress is to be reported to nobody."""

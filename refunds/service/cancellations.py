@@ -160,8 +160,8 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
     """Return a contact that asks to cancel this order, and the decision to answer with now.
 
     The caller says whether the order is `cancelled`. Raises `NotFound`, `InvalidInput` if the contact is about another
-    order, `ContactStateConflict` if it asks for no cancellation or was resolved or superseded, and what
-    `orders.decided` raises.
+    order, `ContactStateConflict` if it asks for no cancellation or was resolved or superseded, and
+    `NoPolicyInForce` or `CalendarNotCovered` if no decision can be made.
     """
     contact = uow.contacts.get(contact_id)
     if contact.order_id != order.order_id:

@@ -45,8 +45,7 @@ class NewDataRequest(NamedTuple):
 
 
 def open_request(uow: UnitOfWork, new: NewDataRequest) -> DataRequest:
-    """Record a data request, with the instant from which it is too late to answer.
-
+    """Record a data request, with its deadline for an answer, and return the request.
     If the person is no customer, only the kind, the channel and the dates are stored. Raises `InvalidInput` if the
     request was received in the future, or over a year ago, and `Forbidden` for those who may not see personal fields.
     """
@@ -168,8 +167,8 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
     The recipients are returned as they were before an erasure, after which nobody can read them. A restriction or an
     objection that was fulfilled can be taken back, which lifts it. Nothing may follow in the unit of work. Raises
     `NotFound`; `DataRequestConflict` if it was closed with another outcome or other corrections; `InvalidInput` if
-    something is missing or does not fit its kind; `IdentityNotChecked`; `CustomerErased`; and what `rectify` and
-    `erase` raise.
+    something is missing or does not fit its kind; `IdentityNotChecked`; `CustomerErased`; for an erasure, also
+    `LegalHold`, `CustomerHasOpenMatters` and `StorageUnavailable`.
     """
     request = locked(uow, request_id)
     _require_fitting(uow, request, given)

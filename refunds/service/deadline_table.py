@@ -117,9 +117,10 @@ def _blocks(
 
 
 def _spans(policy: Policy, first: date, last: date) -> Iterator[_Span]:
-    """Yield a span for each version, of the services provided while it is in force.
+    """Yield a span for each version of a policy, of the services provided while the version is in force.
 
-    If it lets the time of the order decide, yield one for each version under which the order may have been placed.
+    If the version lets the time of the order decide, yield a span for each version under which the order may have been
+    placed.
     """
     ends = [following.effective_from for following in policy.effective_versions[1:]]
     in_force = [(one, one.effective_from, end) for one, end in zip_longest(policy.effective_versions, ends)]
@@ -184,7 +185,7 @@ def _rows(span: _Span, region: str) -> list[Row]:
 
 
 def _closures(day: date, codes: bytes) -> str:
-    """Return the closures in a window as dates with spaces between them; `codes` are those of the dates after `day`."""
+    """Return the dates of a window's closures, with spaces between; `codes` has a letter per date after `day`."""
     if CLOSED not in codes.lower():
         return ""
     closed = (day + timedelta(days=after) for after, code in enumerate(codes.lower(), 1) if code == CLOSED)

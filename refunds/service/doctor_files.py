@@ -94,7 +94,7 @@ def permissions(patient: Patient) -> Found:
     """
     of_this_user = Message("run this command as the user of the service, or let that user write there")
     file, exposed = patient.file, False
-    for path, forbidden in _private(patient):
+    for path, forbidden in _forbidden_bits(patient):
         if path.exists() and (mode := path.stat().st_mode & forbidden):
             exposed = True
             yield warning(
@@ -108,8 +108,8 @@ def permissions(patient: Patient) -> Found:
         yield ok(Message("no other user reads or changes what is kept"))
 
 
-def _private(patient: Patient) -> Iterator[tuple[Path, int]]:
-    """Yield each path with the mode bits that it must not have: a group may share the ledger, but no other file."""
+def _forbidden_bits(patient: Patient) -> Iterator[tuple[Path, int]]:
+    """Yield each private path with the mode bits that it must not have; only the ledger may be shared by a group."""
     yield patient.store.checkpoints.file.parent, 0o002
     yield patient.store.checkpoints.file, 0o007
     yield patient.store.erasures.file, 0o007
@@ -138,9 +138,10 @@ def disk(patient: Patient) -> Found:
 
 
 def backups(patient: Patient) -> Found:
-    """Check that the last backup, audit and retention run were within 2, 8 and 2 days, and none in the future.
+    """Yield a finding on the last backup, the last audit and the last retention run, each ok or a warning.
 
-    A server may have backups of its own, so a backup that is missing or older is no finding there.
+    A warning is for one that was never done, was done more than 2, 8 or 2 days ago, or is in the future. A server may
+    have backups of its own, so a missing or older backup of a server is no finding.
     """
     of_backup, of_verify, of_retention = upkeep.last(require_ledger(patient.settings))
     for command, done, most in (

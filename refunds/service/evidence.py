@@ -39,7 +39,10 @@ class Evidence:
 
 
 def show(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) -> Evidence:
-    """Return what `gather` returns, and note an event that the principal saw it, if they may see personal fields."""
+    """Return the evidence on an order; note an event that the principal saw it, if they may see personal fields.
+
+    Raises `OrderNotFound` if there neither is nor was such an order.
+    """
     found = gather(uow, order_id, checkpoints)
     if uow.principal.may(Scope.PERSONAL_READ):
         uow.events.note(EventType.PRIVACY_EVIDENCE_SHOWN, order_id, {})

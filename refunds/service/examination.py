@@ -56,7 +56,10 @@ class Patient:
 
     @contextmanager
     def tables(self) -> Iterator[Transaction]:
-        """Open a transaction that reads the tables as stored, without a key; raises `ConfigurationError`."""
+        """Open a transaction that reads the tables as stored, without a key.
+
+        Raises `ConfigurationError` if the database is missing, is an unfinished copy or has another schema.
+        """
         self.engine.require_there()
         with read_as_it_is(self.engine, "REFUNDS_DATABASE") as tx:
             yield tx

@@ -85,7 +85,7 @@ def of_customer(uow: UnitOfWork, customer_id: str, request_id: str | None = None
 
 
 def of_contact(uow: UnitOfWork, name: str) -> Export:
-    """Return one contact without its order, for somebody who is no customer, and journal the export.
+    """Return one contact or unmatched contact alone, for somebody who is no customer, and journal the export.
 
     That the contact is no customer's is not checked. Raises `NotFound` if there is no such contact, and `Forbidden` for
     those who may not see personal fields.
@@ -98,7 +98,7 @@ def of_contact(uow: UnitOfWork, name: str) -> Export:
 
 
 def _order(uow: UnitOfWork, standing: Standing, terms: Terms) -> ExportedOrder:
-    """Return an order with all records about it, and the last day on which these terms keep them."""
+    """Return an order with all records about it, and the last day on which `terms` let them be kept."""
     order_id = standing.order.order_id
     contacts, cancellations = uow.contacts.of_order(order_id), uow.cancellations.of_order(order_id)
     until = order_until(standing.order, contacts, cancellations, terms)

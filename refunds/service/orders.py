@@ -196,7 +196,10 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collecti
 def eligibility(
     uow: UnitOfWork, order: Order, requested_at: datetime | None = None, channel: Channel | None = None
 ) -> Decision:
-    """Return the decision to answer with on a request to cancel an order, by default now; nothing is recorded."""
+    """Return the decision to answer with on a request to cancel an order, by default received now; store nothing.
+
+    If the request itself allows no cancellation, an open request on record can be decided on instead.
+    """
     facts = Facts(
         service_provided_at=order.service_provided_at,
         received_at=requested_at or uow.now,
@@ -293,7 +296,10 @@ def _facts_entered_by_agent(uow: UnitOfWork) -> bool | None:
 
 
 def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
-    """Return what a correction also stores: if a request was refused (True or None), and the latest deadline told."""
+    """Return the fields of an order that a correction also stores: what its customer had been told before.
+
+    They are whether a request was ever refused (True or None), and the latest deadline told, or None.
+    """
     contacts = uow.contacts.of_order(order.order_id)
     refused = any(not contact.outcome.eligible for contact in contacts if contact.intent.asks)
     told = [at for at in (order.told_until, *(contact.outcome.deadline for contact in contacts)) if at is not None]

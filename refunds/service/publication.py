@@ -160,7 +160,10 @@ def close(
 
 
 def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
-    """Return the closures of a policy, by date; raises `NotFound` if there is no such policy."""
+    """Return the closures that were entered for a policy, by date; raises `NotFound` if there is no such policy.
+
+    The closures in the terms of its versions are not among them.
+    """
     uow.policies[policy_id]
     return uow.closures.of_policy(policy_id)
 

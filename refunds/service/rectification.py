@@ -133,7 +133,8 @@ def _rename(uow: UnitOfWork, customer_id: str, customer_ref: str) -> bool:
 def _move(uow: UnitOfWork, order_id: str, customer_ref: str) -> bool:
     """Move an order to the customer with this reference, and return True; return False if it is theirs already.
 
-    The customer who had it is deleted if no record is left about them.
+    The order gets a new revision, with an event. The customer who had it is deleted if no record is left about them.
+    Raises `NotFound` if there is no such order, and `CustomerErased` if the customer who had it was erased.
     """
     customer_id = uow.customers.lock(customer_ref)
     order = uow.orders.get_for_update(order_id).order

@@ -81,7 +81,7 @@ def _delete_due(uow: UnitOfWork, kind: Kind, before: datetime, rows: list[Row]) 
 
 
 def _without_open(uow: UnitOfWork, kind: Kind, rows: list[Row]) -> list[Row]:
-    """Return the rows; of orders, only those about which no request waits for an answer other than a refusal."""
+    """Return the rows, without orders about which a request waits for an answer other than a refusal."""
     if kind.table != "orders":
         return rows
     waiting = {one.order_id for one in privacy.waiting_about(uow, [row["id"] for row in rows])}

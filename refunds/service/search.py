@@ -32,7 +32,7 @@ def search(uow: UnitOfWork, text: str) -> Found:
     A part or detail has at least `SHORTEST` letters, and at most `MOST` of each kind are found. Records and fields that
     the principal may not read are not searched.
     """
-    meant = _orders_spelt(uow, text)
+    meant = _at_most_two_orders(uow, text)
     exact = [*_only(meant), *uow.orders.of_customer(_customer_meant(uow, text), limit=MOST)]
     orders = {order.order_id: order for order in exact}
     contacts = request_meant(uow, text)
@@ -48,7 +48,7 @@ def order_meant(uow: UnitOfWork, number: str) -> list[Order]:
     The number may be in any case, with `#` or without it. Without its hyphens, it is looked for among the newest orders
     only, and nothing is returned if two of them fit.
     """
-    return _only(_orders_spelt(uow, number))
+    return _only(_at_most_two_orders(uow, number))
 
 
 def _only(orders: list[Order]) -> list[Order]:
@@ -56,8 +56,11 @@ def _only(orders: list[Order]) -> list[Order]:
     return orders if len(orders) == 1 else []
 
 
-def _orders_spelt(uow: UnitOfWork, number: str) -> list[Order]:
-    """Return what `order_meant` does, but if two of the newest orders can be meant without hyphens, these two."""
+def _at_most_two_orders(uow: UnitOfWork, number: str) -> list[Order]:
+    """Return the orders that a number or a cancellation's reference means: none, one or two.
+
+    There are two only if at least two of the newest orders have this number, ignoring hyphens and spaces.
+    """
     for spelt in _spellings(number):
         with suppress(NotFound):
             return [uow.orders.get(spelt)]

@@ -44,7 +44,7 @@ def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, b
         )
     begun_under = cancellation.billing_ref and ref
     if cancellation.state is State.REFUNDING and not _holds(uow, cancellation, begun_under):
-        raise _held(cancellation)
+        raise _begun_by_other_error(cancellation)
     _require_state(cancellation, *UNSETTLED)
     at = settled_at or uow.now
     if not cancellation.issued_at - AHEAD <= at <= uow.now + AHEAD:
@@ -71,7 +71,7 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, billing_ref: str | None)
     if cancellation.state is State.REFUNDING:
         if _holds(uow, cancellation, billing_ref):
             return cancellation
-        raise _held(cancellation)
+        raise _begun_by_other_error(cancellation)
     _require_state(cancellation, State.ISSUED)
     return uow.cancellations.update(
         cancellation,
@@ -116,8 +116,8 @@ def _holds(uow: UnitOfWork, cancellation: Cancellation, billing_ref: str | None)
     return cancellation.billing_ref == billing_ref and by_itself
 
 
-def _held(cancellation: Cancellation) -> CancellationStateConflict:
-    """Return the error, for the caller to raise, that somebody else has begun a refund; its text names the holder."""
+def _begun_by_other_error(cancellation: Cancellation) -> CancellationStateConflict:
+    """Return the error, to be raised, that somebody else has begun a cancellation's refund; it names the holder."""
     ref = cancellation.billing_ref
     holder = cancellation.refund_begun_by if isinstance(ref, Erased | None) else ref
     return CancellationStateConflict(

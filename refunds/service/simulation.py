@@ -161,10 +161,10 @@ class _Judging:
         self._calendars = cache(lambda region: judging.calendar_of(found.draft, _still_known(region)))
 
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
-        """Count the orders with a window, those whose window the draft makes longer or shorter, and those without.
+        """Count the orders in these rows, and those whose window the draft makes longer or shorter.
 
-        An order without a window counts as `not_provided`, one that cannot be judged as undecided. `progress` gets the
-        number of rows read so far: 0 at the first row, and then every `STEP` rows.
+        An order without a service date counts as `not_provided`, one that cannot be judged as undecided. `progress`
+        gets the number of rows read so far: 0 at the first row, and then every `STEP` rows.
         """
         sorted_into = Cases(self._policy, self._draft)
         cases: dict[Case, list[Any]] = {}
@@ -183,7 +183,10 @@ class _Judging:
             self._compare(row, count)
 
     def _compare(self, row: Row, count: int) -> None:
-        """Count `count` orders with the same window as the one in the row: longer, shorter or neither, or undecided."""
+        """Add `count` orders with the facts in a row to the tallies: with a longer, a shorter or the same window.
+
+        If no decision on them can be made, add them to `undecided`, by the code of the error.
+        """
         provided, ordered, region = row["service_provided_at"], row["ordered_at"], _still_known(row["region"])
         facts = Facts(service_provided_at=instant(provided), received_at=instant(provided))
         try:
@@ -240,7 +243,10 @@ class _Judging:
                 tally.to_refused += count * (flip is Flip.TO_REFUSED)
 
     def _decide(self, facts: Facts, region: str | None) -> Decision:
-        """Decide by the draft, for a region (None: the draft's own); raises `RefundsError` if that is impossible."""
+        """Return the decision on facts by the draft, in a region or, for None, in the draft's own.
+
+        Raises `RefundsError` if no decision can be made.
+        """
         return decide(facts, self._draft, self._calendars(region), self._draft)
 
 

@@ -270,7 +270,7 @@ class Store:
         return failure is None
 
     def _open(self, to: Opening) -> tuple[Engine, Keyring]:
-        """Open the database and the keys, or raise one error for all that is wrong with the settings."""
+        """Open the database and the keys; return both. Raises one `ConfigurationError` for all wrong settings."""
         wrong: list[ConfigurationError] = []
         reads, exists = to is Opening.READ, to in {Opening.READ, Opening.RECORD, Opening.ACCEPT}
         with _collected_in(wrong):

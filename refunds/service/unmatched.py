@@ -160,7 +160,10 @@ def resolve(uow: UnitOfWork, unmatched_id: str, reason: str) -> UnmatchedContact
 
 
 def reopen(uow: UnitOfWork, unmatched_id: str, reason: ReopeningReason) -> UnmatchedContact:
-    """Open a contact again if it was resolved; raise `NotFound`, or `ContactStateConflict` if matched or superseded."""
+    """Open a resolved unmatched contact again, and return it; an open one stays as it is.
+
+    Raises `NotFound` if there is none with this id, and `ContactStateConflict` if it was matched or superseded.
+    """
     found = uow.unmatched.get(unmatched_id, lock=True)
     if found.is_open:
         return found

@@ -180,7 +180,10 @@ def recent_change(uow: UnitOfWork) -> LastChange | None:
 
 
 def lengthened(uow: UnitOfWork) -> Iterator[Change]:
-    """Yield the changes of orders to which the last watch with new data promised a later deadline, if there was one."""
+    """Yield the change of each order to which the last watch with new data promised a later deadline.
+
+    Yields nothing if no watch has found new data.
+    """
     last = last_change(uow)
     since = last and last_change(uow, last.position)
     for row in uow.promises.made(PromiseCause.CALENDAR_CHANGED, since and since.at) if last else ():
@@ -244,13 +247,13 @@ def _lengthen(store: Store, principal: Principal, cause: PromiseCause, progress:
 
 
 def _next_open(uow: UnitOfWork, now: datetime, after: Row | None = None) -> list[Row]:
-    """Return the next `STEP` promises, open or ended within 14 days, after a row or from the first; or what is left."""
+    """Return up to `STEP` promises that are open or ended within 14 days: those after a row or, for None, the first."""
     place = (after["deadline"], after["order_id"]) if after else ()
     return uow.promises.open_after(now - ENDED, *place, limit=STEP)
 
 
 def _promise_anew(uow: UnitOfWork, order_ids: Iterable[str], cause: PromiseCause) -> None:
-    """Lock each order and promise its window as it is counted now, unless its promise ends as late or later."""
+    """Lock each order and promise its window as counted now, unless the order's promise ends as late or later."""
     for order_id in order_ids:
         order = uow.orders.get_for_update(order_id).order
         promises.keep(uow, order, orders.judged_when_provided(uow, order), cause)
@@ -281,9 +284,9 @@ class _Comparison:
         return self._known[case]
 
     def _compare(self, row: Row) -> tuple[int | None, int] | None:
-        """Return the deadline of a row by today's data (None: it cannot be counted) and the one that holds, as stored.
+        """Return the deadline of a row's promise by today's data (None: uncountable), and the deadline that holds.
 
-        Returns None if both are the promised one, or if the window in the row cannot be read.
+        Both are as stored. Returns None if both are the promised deadline, or if the row's window cannot be read.
         """
         provided, ordered, told = instant(row["service_provided_at"]), row["ordered_at"], _told(row)
         if told is None:
@@ -355,6 +358,6 @@ def _windows_on_record(uow: UnitOfWork, found: list[Order]) -> dict[str, ToldWin
 
 
 def _versions(data: str) -> list[list[tuple[int, str]]]:
-    """Return the versions in a text of `data_now`, as values of which the newer is the greater: 0.109 is after 0.57."""
+    """Return the versions in a text of `data_now` as lists that compare by age: 0.109 is greater than 0.57."""
     parts = (part.split()[1] for part in data.split(", "))
     return [[(int(number or 0), letters) for number, letters in re.findall(r"(\d*)([a-z]*)", part)] for part in parts]

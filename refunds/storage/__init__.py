@@ -89,9 +89,10 @@ class Engine(ABC):
         """
 
     def one_at_a_time(self, waits: Callable[[], None]) -> AbstractContextManager[None]:
-        """Let only one instance at a time run the block, if several can use the database; ordinary writes go on.
+        """Let only one instance of a server's database run the block at a time; with a file, only run the block.
 
-        An instance that has to wait for another, however long, calls `waits` once. A killed instance loses its turn.
+        Ordinary writes go on. An instance that has to wait for another, however long, calls `waits` once. A killed
+        instance loses its turn.
         """
         return nullcontext()
 

@@ -132,7 +132,7 @@ class _Journal:
         self.accepted: list[Event] = []
 
     def faults(self) -> Iterator[Broken]:
-        """Yield every fault of the journal, in its order, and keep what its sound events say of records."""
+        """Yield every fault of the journal, by position, and note what its sound events say of records."""
         chained_to: bytes | None = self.end.hash
         expected, agrees = 1, True
         for row in Events.iter_rows(self._context.tx):
@@ -160,7 +160,10 @@ class _Journal:
         yield from self._ending()
 
     def _add_verified(self, event: Event) -> None:
-        """Go on to a sound event, and keep what it says: digests of records, who was erased, an accepted journal."""
+        """Move the end of the journal to a sound event, and note what it says for the comparison with the records.
+
+        That is the digest of its record, the records that it forgot, who was erased, or a state that was accepted.
+        """
         if event.type == EventType.AUDIT_ACCEPTED:
             self.accepted.append(event)
         note_empty(self.erased, event)

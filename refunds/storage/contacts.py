@@ -156,9 +156,9 @@ class Contacts(OfOrders[Contact]):
     ) -> list[tuple[int, str, str, datetime, str | None, int]]:
         """Return up to `limit` orders with open contacts, the most urgent first, after `offset` others.
 
-        `only` limits them to a `tab` (its number), an `order_id`, or those of which `taken_by` has taken a contact. An
-        entry has the number of the tab; the id, order and receipt of the most urgent contact; who has taken the
-        earliest one that is taken, or None; and how many contacts are open. Nothing is decrypted.
+        `only` limits the orders to a `tab` (its number), an `order_id`, or those of which `taken_by` has taken a
+        contact. An entry has the number of the tab; the id, order and receipt of the most urgent contact; who has taken
+        the earliest contact that is taken, or None; and how many contacts are open. Nothing is decrypted.
         """
         only_these = "".join(f" AND {_ONLY[name]}" for name in only)
         sql = f"{_ENTRY}{only_these} ORDER BY q.queue_place, q.contact_id LIMIT :limit OFFSET :offset"
@@ -204,7 +204,10 @@ class Contacts(OfOrders[Contact]):
         self._tx.later(sql, {"order_id": order_id})
 
     def reopen_all(self, order_id: str) -> None:
-        """Put the requests of an order that is not cancelled back on the Open list, unless resolved or superseded."""
+        """Put an order's requests back on the Open list, unless resolved or superseded, without an event.
+
+        The caller makes sure that the order is not cancelled.
+        """
         self._tx.run(
             "UPDATE contacts SET is_open = 1 WHERE order_id = :order_id AND intent IN ('cancel', 'withdrawal')"
             " AND resolved_at IS NULL AND superseded_by IS NULL",

@@ -44,9 +44,9 @@ class Customers:
         return digest_of(self._context.keys, customer_ref)
 
     def lock(self, customer_ref: str, *, beside: str | None = None) -> str:
-        """Lock the customer with this reference until this write ends, and return their id; a new customer is added.
+        """Lock the customer with this reference until this write ends, and return their id; add a missing customer.
 
-        It also locks the customer with the id `beside`, if there is one; the two in the order of their digests.
+        The customer with the id `beside`, if there is one, is locked too; both in the order of their digests.
         """
         digest = digest_of(self._context.keys, customer_ref)
         of_other = "SELECT digest FROM customers WHERE customer_id = :beside"

@@ -74,7 +74,7 @@ def without_none(hint: Any) -> Any:
 
 
 def _converters(hint: Any) -> tuple[Convert, Convert]:
-    """Return how to write and how to read a value of a type; None for a value that is plain already."""
+    """Return the functions that write and that read a value of a type; None for one that would change nothing."""
     hint = without_none(hint)
     if hint in _CONVERTERS:
         return _CONVERTERS[hint]

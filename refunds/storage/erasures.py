@@ -88,11 +88,11 @@ class Erasures:
         return self._erase(erasure, anyway)
 
     def empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> list[str]:
-        """Empty the personal fields of a locked contact, with an event; returns the names of those that were set.
+        """Empty the personal fields of a locked contact, with an event; return the names of the fields that had values.
 
-        Stored replies about the contact's order, or about a contact that is unmatched, are deleted. A line in the
-        ledger comes first, and one for each unmatched contact that was matched to it. If no field is set, nothing is
-        done. Raises `StorageUnavailable` as `erase` does.
+        Stored responses about the contact's order, or about a contact that is unmatched, are deleted. A line in the
+        ledger comes first, and one for each unmatched contact that was matched to this contact. If no field has a
+        value, nothing is done. Raises `StorageUnavailable` if a line cannot be written.
         """
         fields = _fields_to_empty(contact)
         if fields:

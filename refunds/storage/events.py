@@ -244,7 +244,10 @@ def count_from(tx: Transaction, position: int) -> int:
 
 
 def of_types(tx: Transaction, types: Iterable[str], subjects: Collection[str] | None = None) -> list[Row]:
-    """Return the rows of the events of these types, which must be rare, about these subjects (None: any); in order."""
+    """Return the rows of the events of these types about these subjects (None: any), by position.
+
+    The types must be rare: the rows of all their events are read.
+    """
     named = ", ".join(map(repr, map(str, types)))
     rows = tx.each(f"{EVENTS.selection} WHERE type IN ({named}) ORDER BY position")
     return [row for row in rows if subjects is None or row["subject"] in subjects]

@@ -191,7 +191,7 @@ class Orders(OfOrders[Order]):
         return self._all(found, **named, limit=limit)
 
     def standings(self, orders: Sequence[Order]) -> list[Standing]:
-        """Return the standing of each order, in the same order: its promise, cancellation and if a request is open."""
+        """Return a standing per order, in their sequence: its promise, cancellation and whether a request is open."""
         listed, named = named_list(order.order_id for order in orders)
         found = self._tx.all(f"{_STANDING} WHERE orders.order_id IN ({listed})", **named) if named else []
         rows, standings = {row["asked"]: row for row in found}, []
@@ -241,7 +241,7 @@ class Orders(OfOrders[Order]):
         return _LISTED
 
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the columns to sort by: the promise's deadline if filtered by it, else the registration; and id."""
+        """Return the two columns to sort by: the promised deadline if filtered by, or the registration; then the id."""
         return self.place[2:] if filters.keys() & {"deadline_from", "deadline_to"} else self.place[:2]
 
     def is_any_without_promise(self) -> bool:
@@ -258,6 +258,9 @@ class Orders(OfOrders[Order]):
         return [ORDERS.load(row, NO_ACCESS) for row in self._tx.all(sql, after=after, limit=limit)]
 
     def facts_judged_by(self, policy: str) -> Iterator[Row]:
-        """Yield `region`, `ordered_at` and `service_provided_at` of a policy's orders that simulations may count."""
+        """Yield the region and times of a policy's orders (columns `region`, `ordered_at`, `service_provided_at`).
+
+        Orders of customers with a restriction or an objection are left out.
+        """
         sql = f"SELECT region, ordered_at, service_provided_at FROM orders WHERE policy = :policy AND {COUNTED}"  # noqa: S608
         return self._tx.each(sql, policy=policy)

@@ -120,20 +120,20 @@ class PostgreSQL(Engine):
                 "cannot be accessed: %(reason)s: compare host, port, database, user and password", reason=reason
             )
             refused = re.search("FATAL|invalid (port|integer)", str(error)) and not _PASSES.search(str(error))
-            raise (ConfigurationError if refused else ServerAway)(self._unfit(message).detail) from None
+            raise (ConfigurationError if refused else ServerAway)(self._unfit_error(message).detail) from None
         if version < OLDEST:
             message = Message(
                 "is PostgreSQL %(version)s: version %(oldest)s or newer is needed", version=version, oldest=OLDEST
             )
-            raise self._unfit(message)
+            raise self._unfit_error(message)
         if encoding != "UTF8":
             message = Message(
                 "has the encoding %(encoding)s: create the database with ENCODING 'UTF8'", encoding=encoding
             )
-            raise self._unfit(message)
+            raise self._unfit_error(message)
 
-    def _unfit(self, why: str) -> ConfigurationError:
-        """Return the error that names the database and says why it cannot be used, to be raised."""
+    def _unfit_error(self, why: str) -> ConfigurationError:
+        """Return the error, to be raised, that names the database and says why it cannot be used."""
         place = f"{self._setting}: {self.name}"
         return ConfigurationError(Message("%(place)s %(why)s", place=place, why=why))
 
@@ -210,7 +210,7 @@ class PostgreSQL(Engine):
             end = monotonic() + _ENDING
             while holder.execute("SELECT pg_try_advisory_lock(%s)", (_IN_USE,)).fetchone() != (True,):
                 if monotonic() > end:
-                    raise self._unfit(IN_USE)
+                    raise self._unfit_error(IN_USE)
                 sleep(_ENDING / 20)
             yield
 
@@ -325,7 +325,11 @@ class PostgreSQL(Engine):
 
     @contextmanager
     def _translating_errors(self) -> Iterator[None]:
-        """Turn the driver's errors in the block into the service's, except `UniqueViolation` and unexpected ones."""
+        """Turn the driver's errors in the block into the service's; raise others, as `UniqueViolation`, unchanged.
+
+        They become `Conflict` for a violated foreign key, `ConfigurationError` for a missing privilege,
+        `StorageUnavailable` if the server is lost or out of order, and `Unreadable` for a query that it cannot read.
+        """
         try:
             yield
         except psycopg.errors.ForeignKeyViolation as error:
@@ -335,7 +339,7 @@ class PostgreSQL(Engine):
                 "does not allow this: %(reason)s: make the user the owner of the database",
                 reason=error.diag.message_primary,
             )
-            raise self._unfit(message) from None
+            raise self._unfit_error(message) from None
         except psycopg.Error as error:
             lost = error.sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
             if lost or (error.sqlstate or "").startswith(_OUT_OF_ORDER):

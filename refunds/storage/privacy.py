@@ -39,7 +39,7 @@ class OfCustomers(Repository[R]):
         return self._context.customers[customer_id] if customer_id else _OF_NOBODY
 
     def _load(self, row: Row) -> R:
-        """Return the record in a row, readable if the principal may, and keep the cipher of its customer."""
+        """Return the record in a row; its personal fields are decrypted only if the principal may read them."""
         readable = self._context.principal.may(Scope.PERSONAL_READ) and row["customer_id"] is not None
         cipher = keys.cipher(self._context.keys, row) if readable else NO_ACCESS
         self._context.customers[row["customer_id"]] = cipher

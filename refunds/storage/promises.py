@@ -46,7 +46,7 @@ class Promises(Repository[Promise]):
         self._known: dict[str, Promise | None] = {}
 
     def current(self, order_id: str) -> Promise | None:
-        """Return the current promise of an order, or None; it is read once in a unit of work."""
+        """Return the current promise of an order, or None; later calls in a unit of work return the first result."""
         if order_id not in self._known:
             self._known[order_id] = self._one(f"{self.about_order} AND is_current = 1", order_id=order_id)
         return self._known[order_id]
@@ -103,10 +103,10 @@ class Promises(Repository[Promise]):
         return bool(self._tx.one(sql, since=micros(since), holidays=holidays_version, tzdata=tzdata_version))
 
     def made(self, cause: PromiseCause, since: datetime | None) -> Iterator[Row]:
-        """Yield the earlier promise, for the same facts, of each promise for a cause since an instant (None: ever).
+        """Yield, for each promise that was made for a cause since an instant (None: ever), the promise before it.
 
-        Of several, it is the one that ends last. A row also has the deadline of the later promise as `today`. A promise
-        without an earlier one is left out.
+        That is the earlier promise to the order for the same facts; of several, the one that ends last. Its row also
+        has the deadline of the later promise, as `today`. A promise without an earlier one is left out.
         """
         before = (
             f"SELECT promise_id FROM promises WHERE promises.order_id = later.order_id"  # noqa: S608

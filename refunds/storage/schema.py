@@ -93,7 +93,7 @@ def room(tx: Transaction) -> tuple[int, int]:
 
 @cache
 def _fresh() -> dict[tuple[str, str], str]:
-    """Return the schema of a new database, which is made once, as a file of SQLite that is then deleted."""
+    """Return the schema that a new database has, as texts by kind and name, from a temporary database made once."""
     with TemporaryDirectory() as directory:
         engine = open_engine(f"sqlite:///{directory}/new.db")
         try:

@@ -251,7 +251,10 @@ class SQLite(Engine):
         return None
 
     def _connect(self, *, readonly: bool = False) -> Connection:
-        """Open a new connection, and create the file if there is none; `FileReplaced` if an opened one was replaced."""
+        """Open a new connection; create the file first if there is none, even with `readonly`.
+
+        Raises `FileReplaced` if the file was open before and has been removed or replaced since.
+        """
         self._require_same_files()
         self.connections += 1
         if self._files is None:
@@ -289,7 +292,10 @@ class SQLite(Engine):
         return opened
 
     def _opened(self, mode: str, unlocked: Unlocked | None = None) -> Connection:
-        """Open a connection to the file, which must be there; `mode` is a parameter of SQLite's file names."""
+        """Open a connection to the file, which must be there; `mode` is a parameter of SQLite's file names.
+
+        `unlocked` is the state of a file that is read without a lock.
+        """
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?{mode}",
             uri=True,

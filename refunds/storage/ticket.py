@@ -22,7 +22,7 @@ _SHORTEST_NAP, _LONGEST_NAP = 0.0001, 0.002
 
 
 class Ticket:
-    """The ticket of the database in the file at this path; a write waits for it for `patience` seconds."""
+    """A lock that a write to the database in the file at `path` must hold; it waits for it up to `patience` seconds."""
 
     def __init__(self, path: Path, patience: float) -> None:
         self._path = path
@@ -105,7 +105,10 @@ def held_alone(file: int, refusal: str) -> Iterator[int]:
 
 
 def _lock_file(file: int, deadline: float) -> None:
-    """Wait for an open file and lock it; raises `StorageUnavailable` if it is locked at the deadline (`monotonic`)."""
+    """Lock an open file as soon as no other process has it locked.
+
+    Raises `StorageUnavailable` if it is still locked at the deadline, which is a time of `monotonic`.
+    """
     nap = _LONGEST_NAP
     while True:
         with suppress(BlockingIOError):

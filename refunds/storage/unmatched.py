@@ -47,9 +47,9 @@ class Unmatched(Listed[UnmatchedContact]):
         return found
 
     def queued(self, limit: int = ALL, offset: int = 0, **only: str) -> list[tuple[str, datetime, str | None]]:
-        """Return the id, receipt and taker (or None) of up to `limit` open contacts, by receipt, after `offset` others.
+        """Return the id, receipt and taker (or None) of up to `limit` open unmatched contacts, by receipt.
 
-        `only` limits them to those that `taken_by` has taken. Nothing is decrypted.
+        The first `offset` are left out. `only` limits them to those that `taken_by` has taken. Nothing is decrypted.
         """
         only_these = "".join(f" AND {self._condition(*one)}" for one in only.items())
         sql = f"SELECT unmatched_id, received_at, taken_by FROM unmatched_contacts WHERE is_open = 1{only_these}"  # noqa: S608

@@ -57,7 +57,7 @@ class Users(Repository[User]):
         return self._load(row), head_in(row), instant(row["seen_at"]) if is_there else None
 
     def by_name(self, name: str) -> User | None:
-        """Return the user with this name, spelt as it is stored, or None; a write locks the row until it ends."""
+        """Return the user with exactly this name, or None; a transaction that writes locks the user's row."""
         return self._one("name = :name {for_update}", name=name)
 
     def id_of(self, name: str) -> str | None:
@@ -78,9 +78,10 @@ class Users(Repository[User]):
         return {row["id"]: row["name"] for row in self._tx.all(sql, **named)} if named else {}
 
     def begin_session(self, session_id: str, user: User) -> None:
-        """Store a new session, unless the sessions of `user` ended or their password changed since `user` was read.
+        """Store a new session, and delete everybody's expired sessions.
 
-        In that case the caller is not told. Everybody's expired sessions are deleted.
+        If the sessions of `user` were ended or their password changed since `user` was read, nothing is stored, and
+        nothing raised.
         """
         now = self._context.now
         self._tx.run("DELETE FROM sessions WHERE began_at <= :expired", expired=micros(now - LASTS))
@@ -97,7 +98,7 @@ class Users(Repository[User]):
         )
 
     def see_session(self, session_id: str) -> None:
-        """Store that a session is seen now."""
+        """Store now as the instant at which a session was last used; do nothing if there is no such session."""
         seen = "UPDATE sessions SET seen_at = :now WHERE session_id = :session_id"
         self._tx.run(seen, session_id=session_id, now=micros(self._context.now))
 
@@ -119,7 +120,7 @@ class Users(Repository[User]):
         return bool(found)
 
     def forget_sessions(self, user_id: str) -> None:
-        """Delete the stored sessions of a user, without ending them in the journal."""
+        """Delete the stored sessions of a user, without an event in the journal."""
         self._tx.run("DELETE FROM sessions WHERE user_id = :user_id", user_id=user_id)
 
     def end_sessions(self, user_id: str) -> None:

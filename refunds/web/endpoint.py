@@ -103,8 +103,8 @@ class Tag:
         """Return a decorator that adds a view to the group as an operation, with what the decorators below it declare.
 
         `route` is the method and the rule, as in `GET /v1/orders`, `scopes` a scope or the scopes of an `Operation`,
-        and `declared` are further fields of it. A view that takes a `uow` works in the usual kind of transaction of its
-        method, if no other is declared.
+        and `declared` are further fields of the `Operation`. A view that takes a `uow` works in the usual kind of
+        transaction of its method, if no other is declared.
         """
         method, _, rule = route.partition(" ")
         needed = (scopes,) if isinstance(scopes, Scope) else scopes
@@ -138,7 +138,7 @@ def problems(*slugs: str) -> Callable[[View], View]:
 
 
 def _declaring(fields: Callable[[View], Mapping[str, Any]]) -> Callable[[View], View]:
-    """Return a decorator that notes at a view the fields of an `Operation` that `fields` makes for the view."""
+    """Return a decorator that sets, as attributes of a view, the `Operation` fields that `fields` returns for it."""
 
     def declare(view: View) -> View:
         vars(view).update(fields(view))

@@ -62,8 +62,8 @@ def json_body(request: Request, most_bytes: int) -> Any:
     """Read the body of a request, and return its JSON value.
 
     Raises `Rejected` if the body is not sent as `application/json` or is compressed, has no Content-Length, is shorter
-    than that or longer than `most_bytes` bytes, if the server is receiving too many large bodies, and whenever
-    `parse_json` does.
+    than that or longer than `most_bytes` bytes, is not JSON, is nested too deeply or repeats a key, or if the server is
+    receiving too many large bodies.
     """
     return parse_json(_body(request, most_bytes, ("application/json",), "malformed-json"))
 
@@ -72,8 +72,8 @@ def form_body(request: Request, most_bytes: int) -> dict[str, str]:
     """Read the form in the body of a request, and return its values by field name. The value of a file is its text.
 
     In a file, U+FFFD replaces what is not UTF-8. Raises `InvalidInput` if a field is repeated, and `Rejected` if the
-    body is not sent as a form, cannot be read as one or has more than 250 fields, and as `json_body` if it did not
-    arrive whole or is too large.
+    body is not sent as a form, cannot be read as one, has more than 250 fields, did not arrive whole or is too large,
+    or if the server is receiving too many large bodies.
     """
     body = _body(request, most_bytes, ("application/x-www-form-urlencoded", "multipart/form-data"), "bad-request")
     try:
@@ -139,10 +139,10 @@ def parse_json(body: bytes) -> Any:
     return data
 
 
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> None:
-    """Raise `Rejected` if the pairs of keys and values of an object have the same key twice."""
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    """Raise `Rejected` if a key is twice in the pairs of keys and values of a JSON object."""
     if len({key for key, _ in pairs}) < len(pairs):
         raise Rejected("duplicate-key", Message("An object in the body has the same key twice."))
 
 
-_FINDS_DUPLICATES = json.JSONDecoder(object_pairs_hook=_without_duplicates)
+_FINDS_DUPLICATES = json.JSONDecoder(object_pairs_hook=_refuse_duplicates)

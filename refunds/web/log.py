@@ -87,7 +87,7 @@ def opened(output: Output, level: str = "info") -> Callable[[], "FilteringBoundL
 
 
 def _logger(output: Output, level: str) -> "FilteringBoundLogger":
-    """Make the log: each line has the time in UTC, the level, the release and the instance."""
+    """Return a logger that writes lines of JSON from a level up, with the time in UTC, level, release and instance."""
     import structlog  # noqa: PLC0415 - slow to import, and few commands log
 
     made: FilteringBoundLogger = structlog.wrap_logger(

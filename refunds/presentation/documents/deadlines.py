@@ -29,7 +29,7 @@ def render_html(sheet: Sheet) -> str:
 
 
 def title(sheet: Sheet) -> str:
-    """Return the title of the sheet, in one line, in the reader's language."""
+    """Return the title of the sheet, in one line, in the reader's language: its policy, week and time zone."""
     return translate(
         "%(policy)s: until when an order can be cancelled, week from %(monday)s. A request counts until midnight "
         "(%(zone)s).",
@@ -64,7 +64,7 @@ def _region(region: str) -> str:
 
 
 def notes(sheet: Sheet) -> Iterator[str]:
-    """Yield notes on ends that may move, on earlier services left out, and on orders that another version judges."""
+    """Yield the notes of a sheet that apply: provisional last days, earlier services left out, an earlier version."""
     moving: dict[date, list[str]] = {}
     for i, group in enumerate(sheet.groups):
         for region in group:

@@ -201,7 +201,7 @@ def _date_text(outcome: Outcome, order_id: str | None) -> str:
 
 
 def _without_order(outcome: Outcome, *, ended: bool) -> str:
-    """Return what an agent says about a decision for a day, without an order; `ended`: its window has ended since."""
+    """Return what an agent says about a decision on a day, without an order; `ended`: the deadline is over by now."""
     if not outcome.eligible:
         return customer.spoken_words(outcome, ended=ended)
     text = _UNTIL if outcome.reason is Reason.WITHIN_WINDOW and not ended else _IN_TIME

@@ -193,7 +193,10 @@ _REFUND = {
 
 
 def refund_words(cancellation: Cancellation) -> str:
-    """Return how far the refund is, for a customer who asks for their money; the cancellation must not be revoked."""
+    """Return the text for a customer who asks for their money: passed on to billing, begun, or refunded on a date.
+
+    The cancellation must not be revoked.
+    """
     settled_at = cancellation.settled_at or cancellation.issued_at
     return translate(
         _REFUND[cancellation.state], day=date_text(local_date(settled_at, zone(cancellation.outcome.time_zone)))

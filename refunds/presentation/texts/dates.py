@@ -81,7 +81,7 @@ def date_text(day: date) -> str:
 
 @lru_cache(maxsize=1024)
 def _date_text(day: date, name: str) -> str:
-    """Return what `date_text` does, in the locale `name`."""
+    """Return a date with its weekday, as `date_text` shows it, in the language `name`."""
     return format_date(day, _DATE[name], locale=name)
 
 
@@ -140,7 +140,7 @@ def month_numbers() -> dict[str, int]:
 
 @cache
 def weekday_numbers() -> dict[str, int]:
-    """Return the numbers of the weekdays by name, as in `month_numbers`; 0 is Monday."""
+    """Return the weekdays' numbers, from 0 for Monday, by name: full and short in every language, in lower case."""
     return _numbers(get_day_names)
 
 

@@ -155,9 +155,9 @@ _ANSWERS: dict[tuple[Reason, Notice], Reason | Notice] = {
 
 
 def answered_by(outcome: Outcome, *, ended: bool = False) -> Reason | Notice:
-    """Return the key of the texts for a decision: its reason, or what replaces the reason because of a notice.
+    """Return the reason or notice whose texts are shown for a decision: its reason, unless a notice replaces it.
 
-    If `ended` (the window has ended since the request), a missing service date replaces nothing.
+    If `ended` (the window has ended since the request), the notice `NO_SERVICE_DATE` replaces nothing.
     """
     for notice in outcome.notices:
         if (outcome.reason, notice) in _ANSWERS and not (ended and notice is Notice.NO_SERVICE_DATE):

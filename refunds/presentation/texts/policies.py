@@ -147,7 +147,7 @@ _CLAUSE = {"de": Message("The German clause"), "en": Message("The English clause
 
 
 def warnings_data(terms: Terms) -> list[dict[str, str]]:
-    """Return where the clauses of a version contradict its terms, as the API shows it: codes, quotes and a sentence."""
+    """Return the API's list of where a version's clauses contradict its terms: codes, language, quotes, a sentence."""
     return [
         {
             "code": found.kind.value,

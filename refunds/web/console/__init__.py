@@ -284,7 +284,10 @@ class _Zones:
         return cast("str", unbroken(zone_text(name)))
 
     def headed(self, text: str, name: str) -> str:
-        """Return a text, without the zone `name` in brackets if the page has named it; else note a zone in the text."""
+        """Return a text; leave out the zone `name` in brackets if the page has named the zone before.
+
+        If the page has not, and the text names it, the zone counts as named from then on.
+        """
         text, named = text.replace("\u00a0", " "), f" ({zone_text(name)})"
         if name in self._said:
             text = text.replace(named, "")
@@ -293,7 +296,7 @@ class _Zones:
         return cast("str", unbroken(text))
 
     def zoned(self, name: str) -> str:
-        """Return what follows an instant: its zone in brackets, or "" if the page has named the zone."""
+        """Return a time zone in brackets to follow an instant, or "" if the page has named the zone before."""
         if name in self._said:
             return ""
         self._said.add(name)

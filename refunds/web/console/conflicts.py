@@ -56,10 +56,10 @@ _SCREENS: Mapping[str, tuple[str, str, Message]] = {
 
 
 def onward(values: Mapping[str, Any], *own: object) -> tuple[str, str] | None:
-    """Return the address and the label of the record that an error names, or else of the order's history, or None.
+    """Return the address and label of a link to the record that an error names, or else to an order's history.
 
     `values` are those in the detail of the error. A record with one of the ids `own` is on the page already, and left
-    out. The history is that of the order in the address of the request; None if there is none.
+    out. The history is that of the order in the address of the request; without an order there, returns None.
     """
     for name in _NAMED:
         record_id = values.get(name)

@@ -39,7 +39,11 @@ ABOUT_THE_CONTACT = ("contact_point", "from_detail", "ticket_ref", "note")
 
 @screen("/orders/<order:order_id>/cancel", Scope.CANCELLATIONS_ISSUE)
 def confirm(uow: UnitOfWork, form: Form, order_id: str) -> Response:
-    """Show what an agent confirms before an order is cancelled, and the fields for notes; see `_confirm`."""
+    """Show the page on which an agent confirms that an order is cancelled, with the fields for notes; store nothing.
+
+    Times that cannot be read or are not possible are shown as errors. Raises `Forbidden` for an override unless the
+    user is a supervisor, `NotFound`, and `ContactStateConflict` for a stored contact that cannot be cancelled on.
+    """
     return _confirm(uow, form, order_id, "cancel")
 
 
@@ -336,7 +340,11 @@ def _complete(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
 
 
 def _resolve(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
-    """Resolve a contact as the read form says; `duplicate_of` counts only for a duplicate."""
+    """Resolve a contact with the fields read from the form; `duplicate_of` is ignored unless the reason is a duplicate.
+
+    Raises `NotFound`; `ContactStateConflict` if the contact is not open; `InvalidInput` if the reason does not fit; and
+    `Forbidden` if only a supervisor may do this.
+    """
     if found["reason_code"] is not ResolutionReason.DUPLICATE:
         found.pop("duplicate_of", None)  # the list of the others is on the form whatever the reason
     resolutions.resolve(uow, contact_id, Resolution(**found))

@@ -76,7 +76,7 @@ def typed_instant(text: str) -> datetime:
 
 
 def _in_utc(instant: datetime) -> datetime:
-    """Return an instant in UTC; raises `ValueError` if the calendar does not have it there."""
+    """Return an instant in UTC; raises `ValueError` if it is there outside the years of the calendar."""
     try:
         return instant.astimezone(UTC)
     except OverflowError:

@@ -58,7 +58,7 @@ class Asked:
 
 
 def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
-    """Return how and when the customer asks, as typed. Without a channel, that of the session counts, or the telephone.
+    """Return the typed channel and times of a customer; without a channel, that of the session, or the telephone.
 
     `found` is a read `AskedSchema` or a schema with its fields. The session keeps the channel, unless the form
     supersedes a contact. Raises `InvalidInput`, with the errors of both times, if one is not a date with its time.
@@ -75,10 +75,10 @@ def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
 
 
 def entered(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
-    """Return how and when the customer asked, as `asked` does, to be put on record.
+    """Return the channel and the times at which the customer asked, to be put on record; like `asked`, but stricter.
 
-    Raises `InvalidInput` as `asked` does, and if the time of receipt is only the one at which the page was opened and
-    that is more than 15 minutes ago.
+    Raises `InvalidInput` if a time is not a date with its time, or if the time of receipt is only the one at which the
+    page was opened, more than 15 minutes ago.
     """
     how = asked(found, now, time_zone)
     if how.opened and how.received_at and now - how.received_at > OPENED_FOR:

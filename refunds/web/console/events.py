@@ -29,7 +29,7 @@ def journal(uow: UnitOfWork, form: Form) -> Response:
     so that a link shows the same to everybody. If a filter is not valid, show the errors and no events.
     """
     if form.errors:
-        return _journal(uow, form, [])
+        return _journal_page(uow, form, [])
     place, filters = form.read_leniently(JournalPageSchema), _filters(uow, form)
     shown = {name: format_instant(one) if isinstance(one, datetime) else one for name, one in filters.items()}
     if shown != {name: form.data[name] for name in filters}:
@@ -40,7 +40,7 @@ def journal(uow: UnitOfWork, form: Form) -> Response:
     events = events[-PAGE:] if after else events[:PAGE]
     earlier = events[-1][0].position if events and (has_more or after) else None
     later = events[0][0].position if events and (has_more if after else before) else None
-    return _journal(uow, form, events, filters=shown, earlier=earlier, later=later)
+    return _journal_page(uow, form, events, filters=shown, earlier=earlier, later=later)
 
 
 def _filters(uow: UnitOfWork, form: Form) -> dict[str, Any]:
@@ -70,8 +70,11 @@ def _meant(uow: UnitOfWork, name: str, typed: Any) -> datetime:
     return found
 
 
-def _journal(uow: UnitOfWork, form: Form, events: Any, **shown: Any) -> Response:
-    """Show `events`: pairs of an event and whether it is sound; `shown` has the filters and the neighbouring pages."""
+def _journal_page(uow: UnitOfWork, form: Form, events: Any, **shown: Any) -> Response:
+    """Return the page of the journal with `events`, pairs of an event and whether it is sound.
+
+    `shown` has the filters and the neighbouring pages.
+    """
     return page(
         "journal.html",
         form,

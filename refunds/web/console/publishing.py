@@ -99,7 +99,7 @@ def _error_in(text: str, error: FieldError) -> FieldError:
 
 
 def _line(text: str, steps: list[str]) -> int | None:
-    """Return the line number, from 1, of the last of these nested steps that a draft's text has; None without any."""
+    """Return the line number, from 1, of the innermost of these nested names that a draft's text has, or None."""
     number = None
     lines = text.splitlines()
     for step in steps:

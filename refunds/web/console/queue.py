@@ -94,7 +94,10 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _reasons(tab: Tab, *, is_supervisor: bool) -> list[ResolutionReason]:
-    """Return the reasons for which the user can resolve several entries of a tab at once; none if they may not."""
+    """Return the reasons for which the user can resolve several entries of a tab at once, without `DUPLICATE`.
+
+    Only a supervisor can resolve withdrawals, or requests in time for a reason that does not end these.
+    """
     intent = Intent.WITHDRAWAL if tab is Tab.WITHDRAWALS else Intent.CANCEL
     if not is_supervisor and intent is Intent.WITHDRAWAL:
         return []

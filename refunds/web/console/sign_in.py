@@ -83,7 +83,7 @@ def nowhere(_: UnitOfWork, __: Form, rest: str) -> Response:
 
 
 def _onward(rest: str) -> Response:
-    """Return the redirect to the page at `rest`, or to where the user begins if `rest` is empty or no page."""
+    """Return the redirect to the page at `rest`, or to the user's first screen if `rest` is empty or names no page."""
     begins = start(g.principal)
     if not _is_page(rest) or (begins != "check" and not rest):
         return to(begins)

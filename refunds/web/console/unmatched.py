@@ -41,7 +41,7 @@ def new_unmatched(uow: UnitOfWork, form: Form) -> Response:
 
 @screen("/unmatched/begin", Scope.CONTACTS_WRITE, method="POST", form_view=new_unmatched)
 def begin_unmatched(uow: UnitOfWork, form: Form) -> Response:
-    """Show the form to record a contact without its order, with what was typed at Check, which is in no address."""
+    """Show the form to record a contact without its order, filled with what was typed at Check and posted here."""
     form.read(BegunSchema)
     return _new(uow, form)
 

@@ -42,7 +42,7 @@ _beginning = Lock()
 @screen("/journal/verification", Scope.AUDIT_READ)
 def verification(uow: UnitOfWork, form: Form) -> Response:
     """Show the last verification of any instance, to print: its result, or that it runs, broke off or never was."""
-    found = _found()
+    found = _last_verification()
     return page(
         "verification.html",
         form,
@@ -61,7 +61,7 @@ def verify(_: UnitOfWork | None, form: Form) -> Response:
     """
     form.read(StrictSchema)
     with _beginning:
-        if _found()["state"] != "running":
+        if _last_verification()["state"] != "running":
             base = {"state": "running", "by": g.principal.actor, "began": format_instant(datetime.now(UTC))}
             try:
                 upkeep.note(_directory(auth.store()), "verification", 0, **base)
@@ -78,8 +78,8 @@ def _directory(store: Store) -> Path:
     return store.checkpoints.file.parent
 
 
-def _found() -> dict[str, Any]:
-    """Return what is noted of the last verification; keys that are not noted have the values in `_NOTHING`.
+def _last_verification() -> dict[str, Any]:
+    """Return the note on the last verification, as read from its file; missing keys have the values in `_NOTHING`.
 
     `state` is `broken_off` if the note says `running` and is older than `_BROKEN_OFF`.
     """
@@ -117,7 +117,10 @@ def _follow(store: Store, principal: Principal, base: Mapping[str, Any]) -> None
 
 
 def _verified(store: Store, principal: Principal) -> dict[str, Any]:
-    """Verify everything, and return what to note of it. If all is sound, note beside the checkpoints when that was."""
+    """Verify the whole database, and return the result as the fields of a note for the console.
+
+    If all is sound, note beside the checkpoints that it was verified now.
+    """
     checkpoints, report = list(store.checkpoints), Report()  # the journal, which only grows, is read after them
     faults, further = list[RefundsError](), 0
     with store.read(principal) as uow:

@@ -96,7 +96,7 @@ class EventTypes(Text):
         )
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:  # type: ignore[override]
-        """Return the types in the order given, each once; raise `ValidationError` if one is unknown."""
+        """Return the event types in a text, with commas between, each once; raise `ValidationError` for others."""
         types = list(dict.fromkeys(super()._deserialize(value, *args, **kwargs).split(",")))
         if not set(types) <= set(EventType):
             raise does_not_fit(Message("must be out of %(names)s", names=", ".join(EventType)), "unknown_value")

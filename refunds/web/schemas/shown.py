@@ -115,10 +115,10 @@ def page_of(schema: type[ma.Schema]) -> type[ma.Schema]:
 
 
 def links(given: str | Mapping[str, str], **operations: str) -> dict[str, Any]:
-    """Return links from a response to operations, which get its field `given` as the parameter of that name.
+    """Return OpenAPI's links from a response to operations, by name; `operations` has the operation id of each link.
 
-    `operations` has the id of each operation by the name of its link. If the operations get several values, `given` has
-    the path of each in the response, by the name of the parameter.
+    An operation gets the response's field `given` as the parameter of that name. If it gets several parameters, `given`
+    maps the name of each to the path of its value in the response.
     """
     paths = {given: given} if isinstance(given, str) else given
     values = {name: f"$response.body#/{path}" for name, path in paths.items()}
