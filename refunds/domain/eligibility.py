@@ -117,8 +117,7 @@ class Decision(NamedTuple):
     def official_points(self) -> frozenset[str]:
         """Return the official contact points of this channel, in the judging version and in the version at the contact.
 
-        Empty if either version names none, because the customer could not know, or without a channel: no point is
-        refused then.
+        Empty, so that none is refused, if one version names none (the customer could not know), or without a channel.
         """
         if self.facts.channel is None:
             return frozenset()
@@ -379,10 +378,7 @@ def _late_entry(case: Decision) -> bool:
 
 
 def _last_day_to_enter(case: Decision) -> date | None:
-    """Return the last day on which an agent may enter the contact.
-
-    None for a mere check, in which nothing is entered, or if the calendar ends before that day.
-    """
+    """Return the last day on which an agent may enter the contact; None for a check, or if the calendar ends before."""
     if case.facts.recorded_at is None:
         return None
     terms = case.version.terms

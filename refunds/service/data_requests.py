@@ -46,6 +46,7 @@ class NewDataRequest(NamedTuple):
 
 def open_request(uow: UnitOfWork, new: NewDataRequest) -> DataRequest:
     """Record a data request, with its deadline for an answer, and return the request.
+
     If the person is no customer, only the kind, the channel and the dates are stored. Raises `InvalidInput` if the
     request was received in the future, or over a year ago, and `Forbidden` for those who may not see personal fields.
     """

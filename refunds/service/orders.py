@@ -266,10 +266,7 @@ def request_on_record(uow: UnitOfWork, order: Order, at: datetime, besides: str 
 
 
 def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
-    """Return the facts on which a stored contact is judged now: the order's present ones with the contact's own times.
-
-    `cancelled` says whether the order is cancelled now.
-    """
+    """Return the facts on which a stored contact is judged now: the order's present ones, and its own times."""
     then, withdrawal = contact.decision.facts, contact.intent is Intent.WITHDRAWAL
     own = then.request is None  # if it was judged by another request, it is that one's entry that these facts tell of
     return Facts(
@@ -288,18 +285,12 @@ def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
 
 
 def _facts_entered_by_agent(uow: UnitOfWork) -> bool | None:
-    """Return the `facts_entered_by_agent` of an order whose facts the principal enters, as it is stored.
-
-    It is None if they may correct facts, otherwise True.
-    """
+    """Return `facts_entered_by_agent` for facts of the principal: None if they may correct facts, otherwise True."""
     return None if uow.principal.may(Scope.ORDERS_CORRECT) else True
 
 
 def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
-    """Return the fields of an order that a correction also stores: what its customer had been told before.
-
-    They are whether a request was ever refused (True or None), and the latest deadline told, or None.
-    """
+    """Return what a correction also stores: if a request was refused (True or None), and the latest deadline told."""
     contacts = uow.contacts.of_order(order.order_id)
     refused = any(not contact.outcome.eligible for contact in contacts if contact.intent.asks)
     told = [at for at in (order.told_until, *(contact.outcome.deadline for contact in contacts)) if at is not None]

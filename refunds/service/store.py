@@ -56,7 +56,6 @@ class Store:
     """The records of one installation; opened at first use."""
 
     def __init__(self, settings: Settings) -> None:
-        """Store the settings, and name the files of the ledger; nothing is opened or written yet."""
         self.checkpoints = Checkpoints(settings.ledger_dir or Path())  # without a directory, `open` fails
         self.erasures = ErasureLedger(settings.ledger_dir or Path())
         self._scrubbed = 0
@@ -195,8 +194,7 @@ class Store:
         """Write a checkpoint of the journal as it is now, unless the journal is empty.
 
         It calls `on_checkpoint` with the checkpoint, and with the error if the file cannot be written; that error is
-        not raised. Raises `ConfigurationError` if the store cannot be opened, `StorageUnavailable`, and `Unreadable` if
-        the journal cannot be read.
+        not raised. Raises `ConfigurationError` if the store cannot open, `StorageUnavailable`, and `Unreadable`.
         """
         with self.read(COMMAND_LINE) as uow:
             head = uow.events.head()
@@ -256,7 +254,6 @@ class Store:
             self._seen, self._refused = (present, now), False
 
     def _unit(self, tx: Transaction, keyring: Keyring, principal: Principal) -> UnitOfWork:
-        """Return the unit of work of a principal in a transaction."""
         return UnitOfWork(tx, keyring, principal, self.policies_as_of, self.erasures)
 
     def _write_checkpoint(self, checkpoint: Checkpoint) -> bool:

@@ -164,7 +164,7 @@ class Erasures:
             return None
 
     def _empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> None:
-        """Empty the personal fields of a contact that have a value, with an event; delete the stored responses about it.
+        """Empty the personal fields of a contact that have a value, with an event; delete stored responses about it.
 
         For a contact about an order, those about the order go.
         """
