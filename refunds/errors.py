@@ -47,10 +47,7 @@ def lines_of(texts: Iterable[str]) -> str:
 
 
 def any_of(names: Iterable[str]) -> str:
-    """Return the names with "or" between them, as a `Message` to be translated; a single name, as it is.
-
-    There must be at least one name.
-    """
+    """Return one or more names with "or" between them, as a `Message` to be translated; a single name, as it is."""
     return reduce(lambda one, other: Message("%(one)s or %(other)s", one=one, other=other), names)
 
 

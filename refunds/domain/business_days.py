@@ -76,10 +76,7 @@ class _Table:
         return _Table(self._first, bytes(day_codes))
 
     def nth_after(self, day: int, n: int) -> int:
-        """Return the n-th business day after a day, both as ordinals; `n` is 1 or more.
-
-        Raises `IndexError` if the table does not cover the day or the result.
-        """
+        """Return the n-th (from 1) business day after a day, both as ordinals; raise `IndexError` beyond the table."""
         i = day + 1 - self._first
         if i < 1:
             raise IndexError
@@ -114,8 +111,7 @@ def explained(service_day: date, day_codes: bytes) -> tuple[Day, ...]:
 def days_ahead(service_day: date, day_codes: bytes, today: date) -> int:
     """Return how many days of a window come after `today`, a local date; 0 on the window's last day and later.
 
-    Counted days are days of the window; so is the last day if `end_week` moved it. The first of `day_codes` is that of
-    the day after `service_day`.
+    The last day counts even if `end_week` moved it. The first of `day_codes` is of the day after `service_day`.
     """
     ahead = day_codes[max(0, (today - service_day).days) :]
     return ahead.count(BUSINESS) + ahead.count(MOVED_END)
@@ -186,9 +182,9 @@ class BusinessCalendar:
     def with_entered_closures(self, entered: Iterable[tuple[date, date]]) -> Self:
         """Return a copy with closures that were entered one by one: each date, and the date on which it was entered.
 
-        All of them count in the copy; its `as_of_window` gives the calendar without those that were entered too late
-        for a window. They must be in the order of entry, and all in one call: those of an earlier call would count for
-        every window.
+        All of them count in the copy; its `as_of_window` gives the calendar without those entered too late for a
+        window. They must be in the order of entry, and all in one call: those of an earlier call would count for every
+        window.
         """
         closures = tuple(entered)
         overlay = self.closed_on(day for day, _ in closures)
@@ -199,9 +195,9 @@ class BusinessCalendar:
     def with_told(self, window: Window, day_codes: bytes) -> "BusinessCalendar":
         """Return a copy in which the dates that an earlier calendar skipped in `window` do not count either.
 
-        `day_codes` are the codes of the window in the earlier calendar. Each of these dates keeps its reason, and is
-        not among `closures`. The window does not end on a date that was skipped as its end, and entered closures still
-        extend the window.
+        `day_codes` are the window's codes in the earlier calendar. Each of these dates keeps its reason, and is not
+        among `closures`. The window does not end on a date that was skipped as its end; entered closures still extend
+        it.
         """
         codes = dict(enumerate(day_codes, window.service_day.toordinal() + 1))
         skipped = {day: code for day, code in codes.items() if code in _WHY}

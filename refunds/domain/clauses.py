@@ -139,10 +139,7 @@ def mismatches(terms: Terms) -> list[Mismatch]:
 
 
 def _windows(sentences: list[str], terms: Terms) -> _Found:
-    """Yield each way in which the sentences tell another window than the terms have, as `_compared` does.
-
-    Vague periods, and those that mean something else than the window, are passed over.
-    """
+    """Yield what `_compared` finds for each period in the sentences that means the window and is not vague."""
     cues: list[re.Match[str]] = []
     for sentence in sentences:
         cues = list(_CUE.finditer(sentence)) or cues[-1:]
@@ -152,11 +149,7 @@ def _windows(sentences: list[str], terms: Terms) -> _Found:
 
 
 def _is_window(period: re.Match[str], cues: list[re.Match[str]]) -> bool:
-    """Tell whether a period in a clause means the window, and not another length of time, such as that of a refund.
-
-    True if the words after the period say so, if there are no `cues` (matches of `_CUE`), or if the cue nearest to the
-    period is not one of the group `other`.
-    """
+    """Tell whether a period in a clause means the window, and not, say, a refund's; `cues` are matches of `_CUE`."""
     if _ANCHORED.match(period.string, period.end()):
         return True
     nearest = min(cues, key=lambda cue: max(period.start() - cue.end(), cue.start() - period.end()), default=None)
@@ -164,10 +157,7 @@ def _is_window(period: re.Match[str], cues: list[re.Match[str]]) -> bool:
 
 
 def _compared(period: re.Match[str], terms: Terms) -> _Found:
-    """Yield each difference between the terms and a period of a clause that means the window.
-
-    At most one is of its unit or number, and at most one of the weekdays that it names.
-    """
+    """Yield a difference of unit or number, and one of weekdays, between the terms and a period for the window."""
     said = " ".join(period["said"].split())
     every_day = set(terms.business_week) == set(WEEKDAYS)
     if not period["business"] and not (period["days"] and every_day):
@@ -196,8 +186,8 @@ def _value(word: str) -> int:
 def _channels(sentences: list[str], terms: Terms) -> _Found:
     """Yield how the channels and contact points that the sentences name differ from those of the terms.
 
-    An accepted channel that is not named is a difference only if another channel is named, and a contact point only if
-    the terms have some for its channel.
+    That an accepted channel is not named counts only if another is. A named contact point is compared only if the terms
+    have some for its channel; one of the terms need not be named.
     """
     parts = [part for one in sentences for part in _SEGMENT.split(_NOT_OURS.sub(" ", one)) if not _ASIDE.search(part)]
     text = " | ".join(parts)

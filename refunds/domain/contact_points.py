@@ -50,9 +50,9 @@ def _canonical_address(text: str) -> str:
 
 
 def _number(text: str, country: str | None) -> tuple[str, phonenumbers.PhoneNumber]:
-    """Return a telephone number in its one spelling, and as parsed; raise `Unfit` if the text is no telephone number.
+    """Return a telephone number in E.164, and as parsed; raise `Unfit` if the text is no telephone number.
 
-    Without a country code in the text, it counts as a number of `country`; with None for that, it does not fit.
+    A text without a country code is read as a number of `country`; if that is None, it is no telephone number.
     """
     if _DIALLED.fullmatch(text):
         with suppress(phonenumbers.NumberParseException):

@@ -326,11 +326,7 @@ def _unproven(case: Decision) -> bool:
 
 
 def _withdrawn_late(case: Decision) -> bool:
-    """Tell whether a supervisor must decide on a withdrawal; false for other contacts.
-
-    There are four cases: it is too late, its window or last day of entry is beyond the calendar, it is a late entry, or
-    it is backdated without a ticket that the policy requires.
-    """
+    """Tell whether a supervisor must decide on a withdrawal; false for other contacts."""
     return case.facts.withdrawal and (_elapsed(case) or _calendar_unknown(case) or _late_entry(case) or _unproven(case))
 
 
@@ -348,10 +344,7 @@ def _told_before_correction(case: Decision) -> bool:
 
 
 def _calendar_unknown(case: Decision) -> bool:
-    """Tell whether the window or the last day to enter the contact is beyond the calendar.
-
-    False if a supervisor accepted the deadline; for the window, also if the service is not provided yet.
-    """
+    """Tell whether the window or the last day of entry is beyond the calendar; false if the deadline was accepted."""
     if case.facts.deadline_accepted:
         return False
     return (case.window is None and case.provided) or (_may_be_late(case) and _last_day_to_enter(case) is None)

@@ -54,7 +54,7 @@ _building = Lock()
 
 
 class CalendarNotReady(Exception):
-    """A calendar is not built yet, in a block of `only_ready`. It is no refusal: `build` builds what was missing."""
+    """A calendar that a block of `only_ready` needs is not built yet. It is no refusal: `build` builds the calendar."""
 
     def __init__(self, build: Callable[[], object], is_ready: Callable[[], bool]) -> None:
         """Store how to build the missing calendar, and how to find out whether it has been built since."""
@@ -161,10 +161,7 @@ def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | Non
 
 
 def decreed_until(country: str) -> int | None:
-    """Return the last year whose decrees the data has.
-
-    Returns None if the country has no yearly decrees (any more), or if the data has lost the country.
-    """
+    """Return the last year whose decrees the data has; None if the country has no yearly decrees or is not in it."""
     decrees = DECREES.get(country)
     return _last_decree(country) if decrees and decrees.ended is None and still_known(country) else None
 

@@ -89,8 +89,7 @@ def names_in(told: ToldWindow | None) -> Names:
 def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) -> Decision:
     """Decide again on the facts of a stored decision, by its versions, closures and rules, and on today's holiday data.
 
-    Raises `NotFound` if its policy or a version is missing, and `UnknownRegion` if the data does not know its country
-    any more.
+    Raises `NotFound` if its policy or a version is missing, and `UnknownRegion` if the data has lost its country.
     """
     outcome = recorded.outcome
     policy = policies[outcome.policy]
@@ -114,10 +113,7 @@ def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) ->
 
 @lru_cache(maxsize=128)
 def _closed_again(calendar: BusinessCalendar, closed: tuple[date, ...], too_late: tuple[date, ...]) -> BusinessCalendar:
-    """Return the calendar with the closures of a stored decision: those in `closed` count for every window.
-
-    Those in `too_late` change no window.
-    """
+    """Return the calendar with a stored decision's closures: `closed` count for every window, `too_late` for none."""
     calendar = calendar.closed_on(closed) if closed else calendar
     return calendar.with_entered_closures((day, date.max) for day in too_late) if too_late else calendar
 

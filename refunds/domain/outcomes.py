@@ -64,8 +64,7 @@ def calendar_notices(
 ) -> tuple[Notice, ...]:
     """Return the notices on a window's calendar, in the order of `Notice`; without a window, those on its region.
 
-    `named` is the region asked for, or empty. If `edition` is given, dates are provisional only by the decrees that
-    this edition of the rules knows.
+    `named` is the region asked for, or empty. With an `edition`, only decrees that it knows make dates provisional.
     """
     provisional = window and calendar.is_provisional(window)
     if provisional and edition is not None:

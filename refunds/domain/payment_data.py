@@ -103,10 +103,7 @@ _NO_CARD = re.compile(
 
 
 def _plain(text: str) -> str:
-    """Return a text with its digits and letters in their plain forms; capitals stay.
-
-    Combining marks and invisible characters are left out.
-    """
+    """Return a text in plain digits and letters, without combining marks and invisible characters; capitals stay."""
     visible = (c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) not in _UNSEEN)
     return "".join(str(unicodedata.decimal(c, c)) for c in visible)
 
@@ -124,10 +121,7 @@ def _holds_card(text: str, run: re.Match[str]) -> bool:
 
 
 def _is_card_among(text: str, groups: Groups) -> bool:
-    """Tell whether some neighbouring groups of digits together are a card number, and not a dialled telephone number.
-
-    A card number begins in front of a group and ends after one.
-    """
+    """Tell whether some whole neighbouring groups of digits are a card number, and not a dialled telephone number."""
     digits, ends = "".join(text[start:end] for start, end in groups), [0]
     for start, end in groups:
         ends.append(ends[-1] + end - start)
@@ -197,8 +191,7 @@ def _before(text: str, start: int) -> str:
 def _is_dialled(before: str, digits: str) -> bool:
     """Tell whether digits are a telephone number with its country code, of at most 15 digits.
 
-    If `before`, the text before the digits, ends with `+` or `00`, any possible number counts; otherwise only a valid
-    one of 13 digits.
+    After `+` or `00` at the end of `before`, any possible number counts; else only a valid one of 13 digits.
     """
     if len(digits) > LONGEST_NUMBER - len("+"):
         return False

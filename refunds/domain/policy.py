@@ -45,7 +45,7 @@ class PolicyVersion:
 
     @property
     def effective_at(self) -> datetime:
-        """The first instant at which the version is in force."""
+        """The first instant at which the version is in force; without `effective_from`, the first of all instants."""
         return self.effective_from or _BEGINNING
 
 
@@ -65,8 +65,7 @@ class Policy:
     def in_force(self, at: datetime) -> PolicyVersion:
         """Return the version in force at an instant; at the exact instant of a change, the newer one.
 
-        Raises `NoPolicyInForce` if there is none, with the instant at which the first takes effect, or None if all are
-        withdrawn.
+        Raises `NoPolicyInForce` if there is none, with the instant at which the first takes effect, if any does.
         """
         i = bisect_right(self.beginnings, at)
         if not i:

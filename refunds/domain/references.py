@@ -27,7 +27,7 @@ def new_reference() -> str:
 
 
 def _with_check_digit(random_digits: int) -> str:
-    """Return so many random digits and, as the last one, their check digit."""
+    """Return a text of `random_digits` random digits, which may begin with zeros, and then their check digit."""
     digits = f"{secrets.randbelow(10**random_digits):0{random_digits}}"
     return digits + str(damm.calc_check_digit(digits))
 
@@ -76,8 +76,7 @@ _REQUEST_NUMBER = _Form(
 def _parse(text: str, form: _Form, other: _Form) -> str:
     """Return the digits of a number of this form, in which hyphens and blanks do not count.
 
-    Raises `Unfit` if the text is no such number; the error says if it is one of the form `other` instead, or if only
-    the check digit is wrong.
+    Raises `Unfit`, which says if the text is of the form `other` instead, or if only the check digit is wrong.
     """
     digits = text.replace("-", "").replace(" ", "")
     is_number = digits.isascii() and digits.isdigit()

@@ -75,10 +75,7 @@ def _in_week(mark: int) -> int:
 
 
 def _off_week(mark: int) -> int:
-    """Return the day code of a date with these marks on a weekday outside the business week.
-
-    It is the code of a business day for a working weekend, else that of a weekend, also for a holiday.
-    """
+    """Return the day code off the business week for these marks: BUSINESS of a working weekend, else WEEKEND."""
     return BUSINESS if mark & DayFlag.WORKING_WEEKEND else WEEKEND
 
 

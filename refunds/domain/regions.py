@@ -185,10 +185,7 @@ def _translations(language: str) -> NullTranslations:
 
 
 def _unknown_text(country: str) -> Message:
-    """Return the text of the error for an unknown country or, if `country` is known, for an unknown subdivision of it.
-
-    The text names the codes that can be used.
-    """
+    """Return the error text for an unknown country or, if `country` is known, subdivision, with the codes to use."""
     if country not in countries():
         return Message("unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY")
     codes = "|".join(subdivisions(country))

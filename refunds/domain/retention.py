@@ -48,10 +48,7 @@ class Period(NamedTuple):
         return first_instant(first, zone(terms.time_zone))
 
     def _last(self, day: date, length: int) -> date:
-        """Return the last day of a period that begins on `day`: a 31 December if `length` is in years.
-
-        Otherwise `length` is in months if the period has a `term`, else in days.
-        """
+        """Return the last day of a period of `length`, in its unit, from `day` on: for years, a 31 December."""
         if self.in_years:
             return date(min(day.year + length, MAXYEAR), 12, 31)
         if not self.term:

@@ -63,8 +63,7 @@ def outcome_of(intent: Intent, verdict: Verdict, *, is_cancelled: bool) -> Conta
 def least() -> int:
     """Draw how many customers a cell needs to be shown: ten, plus a random number from 0 on.
 
-    Without the random part, somebody who knows nine customers of a cell that is not shown would know that there is no
-    tenth.
+    Otherwise, somebody who knows nine customers of a cell that is not shown would know that there is no tenth.
     """
     needed = FEWEST
     while secrets.randbits(1):

@@ -212,10 +212,7 @@ class FreeText(Text):
     """A text that a person wrote, with a letter or a digit and without payment data."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        """Return the text unchanged; raise `ValidationError` if it has payment data or neither a letter nor a digit.
-
-        Also raises `ValidationError` if it is no text that `Text` accepts.
-        """
+        """Return a text that `Text` accepts; raise `ValidationError` if it has payment data or no letter or digit."""
         text = super()._deserialize(value, *args, **kwargs)
         if not any(map(str.isalnum, text)):
             raise does_not_fit(Message("must contain a letter or a digit"))

@@ -211,7 +211,7 @@ def read_terms(data: Mapping[str, Any]) -> Terms:
 
 
 def version_data(version: PolicyVersion) -> dict[str, Any]:
-    """Return a version as plain data, every term by its name, without closures that were entered besides the terms."""
+    """Return a version as plain data: policy, number, from when in force, every term; no closures entered since."""
     return {
         "policy": version.policy_id,
         "version": version.version,

@@ -114,8 +114,7 @@ SERVICE_KEYS = ("lookup", "audit", "idempotency", "cursor", "notes", "session")
 class CustomerCipher:
     """Encrypts and decrypts the personal fields of a customer.
 
-    The key is empty if the customer was erased, and None if the reader has no access; with `hides`, it decrypts texts
-    as `Hidden`.
+    The key is empty if they were erased, None if the reader has no access; with `hides`, texts become `Hidden`.
     """
 
     key: bytes | None
