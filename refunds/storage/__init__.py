@@ -84,15 +84,13 @@ class Engine(ABC):
     def write(self, *, exclusive: bool = False) -> AbstractContextManager[Transaction]:
         """Begin a write for the block: a transaction that is committed at its end, or rolled back if the block raises.
 
-        Raises `RuntimeError` instead of committing if a statement failed in the block. Only one `exclusive` write runs
-        at a time, across all processes.
+        Raises `RuntimeError` instead if a statement failed. Across processes, only one `exclusive` write runs.
         """
 
     def one_at_a_time(self, waits: Callable[[], None]) -> AbstractContextManager[None]:
         """Let only one instance of a server's database run the block at a time; with a file, only run the block.
 
-        Ordinary writes go on. An instance that has to wait for another, however long, calls `waits` once. A killed
-        instance loses its turn.
+        Ordinary writes go on. One that has to wait for another calls `waits` once. A killed instance loses its turn.
         """
         return nullcontext()
 
@@ -112,10 +110,7 @@ class Engine(ABC):
         return True
 
     def compact(self) -> None:  # noqa: B027 - a server does nothing
-        """Rewrite a SQLite file without traces of deleted rows, while writes wait; do nothing for a server.
-
-        A file of more than 256 MiB stays as it is.
-        """
+        """Rewrite a SQLite file of up to 256 MiB without traces of deleted rows, while writes wait; else do nothing."""
 
     def require_there(self) -> None:  # noqa: B027 - a server that can be connected to is there
         """Raise `ConfigurationError` if the file is missing or empty; for a server, do nothing.

@@ -244,10 +244,7 @@ class _Records:
         return Broken(placed(f"{place[0]} {place[1]}", fault))
 
     def _customers(self) -> Iterator[Broken]:
-        """Yield a fault for each customer that is missing, has no record or a damaged key, or contradicts the events.
-
-        A customer must be erased if, and only if, an event says so.
-        """
+        """Yield a fault for each customer that is missing, has no record or damaged key, or contradicts the events."""
         tx = self._context.tx
         owners = customers.owners(tx)
         for row in customers.iter_wrapped_keys(tx):
@@ -328,19 +325,13 @@ def _check_contact(_: Context, row: Row, contact: Contact) -> None:
 
 
 def _check_unmatched(_: Context, __: Row, found: UnmatchedContact) -> None:
-    """Raise `Tampered` unless an unmatched contact has either its key or the id of the contact that it became.
-
-    With both, or with neither, it was tampered with.
-    """
+    """Raise `Tampered` unless an unmatched contact has either its key or the id of the contact that it became."""
     if (found.wrapped_key is None) != (found.contact_id is not None):
         raise Tampered(Message("its key is missing, or was not destroyed when it was matched"))
 
 
 def _check_promise(_: Context, row: Row, promise: Promise) -> None:
-    """Raise `Tampered` if a promise is marked as its order's current one and is not, or the other way round.
-
-    Also raises `Tampered` if the deadline of the promise is not that of the window that was told.
-    """
+    """Raise `Tampered` if a promise is wrongly its order's current one, or not, or has not its window's deadline."""
     if row["is_current"] != int(row["best"] == row["promise_id"]):
         raise Tampered(Message("it is wrongly the promise of its order, or wrongly not"))
     if promise.told.deadline != promise.deadline:

@@ -49,7 +49,7 @@ class Cancellations(OfOrders[Cancellation]):
         return self._one(f"{self.about_order} AND {IS_ACTIVE}", order_id=order_id)
 
     def new_reference(self) -> str:
-        """Return a reference that no cancellation has: the one that `Contacts.new_number` just drew, or else a new one.
+        """Return a reference that no cancellation has: once that drawn by `Contacts.new_number`, else a new one.
 
         A unique index makes sure that no cancellation gets the reference of another.
         """
@@ -73,10 +73,7 @@ class Cancellations(OfOrders[Cancellation]):
         return "{by_due_date}" if filters.get("overdue") and not few else ""
 
     def _sorted_by(self, filters: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the columns to sort by: `overdue_at` and the id with the filter `overdue`, else only the id.
-
-        An id begins with the time of issue.
-        """
+        """Return the columns to sort by: `overdue_at` and the id with the filter `overdue`; else the id, by issue."""
         return self.place if filters.get("overdue") else self.place[-1:]
 
     def goodwill_since(self, since: datetime) -> Iterator[tuple[datetime, str]]:

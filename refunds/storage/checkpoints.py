@@ -91,10 +91,7 @@ class LedgerFile(Generic[T]):
         return next(iter(deque(self, maxlen=1)), None)
 
     def _open(self) -> int:
-        """Open the file to append to it, and return the descriptor; make the file and its directory if needed.
-
-        Raises `OSError`.
-        """
+        """Open the file, made if needed with its directory, to append; return the descriptor. Raises `OSError`."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         is_new = not self.file.exists()
         file = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

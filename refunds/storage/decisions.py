@@ -144,10 +144,7 @@ def load_told(stored: str) -> ToldWindow:
 
 
 def load_outcome(stored: str) -> Outcome:
-    """Return the outcome of the decision in JSON, without its facts.
-
-    Raises `ValueError`, `LookupError` or `TypeError` for another form.
-    """
+    """Return the outcome in a decision's JSON; raises `ValueError`, `LookupError` or `TypeError` for another form."""
     return OUTCOME.load(orjson.loads(stored)["outcome"])
 
 

@@ -164,10 +164,7 @@ class Erasures:
             return None
 
     def _empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> None:
-        """Empty the personal fields of a contact that have a value, with an event; delete stored responses about it.
-
-        For a contact about an order, those about the order go.
-        """
+        """Empty the personal fields that a contact has, with an event; delete stored responses on it or its order."""
         fields = _fields_to_empty(contact)
         data, emptied = {"fields": fields, "reason": reason}, dict.fromkeys(fields, ERASED)
         if isinstance(contact, Contact):
@@ -180,8 +177,7 @@ class Erasures:
     def _erase(self, erasure: Erasure, anyway: str | None = None) -> Erasure:
         """Do in the records what `erase` does, with an event: empty the key and personal fields, delete stored replies.
 
-        The digest of the customer's reference is replaced, so that nobody finds them by it. Returns the erasure with
-        the ids of the orders.
+        The digest of their reference is replaced: nobody finds them by it. Returns the erasure with the order ids.
         """
         customer_id = erasure.customer_id
         for table, owned in _owned():

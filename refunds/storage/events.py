@@ -126,8 +126,7 @@ class Events(Repository[Event]):
     def last_jump(self, after: int, ahead: timedelta, back: timedelta) -> int | None:
         """Return the position of the last event that is over `ahead` later than the one before, or over `back` earlier.
 
-        Looks only at events after the position `after`, and after the event in which an operator last confirmed the
-        clock; None if there is none.
+        Looks only after the position `after` and the last confirmation of the clock; None if there is none.
         """
         row = self._tx.one(
             "SELECT max(position) AS position FROM (SELECT position, at - lag(at) OVER (ORDER BY position) AS jump"
@@ -151,7 +150,7 @@ class Events(Repository[Event]):
         self._context.note(event, subject, data)
 
     def has_any(self, types: Iterable[str], subject: str) -> bool:
-        """Tell whether a record has an event of one of these types, which must be rare, because each is read."""
+        """Tell whether a record has an event of one of these types; they must be rare, as all their events are read."""
         return bool(of_types(self._tx, types, {subject}))
 
 

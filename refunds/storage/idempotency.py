@@ -33,9 +33,9 @@ class Replies:
     def claim(self, key: str, *request: bytes) -> str | None:
         """Return the reply that is stored for this key and request; if the key is free, claim it and return None.
 
-        After None, the caller must call `keep`. A second request with the key waits until the first is done. A key
-        belongs to one client, and is free again 30 days after its claim. Raises `IdempotencyKeyReused` if the key came
-        with another request.
+        After None, the caller must call `keep`. A second request with the key waits until the first is done. Each
+        client has its own keys; one is free again after 30 days. Raises `IdempotencyKeyReused` if it came with another
+        request.
         """
         context, keyring = self._context, self._context.keys
         fingerprint = keyed_digest(keyring.idempotency, b"request", *request)

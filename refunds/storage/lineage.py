@@ -61,8 +61,7 @@ def difference(tx: Transaction, head: Head, checkpoints: Sequence[Checkpoint]) -
     """Return a text of how the journal with this head differs from its checkpoints; None if it agrees with all of them.
 
     `checkpoints` are oldest first, as they were written. The text also says if there are no checkpoints, or if the last
-    one is of another journal. The journal may have more events, and may lack events whose loss an operator has
-    accepted.
+    one is of another journal. The journal may have more events, and lack those whose loss an operator has accepted.
     """
     if not checkpoints:
         return Message("there is no checkpoint of its journal %(journal)s", journal=head.journal_id)

@@ -151,8 +151,7 @@ class Orders(OfOrders[Order]):
     def move(self, order: Order, customer_id: str) -> None:
         """Encrypt the personal fields of an order's records and stored replies for another, locked customer instead.
 
-        The order itself stays as it is: the caller must store its new customer before anything about it is read again.
-        Expired replies are left as they are.
+        The order itself stays: store its new customer before reading anything about it. Expired replies also stay.
         """
         order_id, now = order.order_id, self._context.now
         cipher, to = self._context.orders[order_id], self._context.customers[customer_id]

@@ -185,8 +185,7 @@ class PostgreSQL(Engine):
     def one_at_a_time(self, waits: Callable[[], None]) -> Iterator[None]:
         """Let only one instance at a time run the block; if it has to wait for another, it calls `waits` once.
 
-        A connection of its own holds the lock until the block or the process ends. If the connection is lost, the block
-        goes on, and another instance may begin.
+        A connection of its own holds the lock; if it is lost, the block goes on, and another instance may begin.
         """
         with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY") as tx:
             for setting, value in _OF_TURN.items():

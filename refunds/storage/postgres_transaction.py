@@ -96,7 +96,7 @@ class PostgresTransaction:
         return self.connection.execute(locked, prepare=False).fetchone() is not None
 
     def commit(self) -> None:
-        """Commit. Raises `RuntimeError` after a failed statement, because the database would silently roll back."""
+        """Commit, or raise `RuntimeError` if a statement has failed, because the database would silently roll back."""
         if self._failed:
             raise RuntimeError(FAILED)
         if not self._begun:  # because what goes with the first statement may be sent again

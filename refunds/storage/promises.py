@@ -54,8 +54,7 @@ class Promises(Repository[Promise]):
     def follow(self, order_id: str) -> Promise | None:
         """Choose, of an order's promises for its present facts, the one that ends last as the current one; return it.
 
-        If there is no promise for these facts, the order has no current promise, and None is returned. No event is
-        recorded.
+        If there is none, the order has no current promise, and None is returned. No event is recorded.
         """
         self._tx.run(_SUPERSEDE, order_id=order_id)
         best = f"{PROMISES.selection} JOIN orders USING (order_id) WHERE order_id = :order_id"

@@ -126,7 +126,7 @@ class Repository(Generic[R]):
     def add(self, record: R, event: EventType, **data: Any) -> None:
         """Store a new record, with an event that the unit of work writes to the journal at its end.
 
-        The event has `data`, which must not be personal. If the key is taken, the transaction raises `Conflict`.
+        The event has `data`, nothing personal. If the key is taken, this or a later statement raises `Conflict`.
         """
         self._record_event(event, record, self.mapper.insert(self._tx, record, self._cipher(record)), data)
 

@@ -139,8 +139,7 @@ class Retention:
     def forget(self, kind: Kind, rows: Collection[Row]) -> None:
         """Delete records, which must be locked, with everything about them; then customers with no record left.
 
-        Each gets an event, except stored replies. If the kind is the details of contacts, these are emptied, and the
-        contacts stay.
+        Each gets an event, except stored replies. The details of contacts are emptied, and the contacts stay.
         """
         ids = [row["id"] for row in rows]
         if kind.event is None:

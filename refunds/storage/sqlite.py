@@ -130,8 +130,8 @@ class SQLite(Engine):
     def compact(self) -> None:
         """Rewrite the file without traces of deleted rows, if it has at most 256 MiB; writes wait meanwhile.
 
-        It takes two seconds and 256 MiB of memory at most. When SQLite moves a row to another page, it leaves a copy,
-        which is not overwritten when the row is deleted: one row in some thousands leaves such traces.
+        It takes at most two seconds and 256 MiB of memory. Traces are copies that SQLite left behind when it moved rows
+        within the file: there is one for some thousands of deleted rows.
         """
         with translating_errors(self.name), self._ticket.held(), closing(self._connect()) as connection:
             if self.path.stat().st_size <= _COMPACTED:
@@ -231,19 +231,13 @@ class SQLite(Engine):
         return opened
 
     def _require_unchanged(self, connection: Connection) -> None:
-        """Raise `StorageUnavailable` if the connection read the file without a lock and others wrote to it meanwhile.
-
-        The connection is then closed.
-        """
+        """Close a connection, and raise `StorageUnavailable`, if others wrote to the file that it read unlocked."""
         if connection.unlocked and connection.unlocked != self._without_log():
             connection.close()
             raise cannot_serve(self.name, "the service started while it was read: run the command again")
 
     def _without_log(self) -> Unlocked | None:
-        """Return the identity, size and time of the database's file, to notice changes.
-
-        Returns None if there is a write-ahead log beside it, or no file.
-        """
+        """Return the file's identity, size and time, to notice changes; None without a file or with a log (WAL)."""
         if not Path(f"{self.path}-wal").exists():
             with suppress(OSError):
                 found = self.path.stat()

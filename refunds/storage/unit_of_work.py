@@ -90,8 +90,7 @@ class UnitOfWork:
     def policies(self) -> Policies:
         """The policies as this transaction sees them.
 
-        Who reads this property relies on them: if they change before the use case ends, `write_journal` raises
-        `Conflict`.
+        Who reads this relies on them: if they change before the use case ends, `write_journal` raises `Conflict`.
         """
         if self.policies_seen is None:
             head = self._head or self.events.head()
@@ -159,10 +158,7 @@ class UnitOfWork:
         return report
 
     def faults(self, checkpoints: Iterable[Checkpoint], report: Report) -> Iterator[Broken]:
-        """Yield the faults that an audit finds in the journal and the records; fill `report` meanwhile.
-
-        There is a fault for each event, record or checkpoint that is not sound.
-        """
+        """Yield a fault for each event, record or checkpoint that an audit finds not sound; fill `report` meanwhile."""
         return audit.faults(self._context, checkpoints, report)
 
     def of_copy(self, tx: Transaction) -> "UnitOfWork":
