@@ -114,10 +114,7 @@ def _lock_together(uow: UnitOfWork, name: str) -> Sequence[AContact]:
 
 
 def _assign_all(uow: UnitOfWork, contacts: Sequence[AContact], to: str | None) -> AContact:
-    """Store that `to` (None: nobody) has taken these contacts, with an event for each change.
-
-    Returns the first contact as it is then. A contact that `to` has taken already is not changed.
-    """
+    """Store that `to` (None: nobody) has taken contacts, with an event for each change; return the first, changed."""
     data, first = {"taken_by": to}, contacts[0]
     for one in contacts:
         if one.taken_by != to:

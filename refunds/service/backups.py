@@ -209,10 +209,7 @@ def _time_of(tx: Transaction, head: Head) -> datetime | None:
 
 @contextmanager
 def _directory_beside(path: Path) -> Iterator[Path]:
-    """Make the empty directory `<path>.restoring` for the block, and delete it afterwards.
-
-    If a restore that was killed has left such a directory, that is deleted first.
-    """
+    """Make the empty directory `<path>.restoring`, in place of any old one, for the block, and delete it afterwards."""
     work = path.with_name(f"{path.name}.restoring")
     shutil.rmtree(work, ignore_errors=True)  # that of a restore that was killed
     work.mkdir(mode=0o700)

@@ -42,10 +42,10 @@ class Builder:
         self.seconds, self.left = 0.0, inf
 
     def ready(self, work: Callable[[], T], *, in_place: bool = True) -> T:
-        """Return what `work` returns, and build the calendars that it needs; raises what `build` and `work` raise.
+        """Return what `work` returns, and build the calendars that it needs.
 
         A calendar is built while `work` waits for it. Without `in_place`, `work` is stopped instead, and begins again
-        with the calendar.
+        with the calendar. Raises what `work` raises, and `Crowded` if a calendar cannot be built now.
         """
         while True:
             try:
@@ -94,8 +94,7 @@ class Region(NamedTuple):
 def regions(year: int, country: str | None = None) -> Iterator[Region]:
     """Yield the regions with a calendar, of one country or all, each country before its subdivisions.
 
-    A country names the subdivisions that have other holidays than it in `year` or the next. Raises `UnknownRegion` at
-    `/country`.
+    A country names its subdivisions with other holidays in `year` or the next. Raises `UnknownRegion` at `/country`.
     """
     if country is not None:
         require_region(country, "/country")
@@ -105,7 +104,7 @@ def regions(year: int, country: str | None = None) -> Iterator[Region]:
 
 
 def _region(code: str, country: str, differ: tuple[str, ...]) -> Region:
-    """Return a region with the first and last date that the holiday data covers; `differ` are the parts that differ."""
+    """Return a region with the first and last date that the holiday data covers; `differ` are its parts that differ."""
     years = covered_years(code)
     first, last = date(years[0], 1, 1), date(years[-1], 12, 31)
     return Region(code, country, first, last, provisional_from(code), differ)

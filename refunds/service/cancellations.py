@@ -101,7 +101,7 @@ def fitting_override(outcome: Outcome) -> OverrideKind:
 
 
 def fitting_overrides(outcome: Outcome) -> tuple[OverrideKind, ...]:
-    """Return the overrides to offer a supervisor after a refusal, the fitting one first; none for a late entry."""
+    """Return the override to offer after a refusal and, unless it is statutory, goodwill; none for a late entry."""
     if outcome.reason is Reason.LATE_ENTRY_NEEDS_SUPERVISOR:
         return ()
     fitting = fitting_override(outcome)

@@ -34,10 +34,7 @@ class Cases:
         self._edges = cache(self._edges_of)
 
     def case(self, row: Row) -> Case:
-        """Return an order's case: a key that only orders with the same window have in common.
-
-        The service time in `row` must not be NULL.
-        """
+        """Return an order's case: a key that only orders with the same window share. `row` must have a service time."""
         provided, ordered = row["service_provided_at"], row["ordered_at"]
         utc_day = provided // _DAY
         placed = bisect_right(self._starts, ordered) if self._by_order and ordered is not None else None
@@ -46,8 +43,7 @@ class Cases:
     def _edges_of(self, utc_day: int) -> list[int]:
         """Return the instants at which windows may change, sorted, in microseconds: starts of versions, ends of dates.
 
-        They are the starts of all versions, and the ends of those local dates, in the time zones of the versions, that
-        have a part in the UTC day, which is in days since 1970.
+        The dates are those, in the versions' time zones, with a part in the UTC day, which is in days since 1970.
         """
         morning = instant(utc_day * _DAY)
         edges = set(self._starts)

@@ -34,8 +34,7 @@ class Check(NamedTuple):
 def check_eligibility(policies: Policies, check: Check) -> Decision:
     """Return the decision on a check, by the policy that it names or else the default one.
 
-    Raises `InvalidInput` for an unknown policy or a wrong contact point, `UnknownRegion`, `NoPolicyInForce`, and
-    `CalendarNotCovered`.
+    Raises `InvalidInput` (policy, contact point), `UnknownRegion`, `NoPolicyInForce` and `CalendarNotCovered`.
     """
     facts = Facts(
         service_provided_at=check.service_provided_at,

@@ -250,8 +250,7 @@ def possible_times(
 def _earliest(order: Order) -> tuple[datetime, Message]:
     """Return the earliest possible time of a contact about an order, and the text of the error for an earlier one.
 
-    That is a day before the order was placed or, if that is not known, a year before the service or the registration,
-    whichever came first.
+    It is a day before the order or, if that is not known, a year before the service or the registration, if earlier.
     """
     if order.ordered_at is not None:
         known, margin = order.ordered_at, BEFORE_ORDERED
@@ -288,10 +287,7 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Cont
 
 
 def _require_none_worse(uow: UnitOfWork, earlier: Contact, decision: Decision) -> None:
-    """Raise `Forbidden` if an agent would supersede an open contact that was in time by one that is refused.
-
-    A contact that needs a supervisor counts as in time, too.
-    """
+    """Raise `Forbidden` if an agent would replace an open contact, timely or for a supervisor, by a refused one."""
     if decision.outcome.verdict is not Verdict.REFUSED or uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
         return
     if earlier.is_open and is_timely(uow, earlier):

@@ -82,10 +82,7 @@ def _require_head(uow: UnitOfWork, store: Store, head: Head) -> None:
 
 
 def _verify(store: Store, to: Engine, counts: Mapping[str, int], checkpoints: Sequence[Checkpoint]) -> Report:
-    """Audit the copy in `to` and return the report.
-
-    Raises `Broken` if the copy is not sound or a table has not as many rows as `counts` says.
-    """
+    """Audit the copy in `to`; return the report, or raise `Broken` if it is not sound or has other `counts` of rows."""
     with store.read(COMMAND_LINE) as uow, to.read() as tx:
         for table, there in counts.items():
             if count_rows(tx, table) != there:

@@ -119,8 +119,7 @@ def _blocks(
 def _spans(policy: Policy, first: date, last: date) -> Iterator[_Span]:
     """Yield a span for each version of a policy, of the services provided while the version is in force.
 
-    If the version lets the time of the order decide, yield a span for each version under which the order may have been
-    placed.
+    If by that version the time of the order decides, it is one for each version under which the order may be placed.
     """
     ends = [following.effective_from for following in policy.effective_versions[1:]]
     in_force = [(one, one.effective_from, end) for one, end in zip_longest(policy.effective_versions, ends)]
@@ -134,10 +133,7 @@ def _spans(policy: Policy, first: date, last: date) -> Iterator[_Span]:
 def _days(
     version: PolicyVersion, first: date, last: date, since: datetime | None, until: datetime | None
 ) -> Iterator[tuple[date, datetime, datetime]]:
-    """Yield each local date from `first` to `last` that has a part between `since` and `until`, with its start and end.
-
-    The start and end are those of the part. None as `since` or `until` is no limit.
-    """
+    """Yield each local date, `first` to `last`, partly between `since` and `until` (None: no limit), with that part."""
     tz = zone(version.terms.time_zone)
     for ordinal in range(first.toordinal(), last.toordinal() + 1):
         day = date.fromordinal(ordinal)

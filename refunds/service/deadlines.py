@@ -51,13 +51,12 @@ class Sheet:
 
 
 def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tuple[str, ...] = ()) -> Sheet:
-    """Return the sheet of a week: the service days up to its Sunday whose window ends in that week or later.
+    """Return a week's sheet: the service days up to its Sunday whose window ends on its Monday or later in any region.
 
     The week is that of `day`, Monday to Sunday; by default the present one. `regions` are by default the policy's
-    country and its subdivisions; regions with the same last days are one group. A service day is listed if its window
-    ends so late in any region. At most 24 rows are kept, the latest. Raises `NotFound` if there is no such policy,
-    `UnknownRegion` if there is no such region, `CalendarNotCovered` if a window leaves the holiday data, and
-    `InvalidInput` if `day` is more than five years away.
+    country and its subdivisions; regions with the same last days are one group. At most 24 rows are kept, the latest.
+    Raises `NotFound` if there is no such policy, `UnknownRegion` if there is no such region, `CalendarNotCovered` if a
+    window leaves the holiday data, and `InvalidInput` if `day` is more than five years away.
     """
     policy = uow.policies[policy_id]
     version = policy.current(uow.now)
@@ -93,7 +92,7 @@ _MOST_APART = 8
 
 
 def _provided(policy: Policy, day: date, regions: tuple[str, ...]) -> list[Provided]:
-    """Return the rows of a service day, one for each version that was in force on it; `last_days` are by region."""
+    """Return a row for each version in force on some part of a service day; `last_days` are in `regions`' order."""
     found = []
     for version, following in zip_longest(policy.effective_versions, policy.effective_versions[1:]):
         tz = zone(version.terms.time_zone)
@@ -110,10 +109,7 @@ def _provided(policy: Policy, day: date, regions: tuple[str, ...]) -> list[Provi
 
 
 def _grouped(regions: tuple[str, ...], rows: list[Provided]) -> tuple[tuple[tuple[str, ...], ...], list[int]]:
-    """Return the regions in groups with the same last days in all rows, the largest first, and an index for each group.
-
-    The index is that of the first region of the group, in `regions` and in `last_days`.
-    """
+    """Return the regions in groups of equal last days, the largest first, and the index of each group's first."""
     alike: dict[tuple[date, ...], list[int]] = {}
     for column in range(len(regions)):
         alike.setdefault(tuple(row.last_days[column] for row in rows), []).append(column)

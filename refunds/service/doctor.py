@@ -48,10 +48,7 @@ def examine(patient: Patient) -> Iterator[tuple[str, Finding]]:
 
 
 def _settings(patient: Patient) -> Found:
-    """Yield the finding of the mode, address and port, and those that something in these settings is wrong.
-
-    Found wrong are the development mode, and host names by which the service would refuse its clients.
-    """
+    """Yield the finding of the mode, address and port, and those that something in these settings is wrong."""
     settings = patient.settings
     where = {"env": settings.env, "listen": settings.listen, "port": settings.port}
     yield ok(Message("%(env)s, on %(listen)s, port %(port)s", **where))
@@ -157,11 +154,7 @@ def _clock(patient: Patient) -> Found:
 
 
 def _calendars(patient: Patient) -> Found:
-    """Yield the finding of the data's releases and the regions in use, and a finding for each of these that is bad.
-
-    A region fails if the data lacks it or does not cover it beyond next year. Warned of are a region that is soon
-    provisional, and data that has been the same for long.
-    """
+    """Yield the finding of the data's releases and the regions in use, and a finding for each of these that is bad."""
     with patient.records() as uow:
         regions, last = sorted(calendars.in_use(uow)), watch.last_change(uow)
     data = {"holidays": HOLIDAYS_VERSION, "tzdata": TZDATA_VERSION, "regions": ", ".join(regions)}
@@ -183,11 +176,7 @@ def _calendars(patient: Patient) -> Found:
 
 
 def _tokens(patient: Patient) -> Found:
-    """Yield how many tokens are valid, and a warning if they are over 50.
-
-    Yields a warning, too, of each valid token that ends within 30 days, and of each client whose tokens have all ended.
-    Revoked tokens are left out.
-    """
+    """Yield how many tokens are valid, and warnings: if too many are, of any that ends soon, of clients without one."""
     with patient.records() as uow:
         every = list(uow.tokens.with_clients())
     valid = [(client, one) for client, one in every if one.revoked_at is None and one.expires_at > patient.now]

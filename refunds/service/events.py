@@ -27,9 +27,9 @@ class Page(NamedTuple):
 def read(uow: UnitOfWork, after: str | None, limit: int, types: Sequence[str] | None) -> Page:
     """Return a page of up to `limit` events after the place where an earlier page ended; for None, from the first.
 
-    `limit` is at least 1. `types` limits the events to these types; events for auditors are left out unless the
-    principal may see them. Raises `InvalidCursor` for a text that is no place, and `FeedRewound` for a place that this
-    journal has not given: an older state was restored, so events that the reader has seen did not happen.
+    `limit` is at least 1. `types` limits the events to these; those for auditors are left out unless the principal may
+    see them. A page that is not full ends at the journal's end. Raises `InvalidCursor` for what is no place, and
+    `FeedRewound`, with where to read on, for a place that this journal has not given: an older state was restored.
     """
     head = uow.events.head()
     position, mark = (0, GENESIS[:_MARK]) if after is None else _place(after)

@@ -52,8 +52,7 @@ def show(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) -> E
 def gather(uow: UnitOfWork, order_id: str, checkpoints: Iterable[Checkpoint]) -> Evidence:
     """Return the evidence on an order, checked against the journal and the checkpoints; nothing is stored.
 
-    Personal fields are None for a principal who may not see them. Raises `OrderNotFound` if there neither is nor was
-    such an order.
+    Personal fields that the principal may not see are None. Raises `OrderNotFound` if there never was such an order.
     """
     checkpointed = list(checkpoints)  # before the journal is read: it only grows
     found = uow.inspect(order_id)

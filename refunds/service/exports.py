@@ -63,7 +63,7 @@ def of_customer(uow: UnitOfWork, customer_id: str, request_id: str | None = None
     """Return everything that is stored about a customer, and nothing about another one; journal the export.
 
     `request_id` is the data request that the export answers, if any; it is not checked. Raises `NotFound` if there is
-    no such customer, and `Forbidden` for those who may not see personal fields.
+    no such customer, and `Forbidden` if the principal may not see personal fields.
     """
     uow.principal.require(Scope.PERSONAL_READ)
     order_ids = uow.customers.lock_with_orders(customer_id)

@@ -245,11 +245,11 @@ def answered(uow: UnitOfWork, order: Order, decision: Decision, besides: str | N
 
 
 def request_on_record(uow: UnitOfWork, order: Order, at: datetime, besides: str | None = None) -> Decision | None:
-    """Return the decision on the earliest open request in time; if none is, on one that needs a supervisor; else None.
+    """Return the decision on the earliest open request by which an order can be cancelled, or on one for a supervisor.
 
-    Of those that need a supervisor, a withdrawal comes first. The order must not be cancelled. Each open request that
-    was received by `at` is judged again, on the present facts and its own times, except the contact `besides`; those
-    that cannot be judged are left out.
+    Those that need a supervisor count only if there is no other, a withdrawal first. Returns None if there is neither.
+    The order must not be cancelled. Each open request that was received by `at` is judged again, on the present facts
+    and its own times, except the contact `besides`; those that cannot be judged are left out.
     """
     waits: list[Decision] = []
     for contact in uow.contacts.open_about([order.order_id]):
@@ -301,10 +301,7 @@ def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
 
 
 def _confirm(uow: UnitOfWork, order: Order) -> Order:
-    """Return the order, confirmed with an event if an agent had entered its facts and the principal may correct facts.
-
-    The confirmed facts are then the principal's; otherwise the order stays as it is.
-    """
+    """Return the order, confirmed with an event if an agent entered its facts and the principal may correct them."""
     if not order.facts_entered_by_agent or _facts_entered_by_agent(uow):
         return order
     return uow.orders.update(
@@ -370,7 +367,7 @@ _JOURNALLED = ("customer_id", "policy", "region", "ordered_at", "service_provide
 def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **reason: str) -> Order:
     """Store an order's changed facts as a new revision with an event, promise its new window, and return the order.
 
-    Raises `OrderFrozen` if the order is cancelled, and an error of `_require_judgeable` if the new facts do not fit.
+    Raises `OrderFrozen` if it is cancelled; `InvalidInput`, `UnknownRegion` or `NoPolicyInForce` for unfit facts.
     """
     order, active, _ = locked
     if active is not None:

@@ -12,7 +12,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 
 
 def told_data(told: ToldWindow) -> dict[str, Any]:
-    """Return the fields of an event for a window that was told: its first and last day, and its deadline."""
+    """Return a window that was told as the fields of an event, in text: its service day, last day and deadline."""
     service_day, _, last_day = told.window
     days = {"service_day": service_day.isoformat(), "last_day": last_day.isoformat()}
     return days | {"deadline": format_instant(told.deadline)}

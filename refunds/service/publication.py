@@ -160,10 +160,7 @@ def close(
 
 
 def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
-    """Return the closures that were entered for a policy, by date; raises `NotFound` if there is no such policy.
-
-    The closures in the terms of its versions are not among them.
-    """
+    """Return the closures entered for a policy, not those of its terms, by date; or raise `NotFound` without it."""
     uow.policies[policy_id]
     return uow.closures.of_policy(policy_id)
 

@@ -69,7 +69,7 @@ def entries(uow: UnitOfWork, tab: Tab, limit: int, offset: int = 0) -> list[Entr
 
 
 def taken(uow: UnitOfWork) -> dict[Tab, list[Entry]]:
-    """Return for every tab the entries that the principal has taken, in their order; the list may be empty."""
+    """Return for every tab the open entries, in their order, that the principal has taken; perhaps an empty list."""
     own = uow.principal.actor
     found = [_entry(*one) for one in uow.contacts.queued(taken_by=own)]
     found += [_entry_without_order(*one) for one in uow.unmatched.queued(taken_by=own)]

@@ -117,10 +117,7 @@ def _apply(uow: UnitOfWork, one: Correction) -> bool:
 
 
 def _rename(uow: UnitOfWork, customer_id: str, customer_ref: str) -> bool:
-    """Give a customer another reference, in all their orders; return False if it is theirs already.
-
-    Raises `Unfit` if it is another customer's.
-    """
+    """Give a customer another reference, in all orders; return False if it is theirs, raise `Unfit` if another's."""
     found = uow.customers.find(customer_ref)
     if found is not None and found != customer_id:
         detail = Message("is another customer's reference: correct the customer_ref of the orders that are theirs")

@@ -204,11 +204,7 @@ def _canonical_to(uow: UnitOfWork, contact: AContact, channel: Channel, to: str)
 
 
 def _require_fit(uow: UnitOfWork, contact: Contact, given: Resolution) -> None:
-    """Raise `InvalidInput` if a resolution does not fit a contact.
-
-    Its reason must fit the contact's intent. `other` needs words. `duplicate` needs another contact, of which this one
-    can be a duplicate; no other reason may name a contact.
-    """
+    """Raise `InvalidInput` unless a resolution's reason, words and `duplicate_of` fit the contact and each other."""
     reason, named = given.reason_code, given.duplicate_of
     is_duplicate = reason is ResolutionReason.DUPLICATE
     unfit = Message("must fit what the contact asks for: %(names)s", names=any_of(RESOLVABLE_FOR[contact.intent]))
@@ -254,10 +250,7 @@ _FOR_SUPERVISORS = Message(
 
 
 def _not_open_text(contact: Contact) -> Message:
-    """Return the text of the error that a contact is not open, with the reason; the contact must not be superseded.
-
-    The reason is that it asks for no cancellation, that it was resolved, or that its order is cancelled.
-    """
+    """Return the text of the error that a contact is not open, with the reason; the contact must not be superseded."""
     name = contact.contact_id
     if contact.intent not in RESOLVABLE_FOR:
         return Message("The contact %(name)s is not open: it does not ask for a cancellation.", name=name)

@@ -80,8 +80,8 @@ def _spellings(number: str) -> Iterable[str]:
 def orders_meant(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | None, list[Order]]:
     """Find the orders that a number means.
 
-    Return `(None, [order])` for the number or reference of an order, `(customer_id, orders)` for the number of a
-    customer, with at most `limit` of their orders, and `(None, [])` otherwise.
+    Return `(None, [order])` for the number of an order or the reference of its cancellation, `(customer_id, orders)`
+    for the number of a customer, with at most `limit` of their orders, and `(None, [])` otherwise.
     """
     if meant := order_meant(uow, number):
         return None, meant
@@ -127,8 +127,7 @@ def _latest(uow: UnitOfWork, found: AContact) -> AContact:
 def _contacts_holding(uow: UnitOfWork, detail: str) -> list[AContact]:
     """Return the contacts and unmatched contacts that hold a detail, among the newest 1,000 of each kind.
 
-    A telephone number is found by its digits. The list is empty if the principal may not read contacts or their
-    personal fields.
+    A telephone number is found by its digits. Without the right to read contacts and personal fields, there are none.
     """
     if not uow.principal.may(Scope.CONTACTS_READ) or not uow.principal.may(Scope.PERSONAL_READ):
         return []

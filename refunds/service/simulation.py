@@ -243,18 +243,12 @@ class _Judging:
                 tally.to_refused += count * (flip is Flip.TO_REFUSED)
 
     def _decide(self, facts: Facts, region: str | None) -> Decision:
-        """Return the decision on facts by the draft, in a region or, for None, in the draft's own.
-
-        Raises `RefundsError` if no decision can be made.
-        """
+        """Return the draft's decision on facts, in a region (None: its own); raise `RefundsError` without one."""
         return decide(facts, self._draft, self._calendars(region), self._draft)
 
 
 def _still_known(region: str | None) -> str | None:
-    """Return a region or, if the holiday data has lost it but not its country, the country; None for None.
-
-    A region whose country is lost, too, is returned as it is.
-    """
+    """Return a region; its country if the holiday data has lost only the region; None for None."""
     return region and (still_known(region) or region)
 
 

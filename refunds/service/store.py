@@ -307,9 +307,8 @@ class Store:
     def _keyring(self, engine: Engine, path: Path, to: Opening) -> Keyring:
         """Bring the schema of a database up to date, compare its journal with the checkpoints, and return its keys.
 
-        A new database gets the service's keys and, in development, a master key file; each gets the packaged policy if
-        it never had it, and the erasures of the ledger. Raises `ConfigurationError` if the database is not what `to`
-        needs.
+        A new database gets the service's keys and, in development, a master key file; each gets the packaged policy, if
+        it never had it, and the ledger's erasures. Raises `ConfigurationError` if the database is not what `to` needs.
         """
         database = f"REFUNDS_DATABASE: {engine.name}"
         with up_to_date(engine, "REFUNDS_DATABASE") as (tx, copy_under_way):

@@ -56,8 +56,7 @@ class Offer(NamedTuple):
 class Session(NamedTuple):
     """A session of a user, with the user's epoch, the journal and its last position as they were when it began.
 
-    The journal has an event of each end of sessions, so an ended one stays ended even if its row or the epoch is
-    restored.
+    The journal has an event of each end of sessions: an ended one stays ended even if its row or the epoch is restored.
     """
 
     session_id: str
@@ -78,8 +77,7 @@ class Session(NamedTuple):
 def add(uow: UnitOfWork, name: str, role: Role) -> Credentials:
     """Add a user with a new password; the name is stored in lower case, without spaces around it.
 
-    Raises `InvalidInput` if the name is then not 1 to 64 of a-z, 0-9 and `._@-`, beginning with a letter or digit, or
-    if it is taken.
+    Raises `InvalidInput` if it is not 1 to 64 of a-z, 0-9 and `._@-` then, the first a-z or 0-9, or if it is taken.
     """
     spelt = _spelt(name)
     if spelt is None:
@@ -104,8 +102,7 @@ def add(uow: UnitOfWork, name: str, role: Role) -> Credentials:
 def reset(uow: UnitOfWork, name: str) -> Credentials:
     """Give a user a new password, and forget the attempts to sign in with their name.
 
-    If they were disabled, they may sign in again; all their sessions end. The journal has the event. Raises `NotFound`
-    if there is no such user.
+    A disabled user may sign in again; all their sessions end. Raises `NotFound` if there is no such user.
     """
     uow.users.forget_attempts(name)  # before the user is locked: `sign_in` locks in the same order
     user, password = _lock_by_name(uow, name), new_password()
@@ -122,9 +119,9 @@ def disable(uow: UnitOfWork, name: str) -> User:
 
 
 def forget(uow: UnitOfWork, name: str) -> User:
-    """Delete a user's name and password, and end all their sessions; they cannot be enabled again.
+    """Delete a user's name and password, end all their sessions and disable them for ever; records keep their id.
 
-    Records of what they did keep their id. Returns the user as they were. Raises `NotFound` if there is no such user.
+    Returns the user as they were. Raises `NotFound` if there is no such user.
     """
     uow.users.forget_attempts(name)  # before the user is locked: `sign_in` locks in the same order
     user = _lock_by_name(uow, name)
@@ -266,10 +263,7 @@ def _spelt(name: str) -> str | None:
 
 
 def _lock_by_name(uow: UnitOfWork, name: str) -> User:
-    """Lock and return the user with this name, enabled or disabled; raises `NotFound` if nobody has it.
-
-    Case and outer spaces of the name do not matter.
-    """
+    """Lock and return the user, even disabled, of this name in any case or outer spaces; or raise `NotFound`."""
     user = uow.users.by_name(_spelt(name) or "")
     if user is None:
         raise NotFound(Message("there is no user of this name: see `flask users list`"))

@@ -159,10 +159,7 @@ def extend(store: Store, principal: Principal = COMMAND_LINE, progress: Progress
 
 
 def last_change(uow: UnitOfWork, before: int | None = None) -> LastChange | None:
-    """Return the last change of holiday data that a watch recorded; None if there is none.
-
-    With `before`, it is the last one before that position of the journal.
-    """
+    """Return the last change of holiday data that a watch recorded, `before` a position if given; None without one."""
     event = uow.events.last_of(EventType.CALENDAR_CHANGED, before)
     if event is None:
         return None
@@ -171,19 +168,13 @@ def last_change(uow: UnitOfWork, before: int | None = None) -> LastChange | None
 
 
 def recent_change(uow: UnitOfWork) -> LastChange | None:
-    """Return the last change of holiday data, if it was in the last 14 days and an open window then counted otherwise.
-
-    Returns None if not.
-    """
+    """Return the last change of holiday data; None unless it is of the last 14 days and concerned an open window."""
     last = last_change(uow)
     return last if last and uow.now - last.at < RECENT and last.longer + last.kept else None
 
 
 def lengthened(uow: UnitOfWork) -> Iterator[Change]:
-    """Yield the change of each order to which the last watch with new data promised a later deadline.
-
-    Yields nothing if no watch has found new data.
-    """
+    """Yield the change of each order to which the last watch with new data, if any, promised a later deadline."""
     last = last_change(uow)
     since = last and last_change(uow, last.position)
     for row in uow.promises.made(PromiseCause.CALENDAR_CHANGED, since and since.at) if last else ():
@@ -269,7 +260,7 @@ class _Comparison:
         self._known: dict[tuple[str, Case, str], tuple[int | None, int] | None] = {}
 
     def changes(self, rows: Iterable[Row]) -> Iterator[Change]:
-        """Yield the change of each promise in these rows that counts otherwise, or not at all, by today's data."""
+        """Yield a change for each row whose promise has another deadline by today's data, or cannot be counted now."""
         for row in rows:
             if ends := self._ends(row):
                 yield _change(row, *ends)
