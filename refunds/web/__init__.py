@@ -107,8 +107,7 @@ class OrderName(PathConverter):
 def create_app(settings: Settings) -> Flask:
     """Make the WSGI application with these settings: the API, the console and the pages for people.
 
-    The records are opened only when they are first needed. The log of the database driver is set up for the whole
-    process.
+    The records are opened when first needed. The log of the database driver is set up for the whole process.
     """
     app = Service("refunds", static_folder=None, template_folder="web/templates")
     app.config.update(TRUSTED_HOSTS=settings.trusted_hosts, PUBLIC_URL=settings.public_url)

@@ -209,8 +209,7 @@ def call(view: View, transaction: Transaction | None, key: str | None = None, se
     `key` does not count. What the view writes is stored when it returns; if it raises, nothing is stored. With an
     idempotency `key`, the same request takes effect once, and later gets its stored response: see `idempotency.once`;
     `sent` is the content of the request. If a write needs a calendar that is not built, it ends without effect, and the
-    view is called again once the calendar is built. Raises what the view raises, and `Crowded` if a calendar cannot be
-    built now.
+    view is called again with it. Raises what the view raises, and `Crowded` if a calendar cannot be built now.
     """
 
     def called() -> Response:

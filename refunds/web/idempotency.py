@@ -52,10 +52,7 @@ def once(uow: UnitOfWork, request: Request, key: str, sent: Any, perform: Callab
 
 
 def _state_header(uow: UnitOfWork, status: int, body: str) -> Iterator[tuple[str, str]]:
-    """Yield the header `Cancellation-State` if the cancellation in a stored response has another state by now.
-
-    Yields nothing for a response that is not a 201 or shows no cancellation.
-    """
+    """Yield the header `Cancellation-State` if the cancellation in a stored 201 has another state by now."""
     shown = orjson.loads(body) if status == HTTPStatus.CREATED else {}  # not a page of the console
     if "cancellation_id" in shown:
         state = uow.cancellations.get(shown["cancellation_id"]).state

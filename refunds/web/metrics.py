@@ -144,5 +144,5 @@ def _build_info() -> InfoMetricFamily:
 
 
 def _gauges() -> dict[str, GaugeMetricFamily]:
-    """Return the families of measurements that are read from the records, without values, by the names in `_READ`."""
+    """Return an empty family for each measurement that is read from the records, by its name in `_READ`."""
     return {name: GaugeMetricFamily(f"refunds_{name}", text, labels=labels) for name, (text, *labels) in _READ.items()}

@@ -169,10 +169,7 @@ _PATH_PARAMETERS = {
 
 
 def _operation(operation: Operation, tag: Tag) -> dict[str, Any]:
-    """Return an operation as `APISpec.path` takes it: with schema classes, and without the parameters of its path.
-
-    A GET with an ETag has the header `If-None-Match` and a 304; an idempotent operation has `Idempotency-Key`.
-    """
+    """Return an operation as `APISpec.path` takes it: with schema classes, and without the parameters of its path."""
     view, scopes, transaction = operation.view, operation.scopes, operation.transaction
     first, *others = view.__name__.split("_")
     parameters: list[Any] = [{"in": "query", "schema": operation.query}] if operation.query else []

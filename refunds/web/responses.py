@@ -18,8 +18,7 @@ def reply(
     """Return the data as a JSON response; with `etag`, a 304 for a GET whose client already has this state.
 
     `etag` is the ETag, or True to make it from the data. With `cacheable` too, a cache may keep the response but must
-    revalidate it before each use (`no-cache`); otherwise the default `no-store` stays. `location` is the header of that
-    name.
+    revalidate it before each use (`no-cache`); otherwise the default `no-store` stays. `location` is that header.
     """
     response = Response(orjson.dumps(data), status, mimetype="application/json")
     response.headers["Vary"] = "Accept-Language, Authorization"

@@ -42,7 +42,7 @@ def list_calendars(query: dict[str, Any]) -> Response:
 
 
 def _region_data(region: Region) -> dict[str, Any]:
-    """Return a region as the API shows it, with its name in each language and the dates that the data covers."""
+    """Return a region for the API: its codes, its names by language, the dates covered, and its parts that differ."""
     return {
         **attributes(region, region="code", country="country"),
         "names": {language: region_text(region.code) for language in each_language()},

@@ -76,8 +76,7 @@ _NAVIGATION = (
 def bind_chosen_language() -> None:
     """Bind the language that the reader of a page of the console has chosen; without a choice, nothing changes.
 
-    The reader chooses by `lang` in the address of a GET, and the session keeps the choice. Other values than the
-    service's languages are ignored.
+    It is chosen by `lang` in the address of a GET, and kept in the session; unknown languages are ignored.
     """
     if not request.path.startswith(PREFIX):
         return
@@ -181,8 +180,8 @@ def _sent(most_bytes: int) -> Form:
     """Return the form: the parameters of the address, and the fields that a POST has sent, which take precedence.
 
     Its `notice` is `stale` if no page of this session sent the form. It is `too_large`, and no field is read, if the
-    form may have a file and has more than `most_bytes`. The fields stay in `g.typed`. Raises what `linked` and
-    `sessions.form` raise.
+    form may have a file and has more than `most_bytes`. The fields stay in `g.typed`. Raises `InvalidInput` if a name
+    is repeated, and `Rejected`, as `linked` and `sessions.form` do.
     """
     sent, own = linked(), True
     if request.method == "POST":

@@ -124,8 +124,7 @@ _DATES: dict[str, Callable[[date, Any], str]] = {
 def all_cancellations(uow: UnitOfWork, form: Form) -> Response:
     """Show a page of up to 25 cancellations, the newest first or, if only overdue ones are chosen, the longest overdue.
 
-    The filters are those of the API's list. If one is not valid, the page shows the filters with their errors, and no
-    cancellations.
+    The filters are those of the API's list. If one is not valid, the page shows their errors, and no cancellations.
     """
     items, pages = list[Cancellation](), dict[str, str | None]()
     if not form.errors:

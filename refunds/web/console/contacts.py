@@ -190,10 +190,10 @@ def _foreseen(
 ) -> tuple[Order, Contact | None, Decision | None, Decision | None, tuple[FieldError, ...]]:
     """Return the order, the contact named by `contact_id` in the form or None, two decisions, and the form's errors.
 
-    The first decision is on the contact itself, the second is the one to answer with, as in `contacts.preview`. For a
-    stored contact, both are the one to answer with. If the times or the contact point of a contact to be entered now
-    are not possible, both are None, and there are errors. Nothing is recorded. Raises `NotFound`,
-    `ContactStateConflict` if a stored contact is about another order, and what `cancellations.preview` raises.
+    For a contact to be entered now, the decisions are those of `contacts.preview`: on the contact itself, and the one
+    to answer with; both None, with errors, if its times or contact point are not possible. For a stored contact, both
+    are the one of `cancellations.preview`. Nothing is recorded. Raises `NotFound`, `ContactStateConflict` if a stored
+    contact is about another order, and what `cancellations.preview` raises.
     """
     if "contact_id" in found:
         contact, order, decision = cancellations.preview(uow, found["contact_id"])

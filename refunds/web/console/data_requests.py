@@ -155,7 +155,7 @@ def _fields(uow: UnitOfWork, request: DataRequest) -> list[tuple[str, Correction
 
 
 def _numbers(uow: UnitOfWork, ids: set[str]) -> dict[str, str | None]:
-    """Return by id the number of each contact, matched or not, and the reference of each cancellation; omit others."""
+    """Return, as read aloud and by id, the number of each of these contacts and the reference of each cancellation."""
     contacts: dict[str, AContact] = {**uow.contacts.with_ids(ids), **uow.unmatched.with_ids(ids)}
     done = uow.cancellations.with_ids(ids)
     return {name: one.number_aloud for name, one in contacts.items()} | {

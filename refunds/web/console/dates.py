@@ -124,8 +124,8 @@ def _clocks(text: str) -> Iterator[tuple[str, time | None]]:
 def _days(text: str, today: date) -> Iterator[date]:
     """Yield each date that a text without a time of day can name; an empty text names today.
 
-    A weekday alone is the last one before today and, if today is that weekday and the text does not say "last", also
-    today. A weekday with a date keeps only the dates that fall on it.
+    A weekday alone is the last one before today; unless the text says "last", it can also be today. A weekday with a
+    date keeps only the dates that fall on it.
     """
     if (back := _DAYS_BACK.get(text.lower())) is not None:
         yield today - timedelta(days=back)

@@ -47,7 +47,7 @@ class Asked:
     def parameters(self) -> dict[str, str]:
         """The parameters of an address that say how and when a customer asks; unknown times are left out.
 
-        They are `channel` and, as exact instants, `received_at`, `sent_at` and, if the page was opened then, `opened`.
+        They are `channel`, `received_at`, `sent_at` and, if `opened`, `received_at` again as `opened`: exact instants.
         """
         at = {"received_at": self.received_at, "sent_at": self.sent_at, "opened": self.opened and self.received_at}
         return {"channel": self.channel} | {name: format_instant(one) for name, one in at.items() if one}
@@ -107,10 +107,11 @@ def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
 
 @screen("/", Scope.ORDERS_READ, Scope.CHECKS_RUN, method="POST", form_view=check)
 def find(uow: UnitOfWork, form: Form) -> Response:
-    """Redirect to the answer for an order or a day, to the orders of a customer, or to a request, by what was typed.
+    """Redirect to what the typed number or day means: an order's or a day's answer, a customer's orders, or a request.
 
-    The typed day is used if the form says so, without a number, if nothing has the number, or if the user may not read
-    orders. Raises `InvalidInput` if nothing has the number and there is no day, or if a field is wrong.
+    A customer with one order counts as that order. The day is used if the form says so, if no number is typed or
+    nothing has it, and always if the user may not read orders. Raises `InvalidInput` if a day is to be used and there
+    is none, or if a field is wrong.
     """
     found = form.read(FindSchema)
     number = found.get("q") if g.principal.may(Scope.ORDERS_READ) else None
@@ -194,8 +195,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     """Return the decision for the typed day and region by the default policy, and how and when the customer asks.
 
     `found`, the typed values, must have the day; without a time, the service counts as provided when the day begins.
-    Raises `InvalidInput` for impossible times or an unknown region, or if there is no holiday data or no policy for
-    the day.
+    Raises `InvalidInput` for impossible times or an unknown region, or if no holiday data or policy covers the day.
     """
     time_zone = time_zone_of(uow, uow.policies.default)
     provided, how, region = forms.all_of(
@@ -218,8 +218,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
 def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | None:
     """Return the decision on the open request that the page names beside the answer; None if it names no request.
 
-    It is `decision` itself if that was made on a request. Else, and only if `decision` is refundable, it is the one on
-    the order's earliest open request in time or, if none is, on one that needs a supervisor.
+    It is `decision` itself if that was made on a request, else that of `request_on_record` if `decision` is refundable.
     """
     if decision.facts.request or not decision.eligible:
         return decision if decision.facts.request else None

@@ -67,8 +67,7 @@ class Typed:
     def _meant(self, field: str, now: datetime, tz: ZoneInfo, days: timedelta | None = None) -> datetime:
         """Return the typed instant, in UTC, or, if no time was typed, the start of the day `days` after the typed one.
 
-        Raises `InvalidInput` at `field` if the text cannot be read, if it has no time and `days` is None, or if the
-        clocks skip that time.
+        Raises `InvalidInput` at `field` if the text is unreadable, lacks the time (`days` None), or the clocks skip it.
         """
         for read in (parse_instant, typed_instant):
             with suppress(ValueError):

@@ -362,8 +362,7 @@ def _conflict_text(code: str, detail: str) -> str:
 def problem_words(slug: str, error: Exception) -> tuple[str, str]:
     """Return the title of a problem and what to do about it, in the reader's language; general words for unknown slugs.
 
-    What to do names the years that the holiday data covers for a `CalendarNotCovered`; for a `StateConflict`, it
-    depends on what conflicts.
+    For a `CalendarNotCovered`, the latter names the years covered; for a `StateConflict`, it depends on the conflict.
     """
     title, fix = _PROBLEMS.get(slug, _NOT_UNDERSTOOD)
     if isinstance(error, CalendarNotCovered):

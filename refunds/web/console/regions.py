@@ -13,8 +13,8 @@ from refunds.web.responses import present_policies
 def suggested() -> dict[str, str]:
     """Return the regions to suggest, as code and name: the default policy's country, its parts, the other countries.
 
-    For a country whose code is also that of a part of the policy's country, the code is replaced as in "Belarus (BY)",
-    and the name is empty. The other countries are sorted by name.
+    The others are sorted by name. If one has the code of a part of the policy's country, its code reads as in "Belarus
+    (BY)", and its name is empty.
     """
     country = _country()
     parts = subdivisions(country)

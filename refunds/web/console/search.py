@@ -22,8 +22,7 @@ def search(_: UnitOfWork, form: Form) -> Response:
 def find_any(uow: UnitOfWork, form: Form) -> Response:
     """Redirect to the order or contact that a text finds, or list them if there are several.
 
-    A customer's number leads to the customer's page, unless contacts are found too. Raises `InvalidInput` if nothing is
-    found.
+    A customer's number leads to their page, unless contacts are found too. Raises `InvalidInput` if nothing is found.
     """
     text = form.read(SearchSchema)["search"]
     found = searching.search(uow, text)

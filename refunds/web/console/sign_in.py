@@ -41,9 +41,8 @@ from refunds.web.problems import HEADERS, Rejected, http_error, slug_of
 def sign_in(rest: str) -> Response:
     """Begin a session. Then redirect to the page at `rest`, or show again the form that the user was sending there.
 
-    Shows the sign-in page again if the name or the password is wrong, if the user is disabled, if there were too many
-    attempts, or if no page of this session has sent the form; the last is not an attempt. Attempts are counted and
-    logged.
+    Shows the sign-in page again if name or password is wrong, if the user is disabled, if there were too many attempts,
+    or if no page of this session has sent the form; the last is not an attempt. Attempts are counted and logged.
     """
     sessions.require_same_site()
     store, form = auth.store(), sessions.form(sessions.MOST_KEPT + sessions.MOST_BYTES)

@@ -111,8 +111,7 @@ def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respons
 def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
     """Match an unmatched contact to the order that the typed number means, and redirect to the contact it became.
 
-    If it was not matched before, its decision counts in the measurements. Raises `InvalidInput` unless the number means
-    exactly one order.
+    A first match counts its decision as a measurement. Raises `InvalidInput` unless the number means just one order.
     """
     found = form.read(MatchSchema)
     _, meant = search.orders_meant(uow, found["order_id"])

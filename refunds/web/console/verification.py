@@ -56,8 +56,7 @@ def verification(uow: UnitOfWork, form: Form) -> Response:
 def verify(_: UnitOfWork | None, form: Form) -> Response:
     """Begin a verification in a thread, unless one is under way, and redirect to its page after two seconds at most.
 
-    Who began it is noted beside the checkpoints, not in the journal. Raises `StorageUnavailable` if the note cannot be
-    written.
+    Who began it is noted beside the checkpoints, not journalled. Raises `StorageUnavailable` if that is not possible.
     """
     form.read(StrictSchema)
     with _beginning:
@@ -104,7 +103,7 @@ _NOTHING: dict[str, Any] = {
 def _follow(store: Store, principal: Principal, base: Mapping[str, Any]) -> None:
     """Run a verification in a thread and wait for its end; note every few seconds that it runs, then its result.
 
-    Each note has `base`. An error in the verification is logged, not raised; the last note then says `broken_off`.
+    Each note includes `base`. An error in the verification is logged, not raised; the last note then says `broken_off`.
     """
     found: list[dict[str, Any]] = []
     worker = Thread(target=lambda: found.append(_verified(store, principal)), name="verification", daemon=True)
