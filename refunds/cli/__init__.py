@@ -111,10 +111,7 @@ class Group(AppGroup):
 
 
 def standalone(name: str, **options: Any) -> Callable[[Callable[..., Any]], click.Command]:
-    """Return a decorator that makes a function a `Command` that is in no group and runs with the app.
-
-    The options are those of `click.command`.
-    """
+    """Return a decorator, with the options of `click.command`, that makes a `Command` in no group, run with the app."""
     return lambda function: click.command(name, cls=Command, **options)(with_appcontext(function))
 
 

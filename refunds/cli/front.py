@@ -135,11 +135,7 @@ class Front:
             held.append(own)
 
     def _lane(self, environ: dict[str, Any]) -> _Lane:
-        """Return the lane that a request waits in; a new lane is made and kept if there is none yet.
-
-        It is the one of all sign-ins for a path with `/sign-in/`, else the one of the client, if known from an earlier
-        request, else the one of all strangers.
-        """
+        """Return the lane for a request, made if new: of all sign-ins, of its known client, or of all strangers."""
         known = self._actors.get(_credentials(environ), _STRANGERS)
         name = _SIGN_IN if "/sign-in/" in environ["PATH_INFO"] else known
         lane = self._lanes.get(name)

@@ -143,10 +143,7 @@ def publish(file: Path, *, now: bool, dry_run: bool) -> None:
 
 @contextmanager
 def _changing() -> Iterator[UnitOfWork]:
-    """Give the block a unit of work to change policies; store it at the end, and then promise later ends of windows.
-
-    Every open window that now ends later is promised; progress is shown meanwhile.
-    """
+    """Give the block a unit of work to change policies; store it at the end, then promise later ends of windows."""
     store = loaded_store()
     with store.write(COMMAND_LINE) as uow:
         yield uow

@@ -92,10 +92,7 @@ class Server(MTServer):
         self._prepare_to_stop()
 
     def _stop_workers(self) -> None:
-        """Stop the worker once all requests are answered and the responses sent, or time is up.
-
-        It does not wait for requests of which only a part has arrived.
-        """
+        """Stop the worker once every request that arrived whole is answered and the response sent, or time is up."""
         (worker,) = self.wrks
         worker.terminate()  # type: ignore[no-untyped-call]
         looks, end = 0, perf_counter() + PATIENCE

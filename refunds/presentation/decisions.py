@@ -40,8 +40,7 @@ def decision_json(outcome: Outcome, request: str | None = None, *, with_days: bo
 def _kept(stated: tuple[Any, ...], _: str, with_days: bool) -> tuple[bytes, bytes]:
     """Return the two parts of a decision's JSON, as `_written` does, but from a cache if they were made before.
 
-    `stated` is an outcome without its instant and its names; `_` is the language, which `_written` takes from the
-    context.
+    `stated` is an outcome without instant and names; `_` is the language, which `_written` takes from the context.
     """
     reason, *others = stated
     return _written(Outcome(reason, _ANY_INSTANT, *others), with_days)

@@ -69,10 +69,7 @@ class Chart(NamedTuple):
 
 
 def _chart(by_month: Mapping[str, Tally]) -> Chart | None:
-    """Return the chart of all months (`YYYY-MM`) in the given order, with labels at 12 of them or fewer.
-
-    Returns None if no contact flips in any month.
-    """
+    """Return the chart of months (`YYYY-MM`) in this order, with up to 12 labels; None if no contact flips in any."""
     most = max((max(tally.to_eligible, tally.to_refused) for tally in by_month.values()), default=0)
     if not most:
         return None

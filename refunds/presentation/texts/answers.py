@@ -157,10 +157,7 @@ def unmatched_said(contact: UnmatchedContact, time_zone: str) -> list[Said]:
 
 
 def _about_cancelled(outcome: Outcome, order_id: str | None, active: Cancellation) -> tuple[str, dict[str, str]]:
-    """Return the text to say, and the one to write (under the key `write`), about an order with an active cancellation.
-
-    Both also tell the customer about the refund.
-    """
+    """Return the texts to say and, as `write`, to write about an order with an active cancellation, and its refund."""
     reference, refund = active.reference_aloud, customer.refund_words(active)
     spoken, written = customer.spoken_words(outcome, reference), customer.written_words(outcome, order_id, reference)
     return _joined(spoken, refund), {"write": _joined(written, refund)}

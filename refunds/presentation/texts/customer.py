@@ -120,16 +120,13 @@ def written_words(outcome: Outcome, order_id: str | None = None, reference: str 
 
 
 def _words(outcome: Outcome, *, ended: bool) -> tuple[Message, Message]:
-    """Return the unfilled texts to say and to write for a decision; if `ended`, others for a request made in time."""
+    """Return the unfilled texts to say and to write for a decision; `ended` as in `spoken_words`."""
     words = _WORDS | _WORDS_THEN if ended else _WORDS
     return words[answered_by(outcome, ended=ended)]
 
 
 def written_cancelling(outcome: Outcome, order_id: str | None) -> str:
-    """Return what an agent writes if the customer's message is itself the cancellation, in the reader's language.
-
-    Returns an empty text if `written_words` fits such a message, too.
-    """
+    """Return what an agent writes if the message is itself the cancellation; empty if `written_words` fits it, too."""
     text = _WRITTEN_CANCELLING.get(answered_by(outcome))
     at = moment_text(outcome.requested_at, outcome.time_zone)
     return _written(text, outcome, order_id, at=at) if text else ""
@@ -193,10 +190,7 @@ _REFUND = {
 
 
 def refund_words(cancellation: Cancellation) -> str:
-    """Return the text for a customer who asks for their money: passed on to billing, begun, or refunded on a date.
-
-    The cancellation must not be revoked.
-    """
+    """Return the text on the money of a cancellation, which is not revoked: passed on, begun, or refunded on a date."""
     settled_at = cancellation.settled_at or cancellation.issued_at
     return translate(
         _REFUND[cancellation.state], day=date_text(local_date(settled_at, zone(cancellation.outcome.time_zone)))

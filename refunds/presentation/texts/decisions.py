@@ -124,8 +124,7 @@ _DAY = {
 def why_data(day: date, why: SkipReason, region: str, names: Names = NO_NAMES) -> dict[str, str]:
     """Return why a date does not count, for the API: a code and, for a public holiday, its name with its language.
 
-    The name is the recorded one in `names`, in the reader's or another language, or else today's; it is left out if no
-    name is known.
+    The name is that recorded in `names`, in the reader's or another language, else that of today's data, if it has one.
     """
     named = None
     if why is SkipReason.PUBLIC_HOLIDAY:
