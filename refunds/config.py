@@ -172,7 +172,7 @@ def _unknown(known: Iterable[str]) -> Iterator[str]:
 def _beside(database: str) -> Callable[[str], Path]:
     """Return a function that makes, of the plain name of the key file or the ledger, its default path in development.
 
-    Beside the file `x.db`, it is `x.db.` and the plain name; for the default file or a server, that in `instance`.
+    Beside the file `x.db`, it is `x.db.` and that name; for the default file or a server, that name in `instance`.
     """
     path = Path(database.partition(":///")[2]) if database.startswith("sqlite") else _DEFAULT
     return lambda name: path.with_name(name if path == _DEFAULT else f"{path.name}.{name}")

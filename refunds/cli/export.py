@@ -46,7 +46,7 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
 
 
 def read_range(first: str, last: str) -> dict[str, date]:
-    """Return two dates as `{"first": ..., "last": ...}`; raise `InvalidInput` if one is none or they are swapped."""
+    """Read two dates into `{"first": ..., "last": ...}`; raise `InvalidInput` if one is no date or they are swapped."""
     read = _RANGE.read({"from": first, "to": last})
     if read["last"] < read["first"]:
         raise InvalidInput.at("/to", Message("must not be before %(since)s", since="from"))

@@ -183,8 +183,7 @@ class BusinessCalendar:
         """Return a copy with closures that were entered one by one: each date, and the date on which it was entered.
 
         All of them count in the copy; its `as_of_window` gives the calendar without those entered too late for a
-        window. They must be in the order of entry, and all in one call: those of an earlier call would count for every
-        window.
+        window. Give them in the order of entry, and all at once: those of an earlier call would count for every window.
         """
         closures = tuple(entered)
         overlay = self.closed_on(day for day, _ in closures)
@@ -195,9 +194,8 @@ class BusinessCalendar:
     def with_told(self, window: Window, day_codes: bytes) -> "BusinessCalendar":
         """Return a copy in which the dates that an earlier calendar skipped in `window` do not count either.
 
-        `day_codes` are the window's codes in the earlier calendar. Each of these dates keeps its reason, and is not
-        among `closures`. The window does not end on a date that was skipped as its end; entered closures still extend
-        it.
+        `day_codes` are the window's codes in that calendar. Each of these dates keeps its reason, and is not among
+        `closures`. The window does not end on a date that was skipped as its end; entered closures still extend it.
         """
         codes = dict(enumerate(day_codes, window.service_day.toordinal() + 1))
         skipped = {day: code for day, code in codes.items() if code in _WHY}

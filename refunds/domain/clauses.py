@@ -157,7 +157,7 @@ def _is_window(period: re.Match[str], cues: list[re.Match[str]]) -> bool:
 
 
 def _compared(period: re.Match[str], terms: Terms) -> _Found:
-    """Yield a difference of unit or number, and one of weekdays, between the terms and a period for the window."""
+    """Yield any difference in unit or number, and in weekdays, between the terms and a period that means the window."""
     said = " ".join(period["said"].split())
     every_day = set(terms.business_week) == set(WEEKDAYS)
     if not period["business"] and not (period["days"] and every_day):

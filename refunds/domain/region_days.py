@@ -75,7 +75,7 @@ def _in_week(mark: int) -> int:
 
 
 def _off_week(mark: int) -> int:
-    """Return the day code off the business week for these marks: BUSINESS of a working weekend, else WEEKEND."""
+    """Return the code of a day off the business week with these marks: BUSINESS if a working weekend, else WEEKEND."""
     return BUSINESS if mark & DayFlag.WORKING_WEEKEND else WEEKEND
 
 

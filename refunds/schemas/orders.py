@@ -20,7 +20,7 @@ class OrderId(Reference):
         super().__init__(128, description, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        """Return the id in NFC; raise `ValidationError` if it fits in no path or is an e-mail address or a number."""
+        """Return the id in NFC; raise `ValidationError` if it fits no path, or is an e-mail address or phone number."""
         text = super()._deserialize(value, *args, **kwargs)
         parts = text.split("/")
         if text.startswith("/") or {".", ".."} & set(parts):

@@ -114,7 +114,7 @@ SERVICE_KEYS = ("lookup", "audit", "idempotency", "cursor", "notes", "session")
 class CustomerCipher:
     """Encrypts and decrypts the personal fields of a customer.
 
-    The key is empty if they were erased, None if the reader has no access; with `hides`, texts become `Hidden`.
+    The key is empty for an erased customer, None if the reader has no access; with `hides`, texts become `Hidden`.
     """
 
     key: bytes | None

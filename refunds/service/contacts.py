@@ -250,7 +250,7 @@ def possible_times(
 def _earliest(order: Order) -> tuple[datetime, Message]:
     """Return the earliest possible time of a contact about an order, and the text of the error for an earlier one.
 
-    It is a day before the order or, if that is not known, a year before the service or the registration, if earlier.
+    It is a day before the order or, if that is not known, a year before the first of service and registration.
     """
     if order.ordered_at is not None:
         known, margin = order.ordered_at, BEFORE_ORDERED

@@ -119,7 +119,7 @@ def _blocks(
 def _spans(policy: Policy, first: date, last: date) -> Iterator[_Span]:
     """Yield a span for each version of a policy, of the services provided while the version is in force.
 
-    If by that version the time of the order decides, it is one for each version under which the order may be placed.
+    If the version judges by the time of the order, yield one for each version under which the order may be placed.
     """
     ends = [following.effective_from for following in policy.effective_versions[1:]]
     in_force = [(one, one.effective_from, end) for one, end in zip_longest(policy.effective_versions, ends)]
@@ -133,7 +133,7 @@ def _spans(policy: Policy, first: date, last: date) -> Iterator[_Span]:
 def _days(
     version: PolicyVersion, first: date, last: date, since: datetime | None, until: datetime | None
 ) -> Iterator[tuple[date, datetime, datetime]]:
-    """Yield each local date, `first` to `last`, partly between `since` and `until` (None: no limit), with that part."""
+    """Yield each date's part between `since` and `until` (None: no limit), from `first` to `last`: date, start, end."""
     tz = zone(version.terms.time_zone)
     for ordinal in range(first.toordinal(), last.toordinal() + 1):
         day = date.fromordinal(ordinal)

@@ -109,7 +109,7 @@ def _provided(policy: Policy, day: date, regions: tuple[str, ...]) -> list[Provi
 
 
 def _grouped(regions: tuple[str, ...], rows: list[Provided]) -> tuple[tuple[tuple[str, ...], ...], list[int]]:
-    """Return the regions in groups of equal last days, the largest first, and the index of each group's first."""
+    """Return the regions grouped by equal last days, the largest first, and the index of each group's first region."""
     alike: dict[tuple[date, ...], list[int]] = {}
     for column in range(len(regions)):
         alike.setdefault(tuple(row.last_days[column] for row in rows), []).append(column)

@@ -263,7 +263,7 @@ def _spelt(name: str) -> str | None:
 
 
 def _lock_by_name(uow: UnitOfWork, name: str) -> User:
-    """Lock and return the user, even disabled, of this name in any case or outer spaces; or raise `NotFound`."""
+    """Lock and return the user of this name, in whatever case and spaces, even if disabled; or raise `NotFound`."""
     user = uow.users.by_name(_spelt(name) or "")
     if user is None:
         raise NotFound(Message("there is no user of this name: see `flask users list`"))

@@ -84,13 +84,13 @@ class Engine(ABC):
     def write(self, *, exclusive: bool = False) -> AbstractContextManager[Transaction]:
         """Begin a write for the block: a transaction that is committed at its end, or rolled back if the block raises.
 
-        Raises `RuntimeError` instead if a statement failed. Across processes, only one `exclusive` write runs.
+        Raises `RuntimeError` instead if a statement failed. Of all processes, one at a time runs an `exclusive` write.
         """
 
     def one_at_a_time(self, waits: Callable[[], None]) -> AbstractContextManager[None]:
         """Let only one instance of a server's database run the block at a time; with a file, only run the block.
 
-        Ordinary writes go on. One that has to wait for another calls `waits` once. A killed instance loses its turn.
+        An instance that has to wait calls `waits` once; one that is killed loses its turn. Ordinary writes go on.
         """
         return nullcontext()
 

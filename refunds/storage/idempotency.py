@@ -34,7 +34,7 @@ class Replies:
         """Return the reply that is stored for this key and request; if the key is free, claim it and return None.
 
         After None, the caller must call `keep`. A second request with the key waits until the first is done. Each
-        client has its own keys; one is free again after 30 days. Raises `IdempotencyKeyReused` if it came with another
+        client has its own keys, free again after 30 days. Raises `IdempotencyKeyReused` if it came with another
         request.
         """
         context, keyring = self._context, self._context.keys

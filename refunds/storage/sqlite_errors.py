@@ -57,7 +57,7 @@ def replaced(path: str) -> FileReplaced:
 
 
 def cannot_serve(path: str, why: str) -> StorageUnavailable:
-    """Return the `StorageUnavailable` that the database cannot serve now; only the operator sees the path and `why`."""
+    """Return the error that the database cannot serve now, of which only the operator sees the path and `why`."""
     return StorageUnavailable(Message("The database cannot serve at the moment."), f"{path}: {why}")
 
 

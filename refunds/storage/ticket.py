@@ -80,7 +80,7 @@ class Ticket:
             yield
 
     def _open(self, name: str) -> int:
-        """Open or make the file with this ending beside the database; return its descriptor.
+        """Open the file with this ending beside the database, made if needed, and return its descriptor.
 
         Raises `StorageUnavailable` if it cannot be opened.
         """

@@ -80,7 +80,7 @@ class Users(Repository[User]):
     def begin_session(self, session_id: str, user: User) -> None:
         """Store a new session, and delete everybody's expired sessions.
 
-        Stores nothing if the sessions of `user` were ended, or their password changed, since `user` was read.
+        If the sessions of `user` ended or their password changed since it was read, nothing is stored or raised.
         """
         now = self._context.now
         self._tx.run("DELETE FROM sessions WHERE began_at <= :expired", expired=micros(now - LASTS))

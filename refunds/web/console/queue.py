@@ -96,7 +96,7 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
 def _reasons(tab: Tab, *, is_supervisor: bool) -> list[ResolutionReason]:
     """Return the reasons for which the user can resolve several entries of a tab at once, without `DUPLICATE`.
 
-    Others than supervisors get none for withdrawals and, unless too late, only those in `ENDS_A_TIMELY_REQUEST`.
+    Others than supervisors get none for withdrawals and, outside `TOO_LATE`, only those in `ENDS_A_TIMELY_REQUEST`.
     """
     intent = Intent.WITHDRAWAL if tab is Tab.WITHDRAWALS else Intent.CANCEL
     if not is_supervisor and intent is Intent.WITHDRAWAL:
