@@ -72,10 +72,7 @@ class ContactChannelSchema(StrictSchema):
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> ContactChannel:
-        """Make the `ContactChannel` from the values read, with its points sorted and without duplicates.
-
-        Without a value, the channel is accepted and has no points.
-        """
+        """Make the `ContactChannel` that was read, by default accepted without points; these are sorted, each once."""
         return ContactChannel(data.get("accepted", True), tuple(sorted(set(data.get("points", ())))))
 
 

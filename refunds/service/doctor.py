@@ -71,10 +71,7 @@ def _settings(patient: Patient) -> Found:
 
 
 def _database(patient: Patient) -> Found:
-    """Yield the one finding that the database is there, whole and of this version.
-
-    Raises `ConfigurationError` if it is missing or of another version, and `DamagedDatabase` if it is damaged.
-    """
+    """Yield the finding that the database is fit; raise `ConfigurationError` if not, `DamagedDatabase` if damaged."""
     with patient.tables() as tx:
         patient.engine.require_whole(tx)
         yield ok(Message("%(name)s is there, whole and of this version", name=patient.engine.name))

@@ -160,7 +160,7 @@ def close(
 
 
 def closures(uow: UnitOfWork, policy_id: str) -> list[Closure]:
-    """Return the closures entered for a policy, not those of its terms, by date; or raise `NotFound` without it."""
+    """Return a policy's entered closures, not those of its terms, by date; or raise `NotFound` for the policy."""
     uow.policies[policy_id]
     return uow.closures.of_policy(policy_id)
 

@@ -88,8 +88,7 @@ def _times(uow: UnitOfWork, new: NewContact, earlier: UnmatchedContact | None) -
 def _to_supersede(uow: UnitOfWork, unmatched_id: str, intent: Intent) -> UnmatchedContact:
     """Lock and return the unmatched contact that a new one with this intent is to supersede.
 
-    Raises `InvalidInput` if there is no such contact, and `ContactStateConflict` if it was matched or superseded, or is
-    open and asks for more than the new one.
+    Raises `InvalidInput` without it, `ContactStateConflict` if it was matched or superseded, or open and asks for more.
     """
     try:
         earlier = uow.unmatched.get(unmatched_id, lock=True)

@@ -145,8 +145,7 @@ def _watch(store: Store, progress: ProgressCallback) -> Watched:
 def _cause(uow: UnitOfWork, last: LastChange) -> PromiseCause | None:
     """Return why open windows have to be compared even if the data is not new; None if they need not be.
 
-    There are two causes. An instance with other data may have made promises since the last watch. Or policies have
-    changed, and the process that should then have promised later ends was killed.
+    An instance with other data may have promised since the last watch, or one was killed before it promised later ends.
     """
     if not last.is_newer and uow.promises.is_any_by_other_data(last.at, HOLIDAYS_VERSION, TZDATA_VERSION):
         return PromiseCause.CALENDAR_CHANGED
@@ -297,11 +296,7 @@ class _Comparison:
 
 
 def _fill(store: Store, progress: ProgressCallback) -> int:
-    """Give each order without a promise one; return how many orders got one.
-
-    The promised window is the one that ends last: today's, or one that a stored decision on the order told. An order
-    that was told no window and cannot be judged today gets no promise.
-    """
+    """Give each order without a promise one, as `_fill_batch` does; return how many orders got one."""
     filled, after = 0, ""
     while True:
         found, promised = store.write_batch(COMMAND_LINE, partial(_fill_batch, after=after))
@@ -315,7 +310,7 @@ def _fill(store: Store, progress: ProgressCallback) -> int:
 def _fill_batch(uow: UnitOfWork, after: str) -> tuple[list[Order], int]:
     """Promise a window to the next orders after an id that have no promise; return them, and how many got a promise.
 
-    An order that cannot be judged gets the window that a stored decision told, if any; one without a window gets none.
+    It is today's window or one that a stored decision told, whichever ends last; without either, there is none.
     """
     cause = PromiseCause.CALENDAR_CHANGED if last_change(uow) else PromiseCause.BEFORE_PROMISES
     found, promised = uow.orders.without_promise(after, BATCH), 0

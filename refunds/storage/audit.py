@@ -331,7 +331,7 @@ def _check_unmatched(_: Context, __: Row, found: UnmatchedContact) -> None:
 
 
 def _check_promise(_: Context, row: Row, promise: Promise) -> None:
-    """Raise `Tampered` if a promise is wrongly its order's current one, or not, or has not its window's deadline."""
+    """Raise `Tampered` if a promise is wrongly, or wrongly not, its order's current one, or does not end as told."""
     if row["is_current"] != int(row["best"] == row["promise_id"]):
         raise Tampered(Message("it is wrongly the promise of its order, or wrongly not"))
     if promise.told.deadline != promise.deadline:

@@ -169,10 +169,7 @@ def head(tx: Transaction) -> Head:
 
 
 def lock_head(tx: Transaction) -> Head:
-    """Lock the head of the journal until the transaction ends, so that the chain does not fork; returns that head.
-
-    Raises `Unreadable` if it is missing or cannot be read.
-    """
+    """Lock the journal's head until the transaction ends, so the chain cannot fork; return it. Raises `Unreadable`."""
     return head_in(tx.one(_HEAD + " {for_update}"))
 
 

@@ -65,10 +65,7 @@ _KINDS: dict[type, _Kind] = {
 
 
 def _kind(hint: Any) -> _Kind:
-    """Return how the values of a field with this type are stored and loaded; None is always stored as NULL.
-
-    Raises `KeyError` for a type that cannot be stored.
-    """
+    """Return how values of a field's type are stored and loaded, None as NULL; raise `KeyError` for other types."""
     hint = without_none(hint)
     if get_origin(hint) is Mapping:
         hint = dict

@@ -209,8 +209,7 @@ class Orders(OfOrders[Order]):
     def _bound_by_now(self, query: Mapping[str, Any]) -> dict[str, datetime]:
         """Return the filter that bounds the deadlines by now, if the query filters by deadline and by open or elapsed.
 
-        It replaces the query's own `deadline_from` (open orders) or `deadline_to` (elapsed orders), and is never wider.
-        Return {} for any other query.
+        It replaces `deadline_from` (open orders) or `deadline_to` (elapsed ones), never wider. Else returns {}.
         """
         since, until, state = (query.get(name) for name in ("deadline_from", "deadline_to", "state"))
         next_instant = self._context.now + timedelta(microseconds=1)

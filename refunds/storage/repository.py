@@ -252,11 +252,7 @@ class Listed(Repository[R]):
         return tuple(_stored(getattr(record, column)) for column in self.place)
 
     def _condition(self, name: str, value: Any) -> str:
-        """Return the SQL condition of the filter `name`.
-
-        That is the condition which `filters` of the class has for it; for `X_from` and `X_to`, a bound of the column
-        `X_at`; otherwise, that the column `name` has the value.
-        """
+        """Return a filter's SQL condition: from `filters`, a bound of `X_at` (`X_from`, `X_to`), or equality."""
         if found := self.filters.get(name):
             return found if isinstance(found, str) else found[value]
         column, _, end = name.rpartition("_")

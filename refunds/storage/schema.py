@@ -104,10 +104,7 @@ def _fresh() -> dict[tuple[str, str], str]:
 
 
 def _schema(tx: Transaction, query: str) -> dict[tuple[str, str], str]:
-    """Return the columns, keys, references, indexes and triggers that `query` finds, by kind and name.
-
-    Each is described in a text: its type, order in a key, what it refers to or indexes.
-    """
+    """Return texts on the columns, keys, references, indexes and triggers that `query` finds, by kind and name."""
     return {(row["kind"], row["name"]): row["is_now"] for row in tx.all(query)}
 
 

@@ -190,7 +190,7 @@ _REFUND = {
 
 
 def refund_words(cancellation: Cancellation) -> str:
-    """Return the text on the money of a cancellation, which is not revoked: passed on, begun, or refunded on a date."""
+    """Return what to say of the money of a cancellation in force: passed to billing, begun, or refunded on a date."""
     settled_at = cancellation.settled_at or cancellation.issued_at
     return translate(
         _REFUND[cancellation.state], day=date_text(local_date(settled_at, zone(cancellation.outcome.time_zone)))

@@ -342,8 +342,8 @@ def _complete(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
 def _resolve(uow: UnitOfWork, contact_id: str, found: dict[str, Any]) -> None:
     """Resolve a contact with the fields read from the form; `duplicate_of` is ignored unless the reason is a duplicate.
 
-    Raises `NotFound`; `ContactStateConflict` if the contact is not open; `InvalidInput` if the reason does not fit; and
-    `Forbidden` if only a supervisor may do this.
+    Raises `NotFound`, `ContactStateConflict` (not open), `InvalidInput` (unfit reason) or `Forbidden` (supervisors
+    only).
     """
     if found["reason_code"] is not ResolutionReason.DUPLICATE:
         found.pop("duplicate_of", None)  # the list of the others is on the form whatever the reason

@@ -232,8 +232,7 @@ def _enter_closure(
 ) -> tuple[publication.EnteredClosure, str, str]:
     """Enter the closure in a form, or make its dry run; return the closure, its effect in words, the fingerprint.
 
-    Raises `InvalidInput` if a field cannot be read or the date is over five years away, `NotFound` if there is no such
-    policy, and `CalendarNotCovered` if the holiday data does not cover the date.
+    Raises `InvalidInput` for an unreadable field or a date over five years away, `NotFound` and `CalendarNotCovered`.
     """
     found = form.read(ClosingSchema)
     found.pop("shown", None)
