@@ -145,7 +145,7 @@ def _watch(store: Store, progress: ProgressCallback) -> Watched:
 def _cause(uow: UnitOfWork, last: LastChange) -> PromiseCause | None:
     """Return why open windows have to be compared even if the data is not new; None if they need not be.
 
-    An instance with other data may have promised since the last watch, or one was killed before it promised later ends.
+    An instance with other data may have promised since the last watch, or a killed one left later ends unpromised.
     """
     if not last.is_newer and uow.promises.is_any_by_other_data(last.at, HOLIDAYS_VERSION, TZDATA_VERSION):
         return PromiseCause.CALENDAR_CHANGED

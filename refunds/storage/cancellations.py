@@ -49,7 +49,7 @@ class Cancellations(OfOrders[Cancellation]):
         return self._one(f"{self.about_order} AND {IS_ACTIVE}", order_id=order_id)
 
     def new_reference(self) -> str:
-        """Return a reference that no cancellation has: once that drawn by `Contacts.new_number`, else a new one.
+        """Return a reference that no cancellation has: the one drawn by the last `new_number`, or a new one.
 
         A unique index makes sure that no cancellation gets the reference of another.
         """
