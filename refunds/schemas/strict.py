@@ -59,7 +59,7 @@ class StrictSchema(ma.Schema):
 
         A key that is left out of `data`, or is null where null means absent, is left out of the result, too. Raise
         `InvalidInput` if `data` is not an object, or if fields are unknown, missing or do not fit: `PaymentDataRefused`
-        if a text has payment data. The error has a `FieldError` for each place, up to `MOST_FLAWS`.
+        if a text has payment data. The error has a `FieldError` for each place, up to `MOST_ERRORS`.
         """
         try:
             return self._read_plainly(data)

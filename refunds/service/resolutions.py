@@ -13,7 +13,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent
 from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ReopeningReason, ResolutionReason
-from refunds.errors import ContactStateConflict, FieldError, Forbidden, InvalidInput, Message, any_of
+from refunds.errors import ContactStateConflict, FieldError, Forbidden, InvalidInput, Message, one_of_text
 from refunds.service import contacts, findings
 from refunds.service.findings import AContact
 from refunds.service.orders import AHEAD
@@ -211,7 +211,7 @@ def _require_fit(uow: UnitOfWork, contact: Contact, given: Resolution) -> None:
     """
     reason, named = given.reason_code, given.duplicate_of
     is_duplicate = reason is ResolutionReason.DUPLICATE
-    unfit = Message("must fit what the contact asks for: %(names)s", names=any_of(RESOLVABLE_FOR[contact.intent]))
+    unfit = Message("must fit what the contact asks for: %(names)s", names=one_of_text(RESOLVABLE_FOR[contact.intent]))
     required = Message("is required with this reason_code")
     found = [
         (reason not in RESOLVABLE_FOR[contact.intent], "/reason_code", unfit, "unfit_reason"),

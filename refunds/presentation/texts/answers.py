@@ -9,7 +9,7 @@ from refunds.domain.outcomes import Notice, Outcome, Reason, Verdict
 from refunds.domain.records import Cancellation, Contact, Intent, RevocationReason, State
 from refunds.domain.references import format_request_number
 from refunds.domain.unmatched import UnmatchedContact
-from refunds.errors import Message, both
+from refunds.errors import Message, message_pair
 from refunds.presentation.language import translate
 from refunds.presentation.texts import customer
 from refunds.presentation.texts.dates import date_text, moment_text
@@ -32,9 +32,9 @@ _LOOKS = {
 }
 
 _CANCELLED = {
-    State.ISSUED: both("Cancelled", "Cancelled on %(day)s"),
-    State.REFUNDING: both("Being refunded", "Cancelled: the refund is under way"),
-    State.SETTLED: both("Refunded", "Cancelled and refunded"),
+    State.ISSUED: message_pair("Cancelled", "Cancelled on %(day)s"),
+    State.REFUNDING: message_pair("Being refunded", "Cancelled: the refund is under way"),
+    State.SETTLED: message_pair("Refunded", "Cancelled and refunded"),
 }
 
 
@@ -208,7 +208,7 @@ def _without_order(outcome: Outcome, *, ended: bool) -> str:
     return translate(text, **outcome_words(outcome))
 
 
-_ON_RECORD = both(
+_ON_RECORD = message_pair(
     "Your request of %(at)s was made in time. Shall I cancel the order for you now?",
     "Your request of %(at)s about your order%(number)s was made in time. We are cancelling the order, and you will "
     "receive the confirmation with its reference.",
@@ -228,17 +228,17 @@ _IN_TIME = Message(
     "Going by what you tell me, your order can be cancelled. I am recording your request, and its time counts."
 )
 _UNMATCHED = {
-    Intent.CANCEL: both(
+    Intent.CANCEL: message_pair(
         "I have recorded your request. Its time counts, also if we find your order only later.",
         "We have recorded your request of %(at)s; its time counts. We have not found your order yet: please send us "
         "its number, and name the request number %(number)s.",
     ),
-    Intent.QUESTION: both(
+    Intent.QUESTION: message_pair(
         "I have recorded your question. You will hear from us once we have found your order.",
         "We have recorded your question of %(at)s. We have not found your order yet: please send us its number, and "
         "name the request number %(number)s.",
     ),
-    Intent.WITHDRAWAL: both(
+    Intent.WITHDRAWAL: message_pair(
         "We received your withdrawal, and its time counts, also if we find your order only later.",
         "Confirmation of receipt: we received your withdrawal on %(at)s; its time counts. We have not found your order "
         "yet: please send us its number, and name the request number %(number)s.",
