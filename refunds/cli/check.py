@@ -13,10 +13,10 @@ from refunds.presentation.decisions import decision_data
 from refunds.presentation.texts.dates import date_text
 from refunds.presentation.texts.decisions import day_text, left_text, notice_text, reason_text, verdict
 from refunds.schemas import fields
-from refunds.schemas.strict import shape
+from refunds.schemas.strict import schema_of
 from refunds.service.checks import Check, check_eligibility
 
-_OPTIONS = shape(provided=fields.Instant(required=True), requested=fields.Instant())
+_OPTIONS = schema_of(provided=fields.Instant(required=True), requested=fields.Instant())
 _MARK = {DayStatus.SERVICE_DAY: "○", DayStatus.COUNTED: "●", DayStatus.SKIPPED: "·", DayStatus.LAST_DAY: "◆"}
 _STYLE = {Verdict.CANCELLABLE: "bold green", Verdict.NEEDS_SUPERVISOR: "bold yellow", Verdict.REFUSED: "bold"}
 

@@ -11,10 +11,10 @@ from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import InvalidInput, Message
 from refunds.presentation import tables
 from refunds.schemas.fields import NearDate
-from refunds.schemas.strict import shape
+from refunds.schemas.strict import schema_of
 from refunds.service.store import Store
 
-_RANGE = shape(first=NearDate(required=True, data_key="from"), last=NearDate(required=True, data_key="to"))
+_RANGE = schema_of(first=NearDate(required=True, data_key="from"), last=NearDate(required=True, data_key="to"))
 
 
 @standalone("export")

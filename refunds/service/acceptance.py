@@ -8,13 +8,13 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import ConfigurationError, InvalidInput, Message
 from refunds.schemas.fields import Line
-from refunds.schemas.strict import shape
+from refunds.schemas.strict import schema_of
 from refunds.service.store import Store
 from refunds.storage import events, lineage
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.erasures import ErasureLedger
 
-_REASON = shape(reason=Line(200, required=True))
+_REASON = schema_of(reason=Line(200, required=True))
 
 
 def read_reason(reason: str) -> str:

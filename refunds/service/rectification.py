@@ -9,7 +9,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.judging import spelt
 from refunds.errors import InvalidInput, Message, Unfit
 from refunds.schemas.fields import FreeText, Line, Reference
-from refunds.schemas.strict import shape
+from refunds.schemas.strict import schema_of
 from refunds.storage.rectifications import PERSONAL
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -156,14 +156,14 @@ def _move(uow: UnitOfWork, order_id: str, customer_ref: str) -> bool:
     return True
 
 
-_REASON = shape(value=FreeText(500, required=True))
+_REASON = schema_of(value=FreeText(500, required=True))
 _SHAPES = {
-    "customer_ref": shape(value=Reference(200, required=True)),
-    "billing_ref": shape(value=Reference(100, required=True)),
-    "ticket_ref": shape(value=Line(100, required=True)),
-    "order_hint": shape(value=Line(200, required=True)),
-    "from_detail": shape(value=Line(254, required=True)),
-    "acknowledged_to": shape(value=Line(254, required=True)),
-    "note": shape(value=FreeText(2000, required=True)),
+    "customer_ref": schema_of(value=Reference(200, required=True)),
+    "billing_ref": schema_of(value=Reference(100, required=True)),
+    "ticket_ref": schema_of(value=Line(100, required=True)),
+    "order_hint": schema_of(value=Line(200, required=True)),
+    "from_detail": schema_of(value=Line(254, required=True)),
+    "acknowledged_to": schema_of(value=Line(254, required=True)),
+    "note": schema_of(value=FreeText(2000, required=True)),
 }
 """How the values of fields are read, the same as where they are first entered; all other fields are reasons."""
