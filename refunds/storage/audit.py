@@ -102,13 +102,13 @@ def placed(place: str, fault: str) -> Message:
     return Message("%(place)s: %(fault)s", place=place, fault=fault)
 
 
-def cut_short(end: int, checkpoint: int) -> Message:
+def cut_short_text(end: int, checkpoint: int) -> Message:
     """Return the text that says that the journal ends at the position `end`, before that of a `checkpoint`."""
     text = Message("the journal ends here, but has a checkpoint at %(checkpoint)s", checkpoint=checkpoint)
     return at(end, text)
 
 
-def missing(count: int) -> Message:
+def missing_text(count: int) -> Message:
     """Return the text that says that this many events are missing; it names no place."""
     if count == 1:
         return Message("the event is missing")
@@ -141,7 +141,7 @@ class _Journal:
                 yield Broken(at(expected, BROKEN))
                 continue
             if position > expected:
-                yield Broken(at(expected, missing(position - expected)))
+                yield Broken(at(expected, missing_text(position - expected)))
             event = events.readable(row)
             if event is None or not is_sound(event, self._context.keys.audit, position, event.previous):
                 yield Broken(at(position, BROKEN))
@@ -184,7 +184,7 @@ class _Journal:
         """Yield the faults of the journal's end: it is before the last checkpoint, or not where the head says."""
         position, last = self.end.position, max(self._checkpointed, default=0)
         if position < last:
-            yield Shortened(cut_short(position, last))
+            yield Shortened(cut_short_text(position, last))
         try:
             head = events.head(self._context.tx)
         except NO_VALUE:

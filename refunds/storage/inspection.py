@@ -176,10 +176,10 @@ def _followed(
     journal: list[Link] = []
     broken: list[Message] = []
     if checkpoints and checkpoints[-1].position > end:
-        broken.append(audit.cut_short(end, checkpoints[-1].position))
+        broken.append(audit.cut_short_text(end, checkpoints[-1].position))
     followed_to = 0
     if found and (gap := end - found[0].position + 1 - events.count_from(tx, found[0].position)):
-        broken.append(audit.at(found[0].position, audit.missing(gap)))
+        broken.append(audit.at(found[0].position, audit.missing_text(gap)))
     for event in found:
         checkpoint = next((one for one in checkpoints if event.position <= one.position <= end), None)
         journal.append(Link(event, checkpoint))
