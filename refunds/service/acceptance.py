@@ -23,7 +23,7 @@ def read_reason(reason: str) -> str:
     return line
 
 
-def ledger_missing(ledger: ErasureLedger) -> ConfigurationError:
+def ledger_missing_error(ledger: ErasureLedger) -> ConfigurationError:
     """Return the error, for the caller to raise, that the ledger of erasures is missing, so erased data may be back."""
     detail = Message(
         "REFUNDS_LEDGER_DIR: there is no %(file)s, so customers who were erased since may be in the database again. "
@@ -56,7 +56,7 @@ def accept(store: Store, reason: str, how: Message | None = None, ledger_lost: s
     """
     reason, why = read_reason(reason), ledger_lost and read_reason(ledger_lost)
     if not why and not store.erasures.file.exists():
-        raise ledger_missing(store.erasures)
+        raise ledger_missing_error(store.erasures)
     store.erasures.require_writable()
     written = list(store.checkpoints)
     with store.write(COMMAND_LINE, exclusive=True) as uow:
