@@ -165,7 +165,7 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
     """
     contact = uow.contacts.get(contact_id)
     if contact.order_id != order.order_id:
-        raise contacts.unknown("/contact_id")
+        raise contacts.unknown_contact_error("/contact_id")
     contacts.require_present(contact)
     if not contact.intent.asks:
         raise ContactStateConflict(

@@ -273,7 +273,7 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Cont
         return None
     earlier = uow.contacts.find(contact_id)
     if earlier is None or earlier.order_id != locked.order.order_id:
-        raise unknown("/supersedes")
+        raise unknown_contact_error("/supersedes")
     require_replaceable(earlier, new.intent)
     if locked.active is not None and locked.active.contact_id == contact_id:
         cancellation_id = locked.active.cancellation_id
@@ -339,7 +339,7 @@ _ASKS_FOR_LESS = {
 }
 
 
-def added(contact: Contact | UnmatchedContact, name: str, **given: str | None) -> dict[str, str]:
+def missing_fields(contact: Contact | UnmatchedContact, name: str, **given: str | None) -> dict[str, str]:
     """Return the given fields that a contact does not have yet, by name; leave out None and what the contact has.
 
     Raises `ContactStateConflict` if the contact, whose id is `name`, has another text in one of these fields.
@@ -356,7 +356,7 @@ def added(contact: Contact | UnmatchedContact, name: str, **given: str | None) -
     return {field: value for field, value in found.items() if value is not None}
 
 
-def unknown(pointer: str) -> InvalidInput:
+def unknown_contact_error(pointer: str) -> InvalidInput:
     """Return the error, for the caller to raise, for an id at `pointer` that no contact about the order has."""
     return InvalidInput.at(pointer, Message("must be the id of a contact about this order"), "unknown_contact")
 

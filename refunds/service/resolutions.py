@@ -77,7 +77,7 @@ def complete(uow: UnitOfWork, contact_id: str, *, ticket_ref: str | None = None,
     `CustomerErased`.
     """
     contact = _lock_present(uow, contact_id)
-    if not (added := contacts.added(contact, contact_id, ticket_ref=ticket_ref, note=note)):
+    if not (added := contacts.missing_fields(contact, contact_id, ticket_ref=ticket_ref, note=note)):
         return contact
     return findings.update(uow, contact, EventType.CONTACT_COMPLETED, {"fields": list(added)}, **added)
 
