@@ -10,7 +10,7 @@ from refunds.domain.records import Contact, Order
 from refunds.domain.references import parse_reference, parse_request_number
 from refunds.errors import NotFound
 from refunds.service import findings
-from refunds.service.findings import AContact, holder
+from refunds.service.findings import AContact, contains_function
 from refunds.storage.unit_of_work import UnitOfWork
 
 SHORTEST = 4  # letters that a part of a number, a telephone number, an e-mail address or a ticket must have
@@ -132,7 +132,7 @@ def _contacts_holding(uow: UnitOfWork, detail: str) -> list[AContact]:
     """
     if not uow.principal.may(Scope.CONTACTS_READ) or not uow.principal.may(Scope.PERSONAL_READ):
         return []
-    holds = holder(uow, detail)
+    holds = contains_function(uow, detail)
     found: list[AContact] = []
     for kind in (uow.contacts, uow.unmatched):
         newest = kind.paginate(limit=OPENED, newest=True)
