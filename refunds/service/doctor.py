@@ -107,7 +107,7 @@ def _erasures(patient: Patient) -> Found:
     text = Message("what was erased last may still be in the files of the database: it was read meanwhile")
     fix = Message("it goes after the next write, or at the next start; end what reads for long")
     fits = Message("%(file)s and the records agree on who was erased", file=ledger.file)
-    is_scrubbed = upkeep.noted(ledger.file.parent, "scrub").get("position", 0) == ledger.size
+    is_scrubbed = upkeep.read_note(ledger.file.parent, "scrub").get("position", 0) == ledger.size
     yield ok(fits) if is_scrubbed else warning(text, fix)
 
 

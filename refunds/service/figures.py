@@ -26,7 +26,7 @@ def read(store: Store) -> Iterator[Figure]:
         last = store.checkpoints.last()
         yield "checkpoint_position", (), last and last.position
         yield "checkpoint_timestamp_seconds", (), last and last.at
-    done = upkeep.last(store.checkpoints.file.parent)
+    done = upkeep.last_done(store.checkpoints.file.parent)
     yield "backup_last_success_timestamp_seconds", (), done.backup
     yield "verify_last_success_timestamp_seconds", (), done.verify
     yield "retention_last_success_timestamp_seconds", (), done.retention

@@ -173,7 +173,7 @@ class Store:
         with suppress(StorageUnavailable, OSError):
             if size != self._scrubbed and engine.scrub():
                 self._scrubbed = size
-                upkeep.note(self.erasures.file.parent, "scrub", size)
+                upkeep.write_note(self.erasures.file.parent, "scrub", size)
 
     def scrub(self) -> None:
         """Remove deleted data from the files; raise `StorageUnavailable` if a reader prevents it for some seconds."""
