@@ -42,7 +42,7 @@ def search(uow: UnitOfWork, text: str) -> Found:
     return Found([*orders.values()][:MOST], contacts[:MOST])
 
 
-def order_meant(uow: UnitOfWork, number: str) -> list[Order]:
+def find_order(uow: UnitOfWork, number: str) -> list[Order]:
     """Return a list with the one order that a number, or the reference of its cancellation, means; else an empty list.
 
     The number may be in any case, with `#` or without it. Without its hyphens, it is looked for among the newest orders
@@ -77,13 +77,13 @@ def _spellings(number: str) -> Iterable[str]:
     return dict.fromkeys((number, number.upper(), number.lower(), bare, bare.upper(), bare.lower(), f"#{bare}"))
 
 
-def orders_meant(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | None, list[Order]]:
+def find_orders(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | None, list[Order]]:
     """Find the orders that a number means.
 
     Return `(None, [order])` for the number or reference of an order, `(customer_id, orders)` for the number of a
     customer, with at most `limit` of their orders, and `(None, [])` otherwise.
     """
-    if meant := order_meant(uow, number):
+    if meant := find_order(uow, number):
         return None, meant
     customer_id = _customer_meant(uow, number)
     return customer_id, uow.orders.of_customer(customer_id, limit=limit)
@@ -140,7 +140,7 @@ def _contacts_holding(uow: UnitOfWork, detail: str) -> list[AContact]:
     return found
 
 
-def is_misheard(number: str) -> bool:
+def has_wrong_check_digit(number: str) -> bool:
     """Tell whether a number has the form of a reference (10 digits) or request (4-4), but not its check digit."""
     digits = number.replace(" ", "").replace("-", "")
     reads = {r"[0-9]{10}": (digits, parse_reference), r"[0-9]{4}-[0-9]{4}": (number, parse_request_number)}

@@ -116,13 +116,13 @@ def find(uow: UnitOfWork, form: Form) -> Response:
     number = found.get("q") if g.principal.may(Scope.ORDERS_READ) else None
     if number is None or "by_date" in found:
         return _to_a_day(uow, found)
-    customer_id, meant = search.orders_meant(uow, number)
+    customer_id, meant = search.find_orders(uow, number)
     if not meant and (requests := search.request_meant(uow, number)):
         return to_contact(requests[0])
     if not meant and "provided_on" in found:
         return _to_a_day(uow, found)
     if not meant:
-        code = "misheard" if search.is_misheard(number) else "not_found"
+        code = "misheard" if search.has_wrong_check_digit(number) else "not_found"
         raise InvalidInput.at("/q", Message("nothing has this number"), code)
     _, _, how = _on_an_order(uow, meant[0].order_id, found)
     if len(meant) == 1:
