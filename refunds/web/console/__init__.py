@@ -28,7 +28,7 @@ from refunds.presentation.documents.templating import unbroken
 from refunds.presentation.language import LANGUAGES, bind, language, translate
 from refunds.presentation.texts.answers import look_of
 from refunds.presentation.texts.dates import instant_text, zone_text
-from refunds.service.queue import numbers
+from refunds.service.queue import count_entries
 from refunds.service.store import Store
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, idempotency, intake, sessions
@@ -158,7 +158,7 @@ def action(
 def _viewed(view: View, uow: UnitOfWork | None, form: Form, arguments: dict[str, Any]) -> Response:
     """Return the response of a view; before a GET, count the open contacts for `page` if the user may read them."""
     if uow and request.method == "GET" and "principal" in g and g.principal.may(Scope.CONTACTS_READ):
-        g.open_numbers = numbers(uow)
+        g.open_numbers = count_entries(uow)
     return view(uow, form, **arguments)
 
 
