@@ -47,7 +47,7 @@ def _shown(uow: UnitOfWork, request: DataRequest | Answered, *, is_scrubbed: boo
     An `Answered` has certificate and recipients; for a `DataRequest`, they are read. With `is_scrubbed`, the
     certificate says that the log of the database was emptied after the last erasure.
     """
-    answered = request if isinstance(request, Answered) else data_requests.answered(uow, request)
+    answered = request if isinstance(request, Answered) else data_requests.with_certificate(uow, request)
     return data_request_data(*answered, time_zone=data_requests.time_zone(uow), is_scrubbed=is_scrubbed)
 
 
