@@ -176,7 +176,7 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
             Message("The contact has been resolved: record the customer's new one."), contact.state
         )
     decision = orders.decided(uow, order, orders.facts_of(order, contact, cancelled=cancelled))
-    return contact, orders.answered(uow, order, decision)
+    return contact, orders.decision_to_answer(uow, order, decision)
 
 
 def _apply_override(

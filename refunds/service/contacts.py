@@ -93,7 +93,7 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact, *, cancels: bool 
     if needs_evidence(own, new.intent) and new.ticket_ref is None and new.intent is not Intent.WITHDRAWAL:
         detail = Message("is required: the contact was received before the deadline and is entered after it")
         raise EvidenceRequired.at("/ticket_ref", detail, "required")
-    decision = orders.answered(uow, locked.order, own, new.supersedes)
+    decision = orders.decision_to_answer(uow, locked.order, own, new.supersedes)
     contact = _new_contact(uow, locked, new, own, decision)
     if cancels and contact.outcome.eligible:
         contact = replace(contact, is_open=False)
@@ -130,14 +130,15 @@ def number_all(store: Store, progress: ProgressCallback = silently) -> int:
 def preview(uow: UnitOfWork, order: Order, new: NewContact) -> tuple[Decision, Decision]:
     """Return two decisions as if a contact were entered now: on the contact itself, and the one to answer with.
 
-    The second is the first, unless an earlier open request allows more: see `orders.answered`. Nothing is recorded. Of
-    what `record` refuses, only the times and the contact point are checked. Raises `InvalidInput` if a time is in the
-    future, in the wrong order or too long ago, or the contact point is neither a number nor an address, `NotFound` if
-    there is no such policy, and `NoPolicyInForce` or `CalendarNotCovered` if the contact cannot be judged.
+    The second is the first, unless an earlier open request allows more: see `orders.decision_to_answer`. Nothing is
+    recorded. Of what `record` refuses, only the times and the contact point are checked. Raises `InvalidInput` if a
+    time is in the future, in the wrong order or too long ago, or the contact point is neither a number nor an address,
+    `NotFound` if there is no such policy, and `NoPolicyInForce` or `CalendarNotCovered` if the contact cannot be
+    judged.
     """
     earlier = uow.contacts.find(new.supersedes) if new.supersedes else None
     own = _judge(uow, order, new, earlier, cancelled=uow.cancellations.active(order.order_id) is not None)
-    return own, orders.answered(uow, order, own, new.supersedes)
+    return own, orders.decision_to_answer(uow, order, own, new.supersedes)
 
 
 def needs_evidence(decision: Decision, intent: Intent) -> bool:

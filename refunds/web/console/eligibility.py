@@ -223,7 +223,7 @@ def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | 
     """
     if decision.facts.request or not decision.eligible:
         return decision if decision.facts.request else None
-    return orders.request_on_record(uow, order, decision.facts.received_at)
+    return orders.decision_on_open_request(uow, order, decision.facts.received_at)
 
 
 def _answer(
