@@ -41,7 +41,7 @@ class Builder:
     def __init__(self) -> None:
         self.seconds, self.left = 0.0, inf
 
-    def ready(self, work: Callable[[], T], *, in_place: bool = True) -> T:
+    def run(self, work: Callable[[], T], *, in_place: bool = True) -> T:
         """Return what `work` returns, and build the calendars that it needs; raises what `build` and `work` raise.
 
         A calendar is built while `work` waits for it. Without `in_place`, `work` is stopped instead, and begins again
@@ -111,7 +111,7 @@ def _region(code: str, country: str, differ: tuple[str, ...]) -> Region:
     return Region(code, country, first, last, provisional_from(code), differ)
 
 
-def in_use(uow: UnitOfWork) -> frozenset[str]:
+def regions_in_use(uow: UnitOfWork) -> frozenset[str]:
     """Return the regions of the policies' current versions and of open windows, as the calendars name them now.
 
     A region whose country the holiday data has lost is returned as it was stored.

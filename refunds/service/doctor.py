@@ -163,7 +163,7 @@ def _calendars(patient: Patient) -> Found:
     provisional, and data that has been the same for long.
     """
     with patient.records() as uow:
-        regions, last = sorted(calendars.in_use(uow)), watch.last_change(uow)
+        regions, last = sorted(calendars.regions_in_use(uow)), watch.last_change(uow)
     data = {"holidays": HOLIDAYS_VERSION, "tzdata": TZDATA_VERSION, "regions": ", ".join(regions)}
     yield ok(Message("holidays %(holidays)s, tzdata %(tzdata)s; regions in use: %(regions)s", **data))
     today, update = patient.now.date(), Message("update holidays and tzdata: see flask calendar compare")
