@@ -54,9 +54,9 @@ def judge(
     if facts.contact_point is not None:
         assert facts.channel
         country = country_of(version.terms.region)
-        point = spelt("/contact_point", contact_points.canonical, facts.channel, facts.contact_point, country)
+        point = at_pointer("/contact_point", contact_points.canonical, facts.channel, facts.contact_point, country)
         facts = facts._replace(contact_point=point)
-    place = named(version, region)
+    place = counting_region(version, region)
     # The data may have lost the region since the order was registered, or the version published.
     calendar = calendar_in(version, place) if of_order else calendar_of(version, region)
     if place != calendar.region.region:
@@ -64,7 +64,7 @@ def judge(
     return decide(facts, version, calendar, contact_version, promise=promise, of_order=of_order)
 
 
-def recorded(decision: Decision) -> RecordedDecision:
+def to_record(decision: Decision) -> RecordedDecision:
     """Return a decision as it is stored with a record, with the names of the holidays in its window."""
     unnamed = decision.recorded
     names = names_in(unnamed.outcome.told)
@@ -134,13 +134,13 @@ def calendar_of(version: PolicyVersion, order_region: str | None = None) -> Busi
     if "region" in version.overridden:
         require_region(version.terms.region, "/terms/region")
     # The data may have lost the region of a version since it was published; that stands all the same.
-    region = named(version, order_region)
+    region = counting_region(version, order_region)
     if still_known(region) is None:
         require_region(region, "")
     return calendar_in(version, region)
 
 
-def named(version: PolicyVersion, order_region: str | None) -> str:
+def counting_region(version: PolicyVersion, order_region: str | None) -> str:
     """Return the region whose holidays count: `order_region` if given and if the terms follow it, else the policy's."""
     return order_region if order_region and version.terms.follow_order_region else version.terms.region
 
@@ -176,7 +176,7 @@ def _closed(calendar: BusinessCalendar, known: tuple[date, ...], later: Closures
     return calendar.with_entered_closures(entered) if entered else calendar
 
 
-def spelt(pointer: str, spell: Callable[..., T], *arguments: Any) -> T:
+def at_pointer(pointer: str, spell: Callable[..., T], *arguments: Any) -> T:
     """Return what `spell` returns for the arguments; if it raises `Unfit`, raise `InvalidInput` at `pointer`."""
     try:
         return spell(*arguments)

@@ -212,7 +212,7 @@ def _issue(
     contact_id = decision.facts.request or contact.contact_id
     terms = decision.version.terms
     # A new contact has the same decision, unless an override has changed that.
-    recorded = contact.decision if contact.decision.facts is decision.facts else judging.recorded(decision)
+    recorded = contact.decision if contact.decision.facts is decision.facts else judging.to_record(decision)
     tz = zone(terms.time_zone)
     due_by = local_date(uow.now, tz) + timedelta(days=terms.refund_due_days)
     if basis is Basis.STATUTORY:

@@ -201,7 +201,7 @@ def _new_contact(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Dec
         ticket_ref=new.ticket_ref,
         note=new.note,
         supersedes=new.supersedes,
-        decision=judging.recorded(decision),
+        decision=judging.to_record(decision),
         backdated=asks and own.backdated,
         is_open=asks and locked.active is None,
         superseded_by=None,
@@ -217,7 +217,7 @@ def customers_detail(pointer: str, text: str, order: Order, terms: Terms) -> str
     policy's. Raises `InvalidInput` at `pointer` if the text is neither, or no such number can exist.
     """
     country = country_of(order.region or terms.region)
-    return judging.spelt(pointer, contact_points.customers_detail, text, country)
+    return judging.at_pointer(pointer, contact_points.customers_detail, text, country)
 
 
 def possible_times(

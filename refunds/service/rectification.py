@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from refunds.domain.contact_points import customers_detail
 from refunds.domain.journal import EventType
-from refunds.domain.judging import spelt
+from refunds.domain.judging import at_pointer
 from refunds.errors import InvalidInput, Message, Unfit
 from refunds.schemas.fields import FreeText, Line, Reference
 from refunds.schemas.strict import schema_of
@@ -47,7 +47,7 @@ def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str
         uow.customers.lock_with_orders(owner)
     rectified: dict[str, dict[str, list[str]]] = {}
     for pointer, of, one in checked:
-        if spelt(f"{pointer}/value", _apply, uow, one):
+        if at_pointer(f"{pointer}/value", _apply, uow, one):
             fields = rectified.setdefault(of or one.record_id, {})
             fields.setdefault(f"{one.table}/{one.record_id}", []).append(one.field)
     for subject, fields in rectified.items():
@@ -98,7 +98,7 @@ def _check(
     except InvalidInput as error:
         raise error.under(pointer) from None
     if one.field in {"from_detail", "acknowledged_to"}:
-        value = spelt(f"{pointer}/value", customers_detail, value)
+        value = at_pointer(f"{pointer}/value", customers_detail, value)
     return pointer, owner, one._replace(value=value)
 
 

@@ -198,8 +198,8 @@ def _canonical_to(uow: UnitOfWork, contact: AContact, channel: Channel, to: str)
         terms = uow.policies[then.policy].version(then.version).terms
         spelt = contacts.customers_detail("/to", to, uow.orders.get(contact.order_id), terms)
     else:
-        spelt = judging.spelt("/to", contact_points.customers_detail, to)
-    judging.spelt("/to", contact_points.canonical, channel, spelt)
+        spelt = judging.at_pointer("/to", contact_points.customers_detail, to)
+    judging.at_pointer("/to", contact_points.canonical, channel, spelt)
     return None if spelt == contact.from_detail else spelt
 
 
