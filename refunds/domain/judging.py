@@ -20,7 +20,7 @@ from refunds.domain.holidays_data import (
 from refunds.domain.instants import local_date, zone
 from refunds.domain.outcomes import NO_NAMES, Facts, Names, RecordedDecision, ToldWindow
 from refunds.domain.policy import Closures, Policy, PolicyVersion
-from refunds.domain.regions import country_of, require_region, still_known
+from refunds.domain.regions import country_of, known_region_or_country, require_region
 from refunds.domain.terms import Terms
 from refunds.errors import LANGUAGES, InvalidInput, Unfit
 
@@ -98,7 +98,7 @@ def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) ->
     terms = version.terms
     region, rules = outcome.region, FIRST_DAY_RULES
     if recorded.edition not in FIRST_EDITIONS:
-        region, rules = still_known(region) or region, day_rules(terms)
+        region, rules = known_region_or_country(region) or region, day_rules(terms)
     calendar = business_calendar(region, terms.business_week, terms.end_week, rules)
     calendar = _closed_again(calendar, recorded.closures, recorded.closures_too_late)
     return decide(
@@ -135,7 +135,7 @@ def calendar_of(version: PolicyVersion, order_region: str | None = None) -> Busi
         require_region(version.terms.region, "/terms/region")
     # The data may have lost the region of a version since it was published; that stands all the same.
     region = counting_region(version, order_region)
-    if still_known(region) is None:
+    if known_region_or_country(region) is None:
         require_region(region, "")
     return calendar_in(version, region)
 
@@ -150,7 +150,7 @@ def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
 
     It is that of its country if the data has lost the region, and covers no date if it has lost the country, too.
     """
-    terms, known = version.terms, still_known(region)
+    terms, known = version.terms, known_region_or_country(region)
     if known is None:
         calendar = no_calendar(region, terms.business_week, terms.end_week)
     else:

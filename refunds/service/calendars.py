@@ -19,7 +19,7 @@ from refunds.domain.holidays_data import (
 from refunds.domain.judging import calendar_in
 from refunds.domain.outcomes import Notice, calendar_notices
 from refunds.domain.policy import PolicyVersion
-from refunds.domain.regions import countries, place, require_region, still_known, subdivisions
+from refunds.domain.regions import countries, known_region_or_country, place, require_region, subdivisions
 from refunds.errors import Crowded, InvalidInput, Message
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -118,7 +118,7 @@ def regions_in_use(uow: UnitOfWork) -> frozenset[str]:
     """
     named = {policy.current(uow.now).terms.region for policy in uow.policies.values()}
     stored = named | uow.promises.open_regions(uow.now)
-    return frozenset(place(known).region if (known := still_known(region)) else region for region in stored)
+    return frozenset(place(known).region if (known := known_region_or_country(region)) else region for region in stored)
 
 
 class CalendarDays(NamedTuple):

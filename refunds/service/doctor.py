@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from refunds.domain.contact_points import Channel
 from refunds.domain.holidays_data import HOLIDAYS_VERSION, covered_years, provisional_from
 from refunds.domain.instants import TZDATA_VERSION, format_instant
-from refunds.domain.regions import still_known
+from refunds.domain.regions import known_region_or_country
 from refunds.errors import Message, RefundsError
 from refunds.service import calendars, clock, doctor_files, upkeep, watch
 from refunds.service.examination import Finding, Found, Patient, failed, ok, warning
@@ -168,7 +168,7 @@ def _calendars(patient: Patient) -> Found:
     yield ok(Message("holidays %(holidays)s, tzdata %(tzdata)s; regions in use: %(regions)s", **data))
     today, update = patient.now.date(), Message("update holidays and tzdata: see flask calendar compare")
     for region in regions:
-        if still_known(region) is None:
+        if known_region_or_country(region) is None:
             yield failed(Message("the holiday data does not have %(region)s", region=region), update)
             continue
         until, since = covered_years(region)[-1], provisional_from(region)

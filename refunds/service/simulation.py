@@ -20,7 +20,7 @@ from refunds.domain.instants import local_date, zone
 from refunds.domain.outcomes import ELIGIBLE, Facts, Outcome
 from refunds.domain.permissions import Scope
 from refunds.domain.policy import Difference, Policy, PolicyVersion, differences
-from refunds.domain.regions import require_region, still_known
+from refunds.domain.regions import known_region_or_country, require_region
 from refunds.domain.statistics import FEWEST
 from refunds.errors import RefundsError
 from refunds.service import ProgressCallback, silently
@@ -158,7 +158,7 @@ class _Judging:
 
     def __init__(self, policy: Policy, found: Simulation) -> None:
         self._policy, self._found, self._draft = policy, found, found.draft
-        self._calendars = cache(lambda region: judging.calendar_of(found.draft, _still_known(region)))
+        self._calendars = cache(lambda region: judging.calendar_of(found.draft, _known_region_or_country(region)))
 
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
         """Count the orders in these rows, and those whose window the draft makes longer or shorter.
@@ -187,7 +187,8 @@ class _Judging:
 
         If no decision on them can be made, add them to `undecided`, by the code of the error.
         """
-        provided, ordered, region = row["service_provided_at"], row["ordered_at"], _still_known(row["region"])
+        provided, ordered = row["service_provided_at"], row["ordered_at"]
+        region = _known_region_or_country(row["region"])
         facts = Facts(service_provided_at=instant(provided), received_at=instant(provided))
         try:
             before = judging.judge(self._policy, facts, None if ordered is None else instant(ordered), region)
@@ -250,12 +251,12 @@ class _Judging:
         return decide(facts, self._draft, self._calendars(region), self._draft)
 
 
-def _still_known(region: str | None) -> str | None:
+def _known_region_or_country(region: str | None) -> str | None:
     """Return a region or, if the holiday data has lost it but not its country, the country; None for None.
 
     A region whose country is lost, too, is returned as it is.
     """
-    return region and (still_known(region) or region)
+    return region and (known_region_or_country(region) or region)
 
 
 def _flip(before: str, after: str) -> Flip | None:

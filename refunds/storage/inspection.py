@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from refunds.domain.instants import zone
 from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, forgotten_by, is_sound, note_empty
 from refunds.domain.records import Cancellation, Closure, Contact, Order, Promise, RegisteredVersion
-from refunds.domain.regions import is_lost, still_known
+from refunds.domain.regions import is_lost, known_region_or_country
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import InvalidInput, Message, OrderNotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
@@ -157,7 +157,7 @@ def _loaded(table: RecordMapper[R], row: Row, cipher: CustomerCipher) -> R | Non
         for counted in (getattr(record, "told", None), getattr(record, "outcome", None)):
             if counted is not None:
                 zone(counted.time_zone)
-                if not (is_lost(counted.region) or still_known(counted.region)):
+                if not (is_lost(counted.region) or known_region_or_country(counted.region)):
                     return None
     except (*audit.NO_VALUE, AttributeError, InvalidInput):
         return None
