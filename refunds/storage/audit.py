@@ -9,7 +9,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, forgotten_by, is_sound, note_empty
+from refunds.domain.journal import (
+    ABOUT_POLICIES,
+    WITHOUT_RECORD,
+    Event,
+    EventType,
+    is_sound,
+    records_deleted_by,
+    update_emptied,
+)
 from refunds.domain.records import Contact, Order, Promise, id_within
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Message, RefundsError, Unreadable
@@ -128,7 +136,7 @@ class _Journal:
         """The heads after the last event that is in its place, and after the last sound one."""
         self.digests: dict[Place, bytes] = {}
         self.erased: set[str] = set()
-        """The customers who were erased, and the single fields that were emptied, as `note_empty` names them."""
+        """The customers who were erased, and the single fields that were emptied, as `update_emptied` names them."""
         self.accepted: list[Event] = []
 
     def faults(self) -> Iterator[Broken]:
@@ -166,8 +174,8 @@ class _Journal:
         """
         if event.type == EventType.AUDIT_ACCEPTED:
             self.accepted.append(event)
-        note_empty(self.erased, event)
-        for place in forgotten_by(event):
+        update_emptied(self.erased, event)
+        for place in records_deleted_by(event):
             self.digests.pop(place, None)
         if event.type not in WITHOUT_RECORD:
             self.digests[table_of(event.type) or event.type, event.subject] = event.digest

@@ -7,7 +7,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from refunds.domain.instants import zone
-from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, forgotten_by, is_sound, note_empty
+from refunds.domain.journal import (
+    ABOUT_POLICIES,
+    WITHOUT_RECORD,
+    Event,
+    EventType,
+    is_sound,
+    records_deleted_by,
+    update_emptied,
+)
 from refunds.domain.records import Cancellation, Closure, Contact, Order, Promise, RegisteredVersion
 from refunds.domain.regions import is_lost, known_region_or_country
 from refunds.domain.unmatched import UnmatchedContact
@@ -54,7 +62,7 @@ class Inspection:
             raise OrderNotFound
         self._erased: set[str] = set()
         for event in filter(None, map(events.readable, self._events)):
-            note_empty(self._erased, event)
+            update_emptied(self._erased, event)
         self._cipher, self._has_key = NO_ACCESS, True
         for row in self._rows[ORDERS]:
             self._find_key(row)
@@ -216,7 +224,7 @@ def _not_as_journalled(rows: Mapping[RecordMapper[Any], list[Row]], found: list[
     for event in found:
         if event.type not in WITHOUT_RECORD and (name := table_of(event.type)):
             digests[name, event.subject] = event.digest
-        for gone in forgotten_by(event):
+        for gone in records_deleted_by(event):
             digests.pop(gone, None)
     there = {(table.name, row[table.key]): table.digest(row) for table, of in rows.items() for row in of}
     for name, record_id in sorted(digests.keys() | there.keys(), key=repr):
