@@ -68,7 +68,7 @@ def _at_most_two_orders(uow: UnitOfWork, number: str) -> list[Order]:
     with suppress(ValueError):
         if found := uow.cancellations.paginate(limit=1, reference=parse_reference(bare)):
             return [uow.orders.get(found[0].order_id)]
-    return uow.orders.spelt(bare)
+    return uow.orders.with_number(bare)
 
 
 def _spellings(number: str) -> Iterable[str]:

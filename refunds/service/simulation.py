@@ -118,7 +118,9 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
     found = Simulation(draft, present, differences(present.terms, draft.terms), uow.now)
     orders, contacts = uow.orders.count(), uow.contacts.count()  # other policies included: only for progress
     judging = _Judging(policy, found)
-    judging.judge_orders(uow.orders.facts_judged_by(policy.policy_id), lambda done: progress("orders", done, orders))
+    judging.judge_orders(
+        uow.orders.facts_for_simulation(policy.policy_id), lambda done: progress("orders", done, orders)
+    )
     judging.judge_contacts(uow.contacts.judged_by(policy.policy_id), lambda done: progress("contacts", done, contacts))
     return found if uow.principal.may(Scope.ORDERS_READ) else coarsened(found)
 
