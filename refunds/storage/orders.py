@@ -236,7 +236,7 @@ class Orders(OfOrders[Order]):
         order, deadline = record.order, record.deadline
         return micros(order.registered_at), order.order_id, deadline and micros(deadline), order.order_id
 
-    def _reading(self, _: Mapping[str, Any]) -> str:
+    def _list_query(self, _: Mapping[str, Any]) -> str:
         """Return the SQL that selects all orders, each with the deadline of its current promise."""
         return _LISTED
 
