@@ -241,7 +241,7 @@ def _data_requests(patient: Patient) -> Found:
 
 def _server_log(tx: Transaction) -> Found:
     """Yield each setting by which a PostgreSQL writes values of records into its log; ok if there is none."""
-    if not (leaking := schema.leaking(schema.log_parameters(tx))):
+    if not (leaking := schema.parameters_to_zero(schema.log_parameters(tx))):
         yield ok(Message("the server writes no values of records into its log"))
     for name in leaking:
         yield failed(
@@ -264,7 +264,7 @@ def room_for_instances(allowed: int, used_by_others: int) -> Found:
 
 def _samples(tx: Transaction) -> Found:
     """Warn of the encrypted columns of which a PostgreSQL keeps samples, or may; ok if there is none."""
-    found = schema.sampled(tx)
+    found = schema.sampled_columns(tx)
     text = Message("the server keeps samples of what is encrypted, or may: %(columns)s", columns=", ".join(found))
     fix = Message("ALTER TABLE … ALTER COLUMN … TYPE bytea, ALTER COLUMN … SET STATISTICS 0, for each")
     yield warning(text, fix) if found else ok(Message("the server keeps no sample of what is encrypted"))
@@ -299,7 +299,7 @@ CHECKS: dict[str, Callable[[Patient], Found]] = {
     "data-requests": _data_requests,
     "upkeep": doctor_files.backups,
     "server-log": _on_server(_server_log),
-    "connections": _on_server(lambda tx: room_for_instances(*schema.room(tx))),
+    "connections": _on_server(lambda tx: room_for_instances(*schema.connection_room(tx))),
     "samples": _on_server(_samples),
 }
 """Every check by its name; the last three are for PostgreSQL alone."""

@@ -474,7 +474,7 @@ QUIET = {
     ],
 )
 def test_a_server_that_writes_values_into_its_log_is_found(parameters, wrong):
-    assert schema.leaking(QUIET | parameters) == wrong
+    assert schema.parameters_to_zero(QUIET | parameters) == wrong
 
 
 @pytest.mark.parametrize(("allowed", "others", "level"), [(100, 80, OK), (100, 81, WARNING), (100, 91, FAILED)])
