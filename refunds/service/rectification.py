@@ -125,7 +125,7 @@ def _rename(uow: UnitOfWork, customer_id: str, customer_ref: str) -> bool:
     if found is not None and found != customer_id:
         detail = Message("is another customer's reference: correct the customer_ref of the orders that are theirs")
         raise Unfit(detail, "other_customer")
-    for order_id in uow.customers.rename(customer_id, customer_ref) if found is None else ():
+    for order_id in uow.customers.replace_digest(customer_id, customer_ref) if found is None else ():
         uow.rectifications.correct("orders", order_id, "customer_ref", customer_ref)
     return found is None
 
