@@ -186,7 +186,7 @@ def lengthened_windows(uow: UnitOfWork) -> Iterator[Change]:
     """
     last = last_change(uow)
     since = last and last_change(uow, last.position)
-    for row in uow.promises.made(PromiseCause.CALENDAR_CHANGED, since and since.at) if last else ():
+    for row in uow.promises.earlier_promises(PromiseCause.CALENDAR_CHANGED, since and since.at) if last else ():
         yield _change(row, row["today"], row["today"])
 
 
