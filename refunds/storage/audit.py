@@ -150,7 +150,7 @@ class _Journal:
                 continue
             if position > expected:
                 yield Broken(at(expected, missing_text(position - expected)))
-            event = events.readable(row)
+            event = events.readable_event(row)
             if event is None or not is_sound(event, self._context.keys.audit, position, event.previous):
                 yield Broken(at(position, BROKEN))
                 if position == expected:

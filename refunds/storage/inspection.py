@@ -61,7 +61,7 @@ class Inspection:
         if not self._rows[ORDERS] and not self._events:
             raise OrderNotFound
         self._erased: set[str] = set()
-        for event in filter(None, map(events.readable, self._events)):
+        for event in filter(None, map(events.readable_event, self._events)):
             update_emptied(self._erased, event)
         self._cipher, self._has_key = NO_ACCESS, True
         for row in self._rows[ORDERS]:
@@ -91,10 +91,10 @@ class Inspection:
         order in which they were written.
         """
         tx = self._tx
-        about_policies = events.of_types(tx, ABOUT_POLICIES)
+        about_policies = events.rare_of_types(tx, ABOUT_POLICIES)
         rows = [*self._events, *(row for row in about_policies if row["subject"] in ids)]
-        self.faults += [audit.at(row["position"], audit.BROKEN) for row in rows if events.readable(row) is None]
-        found = sorted(filter(None, map(events.readable, rows)), key=lambda event: event.position)
+        self.faults += [audit.at(row["position"], audit.BROKEN) for row in rows if events.readable_event(row) is None]
+        found = sorted(filter(None, map(events.readable_event, rows)), key=lambda event: event.position)
         try:
             head = events.head(tx)
             of_journal = lineage(tx, head)
@@ -122,7 +122,7 @@ class Inspection:
             self.faults.append(audit.placed(f"customers {row['customer_id']}", error.detail))
         else:
             if cipher.is_erased:
-                erased = events.of_types(self._tx, [EventType.CUSTOMER_ERASED], {row["customer_id"]})
+                erased = events.rare_of_types(self._tx, [EventType.CUSTOMER_ERASED], {row["customer_id"]})
                 self._erased |= {event["subject"] for event in erased}
             self._cipher = self._context.for_reader(row)
 
@@ -206,7 +206,7 @@ def _first_fault(
     """
     previous, position = first.previous, first.position
     for row in events.between(tx, first.position, end):
-        event = events.readable(row)
+        event = events.readable_event(row)
         if event is None or not is_sound(event, key, position, previous):
             yield audit.at(position, audit.BROKEN)
             return
