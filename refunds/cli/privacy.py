@@ -106,7 +106,7 @@ def erase(reference: str, reason: ErasureReason, anyway: str | None, *, by_id: b
 def _show(certificate: Certificate | None) -> None:
     """Print the certificate of an erasure; nothing for None."""
     if certificate is not None:
-        for line in certificate_lines(certificate, is_scrubbed=loaded_store().is_scrubbed):
+        for line in certificate_lines(certificate, is_scrubbed=loaded_store().has_scrubbed_all):
             click.echo(line)
 
 

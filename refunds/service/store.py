@@ -160,7 +160,7 @@ class Store:
             return work(uow)
 
     @property
-    def is_scrubbed(self) -> bool:
+    def has_scrubbed_all(self) -> bool:
         """Whether this store has itself removed from the database's files everything that was erased so far."""
         return self._scrubbed == self.erasures.size
 

@@ -77,7 +77,7 @@ def get_data_request(uow: UnitOfWork, request_id: str) -> Response:
     outcome with the certificate of an erasure. Use it to answer the person.
     """
     request = uow.data_requests.get(request_id)
-    return reply(_shown(uow, request, is_scrubbed=auth.store().is_scrubbed), etag=True)
+    return reply(_shown(uow, request, is_scrubbed=auth.store().has_scrubbed_all), etag=True)
 
 
 @tag.operation("PUT /v1/data-requests/<string:request_id>/identity-check", Scope.PRIVACY_WRITE)

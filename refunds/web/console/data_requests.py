@@ -132,7 +132,7 @@ def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
         limits=uow.limits.kinds(request.customer_id) if request.customer_id else set(),
         words={name: [Said("write", text)] for name, text in texts.items() if text},
         recipients=recipients,
-        certificate=certificate and list(certificate_lines(certificate, is_scrubbed=auth.store().is_scrubbed)),
+        certificate=certificate and list(certificate_lines(certificate, is_scrubbed=auth.store().has_scrubbed_all)),
         extendable=is_open and request.kind in EXTENDABLE and not request.extended_at and left >= 0,
         liftable=bool(limits) and request.outcome is DataRequestOutcome.FULFILLED,
         fields=fields,
