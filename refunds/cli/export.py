@@ -38,7 +38,7 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
         uow.events.note(EventType.PRIVACY_TABLE_EXPORTED, kind, {"from": first, "to": last})
         dated = getattr(uow, kind).dated
     dates = {f"{dated}_from": since, f"{dated}_to": until}
-    lines = (line.encode() for line in tables.pages(store, COMMAND_LINE, kind, **dates))
+    lines = (line.encode() for line in tables.lines_by_page(store, COMMAND_LINE, kind, **dates))
     if output is None:
         sys.stdout.buffer.writelines(lines)
         return
