@@ -96,7 +96,7 @@ _TEXTS: dict[str, Callable[..., str]] = {
     name: text
     for module in (dates, decisions, events)
     for name, text in vars(module).items()
-    if name.endswith("_text") or name in {"headline", "language", "request_on_record", "verdict"}
+    if name.endswith("_text") or name in {"headline", "language"}
 }
 
 _templates = Environment(

@@ -13,7 +13,7 @@ from refunds.errors import Message, message_pair
 from refunds.presentation.language import translate
 from refunds.presentation.texts import customer
 from refunds.presentation.texts.dates import date_text, moment_text
-from refunds.presentation.texts.decisions import headline, outcome_words, request_on_record, verdict
+from refunds.presentation.texts.decisions import headline, outcome_words, request_on_record_text, verdict_text
 
 
 class Look(NamedTuple):
@@ -52,8 +52,8 @@ def look_of(
         return Look(*_LOOKS[Verdict.CANCELLABLE], translate(word), translate(title, day=day))
     judged = on_record or outcome
     in_time = on_record is not None and on_record.eligible
-    heading = request_on_record(judged) if in_time else headline(judged, ended=ended and on_record is None)
-    return Look(*_LOOKS[judged.verdict], verdict(judged), heading)
+    heading = request_on_record_text(judged) if in_time else headline(judged, ended=ended and on_record is None)
+    return Look(*_LOOKS[judged.verdict], verdict_text(judged), heading)
 
 
 class Said(NamedTuple):

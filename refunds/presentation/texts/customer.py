@@ -11,7 +11,7 @@ from refunds.domain.records import Basis, Cancellation, Contact, Intent, State
 from refunds.errors import Message, message_pair
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import date_text, moment_text, zone_text
-from refunds.presentation.texts.decisions import Texts, answered_by, channel_text, outcome_words, why_text
+from refunds.presentation.texts.decisions import Texts, channel_text, outcome_words, text_key, why_text
 
 _WORDS: dict[Reason | Notice, tuple[Message, Message]] = {
     Reason.ORDER_ALREADY_CANCELLED: message_pair(
@@ -122,7 +122,7 @@ def written_words(outcome: Outcome, order_id: str | None = None, reference: str 
 def _words(outcome: Outcome, *, ended: bool) -> tuple[Message, Message]:
     """Return the unfilled texts to say and to write for a decision; if `ended`, others for a request made in time."""
     words = _WORDS | _WORDS_THEN if ended else _WORDS
-    return words[answered_by(outcome, ended=ended)]
+    return words[text_key(outcome, ended=ended)]
 
 
 def written_cancelling(outcome: Outcome, order_id: str | None) -> str:
@@ -130,7 +130,7 @@ def written_cancelling(outcome: Outcome, order_id: str | None) -> str:
 
     Returns an empty text if `written_words` fits such a message, too.
     """
-    text = _WRITTEN_CANCELLING.get(answered_by(outcome))
+    text = _WRITTEN_CANCELLING.get(text_key(outcome))
     at = moment_text(outcome.requested_at, outcome.time_zone)
     return _written(text, outcome, order_id, at=at) if text else ""
 
