@@ -26,7 +26,7 @@ from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import CallersError, Crowded, FieldError, InvalidInput, Message, StorageUnavailable
 from refunds.presentation.documents.templating import unbroken
 from refunds.presentation.language import LANGUAGES, bind, language, translate
-from refunds.presentation.texts.answers import look_of
+from refunds.presentation.texts.answers import answer_look
 from refunds.presentation.texts.dates import instant_text, zone_text
 from refunds.service.queue import count_entries
 from refunds.service.store import Store
@@ -252,7 +252,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, /, **values: An
         "labels_in": labels_in,
         "local": lambda instant, name: local_date(instant, zone(name)),
         "channels": [*Channel],
-        "look_of": look_of,
+        "answer_look": answer_look,
         "named": lambda code: translate(NAMES.get(code, code)),
     }
     text = render_template(f"console/{template}", **common | values)

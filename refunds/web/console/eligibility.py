@@ -16,7 +16,7 @@ from refunds.domain.records import ACTIVE, Intent, Order
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CalendarNotCovered, InvalidInput, Message, NoPolicyInForce, NotFound
 from refunds.presentation.language import each_language
-from refunds.presentation.texts.answers import answer_said, look_of
+from refunds.presentation.texts.answers import answer_look, answer_said
 from refunds.presentation.texts.customer import refund_words
 from refunds.security.encryption import Erased
 from refunds.service import cancellations, checks, contacts, demonstration, orders, search
@@ -253,7 +253,7 @@ def _answer(
         ended=ended,
         typed_zone=time_zone_of(uow, order.policy if order else uow.policies.default),
         refund_words=refund_words,
-        look=look_of(outcome, **standing),
+        look=answer_look(outcome, **standing),
         outcome=outcome,
         today=now_local,
         then=then_local != now_local,
