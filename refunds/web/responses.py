@@ -37,7 +37,7 @@ def reply(
     return response
 
 
-def accepted(*media_types: str) -> str:
+def accepted_media_type(*media_types: str) -> str:
     """Return the one of these media types that the client prefers, by default the first; raise `Rejected` if none."""
     found = request.accept_mimetypes.best_match(media_types) if request.headers.get("Accept") else media_types[0]
     if found is None:

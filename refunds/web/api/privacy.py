@@ -16,7 +16,7 @@ from refunds.service.rectification import Correction
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, lists
 from refunds.web.endpoint import Tag, Transaction, answer, created, problems, takes
-from refunds.web.responses import accepted, document, reply
+from refunds.web.responses import accepted_media_type, document, reply
 from refunds.web.schemas import privacy as schemas
 from refunds.web.schemas.documents import HTML, JSON
 from refunds.web.schemas.examples import example
@@ -206,7 +206,7 @@ def export_data(uow: UnitOfWork, request_id: str, query: dict[str, Any]) -> Resp
     has nothing about other customers. Use it to fulfil a data request for access or portability. With `Accept:
     text/html`, it is a page to hand to the customer. Records the event `privacy.exported`.
     """
-    media_type = accepted(JSON, HTML)
+    media_type = accepted_media_type(JSON, HTML)
     bind(query.get("language") or language())
     found = exports.for_request(uow, request_id)
     if media_type == HTML:
