@@ -192,7 +192,7 @@ def _sent(most_bytes: int) -> Form:
             if error.slug != "body-too-large" or most_bytes == sessions.MOST_BYTES:
                 raise
             return Form(sent, errors=(FieldError("/file", error.detail, "too_large"),), notice="too_large")
-        own = sessions.is_own(form)
+        own = sessions.take_token(form)
         sent |= form
         g.typed = form  # an error's page shows it
     return replace(Form.of(sent), notice=None if own else "stale")

@@ -48,7 +48,7 @@ def sign_in(rest: str) -> Response:
     sessions.require_same_site()
     store, form = auth.store(), sessions.form(sessions.MOST_KEPT + sessions.MOST_BYTES)
     name, kept = form.get("name", ""), form.get("kept", "")
-    if not sessions.is_own(form):
+    if not sessions.take_token(form):
         return _page(rest, kept, "no_cookie", HTTPStatus.BAD_REQUEST, name)
     try:
         user = users.sign_in(store, name, form.get("password", ""), sessions.known())
