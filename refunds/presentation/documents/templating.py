@@ -109,6 +109,6 @@ _templates = Environment(
 install(_templates)
 
 
-def written(template: str, **values: Any) -> str:
+def render_document(template: str, **values: Any) -> str:
     """Return a document in the reader's language, made from a template with these values."""
     return _templates.get_template(template).render(style=_STYLE, **values)
