@@ -226,7 +226,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, /, **values: An
     signed in, the page has no navigation.
     """
     principal, zones = g.get("principal"), _Zones()
-    begins = f"console.{start(principal)}"
+    begins = f"console.{start_screen(principal)}"
     navigation = [name for name, scopes in _NAVIGATION if principal and principal.may(*scopes)]
     common = {
         "principal": principal,
@@ -307,7 +307,7 @@ class _Zones:
         return cast("str", unbroken(instant_text(instant, name, zoned=False))) + self.zoned(name)
 
 
-def start(principal: Principal | None) -> str:
+def start_screen(principal: Principal | None) -> str:
     """Return the name of the screen at which a role starts; `check` if it has none, or if nobody is signed in."""
     return _STARTS.get(principal.role, "check") if principal else "check"
 

@@ -25,7 +25,7 @@ from refunds.web.console import (
     page,
     screen,
     see,
-    start,
+    start_screen,
     to,
 )
 from refunds.web.console.conflicts import onward
@@ -84,7 +84,7 @@ def nowhere(_: UnitOfWork, __: Form, rest: str) -> Response:
 
 def _onward(rest: str) -> Response:
     """Return the redirect to the page at `rest`, or to the user's first screen if `rest` is empty or names no page."""
-    begins = start(g.principal)
+    begins = start_screen(g.principal)
     if not _is_page(rest) or (begins != "check" and not rest):
         return to(begins)
     return see(own_address(f"{PREFIX}/{rest}"))
