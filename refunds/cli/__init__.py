@@ -194,7 +194,7 @@ def warn_of_erasures(since: datetime | None) -> None:
 def note_done(store: Store, done: str, position: int) -> None:
     """Note beside the checkpoints that a `backup` or `verify` of `position` events is done; if it fails, print why."""
     try:
-        upkeep.note(store.checkpoints.file.parent, done, position)
+        upkeep.write_note(store.checkpoints.file.parent, done, position)
     except OSError as error:
         place = store.checkpoints.file.parent
         click.echo(f"That this was done could not be noted in {place}: {error.strerror}", err=True)

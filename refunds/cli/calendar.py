@@ -101,7 +101,7 @@ def changes() -> None:
     """
     with reading() as uow, progress() as shown:
         last = watch.last_change(uow)
-        _show("Lengthened by the last watch", list(watch.lengthened(uow)), uow)
+        _show("Lengthened by the last watch", list(watch.lengthened_windows(uow)), uow)
         longer, kept = _longer_and_kept(watch.changes(uow, shown))
         _show("Not watched yet, and longer", longer, uow)
         _show("Kept", kept, uow)
@@ -122,7 +122,7 @@ def _show(title: str, found: list[Change], uow: UnitOfWork | None = None) -> Non
         now, local = one.stands if one.is_longer else one.today, partial(local_text, time_zone=one.time_zone)
         row = [one.order_id, local(one.promised), local(now) if now else "not covered"]
         if uow is not None:
-            told = (f"{its.contact_id} {its.channel} {local(its.received_at)}" for its in watch.told(uow, one))
+            told = (f"{its.contact_id} {its.channel} {local(its.received_at)}" for its in watch.contacts_told(uow, one))
             row += [local(one.promised_at), "\n".join(told)]
         rows.append(row)
     click.echo(f"{title}: {len(found)}")

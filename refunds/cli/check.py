@@ -11,12 +11,12 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.outcomes import Outcome, Verdict
 from refunds.presentation.decisions import decision_data
 from refunds.presentation.texts.dates import date_text
-from refunds.presentation.texts.decisions import day_text, left_text, notice_text, reason_text, verdict
+from refunds.presentation.texts.decisions import day_text, left_text, notice_text, reason_text, verdict_text
 from refunds.schemas import fields
-from refunds.schemas.strict import shape
+from refunds.schemas.strict import schema_of
 from refunds.service.checks import Check, check_eligibility
 
-_OPTIONS = shape(provided=fields.Instant(required=True), requested=fields.Instant())
+_OPTIONS = schema_of(provided=fields.Instant(required=True), requested=fields.Instant())
 _MARK = {DayStatus.SERVICE_DAY: "○", DayStatus.COUNTED: "●", DayStatus.SKIPPED: "·", DayStatus.LAST_DAY: "◆"}
 _STYLE = {Verdict.CANCELLABLE: "bold green", Verdict.NEEDS_SUPERVISOR: "bold yellow", Verdict.REFUSED: "bold"}
 
@@ -56,7 +56,7 @@ def command(
 def _show(outcome: Outcome) -> None:
     """Print a decision in words: its verdict, reason, days left, window and notices."""
     console = Console(highlight=False)
-    console.print(Text(verdict(outcome), style=_STYLE[outcome.verdict]))
+    console.print(Text(verdict_text(outcome), style=_STYLE[outcome.verdict]))
     console.print(reason_text(outcome), soft_wrap=True)
     left = left_text(outcome)
     if left:

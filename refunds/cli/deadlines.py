@@ -11,10 +11,10 @@ from refunds.presentation.documents import deadlines as documents
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import short_date_text
 from refunds.schemas.fields import LocalDate
-from refunds.schemas.strict import shape
+from refunds.schemas.strict import schema_of
 from refunds.service import deadline_table, deadlines
 
-_WEEK = shape(week=LocalDate())
+_WEEK = schema_of(week=LocalDate())
 
 
 @click.group(

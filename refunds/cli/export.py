@@ -11,10 +11,10 @@ from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import InvalidInput, Message
 from refunds.presentation import tables
 from refunds.schemas.fields import NearDate
-from refunds.schemas.strict import shape
+from refunds.schemas.strict import schema_of
 from refunds.service.store import Store
 
-_RANGE = shape(first=NearDate(required=True, data_key="from"), last=NearDate(required=True, data_key="to"))
+_RANGE = schema_of(first=NearDate(required=True, data_key="from"), last=NearDate(required=True, data_key="to"))
 
 
 @standalone("export")
@@ -38,7 +38,7 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
         uow.events.note(EventType.PRIVACY_TABLE_EXPORTED, kind, {"from": first, "to": last})
         dated = getattr(uow, kind).dated
     dates = {f"{dated}_from": since, f"{dated}_to": until}
-    lines = (line.encode() for line in tables.pages(store, COMMAND_LINE, kind, **dates))
+    lines = (line.encode() for line in tables.lines_by_page(store, COMMAND_LINE, kind, **dates))
     if output is None:
         sys.stdout.buffer.writelines(lines)
         return

@@ -27,7 +27,7 @@ from refunds.presentation.texts import policies
 from refunds.presentation.texts.decisions import reason_text
 from refunds.schemas.fields import FreeText, LocalDate
 from refunds.schemas.policy import policy_file, read_policy_file
-from refunds.schemas.strict import shape
+from refunds.schemas.strict import schema_of
 from refunds.service import publication, simulation, watch
 from refunds.service.publication import PublishResult
 from refunds.service.simulation import Flip, Simulation
@@ -186,7 +186,7 @@ def withdraw(policy: str, version: int) -> None:
     click.echo(f"Version {version} of {policy} is withdrawn.")
 
 
-_CLOSURE = shape(date=LocalDate(required=True), reason_de=FreeText(200), reason_en=FreeText(200))
+_CLOSURE = schema_of(date=LocalDate(required=True), reason_de=FreeText(200), reason_en=FreeText(200))
 
 
 @command.command("close")

@@ -25,7 +25,7 @@ from refunds.presentation.exports import export_data
 from refunds.presentation.language import translate
 from refunds.presentation.texts.privacy import answer_text, certificate_lines
 from refunds.schemas import fields
-from refunds.schemas.strict import shape
+from refunds.schemas.strict import schema_of
 from refunds.service import data_requests, exports, findings, privacy, rectification
 from refunds.service.data_requests import Given, NewDataRequest
 from refunds.service.exports import Export
@@ -60,7 +60,7 @@ def of_customer(function: Callable[..., None]) -> Callable[..., None]:
     return REFERENCE(BY_ID(LANG(function)))
 
 
-_TEXTS = shape(
+_TEXTS = schema_of(
     received_at=fields.Instant(),
     identity_check=fields.FreeText(500),
     recipient=fields.Line(254),
@@ -106,7 +106,7 @@ def erase(reference: str, reason: ErasureReason, anyway: str | None, *, by_id: b
 def _show(certificate: Certificate | None) -> None:
     """Print the certificate of an erasure; nothing for None."""
     if certificate is not None:
-        for line in certificate_lines(certificate, is_scrubbed=loaded_store().is_scrubbed):
+        for line in certificate_lines(certificate, is_scrubbed=loaded_store().has_scrubbed_all):
             click.echo(line)
 
 

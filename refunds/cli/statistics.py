@@ -5,7 +5,7 @@ from refunds.domain.instants import format_instant
 from refunds.errors import InvalidInput
 from refunds.presentation.language import translate
 from refunds.schemas.fields import Month
-from refunds.schemas.strict import shape
+from refunds.schemas.strict import schema_of
 from refunds.service import statistics
 
 
@@ -14,7 +14,7 @@ def command() -> None:
     """Close the statistics of months."""
 
 
-_MONTH = shape(month=Month())
+_MONTH = schema_of(month=Month())
 
 
 @command.command("close")

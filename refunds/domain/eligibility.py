@@ -198,7 +198,7 @@ class Decision(NamedTuple):
 
     @property
     def recorded(self) -> RecordedDecision:
-        """The decision as it is stored with a record, but without the names of holidays (see `judging.recorded`)."""
+        """The decision as it is stored with a record, but without the names of holidays (see `judging.to_record`)."""
         closed = self.calendar.closures
         return RecordedDecision(
             facts=self.facts,

@@ -26,7 +26,7 @@ from holidays.holiday_base import HolidayBase
 from refunds.domain.business_days import BusinessCalendar
 from refunds.domain.national_law import DECREES, PERIOD_LAWS
 from refunds.domain.region_days import DayFlag, RegionDays, Week
-from refunds.domain.regions import Place, place, place_before_iso, still_known, subdivisions
+from refunds.domain.regions import Place, known_region_or_country, place, place_before_iso, subdivisions
 from refunds.domain.terms import WithoutSubdivision
 
 HOLIDAYS_VERSION = version("holidays")
@@ -145,7 +145,7 @@ def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | Non
     holiday on that day (any more), or if the package does not cover the date or does not know the country (any more);
     for an unknown subdivision, the country's holidays count.
     """
-    known = still_known(region)
+    known = known_region_or_country(region)
     if known is None:
         return None
     country, subdivision = place(known)
@@ -163,12 +163,12 @@ def holiday_name(region: str, day: date, language: str) -> tuple[str, str] | Non
 def decreed_until(country: str) -> int | None:
     """Return the last year whose decrees the data has; None if the country has no yearly decrees or is not in it."""
     decrees = DECREES.get(country)
-    return _last_decree(country) if decrees and decrees.ended is None and still_known(country) else None
+    return _last_decree(country) if decrees and decrees.ended is None and known_region_or_country(country) else None
 
 
 def provisional_from(region: str) -> date | None:
     """Return the first date that decrees may still change in a region as stored; None without yearly decrees."""
-    known = still_known(region)
+    known = known_region_or_country(region)
     if known is None:
         return None
     country = place(known).country

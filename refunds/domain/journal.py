@@ -195,7 +195,7 @@ def is_sound(event: Event, key: bytes, position: int, previous: bytes) -> bool:
     return hmac.compare_digest(_with_hash(event, key).hash, event.hash)
 
 
-def note_empty(emptied: set[str], event: Event) -> None:
+def update_emptied(emptied: set[str], event: Event) -> None:
     """Add to `emptied` what an event empties: the id of the customer that it erases, or fields, as `record/field`.
 
     An event that undoes a resolution takes the field of its reason out of `emptied`, because a new reason may be
@@ -217,7 +217,7 @@ _REASONS: dict[str, str] = {
 """By the events that undo a resolution, the field with its reason."""
 
 
-def forgotten_by(event: Event) -> set[tuple[str, str]]:
+def records_deleted_by(event: Event) -> set[tuple[str, str]]:
     """Return the table and the id of each record that an event says is deleted; empty if none, or unreadable."""
     if event.type in FORGETTING:
         with suppress(ValueError, TypeError, LookupError, AttributeError):  # it need not be sound

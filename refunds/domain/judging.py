@@ -20,7 +20,7 @@ from refunds.domain.holidays_data import (
 from refunds.domain.instants import local_date, zone
 from refunds.domain.outcomes import NO_NAMES, Facts, Names, RecordedDecision, ToldWindow
 from refunds.domain.policy import Closures, Policy, PolicyVersion
-from refunds.domain.regions import country_of, require_region, still_known
+from refunds.domain.regions import country_of, known_region_or_country, require_region
 from refunds.domain.terms import Terms
 from refunds.errors import LANGUAGES, InvalidInput, Unfit
 
@@ -54,9 +54,9 @@ def judge(
     if facts.contact_point is not None:
         assert facts.channel
         country = country_of(version.terms.region)
-        point = spelt("/contact_point", contact_points.canonical, facts.channel, facts.contact_point, country)
+        point = at_pointer("/contact_point", contact_points.canonical, facts.channel, facts.contact_point, country)
         facts = facts._replace(contact_point=point)
-    place = named(version, region)
+    place = counting_region(version, region)
     # The data may have lost the region since the order was registered, or the version published.
     calendar = calendar_in(version, place) if of_order else calendar_of(version, region)
     if place != calendar.region.region:
@@ -64,7 +64,7 @@ def judge(
     return decide(facts, version, calendar, contact_version, promise=promise, of_order=of_order)
 
 
-def recorded(decision: Decision) -> RecordedDecision:
+def to_record(decision: Decision) -> RecordedDecision:
     """Return a decision as it is stored with a record, with the names of the holidays in its window."""
     unnamed = decision.recorded
     names = names_in(unnamed.outcome.told)
@@ -97,7 +97,7 @@ def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) ->
     terms = version.terms
     region, rules = outcome.region, FIRST_DAY_RULES
     if recorded.edition not in FIRST_EDITIONS:
-        region, rules = still_known(region) or region, day_rules(terms)
+        region, rules = known_region_or_country(region) or region, day_rules(terms)
     calendar = business_calendar(region, terms.business_week, terms.end_week, rules)
     calendar = _closed_again(calendar, recorded.closures, recorded.closures_too_late)
     return decide(
@@ -130,13 +130,13 @@ def calendar_of(version: PolicyVersion, order_region: str | None = None) -> Busi
     if "region" in version.overridden:
         require_region(version.terms.region, "/terms/region")
     # The data may have lost the region of a version since it was published; that stands all the same.
-    region = named(version, order_region)
-    if still_known(region) is None:
+    region = counting_region(version, order_region)
+    if known_region_or_country(region) is None:
         require_region(region, "")
     return calendar_in(version, region)
 
 
-def named(version: PolicyVersion, order_region: str | None) -> str:
+def counting_region(version: PolicyVersion, order_region: str | None) -> str:
     """Return the region whose holidays count: `order_region` if given and if the terms follow it, else the policy's."""
     return order_region if order_region and version.terms.follow_order_region else version.terms.region
 
@@ -146,7 +146,7 @@ def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
 
     It is that of its country if the data has lost the region, and covers no date if it has lost the country, too.
     """
-    terms, known = version.terms, still_known(region)
+    terms, known = version.terms, known_region_or_country(region)
     if known is None:
         calendar = no_calendar(region, terms.business_week, terms.end_week)
     else:
@@ -172,7 +172,7 @@ def _closed(calendar: BusinessCalendar, known: tuple[date, ...], later: Closures
     return calendar.with_entered_closures(entered) if entered else calendar
 
 
-def spelt(pointer: str, spell: Callable[..., T], *arguments: Any) -> T:
+def at_pointer(pointer: str, spell: Callable[..., T], *arguments: Any) -> T:
     """Return what `spell` returns for the arguments; if it raises `Unfit`, raise `InvalidInput` at `pointer`."""
     try:
         return spell(*arguments)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from refunds.errors import Forbidden, Message, any_of
+from refunds.errors import Forbidden, Message, one_of_text
 
 
 class Scope(StrEnum):
@@ -114,7 +114,7 @@ class Principal:
     def require(self, *scopes: Scope) -> None:
         """Raise `Forbidden` unless the principal's role has at least one of the scopes."""
         if not self.may(*scopes):
-            needed = {"role": self.role, "scopes": any_of(scopes)}
+            needed = {"role": self.role, "scopes": one_of_text(scopes)}
             raise Forbidden(Message("The role %(role)s does not have the scope %(scopes)s.", **needed))
 
 

@@ -107,7 +107,7 @@ def place_before_iso(region: str) -> Place:
     return Place(country, part if part in _entity(country).subdivisions else None)
 
 
-def still_known(region: str) -> str | None:
+def known_region_or_country(region: str) -> str | None:
     """Return a stored region if it has a calendar now, or else its country, or None if the data has lost that, too."""
     country = region.partition("-")[0]
     if country not in countries():

@@ -60,7 +60,7 @@ def outcome_of(intent: Intent, verdict: Verdict, *, is_cancelled: bool) -> Conta
     return ContactOutcome.CANCELLED if is_cancelled else ContactOutcome(verdict)
 
 
-def least() -> int:
+def draw_least() -> int:
     """Draw how many customers a cell needs to be shown: ten, plus a random number from 0 on.
 
     Otherwise, somebody who knows nine customers of a cell that is not shown would know that there is no tenth.
@@ -71,14 +71,14 @@ def least() -> int:
     return needed
 
 
-def shown(counts: Mapping[Cell, int]) -> Cells:
+def cells_to_publish(counts: Mapping[Cell, int]) -> Cells:
     """Return the exact counts of the cells that have enough customers to be shown; the other cells are left out.
 
-    How many are enough, `least()` draws at random for each cell, so another call can return others: store the result.
+    `draw_least` draws at random for each cell how many are enough, so another call can return others: store the result.
     """
     cells: dict[str, dict[str, dict[str, int]]] = {}
     for (country, channel, outcome), count in sorted(counts.items()):
-        if count >= least():
+        if count >= draw_least():
             cells.setdefault(country, {}).setdefault(str(channel), {})[str(outcome)] = count
     return cells
 

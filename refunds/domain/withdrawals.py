@@ -9,7 +9,7 @@ from refunds.domain.instants import end_of_day, local_date, zone
 from refunds.domain.judging import day_rules
 from refunds.domain.outcomes import Outcome
 from refunds.domain.region_days import WEEKDAYS
-from refunds.domain.regions import still_known
+from refunds.domain.regions import known_region_or_country
 from refunds.domain.terms import Terms
 from refunds.errors import CalendarNotCovered
 
@@ -36,7 +36,7 @@ def information_period(ordered_at: datetime | None, outcome: Outcome, terms: Ter
     The day of the order is not counted. If the last day is a Saturday, a Sunday or a public holiday of the region, the
     period ends with the next working day. Source: Regulation (EEC, Euratom) 1182/71, article 3.
     """
-    known = still_known(outcome.region)
+    known = known_region_or_country(outcome.region)
     if ordered_at is None or known is None:
         return None
     before_last = local_date(ordered_at, zone(outcome.time_zone)) + DAYS - timedelta(days=1)

@@ -32,12 +32,12 @@ def decision_json(outcome: Outcome, request: str | None = None, *, with_days: bo
     if outcome.names or outcome.overridden or len(outcome.day_codes) > _LONGEST:
         before, after = _written(outcome, with_days)
     else:
-        before, after = _kept(outcome[:1] + outcome[2:-1], language(), with_days)
+        before, after = _cached_parts(outcome[:1] + outcome[2:-1], language(), with_days)
     return b"%b%b%b%b}" % (before, orjson.dumps(format_instant(outcome.requested_at)), after, orjson.dumps(request))
 
 
 @lru_cache(maxsize=4096)  # 12 MB: a year's service days in one region, in two languages, or a week's in 50 regions
-def _kept(stated: tuple[Any, ...], _: str, with_days: bool) -> tuple[bytes, bytes]:
+def _cached_parts(stated: tuple[Any, ...], _: str, with_days: bool) -> tuple[bytes, bytes]:
     """Return the two parts of a decision's JSON, as `_written` does, but from a cache if they were made before.
 
     `stated` is an outcome without instant and names; `_` is the language, which `_written` takes from the context.

@@ -95,7 +95,7 @@ def lines(uow: UnitOfWork, kind: type, records: Sequence[Any]) -> Iterator[str]:
         yield line(cell(value(row)) for value in shown)
 
 
-def pages(store: Store, principal: Principal, kind: str, **filters: Any) -> Iterator[str]:
+def lines_by_page(store: Store, principal: Principal, kind: str, **filters: Any) -> Iterator[str]:
     """Yield the header, and a line of CSV for each record that fits the filters; each page has its own unit of work.
 
     `kind` is the name of a repository in a unit of work, such as `contacts`; the filters are those of its `paginate`.

@@ -19,7 +19,7 @@ from refunds.domain import instants, payment_data
 from refunds.domain.region_days import WEEKDAYS, Week
 from refunds.domain.statistics import MONTH
 from refunds.errors import PAYMENT_DATA, FieldError, Message, Unfit
-from refunds.schemas.strict import does_not_fit
+from refunds.schemas.strict import unfit_error
 
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,17}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
@@ -55,11 +55,11 @@ def checked(read: Callable[[str], Any], value: Any, shape: Message = _TEXT) -> A
     If `read` raises `Unfit`, the `ValidationError` has its detail and code.
     """
     if type(value) is not str:
-        raise does_not_fit(shape, "wrong_type")
+        raise unfit_error(shape, "wrong_type")
     try:
         return read(value)
     except Unfit as error:
-        raise does_not_fit(error.detail, error.code) from None
+        raise unfit_error(error.detail, error.code) from None
 
 
 class Instant(_Strict, fields.DateTime):
@@ -69,11 +69,11 @@ class Instant(_Strict, fields.DateTime):
         """Return an RFC 3339 text or aware `datetime` as an instant in UTC; raise `ValidationError` for others."""
         if isinstance(value, datetime):
             if value.tzinfo is None:
-                raise does_not_fit(Message("needs its offset, as in 2026-04-02T16:20:00+02:00"))
+                raise unfit_error(Message("needs its offset, as in 2026-04-02T16:20:00+02:00"))
             try:
                 return value.astimezone(UTC)
             except OverflowError:
-                raise does_not_fit(Message("no such instant: check the year")) from None
+                raise unfit_error(Message("no such instant: check the year")) from None
         instant: datetime = checked(instants.parse_instant, value, _INSTANT)
         return instant
 
@@ -99,7 +99,7 @@ def _require_near(year: int) -> None:
     """Raise `ValidationError` if a year is not between 1970 and 2199."""
     if not _FIRST_YEAR <= year <= _LAST_YEAR:
         within = Message("must lie in the years %(first)s to %(last)s", first=_FIRST_YEAR, last=_LAST_YEAR)
-        raise does_not_fit(within, "out_of_range")
+        raise unfit_error(within, "out_of_range")
 
 
 class LocalDate(_Strict, fields.Date):
@@ -137,10 +137,10 @@ class Whole(_Strict, fields.Integer):
         if type(value) is float and value.is_integer():
             value = int(value)
         if type(value) is not int:
-            raise does_not_fit(self._shape, "wrong_type")
+            raise unfit_error(self._shape, "wrong_type")
         if not self.least <= value <= self.most:
             within = Message("must be from %(least)s to %(most)s", least=self.least, most=self.most)
-            raise does_not_fit(within, "out_of_range")
+            raise unfit_error(within, "out_of_range")
         return value
 
 
@@ -150,7 +150,7 @@ class Flag(_Strict, fields.Boolean):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         """Return the value if it is true or false; raise `ValidationError` for others."""
         if type(value) is not bool:
-            raise does_not_fit(Message("must be true or false"), "wrong_type")
+            raise unfit_error(Message("must be true or false"), "wrong_type")
         return value
 
 
@@ -160,7 +160,7 @@ class WholeText(Whole):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
         """Return the number in a text of plain digits; raise `ValidationError` for another text or out of bounds."""
         if not _DIGITS.fullmatch(value):
-            raise does_not_fit(self._shape, "wrong_type")
+            raise unfit_error(self._shape, "wrong_type")
         return super()._deserialize(int(value), *args, **kwargs)
 
 
@@ -170,7 +170,7 @@ class FlagText(Flag):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         """Return whether the text is `true`; raise `ValidationError` unless it is `true` or `false`."""
         if value not in {"true", "false"}:
-            raise does_not_fit(Message("must be true or false"), "wrong_type")
+            raise unfit_error(Message("must be true or false"), "wrong_type")
         return bool(value == "true")
 
 
@@ -191,13 +191,13 @@ class Text(_Strict, fields.String):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         """Return the text unchanged; raise `ValidationError` if its type, length, characters or pattern do not fit."""
         if type(value) is not str:
-            raise does_not_fit(_TEXT, "wrong_type")
+            raise unfit_error(_TEXT, "wrong_type")
         if not 1 <= len(value) <= self.most:
-            raise does_not_fit(Message("must have 1 to %(most)s characters", most=self.most), "out_of_range")
+            raise unfit_error(Message("must have 1 to %(most)s characters", most=self.most), "out_of_range")
         if _CONTROL.search(value):
-            raise does_not_fit(Message("must not contain control characters"))
+            raise unfit_error(Message("must not contain control characters"))
         if self._fits and not self._fits(value):
-            raise does_not_fit(self.shape)
+            raise unfit_error(self.shape)
         return value
 
 
@@ -215,14 +215,14 @@ class FreeText(Text):
         """Return a text that `Text` accepts; raise `ValidationError` if it has payment data or no letter or digit."""
         text = super()._deserialize(value, *args, **kwargs)
         if not any(map(str.isalnum, text)):
-            raise does_not_fit(Message("must contain a letter or a digit"))
+            raise unfit_error(Message("must contain a letter or a digit"))
         self._require_no_payment_data(text)
         return text
 
     def _require_no_payment_data(self, text: str) -> None:
         """Raise `ValidationError` if payment data is anywhere in a text."""
         if payment_data.holds_payment_data(text):
-            raise does_not_fit(
+            raise unfit_error(
                 Message(
                     "must not contain what looks like the number of a payment card or a bank account, a CVV or a PIN: "
                     "leave it out, it is not needed; write a telephone number with its +"
@@ -240,7 +240,7 @@ class Line(FreeText):
             value = unicodedata.normalize("NFC", value)
         text = super()._deserialize(value, *args, **kwargs)
         if not text.isprintable() or text != text.strip():
-            raise does_not_fit(Message("must be one line of visible characters, without spaces at its ends"))
+            raise unfit_error(Message("must be one line of visible characters, without spaces at its ends"))
         return text
 
 
@@ -250,7 +250,7 @@ class Reference(Line):
     def _require_no_payment_data(self, text: str) -> None:
         """Raise `ValidationError` if the whole text looks like the number of a card or an account."""
         if payment_data.is_payment_data(text):
-            raise does_not_fit(
+            raise unfit_error(
                 Message(
                     "must not be what looks like the number of a payment card or a bank account: if it is another "
                     "number, write it with a letter in front, such as K4111…"
@@ -271,7 +271,7 @@ class Choice(_Strict, fields.String):
         """Return the member of the enumeration that has this value; raise `ValidationError` if none has."""
         member = self.members.get(value) if type(value) is str else None
         if member is None:
-            raise does_not_fit(Message("must be one of %(names)s", names=", ".join(self.members)), "unknown_value")
+            raise unfit_error(Message("must be one of %(names)s", names=", ".join(self.members)), "unknown_value")
         return member
 
 
@@ -302,9 +302,9 @@ class Weekdays(_Strict, fields.Field[Week]):
             return "country"
         if not isinstance(value, list) or not value or any(day not in WEEKDAYS for day in value):
             week = Message('must be ["country"] or a list of weekdays from %(names)s', names=", ".join(WEEKDAYS))
-            raise does_not_fit(week)
+            raise unfit_error(week)
         if len(set(value)) < len(value):
-            raise does_not_fit(Message("must name each weekday once"))
+            raise unfit_error(Message("must name each weekday once"))
         return tuple(day for day in WEEKDAYS if day in value)
 
 
@@ -318,9 +318,9 @@ class ListOf(_Strict, fields.List[Any]):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:  # type: ignore[override]
         """Return the values of a list, each read, in order; raise `ValidationError` if one or the list does not fit."""
         if not isinstance(value, list):
-            raise does_not_fit(Message("must be a list"), "wrong_type")
+            raise unfit_error(Message("must be a list"), "wrong_type")
         if len(value) > self.most:
-            raise does_not_fit(Message("must have at most %(most)s entries", most=self.most), "out_of_range")
+            raise unfit_error(Message("must have at most %(most)s entries", most=self.most), "out_of_range")
         return tuple(super()._deserialize(value, *args, **kwargs))
 
 

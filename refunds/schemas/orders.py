@@ -6,7 +6,7 @@ from refunds.domain.contact_points import customers_detail
 from refunds.errors import Message, Unfit
 from refunds.schemas.fields import Instant, Reference, Text
 from refunds.schemas.policy import PolicyId
-from refunds.schemas.strict import StrictSchema, does_not_fit
+from refunds.schemas.strict import StrictSchema, unfit_error
 
 
 class OrderId(Reference):
@@ -24,11 +24,11 @@ class OrderId(Reference):
         text = super()._deserialize(value, *args, **kwargs)
         parts = text.split("/")
         if text.startswith("/") or {".", ".."} & set(parts):
-            raise does_not_fit(Message("must not begin with / or have . or .. between slashes: write it otherwise"))
+            raise unfit_error(Message("must not begin with / or have . or .. between slashes: write it otherwise"))
         if len(parts) > 1 and parts[-1] in TAKEN:
-            raise does_not_fit(Message("must not end in /%(part)s: write it otherwise", part=parts[-1]))
+            raise unfit_error(Message("must not end in /%(part)s: write it otherwise", part=parts[-1]))
         if _is_a_persons(text):
-            raise does_not_fit(
+            raise unfit_error(
                 Message("must not be an e-mail address or a telephone number: the journal keeps it for ever")
             )
         return text

@@ -13,7 +13,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,63}|[0-9]{1,9}")
 """A pointer repeats the keys that were sent if they are names or indexes; others could contain anything."""
 
 
-def does_not_fit(detail: Message, code: str = "invalid") -> ValidationError:
+def unfit_error(detail: Message, code: str = "invalid") -> ValidationError:
     """Return the error for a value that does not fit, to be raised by its field."""
     return ValidationError([FieldError("", detail, code)])
 
@@ -59,7 +59,7 @@ class StrictSchema(ma.Schema):
 
         A key that is left out of `data`, or is null where null means absent, is left out of the result, too. Raise
         `InvalidInput` if `data` is not an object, or if fields are unknown, missing or do not fit: `PaymentDataRefused`
-        if a text has payment data. The error has a `FieldError` for each place, up to `MOST_FLAWS`.
+        if a text has payment data. The error has a `FieldError` for each place, up to `MOST_ERRORS`.
         """
         try:
             return self._read_plainly(data)
@@ -68,7 +68,7 @@ class StrictSchema(ma.Schema):
         try:
             loaded: dict[str, Any] = self.load(data)
         except ValidationError as error:
-            raise refused(errors(error)) from None
+            raise refusal_error(errors(error)) from None
         return loaded
 
     def _read_plainly(self, data: Any) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class StrictSchema(ma.Schema):
         return read
 
 
-def shape(**fields_of_it: fields.Field[Any]) -> StrictSchema:
+def schema_of(**fields_of_it: fields.Field[Any]) -> StrictSchema:
     """Return a schema of these fields, for input that is read in one place."""
     made: StrictSchema = StrictSchema.from_dict(dict(fields_of_it))()  # type: ignore[assignment] # it returns its own class
     return made
@@ -96,7 +96,7 @@ class QuerySchema(StrictSchema):
         """Do nothing: in a query, null does not stand for absence as it does in other schemas."""
 
 
-def refused(found: Iterable[FieldError]) -> InvalidInput:
+def refusal_error(found: Iterable[FieldError]) -> InvalidInput:
     """Return one error with all of `found`, to be raised: `PaymentDataRefused` if one of them is about payment data."""
     listed = tuple(found)
     return (PaymentDataRefused if any(field_error.code == PAYMENT_DATA for field_error in listed) else InvalidInput)(
@@ -113,7 +113,7 @@ def _walk(messages: Any, pointer: str) -> Iterator[FieldError]:
     """Yield the field errors in marshmallow's nested messages, with `pointer` put before the pointer of each."""
     if isinstance(messages, Mapping):
         for key, nested in messages.items():
-            yield from _walk(nested, pointer if key == ma.exceptions.SCHEMA else pointer + step(key))
+            yield from _walk(nested, pointer if key == ma.exceptions.SCHEMA else pointer + pointer_step(key))
     elif isinstance(messages, list):
         for nested in messages:
             yield from _walk(nested, pointer)
@@ -121,6 +121,6 @@ def _walk(messages: Any, pointer: str) -> Iterator[FieldError]:
         yield messages.under(pointer)
 
 
-def step(key: str | int) -> str:
+def pointer_step(key: str | int) -> str:
     """Return the step of a JSON pointer to a key, such as `/terms`; `/…` if the key is no name and no index."""
     return f"/{key}" if _NAME.fullmatch(str(key)) else "/…"

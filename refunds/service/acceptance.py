@@ -8,13 +8,13 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import ConfigurationError, InvalidInput, Message
 from refunds.schemas.fields import Line
-from refunds.schemas.strict import shape
+from refunds.schemas.strict import schema_of
 from refunds.service.store import Store
 from refunds.storage import events, lineage
 from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.erasures import ErasureLedger
 
-_REASON = shape(reason=Line(200, required=True))
+_REASON = schema_of(reason=Line(200, required=True))
 
 
 def read_reason(reason: str) -> str:
@@ -23,7 +23,7 @@ def read_reason(reason: str) -> str:
     return line
 
 
-def ledger_missing(ledger: ErasureLedger) -> ConfigurationError:
+def ledger_missing_error(ledger: ErasureLedger) -> ConfigurationError:
     """Return the error, for the caller to raise, that the ledger of erasures is missing, so erased data may be back."""
     detail = Message(
         "REFUNDS_LEDGER_DIR: there is no %(file)s, so customers who were erased since may be in the database again. "
@@ -56,7 +56,7 @@ def accept(store: Store, reason: str, how: Message | None = None, ledger_lost: s
     """
     reason, why = read_reason(reason), ledger_lost and read_reason(ledger_lost)
     if not why and not store.erasures.file.exists():
-        raise ledger_missing(store.erasures)
+        raise ledger_missing_error(store.erasures)
     store.erasures.require_writable()
     written = list(store.checkpoints)
     with store.write(COMMAND_LINE, exclusive=True) as uow:

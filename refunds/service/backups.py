@@ -140,7 +140,7 @@ def restore(settings: Settings, file: Path, reason: str, ledger_lost: str | None
                     live.append(*beside(file)[0])
                 at_end = live.last() is not None and _checkpoint_end(database, live)
                 if not (at_end or is_known):
-                    raise acceptance.ledger_missing(erased)
+                    raise acceptance.ledger_missing_error(erased)
                 copy.checkpoints.append(*live)
                 copy.erasures.append(*erased, *beside(file)[1], *(_erased_in(database) if at_end else ()))
                 lost = acceptance.accept(copy, why, Message("an older state was restored"), ledger_lost)

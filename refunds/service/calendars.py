@@ -19,7 +19,7 @@ from refunds.domain.holidays_data import (
 from refunds.domain.judging import calendar_in
 from refunds.domain.outcomes import Notice, calendar_notices
 from refunds.domain.policy import PolicyVersion
-from refunds.domain.regions import countries, place, require_region, still_known, subdivisions
+from refunds.domain.regions import countries, known_region_or_country, place, require_region, subdivisions
 from refunds.errors import Crowded, InvalidInput, Message
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -41,7 +41,7 @@ class Builder:
     def __init__(self) -> None:
         self.seconds, self.left = 0.0, inf
 
-    def ready(self, work: Callable[[], T], *, in_place: bool = True) -> T:
+    def run(self, work: Callable[[], T], *, in_place: bool = True) -> T:
         """Return what `work` returns, and build the calendars that it needs.
 
         A calendar is built while `work` waits for it. Without `in_place`, `work` is stopped instead, and begins again
@@ -110,14 +110,14 @@ def _region(code: str, country: str, differ: tuple[str, ...]) -> Region:
     return Region(code, country, first, last, provisional_from(code), differ)
 
 
-def in_use(uow: UnitOfWork) -> frozenset[str]:
+def regions_in_use(uow: UnitOfWork) -> frozenset[str]:
     """Return the regions of the policies' current versions and of open windows, as the calendars name them now.
 
     A region whose country the holiday data has lost is returned as it was stored.
     """
     named = {policy.current(uow.now).terms.region for policy in uow.policies.values()}
     stored = named | uow.promises.open_regions(uow.now)
-    return frozenset(place(known).region if (known := still_known(region)) else region for region in stored)
+    return frozenset(place(known).region if (known := known_region_or_country(region)) else region for region in stored)
 
 
 class CalendarDays(NamedTuple):

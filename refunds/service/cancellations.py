@@ -165,7 +165,7 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
     """
     contact = uow.contacts.get(contact_id)
     if contact.order_id != order.order_id:
-        raise contacts.unknown("/contact_id")
+        raise contacts.unknown_contact_error("/contact_id")
     contacts.require_present(contact)
     if not contact.intent.asks:
         raise ContactStateConflict(
@@ -176,7 +176,7 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
             Message("The contact has been resolved: record the customer's new one."), contact.state
         )
     decision = orders.decided(uow, order, orders.facts_of(order, contact, cancelled=cancelled))
-    return contact, orders.answered(uow, order, decision)
+    return contact, orders.decision_to_answer(uow, order, decision)
 
 
 def _apply_override(
@@ -212,7 +212,7 @@ def _issue(
     contact_id = decision.facts.request or contact.contact_id
     terms = decision.version.terms
     # A new contact has the same decision, unless an override has changed that.
-    recorded = contact.decision if contact.decision.facts is decision.facts else judging.recorded(decision)
+    recorded = contact.decision if contact.decision.facts is decision.facts else judging.to_record(decision)
     tz = zone(terms.time_zone)
     due_by = local_date(uow.now, tz) + timedelta(days=terms.refund_due_days)
     if basis is Basis.STATUTORY:

@@ -106,7 +106,7 @@ def _require_near(store: Store, event: Event, until: datetime, now: datetime) ->
     return until - alive
 
 
-def look(store: Store) -> None:
+def check_clock(store: Store) -> None:
     """Check the clock, then write a checkpoint if there was no event or checkpoint for a day.
 
     The checkpoint shows that the service was running, so that a quiet time does not put its clock in doubt. Raises

@@ -93,7 +93,7 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact, *, cancels: bool 
     if needs_evidence(own, new.intent) and new.ticket_ref is None and new.intent is not Intent.WITHDRAWAL:
         detail = Message("is required: the contact was received before the deadline and is entered after it")
         raise EvidenceRequired.at("/ticket_ref", detail, "required")
-    decision = orders.answered(uow, locked.order, own, new.supersedes)
+    decision = orders.decision_to_answer(uow, locked.order, own, new.supersedes)
     contact = _new_contact(uow, locked, new, own, decision)
     if cancels and contact.outcome.eligible:
         contact = replace(contact, is_open=False)
@@ -130,14 +130,15 @@ def number_all(store: Store, progress: ProgressCallback = silently) -> int:
 def preview(uow: UnitOfWork, order: Order, new: NewContact) -> tuple[Decision, Decision]:
     """Return two decisions as if a contact were entered now: on the contact itself, and the one to answer with.
 
-    The second is the first, unless an earlier open request allows more: see `orders.answered`. Nothing is recorded. Of
-    what `record` refuses, only the times and the contact point are checked. Raises `InvalidInput` if a time is in the
-    future, in the wrong order or too long ago, or the contact point is neither a number nor an address, `NotFound` if
-    there is no such policy, and `NoPolicyInForce` or `CalendarNotCovered` if the contact cannot be judged.
+    The second is the first, unless an earlier open request allows more: see `orders.decision_to_answer`. Nothing is
+    recorded. Of what `record` refuses, only the times and the contact point are checked. Raises `InvalidInput` if a
+    time is in the future, in the wrong order or too long ago, or the contact point is neither a number nor an address,
+    `NotFound` if there is no such policy, and `NoPolicyInForce` or `CalendarNotCovered` if the contact cannot be
+    judged.
     """
     earlier = uow.contacts.find(new.supersedes) if new.supersedes else None
     own = _judge(uow, order, new, earlier, cancelled=uow.cancellations.active(order.order_id) is not None)
-    return own, orders.answered(uow, order, own, new.supersedes)
+    return own, orders.decision_to_answer(uow, order, own, new.supersedes)
 
 
 def needs_evidence(decision: Decision, intent: Intent) -> bool:
@@ -200,7 +201,7 @@ def _new_contact(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Dec
         ticket_ref=new.ticket_ref,
         note=new.note,
         supersedes=new.supersedes,
-        decision=judging.recorded(decision),
+        decision=judging.to_record(decision),
         backdated=asks and own.backdated,
         is_open=asks and locked.active is None,
         superseded_by=None,
@@ -216,7 +217,7 @@ def customers_detail(pointer: str, text: str, order: Order, terms: Terms) -> str
     policy's. Raises `InvalidInput` at `pointer` if the text is neither, or no such number can exist.
     """
     country = country_of(order.region or terms.region)
-    return judging.spelt(pointer, contact_points.customers_detail, text, country)
+    return judging.at_pointer(pointer, contact_points.customers_detail, text, country)
 
 
 def possible_times(
@@ -272,7 +273,7 @@ def _to_supersede(uow: UnitOfWork, locked: LockedOrder, new: NewContact) -> Cont
         return None
     earlier = uow.contacts.find(contact_id)
     if earlier is None or earlier.order_id != locked.order.order_id:
-        raise unknown("/supersedes")
+        raise unknown_contact_error("/supersedes")
     require_replaceable(earlier, new.intent)
     if locked.active is not None and locked.active.contact_id == contact_id:
         cancellation_id = locked.active.cancellation_id
@@ -335,7 +336,7 @@ _ASKS_FOR_LESS = {
 }
 
 
-def added(contact: Contact | UnmatchedContact, name: str, **given: str | None) -> dict[str, str]:
+def missing_fields(contact: Contact | UnmatchedContact, name: str, **given: str | None) -> dict[str, str]:
     """Return the given fields that a contact does not have yet, by name; leave out None and what the contact has.
 
     Raises `ContactStateConflict` if the contact, whose id is `name`, has another text in one of these fields.
@@ -352,7 +353,7 @@ def added(contact: Contact | UnmatchedContact, name: str, **given: str | None) -
     return {field: value for field, value in found.items() if value is not None}
 
 
-def unknown(pointer: str) -> InvalidInput:
+def unknown_contact_error(pointer: str) -> InvalidInput:
     """Return the error, for the caller to raise, for an id at `pointer` that no contact about the order has."""
     return InvalidInput.at(pointer, Message("must be the id of a contact about this order"), "unknown_contact")
 

@@ -79,7 +79,7 @@ def check_identity(uow: UnitOfWork, request_id: str, how: str) -> DataRequest:
     If the person is no customer, nothing is recorded. Raises `NotFound`, `CustomerErased`, and `DataRequestConflict` if
     the request is closed or has another check: what was handed out since rests on that.
     """
-    request = locked(uow, request_id)
+    request = lock(uow, request_id)
     if request.customer_id is None or request.identity_check == how:
         return request
     _require_open(request)
@@ -100,7 +100,7 @@ def extend(uow: UnitOfWork, request_id: str, reason: str) -> DataRequest:
     closed; `CustomerErased`; and `CannotBeExtended` if its kind does not allow it, if the time was extended for another
     reason, or if the time is over, because the person must be told of an extension before that.
     """
-    request = locked(uow, request_id)
+    request = lock(uow, request_id)
     if request.extended_at is not None and request.extension_reason in {reason, None}:
         return request
     _require_open(request)
@@ -128,7 +128,7 @@ def note_fee(uow: UnitOfWork, request_id: str, fee: Fee | None, reason: str | No
     `DataRequestConflict` if it is closed, `CustomerErased` for a reason of an erased customer, and `InvalidInput` for a
     fee without a reason, a reason without a fee, or the fee for a further copy unless the request is for access.
     """
-    request = locked(uow, request_id)
+    request = lock(uow, request_id)
     copy = Message("must not be further_copy: only who asks for access gets a copy")
     wrong = {
         "reason": fee and not reason and Message("is required"),
@@ -171,13 +171,13 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
     something is missing or does not fit its kind; `IdentityNotChecked`; `CustomerErased`; for an erasure, also
     `LegalHold`, `CustomerHasOpenMatters` and `StorageUnavailable`.
     """
-    request = locked(uow, request_id)
+    request = lock(uow, request_id)
     _require_fitting(uow, request, given)
     to_inform = recipients(uow, request)
     limit = _LIMITS.get(request.kind) if request.outcome is DataRequestOutcome.FULFILLED else None
     is_lifted = given.outcome is DataRequestOutcome.TAKEN_BACK and limit is not None
     if request.outcome is given.outcome and not rectify(uow, given.corrections, request.customer_id):
-        return answered(uow, request)
+        return with_certificate(uow, request)
     if not is_lifted:
         _require_open(request)
     closed = {"closed_at": uow.now, "closed_by": uow.principal.actor, "outcome": given.outcome}
@@ -192,7 +192,7 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
     return Answered(uow.data_requests.get(request_id), erased, to_inform)
 
 
-def answered(uow: UnitOfWork, request: DataRequest) -> Answered:
+def with_certificate(uow: UnitOfWork, request: DataRequest) -> Answered:
     """Return a data request with its present certificate, and the disclosures whose recipients must be told."""
     return Answered(request, certificate(uow, request), recipients(uow, request))
 
@@ -285,7 +285,7 @@ def require_identity(request: DataRequest) -> None:
         raise IdentityNotChecked(request.request_id)
 
 
-def locked(uow: UnitOfWork, request_id: str) -> DataRequest:
+def lock(uow: UnitOfWork, request_id: str) -> DataRequest:
     """Lock a data request, after its customer and their orders, and return it; raises `NotFound` if there is none."""
     customer_id = uow.data_requests.get(request_id).customer_id
     if customer_id is not None:

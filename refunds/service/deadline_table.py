@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
 from refunds.domain.instants import TZDATA_VERSION, end_of_day, first_instant, zone
-from refunds.domain.judging import calendar_of, named
+from refunds.domain.judging import calendar_of, counting_region
 from refunds.domain.outcomes import calendar_notices
 from refunds.domain.policy import Policy, PolicyVersion
 from refunds.domain.region_days import CLOSED
@@ -146,7 +146,7 @@ def _days(
 def _rows(span: _Span, region: str) -> list[Row]:
     """Return the rows of a span in one region, one for each service date; raises `CalendarNotCovered`."""
     version, length = span.version, span.version.terms.window_business_days
-    calendar, asked = calendar_of(version, region or None), named(version, region)
+    calendar, asked = calendar_of(version, region or None), counting_region(version, region)
     digest, windows = sha256(), []
     for day, *_ in span.days:
         current = calendar.as_of_window(day, length)

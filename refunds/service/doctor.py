@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from refunds.domain.contact_points import Channel
 from refunds.domain.holidays_data import HOLIDAYS_VERSION, covered_years, provisional_from
 from refunds.domain.instants import TZDATA_VERSION, format_instant
-from refunds.domain.regions import still_known
+from refunds.domain.regions import known_region_or_country
 from refunds.errors import Message, RefundsError
 from refunds.service import calendars, clock, doctor_files, upkeep, watch
 from refunds.service.examination import Finding, Found, Patient, failed, ok, warning
@@ -101,7 +101,7 @@ def _erasures(patient: Patient) -> Found:
     text = Message("what was erased last may still be in the files of the database: it was read meanwhile")
     fix = Message("it goes after the next write, or at the next start; end what reads for long")
     fits = Message("%(file)s and the records agree on who was erased", file=ledger.file)
-    is_scrubbed = upkeep.noted(ledger.file.parent, "scrub").get("position", 0) == ledger.size
+    is_scrubbed = upkeep.read_note(ledger.file.parent, "scrub").get("position", 0) == ledger.size
     yield ok(fits) if is_scrubbed else warning(text, fix)
 
 
@@ -153,12 +153,12 @@ def _clock(patient: Patient) -> Found:
 def _calendars(patient: Patient) -> Found:
     """Yield the finding of the data's releases and the regions in use, and a finding for each of these that is bad."""
     with patient.records() as uow:
-        regions, last = sorted(calendars.in_use(uow)), watch.last_change(uow)
+        regions, last = sorted(calendars.regions_in_use(uow)), watch.last_change(uow)
     data = {"holidays": HOLIDAYS_VERSION, "tzdata": TZDATA_VERSION, "regions": ", ".join(regions)}
     yield ok(Message("holidays %(holidays)s, tzdata %(tzdata)s; regions in use: %(regions)s", **data))
     today, update = patient.now.date(), Message("update holidays and tzdata: see flask calendar compare")
     for region in regions:
-        if still_known(region) is None:
+        if known_region_or_country(region) is None:
             yield failed(Message("the holiday data does not have %(region)s", region=region), update)
             continue
         until, since = covered_years(region)[-1], provisional_from(region)
@@ -227,7 +227,7 @@ def _data_requests(patient: Patient) -> Found:
 
 def _server_log(tx: Transaction) -> Found:
     """Yield each setting by which a PostgreSQL writes values of records into its log; ok if there is none."""
-    if not (leaking := schema.leaking(schema.log_parameters(tx))):
+    if not (leaking := schema.parameters_to_zero(schema.log_parameters(tx))):
         yield ok(Message("the server writes no values of records into its log"))
     for name in leaking:
         yield failed(
@@ -250,7 +250,7 @@ def room_for_instances(allowed: int, used_by_others: int) -> Found:
 
 def _samples(tx: Transaction) -> Found:
     """Warn of the encrypted columns of which a PostgreSQL keeps samples, or may; ok if there is none."""
-    found = schema.sampled(tx)
+    found = schema.sampled_columns(tx)
     text = Message("the server keeps samples of what is encrypted, or may: %(columns)s", columns=", ".join(found))
     fix = Message("ALTER TABLE … ALTER COLUMN … TYPE bytea, ALTER COLUMN … SET STATISTICS 0, for each")
     yield warning(text, fix) if found else ok(Message("the server keeps no sample of what is encrypted"))
@@ -285,7 +285,7 @@ CHECKS: dict[str, Callable[[Patient], Found]] = {
     "data-requests": _data_requests,
     "upkeep": doctor_files.backups,
     "server-log": _on_server(_server_log),
-    "connections": _on_server(lambda tx: room_for_instances(*schema.room(tx))),
+    "connections": _on_server(lambda tx: room_for_instances(*schema.connection_room(tx))),
     "samples": _on_server(_samples),
 }
 """Every check by its name; the last three are for PostgreSQL alone."""

@@ -143,7 +143,7 @@ def backups(patient: Patient) -> Found:
     A warning is for one that was never done, was done more than 2, 8 or 2 days ago, or is in the future. A server may
     have backups of its own, so a missing or older backup of a server is no finding.
     """
-    of_backup, of_verify, of_retention = upkeep.last(require_ledger(patient.settings))
+    of_backup, of_verify, of_retention = upkeep.last_done(require_ledger(patient.settings))
     for command, done, most in (
         ("flask backup", of_backup, 2),
         ("flask audit verify", of_verify, 8),

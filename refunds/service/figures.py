@@ -26,7 +26,7 @@ def read(store: Store) -> Iterator[Figure]:
         last = store.checkpoints.last()
         yield "checkpoint_position", (), last and last.position
         yield "checkpoint_timestamp_seconds", (), last and last.at
-    done = upkeep.last(store.checkpoints.file.parent)
+    done = upkeep.last_done(store.checkpoints.file.parent)
     yield "backup_last_success_timestamp_seconds", (), done.backup
     yield "verify_last_success_timestamp_seconds", (), done.verify
     yield "retention_last_success_timestamp_seconds", (), done.retention
@@ -45,7 +45,7 @@ def _of_records(uow: UnitOfWork) -> Iterator[Figure]:
     yield "overdue_refunds", (), uow.cancellations.count_of(overdue=True)
     yield "overdue_data_requests", (), uow.data_requests.count_of(overdue=True)
     soon = (uow.now + SOON).date()
-    since = map(provisional_from, calendars.in_use(uow))
+    since = map(provisional_from, calendars.regions_in_use(uow))
     yield "provisional_regions", (), sum(date is not None and date <= soon for date in since)
     for _, token in uow.tokens.with_clients():
         if token.revoked_at is None and token.expires_at > uow.now - SOON:  # so that an alert still tells it

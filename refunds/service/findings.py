@@ -40,7 +40,7 @@ def find(store: Store, principal: Principal, detail: str, progress: ProgressCall
     if not 1 < len(detail.strip()) <= LONGEST:
         raise InvalidInput.at("/detail", Message("must have 2 to %(most)s letters", most=LONGEST))
     with store.read(principal) as uow:
-        holds, done = holder(uow, detail.strip()), 0
+        holds, done = contains_function(uow, detail.strip()), 0
         total = uow.contacts.count() + uow.unmatched.count()
     for kind in ("contacts", "unmatched"):
         after: tuple[object, ...] | None = ()
@@ -58,7 +58,7 @@ def find(store: Store, principal: Principal, detail: str, progress: ProgressCall
             progress("contacts", done, max(done, total))
 
 
-def holder(uow: UnitOfWork, detail: str) -> Callable[[str | None], bool]:
+def contains_function(uow: UnitOfWork, detail: str) -> Callable[[str | None], bool]:
     """Return a function that tells whether a text contains the detail or, if that is a telephone number, its digits.
 
     Case and the number of blanks do not count. A number is read in the default policy's country, and sought in all
@@ -86,7 +86,7 @@ def contact(uow: UnitOfWork, name: str, *, lock: bool = False) -> AContact:
     return repository.get(name, lock=lock)
 
 
-def about_order(found: AContact) -> Contact:
+def require_about_order(found: AContact) -> Contact:
     """Return the contact; raises `NotFound` if it is an unmatched one."""
     if not isinstance(found, Contact):
         raise NotFound(Message("there is no contact of this id"))

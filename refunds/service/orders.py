@@ -206,7 +206,7 @@ def eligibility(
         channel=channel,
         cancelled=uow.cancellations.active(order.order_id) is not None,
     )
-    return answered(uow, order, decided(uow, order, facts))
+    return decision_to_answer(uow, order, decided(uow, order, facts))
 
 
 def decided(uow: UnitOfWork, order: Order, facts: Facts) -> Decision:
@@ -228,23 +228,25 @@ def _judge(uow: UnitOfWork, order: Order, facts: Facts, told: ToldWindow | None)
     return judging.judge(policy, facts, order.ordered_at, order.region, promise=told, of_order=True)
 
 
-def answered(uow: UnitOfWork, order: Order, decision: Decision, besides: str | None = None) -> Decision:
+def decision_to_answer(uow: UnitOfWork, order: Order, decision: Decision, besides: str | None = None) -> Decision:
     """Return the decision to answer with: the given one or, if that allows no cancellation, one on an open request.
 
     So a request that was in time is not late because the customer asks again, and one that needs a supervisor is not
-    forgotten; see `request_on_record`. A decision that itself needs a supervisor is replaced only by one that allows a
-    cancellation, or by one on a withdrawal. A decision on a cancelled order is returned as it is. `besides` is the
-    contact that is about to be superseded.
+    forgotten; see `decision_on_open_request`. A decision that itself needs a supervisor is replaced only by one that
+    allows a cancellation, or by one on a withdrawal. A decision on a cancelled order is returned as it is. `besides` is
+    the contact that is about to be superseded.
     """
     if decision.eligible or decision.facts.cancelled:
         return decision
-    found = request_on_record(uow, order, decision.facts.received_at, besides)
+    found = decision_on_open_request(uow, order, decision.facts.received_at, besides)
     if found is None or found.eligible or decision.outcome.verdict is Verdict.REFUSED:
         return found or decision
     return found if found.facts.withdrawal and not decision.facts.withdrawal else decision
 
 
-def request_on_record(uow: UnitOfWork, order: Order, at: datetime, besides: str | None = None) -> Decision | None:
+def decision_on_open_request(
+    uow: UnitOfWork, order: Order, at: datetime, besides: str | None = None
+) -> Decision | None:
     """Return the decision on the earliest open request by which an order can be cancelled, or on one for a supervisor.
 
     Those that need a supervisor count only if there is no other, a withdrawal first. Returns None if there is neither.

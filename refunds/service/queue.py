@@ -55,7 +55,7 @@ class Left(StrEnum):
     FOR_SUPERVISORS = "for_supervisors"
 
 
-def numbers(uow: UnitOfWork) -> dict[Tab, int]:
+def count_entries(uow: UnitOfWork) -> dict[Tab, int]:
     """Return how many entries each tab of the Open list has, also for those that have none."""
     found = uow.contacts.count_queued()
     return {tab: found.get(_TABS.index(tab), 0) for tab in Tab}
@@ -68,7 +68,7 @@ def entries(uow: UnitOfWork, tab: Tab, limit: int, offset: int = 0) -> list[Entr
     return [_entry(*one) for one in uow.contacts.queued(limit, offset, tab=str(_TABS.index(tab)))]
 
 
-def taken(uow: UnitOfWork) -> dict[Tab, list[Entry]]:
+def taken_entries(uow: UnitOfWork) -> dict[Tab, list[Entry]]:
     """Return for every tab the open entries, in their order, that the principal has taken; perhaps an empty list."""
     own = uow.principal.actor
     found = [_entry(*one) for one in uow.contacts.queued(taken_by=own)]

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from refunds.domain.contact_points import customers_detail
 from refunds.domain.journal import EventType
-from refunds.domain.judging import spelt
+from refunds.domain.judging import at_pointer
 from refunds.errors import InvalidInput, Message, Unfit
 from refunds.schemas.fields import FreeText, Line, Reference
-from refunds.schemas.strict import shape
+from refunds.schemas.strict import schema_of
 from refunds.storage.rectifications import PERSONAL
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -47,7 +47,7 @@ def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str
         uow.customers.lock_with_orders(owner)
     rectified: dict[str, dict[str, list[str]]] = {}
     for pointer, of, one in checked:
-        if spelt(f"{pointer}/value", _apply, uow, one):
+        if at_pointer(f"{pointer}/value", _apply, uow, one):
             fields = rectified.setdefault(of or one.record_id, {})
             fields.setdefault(f"{one.table}/{one.record_id}", []).append(one.field)
     for subject, fields in rectified.items():
@@ -98,7 +98,7 @@ def _check(
     except InvalidInput as error:
         raise error.under(pointer) from None
     if one.field in {"from_detail", "acknowledged_to"}:
-        value = spelt(f"{pointer}/value", customers_detail, value)
+        value = at_pointer(f"{pointer}/value", customers_detail, value)
     return pointer, owner, one._replace(value=value)
 
 
@@ -122,7 +122,7 @@ def _rename(uow: UnitOfWork, customer_id: str, customer_ref: str) -> bool:
     if found is not None and found != customer_id:
         detail = Message("is another customer's reference: correct the customer_ref of the orders that are theirs")
         raise Unfit(detail, "other_customer")
-    for order_id in uow.customers.rename(customer_id, customer_ref) if found is None else ():
+    for order_id in uow.customers.replace_digest(customer_id, customer_ref) if found is None else ():
         uow.rectifications.correct("orders", order_id, "customer_ref", customer_ref)
     return found is None
 
@@ -153,14 +153,14 @@ def _move(uow: UnitOfWork, order_id: str, customer_ref: str) -> bool:
     return True
 
 
-_REASON = shape(value=FreeText(500, required=True))
+_REASON = schema_of(value=FreeText(500, required=True))
 _SHAPES = {
-    "customer_ref": shape(value=Reference(200, required=True)),
-    "billing_ref": shape(value=Reference(100, required=True)),
-    "ticket_ref": shape(value=Line(100, required=True)),
-    "order_hint": shape(value=Line(200, required=True)),
-    "from_detail": shape(value=Line(254, required=True)),
-    "acknowledged_to": shape(value=Line(254, required=True)),
-    "note": shape(value=FreeText(2000, required=True)),
+    "customer_ref": schema_of(value=Reference(200, required=True)),
+    "billing_ref": schema_of(value=Reference(100, required=True)),
+    "ticket_ref": schema_of(value=Line(100, required=True)),
+    "order_hint": schema_of(value=Line(200, required=True)),
+    "from_detail": schema_of(value=Line(254, required=True)),
+    "acknowledged_to": schema_of(value=Line(254, required=True)),
+    "note": schema_of(value=FreeText(2000, required=True)),
 }
 """How the values of fields are read, the same as where they are first entered; all other fields are reasons."""

@@ -13,7 +13,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent
 from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ReopeningReason, ResolutionReason
-from refunds.errors import ContactStateConflict, FieldError, Forbidden, InvalidInput, Message, any_of
+from refunds.errors import ContactStateConflict, FieldError, Forbidden, InvalidInput, Message, one_of_text
 from refunds.service import contacts, findings
 from refunds.service.findings import AContact
 from refunds.service.orders import AHEAD
@@ -77,7 +77,7 @@ def complete(uow: UnitOfWork, contact_id: str, *, ticket_ref: str | None = None,
     `CustomerErased`.
     """
     contact = _lock_present(uow, contact_id)
-    if not (added := contacts.added(contact, contact_id, ticket_ref=ticket_ref, note=note)):
+    if not (added := contacts.missing_fields(contact, contact_id, ticket_ref=ticket_ref, note=note)):
         return contact
     return findings.update(uow, contact, EventType.CONTACT_COMPLETED, {"fields": list(added)}, **added)
 
@@ -198,8 +198,8 @@ def _canonical_to(uow: UnitOfWork, contact: AContact, channel: Channel, to: str)
         terms = uow.policies[then.policy].version(then.version).terms
         spelt = contacts.customers_detail("/to", to, uow.orders.get(contact.order_id), terms)
     else:
-        spelt = judging.spelt("/to", contact_points.customers_detail, to)
-    judging.spelt("/to", contact_points.canonical, channel, spelt)
+        spelt = judging.at_pointer("/to", contact_points.customers_detail, to)
+    judging.at_pointer("/to", contact_points.canonical, channel, spelt)
     return None if spelt == contact.from_detail else spelt
 
 
@@ -207,7 +207,7 @@ def _require_fit(uow: UnitOfWork, contact: Contact, given: Resolution) -> None:
     """Raise `InvalidInput` unless a resolution's reason, words and `duplicate_of` fit the contact and each other."""
     reason, named = given.reason_code, given.duplicate_of
     is_duplicate = reason is ResolutionReason.DUPLICATE
-    unfit = Message("must fit what the contact asks for: %(names)s", names=any_of(RESOLVABLE_FOR[contact.intent]))
+    unfit = Message("must fit what the contact asks for: %(names)s", names=one_of_text(RESOLVABLE_FOR[contact.intent]))
     required = Message("is required with this reason_code")
     found = [
         (reason not in RESOLVABLE_FOR[contact.intent], "/reason_code", unfit, "unfit_reason"),

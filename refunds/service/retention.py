@@ -43,7 +43,7 @@ def run(store: Store, *, dry_run: bool = False, progress: ProgressCallback = sil
         store.scrub()
         with store.read(COMMAND_LINE) as uow:
             position = uow.events.head().position
-        upkeep.note(directory, "retention", position)
+        upkeep.write_note(directory, "retention", position)
     return gone
 
 

@@ -10,7 +10,7 @@ from refunds.domain.records import Contact, Order
 from refunds.domain.references import parse_reference, parse_request_number
 from refunds.errors import NotFound
 from refunds.service import findings
-from refunds.service.findings import AContact, holder
+from refunds.service.findings import AContact, contains_function
 from refunds.storage.unit_of_work import UnitOfWork
 
 SHORTEST = 4  # letters that a part of a number, a telephone number, an e-mail address or a ticket must have
@@ -42,7 +42,7 @@ def search(uow: UnitOfWork, text: str) -> Found:
     return Found([*orders.values()][:MOST], contacts[:MOST])
 
 
-def order_meant(uow: UnitOfWork, number: str) -> list[Order]:
+def find_order(uow: UnitOfWork, number: str) -> list[Order]:
     """Return a list with the one order that a number, or the reference of its cancellation, means; else an empty list.
 
     The number may be in any case, with `#` or without it. Without its hyphens, it is looked for among the newest orders
@@ -68,7 +68,7 @@ def _at_most_two_orders(uow: UnitOfWork, number: str) -> list[Order]:
     with suppress(ValueError):
         if found := uow.cancellations.paginate(limit=1, reference=parse_reference(bare)):
             return [uow.orders.get(found[0].order_id)]
-    return uow.orders.spelt(bare)
+    return uow.orders.with_number(bare)
 
 
 def _spellings(number: str) -> Iterable[str]:
@@ -77,13 +77,13 @@ def _spellings(number: str) -> Iterable[str]:
     return dict.fromkeys((number, number.upper(), number.lower(), bare, bare.upper(), bare.lower(), f"#{bare}"))
 
 
-def orders_meant(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | None, list[Order]]:
+def find_orders(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | None, list[Order]]:
     """Find the orders that a number means.
 
     Return `(None, [order])` for the number of an order or the reference of its cancellation, `(customer_id, orders)`
     for the number of a customer, with at most `limit` of their orders, and `(None, [])` otherwise.
     """
-    if meant := order_meant(uow, number):
+    if meant := find_order(uow, number):
         return None, meant
     customer_id = _customer_meant(uow, number)
     return customer_id, uow.orders.of_customer(customer_id, limit=limit)
@@ -131,7 +131,7 @@ def _contacts_holding(uow: UnitOfWork, detail: str) -> list[AContact]:
     """
     if not uow.principal.may(Scope.CONTACTS_READ) or not uow.principal.may(Scope.PERSONAL_READ):
         return []
-    holds = holder(uow, detail)
+    holds = contains_function(uow, detail)
     found: list[AContact] = []
     for kind in (uow.contacts, uow.unmatched):
         newest = kind.paginate(limit=OPENED, newest=True)
@@ -139,7 +139,7 @@ def _contacts_holding(uow: UnitOfWork, detail: str) -> list[AContact]:
     return found
 
 
-def is_misheard(number: str) -> bool:
+def has_wrong_check_digit(number: str) -> bool:
     """Tell whether a number has the form of a reference (10 digits) or request (4-4), but not its check digit."""
     digits = number.replace(" ", "").replace("-", "")
     reads = {r"[0-9]{10}": (digits, parse_reference), r"[0-9]{4}-[0-9]{4}": (number, parse_request_number)}

@@ -20,7 +20,7 @@ from refunds.domain.instants import local_date, zone
 from refunds.domain.outcomes import ELIGIBLE, Facts, Outcome
 from refunds.domain.permissions import Scope
 from refunds.domain.policy import Difference, Policy, PolicyVersion, differences
-from refunds.domain.regions import require_region, still_known
+from refunds.domain.regions import known_region_or_country, require_region
 from refunds.domain.statistics import FEWEST
 from refunds.errors import RefundsError
 from refunds.service import ProgressCallback, silently
@@ -118,7 +118,9 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
     found = Simulation(draft, present, differences(present.terms, draft.terms), uow.now)
     orders, contacts = uow.orders.count(), uow.contacts.count()  # other policies included: only for progress
     judging = _Judging(policy, found)
-    judging.judge_orders(uow.orders.facts_judged_by(policy.policy_id), lambda done: progress("orders", done, orders))
+    judging.judge_orders(
+        uow.orders.facts_for_simulation(policy.policy_id), lambda done: progress("orders", done, orders)
+    )
     judging.judge_contacts(uow.contacts.judged_by(policy.policy_id), lambda done: progress("contacts", done, contacts))
     return found if uow.principal.may(Scope.ORDERS_READ) else coarsened(found)
 
@@ -158,7 +160,7 @@ class _Judging:
 
     def __init__(self, policy: Policy, found: Simulation) -> None:
         self._policy, self._found, self._draft = policy, found, found.draft
-        self._calendars = cache(lambda region: judging.calendar_of(found.draft, _still_known(region)))
+        self._calendars = cache(lambda region: judging.calendar_of(found.draft, _known_region_or_country(region)))
 
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
         """Count the orders in these rows, and those whose window the draft makes longer or shorter.
@@ -187,7 +189,8 @@ class _Judging:
 
         If no decision on them can be made, add them to `undecided`, by the code of the error.
         """
-        provided, ordered, region = row["service_provided_at"], row["ordered_at"], _still_known(row["region"])
+        provided, ordered = row["service_provided_at"], row["ordered_at"]
+        region = _known_region_or_country(row["region"])
         facts = Facts(service_provided_at=instant(provided), received_at=instant(provided))
         try:
             before = judging.judge(self._policy, facts, None if ordered is None else instant(ordered), region)
@@ -247,9 +250,9 @@ class _Judging:
         return decide(facts, self._draft, self._calendars(region), self._draft)
 
 
-def _still_known(region: str | None) -> str | None:
+def _known_region_or_country(region: str | None) -> str | None:
     """Return a region; its country if the holiday data has lost only the region; None for None."""
-    return region and (still_known(region) or region)
+    return region and (known_region_or_country(region) or region)
 
 
 def _flip(before: str, after: str) -> Flip | None:

@@ -9,7 +9,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.records import Intent
 from refunds.domain.regions import country_of
-from refunds.domain.statistics import Cell, Cells, ClosedMonth, bounds, outcome_of, shown
+from refunds.domain.statistics import Cell, Cells, ClosedMonth, bounds, cells_to_publish, outcome_of
 from refunds.domain.terms import Terms
 from refunds.errors import InvalidInput, Message
 from refunds.service.store import Store
@@ -58,7 +58,7 @@ def _count(uow: UnitOfWork, month: str, terms: Terms) -> Cells:
     begun = uow.statistics.begun_at()
     if not customers and (begun is None or until <= begun):
         raise _month_error(Message("%(month)s is before the first record", month=month))
-    return shown({cell: len(found) for cell, found in customers.items()})
+    return cells_to_publish({cell: len(found) for cell, found in customers.items()})
 
 
 def _month_error(detail: Message) -> InvalidInput:

@@ -160,7 +160,7 @@ class Store:
             return work(uow)
 
     @property
-    def is_scrubbed(self) -> bool:
+    def has_scrubbed_all(self) -> bool:
         """Whether this store has itself removed from the database's files everything that was erased so far."""
         return self._scrubbed == self.erasures.size
 
@@ -173,7 +173,7 @@ class Store:
         with suppress(StorageUnavailable, OSError):
             if size != self._scrubbed and engine.scrub():
                 self._scrubbed = size
-                upkeep.note(self.erasures.file.parent, "scrub", size)
+                upkeep.write_note(self.erasures.file.parent, "scrub", size)
 
     def scrub(self) -> None:
         """Remove deleted data from the files; raise `StorageUnavailable` if a reader prevents it for some seconds."""

@@ -48,9 +48,11 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
         received_at=received_at,
         recorded_at=entered[0],
         recorded_by=entered[1],
-        contact_point=new.contact_point and judging.spelt("/contact_point", at_channel, new.contact_point, country),
+        contact_point=new.contact_point
+        and judging.at_pointer("/contact_point", at_channel, new.contact_point, country),
         order_hint=order_hint,
-        from_detail=new.from_detail and judging.spelt("/from_detail", contact_points.customers_detail, new.from_detail),
+        from_detail=new.from_detail
+        and judging.at_pointer("/from_detail", contact_points.customers_detail, new.from_detail),
         ticket_ref=new.ticket_ref,
         note=new.note,
         is_open=True,

@@ -23,7 +23,7 @@ class Upkeep(NamedTuple):
     retention: datetime | None
 
 
-def note(directory: Path, done: str, position: int, **more: Any) -> None:
+def write_note(directory: Path, done: str, position: int, **more: Any) -> None:
     """Write a note that something is done, in place of the note before; raises `OSError` if it cannot be written.
 
     `done` names what is done, and `position` says how far: a field of `Upkeep`, to a position of the journal; `scrub`,
@@ -41,13 +41,13 @@ def note(directory: Path, done: str, position: int, **more: Any) -> None:
         raise
 
 
-def last(directory: Path) -> Upkeep:
+def last_done(directory: Path) -> Upkeep:
     """Return when each kind of upkeep was last done, by its note; None if the note is missing or unreadable."""
-    return Upkeep(*(_at(noted(directory, done)) for done in Upkeep._fields))
+    return Upkeep(*(_at(read_note(directory, done)) for done in Upkeep._fields))
 
 
-def noted(directory: Path, done: str) -> dict[str, Any]:
-    """Return the fields of the note that `note` wrote when `done` was done last; empty if no note can be read."""
+def read_note(directory: Path, done: str) -> dict[str, Any]:
+    """Return the fields of the note that `write_note` wrote when `done` was done last; empty if no note can be read."""
     with suppress(OSError, ValueError):
         if isinstance(found := orjson.loads(_file(directory, done).read_bytes()), dict):
             return found

@@ -205,7 +205,7 @@ def signed_in(store: Store, session: Session) -> tuple[Principal, Policies]:
     return Principal(user.user_id, user.name or user.user_id, user.role), policies
 
 
-def offer(uow: UnitOfWork) -> Offer:
+def new_offer(uow: UnitOfWork) -> Offer:
     """Return a new random password for the principal, with its mark, by which `change_password` recognizes it.
 
     Nothing is stored: it is their password only after `change_password`.
@@ -214,7 +214,7 @@ def offer(uow: UnitOfWork) -> Offer:
     return Offer(password, _mark(uow, password))
 
 
-def has_offered(uow: UnitOfWork, offered: Offer) -> bool:
+def is_offered(uow: UnitOfWork, offered: Offer) -> bool:
     """Tell whether the service made the offered password, and for this principal."""
     return compare_digest(_mark(uow, offered.password).encode(), offered.mark.encode())
 
@@ -227,7 +227,7 @@ def change_password(store: Store, principal: Principal, kept: str, old: str, off
     `Crowded` as `sign_in` does.
     """
     with store.read(principal) as uow:
-        if not has_offered(uow, offered):
+        if not is_offered(uow, offered):
             raise InvalidInput.at("/new_password", Message("take the one that is shown"), "not_offered")
     try:
         user = sign_in(store, principal.name, old, principal.actor)

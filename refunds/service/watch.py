@@ -80,7 +80,7 @@ class LastChange(NamedTuple):
     kept: int
 
     @property
-    def is_newer(self) -> bool:
+    def has_newer_data(self) -> bool:
         """Whether the data of the change is newer than the data by which this instance counts."""
         return any(mine < its for mine, its in zip(_versions(data_now()), _versions(self.now), strict=True))
 
@@ -123,19 +123,19 @@ def _watch(store: Store, progress: ProgressCallback) -> Watched:
     now = data_now()
     with store.read(COMMAND_LINE) as uow:
         last, is_any_unpromised = last_change(uow), uow.orders.is_any_without_promise()
-        is_known = last is not None and (last.now == now or last.is_newer)
+        is_known = last is not None and (last.now == now or last.has_newer_data)
         cause = _cause(uow, last) if last and is_known else None
     filled = _fill(store, progress) if is_any_unpromised else 0
     if last and is_known:
         if cause:
             _lengthen(store, COMMAND_LINE, cause, progress)
-        return Watched(last.now, now, filled, older=last.is_newer)
+        return Watched(last.now, now, filled, older=last.has_newer_data)
     kept = _lengthen(store, COMMAND_LINE, PromiseCause.CALENDAR_CHANGED, progress)
     with store.write(COMMAND_LINE, exclusive=True) as uow:
         # Counted in the records, because an interrupted watch may have made some of them.
         longer = uow.promises.count_made(PromiseCause.CALENDAR_CHANGED, last and last.at)
         again = last_change(uow)  # another instance may have been quicker, also one with newer data
-        older = again is not None and again.is_newer
+        older = again is not None and again.has_newer_data
         if not (older or (again and again.now == now)):
             data = {"from": again and again.now, "to": now, "longer": longer, "kept": kept}
             uow.events.note(EventType.CALENDAR_CHANGED, SUBJECT, data)
@@ -147,7 +147,7 @@ def _cause(uow: UnitOfWork, last: LastChange) -> PromiseCause | None:
 
     An instance with other data may have promised since the last watch, or a killed one left later ends unpromised.
     """
-    if not last.is_newer and uow.promises.is_any_by_other_data(last.at, HOLIDAYS_VERSION, TZDATA_VERSION):
+    if not last.has_newer_data and uow.promises.is_any_by_other_data(last.at, HOLIDAYS_VERSION, TZDATA_VERSION):
         return PromiseCause.CALENDAR_CHANGED
     return PromiseCause.POLICY_CHANGED if uow.events.head().policies_at > last.position else None
 
@@ -172,15 +172,15 @@ def recent_change(uow: UnitOfWork) -> LastChange | None:
     return last if last and uow.now - last.at < RECENT and last.longer + last.kept else None
 
 
-def lengthened(uow: UnitOfWork) -> Iterator[Change]:
+def lengthened_windows(uow: UnitOfWork) -> Iterator[Change]:
     """Yield the change of each order to which the last watch with new data, if any, promised a later deadline."""
     last = last_change(uow)
     since = last and last_change(uow, last.position)
-    for row in uow.promises.made(PromiseCause.CALENDAR_CHANGED, since and since.at) if last else ():
+    for row in uow.promises.earlier_promises(PromiseCause.CALENDAR_CHANGED, since and since.at) if last else ():
         yield _change(row, row["today"], row["today"])
 
 
-def told(uow: UnitOfWork, change: Change) -> list[Contact]:
+def contacts_told(uow: UnitOfWork, change: Change) -> list[Contact]:
     """Return the contacts about the order of a change that were told the deadline promised before."""
     return [one for one in uow.contacts.of_order(change.order_id) if one.outcome.deadline == change.promised]
 

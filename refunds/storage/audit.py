@@ -9,7 +9,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, forgotten_by, is_sound, note_empty
+from refunds.domain.journal import (
+    ABOUT_POLICIES,
+    WITHOUT_RECORD,
+    Event,
+    EventType,
+    is_sound,
+    records_deleted_by,
+    update_emptied,
+)
 from refunds.domain.records import Contact, Order, Promise, id_within
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Message, RefundsError, Unreadable
@@ -102,13 +110,13 @@ def placed(place: str, fault: str) -> Message:
     return Message("%(place)s: %(fault)s", place=place, fault=fault)
 
 
-def cut_short(end: int, checkpoint: int) -> Message:
+def cut_short_text(end: int, checkpoint: int) -> Message:
     """Return the text that says that the journal ends at the position `end`, before that of a `checkpoint`."""
     text = Message("the journal ends here, but has a checkpoint at %(checkpoint)s", checkpoint=checkpoint)
     return at(end, text)
 
 
-def missing(count: int) -> Message:
+def missing_text(count: int) -> Message:
     """Return the text that says that this many events are missing; it names no place."""
     if count == 1:
         return Message("the event is missing")
@@ -128,7 +136,7 @@ class _Journal:
         """The heads after the last event that is in its place, and after the last sound one."""
         self.digests: dict[Place, bytes] = {}
         self.erased: set[str] = set()
-        """The customers who were erased, and the single fields that were emptied, as `note_empty` names them."""
+        """The customers who were erased, and the single fields that were emptied, as `update_emptied` names them."""
         self.accepted: list[Event] = []
 
     def faults(self) -> Iterator[Broken]:
@@ -141,8 +149,8 @@ class _Journal:
                 yield Broken(at(expected, BROKEN))
                 continue
             if position > expected:
-                yield Broken(at(expected, missing(position - expected)))
-            event = events.readable(row)
+                yield Broken(at(expected, missing_text(position - expected)))
+            event = events.readable_event(row)
             if event is None or not is_sound(event, self._context.keys.audit, position, event.previous):
                 yield Broken(at(position, BROKEN))
                 if position == expected:
@@ -166,8 +174,8 @@ class _Journal:
         """
         if event.type == EventType.AUDIT_ACCEPTED:
             self.accepted.append(event)
-        note_empty(self.erased, event)
-        for place in forgotten_by(event):
+        update_emptied(self.erased, event)
+        for place in records_deleted_by(event):
             self.digests.pop(place, None)
         if event.type not in WITHOUT_RECORD:
             self.digests[table_of(event.type) or event.type, event.subject] = event.digest
@@ -184,7 +192,7 @@ class _Journal:
         """Yield the faults of the journal's end: it is before the last checkpoint, or not where the head says."""
         position, last = self.end.position, max(self._checkpointed, default=0)
         if position < last:
-            yield Shortened(cut_short(position, last))
+            yield Shortened(cut_short_text(position, last))
         try:
             head = events.head(self._context.tx)
         except NO_VALUE:

@@ -59,11 +59,11 @@ class Cancellations(OfOrders[Cancellation]):
             found = None if self._tx.one(OF_REFERENCE, reference=drawn) else drawn
         return found
 
-    def _reading(self, filters: Mapping[str, Any]) -> str:
+    def _list_query(self, filters: Mapping[str, Any]) -> str:
         """Return the SQL that selects cancellations for a list with these filters, without its conditions."""
-        return keys.with_key(CANCELLATIONS, by=self._by(filters))
+        return keys.with_key(CANCELLATIONS, by=self._index_sql(filters))
 
-    def _by(self, filters: Mapping[str, Any]) -> str:
+    def _index_sql(self, filters: Mapping[str, Any]) -> str:
         """Return the SQL text that makes a list of overdue cancellations use the index by due date.
 
         It is empty for any other list, and if another filter leaves few cancellations.

@@ -74,7 +74,7 @@ class Customers:
         of_orders = f"SELECT order_id FROM orders {of_customer} ORDER BY order_id {{for_update}}"  # noqa: S608
         return [row["order_id"] for row in self._tx.all(of_orders, customer_id=customer_id)]
 
-    def rename(self, customer_id: str, customer_ref: str) -> list[str]:
+    def replace_digest(self, customer_id: str, customer_ref: str) -> list[str]:
         """Give a customer another reference, by which they are found from now on; return the ids of their orders.
 
         Locks the customer and their orders, but does not change the reference that is stored in the orders. Raises

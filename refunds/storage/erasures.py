@@ -199,7 +199,7 @@ class Erasures:
 
 def journalled(tx: Transaction) -> Iterator[Erasure]:
     """Yield the erasures of customers and contacts that the journal has, oldest first."""
-    for row in events.of_types(tx, [EventType.CUSTOMER_ERASED, *EMPTYING]):
+    for row in events.rare_of_types(tx, [EventType.CUSTOMER_ERASED, *EMPTYING]):
         data = orjson.loads(row["data"])
         order_ids = tuple(data.get("order_ids", ()))
         yield Erasure(row["subject"], ErasureReason(data["reason"]), instant(row["at"]), order_ids)

@@ -151,10 +151,10 @@ class Events(Repository[Event]):
 
     def has_any(self, types: Iterable[str], subject: str) -> bool:
         """Tell whether a record has an event of one of these types; they must be rare, as all their events are read."""
-        return bool(of_types(self._tx, types, {subject}))
+        return bool(rare_of_types(self._tx, types, {subject}))
 
 
-def readable(row: Row) -> Event | None:
+def readable_event(row: Row) -> Event | None:
     """Return the event in a row, or None if the service cannot have written it."""
     try:
         fits = EVENTS.fits(row) and isinstance(orjson.loads(row["data"]), dict)
@@ -239,7 +239,7 @@ def count_from(tx: Transaction, position: int) -> int:
     return number(tx, "SELECT count(*) FROM events WHERE position >= :position", position=position)
 
 
-def of_types(tx: Transaction, types: Iterable[str], subjects: Collection[str] | None = None) -> list[Row]:
+def rare_of_types(tx: Transaction, types: Iterable[str], subjects: Collection[str] | None = None) -> list[Row]:
     """Return the rows of the events of these types about these subjects (None: any), by position.
 
     The types must be rare: the rows of all their events are read.

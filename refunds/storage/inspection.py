@@ -7,9 +7,17 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from refunds.domain.instants import zone
-from refunds.domain.journal import ABOUT_POLICIES, WITHOUT_RECORD, Event, EventType, forgotten_by, is_sound, note_empty
+from refunds.domain.journal import (
+    ABOUT_POLICIES,
+    WITHOUT_RECORD,
+    Event,
+    EventType,
+    is_sound,
+    records_deleted_by,
+    update_emptied,
+)
 from refunds.domain.records import Cancellation, Closure, Contact, Order, Promise, RegisteredVersion
-from refunds.domain.regions import is_lost, still_known
+from refunds.domain.regions import is_lost, known_region_or_country
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import InvalidInput, Message, OrderNotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, Tampered
@@ -53,8 +61,8 @@ class Inspection:
         if not self._rows[ORDERS] and not self._events:
             raise OrderNotFound
         self._erased: set[str] = set()
-        for event in filter(None, map(events.readable, self._events)):
-            note_empty(self._erased, event)
+        for event in filter(None, map(events.readable_event, self._events)):
+            update_emptied(self._erased, event)
         self._cipher, self._has_key = NO_ACCESS, True
         for row in self._rows[ORDERS]:
             self._find_key(row)
@@ -83,10 +91,10 @@ class Inspection:
         order in which they were written.
         """
         tx = self._tx
-        about_policies = events.of_types(tx, ABOUT_POLICIES)
+        about_policies = events.rare_of_types(tx, ABOUT_POLICIES)
         rows = [*self._events, *(row for row in about_policies if row["subject"] in ids)]
-        self.faults += [audit.at(row["position"], audit.BROKEN) for row in rows if events.readable(row) is None]
-        found = sorted(filter(None, map(events.readable, rows)), key=lambda event: event.position)
+        self.faults += [audit.at(row["position"], audit.BROKEN) for row in rows if events.readable_event(row) is None]
+        found = sorted(filter(None, map(events.readable_event, rows)), key=lambda event: event.position)
         try:
             head = events.head(tx)
             of_journal = lineage(tx, head)
@@ -114,7 +122,7 @@ class Inspection:
             self.faults.append(audit.placed(f"customers {row['customer_id']}", error.detail))
         else:
             if cipher.is_erased:
-                erased = events.of_types(self._tx, [EventType.CUSTOMER_ERASED], {row["customer_id"]})
+                erased = events.rare_of_types(self._tx, [EventType.CUSTOMER_ERASED], {row["customer_id"]})
                 self._erased |= {event["subject"] for event in erased}
             self._cipher = self._context.for_reader(row)
 
@@ -157,7 +165,7 @@ def _loaded(table: RecordMapper[R], row: Row, cipher: CustomerCipher) -> R | Non
         for counted in (getattr(record, "told", None), getattr(record, "outcome", None)):
             if counted is not None:
                 zone(counted.time_zone)
-                if not (is_lost(counted.region) or still_known(counted.region)):
+                if not (is_lost(counted.region) or known_region_or_country(counted.region)):
                     return None
     except (*audit.NO_VALUE, AttributeError, InvalidInput):
         return None
@@ -176,10 +184,10 @@ def _followed(
     journal: list[Link] = []
     broken: list[Message] = []
     if checkpoints and checkpoints[-1].position > end:
-        broken.append(audit.cut_short(end, checkpoints[-1].position))
+        broken.append(audit.cut_short_text(end, checkpoints[-1].position))
     followed_to = 0
     if found and (gap := end - found[0].position + 1 - events.count_from(tx, found[0].position)):
-        broken.append(audit.at(found[0].position, audit.missing(gap)))
+        broken.append(audit.at(found[0].position, audit.missing_text(gap)))
     for event in found:
         checkpoint = next((one for one in checkpoints if event.position <= one.position <= end), None)
         journal.append(Link(event, checkpoint))
@@ -198,7 +206,7 @@ def _first_fault(
     """
     previous, position = first.previous, first.position
     for row in events.between(tx, first.position, end):
-        event = events.readable(row)
+        event = events.readable_event(row)
         if event is None or not is_sound(event, key, position, previous):
             yield audit.at(position, audit.BROKEN)
             return
@@ -216,7 +224,7 @@ def _not_as_journalled(rows: Mapping[RecordMapper[Any], list[Row]], found: list[
     for event in found:
         if event.type not in WITHOUT_RECORD and (name := table_of(event.type)):
             digests[name, event.subject] = event.digest
-        for gone in forgotten_by(event):
+        for gone in records_deleted_by(event):
             digests.pop(gone, None)
     there = {(table.name, row[table.key]): table.digest(row) for table, of in rows.items() for row in of}
     for name, record_id in sorted(digests.keys() | there.keys(), key=repr):

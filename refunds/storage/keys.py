@@ -151,17 +151,17 @@ def cipher(keys: Keyring, row: Row) -> CustomerCipher:
     return unwrapped(keys, "customers", row["customer_id"], row["wrapped_key"])
 
 
-def limited(*kinds: LimitKind) -> str:
+def limited_sql(*kinds: LimitKind) -> str:
     """Return the SQL condition that the customer of an order has a limit of one of these kinds that is not lifted."""
     named = ", ".join(f"'{kind}'" for kind in kinds)
     limits = f"limits.customer_id = orders.customer_id AND limits.kind IN ({named}) AND limits.lifted_at IS NULL"
     return f"EXISTS (SELECT 1 FROM limits WHERE {limits})"  # noqa: S608
 
 
-RESTRICTED = f"{limited(LimitKind.RESTRICTION)} AS restricted"
+RESTRICTED = f"{limited_sql(LimitKind.RESTRICTION)} AS restricted"
 """Whether the data of an order's customer are restricted, as a column."""
 
-COUNTED = f"NOT {limited(LimitKind.RESTRICTION, LimitKind.OBJECTION)}"
+COUNTED = f"NOT {limited_sql(LimitKind.RESTRICTION, LimitKind.OBJECTION)}"
 """The condition that an order may be in statistics and simulations."""
 
 

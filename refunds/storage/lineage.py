@@ -49,7 +49,7 @@ class Lineage(NamedTuple):
 
 def lineage(tx: Transaction, head: Head) -> Lineage:
     """Return the ids that the journal with this head has had, the earliest first, with the last position of each."""
-    accepted = events.of_types(tx, [EventType.AUDIT_ACCEPTED])
+    accepted = events.rare_of_types(tx, [EventType.AUDIT_ACCEPTED])
     ends: dict[str | None, int | None] = {}
     for row in accepted:
         ends[orjson.loads(row["data"])["from"]] = row["position"] - 1

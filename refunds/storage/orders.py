@@ -81,7 +81,7 @@ class LockedOrder(NamedTuple):
     is_new: bool = False
 
 
-def in_small(text: str) -> str:
+def lower_ascii(text: str) -> str:
     """Return a text with the letters A to Z in lower case, and all others as they are, like `lower` in both engines."""
     return re.sub("[A-Z]+", lambda letters: letters[0].lower(), text)
 
@@ -168,18 +168,18 @@ class Orders(OfOrders[Order]):
         page = "orders.customer_id = :customer_id AND order_id > :after ORDER BY order_id LIMIT :limit"
         return self._all(page, customer_id=customer_id, after=after, limit=limit)
 
-    def spelt(self, number: str) -> list[Order]:
+    def with_number(self, number: str) -> list[Order]:
         """Return those of the 10,000 newest orders with this id, ignoring case, hyphens and spaces; at most two."""
         newest = f"SELECT order_id AS id FROM orders ORDER BY registered_at DESC, order_id DESC LIMIT {_NEWEST}"  # noqa: S608
         sql = f"{_WITH_KEY} WHERE order_id IN (SELECT id FROM ({newest}) AS newest WHERE {_BARE} = :bare) LIMIT 2"  # noqa: S608
-        return self._load_all(self._tx.all(sql, bare=re.sub("[- ]", "", in_small(number))))
+        return self._load_all(self._tx.all(sql, bare=re.sub("[- ]", "", lower_ascii(number))))
 
     def with_part(self, part: str, limit: int) -> list[Order]:
         """Return up to `limit` orders, newest first, whose id contains a part in any case or begins with it exactly.
 
         What is not an exact beginning is searched for in the 10,000 newest orders only, so that no search is slow.
         """
-        like = re.sub(r"([!%_])", r"!\1", in_small(part))
+        like = re.sub(r"([!%_])", r"!\1", lower_ascii(part))
         newest = f"SELECT order_id FROM orders ORDER BY registered_at DESC, order_id DESC LIMIT {_NEWEST}"  # noqa: S608
         found = (
             f"order_id IN (SELECT order_id FROM ({newest}) AS newest WHERE lower(order_id) LIKE :like ESCAPE '!' UNION"  # noqa: S608
@@ -203,7 +203,7 @@ class Orders(OfOrders[Order]):
 
     def paginate(self, *after: Any, **query: Any) -> list[Standing]:
         """Return a page of orders with standings, sorted by registration or, if filtered by deadline, by deadline."""
-        folded = {name: in_small(value) for name, value in query.items() if name == "part"}
+        folded = {name: lower_ascii(value) for name, value in query.items() if name == "part"}
         return self.standings(super().paginate(*after, **query | folded | self._bound_by_now(query)))
 
     def _bound_by_now(self, query: Mapping[str, Any]) -> dict[str, datetime]:
@@ -234,7 +234,7 @@ class Orders(OfOrders[Order]):
         order, deadline = record.order, record.deadline
         return micros(order.registered_at), order.order_id, deadline and micros(deadline), order.order_id
 
-    def _reading(self, _: Mapping[str, Any]) -> str:
+    def _list_query(self, _: Mapping[str, Any]) -> str:
         """Return the SQL that selects all orders, each with the deadline of its current promise."""
         return _LISTED
 
@@ -255,7 +255,7 @@ class Orders(OfOrders[Order]):
         sql += " ORDER BY order_id LIMIT :limit {for_update}"
         return [ORDERS.load(row, NO_ACCESS) for row in self._tx.all(sql, after=after, limit=limit)]
 
-    def facts_judged_by(self, policy: str) -> Iterator[Row]:
+    def facts_for_simulation(self, policy: str) -> Iterator[Row]:
         """Yield the region and times of a policy's orders (columns `region`, `ordered_at`, `service_provided_at`).
 
         Orders of customers with a restriction or an objection are left out.

@@ -101,7 +101,7 @@ class Promises(Repository[Promise]):
         sql = f"SELECT 1 AS found FROM promises WHERE is_current = 1 AND promised_at > :since AND {others} LIMIT 1"  # noqa: S608
         return bool(self._tx.one(sql, since=micros(since), holidays=holidays_version, tzdata=tzdata_version))
 
-    def made(self, cause: PromiseCause, since: datetime | None) -> Iterator[Row]:
+    def earlier_promises(self, cause: PromiseCause, since: datetime | None) -> Iterator[Row]:
         """Yield, for each promise that was made for a cause since an instant (None: ever), the promise before it.
 
         That is the earlier promise to the order for the same facts; of several, the one that ends last. Its row also

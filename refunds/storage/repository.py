@@ -227,7 +227,7 @@ class Listed(Repository[R]):
             conditions.append(f"({', '.join(columns)}) {'<' if newest else '>'} ({named})")
         order = ", ".join(f"{column} DESC" if newest else column for column in columns)
         rows = self._tx.all(
-            f"{self._reading(asked)} WHERE {' AND '.join(conditions) or 'TRUE'} ORDER BY {order} LIMIT :limit",
+            f"{self._list_query(asked)} WHERE {' AND '.join(conditions) or 'TRUE'} ORDER BY {order} LIMIT :limit",
             limit=limit,
             now=micros(self._context.now),
             **{name: _stored(value) for name, value in asked.items()},
@@ -244,7 +244,7 @@ class Listed(Repository[R]):
     def count_of(self, **filters: Any) -> int:
         """Count the records that fit these filters (at least one), whose values are given as they are stored."""
         conditions = " AND ".join(self._condition(name, value) for name, value in filters.items())
-        sql = f"SELECT count(*) FROM {self.mapper.name}{self._by(filters)} WHERE {conditions}"  # noqa: S608
+        sql = f"SELECT count(*) FROM {self.mapper.name}{self._index_sql(filters)} WHERE {conditions}"  # noqa: S608
         return number(self._tx, sql, now=micros(self._context.now), **filters)
 
     def place_of(self, record: Any) -> tuple[Any, ...]:
@@ -259,11 +259,11 @@ class Listed(Repository[R]):
         bound = {"from": ">=", "to": "<"}.get(end)
         return f"{self.mapper.name}.{column}_at {bound} :{name}" if bound else f"{self.mapper.name}.{name} = :{name}"
 
-    def _reading(self, _: Mapping[str, Any]) -> str:
+    def _list_query(self, _: Mapping[str, Any]) -> str:
         """Return the SQL that selects the records for a list with these filters, without its conditions."""
         return self.with_key
 
-    def _by(self, _: Mapping[str, Any]) -> str:
+    def _index_sql(self, _: Mapping[str, Any]) -> str:
         """Return the SQL text that makes a list with these filters use one index; here empty: the database chooses."""
         return ""
 

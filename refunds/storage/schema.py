@@ -49,7 +49,7 @@ def differences(tx: Transaction, *, on_server: bool) -> list[Difference]:
     return [Difference(*one, wanted.get(one), found.get(one)) for one in differing]
 
 
-def sampled(tx: Transaction) -> list[str]:
+def sampled_columns(tx: Transaction) -> list[str]:
     """Return the columns with encrypted fields or digests whose values are, or can get, in PostgreSQL's statistics.
 
     They are named `table.column` and sorted; for PostgreSQL only.
@@ -69,7 +69,7 @@ def log_parameters(tx: Transaction) -> dict[str, str]:
     return {name: row["found"] for name, row in found.items() if row and row["found"]}
 
 
-def leaking(parameters: Mapping[str, str]) -> list[str]:
+def parameters_to_zero(parameters: Mapping[str, str]) -> list[str]:
     """Return those of `PARAMETERS` that must be set to 0, or else values of records get into the server's log."""
     is_on = {name for name, off in _OFF.items() if parameters.get(name, off[0]) not in off}
     writing = {
@@ -80,7 +80,7 @@ def leaking(parameters: Mapping[str, str]) -> list[str]:
     return [name for name, writes in writing.items() if writes and parameters.get(name, "-1") != "0"]
 
 
-def room(tx: Transaction) -> tuple[int, int]:
+def connection_room(tx: Transaction) -> tuple[int, int]:
     """Return how many connections PostgreSQL allows all but administrators, and how many other programs use now."""
     row = tx.one(
         "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"

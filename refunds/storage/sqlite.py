@@ -16,7 +16,14 @@ from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # the newes
 from refunds.errors import ConfigurationError, Message, StorageUnavailable
 from refunds.storage import PATIENCE, Engine, Row, Transaction
 from refunds.storage.sqlite_connection import Connection, Unlocked
-from refunds.storage.sqlite_errors import cannot_open, cannot_serve, damaged, is_damage, replaced, translating_errors
+from refunds.storage.sqlite_errors import (
+    cannot_open_error,
+    cannot_serve_error,
+    damaged_error,
+    file_replaced_error,
+    is_damage,
+    translating_errors,
+)
 from refunds.storage.ticket import Ticket
 
 _COMPACTED = 256 << 20
@@ -154,7 +161,7 @@ class SQLite(Engine):
     def require_whole(self, tx: Transaction) -> None:
         """Raise `DamagedDatabase` if SQLite finds damage in the file, or an index that does not fit its table."""
         if (found := tx.all("PRAGMA integrity_check(1)")[0]["integrity_check"]) != "ok":
-            raise damaged(self.name, found)
+            raise damaged_error(self.name, found)
 
     def close(self) -> None:
         """Wait for a write of this process, then close every idle connection; connections open again when needed.
@@ -190,7 +197,7 @@ class SQLite(Engine):
     def settle(self) -> None:
         """Move what a killed process left beside the file into it; raises `StorageUnavailable` if it is being read."""
         if not self.scrub(self._patience):
-            raise cannot_serve(self.name, "it is being read: wait for that command, or stop it")
+            raise cannot_serve_error(self.name, "it is being read: wait for that command, or stop it")
 
     def copy_to(self, file: Path) -> None:
         """Copy the database, as it is at one moment, to an empty file, and sync the file to disk.
@@ -210,7 +217,7 @@ class SQLite(Engine):
                     self._require_unchanged(connection)
         except sqlite3.Error as error:
             if is_damage(error):
-                raise damaged(self.name, error) from error
+                raise damaged_error(self.name, error) from error
             raise OSError(0, f"{self.name} cannot be copied: {error}", str(file)) from error
         sync(file)
 
@@ -225,7 +232,7 @@ class SQLite(Engine):
                     if file.read(20)[18:] == _LOGGED:
                         unlocked = self._without_log()
             except OSError as error:
-                raise cannot_open(self.name, error) from error
+                raise cannot_open_error(self.name, error) from error
         opened = self._opened("immutable=1" if unlocked else "mode=ro", unlocked)
         opened.execute("PRAGMA trusted_schema = OFF")
         return opened
@@ -234,7 +241,7 @@ class SQLite(Engine):
         """Close a connection, and raise `StorageUnavailable`, if others wrote to the file that it read unlocked."""
         if connection.unlocked and connection.unlocked != self._without_log():
             connection.close()
-            raise cannot_serve(self.name, "the service started while it was read: run the command again")
+            raise cannot_serve_error(self.name, "the service started while it was read: run the command again")
 
     def _without_log(self) -> Unlocked | None:
         """Return the file's identity, size and time, to notice changes; None without a file or with a log (WAL)."""
@@ -259,7 +266,7 @@ class SQLite(Engine):
             except FileExistsError:
                 pass
             except OSError as error:
-                raise cannot_open(self.name, error) from error
+                raise cannot_open_error(self.name, error) from error
         file = self._present_files()[0]
         opened = self._opened("mode=rw")
         # FULL: with NORMAL, a power cut loses acknowledged commits. secure_delete: deleted data is overwritten.
@@ -308,14 +315,14 @@ class SQLite(Engine):
     def _require(self, opened: "_Files", present: "_Files") -> None:
         """Raise `FileReplaced` if the files that are present are not those that were opened."""
         if opened != present:
-            raise replaced(self.name)
+            raise file_replaced_error(self.name)
 
     def _present_files(self) -> "_Files":
         """Return which files the database and its log are now; raises `StorageUnavailable` if that cannot be seen."""
         try:
             return tuple(map(_file_id, self._names))
         except OSError as error:
-            raise cannot_open(self.name, error) from error
+            raise cannot_open_error(self.name, error) from error
 
 
 def sync(path: Path) -> None:

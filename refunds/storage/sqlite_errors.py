@@ -33,21 +33,21 @@ def translating_errors(path: str) -> Iterator[None]:
             raise Unreadable("a text is not UTF-8") from error
         name = getattr(error, "sqlite_errorname", "")
         if is_damage(error):
-            raise damaged(path, error) from error
+            raise damaged_error(path, error) from error
         if name.startswith(tuple(_OUT_OF_ORDER)):
-            raise cannot_serve(path, str(error)) from error
+            raise cannot_serve_error(path, str(error)) from error
         if name == "SQLITE_ERROR":
             raise Unreadable(str(error)) from error
         raise
 
 
-def cannot_open(path: str, error: OSError) -> StorageUnavailable:
+def cannot_open_error(path: str, error: OSError) -> StorageUnavailable:
     """Return the error that says that the database at a path cannot be opened, with the reason of the `OSError`."""
     shown = Message("The database cannot be opened: %(reason)s.", reason=error.strerror)
     return StorageUnavailable(shown, f"{path} cannot be opened: {error.strerror}")
 
 
-def replaced(path: str) -> FileReplaced:
+def file_replaced_error(path: str) -> FileReplaced:
     """Return the `FileReplaced` that says that the database file at a path, or its log, is not the one once opened."""
     return FileReplaced(
         Message("The file of the database was removed or replaced while the service ran."),
@@ -56,7 +56,7 @@ def replaced(path: str) -> FileReplaced:
     )
 
 
-def cannot_serve(path: str, why: str) -> StorageUnavailable:
+def cannot_serve_error(path: str, why: str) -> StorageUnavailable:
     """Return the error that the database cannot serve now, of which only the operator sees the path and `why`."""
     return StorageUnavailable(Message("The database cannot serve at the moment."), f"{path}: {why}")
 
@@ -67,7 +67,7 @@ def is_damage(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_TOOBIG"))
 
 
-def damaged(path: str, error: object) -> DamagedDatabase:
+def damaged_error(path: str, error: object) -> DamagedDatabase:
     """Return the error that the file at a path is damaged; it tells the operator how to repair or restore the file."""
     way = "restore the newest backup: flask restore FILE"
     if " index " in str(error):

@@ -15,7 +15,7 @@ from time import monotonic, sleep
 
 from refunds.errors import ConfigurationError, Message, StorageUnavailable
 from refunds.storage import IN_USE
-from refunds.storage.sqlite_errors import cannot_open
+from refunds.storage.sqlite_errors import cannot_open_error
 
 _SHORTEST_NAP, _LONGEST_NAP = 0.0001, 0.002
 """Seconds between two looks at a taken ticket: the longer a write has waited, the more often it looks."""
@@ -88,7 +88,7 @@ class Ticket:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             return os.open(f"{self._path}.{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise cannot_open(str(self._path), error) from error
+            raise cannot_open_error(str(self._path), error) from error
 
 
 @contextmanager

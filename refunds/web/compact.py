@@ -70,7 +70,7 @@ def decided(policies: Policies, given: Mapping[str, Any], item: Any) -> Decision
     try:
         return checks.check_eligibility(policies, check)
     except CalendarNotReady:  # seldom: to enter the builder's block for each item would take longer than to decide
-        found: Decision = g.builder.ready(partial(checks.check_eligibility, policies, check))
+        found: Decision = g.builder.run(partial(checks.check_eligibility, policies, check))
         return found
 
 

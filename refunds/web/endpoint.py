@@ -220,4 +220,4 @@ def call(view: View, transaction: Transaction | None, key: str | None = None, se
             return view(uow) if key is None else idempotency.once(uow, request, key, sent, partial(view, uow))
 
     builder: Builder = g.builder
-    return builder.ready(called, in_place=transaction in {None, Transaction.READ})
+    return builder.run(called, in_place=transaction in {None, Transaction.READ})

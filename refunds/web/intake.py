@@ -15,7 +15,7 @@ from werkzeug.exceptions import NotFound, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from refunds.errors import FieldError, InvalidInput, Message
-from refunds.schemas.strict import step
+from refunds.schemas.strict import pointer_step
 from refunds.web.problems import Rejected
 
 
@@ -51,7 +51,7 @@ def _values_by_name(given: MultiDict[str, str]) -> dict[str, str]:
     """Return the value of each parameter or field by its name; raise `InvalidInput` if a name has several values."""
     if len(given) < sum(1 for _ in given.items(multi=True)):
         raise InvalidInput(
-            FieldError(step(name), Message("must be given once"), "repeated")
+            FieldError(pointer_step(name), Message("must be given once"), "repeated")
             for name, values in given.lists()
             if len(values) > 1
         )

@@ -12,7 +12,7 @@ from refunds.storage.repository import Listed
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.cursors import paginate
 from refunds.web.endpoint import CSV, JSON
-from refunds.web.responses import accepted, reply
+from refunds.web.responses import accepted_media_type, reply
 from refunds.web.schemas.request_fields import PAGE, ListOrder
 
 FORMS = {CSV: {"type": "string"}}
@@ -40,7 +40,7 @@ def page(
     The CSV has the columns that `TABLES` in `presentation.tables` lists for such records. If there is a next page, JSON
     has its cursor in `next`, and the header `Link` of the CSV has its address.
     """
-    form = accepted(JSON, CSV)
+    form = accepted_media_type(JSON, CSV)
     items, following = read(uow, name, query, repository)
     if form == JSON:
         response = reply({"items": [data(item) for item in items], "next": following})

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from flask import Response, g, request
 
-from refunds.errors import Message, any_of
+from refunds.errors import Message, one_of_text
 from refunds.presentation.documents.templating import STYLE_SOURCE
 from refunds.presentation.language import LANGUAGES
 from refunds.storage.policies import Policies
@@ -36,11 +36,11 @@ def reply(
     return response
 
 
-def accepted(*media_types: str) -> str:
+def accepted_media_type(*media_types: str) -> str:
     """Return the one of these media types that the client prefers, by default the first; raise `Rejected` if none."""
     found = request.accept_mimetypes.best_match(media_types) if request.headers.get("Accept") else media_types[0]
     if found is None:
-        raise Rejected("not-acceptable", Message("This can be answered as %(forms)s.", forms=any_of(media_types)))
+        raise Rejected("not-acceptable", Message("This can be answered as %(forms)s.", forms=one_of_text(media_types)))
     return found
 
 

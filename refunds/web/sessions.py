@@ -136,7 +136,7 @@ def token() -> str:
     return made
 
 
-def is_own(form: dict[str, str]) -> bool:
+def take_token(form: dict[str, str]) -> bool:
     """Take the CSRF token out of a form, and tell whether a page of this session got the token in the last 12 hours."""
     try:
         validate_csrf(form.pop(TOKEN, ""), _key(), int(LASTS.total_seconds()), TOKEN)

@@ -144,10 +144,10 @@ def test_what_is_ready_is_not_built_and_costs_nothing():
     with only_ready(), pytest.raises(CalendarNotReady) as missing:
         work()
     begun = []
-    assert builder.ready(lambda: begun.append(1) or work(), in_place=False) == "DE-HH"
+    assert builder.run(lambda: begun.append(1) or work(), in_place=False) == "DE-HH"
     assert len(begun) == 2
     forget()
-    assert builder.ready(lambda: begun.append(1) or work()) == "DE-HH"
+    assert builder.run(lambda: begun.append(1) or work()) == "DE-HH"
     assert len(begun) == 3
     cost = builder.seconds
     assert cost > 0

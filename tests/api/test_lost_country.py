@@ -131,7 +131,7 @@ def test_a_new_order_or_check_in_the_country_is_refused(lost):
 
 def test_the_service_starts_and_compares_its_promises(lost):
     with lost.store.read(COMMAND_LINE) as uow:
-        assert calendars.in_use(uow) == {"DE", "DK"}
+        assert calendars.regions_in_use(uow) == {"DE", "DK"}
     lost.store.prepare()
     watched = watch(lost.store)
     assert (watched.longer, watched.kept) == (0, 2)

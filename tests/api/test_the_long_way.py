@@ -337,7 +337,7 @@ def the_long_way():
     """A block in which nothing that a decision or an answer is made of is kept, and each body is read by marshmallow."""
     _forget()
     with (
-        mock.patch.object(decisions, "_kept", decisions._kept.__wrapped__),
+        mock.patch.object(decisions, "_cached_parts", decisions._cached_parts.__wrapped__),
         mock.patch.object(instants, "_turn", return_value=None),
         mock.patch.object(eligibility, "end_of_day", instants.end_of_day.__wrapped__),
         mock.patch.object(eligibility, "fingerprint_of", business_days.fingerprint_of.__wrapped__),
@@ -393,6 +393,8 @@ def test_answers_made_the_long_way_are_the_same_to_the_byte(seed, installations,
 def test_an_answer_that_is_kept_by_too_little_is_noticed(installations, monkeypatch):
     first, second = installations
     found, _ = recorded(first, 0, 150)
-    kept, write = {}, decisions._kept.__wrapped__
-    monkeypatch.setattr(decisions, "_kept", lambda stated, *others: kept.setdefault(stated[0], write(stated, *others)))
+    kept, write = {}, decisions._cached_parts.__wrapped__
+    monkeypatch.setattr(
+        decisions, "_cached_parts", lambda stated, *others: kept.setdefault(stated[0], write(stated, *others))
+    )
     assert differing(second, found)

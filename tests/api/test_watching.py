@@ -457,14 +457,14 @@ def test_backups_and_audits_of_other_processes_are_known(own, tmp_path, engine):
     found = figures(own)
     assert found["refunds_verify_last_success_timestamp_seconds",] > began
     assert (("refunds_backup_last_success_timestamp_seconds",) in found) is (engine == "sqlite")
-    done = upkeep.last(tmp_path / "ledger")
+    done = upkeep.last_done(tmp_path / "ledger")
     with own.extensions["refunds.store"].write(COMMAND_LINE) as uow:
         uow.tx.run("UPDATE orders SET region = 'FR'")
         uow.tx.run("UPDATE journal_head SET position = position + 1")
     assert run(audit, ["verify"]).exit_code == 20
-    assert upkeep.last(tmp_path / "ledger") == done, "a fault is no success"
+    assert upkeep.last_done(tmp_path / "ledger") == done, "a fault is no success"
     (tmp_path / "ledger/last-verify.json").write_text('{"at": "yest')
-    assert upkeep.last(tmp_path / "ledger") == (done.backup, None, None)
+    assert upkeep.last_done(tmp_path / "ledger") == (done.backup, None, None)
 
 
 @ONCE

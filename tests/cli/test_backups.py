@@ -16,7 +16,7 @@ import pytest
 from refunds.cli import Commands
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.presentation.language import speaking, translate
-from refunds.service.acceptance import ledger_missing
+from refunds.service.acceptance import ledger_missing_error
 from refunds.service.store import Opening, Store
 from refunds.storage.checkpoints import Checkpoints
 from refunds.storage.erasures import ErasureLedger
@@ -640,7 +640,7 @@ def test_the_time_in_a_name_is_that_of_the_restore(site):
 
 def test_that_a_ledger_is_missing_is_told_in_german_too(tmp_path):
     with speaking("de"):
-        text = translate(ledger_missing(ErasureLedger(tmp_path)).detail)
+        text = translate(ledger_missing_error(ErasureLedger(tmp_path)).detail)
     assert "begründen Sie den Verlust mit --ledger-lost REASON" in text
 
 

@@ -104,7 +104,7 @@ def test_the_regions_in_use_are_those_that_policies_and_open_windows_are_counted
             facts = OrderFacts(order_id=order_id, customer_ref="K", service_provided_at=provided, region=region)
             orders.register(uow, facts)
     with app.extensions["refunds.store"].read(ADMIN) as uow:
-        assert calendars.in_use(uow) == {"CN", "DE", "NL"}
+        assert calendars.regions_in_use(uow) == {"CN", "DE", "NL"}
 
 
 @pytest.mark.parametrize("folder", ["empty", "missing"])

@@ -88,7 +88,7 @@ def say(monkeypatch, holiday_name):
     """Let the holiday data say something else from now on."""
     for module in ("domain.judging", "presentation.texts.decisions"):
         monkeypatch.setattr(f"refunds.{module}.holiday_name", holiday_name)
-    decisions._kept.cache_clear()  # as in the process that starts with the new data
+    decisions._cached_parts.cache_clear()  # as in the process that starts with the new data
 
 
 @pytest.mark.parametrize("later", LATER)

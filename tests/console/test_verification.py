@@ -45,7 +45,7 @@ def test_others_see_who_has_verified_when_and_the_result(own, now):
     assert (page.facts["Begun"], page.facts["Ended"]) == ("2026-04-08T08:20:00Z",) * 2
     with site.store.read(site.principal(Role.ADMIN)) as uow:
         assert page.facts["Hash of the last entry"] == uow.events.head().hash.hex()
-    assert upkeep.last(directory).verify is not None, "as after the command"
+    assert upkeep.last_done(directory).verify is not None, "as after the command"
 
 
 def test_a_long_verification_keeps_nobody_waiting_and_is_begun_only_once(own):
@@ -74,7 +74,7 @@ def test_a_long_verification_keeps_nobody_waiting_and_is_begun_only_once(own):
 def test_one_that_is_silent_was_broken_off_and_can_be_begun_again(own, now):
     site, directory = own
     auditor, by = site.browser(Role.AUDITOR), site.principal(Role.AUDITOR).actor
-    upkeep.note(directory, "verification", 0, state="running", by=by, began="2026-04-08T08:20:00Z")
+    upkeep.write_note(directory, "verification", 0, state="running", by=by, began="2026-04-08T08:20:00Z")
     assert "It is under way." in auditor.get("/console/journal/verification").text, "of another instance"
     now.shift(timedelta(seconds=61))
     page = auditor.get("/console/journal/verification")

@@ -149,7 +149,7 @@ def test_nothing_of_an_erased_customer_is_left(capsysbinary, place):
     }
     assert place.left_of(sealed | other) == sealed.keys() | other.keys()
     erase(place.store, place.customer_id)
-    assert place.store.is_scrubbed
+    assert place.store.has_scrubbed_all
     assert place.left_of(sealed) == set()
     assert place.left_of(other) == other.keys()
     answers = b"".join(place.client.get(f"/v1/{path}").data for path in ("orders/A-1", "contacts?order_id=A-1"))
@@ -198,10 +198,10 @@ def test_a_reader_holds_up_the_end_of_an_erasure_which_the_next_write_makes_up_f
     with closing(Store(place.settings)) as another, another.read(COMMAND_LINE) as uow:
         uow.events.head()
         erase(place.store, place.customer_id)
-        assert not place.store.is_scrubbed
+        assert not place.store.has_scrubbed_all
         assert place.left_of(sealed) == sealed.keys()
     registered(place.store, "C-1", "K-new")
-    assert place.store.is_scrubbed
+    assert place.store.has_scrubbed_all
     assert place.left_of(sealed) == set()
     place.store.close()
 
@@ -214,12 +214,12 @@ def test_the_next_start_makes_up_for_it_too_and_a_service_for_a_command(tmp_path
         erase(place.store, place.customer_id)
     with closing(Store(place.settings)) as another:
         another.open()
-        assert another.is_scrubbed
+        assert another.has_scrubbed_all
         assert place.left_of(sealed) == set()
         erase(another, place.other)
-    assert not place.store.is_scrubbed
+    assert not place.store.has_scrubbed_all
     registered(place.store, "C-1", "K-new")
-    assert place.store.is_scrubbed
+    assert place.store.has_scrubbed_all
     place.store.close()
 
 
@@ -356,7 +356,7 @@ def test_an_erasure_that_is_killed_between_two_steps_is_done_once_or_not_at_all(
         ended = not dead(erase_and_die, configured, name, steps)
         with closing(Store(configured)) as store:
             store.open()
-            assert store.is_scrubbed
+            assert store.has_scrubbed_all
             noted = [one.customer_id for one in store.erasures]
             with store.read(COMMAND_LINE) as uow:
                 in_journal = [one.subject for one in uow.events.after(0, 999, ["customer.erased"], audit=True)]

@@ -143,7 +143,7 @@ QUESTIONS = {
 def kept_without(part):
     """What would be kept if a part of the questions were left out: the first answer for each question without it."""
     names = [name for name in Outcome._fields if name not in {"requested_at", "names"}] + ["language", "with_days"]
-    found, write = {}, decisions._kept.__wrapped__
+    found, write = {}, decisions._cached_parts.__wrapped__
 
     def kept(stated, *others):
         key = tuple(value for name, value in zip(names, (*stated, *others), strict=True) if name != part)
@@ -161,7 +161,7 @@ def all_as_written_again(questions):
 @pytest.mark.parametrize("part", QUESTIONS)
 def test_no_part_of_the_question_can_be_left_out(part, monkeypatch):
     assert all_as_written_again(QUESTIONS[part])
-    monkeypatch.setattr(decisions, "_kept", kept_without(part))
+    monkeypatch.setattr(decisions, "_cached_parts", kept_without(part))
     assert not all_as_written_again(QUESTIONS[part])
 
 
@@ -173,14 +173,14 @@ def test_what_if_answers_long_ones_and_those_with_names_are_not_kept():
     named = {date(2026, 4, 3): {"en": ("Good Friday", "en")}}
     codes = b"b" * 63
     other = {"day_codes": codes, "fingerprint": fingerprint_of(date(2026, 4, 1), codes)}
-    decisions._kept.cache_clear()
+    decisions._cached_parts.cache_clear()
     for changed in ({"overridden": ("closures",)}, {"names": named}, other):
         assert is_as_written_again(outcome(**changed), None, True, "en")
-    assert decisions._kept.cache_info().currsize == 0
+    assert decisions._cached_parts.cache_info().currsize == 0
 
 
 def test_threads_that_speak_different_languages_share_what_is_kept():
     questions = list(product([one for pair in PAIRS.values() for one in pair], [None], [True, False], LANGUAGES))
-    decisions._kept.cache_clear()
+    decisions._cached_parts.cache_clear()
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(lambda question: is_as_written_again(*question), questions * 4))

@@ -72,7 +72,7 @@ def well(directory, engine, second=SECOND):
     with closing(Store(of)) as store, store.write(COMMAND_LINE) as uow:
         publication.import_version(uow, read_policy(second))
     for done in upkeep.Upkeep._fields:
-        upkeep.note(of.ledger_dir, done, 1)
+        upkeep.write_note(of.ledger_dir, done, 1)
     if engine == "postgresql":
         change(of, *(f"ALTER TABLE {table} ALTER COLUMN {column} SET STATISTICS 0" for table, column in sealed()))
     return of
@@ -422,7 +422,7 @@ def test_a_channel_without_official_contact_points_is_found(tmp_path, engine):
 def test_a_backup_an_audit_and_a_retention_that_are_overdue_are_found(tmp_path, monkeypatch, ago, levels):
     of = made(tmp_path, "sqlite")
     done = tuple(days and NOW - timedelta(days=days) for days in ago)
-    monkeypatch.setattr(upkeep, "last", lambda directory: done if directory == of.ledger_dir else None)
+    monkeypatch.setattr(upkeep, "last_done", lambda directory: done if directory == of.ledger_dir else None)
     with closing(Patient(of, Store(of), NOW)) as patient:
         assert [one.level for one in CHECKS["upkeep"](patient)] == levels
 
@@ -474,7 +474,7 @@ QUIET = {
     ],
 )
 def test_a_server_that_writes_values_into_its_log_is_found(parameters, wrong):
-    assert schema.leaking(QUIET | parameters) == wrong
+    assert schema.parameters_to_zero(QUIET | parameters) == wrong
 
 
 @pytest.mark.parametrize(("allowed", "others", "level"), [(100, 80, OK), (100, 81, WARNING), (100, 91, FAILED)])

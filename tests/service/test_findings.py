@@ -175,7 +175,7 @@ def test_the_ledger_empties_a_contact_again_and_is_filled_from_the_journal(store
     call, other = recorded(store, "A-1"), kept(store)
     for name in (call.contact_id, other.unmatched_id):
         empty(store, name)
-    assert store.is_scrubbed
+    assert store.has_scrubbed_all
     noted = list(store.erasures)
     store.close()
     store.erasures.file.unlink()

@@ -288,7 +288,7 @@ def restarted(configured):
         sound(store)
         with store.read(COMMAND_LINE) as uow:
             rows = uow.tx.all("SELECT customer_id FROM customers WHERE length(wrapped_key) = 0")
-        assert store.is_scrubbed
+        assert store.has_scrubbed_all
         return sorted({one.customer_id for one in store.erasures}), sorted(row["customer_id"] for row in rows)
 
 

@@ -185,12 +185,12 @@ class Changing:
         """Assert that the queue, page by page, is the one that is made of everything; returns it."""
         with self.store.read(self.me) as uow:
             tabs = whole_queue(uow)
-            assert queue.numbers(uow) == {tab: len(entries) for tab, entries in tabs.items()}
+            assert queue.count_entries(uow) == {tab: len(entries) for tab, entries in tabs.items()}
             for tab, entries in tabs.items():
                 paged = [queue.entries(uow, tab, 3, start) for start in range(0, len(entries) + 1, 3)]
                 assert list(chain.from_iterable(paged)) == entries
             own = {tab: [one for one in found if one.taken_by == self.me.actor] for tab, found in tabs.items()}
-            assert queue.taken(uow) == own
+            assert queue.taken_entries(uow) == own
             every = list(chain.from_iterable(tabs.values()))
             named = [None, *(one.order_id or one.record_id for one in every)]
             for tab in (None, *Tab):

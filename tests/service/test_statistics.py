@@ -42,7 +42,7 @@ def store(engine, tmp_path):
 @pytest.fixture
 def _exact(monkeypatch):
     """Cells are shown from ten on."""
-    monkeypatch.setattr(domain, "least", lambda: FEWEST)
+    monkeypatch.setattr(domain, "draw_least", lambda: FEWEST)
 
 
 def asked(store, ref, at=LAST, region="DE-BY", intent=Intent.CANCEL, channel=Channel.PHONE, provided=None):
@@ -299,9 +299,9 @@ def derived(months, least, *, known_least=None, times=1):
     """How many suppressed cells there are, and of how many the number is derived, when each month is computed `times`."""
     chance, suppressed, found = Random(23), 0, 0  # noqa: S311 - the same worlds each time
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(domain, "least", least)
+        patch.setattr(domain, "draw_least", least)
         for others, truth in worlds(months, chance):
-            tables = [flat(domain.shown(truth)) for _ in range(times)]
+            tables = [flat(domain.cells_to_publish(truth)) for _ in range(times)]
             for cell in CELLS:
                 if cell not in tables[0]:
                     suppressed += 1
@@ -313,7 +313,7 @@ def derived(months, least, *, known_least=None, times=1):
 
 
 def test_an_adversary_who_knows_all_customers_but_one_derives_no_suppressed_cell():
-    suppressed, found = derived(80, domain.least)
+    suppressed, found = derived(80, domain.draw_least)
     assert suppressed > 1000
     assert found == 0
 
@@ -324,14 +324,14 @@ def test_the_adversary_derives_what_is_shown_from_ten_on_exactly():
 
 
 def test_the_adversary_succeeds_when_a_month_is_computed_again():
-    assert derived(80, domain.least, times=5)[1] > 50
+    assert derived(80, domain.draw_least, times=5)[1] > 50
 
 
 def test_a_cell_below_ten_is_never_shown_and_a_large_one_nearly_always():
     counts_of = {Cell("AT", channel, ContactOutcome.QUESTION): 9 for channel in Channel}
-    assert not any(domain.shown(counts_of) for _ in range(500))
-    assert sum(bool(domain.shown({QUESTIONS: 30})) for _ in range(500)) == 500
-    assert 100 < sum(bool(domain.shown({QUESTIONS: 10})) for _ in range(500)) < 400
+    assert not any(domain.cells_to_publish(counts_of) for _ in range(500))
+    assert sum(bool(domain.cells_to_publish({QUESTIONS: 30})) for _ in range(500)) == 500
+    assert 100 < sum(bool(domain.cells_to_publish({QUESTIONS: 10})) for _ in range(500)) < 400
 
 
 TOLD = ("/v1/policies", "/v1/policies/virtual-numbers", "/v1/policies/virtual-numbers/closures", "/v1/calendars")
@@ -375,7 +375,7 @@ def test_an_adversary_who_reads_everything_that_product_may_derives_nothing_unti
         app.extensions["refunds.store"].close()
     assert without_times(read[False]) == without_times(read[True])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(domain, "least", lambda: 0)
+        patch.setattr(domain, "draw_least", lambda: 0)
         off = []
         for opened in of.values():
             with opened.write(COMMAND_LINE) as uow:

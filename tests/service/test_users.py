@@ -632,7 +632,7 @@ def test_a_wrong_password_does_not_change_it_and_the_right_one_does_so_once(stor
     user, password = added(store, "own-password")
     principal = Principal(user.user_id, user.name, user.role)
     with store.read(principal) as uow:
-        offered = users.offer(uow)
+        offered = users.new_offer(uow)
     with pytest.raises(Unauthenticated):
         users.change_password(store, principal, "", GUESS, offered)
     for _ in range(2):
@@ -645,7 +645,7 @@ def test_of_two_requests_for_the_same_password_the_later_finds_it_taken(store, m
     user, password = added(store, "twice-password")
     principal = Principal(user.user_id, user.name, user.role)
     with store.read(principal) as uow:
-        offered = users.offer(uow)
+        offered = users.new_offer(uow)
 
     def hash_while_the_other_is_done(given):
         monkeypatch.undo()

@@ -100,9 +100,9 @@ def test_a_window_that_ends_later_is_promised_so_and_listed_with_who_was_told_be
         with store.write(ADMIN) as uow:
             contacts.record(uow, "A-1", NewContact(channel=Channel.PHONE, from_detail="+4989123456"))
         with store.read(ADMIN) as uow:
-            (change,) = watch.lengthened(uow)
+            (change,) = watch.lengthened_windows(uow)
             assert (change.order_id, change.promised, change.today, change.promised_at) == ("A-1", TOLD, LATER, at)
-            assert [contact.contact_id for contact in watch.told(uow, change)] == [recorded.contact_id]
+            assert [contact.contact_id for contact in watch.contacts_told(uow, change)] == [recorded.contact_id]
         assert watch.watch(store) == Watched(watch.data_now(), watch.data_now())
     assert changed(store)[1:] == [{"from": watch.data_now(), "to": watched.now, "longer": 1, "kept": 0}]
     assert told(store, "A-1") == LATER
@@ -117,7 +117,7 @@ def test_a_window_that_would_end_earlier_keeps_what_was_told_and_is_listed(store
         assert open_changes(store) == {"A-1": EARLIER, "A-2": EARLIER}
         assert told(store, "A-1") == promised(store, "A-1") == TOLD
         with store.read(ADMIN) as uow:
-            assert list(watch.lengthened(uow)) == []
+            assert list(watch.lengthened_windows(uow)) == []
 
 
 def test_a_date_that_moves_within_the_window_makes_it_longer(store):
@@ -172,7 +172,7 @@ def test_an_instance_with_older_data_warns_and_does_not_watch_back(store, clock)
     watched = watch.watch(store)
     assert watched == Watched(newer, watch.data_now(), older=True)
     with store.read(ADMIN) as uow:
-        assert watch.last_change(uow).is_newer
+        assert watch.last_change(uow).has_newer_data
     with other_holidays("9.0", added=[(BAVARIA, date(2026, 4, 7))]):
         assert watch.watch(store).older
     assert len(changed(store)) == events
@@ -204,7 +204,9 @@ def test_a_watch_that_is_interrupted_is_done_again_and_counts_what_the_first_has
         clock.shift(60)
         assert watch.watch(store).longer == 5
         with store.read(ADMIN) as uow:
-            assert {change.order_id for change in watch.lengthened(uow)} == {f"A-{number}" for number in range(5)}
+            assert {change.order_id for change in watch.lengthened_windows(uow)} == {
+                f"A-{number}" for number in range(5)
+            }
     assert [data["longer"] for data in changed(store)] == [0, 5]
 
 

@@ -165,7 +165,7 @@ def test_an_answer_names_the_region_that_it_counted_by(named, counted, is_countr
     assert decision.outcome.region == counted == place(named).region
     assert (Notice.REGION_AS_COUNTRY in decision.notices) is is_country
     assert decision.facts.named_region == (None if named == counted else named)
-    stored = load_decision(dump_decision(judging.recorded(decision)))
+    stored = load_decision(dump_decision(judging.to_record(decision)))
     assert stored.facts == decision.facts
     assert judging.decided_again({"brand": policy_of([decision.version])}, stored).notices == decision.notices
 

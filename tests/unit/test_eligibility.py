@@ -10,7 +10,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import decide
 from refunds.domain.holidays_data import business_calendar
 from refunds.domain.instants import end_of_day, parse_date, parse_instant, zone
-from refunds.domain.judging import recorded
+from refunds.domain.judging import to_record
 from refunds.domain.outcomes import Facts, Notice, Reason, Verdict
 from refunds.domain.policy import PolicyVersion
 from refunds.domain.region_days import WEEKDAYS
@@ -291,7 +291,7 @@ def test_a_record_contains_everything_the_decision_depends_on():
 
 def test_a_record_without_a_window_is_read_back_unchanged():
     made = judged(service_provided_at=None)
-    assert load_decision(dump_decision(recorded(made))) == recorded(made) == made.recorded
+    assert load_decision(dump_decision(to_record(made))) == to_record(made) == made.recorded
 
 
 def test_a_record_names_every_holiday_of_its_window_and_no_other_day():
@@ -301,7 +301,7 @@ def test_a_record_names_every_holiday_of_its_window_and_no_other_day():
     facts = Facts(service_provided_at=parse_instant("2026-04-01T10:00:00Z"), received_at=IN_TIME)
     made = decide(facts, PolicyVersion("brand", 1, None, terms), calendar)
     assert (made.day_codes, made.outcome.names) == (b"bhbWHXe", {})
-    kept = recorded(made)
+    kept = to_record(made)
     assert kept.outcome.names == {
         date(2026, 4, 3): {"en": ("Good Friday", "en"), "de": ("Karfreitag", "de")},
         date(2026, 4, 6): {"en": ("Easter Monday", "en"), "de": ("Ostermontag", "de")},
@@ -321,7 +321,7 @@ def test_a_record_names_every_holiday_of_its_window_and_no_other_day():
     ],
 )
 def test_names_that_the_service_has_not_written_cannot_be_loaded(names):
-    stored = json.loads(dump_decision(recorded(judged())))
+    stored = json.loads(dump_decision(to_record(judged())))
     stored["outcome"]["names"] = names
     with pytest.raises((ValueError, LookupError, TypeError)):
         load_decision(json.dumps(stored))
@@ -430,7 +430,7 @@ def test_a_decision_says_if_no_service_date_is_on_record():
 
 
 def test_a_decision_by_an_earlier_edition_of_the_rules_is_made_again_by_that_edition():
-    stored = dump_decision(recorded(judged(service_provided_at=None)))
+    stored = dump_decision(to_record(judged(service_provided_at=None)))
     assert load_decision(stored).edition == 4
     assert load_decision(stored.replace('"edition":4', '"edition":1')).edition == 1
     earlier = stored.replace(',"edition":4', "").replace('"no_service_date",', "")

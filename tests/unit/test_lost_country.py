@@ -10,7 +10,7 @@ from refunds.domain.instants import parse_instant
 from refunds.domain.outcomes import Facts, Reason
 from refunds.domain.policy import PolicyVersion, policy_of
 from refunds.domain.region_days import WEEKDAYS
-from refunds.domain.regions import is_lost, still_known, subdivisions
+from refunds.domain.regions import is_lost, known_region_or_country, subdivisions
 from refunds.domain.terms import Terms
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CalendarNotCovered, UnknownRegion
@@ -29,7 +29,7 @@ def region(request):
 
 
 def test_it_has_no_name_and_no_decree(region):
-    assert still_known(region) is None
+    assert known_region_or_country(region) is None
     assert is_lost(region)
     assert holiday_name(region, date(2026, 1, 1), "en") is None
     assert (decreed_until("CN"), provisional_from(region)) == (None, None)
@@ -65,4 +65,4 @@ def test_an_order_there_is_undecided_and_a_check_refused(region):
 
 def test_a_code_that_is_no_country_is_not_lost():
     assert not any(map(is_lost, ("XX-BY", "dk", "DE-XX", "")))
-    assert still_known("XX-BY") is None
+    assert known_region_or_country("XX-BY") is None

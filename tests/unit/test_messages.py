@@ -41,7 +41,7 @@ def test_every_text_of_a_problem_is_as_it_stands_without_values():
 
 
 def test_two_texts_that_belong_together_are_as_they_stand():
-    for place, call in calls("both"):
+    for place, call in calls("message_pair"):
         assert [type(text) for text in call.args] == [ast.Constant, ast.Constant], place
 
 

@@ -10,7 +10,7 @@ from refunds.domain.policy import PolicyVersion
 from refunds.domain.records import Basis, Cancellation, Contact
 from refunds.domain.terms import Terms
 from refunds.errors import Message
-from refunds.presentation.documents.templating import written
+from refunds.presentation.documents.templating import render_document
 from refunds.presentation.language import language, translate
 from refunds.presentation.texts.customer import withdrawal_of, withdrawn_words
 from refunds.presentation.texts.dates import date_text, instant_text
@@ -19,12 +19,12 @@ from refunds.presentation.texts.decisions import basis_text, channel_text
 
 def render_html(cancellation: Cancellation, contact: Contact, version: PolicyVersion) -> str:
     """Return the confirmation as a page to print, in the reader's language; times are in the version's time zone."""
-    return written("confirmation.html", **_values(cancellation, contact, version))
+    return render_document("confirmation.html", **_values(cancellation, contact, version))
 
 
 def render_text(cancellation: Cancellation, contact: Contact, version: PolicyVersion) -> str:
     """Return the confirmation as a text to send, in the reader's language; times are in the version's time zone."""
-    return written("confirmation.txt", **_values(cancellation, contact, version))
+    return render_document("confirmation.txt", **_values(cancellation, contact, version))
 
 
 def _values(cancellation: Cancellation, contact: Contact, version: PolicyVersion) -> dict[str, Any]:

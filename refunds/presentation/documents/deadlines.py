@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from refunds.domain.holidays_data import provisional_from
 from refunds.domain.instants import zone
 from refunds.domain.regions import subdivisions
-from refunds.presentation.documents.templating import written
+from refunds.presentation.documents.templating import render_document
 from refunds.presentation.language import translate
 from refunds.presentation.texts import dates
 from refunds.service.deadlines import Provided, Sheet
@@ -16,7 +16,7 @@ _LISTED = 4  # regions that the first heading lists at most; a larger group is "
 
 def render_html(sheet: Sheet) -> str:
     """Return the sheet as a page to print, in the reader's language."""
-    return written(
+    return render_document(
         "deadlines.html",
         sheet=sheet,
         terms=sheet.version.terms,

@@ -1,7 +1,7 @@
 """The evidence on an order, as a page to print."""
 
 from refunds.presentation.documents.confirmation import clause_in, source_of
-from refunds.presentation.documents.templating import written
+from refunds.presentation.documents.templating import render_document
 from refunds.presentation.language import language, translate
 from refunds.service.evidence import Evidence
 from refunds.storage.policies import version_of
@@ -10,7 +10,7 @@ from refunds.storage.policies import version_of
 def render_html(evidence: Evidence) -> str:
     """Return the evidence as a page to print, in the reader's language; times are in its last version's zone or UTC."""
     versions = [version_of(record) for record in evidence.versions]
-    return written(
+    return render_document(
         "evidence.html",
         evidence=evidence,
         broken="; ".join(map(translate, evidence.broken)),

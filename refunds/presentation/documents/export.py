@@ -6,7 +6,7 @@ from typing import Any
 
 from refunds.domain.privacy import LimitKind
 from refunds.errors import Message
-from refunds.presentation.documents.templating import written
+from refunds.presentation.documents.templating import render_document
 from refunds.presentation.exports import caller_data
 from refunds.presentation.language import translate as _
 from refunds.presentation.texts.dates import instant_text
@@ -23,7 +23,7 @@ _LIMITS = {
 
 def render_html(export: Export) -> str:
     """Return the export as a page, in the reader's language; times are in the time zone of the default policy."""
-    return written(
+    return render_document(
         "export.html",
         export=export,
         caller=export.contact and caller_data(export.contact),

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from refunds.presentation.documents.templating import written
+from refunds.presentation.documents.templating import render_document
 from refunds.presentation.texts.dates import month_text
 from refunds.presentation.texts.policies import difference_text
 from refunds.service.simulation import Flip, Simulation, Tally
@@ -13,12 +13,12 @@ from refunds.service.simulation import Flip, Simulation, Tally
 
 def render_html(found: Simulation) -> str:
     """Return the simulation as a page with a chart and its tables, in the reader's language."""
-    return written("simulation.html", **_values(found))
+    return render_document("simulation.html", **_values(found))
 
 
 def render_report(found: Simulation) -> Markup:
     """Return the chart and the tables of a simulation as escaped HTML, without a page around them."""
-    return Markup(written("simulation_report.html", **_values(found)))  # noqa: S704 - escaped there
+    return Markup(render_document("simulation_report.html", **_values(found)))  # noqa: S704 - escaped there
 
 
 def _values(found: Simulation) -> dict[str, Any]:

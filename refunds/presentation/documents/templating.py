@@ -96,7 +96,7 @@ _TEXTS: dict[str, Callable[..., str]] = {
     name: text
     for module in (dates, decisions, events)
     for name, text in vars(module).items()
-    if name.endswith("_text") or name in {"headline", "language", "request_on_record", "verdict"}
+    if name.endswith("_text") or name in {"headline", "language"}
 }
 
 _templates = Environment(
@@ -109,6 +109,6 @@ _templates = Environment(
 install(_templates)
 
 
-def written(template: str, **values: Any) -> str:
+def render_document(template: str, **values: Any) -> str:
     """Return a document in the reader's language, made from a template with these values."""
     return _templates.get_template(template).render(style=_STYLE, **values)

@@ -9,11 +9,11 @@ from refunds.domain.outcomes import Notice, Outcome, Reason, Verdict
 from refunds.domain.records import Cancellation, Contact, Intent, RevocationReason, State
 from refunds.domain.references import format_request_number
 from refunds.domain.unmatched import UnmatchedContact
-from refunds.errors import Message, both
+from refunds.errors import Message, message_pair
 from refunds.presentation.language import translate
 from refunds.presentation.texts import customer
 from refunds.presentation.texts.dates import date_text, moment_text
-from refunds.presentation.texts.decisions import headline, outcome_words, request_on_record, verdict
+from refunds.presentation.texts.decisions import headline, outcome_words, request_on_record_text, verdict_text
 
 
 class Look(NamedTuple):
@@ -32,13 +32,13 @@ _LOOKS = {
 }
 
 _CANCELLED = {
-    State.ISSUED: both("Cancelled", "Cancelled on %(day)s"),
-    State.REFUNDING: both("Being refunded", "Cancelled: the refund is under way"),
-    State.SETTLED: both("Refunded", "Cancelled and refunded"),
+    State.ISSUED: message_pair("Cancelled", "Cancelled on %(day)s"),
+    State.REFUNDING: message_pair("Being refunded", "Cancelled: the refund is under way"),
+    State.SETTLED: message_pair("Refunded", "Cancelled and refunded"),
 }
 
 
-def look_of(
+def answer_look(
     outcome: Outcome, *, ended: bool = False, active: Cancellation | None = None, on_record: Outcome | None = None
 ) -> Look:
     """Return how the answer looks: by the `active` cancellation, else the request `on_record`, else `outcome`.
@@ -52,8 +52,8 @@ def look_of(
         return Look(*_LOOKS[Verdict.CANCELLABLE], translate(word), translate(title, day=day))
     judged = on_record or outcome
     in_time = on_record is not None and on_record.eligible
-    heading = request_on_record(judged) if in_time else headline(judged, ended=ended and on_record is None)
-    return Look(*_LOOKS[judged.verdict], verdict(judged), heading)
+    heading = request_on_record_text(judged) if in_time else headline(judged, ended=ended and on_record is None)
+    return Look(*_LOOKS[judged.verdict], verdict_text(judged), heading)
 
 
 class Said(NamedTuple):
@@ -64,7 +64,7 @@ class Said(NamedTuple):
     mail: str = ""
 
 
-def said(spoken: str, written: dict[str, str], subject: str, to: str | None = None) -> list[Said]:
+def texts_to_give(spoken: str, written: dict[str, str], subject: str, to: str | None = None) -> list[Said]:
     """Return what to say, unless it is empty, and a mail for each text of `written` that is not empty.
 
     `written` has the texts by kind; the mails have this `subject`, and go to nobody unless `to` is an e-mail address.
@@ -101,12 +101,12 @@ def answer_said(
     an open request, which replaces `outcome` if it was in time. `ended`: the window has ended since the request.
     """
     if active is not None:
-        return said(*_about_cancelled(outcome, order_id, active), _subject(order_id))
+        return texts_to_give(*_about_cancelled(outcome, order_id, active), _subject(order_id))
     before = _joined(_revoked_text(revoked), "" if ended or on_record else _date_text(outcome, order_id))
     if on_record is not None and on_record.eligible:
         at = {"at": moment_text(on_record.requested_at, on_record.time_zone), "number": f" {order_id}"}
         spoken, answer = (_joined(before, translate(text, **at)) for text in _ON_RECORD)
-        return said(spoken, {"write": answer}, _subject(order_id))
+        return texts_to_give(spoken, {"write": answer}, _subject(order_id))
     spoken = customer.spoken_words(outcome, ended=ended) if order_id else _without_order(outcome, ended=ended)
     asks, cancels = (
         customer.written_words(outcome, order_id, ended=ended),
@@ -114,7 +114,7 @@ def answer_said(
     )
     written = {"asks": asks, "cancels": cancels} if cancels and order_id else {"write": asks}
     whole = {kind: text if kind == "cancels" else _joined(before, text) for kind, text in written.items()}
-    return said(_joined(before, spoken), whole, _subject(order_id))
+    return texts_to_give(_joined(before, spoken), whole, _subject(order_id))
 
 
 def contact_said(contact: Contact, outcome: Outcome, active: Cancellation | None, *, ended: bool) -> list[Said]:
@@ -138,14 +138,14 @@ def contact_said(contact: Contact, outcome: Outcome, active: Cancellation | None
         )
     number = _number_text(contact.request_number)
     mail = {"write": _joined(written, number)}
-    return said(_joined(spoken, number), mail, _subject(contact.order_id), contact.from_detail)
+    return texts_to_give(_joined(spoken, number), mail, _subject(contact.order_id), contact.from_detail)
 
 
 def cancelled_said(cancellation: Cancellation, contact: Contact, confirmation: str) -> list[Said]:
     """Return what to say when an order is cancelled, and the confirmation to write, in the reader's language."""
     reference, order_id = cancellation.reference_aloud, cancellation.order_id
     spoken = customer.cancelled_words(order_id, reference, customer.withdrawal_of(cancellation, contact))
-    return said(spoken, {"write": confirmation}, _subject(order_id), contact.from_detail)
+    return texts_to_give(spoken, {"write": confirmation}, _subject(order_id), contact.from_detail)
 
 
 def unmatched_said(contact: UnmatchedContact, time_zone: str) -> list[Said]:
@@ -153,7 +153,9 @@ def unmatched_said(contact: UnmatchedContact, time_zone: str) -> list[Said]:
     at, number = moment_text(contact.received_at, time_zone), contact.number_aloud
     spoken, written = (translate(text, at=at, number=number) for text in _UNMATCHED[contact.intent])
     subject = translate("Your request %(number)s", number=number)
-    return said(_joined(spoken, _number_text(contact.request_number)), {"write": written}, subject, contact.from_detail)
+    return texts_to_give(
+        _joined(spoken, _number_text(contact.request_number)), {"write": written}, subject, contact.from_detail
+    )
 
 
 def _about_cancelled(outcome: Outcome, order_id: str | None, active: Cancellation) -> tuple[str, dict[str, str]]:
@@ -205,7 +207,7 @@ def _without_order(outcome: Outcome, *, ended: bool) -> str:
     return translate(text, **outcome_words(outcome))
 
 
-_ON_RECORD = both(
+_ON_RECORD = message_pair(
     "Your request of %(at)s was made in time. Shall I cancel the order for you now?",
     "Your request of %(at)s about your order%(number)s was made in time. We are cancelling the order, and you will "
     "receive the confirmation with its reference.",
@@ -225,17 +227,17 @@ _IN_TIME = Message(
     "Going by what you tell me, your order can be cancelled. I am recording your request, and its time counts."
 )
 _UNMATCHED = {
-    Intent.CANCEL: both(
+    Intent.CANCEL: message_pair(
         "I have recorded your request. Its time counts, also if we find your order only later.",
         "We have recorded your request of %(at)s; its time counts. We have not found your order yet: please send us "
         "its number, and name the request number %(number)s.",
     ),
-    Intent.QUESTION: both(
+    Intent.QUESTION: message_pair(
         "I have recorded your question. You will hear from us once we have found your order.",
         "We have recorded your question of %(at)s. We have not found your order yet: please send us its number, and "
         "name the request number %(number)s.",
     ),
-    Intent.WITHDRAWAL: both(
+    Intent.WITHDRAWAL: message_pair(
         "We received your withdrawal, and its time counts, also if we find your order only later.",
         "Confirmation of receipt: we received your withdrawal on %(at)s; its time counts. We have not found your order "
         "yet: please send us its number, and name the request number %(number)s.",

@@ -8,60 +8,60 @@ from refunds.domain.business_days import SkipReason
 from refunds.domain.instants import local_date, zone
 from refunds.domain.outcomes import Notice, Outcome, Reason
 from refunds.domain.records import Basis, Cancellation, Contact, Intent, State
-from refunds.errors import Message, both
+from refunds.errors import Message, message_pair
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import date_text, moment_text, zone_text
-from refunds.presentation.texts.decisions import Texts, answered_by, channel_text, outcome_words, why_text
+from refunds.presentation.texts.decisions import Texts, channel_text, outcome_words, text_key, why_text
 
 _WORDS: dict[Reason | Notice, tuple[Message, Message]] = {
-    Reason.ORDER_ALREADY_CANCELLED: both(
+    Reason.ORDER_ALREADY_CANCELLED: message_pair(
         "Your order has already been cancelled, under the reference %(reference)s. There is nothing more for you to "
         "do.",
         "Your order%(number)s has already been cancelled, under the reference %(reference)s. There is nothing more for "
         "you to do.",
     ),
-    Reason.CHANNEL_NOT_ACCEPTED: both(
+    Reason.CHANNEL_NOT_ACCEPTED: message_pair(
         "I am sorry, an order like yours cannot be cancelled %(channel)s. I have noted that you asked.",
         "Under our terms your order%(number)s cannot be cancelled %(channel)s. We have recorded that you asked.",
     ),
-    Reason.UNOFFICIAL_CONTACT_POINT: both(
+    Reason.UNOFFICIAL_CONTACT_POINT: message_pair(
         "Your request has not come by one of our official contact points, so a supervisor has to accept it first. I am "
         "passing it on.",
         "Your request about your order%(number)s has not reached us by one of our official contact points. We have "
         "recorded it, and a supervisor will decide whether it counts.",
     ),
-    Reason.SERVICE_NOT_YET_PROVIDED: both(
+    Reason.SERVICE_NOT_YET_PROVIDED: message_pair(
         "The service has not been provided yet, so your order can be cancelled. Shall I cancel it for you now?",
         "The service has not been provided yet, so your order%(number)s can be cancelled. If that is what you want, "
         "please tell us.",
     ),
-    Notice.NO_SERVICE_DATE: both(
+    Notice.NO_SERVICE_DATE: message_pair(
         "We have no date of provision on record yet, so your order can be cancelled. Shall I cancel it for you now?",
         "We have no date of provision of your order%(number)s on record yet, so it can be cancelled. If that is what "
         "you want, please tell us.",
     ),
-    Reason.WITHDRAWAL_NEEDS_SUPERVISOR: both(
+    Reason.WITHDRAWAL_NEEDS_SUPERVISOR: message_pair(
         "We have received your withdrawal. A colleague is dealing with it, and you will hear from us.",
         "We have received your withdrawal from your order%(number)s. A colleague is dealing with it, and you will hear "
         "from us.",
     ),
-    Reason.WINDOW_ELAPSED: both(
+    Reason.WINDOW_ELAPSED: message_pair(
         "I am sorry, the contractual window for cancelling this order ended at the end of %(last_day)s. That concerns "
         "the contractual window alone; rights that you have by law are not affected.",
         "The contractual window for cancelling your order%(number)s ended at the end of %(last_day)s (%(zone)s). "
         "%(counted)s This concerns the contractual window alone; rights that you have by law are not affected.",
     ),
-    Reason.CALENDAR_UNKNOWN: both(
+    Reason.CALENDAR_UNKNOWN: message_pair(
         "I am recording your request. A colleague will check whether it is in time, and you will hear from us.",
         "We have recorded your request about your order%(number)s. A colleague will check whether it is in time, and "
         "you will hear from us.",
     ),
-    Reason.LATE_ENTRY_NEEDS_SUPERVISOR: both(
+    Reason.LATE_ENTRY_NEEDS_SUPERVISOR: message_pair(
         "Your request was made in time. A supervisor has to enter it; I am passing it on.",
         "Your request about your order%(number)s was made in time. A supervisor has to enter it, and it has been "
         "passed on.",
     ),
-    Reason.WITHIN_WINDOW: both(
+    Reason.WITHIN_WINDOW: message_pair(
         "Your order can be cancelled until the end of %(last_day)s. Shall I cancel it for you now?",
         "Your order%(number)s can be cancelled until the end of %(last_day)s (%(zone)s). %(counted)s If that is what "
         "you want, please tell us by then.",
@@ -86,12 +86,12 @@ _WRITTEN_CANCELLING: Texts = {
 """For a message that cancels; one that only asks gets another answer."""
 
 _WORDS_THEN: dict[Reason | Notice, tuple[Message, Message]] = {
-    Reason.SERVICE_NOT_YET_PROVIDED: both(
+    Reason.SERVICE_NOT_YET_PROVIDED: message_pair(
         "You asked before the service was provided, so your request was in time. Shall I cancel the order for you now?",
         "You asked about your order%(number)s before the service was provided, so your request was in time. If you "
         "still want it cancelled, please tell us.",
     ),
-    Reason.WITHIN_WINDOW: both(
+    Reason.WITHIN_WINDOW: message_pair(
         "Your request was made in time, before the end of %(last_day)s. Shall I cancel the order for you now?",
         "Your request about your order%(number)s was made in time: it could be cancelled until the end of %(last_day)s "
         "(%(zone)s). %(counted)s If you still want it cancelled, please tell us.",
@@ -122,12 +122,12 @@ def written_words(outcome: Outcome, order_id: str | None = None, reference: str 
 def _words(outcome: Outcome, *, ended: bool) -> tuple[Message, Message]:
     """Return the unfilled texts to say and to write for a decision; `ended` as in `spoken_words`."""
     words = _WORDS | _WORDS_THEN if ended else _WORDS
-    return words[answered_by(outcome, ended=ended)]
+    return words[text_key(outcome, ended=ended)]
 
 
 def written_cancelling(outcome: Outcome, order_id: str | None) -> str:
     """Return what an agent writes if the message is itself the cancellation; empty if `written_words` fits it, too."""
-    text = _WRITTEN_CANCELLING.get(answered_by(outcome))
+    text = _WRITTEN_CANCELLING.get(text_key(outcome))
     at = moment_text(outcome.requested_at, outcome.time_zone)
     return _written(text, outcome, order_id, at=at) if text else ""
 

@@ -141,7 +141,7 @@ def reason_text(outcome: Outcome) -> str:
     """
     if outcome.eligible and Notice.DEADLINE_ACCEPTED in outcome.notices:
         return notice_text(Notice.DEADLINE_ACCEPTED)
-    answer = answered_by(outcome)
+    answer = text_key(outcome)
     if answer is Reason.CALENDAR_UNKNOWN is not outcome.reason:
         return notice_text(Notice.TOLD_BEFORE_CORRECTION)
     return translate(_REASON[answer], **outcome_words(outcome))
@@ -153,7 +153,7 @@ _ANSWERS: dict[tuple[Reason, Notice], Reason | Notice] = {
 }
 
 
-def answered_by(outcome: Outcome, *, ended: bool = False) -> Reason | Notice:
+def text_key(outcome: Outcome, *, ended: bool = False) -> Reason | Notice:
     """Return the reason or notice whose texts are shown for a decision: its reason, unless a notice replaces it.
 
     If `ended` (the window has ended since the request), the notice `NO_SERVICE_DATE` replaces nothing.
@@ -170,11 +170,11 @@ def headline(outcome: Outcome, *, ended: bool = False) -> str:
     `ended`: the window has ended, or the service was provided, since the request; then the past tense is used.
     """
     texts = _HEADLINE | _HEADLINE_THEN if ended else _HEADLINE
-    text = translate(texts[answered_by(outcome, ended=ended)], **outcome_words(outcome))
+    text = translate(texts[text_key(outcome, ended=ended)], **outcome_words(outcome))
     return text[0].upper() + text[1:]
 
 
-def request_on_record(outcome: Outcome) -> str:
+def request_on_record_text(outcome: Outcome) -> str:
     """Return a heading that says that an open request was made in time, when and by which channel.
 
     The outcome is that of the request, which has a channel.
@@ -217,7 +217,7 @@ def information_text(period: InformationPeriod) -> str:
     )
 
 
-def verdict(outcome: Outcome) -> str:
+def verdict_text(outcome: Outcome) -> str:
     """Return the verdict of a decision in a word or two, as in "Needs a supervisor"."""
     return translate(_VERDICT[outcome.verdict])
 

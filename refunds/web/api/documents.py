@@ -13,7 +13,7 @@ from refunds.service import cancellations, evidence
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
 from refunds.web.endpoint import Tag, Transaction, answer, problems
-from refunds.web.responses import accepted, document, reply
+from refunds.web.responses import accepted_media_type, document, reply
 from refunds.web.schemas.documents import EVIDENCE, HTML, JSON, TEXT, DocumentQuerySchema, EvidenceSchema
 from refunds.web.schemas.examples import example
 
@@ -35,7 +35,7 @@ def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) ->
     disputed. With `Accept: text/html`, it is a page to print. If the caller may see personal data in it, records the
     event `privacy.evidence_shown`.
     """
-    media_type = accepted(JSON, HTML)
+    media_type = accepted_media_type(JSON, HTML)
     bind(query.get("lang") or language())
     found = evidence.show(uow, order_id, auth.store().checkpoints)
     if media_type == HTML:
@@ -63,7 +63,7 @@ def get_confirmation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any
     Use it when the customer wants the cancellation in writing. It is a page to print or, with `Accept: text/plain`, a
     text to send. It promises no time and no amount. A revoked cancellation has no confirmation.
     """
-    media_type = accepted(HTML, TEXT)
+    media_type = accepted_media_type(HTML, TEXT)
     bind(query.get("lang") or language())
     write = confirmation.render_html if media_type == HTML else confirmation.render_text
     return document(write(*cancellations.confirmation(uow, cancellation_id)), media_type)

@@ -17,7 +17,7 @@ from refunds.web import telemetry
 from refunds.web.compact import FORM, NDJSON, decided, region_of, reply_compact
 from refunds.web.endpoint import JSON, Tag, answer, problems, takes
 from refunds.web.problems import error_data
-from refunds.web.responses import accepted, present_policies, reply
+from refunds.web.responses import accepted_media_type, present_policies, reply
 from refunds.web.schemas import decisions as schemas
 from refunds.web.schemas.examples import example
 
@@ -71,7 +71,7 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
     null) and `reason`, or with `problem`: the last part of the problem's `type`. If there are fewer lines than items,
     the response was cut short.
     """
-    form = accepted(JSON, NDJSON)
+    form = accepted_media_type(JSON, NDJSON)
     terms: dict[str, Any] = body.get("terms", {})
     if "region" in terms:
         require_region(terms["region"], "/terms/region")

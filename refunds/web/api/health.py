@@ -49,7 +49,7 @@ def is_ready() -> Response:
     """
     if current_app.extensions["refunds.stopping"].is_set():
         raise Rejected("stopping", Message("This instance is about to stop: send requests to another one."))
-    clock.look(auth.store())
+    clock.check_clock(auth.store())
     return reply({"status": "ok"})
 
 

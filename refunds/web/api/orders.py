@@ -17,7 +17,7 @@ from refunds.errors import CallersError, InvalidInput, Message, PreconditionFail
 from refunds.presentation.decisions import decision_data
 from refunds.presentation.serializers import information_data, order_data
 from refunds.schemas.orders import InlineOrderSchema, OrderId
-from refunds.schemas.strict import shape
+from refunds.schemas.strict import schema_of
 from refunds.service import orders
 from refunds.service.calendars import MOST_BUILT
 from refunds.service.orders import OrderFacts, Registration
@@ -191,7 +191,7 @@ def look_up_customer(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     return reply({"customer_id": customer_id, "items": shown, "next": following})
 
 
-_order_id = shape(order_id=OrderId(required=True))
+_order_id = schema_of(order_id=OrderId(required=True))
 _inline_order = InlineOrderSchema()
 _REVISIONS = re.compile(r'"([0-9]{1,9})(?:-[0-9a-f]{8})?"')
 

@@ -14,7 +14,7 @@ from refunds.presentation import serializers
 from refunds.presentation.serializers import attributes, closure_data, registered_data
 from refunds.presentation.texts.policies import closure_text, differences_data, warnings_data
 from refunds.schemas.policy import PolicyId
-from refunds.schemas.strict import shape
+from refunds.schemas.strict import schema_of
 from refunds.service import publication, simulation, watch
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.endpoint import Tag, Transaction, answer, created, problems, takes
@@ -204,7 +204,7 @@ def draft_of(policy_id: str, body: dict[str, Any]) -> PolicyVersion:
     return PolicyVersion(policy, body["version"], body["effective_from"], Terms(**body["terms"]))
 
 
-_policy_id = shape(policy=PolicyId("The policy."))
+_policy_id = schema_of(policy=PolicyId("The policy."))
 
 
 simulations_tag = Tag("Simulations", "What a draft of a policy would change.")

@@ -16,7 +16,7 @@ from refunds.service.rectification import Correction
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, lists
 from refunds.web.endpoint import Tag, Transaction, answer, created, problems, takes
-from refunds.web.responses import accepted, document, reply
+from refunds.web.responses import accepted_media_type, document, reply
 from refunds.web.schemas import privacy as schemas
 from refunds.web.schemas.documents import HTML, JSON
 from refunds.web.schemas.examples import example
@@ -47,7 +47,7 @@ def _shown(uow: UnitOfWork, request: DataRequest | Answered, *, is_scrubbed: boo
     An `Answered` has certificate and recipients; for a `DataRequest`, they are read. With `is_scrubbed`, the
     certificate says that the log of the database was emptied after the last erasure.
     """
-    answered = request if isinstance(request, Answered) else data_requests.answered(uow, request)
+    answered = request if isinstance(request, Answered) else data_requests.with_certificate(uow, request)
     return data_request_data(*answered, time_zone=data_requests.time_zone(uow), is_scrubbed=is_scrubbed)
 
 
@@ -77,7 +77,7 @@ def get_data_request(uow: UnitOfWork, request_id: str) -> Response:
     outcome with the certificate of an erasure. Use it to answer the person.
     """
     request = uow.data_requests.get(request_id)
-    return reply(_shown(uow, request, is_scrubbed=auth.store().is_scrubbed), etag=True)
+    return reply(_shown(uow, request, is_scrubbed=auth.store().has_scrubbed_all), etag=True)
 
 
 @tag.operation("PUT /v1/data-requests/<string:request_id>/identity-check", Scope.PRIVACY_WRITE)
@@ -206,7 +206,7 @@ def export_data(uow: UnitOfWork, request_id: str, query: dict[str, Any]) -> Resp
     has nothing about other customers. Use it to fulfil a data request for access or portability. With `Accept:
     text/html`, it is a page to hand to the customer. Records the event `privacy.exported`.
     """
-    media_type = accepted(JSON, HTML)
+    media_type = accepted_media_type(JSON, HTML)
     bind(query.get("language") or language())
     found = exports.for_request(uow, request_id)
     if media_type == HTML:

@@ -26,9 +26,9 @@ from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import CallersError, Crowded, FieldError, InvalidInput, Message, StorageUnavailable
 from refunds.presentation.documents.templating import unbroken
 from refunds.presentation.language import LANGUAGES, bind, language, translate
-from refunds.presentation.texts.answers import look_of
+from refunds.presentation.texts.answers import answer_look
 from refunds.presentation.texts.dates import instant_text, zone_text
-from refunds.service.queue import numbers
+from refunds.service.queue import count_entries
 from refunds.service.store import Store
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, idempotency, intake, sessions
@@ -157,7 +157,7 @@ def action(
 def _viewed(view: View, uow: UnitOfWork | None, form: Form, arguments: dict[str, Any]) -> Response:
     """Return the response of a view; before a GET, count the open contacts for `page` if the user may read them."""
     if uow and request.method == "GET" and "principal" in g and g.principal.may(Scope.CONTACTS_READ):
-        g.open_numbers = numbers(uow)
+        g.open_numbers = count_entries(uow)
     return view(uow, form, **arguments)
 
 
@@ -191,7 +191,7 @@ def _sent(most_bytes: int) -> Form:
             if error.slug != "body-too-large" or most_bytes == sessions.MOST_BYTES:
                 raise
             return Form(sent, errors=(FieldError("/file", error.detail, "too_large"),), notice="too_large")
-        own = sessions.is_own(form)
+        own = sessions.take_token(form)
         sent |= form
         g.typed = form  # an error's page shows it
     return replace(Form.of(sent), notice=None if own else "stale")
@@ -225,7 +225,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, /, **values: An
     signed in, the page has no navigation.
     """
     principal, zones = g.get("principal"), _Zones()
-    begins = f"console.{start(principal)}"
+    begins = f"console.{start_screen(principal)}"
     navigation = [name for name, scopes in _NAVIGATION if principal and principal.may(*scopes)]
     common = {
         "principal": principal,
@@ -251,7 +251,7 @@ def page(template: str, form: Form, status: int = HTTPStatus.OK, /, **values: An
         "labels_in": labels_in,
         "local": lambda instant, name: local_date(instant, zone(name)),
         "channels": [*Channel],
-        "look_of": look_of,
+        "answer_look": answer_look,
         "named": lambda code: translate(NAMES.get(code, code)),
     }
     text = render_template(f"console/{template}", **common | values)
@@ -306,7 +306,7 @@ class _Zones:
         return cast("str", unbroken(instant_text(instant, name, zoned=False))) + self.zoned(name)
 
 
-def start(principal: Principal | None) -> str:
+def start_screen(principal: Principal | None) -> str:
     """Return the name of the screen at which a role starts; `check` if it has none, or if nobody is signed in."""
     return _STARTS.get(principal.role, "check") if principal else "check"
 

@@ -16,8 +16,8 @@ from refunds.web.console.forms import Form, OwnPasswordSchema, OwnSessionSchema
 def account(uow: UnitOfWork, form: Form) -> Response:
     """Show the user's sessions, what was just done, and the form with an offered password, which is not stored."""
     offered = Offer(form.data.get("new_password", ""), form.data.get("mark", ""))
-    if not users.has_offered(uow, offered):
-        offered = users.offer(uow)
+    if not users.is_offered(uow, offered):
+        offered = users.new_offer(uow)
     return page(
         "account.html",
         form,

@@ -196,6 +196,6 @@ def cancellations_table(uow: UnitOfWork, form: Form) -> Response:
         dates[name] = at and local_date(at - inside, tz).isoformat()
     uow.events.note(EventType.PRIVACY_TABLE_EXPORTED, "cancellations", dates)
     newest = "overdue" not in query
-    lines = tables.pages(auth.store(), uow.principal, "cancellations", newest=newest, **query)
+    lines = tables.lines_by_page(auth.store(), uow.principal, "cancellations", newest=newest, **query)
     named = {"Content-Disposition": "attachment; filename=cancellations.csv"}
     return Response(lines, mimetype=CSV, headers=named)

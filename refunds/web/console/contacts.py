@@ -17,7 +17,7 @@ from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CallersError, ContactStateConflict, FieldError, InvalidInput, Message
 from refunds.presentation.language import each_language
-from refunds.presentation.texts.answers import contact_said, is_address, look_of
+from refunds.presentation.texts.answers import answer_look, contact_said, is_address
 from refunds.presentation.texts.dates import clock_text
 from refunds.schemas.strict import StrictSchema
 from refunds.security.encryption import Erased, Hidden
@@ -296,7 +296,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
         overrides=cancellations.fitting_overrides(preview),
         period=information_period(order.ordered_at, preview, judged_by.terms),
         now=uow.now,
-        look=look_of(preview, ended=ended, active=active),
+        look=answer_look(preview, ended=ended, active=active),
         earlier=uow.contacts.find(found.supersedes) if found.supersedes else None,
         words=words if any(words.values()) else {},
         **choices,

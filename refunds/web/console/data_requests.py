@@ -115,7 +115,7 @@ def open_data_request(uow: UnitOfWork, form: Form) -> Response:
 @screen("/data-requests/<request_id>", Scope.PRIVACY_READ)
 def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
     """Show a data request: its facts, the words for the person, its certificate, and what can be done about it."""
-    request, certificate, recipients = data_requests.answered(uow, uow.data_requests.get(request_id))
+    request, certificate, recipients = data_requests.with_certificate(uow, uow.data_requests.get(request_id))
     time_zone, held = data_requests.time_zone(uow), data_requests.is_held(uow, request)
     until, left = _until(uow, request)
     texts = {name: answer_text(request, time_zone) for name in each_language()}
@@ -132,7 +132,7 @@ def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
         limits=uow.limits.kinds(request.customer_id) if request.customer_id else set(),
         words={name: [Said("write", text)] for name, text in texts.items() if text},
         recipients=recipients,
-        certificate=certificate and list(certificate_lines(certificate, is_scrubbed=auth.store().is_scrubbed)),
+        certificate=certificate and list(certificate_lines(certificate, is_scrubbed=auth.store().has_scrubbed_all)),
         extendable=is_open and request.kind in EXTENDABLE and not request.extended_at and left >= 0,
         liftable=bool(limits) and request.outcome is DataRequestOutcome.FULFILLED,
         fields=fields,
@@ -220,7 +220,7 @@ def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
     Raises `InvalidInput`, naming fields of the form, if a field is blank, none differs or one does not fit. If no
     personal field is on record, only closes the request.
     """
-    request = data_requests.locked(uow, request_id)
+    request = data_requests.lock(uow, request_id)
     held = _fields(uow, request) if request.customer_id else []
     emptied = [FieldError(f"/{name}", Message("is required"), "required") for name, _ in held if name not in data]
     if emptied:  # a form leaves out what is blank; nothing would be corrected there, and the request would be closed

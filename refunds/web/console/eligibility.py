@@ -16,7 +16,7 @@ from refunds.domain.records import ACTIVE, Intent, Order
 from refunds.domain.withdrawals import information_period
 from refunds.errors import CalendarNotCovered, InvalidInput, Message, NoPolicyInForce, NotFound
 from refunds.presentation.language import each_language
-from refunds.presentation.texts.answers import answer_said, look_of
+from refunds.presentation.texts.answers import answer_look, answer_said
 from refunds.presentation.texts.customer import refund_words
 from refunds.security.encryption import Erased
 from refunds.service import cancellations, checks, contacts, demonstration, orders, search
@@ -117,13 +117,13 @@ def find(uow: UnitOfWork, form: Form) -> Response:
     number = found.get("q") if g.principal.may(Scope.ORDERS_READ) else None
     if number is None or "by_date" in found:
         return _to_a_day(uow, found)
-    customer_id, meant = search.orders_meant(uow, number)
+    customer_id, meant = search.find_orders(uow, number)
     if not meant and (requests := search.request_meant(uow, number)):
         return to_contact(requests[0])
     if not meant and "provided_on" in found:
         return _to_a_day(uow, found)
     if not meant:
-        code = "misheard" if search.is_misheard(number) else "not_found"
+        code = "misheard" if search.has_wrong_check_digit(number) else "not_found"
         raise InvalidInput.at("/q", Message("nothing has this number"), code)
     _, _, how = _on_an_order(uow, meant[0].order_id, found)
     if len(meant) == 1:
@@ -218,11 +218,11 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
 def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | None:
     """Return the decision on the open request that the page names beside the answer; None if it names no request.
 
-    It is `decision` itself if that was made on a request, else that of `request_on_record` if `decision` is refundable.
+    It is `decision` itself if that was made on a request, else that of `decision_on_open_request` if `decision` is refundable.
     """
     if decision.facts.request or not decision.eligible:
         return decision if decision.facts.request else None
-    return orders.request_on_record(uow, order, decision.facts.received_at)
+    return orders.decision_on_open_request(uow, order, decision.facts.received_at)
 
 
 def _answer(
@@ -252,7 +252,7 @@ def _answer(
         ended=ended,
         typed_zone=time_zone_of(uow, order.policy if order else uow.policies.default),
         refund_words=refund_words,
-        look=look_of(outcome, **standing),
+        look=answer_look(outcome, **standing),
         outcome=outcome,
         today=now_local,
         then=then_local != now_local,

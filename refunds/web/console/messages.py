@@ -18,7 +18,7 @@ from refunds.errors import (
     FieldError,
     Message,
     StateConflict,
-    both,
+    message_pair,
 )
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import region_text
@@ -273,77 +273,79 @@ def field_error_text(field_error: FieldError) -> str:
 _WRONG_SOMEHOW = Message("This does not fit: check it, and send it again.")
 
 _PROBLEMS: Mapping[str, tuple[Message, Message]] = {
-    "not-found": both(
+    "not-found": message_pair(
         "There is nothing here",
         "What you are looking for does not exist, or its address is misspelt. Search for the order.",
     ),
-    "order-not-found": both(
+    "order-not-found": message_pair(
         "There is no such order",
         "No order is registered with this number. Compare it with the customer, or search again.",
     ),
-    "forbidden": both(
+    "forbidden": message_pair(
         "This is not for you to do",
         "Your role does not include it, or the time for it is over. Ask a supervisor.",
     ),
-    "override-by-link": both(
+    "override-by-link": message_pair(
         "A link cannot choose that",
         "Whether to depart from a decision, and why, is chosen in the console itself. Search for the order.",
     ),
-    "contact-state-conflict": both("The request is no longer what you saw", "Look at the history of the order."),
-    "cancellation-state-conflict": both(
+    "contact-state-conflict": message_pair(
+        "The request is no longer what you saw", "Look at the history of the order."
+    ),
+    "cancellation-state-conflict": message_pair(
         "The cancellation is no longer what you saw",
         "Meanwhile it has been revoked, or billing has begun to refund it. Look at the history of the order.",
     ),
-    "idempotency-key-reused": both(
+    "idempotency-key-reused": message_pair(
         "This form has been sent before, with other entries",
         "What was sent first is on record. Look at what is recorded; to enter something else, start over.",
     ),
-    "data-request-state-conflict": both(
+    "data-request-state-conflict": message_pair(
         "The data request is answered already",
         "Somebody has dealt with it meanwhile. Look at it again; if the person asks for more, enter another.",
     ),
-    "cannot-be-extended": both(
+    "cannot-be-extended": message_pair(
         "The time to answer cannot be extended",
         "Only access, portability and objection can be, once, before the time is over, so that the person is told in "
         "time. Answer it as soon as you can.",
     ),
-    "identity-not-checked": both(
+    "identity-not-checked": message_pair(
         "It is not on record who asks",
         "Make sure first who asks, and record how. Before, nothing is handed out or erased.",
     ),
-    "customer-has-open-matters": both(
+    "customer-has-open-matters": message_pair(
         "The customer has open matters",
         "A request of theirs waits for an answer, or a refund for billing. Nothing was erased: deal with that first, "
         "or go back and say why it does not wait. The time to answer runs on.",
     ),
-    "legal-hold": both(
+    "legal-hold": message_pair(
         "A legal hold keeps the customer's data",
         "Nothing was erased. Lift the hold once its reason is gone, or refuse the request.",
     ),
-    "customer-erased": both(
+    "customer-erased": message_pair(
         "The customer was erased",
         "Nothing personal can be recorded about them any more. Answer that nothing is held.",
     ),
-    "calendar-not-covered": both(
+    "calendar-not-covered": message_pair(
         "The holidays of that year are not known",
         "A window there cannot be counted, and no holidays are made up. Check the date.",
     ),
-    "no-policy-in-force": both(
+    "no-policy-in-force": message_pair(
         "No policy was in force then",
         "The service was provided before the first version of the policy took effect. Check the date.",
     ),
-    "rate-limited": both("Too much at once", "Wait a moment, and try again: nothing was recorded."),
-    "storage-unavailable": both(
+    "rate-limited": message_pair("Too much at once", "Wait a moment, and try again: nothing was recorded."),
+    "storage-unavailable": message_pair(
         "The database cannot be reached",
         "Try again in a moment. What you sent was not recorded, or it is not known whether it was: look before you "
         "send it again.",
     ),
-    "internal-error": both(
+    "internal-error": message_pair(
         "The service has failed",
         "It was not your fault. If it happens again, tell the operator the number below.",
     ),
 }
-_NOT_UNDERSTOOD = both(
+_NOT_UNDERSTOOD = message_pair(
     "The service cannot make anything of this",
     "Go back, reload the page, and try again.",
 )

@@ -52,8 +52,8 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
     wrong filter is an error in a GET; after a form, it is ignored.
     """
     asked = (form.read if request.method == "GET" else form.read_leniently)(QueueSchema)
-    own = queue.taken(uow)
-    every = g.get("open_numbers") or queue.numbers(uow)
+    own = queue.taken_entries(uow)
+    every = g.get("open_numbers") or queue.count_entries(uow)
     tabs = {one: len(entries) for one, entries in own.items()} if "mine" in asked else every
     tab: Tab = asked.get("tab") or next((one for one, entries in tabs.items() if entries), Tab.IN_TIME)
     session["tab"] = str(tab)

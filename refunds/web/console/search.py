@@ -30,7 +30,7 @@ def find_any(uow: UnitOfWork, form: Form) -> Response:
         raise InvalidInput.at("/search", Message("nothing was found"), "nothing_found")
     if len(found.orders) + len(found.contacts) == 1:
         return to("answer", order_id=found.orders[0].order_id) if found.orders else to_contact(found.contacts[0])
-    customer_id, _ = searching.orders_meant(uow, text)
+    customer_id, _ = searching.find_orders(uow, text)
     if customer_id and not found.contacts:
         return to("customer", customer_id=customer_id)
     zones = {order.policy: time_zone_of(uow, order.policy) for order in found.orders}

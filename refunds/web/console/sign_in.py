@@ -25,7 +25,7 @@ from refunds.web.console import (
     page,
     screen,
     see,
-    start,
+    start_screen,
     to,
 )
 from refunds.web.console.conflicts import onward
@@ -47,7 +47,7 @@ def sign_in(rest: str) -> Response:
     sessions.require_same_site()
     store, form = auth.store(), sessions.form(sessions.MOST_KEPT + sessions.MOST_BYTES)
     name, kept = form.get("name", ""), form.get("kept", "")
-    if not sessions.is_own(form):
+    if not sessions.take_token(form):
         return _page(rest, kept, "no_cookie", HTTPStatus.BAD_REQUEST, name)
     try:
         user = users.sign_in(store, name, form.get("password", ""), sessions.known())
@@ -83,7 +83,7 @@ def nowhere(_: UnitOfWork, __: Form, rest: str) -> Response:
 
 def _onward(rest: str) -> Response:
     """Return the redirect to the page at `rest`, or to the user's first screen if `rest` is empty or names no page."""
-    begins = start(g.principal)
+    begins = start_screen(g.principal)
     if not _is_page(rest) or (begins != "check" and not rest):
         return to(begins)
     return see(own_address(f"{PREFIX}/{rest}"))

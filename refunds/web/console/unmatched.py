@@ -114,7 +114,7 @@ def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
     A first match counts its decision as a measurement. Raises `InvalidInput` unless the number means just one order.
     """
     found = form.read(MatchSchema)
-    _, meant = search.orders_meant(uow, found["order_id"])
+    _, meant = search.find_orders(uow, found["order_id"])
     if len(meant) != 1:
         raise InvalidInput.at("/order_id", Message("no order, or several, have this number"), "unknown_order")
     contact, is_new = unmatched.match(uow, unmatched_id, meant[0].order_id, found.get("ticket_ref"))

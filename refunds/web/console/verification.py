@@ -63,7 +63,7 @@ def verify(_: UnitOfWork | None, form: Form) -> Response:
         if _last_verification()["state"] != "running":
             base = {"state": "running", "by": g.principal.actor, "began": format_instant(datetime.now(UTC))}
             try:
-                upkeep.note(_directory(auth.store()), "verification", 0, **base)
+                upkeep.write_note(_directory(auth.store()), "verification", 0, **base)
             except OSError:
                 raise StorageUnavailable(Message("The directory of the checkpoints cannot be written.")) from None
             following = Thread(target=_follow, args=(auth.store(), g.principal, base), name="verification", daemon=True)
@@ -82,7 +82,7 @@ def _last_verification() -> dict[str, Any]:
 
     `state` is `broken_off` if the note says `running` and is older than `_BROKEN_OFF`.
     """
-    found = upkeep.noted(_directory(auth.store()), "verification")
+    found = upkeep.read_note(_directory(auth.store()), "verification")
     with suppress(KeyError, TypeError, ValueError):
         if found["state"] == "running" and datetime.now(UTC) - parse_instant(found["at"]) > _BROKEN_OFF:
             return _NOTHING | found | {"state": "broken_off"}
@@ -109,10 +109,10 @@ def _follow(store: Store, principal: Principal, base: Mapping[str, Any]) -> None
     worker = Thread(target=lambda: found.append(_verified(store, principal)), name="verification", daemon=True)
     worker.start()
     while worker.is_alive():
-        upkeep.note(_directory(store), "verification", 0, **base)
+        upkeep.write_note(_directory(store), "verification", 0, **base)
         worker.join(_BEAT)
     ended = found[0] if found else {"state": "broken_off"}  # an error that ends a thread is logged
-    upkeep.note(_directory(store), "verification", **{"position": 0, **base, **ended})
+    upkeep.write_note(_directory(store), "verification", **{"position": 0, **base, **ended})
 
 
 def _verified(store: Store, principal: Principal) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _verified(store: Store, principal: Principal) -> dict[str, Any]:
         except DamagedDatabase as error:
             faults.append(error)
     if not faults:
-        upkeep.note(_directory(store), "verify", report.events)
+        upkeep.write_note(_directory(store), "verify", report.events)
     return {
         "state": "broken" if faults else "sound",
         "position": report.events,

@@ -4,7 +4,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.records import ASKING, Intent
 from refunds.domain.references import parse_request_number
 from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ReopeningReason, ResolutionReason
-from refunds.errors import any_of
+from refunds.errors import one_of_text
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Text
 from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
@@ -101,7 +101,7 @@ class ResolutionRequestSchema(StrictSchema):
     reason_code = Choice(
         ResolutionReason,
         "Why the contact is resolved. If the request was in time or needs a supervisor, a reason other than "
-        f"{any_of(f'`{code}`' for code in ENDS_A_TIMELY_REQUEST)} needs the scope `cancellations:override`.",
+        f"{one_of_text(f'`{code}`' for code in ENDS_A_TIMELY_REQUEST)} needs the scope `cancellations:override`.",
         required=True,
     )
     reason = FreeText(

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 from refunds.domain.journal import EventType
 from refunds.errors import FieldError, InvalidInput, Message
 from refunds.schemas.fields import Choice, Text, WholeText, checked
-from refunds.schemas.strict import QuerySchema, does_not_fit
+from refunds.schemas.strict import QuerySchema, unfit_error
 
 PAGE, MOST = 50, 200
 """The number of items on a page of a list: the default and the maximum."""
@@ -99,5 +99,5 @@ class EventTypes(Text):
         """Return the event types in a text, with commas between, each once; raise `ValidationError` for others."""
         types = list(dict.fromkeys(super()._deserialize(value, *args, **kwargs).split(",")))
         if not set(types) <= set(EventType):
-            raise does_not_fit(Message("must be out of %(names)s", names=", ".join(EventType)), "unknown_value")
+            raise unfit_error(Message("must be out of %(names)s", names=", ".join(EventType)), "unknown_value")
         return types
