@@ -105,7 +105,9 @@ def _store_order(uow: UnitOfWork, kinds: Kinds, number: int, order: Order) -> No
 
 
 def _store_contact(uow: UnitOfWork, like: Contact, name: str, *, is_open: bool) -> str:
-    contact = replace(like, contact_id=f"con_{ULID()}", order_id=name, is_open=is_open, request_number=None)
+    # Without a number, the start of the service would change every contact: what reads an index would be slow for long.
+    number = uow.contacts.new_number()
+    contact = replace(like, contact_id=f"con_{ULID()}", order_id=name, is_open=is_open, request_number=number)
     uow.contacts.add(
         contact,
         EventType.CONTACT_RECORDED,

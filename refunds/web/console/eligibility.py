@@ -218,7 +218,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
 def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | None:
     """Return the decision on the open request that the page names beside the answer; None if it names no request.
 
-    It is `decision` itself if that was made on a request, else that of `decision_on_open_request` if `decision` is refundable.
+    It is `decision` itself if that was made on a request, else, if `decision` is refundable, that on an open request.
     """
     if decision.facts.request or not decision.eligible:
         return decision if decision.facts.request else None
