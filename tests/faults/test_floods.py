@@ -203,12 +203,12 @@ FLOODS: dict[str, tuple[Flood, set[int]]] = {
 """The floods, and the statuses that the service answers them with."""
 
 
-def test_floods_keep_nobody_else_waiting(tmp_path, record_property):
+def test_floods_keep_nobody_else_waiting(tmp_path_factory, record_property):
     """Every request of others is answered while each goes on, and while all go on at once.
 
     In the control, the same flood goes to another instance: what it costs others there is the machine's part.
     """
-    instances = Installation(tmp_path / "ours"), Installation(tmp_path / "other")
+    instances = [Installation(tmp_path_factory.mktemp(name)) for name in ("ours", "other")]
     for each in instances:
         del each.environment["REFUNDS_RATE_LIMIT"]  # the default, against which calendars count
     lines = []
