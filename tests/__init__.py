@@ -6,6 +6,7 @@ import tempfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 ENGINES = ("sqlite", "postgresql")
 """The engines that can keep the records: a test of the whole service runs on each."""
@@ -50,7 +51,7 @@ def _remove_without_its_process(directory: Path, process: str) -> None:
         pass
 
 
-def scaled(small: int, full: int) -> int:
+def scaled(small: Any, full: Any) -> Any:
     """The size of a test that is marked `proof`: small with `make test`, full with `make proofs`."""
     return full if PROOFS else small
 
