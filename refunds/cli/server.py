@@ -27,7 +27,7 @@ CONNECTIONS = 2048  # connections at once; further ones wait until one of them e
 LONGEST_HEAD = 2**16  # bytes of a head
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 PATIENCE = 30  # seconds that a request under way gets to finish when the service stops
-_SLICE = 0.0005  # seconds that a thread computes before another may: requests give way at every statement anyway
+_SLICE = 0.0001  # seconds that a thread computes before another may: requests give way at every statement anyway
 _LOOKS, _LOOKING = 5, 0.1  # how often nothing must be under way to stop, and seconds between: by then, all is sent
 
 
