@@ -32,8 +32,8 @@ class Settings:
     port: int = _setting("PORT", "The port that the service listens on.")
     listen: str = _setting(
         "REFUNDS_LISTEN",
-        "The IP address that the service listens on; `0.0.0.0` and `::` are all. Outside the loopback interface it "
-        "needs `REFUNDS_BEHIND_TLS_PROXY`.",
+        "The IP address that the service listens on; `0.0.0.0` and `::` mean every address. Outside the loopback "
+        "interface it needs `REFUNDS_BEHIND_TLS_PROXY`.",
     )
     behind_tls_proxy: bool = _setting(
         "REFUNDS_BEHIND_TLS_PROXY",
@@ -52,8 +52,8 @@ class Settings:
     )
     master_key_file: Path | None = _setting(
         "REFUNDS_MASTER_KEY_FILE",
-        "The file of the master key, which its owner alone can read; while it is changed, it holds the old one in a "
-        "further line; keep it and its copies apart from the database.",
+        "The file of the master key, which others cannot read. While the key is being changed, the file has the old "
+        "one in a further line. Keep it and its copies apart from the database.",
     )
     ledger_dir: Path | None = _setting(
         "REFUNDS_LEDGER_DIR",

@@ -61,7 +61,8 @@ class Metrics:
         self.dropped_lines = counter("refunds_log_lines_dropped", "Log lines that could not be written.")
         decreed = gauge(
             "refunds_calendar_decreed_until_year",
-            "The last year whose decrees on working weekends and moved holidays the data has, in countries with such.",
+            "The last year whose decrees on working weekends and moved holidays the data has, in countries that decree "
+            "them.",
             ["country"],
         )
         for country in DECREES:
@@ -89,14 +90,15 @@ _READ: dict[str, tuple[str, ...]] = {
     "overdue_refunds": ("Cancellations that should have been refunded by now and are not settled.",),
     "overdue_data_requests": ("Data requests that should have been answered by now.",),
     "open_windows": (
-        "Open windows when the holiday, time zone data or rules last changed: longer, or kept against them.",
+        "Open windows that got a later end, or kept theirs, at the last change of holiday data, time zone data or "
+        "rules.",
         "end",
     ),
     "provisional_regions": (
         "Regions of policies and open windows whose dates are provisional, or will be within 30 days.",
     ),
     "token_expiry_timestamp_seconds": (
-        "When a token ends that is not revoked, or ended in the last 30 days.",
+        "When each token ends; without revoked ones and those that ended over 30 days ago.",
         "client",
         "token",
     ),
