@@ -35,16 +35,16 @@ of business days, counted by the public holidays of the customer's region, and e
 Records each call and e-mail with the decision on it, issues the cancellations that billing refunds, and reports what
 happened in a feed of events.
 
-* Send instants as RFC 3339 with an offset and up to nine digits after the second, of which six count. Responses give
-  them in UTC. Local dates are in the policy's time zone.
-* In a request, unknown fields are refused, and null in an optional field means that it is left out. Fields may be added
-  to responses: ignore those that you do not know. For a Go client that does, and reads the feed, give openapi-generator
-  `disallowAdditionalPropertiesIfNotPresent=false,useOneOfDiscriminatorLookup=true`.
+* Send instants as RFC 3339 with an offset. Of up to nine digits after the second, the service keeps six. Responses give
+  instants in UTC. Local dates are in the policy's time zone.
+* In an HTTP request, unknown fields are refused, and null in an optional field means that it is left out. Fields may be
+  added to responses: ignore those that you do not know. For a Go client that ignores them, and can read the feed, give
+  openapi-generator `disallowAdditionalPropertiesIfNotPresent=false,useOneOfDiscriminatorLookup=true`.
 * Each error is a problem (RFC 9457) that names what is wrong and links to the fix.
 * Sets of codes marked `x-extensible-enum` may grow: accept codes that you do not know.
 * HTTP requests need a client's token, unless the operation says otherwise: `Authorization: Bearer …`. Fields that the
   token's role may not see are null.
-* Every HTTP request can be sent again safely. To record a contact or issue a cancellation, send an `Idempotency-Key`.
+* Every HTTP request can be sent again safely. Some operations require an `Idempotency-Key` for this.
 * `Accept-Language: de` or `en` chooses the language of `*_text`, of holiday names and of problems. Codes never change.
 """
 
@@ -78,7 +78,7 @@ class Contract:
                     "variables": {
                         "address": {
                             "default": "http://127.0.0.1:8000",
-                            "description": "Where `make serve` listens; in production, the address of its TLS proxy.",
+                            "description": "Where `make serve` listens; in production, the address of the TLS proxy.",
                         }
                     },
                 }
@@ -302,8 +302,8 @@ _HEADER_PARAMETERS = {
         "Idempotency-Key",
         True,
         (
-            "A value that you choose, such as a UUID, the same for every attempt at one HTTP request. If you send it "
-            "again, you get its first response, with `Idempotent-Replayed: true`. Kept for 30 days."
+            "A value that you choose, such as a UUID: the same for every attempt at one HTTP request. Once an attempt "
+            "has recorded something, later ones get its response for 30 days, with `Idempotent-Replayed: true`."
         ),
     ),
 }
@@ -312,9 +312,9 @@ _HEADERS = {
     "ETag": "Identifies this state of the resource.",
     "Location": "Where the record is.",
     "Link": 'Of a page in CSV: the address of the next page, with `rel="next"`. Absent: there is none.',
-    "Idempotent-Replayed": "`true`: this is the first response to the request, sent again.",
+    "Idempotent-Replayed": "`true`: this is the stored response to an earlier attempt.",
     "Cancellation-State": (
-        "With `Idempotent-Replayed`: the state of the cancellation, if it has changed since the first response."
+        "With `Idempotent-Replayed`: the state of the cancellation, if it has changed since the stored response."
     ),
     "WWW-Authenticate": "How to authenticate: `Bearer`.",
     "Retry-After": "How many seconds to wait before trying again.",

@@ -35,7 +35,8 @@ def list_calendars(query: dict[str, Any]) -> Response:
     Returns the regions that have a calendar of their own, all on one page: for each, its name, the years that the data
     covers, the date from which its calendar is provisional and, for a country, its parts that differ from it. You can
     filter by country. Use it to let people choose a region, and to see which regions are provisional. The service also
-    accepts every other code of ISO 3166-2, and counts it by the larger part or the country that the place belongs to.
+    accepts every other code of ISO 3166-2: it uses the calendar of the larger part, or of the country, to which the
+    place belongs.
     """
     items = [_region_data(one) for one in calendars.regions(datetime.now(UTC).year, query.get("country"))]
     return reply({"holidays_version": HOLIDAYS_VERSION, "items": items, "next": None}, etag=True, cacheable=True)

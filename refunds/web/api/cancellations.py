@@ -52,11 +52,11 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 
     Cancels an order for a customer who asks for it. The service makes a new decision on the order's current facts and
     the contact's own times. If the new decision is a refusal, but the order has an open request that was in time, the
-    service cancels the order on that request; `contact_id` in the response names it. Otherwise the service responds
-    with a problem. It records an order or a contact in the body even then, with their own events, and the problem names
-    the contact's id. A supervisor can send that id later, with an override. An order has at most one cancellation that
-    is not revoked. Records the cancellation and the event `cancellation.issued`, and takes the order's contacts off the
-    open list. If the window ends later than was promised, also records `order.promised`.
+    service cancels the order on that request; `contact_id` in the response names it. Without such a request, the
+    response is a problem. An order or a contact in the body is then recorded all the same, with its own events, and the
+    problem names the contact's id. A supervisor can send that id later, with an override. An order has at most one
+    cancellation that is not revoked. Records the cancellation and the event `cancellation.issued`. The order's contacts
+    are then no longer open. If the window ends later than was promised, also records `order.promised`.
     """
     outcome = cancellations.issue(uow, _request(body))
     if isinstance(outcome, Issued):
@@ -80,7 +80,7 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
 
 @tag.operation("GET /v1/cancellations", Scope.CANCELLATIONS_READ, query=schemas.CancellationQuerySchema)
 @answer(
-    "A page of cancellations, in the order in which they were issued.",
+    "A page of cancellations: by time of issue or, with `overdue=true`, the longest overdue first.",
     schemas.CancellationListSchema,
     schemas.LISTED,
     also=lists.FORMS,
@@ -138,10 +138,10 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) ->
 
     Records that billing is about to refund. Call it before you pay. From then on nobody can revoke the cancellation, so
     it cannot be paid and revoked at the same time. The refund has one holder, named by its `billing_ref`. If the holder
-    sends the HTTP request again, the response is 200; anybody else gets 409, and the detail names the holder. Use the
-    same `billing_ref` as the payment provider's idempotency key. A worker that starts again must first ask the provider
-    whether it has paid. After the payment, settle the cancellation; if the refund fails, end it. Records the refund
-    with its holder, and the event `cancellation.refund_begun`.
+    sends the HTTP request again, the response is 200; anybody else gets 409, and the detail names the holder. Send the
+    `billing_ref` to the payment provider, too, as its idempotency key. A worker that starts again must first ask the
+    provider whether it has paid. After the payment, settle the cancellation; if the refund fails, end it. Records the
+    refund with its holder, and the event `cancellation.refund_begun`.
     """
     return reply(cancellation_data(settlements.begin_refund(uow, cancellation_id, body.get("billing_ref"))))
 
@@ -222,7 +222,7 @@ def revoke_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
     the cancellation was entered in error. This is possible until billing begins the refund or settles the cancellation.
     With only the scope `cancellations:issue`, callers can revoke what they issued themselves within the last 15
     minutes. Records the revocation and the event `cancellation.revoked`. The order's requests are open again. With
-    `customer_kept_order`, those that are no withdrawals are resolved instead, each with the event `contact.resolved`.
+    `customer_kept_order`, those that are not withdrawals are resolved instead, each with the event `contact.resolved`.
     If the customer was erased, `reason` is not stored, and the response has `[erased]` in its place.
     """
     revoked = settlements.revoke(uow, cancellation_id, body["reason_code"], body.get("reason"))

@@ -35,18 +35,18 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
 
     Records a contact about an order, with the decision on it. Use it for a question, or for a request on which you do
     not want to cancel at once: `issueCancellation` records a contact and cancels in one step. The time of receipt
-    counts, never the time of entry. A refusal is recorded, too. A request stays open until the order is cancelled, or
-    the contact is resolved or superseded.
+    counts (or of sending, if the policy says so), never the time of entry. A refusal is recorded, too. A request stays
+    open until the order is cancelled, or the contact is resolved or superseded.
 
     An order may have an open request that was in time or waits for a supervisor. A new contact that would be refused
     then gets the decision on that request instead.
 
-    A withdrawal (intent `withdrawal`) is recorded whatever channel the policy accepts, and the time at which it was
-    sent counts. After the window, it stays open until a supervisor deals with it. It can supersede a refused request.
+    A withdrawal (intent `withdrawal`) counts by every channel, and by the time at which it was sent. After the window,
+    it stays open until a supervisor deals with it. It can supersede a refused request.
 
-    To correct a contact, record a new one that names it in `supersedes`. The new one counts as entered when the
-    corrected one was, if both have the same intent and the new one was received before that. If an open request was in
-    time or waits for a supervisor, only a supervisor can replace it by a refused contact; anybody else gets 403.
+    To correct a contact, record a new one that names it in `supersedes`. If both have the same intent, and the new one
+    was received before the earlier one was entered, it counts as entered when the earlier one was. If an open request
+    was in time or waits for a supervisor, only a supervisor can replace it by a refused contact; anybody else gets 403.
 
     Records the contact, its decision and the event `contact.recorded`, and the event `contact.superseded` of a
     superseded contact. If the window ends later than was promised, also records `order.promised`.
@@ -123,9 +123,9 @@ def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> 
 def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Acknowledge a contact
 
-    Records that the customer was answered: when and how, and where if it was not the number or address that they used.
-    Use it after you have answered: the service itself sends nothing. Sending the same again changes nothing; a
-    different acknowledgement is a conflict. A superseded contact cannot be acknowledged: acknowledge the one that
+    Records that the customer was answered: when, how and where. Leave `to` out if it was the number or address that
+    they used. Use it after you have answered: the service itself sends nothing. Sending the same again changes nothing;
+    a different acknowledgement is a conflict. A superseded contact cannot be acknowledged: acknowledge the one that
     supersedes it. Records the acknowledgement and the event `contact.acknowledged`.
     """
     return reply(contact_data(require_about_order(resolutions.acknowledge(uow, contact_id, **body))))
@@ -145,9 +145,9 @@ def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) 
 def resolve_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:
     """Resolve a contact
 
-    Closes an open contact without a cancellation, with a reason, and with it all other open contacts about its order
-    that have the same intent. A `duplicate` is closed alone: the request that it repeats stays open. Use it when the
-    customer no longer asks for a cancellation.
+    Closes an open contact without a cancellation, with a reason. Also closes all other open contacts about its order
+    that have the same intent. With the reason `duplicate`, closes only this one: the request that it repeats stays
+    open. Use it when the customer no longer asks for a cancellation.
 
     Closing a withdrawal needs the scope `cancellations:override`. Closing a request that was in time or needs a
     supervisor needs that scope, too, except with the reasons `customer_kept_order`, `duplicate` and `entered_in_error`.
@@ -186,9 +186,9 @@ def assign_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Re
     """Take a contact, or assign it
 
     Records who deals with an open contact, matched or not, and with all other open contacts about its order. Use it so
-    that no two people work on the same request. If somebody else has taken the contact, it is a conflict that names
-    them, unless they have left. A supervisor can assign it all the same. Sending the same again changes nothing.
-    Records the event `contact.assigned` or `contact.unmatched_assigned` of each contact.
+    that no two people work on the same request. If somebody else has taken the contact, the response is a conflict that
+    names them, unless they can no longer deal with contacts. A supervisor can assign it all the same. Sending the same
+    again changes nothing. Records the event `contact.assigned` or `contact.unmatched_assigned` of each contact.
     """
     assigned = assignments.assign(uow, contact_id, body.get("taken_by"))
     return reply({"contact_id": contact_id, "taken_by": assigned.taken_by})
@@ -207,6 +207,6 @@ def give_back_contact(uow: UnitOfWork, contact_id: str) -> Response:
     Records that nobody in particular deals with an open contact any more, or with the other open contacts about its
     order. Use it if you cannot go on with a request that you have taken. To give back what somebody else has taken, you
     need the scope `cancellations:override`. If nobody has taken the contact, nothing changes. Records the event
-    `contact.assigned` or `contact.unmatched_assigned` of each contact, with null.
+    `contact.assigned` or `contact.unmatched_assigned` of each contact, with `taken_by` null.
     """
     return reply({"contact_id": contact_id, "taken_by": assignments.give_back(uow, contact_id).taken_by})

@@ -35,9 +35,9 @@ tag = Tag("Eligibility", "Whether an order can be cancelled, until when, and why
 def check_eligibility(body: dict[str, Any]) -> Response:
     """Decide whether an order can be cancelled
 
-    Returns a decision on the facts in the body. The service counts the business days after the service was provided,
-    with the public holidays of the region, and explains each day. Use it for an order that is not registered, or to try
-    other terms. Records nothing.
+    Returns a decision on the facts in the body. The decision counts the business days after the service day, with the
+    public holidays of the region, and explains each day. Use it for an order that is not registered, or to try other
+    terms. Records nothing.
     """
     given: dict[str, Any] = {"requested_at": datetime.now(UTC)}
     check = Check(**given | body)
@@ -59,8 +59,8 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
     """Decide many orders at once
 
     Returns a decision for each of up to 10,000 items. An item that cannot be decided gets a problem in its place and
-    does not affect the others; invalid `terms` of all items refuse the whole batch. Use it for lists, such as all
-    orders of a day. Records nothing.
+    does not affect the others. If the `terms` of the batch are invalid, the whole batch is refused. Use it for lists,
+    such as all orders of a day. Records nothing.
 
     The service builds the calendar of a region when it is first needed. One batch builds at most 50 calendars, and none
     while two other HTTP requests build theirs. An item whose calendar is missing gets the problem `rate-limited`: send

@@ -39,8 +39,8 @@ def list_events(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     Only callers with the scope `audit:read` get events about access (clients, tokens, users and their sessions),
     audits, data requests and privacy: the types that begin with `access.`, `audit.`, `data_request.` or `privacy.`. For
     all others, the feed skips these positions. New types of events may be added: skip the types that you do not know,
-    or name in `types` those that you want. After an older backup was restored, this journal may never have given the
-    place in `after`: the response is then 409, and `next` in it is the place to read on from.
+    or name in `types` those that you want. If an older backup of the database was restored, the journal may not have
+    the place in `after`. The response is then 409, and its `next` is the place from which to read on.
     """
     try:
         page = events.read(uow, query.get("after"), query.get("limit", PAGE), query.get("types"))

@@ -54,15 +54,17 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     """Register an order, or correct one
 
     Registers an order with its facts. Call it when the order is placed, and again when the service is provided. Sending
-    the same facts again changes nothing, so a retry is safe. A missing time of service can be added later.
+    the same facts again changes nothing, so a retry is safe. You can add a missing time of service later, without a
+    correction.
 
-    Different facts are a conflict that names the differences, unless you send them as a correction. A correction needs
-    the order's ETag as `If-Match`, a `correction_reason` and the scope `orders:correct`; the order must have no active
-    cancellation. If a caller without that scope states facts, the order is marked with `facts_entered_by_agent` until a
-    caller with that scope states the same facts.
+    If the facts differ, the response is a conflict that names the differences, unless you send them as a correction. A
+    correction needs the order's ETag as `If-Match`, a `correction_reason` and the scope `orders:correct`; the order
+    must have no active cancellation. If a caller without that scope states facts, the order is marked with
+    `facts_entered_by_agent` until a caller with that scope states the same facts.
 
-    Records the order, its customer, and the event `order.registered`, `order.corrected` or `order.confirmed`. If its
-    window ends later than was promised, or is the first, also records the promise and the event `order.promised`.
+    Records the order, its customer, and the event `order.registered`, `order.corrected` or `order.confirmed`. If the
+    order's window is its first, or ends later than was promised, also records the promise and the event
+    `order.promised`.
     """
     reason = body.pop("correction_reason", None)
     facts = OrderFacts(order_id=_order_id.read({"order_id": order_id})["order_id"], **body)
@@ -83,16 +85,16 @@ def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
 def get_order(uow: UnitOfWork, order_id: str) -> Response:
     """Get an order
 
-    Returns the order's registered facts, the window that it was promised, and its state. The ETag changes with each of
-    these. Use it to compare the facts before you correct them: the service refuses a correction if the facts have
-    changed since you read them, but not if only the state has.
+    Returns the order's registered facts, the window that it was promised, and its state. Use it to compare the facts
+    before you correct them. The ETag changes whenever one of these changes. A correction can have an older ETag if the
+    facts have not changed since.
     """
     return _shown(*uow.orders.standings([uow.orders.get(order_id)]))
 
 
 @tag.operation("GET /v1/orders", Scope.ORDERS_READ, query=schemas.OrderQuerySchema)
 @answer(
-    "A page of orders, in the order in which they were registered.",
+    "A page of orders: by time of registration or, if filtered by deadline, by deadline.",
     schemas.OrderListSchema,
     example("registered", "One order", {"items": [schemas.ORDER], "next": None}),
     also=lists.FORMS,
@@ -102,7 +104,7 @@ def list_orders(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 
     Returns the orders page by page. You can filter by policy, by region, by the time at which they were registered, by
     state, by the deadline of their promised window, by whether their service is provided, and by who stated their
-    facts. Use it to find the windows that end today, for example: ask for the deadlines from noon today to noon
+    facts. Use it, for example, to find the windows that end today: their deadlines lie between noon today and noon
     tomorrow. With `Accept: text/csv`, the page is a table; the header `Link` then has the address of the next page.
     """
     return lists.page(uow, "orders", query, uow.orders, order_data)
@@ -118,13 +120,13 @@ def list_orders(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 def import_orders(body: dict[str, Any]) -> Response:
     """Register many orders at once
 
-    Registers up to 1,000 orders, each like `PUT` without `If-Match`, completely or not at all. An item that is refused
-    gets a problem in its place and does not affect the others. Use it to import orders. Sending the same items again
-    changes nothing, so a retry is safe. Retry also after an error: some items may have been registered. If the calendar
-    of an item's region cannot be built now, the item gets the problem `rate-limited`: send it again. Records
-    `order.registered` for each new order, `order.corrected` for each order whose facts the item completes,
-    `order.confirmed` for each order whose facts an agent had entered and the item confirms, and `order.promised` for
-    each order whose window ends later than was promised, or is the first.
+    Registers up to 1,000 orders. Each is registered as by `PUT` without `If-Match`, completely or not at all. An item
+    that is refused gets a problem in its place and does not affect the others. Use it to import orders. Sending the
+    same items again changes nothing, so a retry is safe. Send them again after an error, too: some items may have been
+    registered. If the calendar of an item's region cannot be built now, the item gets the problem `rate-limited`: send
+    it again. Records `order.registered` for each new order, and `order.corrected` for each order whose facts the item
+    completes. Records `order.confirmed` if the item confirms facts that an agent had entered, and `order.promised` if
+    the order's window is its first, or ends later than was promised.
     """
     g.builder.left = MOST_BUILT
     read = list(map(_read_item, body["items"]))
@@ -145,8 +147,8 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
     Returns a decision on the registered facts; it also considers whether the order is already cancelled. Use it to
     answer a customer whose contact need not be recorded. If the decision would be a refusal, but the order has an open
     request that was in time, or an open request that waits for a supervisor, the response has the decision on that
-    request; `judged_by_contact` names it. The `information_period` says when 14 days after the order end; no decision
-    uses it. Records nothing.
+    request; `judged_by_contact` names it. The `information_period` says when the 14 calendar days after the order are
+    over; no decision uses it. Records nothing.
     """
     order = uow.orders.get(order_id)
     decision = orders.eligibility(uow, order, query.get("requested_at"), query.get("channel"))

@@ -141,9 +141,9 @@ def publish_policy_version(uow: UnitOfWork, policy_id: str, body: dict[str, Any]
     decisions do not change. Version 1 begins a new policy. Sending the same version again changes nothing, so a retry
     is safe. If the clause differs from the terms, `warnings` says so, but the version is published.
 
-    Records the version and the event `policy.published`. Also records `order.promised` for each order with a later
-    service whose window becomes longer. With `dry_run`, nothing is recorded. The response always shows the differences
-    from the version before, in words.
+    Records the version and the event `policy.published`. Also records `order.promised` for each order whose window
+    becomes longer because of it. With `dry_run`, nothing is recorded. The response always shows the differences from
+    the version before, in words.
     """
     draft = draft_of(policy_id, body)
     result = publication.publish(uow, draft, dry_run=query.get("dry_run", False))
@@ -166,8 +166,8 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
 
     Withdraws a version that has not yet taken effect. Use it when a version must not take effect. The version before it
     then stays in force. The number of a withdrawn version is not used again. Withdrawing it again changes nothing.
-    Records the withdrawal and the event `policy.withdrawn`. Also records `order.promised` for each order with a later
-    service whose window becomes longer.
+    Records the withdrawal and the event `policy.withdrawn`. Also records `order.promised` for each order whose window
+    becomes longer because of it.
     """
     return reply(registered_data(publication.withdraw(uow, policy_id, version)))
 
@@ -185,10 +185,10 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
 def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:
     """Enter a closure
 
-    Adds a date on which the vendor is closed to those in the policy's terms. Use it when the vendor closes on a
-    business day. The closure extends each window that contains the date and has not ended yet; it shortens none. It
-    cannot be undone. Entering the same date again changes nothing. Records the closure and the event `closure.added`.
-    Also records `order.promised` for each order whose window the closure extends.
+    Enters a date on which the vendor is closed, in addition to those in the policy's terms. Use it when the vendor
+    closes on a business day. The closure extends each window that contains the date and has not ended yet; it shortens
+    none. It cannot be undone. Entering the same date again changes nothing. Records the closure and the event
+    `closure.added`. Also records `order.promised` for each order whose window the closure extends.
     """
     reason = body.get("reason", {})
     entered = publication.close(uow, policy_id, body["date"], reason.get("de"), reason.get("en"))

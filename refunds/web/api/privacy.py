@@ -91,9 +91,9 @@ def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
     """Note the identity check of a data request
 
     Records how it was checked that the person is the customer. Use it before you export or erase anything: without the
-    check, the service refuses both. Sending the same again changes nothing; another check is a conflict: to correct
-    the one on record, open a data request to rectify. Records the check and the event
-    `data_request.identity_checked`; for an unknown person, records nothing.
+    check, the service refuses both. Sending the same again changes nothing; another check is a conflict. To correct the
+    one on record, open a data request to rectify. Records the check and the event `data_request.identity_checked`; for
+    an unknown person, records nothing.
     """
     return reply(_shown(uow, data_requests.check_identity(uow, request_id, body["identity_check"])))
 
@@ -140,11 +140,11 @@ def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response
 def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
     """Close a data request
 
-    Closes a data request with an outcome. Use it to do what the person asked for, and to close the data request:
-    `fulfilled` erases them, corrects fields, restricts their data, or notes their objection; `taken_back` also lifts a
-    restriction or an objection. After an export, `fulfilled` only closes the data request; so do the other outcomes.
-    Sending the same again changes nothing. Records the outcome and the event `data_request.closed`. With `fulfilled`,
-    it also records `customer.erased`, `customer.rectified` (which names fields, never values), `customer.restricted` or
+    Closes a data request with an outcome. `fulfilled` does what the person asked for: it erases them, corrects fields,
+    restricts their data, or notes their objection. `taken_back` lifts a restriction or an objection that was fulfilled.
+    In all other cases, such as `fulfilled` after an export, the outcome only closes the data request. Sending the same
+    again changes nothing. Records the outcome and the event `data_request.closed`. With `fulfilled`, it also records
+    `customer.erased`, `customer.rectified` (which names fields, never values), `customer.restricted` or
     `customer.objected`. If the service refuses the outcome, the data request stays open, and its time still runs.
     """
     corrections = tuple(Correction(**one) for one in body.pop("corrections", ()))
@@ -158,8 +158,8 @@ def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Response:
     """Hold a customer
 
-    Keeps a customer from erasure until the hold is lifted. Use it when their data are needed for a legal claim. If
-    there is already a hold, it stays, with its reason. Records the hold and the event `customer.held`.
+    Keeps a customer from erasure until the hold is lifted. Use it when their data is needed for a legal claim. If there
+    is already a hold, it stays, with its reason. Records the hold and the event `customer.held`.
     """
     return reply(hold_data(customer_id, privacy.limit(uow, customer_id, LimitKind.HOLD, body["reason"])))
 
@@ -202,9 +202,9 @@ def export_data(uow: UnitOfWork, request_id: str, query: dict[str, Any]) -> Resp
     """Export everything about a customer
 
     Returns everything stored about the customer: their orders with promises, contacts, decisions and cancellations,
-    their data requests, limits and disclosures, how long each is kept, and what the law requires that they are told. It
-    has nothing about other customers. Use it to fulfil a data request for access or portability. With `Accept:
-    text/html`, it is a page to hand to the customer. Records the event `privacy.exported`.
+    their data requests, limits and disclosures, how long each is kept, and what they must be told by law. It has
+    nothing about other customers. Use it to fulfil a data request for access or portability. With `Accept: text/html`,
+    it is a page to hand to the customer. Records the event `privacy.exported`.
     """
     media_type = accepted_media_type(JSON, HTML)
     bind(query.get("language") or language())

@@ -22,8 +22,8 @@ def get_statistics(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """Read the statistics of a month
 
     Returns how many customers made contact, by country, channel and outcome, as counted when `flask statistics close`
-    closed the month. Use it for reports about how customers make contact. A cell with fewer than ten customers has no
-    number, and there are no totals and no filters. Records nothing.
+    closed the month. Use it for reports about how customers make contact. A cell with fewer than ten customers (or, at
+    random, a few more) has no number. There are no totals and no filters. Records nothing.
     """
     found, months = statistics.read(uow, query.get("month"))
     return reply(statistics_data(found, months))

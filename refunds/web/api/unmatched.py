@@ -38,8 +38,8 @@ def record_unmatched_contact(uow: UnitOfWork, body: dict[str, Any]) -> Response:
 
     To correct an unmatched contact, record a new one that names it in `supersedes`. If both have the same intent, and
     the new contact was received before the earlier one was entered, it counts as entered when the earlier one was, and
-    by the same person. Without `received_at`, it has the times of the earlier one. Only a supervisor can replace an
-    open request by one that was made later; anybody else gets 403. So nobody becomes late because of a correction. The
+    by the same person. So nobody becomes late because of a correction. Without `received_at`, it has the times of the
+    earlier one. Only a supervisor can replace an open request by one that was made later; anybody else gets 403. The
     earlier request number still finds the earlier contact, which names the new one in `superseded_by`.
 
     Records the contact, encrypted with its own key, and the event `contact.unmatched_recorded`, which has no order. If
@@ -86,7 +86,7 @@ def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> R
     """Match a contact to its order
 
     Turns an unmatched contact into a contact about its order. Use it when the order is known. The new contact keeps the
-    times, the first entry and the request number of the unmatched contact, and is judged by those times. If the policy
+    request number of the unmatched contact, its times, and who entered it, and is judged by those times. If the policy
     then needs a ticket, send `ticket_ref`. Sending the same match again changes nothing. Records the contact, its
     decision and the event `contact.recorded`, and `contact.acknowledged` if the unmatched contact was acknowledged.
     Empties the unmatched contact, destroys its key, and records the event `contact.matched`.

@@ -60,8 +60,8 @@ class CancellationOverrideSchema(shown.Schema):
 class CancellationRefundSchema(shown.Schema):
     """The refund that billing has begun. From then on, nobody can revoke the cancellation."""
 
-    begun_at = shown.Instant("When the beginning of the refund was recorded.", "2026-04-10T07:59:58Z")
-    begun_by = shown.String("Who recorded the beginning of the refund.", A_CLIENT)
+    begun_at = shown.Instant("When the refund was begun.", "2026-04-10T07:59:58Z")
+    begun_by = shown.String("Who began the refund.", A_CLIENT)
     billing_ref = shown.StringOrNull(
         "Billing's reference for the refund, which names its holder; null if there is none, or if it is hidden.",
         "RF-2026-0412",
@@ -113,9 +113,7 @@ class CancellationSchema(shown.Schema):
     override = shown.NestedOrNull(
         CancellationOverrideSchema, "The override with which the cancellation was issued; null: no override was needed."
     )
-    refund = shown.NestedOrNull(
-        CancellationRefundSchema, "The begun refund; null: no beginning of a refund is on record."
-    )
+    refund = shown.NestedOrNull(CancellationRefundSchema, "The begun refund; null: no refund is begun.")
     settlement = shown.NestedOrNull(
         CancellationSettlementSchema, "The settlement; null: the cancellation is not settled."
     )
@@ -244,7 +242,7 @@ class RevocationRequestSchema(StrictSchema):
     reason_code = Choice(
         records.REVOCABLE_FOR,
         "Why the cancellation is revoked. `entered_in_error`: the order's requests become open again. "
-        "`customer_kept_order`: the order's requests are resolved.",
+        "`customer_kept_order`: its withdrawals become open again; its other requests are resolved.",
         required=True,
     )
     reason = FreeText(500, "Why the cancellation is revoked, in words. Personal: stored encrypted.")

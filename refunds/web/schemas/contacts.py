@@ -101,7 +101,8 @@ class ResolutionRequestSchema(StrictSchema):
     reason_code = Choice(
         ResolutionReason,
         "Why the contact is resolved. If the request was in time or needs a supervisor, a reason other than "
-        f"{one_of_text(f'`{code}`' for code in ENDS_A_TIMELY_REQUEST)} needs the scope `cancellations:override`.",
+        f"{one_of_text(f'`{code}`' for code in ENDS_A_TIMELY_REQUEST)} needs the scope `cancellations:override`. "
+        "For a withdrawal, every reason needs it.",
         required=True,
     )
     reason = FreeText(
@@ -196,7 +197,7 @@ class RecordedDetailsSchema(shown.Schema):
     ticket_ref = shown.StringOrNull("The ticket; null if not given or hidden.")
     note = shown.StringOrNull("The note; null if not given or hidden.")
     taken_by = shown.StringOrNull(
-        "Who deals with the contact or, if it is closed, did so last; null: nobody in particular."
+        "Who deals with the contact, or dealt with it last if it is closed; null: nobody in particular."
     )
 
 

@@ -97,8 +97,7 @@ class CalendarSchema(shown.Schema):
     holidays_version = shown.String("The version of the holiday data.", "0.109")
     tzdata_version = shown.String("The version of the time zone data.", "2026f")
     fingerprint = shown.StringOrNull(
-        "A digest of the days as they were counted: different days have different digests. Null if there is no "
-        "window yet.",
+        "A digest of the days as they were counted: different days have different digests. Null if there is no window.",
         "7924896711d4ab13",
     )
 
@@ -146,7 +145,7 @@ class DecisionSchema(shown.Schema):
     requested_at = shown.Instant("The instant that is compared with the deadline.", "2026-04-08T21:05:00Z")
     window = shown.NestedOrNull(
         WindowSchema,
-        "The window; null if there is none yet, because the service is not provided.",
+        "The window; null: the service was not provided by `requested_at`, or the window is beyond the holiday data.",
         WindowSchema.example(),
     )
     days = shown.ListOf(

@@ -23,7 +23,7 @@ class Language(Text):
 
     def __init__(self) -> None:
         shape = Message("must be one of %(names)s", names=", ".join(LANGUAGES))
-        text = "The language of the document: `de` or `en`. Default: the reader's."
+        text = "The language of the document: `de` or `en`. Default: by `Accept-Language`."
         super().__init__(2, text, pattern="|".join(LANGUAGES), shape=shape)
         self.json_schema = {"enum": list(LANGUAGES)}
 
@@ -53,7 +53,7 @@ class JournalEntrySchema(EventSchema):
     hash = shown.String("A keyed hash of the event and of the hash in `previous`.", _SEAL[::-1])
     anchor = shown.NestedOrNull(
         AnchorSchema,
-        "The checkpoint up to which the journal was checked from this event; null: it was checked up to its end.",
+        "The checkpoint up to which the journal was checked, beginning with this event; null: up to its end.",
         AnchorSchema.example(),
     )
 
@@ -85,7 +85,7 @@ class EvidenceSchema(shown.Schema):
     order = shown.NestedOrNull(
         OrderSchema, "The order; null if it is missing or cannot be read, which the proof then says.", ORDER
     )
-    promises = shown.ListOf(PromiseOnRecordSchema, "The promises of the order, the first one first.")
+    promises = shown.ListOf(PromiseOnRecordSchema, "The promises of the order, the earliest first.")
     contacts = shown.ListOf(ContactSchema)
     unmatched_contacts = shown.ListOf(
         UnmatchedContactSchema, "What is left of the contacts that were recorded before their order was known."

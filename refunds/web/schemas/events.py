@@ -257,7 +257,7 @@ _DATA: dict[EventType, dict[str, shown.Field]] = {
     EventType.USER_PASSWORD_CHANGED: {},
     EventType.SESSION_ENDED: {"user_id": shown.String("The id of the user whose session ended.")},
     EventType.AUDIT_CLOCK_CONFIRMED: {
-        "last": shown.Instant("When the previous event was recorded, to which the clock did not fit.")
+        "last": shown.Instant("When the event before this one was recorded; the clock did not fit that time.")
     },
     EventType.AUDIT_KEYS_ROTATED: {
         "customers": shown.Integer("How many keys of customers this run rotated to the new master key."),

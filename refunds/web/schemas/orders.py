@@ -91,7 +91,7 @@ class OrderQuerySchema(request_fields.ListQuerySchema):
         "`true`: only orders without a time of service on record. `false`: only the others."
     )
     facts_entered_by_agent = FlagText(
-        "`true`: only orders whose facts an agent has stated, and billing has not confirmed. `false`: only the others."
+        "`true`: only orders that are marked with `facts_entered_by_agent`. `false`: only the others."
     )
     state = Choice(OrderState, "Only orders in this state.")
     deadline_from = Instant(f"Only orders whose promised deadline is at this instant or later. {_BY_IT}")

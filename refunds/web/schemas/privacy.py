@@ -55,7 +55,7 @@ class CorrectionRequestSchema(StrictSchema):
         pattern=r"[a-z_]+",
         required=True,
     )
-    value = Text(2000, "The right value. It must be valid for the field as when it is first entered.", required=True)
+    value = Text(2000, "The right value. It must be valid as if it were entered for the first time.", required=True)
 
 
 class OutcomeRequestSchema(StrictSchema):
@@ -213,7 +213,7 @@ class HoldSchema(shown.Schema):
 
     customer_id = shown.String("The id of the customer.", A_CUSTOMER)
     held = shown.Boolean("Whether the customer is held.", True)
-    reason = shown.StringOrNull("Why the customer was erased.", "A claim is before the court.")
+    reason = shown.StringOrNull("Why the customer is held; null if hidden or not held.", "A claim is before the court.")
     held_at = shown.InstantOrNull("Since when the customer is held.", "2026-05-04T09:12:20.004112Z")
     held_by = shown.StringOrNull("Who set the hold.", A_CLIENT)
 
