@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
+from hashlib import blake2b
 from http import HTTPStatus
 from queue import SimpleQueue
 from time import perf_counter
@@ -29,7 +30,7 @@ MOST_HELD, MOST_OF_ONE = 2**26, 2**24  # bytes of all bodies, and of one client'
 MOST_KNOWN = 10_000
 LATE = 0.5  # seconds until a client hears that it sends too much: one that asks again at once would only do so more
 PROBES = ("/livez", "/readyz", "/metrics")
-_STRANGERS, _SIGN_IN = "", "sign-in"
+_STRANGERS, _SIGN_IN = "", "/console/sign-in/"
 
 Application = Callable[..., Iterable[bytes]]
 
@@ -56,7 +57,7 @@ class Front:
         self.under_way = 0
         """How many requests have arrived whole and are not answered."""
         self._lanes: WeakValueDictionary[str, _Lane] = WeakValueDictionary()
-        self._actors: dict[str, str] = {}
+        self._actors: dict[bytes, str] = {}
         self._held = 0
         self._requests = self._answered_by(THREADS)
         self._probes = {path: self._answered_by(1) for path in PROBES}
@@ -98,9 +99,10 @@ class Front:
 
         Returns None if the answer is sent, or a future that is done when it is sent.
         """
+        end = asyncio.get_running_loop().time() + self._longest_wait
         try:
             while True:
-                async with asyncio.timeout(self._longest_wait if lane.turns.locked() else None):
+                async with asyncio.timeout_at(end if lane.turns.locked() else None):
                     await lane.turns.acquire()
                 if (own := self._lane(environ)) is lane:
                     break
@@ -109,26 +111,32 @@ class Front:
         except TimeoutError:
             environ["refunds.waits"] = True
             return await _put(self._requests, environ, protocol)  # the application refuses it, which takes no time
-        held, loop = [lane], asyncio.get_running_loop()
+        held = [lane]
         if lane is self._lanes.get(_STRANGERS):
-            environ["refunds.known"] = lambda actor: asyncio.run_coroutine_threadsafe(
-                self._know(actor, environ, held), loop
-            )
+            environ["refunds.known"] = self._knowing(_sender(environ), held)
         try:
             return await _put(self._requests, environ, protocol)
         finally:
             held.pop().turns.release()
 
-    async def _know(self, actor: str, environ: dict[str, Any], held: list[_Lane]) -> None:
-        """Remember which client sent a request; if that client's lane has a free turn, move the request to it.
+    def _knowing(self, sender: bytes, held: list[_Lane]) -> Callable[[str], object]:
+        """Return the function by which a thread of the application says which client is the sender; see `_know`.
+
+        It does not refer to the request, which refers to it: the body would else be kept until garbage is collected.
+        """
+        loop = asyncio.get_running_loop()
+        return lambda actor: asyncio.run_coroutine_threadsafe(self._know(actor, sender, held), loop)
+
+    async def _know(self, actor: str, sender: bytes, held: list[_Lane]) -> None:
+        """Remember which client a sender is; if that client's lane has a free turn, move the sender's request to it.
 
         `held` has the lane whose turn the request holds, that of all strangers, which is then released; it is empty
         once the request is answered.
         """
         if len(self._actors) >= MOST_KNOWN:
             self._actors.clear()
-        self._actors[_credentials(environ)] = actor
-        own = self._lane(environ)
+        self._actors[sender] = actor
+        own = self._lane_of(actor)
         if held and not own.turns.locked():
             await own.turns.acquire()
             held.pop().turns.release()
@@ -136,8 +144,11 @@ class Front:
 
     def _lane(self, environ: dict[str, Any]) -> _Lane:
         """Return the lane for a request, made if new: of all sign-ins, of its known client, or of all strangers."""
-        known = self._actors.get(_credentials(environ), _STRANGERS)
-        name = _SIGN_IN if "/sign-in/" in environ["PATH_INFO"] else known
+        signs_in = environ["PATH_INFO"].startswith(_SIGN_IN)
+        return self._lane_of(_SIGN_IN if signs_in else self._actors.get(_sender(environ), _STRANGERS))
+
+    def _lane_of(self, name: str) -> _Lane:
+        """Return the lane of all sign-ins, of all strangers or of a client, made if new."""
         lane = self._lanes.get(name)
         if lane is None:
             lane = self._lanes[name] = _Lane(1 if name in {_STRANGERS, _SIGN_IN} else AT_ONCE)
@@ -162,15 +173,20 @@ class Front:
                 return
 
     def _answer_all(self, queue: "SimpleQueue[_Waiting]") -> None:
-        """Answer the requests of a queue for ever, and set each one's future to what `_answer` returns or raises."""
+        """Answer the requests of a queue for ever; keep none of them while waiting for the next."""
         while True:
-            environ, protocol, answered = queue.get()
-            try:
-                settle = partial(answered.set_result, self._answer(environ, protocol, answered.get_loop()))
-            except BaseException as error:  # noqa: BLE001 - the thread goes on; the server logs it and answers with 500
-                settle = partial(answered.set_exception, error)
-            with suppress(RuntimeError):  # the server has stopped meanwhile, and its loop is closed
-                answered.get_loop().call_soon_threadsafe(settle)
+            self._answer_one(*queue.get())
+
+    def _answer_one(
+        self, environ: dict[str, Any], protocol: HTTPProtocol, answered: "asyncio.Future[_Sent | None]"
+    ) -> None:
+        """Answer a request, and set its future to what `_answer` returns or raises."""
+        try:
+            settle = partial(answered.set_result, self._answer(environ, protocol, answered.get_loop()))
+        except BaseException as error:  # noqa: BLE001 - the thread goes on; the server logs it and answers with 500
+            settle = partial(answered.set_exception, error)
+        with suppress(RuntimeError):  # the server has stopped meanwhile, and its loop is closed
+            answered.get_loop().call_soon_threadsafe(settle)
 
     def _answer(
         self, environ: dict[str, Any], protocol: HTTPProtocol, loop: asyncio.AbstractEventLoop
@@ -260,10 +276,10 @@ def _put(queue: SimpleQueue[_Waiting], environ: dict[str, Any], protocol: HTTPPr
     return answered
 
 
-def _credentials(environ: dict[str, Any]) -> str:
-    """Return the header by which a request names its sender, with a token or else cookies; empty without either."""
+def _sender(environ: dict[str, Any]) -> bytes:
+    """Return a digest of the header by which a request names its sender, with a token or else cookies."""
     sent: str = environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_COOKIE", "")
-    return sent
+    return blake2b(sent.encode(errors="surrogatepass"), digest_size=16).digest()  # a header may have 64 kB
 
 
 def _length(environ: dict[str, Any]) -> int:

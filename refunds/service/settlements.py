@@ -69,7 +69,7 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, billing_ref: str | None)
     """
     cancellation, actor = uow.cancellations.get(cancellation_id, lock=True), uow.principal.actor
     if cancellation.state is State.REFUNDING:
-        if _holds(uow, cancellation, billing_ref):
+        if _holds(uow, cancellation, uow.orders.storable(cancellation.order_id, billing_ref)):
             return cancellation
         raise _begun_by_other_error(cancellation)
     _require_state(cancellation, State.ISSUED)
@@ -108,12 +108,9 @@ def _issue_again(
 
 
 def _holds(uow: UnitOfWork, cancellation: Cancellation, billing_ref: str | None) -> bool:
-    """Tell whether the holder asks: whether the cancellation's refund was begun with this `billing_ref`.
-
-    If that is None or erased, the principal must also be the one who began the refund.
-    """
-    by_itself = not isinstance(billing_ref, Erased | None) or cancellation.refund_begun_by == uow.principal.actor
-    return cancellation.billing_ref == billing_ref and by_itself
+    """Tell whether a refund was begun with this `billing_ref` or, if both are None or erased, by the principal."""
+    begun_under, given = (None if isinstance(ref, Erased) else ref for ref in (cancellation.billing_ref, billing_ref))
+    return begun_under == given and (given is not None or cancellation.refund_begun_by == uow.principal.actor)
 
 
 def _begun_by_other_error(cancellation: Cancellation) -> CancellationStateConflict:

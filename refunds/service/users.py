@@ -223,8 +223,8 @@ def change_password(store: Store, principal: Principal, kept: str, old: str, off
     """Give a user the offered password, if `old` is their present one, and end their sessions except `kept`.
 
     The journal has the events. The same again, even at the same moment, changes nothing. Raises `InvalidInput` if the
-    service has not made the password for this user, `Unauthenticated` if `old` is wrong, and `TooManyAttempts` or
-    `Crowded` as `sign_in` does.
+    service has not made the password for this user, `Unauthenticated` if `old` is wrong, `TooManyAttempts` or `Crowded`
+    as `sign_in` does, and `Conflict` if they get another password at the same moment.
     """
     with store.read(principal) as uow:
         if not is_offered(uow, offered):

@@ -90,8 +90,10 @@ _READ: dict[str, tuple[str, ...]] = {
     "overdue_refunds": ("Cancellations that should have been refunded by now and are not settled.",),
     "overdue_data_requests": ("Data requests that should have been answered by now.",),
     "open_windows": (
-        "Open windows that got a later end, or kept theirs, at the last change of holiday data, time zone data or "
-        "rules.",
+        (
+            "Open windows that got a later end, or kept theirs, at the last change of holiday data, time zone data or "
+            "rules."
+        ),
         "end",
     ),
     "provisional_regions": (

@@ -53,6 +53,26 @@ def test_the_order_of_an_erased_customer_is_read_settled_and_revoked(admin, eras
     assert "customer.erased" in {event["type"] for event in admin.get("/v1/events?types=customer.erased").json["items"]}
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["begun before the erasure", "begun after it"])
+def test_a_worker_that_starts_again_goes_on_with_the_refund_of_an_erased_customer(admin, billing, app, named):
+    """It begins again with its reference, which the service has no longer: its client is the holder."""
+    order_id = admin.register()
+    path = f"/v1/cancellations/{admin.cancelled(order_id, contact=CALL)['cancellation_id']}"
+    customer = {"customer_ref": admin.get(f"/v1/orders/{order_id}").json["customer_ref"]}
+    ours = {"billing_ref": "RF-1"}
+    if named:
+        assert billing.put(f"{path}/refund", json=ours).status_code == 200
+    with app.extensions["refunds.store"].write(COMMAND_LINE) as uow:
+        privacy.erase(uow, uow.customers.find(customer["customer_ref"]), ErasureReason.CHILD)
+    if not named:
+        assert slug(billing.put(f"{path}/refund", json=ours)) == "customer-erased"
+        assert billing.put(f"{path}/refund", json={}).status_code == 200
+    for _ in "ab":
+        assert (again := billing.put(f"{path}/refund", json=ours)).status_code == 200, again.json
+    assert slug(admin.put(f"{path}/refund", json=ours)) == "cancellation-state-conflict"
+    assert billing.put(f"{path}/settlement", json=ours).json["state"] == "settled"
+
+
 def test_what_would_store_something_personal_is_refused(admin, erased):
     order_id, asked, name = erased
     facts = {"customer_ref": "K-20391", "service_provided_at": PROVIDED, "region": "DE-BY"}

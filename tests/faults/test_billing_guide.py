@@ -241,6 +241,8 @@ def world(tmp_path_factory):
         with world.serving() as billing:
             held = world.cancel([*EARLY, FAILING, HELD])[HELD]
             assert billing.send("PUT", f"/v1/cancellations/{held}/refund", {"billing_ref": "by hand"}).status == 200
+        erased = world.installation.flask("privacy", "erase", f"customer of {EARLY[0]}", "--reason", "child")
+        assert erased.returncode == 0, erased.stderr
         assert world.installation.flask("backup", str(directory / "backup")).returncode == 0
         world.provider.failing.add(FAILING)
         with world.serving() as billing, ThreadPoolExecutor(1) as cancelling:

@@ -191,8 +191,6 @@ def test_requests_that_keep_every_thread_waiting_do_not_keep_probes_waiting(serv
 
     One that gets to the head of PostgreSQL's line just before waits anew, while the next already wait.
     """
-    for role in ROLES:  # clients that the service does not know yet would have one thread
-        assert service.send("GET", "/v1/orders?limit=1", role=role).status == 200
     order_ids = [service.own(f"held-{number}") for number in range(3 * THREADS)]
     bodies, roles = {order_id: cancellation_of(order_id) for order_id in order_ids}, ROLES * 3
 

@@ -35,8 +35,8 @@ ANSWERS = scaled(12, 100)
 REGIONS = scaled(4, 10)
 """Those of a batch, of a kilobyte in full: each needs a calendar."""
 
-CHECKED = scaled(3, 9)
-"""Requests of a calm client that wait for the requests of a flood."""
+CHECKED, TRIES = scaled(3, 9), 5
+"""Requests of a calm client that wait for the requests of a flood, and how often that is tried with a control."""
 
 Tokens = dict[str, str]
 
@@ -227,6 +227,7 @@ def test_floods_keep_nobody_else_waiting(tmp_path_factory, record_property):
                 for one, statuses in floods.items():
                     assert statuses.found() <= FLOODS[one][1], (one, statuses.found())
                     assert statuses.total() or name == "all at once" or FLOODS[one][0] is slow_bodies, "it was no flood"
+                assert any(statuses.total() for statuses in floods.values()) or FLOODS[going[-1]][0] is slow_bodies
             (alive, during), (_, elsewhere) = measured
             lines.append(f"{name:<30}{alive:>10.0f}{before:>10.0f}{during:>10.0f}{elsewhere:>10.0f}")
     title = f"{'':<30}{'/livez':>10}{'before':>10}{'during':>10}{'elsewhere':>10}"
@@ -265,17 +266,10 @@ def test_a_server_of_wsgi_lets_everybody_wait_for_a_flood(there, flood, record_p
     ours, control, tokens = there
     with flooded(flood, tokens, ours) as statuses:
         before = passed(ours, tokens["billing"], statuses)
-    found = []
-    with flooded(flood, tokens, control) as statuses:  # on a busy machine it is no flood at times
-
-        def has_waited():
-            found.append(passed(control, tokens["billing"], statuses))
-            return found[-1] > 2 * before
-
-        until(has_waited)
-    record_property(
-        "measured", f"{flood.__name__}: {before:.0f} are answered before one of others; WSGI: {found[-1]:.0f}"
-    )
+    with flooded(flood, tokens, control) as statuses:  # on a busy machine, its clients are at times too slow
+        found = max(passed(control, tokens["billing"], statuses) for _ in range(TRIES))
+    record_property("measured", f"{flood.__name__}: {before:.0f} are answered before one of others; WSGI: {found:.0f}")
+    assert found > 2 * max(before, 1)
 
 
 def test_a_server_that_reads_bodies_in_its_threads_is_shut_by_as_many_slow_bodies(there):

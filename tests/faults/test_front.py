@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -280,12 +281,15 @@ def test_a_request_that_waits_too_long_for_its_turn_is_refused(tmp_path):
 def test_the_first_request_of_a_client_keeps_other_strangers_waiting_only_until_it_is_known():
     """After a start all are strangers, and the first requests of somebody, all at once, may take a minute."""
     known, held, answers = threading.Event(), threading.Event(), []
+    together = threading.Barrier(AT_ONCE)
 
     def application(environ, start):
         knows(environ)
         if environ["PATH_INFO"] == "/long":
             known.set()
             held.wait(PATIENCE)
+        elif environ["PATH_INFO"] == "/together":
+            together.wait(PATIENCE)
         start("200 OK", [("Content-Length", "2")])
         return [b"{}"]
 
@@ -300,8 +304,58 @@ def test_the_first_request_of_a_client_keeps_other_strangers_waiting_only_until_
         held.set()
         await asyncio.gather(*long)
 
+        again = [asyncio.create_task(front(one, one)) for one in [Waiting("/together", answers)] * AT_ONCE]
+        await asyncio.wait_for(asyncio.gather(*again), PATIENCE)
+
     asyncio.run(ask())
-    assert [path for path, *_ in answers[1:]] == ["/long"] * 2 * AT_ONCE
+    paths = [path for path, *_ in answers[1:]]
+    assert paths == ["/long"] * 2 * AT_ONCE + ["/together"] * AT_ONCE, "it has all its turns again"
+
+
+def test_nothing_of_a_request_is_kept_once_it_is_answered():
+    """Not even until garbage is collected: a body may have megabytes, and strangers can send them."""
+    bodies = []
+
+    def application(environ, start):
+        knows(environ)
+        bodies.append(weakref.ref(environ["wsgi.input"]))
+        start("200 OK", [("Content-Length", "2")])
+        return [b"{}"]
+
+    async def ask():
+        one = Waiting("/one", [])
+        await Front(application)(one, one)
+
+    gc.disable()
+    try:
+        asyncio.run(ask())
+        until(lambda: bodies[0]() is None, 5)
+    finally:
+        gc.enable()
+
+
+def test_an_order_whose_number_looks_like_a_sign_in_takes_no_turn_of_those_who_sign_in():
+    """Else one client would have three of the four threads, and nobody could sign in meanwhile."""
+    held, started, answers = threading.Event(), threading.Semaphore(0), []
+
+    def application(environ, start):
+        if environ["PATH_INFO"] != "/console/sign-in/":
+            started.release()
+            held.wait(PATIENCE)
+        start("200 OK", [("Content-Length", "2")])
+        return [b"{}"]
+
+    async def ask():
+        front = Front(application)
+        order, person = Waiting("/v1/orders/a/sign-in/b", answers), Waiting("/console/sign-in/", answers, "a-person")
+        asked = asyncio.create_task(front(order, order))
+        await asyncio.to_thread(started.acquire)
+        await asyncio.wait_for(front(person, person), PATIENCE)
+        held.set()
+        await asked
+
+    asyncio.run(ask())
+    assert [path for path, *_ in answers] == ["/console/sign-in/", "/v1/orders/a/sign-in/b"]
 
 
 def test_a_client_who_becomes_known_while_its_body_is_read_does_not_wait_without_end():

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from unittest import mock
 
+import holidays
 import psycopg
 import pytest
 from sqlite_utils.utils import sqlite3
@@ -352,6 +353,7 @@ READING = (
     ("audit", "verify"),
     ("check", "--provided", "2026-04-02T16:20:00+02:00"),
     ("deadlines",),
+    ("calendar", "compare", str(Path(holidays.__file__).parents[1])),
     ("evidence", "--order", "before"),
     ("calendar", "DE-BY", "--year", "2026"),
     ("calendar", "changes"),
@@ -382,7 +384,7 @@ def test_a_command_that_reads_leaves_every_byte_as_it_was(tmp_path, monkeypatch,
     assert (noted is not None) == (command == ("audit", "verify")), "it notes that it was done"
 
 
-@pytest.mark.parametrize("command", READING[:3], ids=" ".join)
+@pytest.mark.parametrize("command", READING[:4], ids=" ".join)
 def test_a_command_that_reads_does_not_upgrade_an_earlier_database(tmp_path, command):
     configured = restored("0006_promises", "sqlite", tmp_path)
     before = (tmp_path / "refunds.db").read_bytes()

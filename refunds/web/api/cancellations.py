@@ -56,7 +56,7 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     response is a problem. An order or a contact in the body is then recorded all the same, with its own events, and the
     problem names the contact's id. A supervisor can send that id later, with an override. An order has at most one
     cancellation that is not revoked. Records the cancellation and the event `cancellation.issued`. The order's contacts
-    are then no longer open. If the window ends later than was promised, also records `order.promised`.
+    are then no longer open. If the window is the first, or ends later than was promised, also records `order.promised`.
     """
     outcome = cancellations.issue(uow, _request(body))
     if isinstance(outcome, Issued):

@@ -49,7 +49,7 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     was in time or waits for a supervisor, only a supervisor can replace it by a refused contact; anybody else gets 403.
 
     Records the contact, its decision and the event `contact.recorded`, and the event `contact.superseded` of a
-    superseded contact. If the window ends later than was promised, also records `order.promised`.
+    superseded contact. If the window is the first, or ends later than was promised, also records `order.promised`.
     """
     contact = contacts.record(uow, order_id, NewContact(**body))
     telemetry.count_decisions([contact.outcome.reason])
