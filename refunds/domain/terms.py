@@ -93,7 +93,7 @@ class Terms:
         40,
     )
     follow_order_region: bool = term(
-        True, "Use the region that an order names (the customer's place), else the policy's."
+        True, "Use the region that an order names (the customer's place); the policy's if it names none."
     )
     time_zone: str = term("Europe/Berlin", "The IANA time zone whose midnight ends a day.")
     closures: tuple[date, ...] = term((), "The vendor's own closed dates, known when the version was made.", 0, 1000)
@@ -106,8 +106,7 @@ class Terms:
     email: ContactChannel = term(ContactChannel(), "Cancellation by e-mail.")
     late_entry_days: int = term(
         5,
-        "A contact entered more than this many business days after it was received can be entered only by a "
-        "supervisor.",
+        "Only a supervisor can enter a contact that was received more than this many business days before.",
         1,
         366,
     )

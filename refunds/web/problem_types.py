@@ -29,8 +29,8 @@ class _Titled(NamedTuple):
 
 PROBLEMS = {
     "bad-request": _Titled(400, Message("The service cannot read the request")).explained(
-        "The request is wrong in its first line or its headers: for example, its query is not UTF-8, or it names a "
-        "host that is not served here.",
+        "The address or a header of the request is wrong: for example, its query is not UTF-8, or it names a host that "
+        "is not served here.",
         "Check the address and the headers. An operator adds host names with REFUNDS_TRUSTED_HOSTS.",
     ),
     "malformed-json": _Titled(400, Message("The body is not JSON")).explained(
@@ -121,8 +121,9 @@ PROBLEMS = {
         "If the cancellation is a mistake, revoke it. Then correct the order.",
     ),
     "not-refundable": _Titled(409, Message("The order cannot be cancelled under the policy")).explained(
-        "The contractual window has ended, or the contact does not count; the problem shows the decision. An order and "
-        "a contact sent with the request were recorded. Statutory rights were not assessed.",
+        "The contractual window has ended, or the contact does not count, for example because its channel is not "
+        "accepted; the problem shows the decision. An order and a contact sent with the request were recorded. "
+        "Statutory rights were not assessed.",
         "Give the customer the reason. A supervisor can override the refusal: send the contact_id and an override.",
     ),
     "order-already-cancelled": _Titled(409, Message("The order is already cancelled")).explained(
@@ -132,18 +133,20 @@ PROBLEMS = {
     "policy-version-conflict": _Titled(
         409, Message("The registered versions of the policy do not allow this")
     ).explained(
-        "The version's number belongs to other content or to a withdrawn version, the version has already taken "
-        "effect, or the policy has made decisions, so its past cannot change. Nothing was changed.",
+        "The version's number belongs to other content or to a withdrawn version; or the version has already taken "
+        "effect; or decisions were made under the policy, so its past cannot change. Nothing was changed.",
         "Read the policy again. The detail gives the number of the next version, or what you can do instead.",
     ),
     "contact-state-conflict": _Titled(409, Message("The state of the contact does not allow this")).explained(
-        "The contact was superseded or resolved, it does not ask for a cancellation, a cancellation is based on it, or "
-        "it already has another value for what you want to add. Nothing was changed.",
+        "The contact was superseded, resolved or matched, it does not ask for a cancellation, a cancellation is based "
+        "on it, somebody else has taken it, or it already has another value for what you want to add. Nothing was "
+        "changed.",
         "Read the contact again. The detail names the reason.",
     ),
     "cancellation-state-conflict": _Titled(409, Message("The state of the cancellation does not allow this")).explained(
-        "A revoked cancellation cannot be settled or confirmed. A settled cancellation cannot be revoked, or settled "
-        "with other values. Nothing was changed.",
+        "A revoked cancellation cannot be settled or confirmed. A cancellation whose refund is begun cannot be "
+        "revoked, and only the holder can begin or settle its refund again. A settled cancellation cannot be revoked, "
+        "or settled with other values. Nothing was changed.",
         "Read the cancellation again. The detail names its state.",
     ),
     "feed-rewound": _Titled(409, Message("The feed has not given this place")).explained(
