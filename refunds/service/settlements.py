@@ -63,9 +63,10 @@ def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, b
 def begin_refund(uow: UnitOfWork, cancellation_id: str, billing_ref: str | None) -> Cancellation:
     """Record that billing has begun a refund, so that nobody can revoke the cancellation before the refund is undone.
 
-    The holder is named by `billing_ref` or, without that, is the client that began the refund. If the holder begins it
-    again, nothing changes. Raises `NotFound` if there is no such cancellation; `CancellationStateConflict` for another
-    holder, or if it is settled or revoked; and `CustomerErased` if the customer is erased and `billing_ref` is given.
+    The holder is named by `billing_ref` or, without that or if the customer is erased, is the client that began the
+    refund. If the holder begins it again, nothing changes. Raises `NotFound` if there is no such cancellation;
+    `CancellationStateConflict` for another holder, or if it is settled or revoked; and `CustomerErased` if the customer
+    is erased, no refund is begun, and `billing_ref` is given.
     """
     cancellation, actor = uow.cancellations.get(cancellation_id, lock=True), uow.principal.actor
     if cancellation.state is State.REFUNDING:

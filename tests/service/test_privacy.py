@@ -7,7 +7,7 @@ import pytest
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.journal import EventType
-from refunds.domain.permissions import COMMAND_LINE
+from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.privacy import CustomerHasOpenMatters, ErasureReason, LegalHold, LimitKind
 from refunds.domain.records import Intent, OverrideKind, RevocationReason, State, UnsettleReason
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
@@ -204,8 +204,11 @@ def test_an_erasure_waits_for_a_refund(store, begun):
         erase(store, customer_id)
     if begun:
         erase(store, customer_id, anyway=ANYWAY)
-        with store.write(COMMAND_LINE) as uow, pytest.raises(CancellationStateConflict, match="command-line"):
+        another = Principal("another", "another", Role.BILLING)
+        with store.write(another) as uow, pytest.raises(CancellationStateConflict, match="command-line"):
             settlements.begin_refund(uow, name, "R-1")
+        with store.write(COMMAND_LINE) as uow:
+            assert settlements.begin_refund(uow, name, "R-1").state is State.REFUNDING, "the holder is who began it"
     with store.write(COMMAND_LINE) as uow:
         settlements.settle(uow, name, None, "R-1")
     erase(store, customer_id)

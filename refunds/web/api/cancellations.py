@@ -137,11 +137,12 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) ->
     """Begin a refund
 
     Records that billing is about to refund. Call it before you pay. From then on nobody can revoke the cancellation, so
-    it cannot be paid and revoked at the same time. The refund has one holder, named by its `billing_ref`. If the holder
-    sends the HTTP request again, the response is 200; anybody else gets 409, and the detail names the holder. Send the
-    `billing_ref` to the payment provider, too, as its idempotency key. A worker that starts again must first ask the
-    provider whether it has paid. After the payment, settle the cancellation; if the refund fails, end it. Records the
-    refund with its holder, and the event `cancellation.refund_begun`.
+    it cannot be paid and revoked at the same time. The refund has one holder, named by its `billing_ref`; without one,
+    or if the customer is erased, it is the client that began the refund. If the holder sends the HTTP request again,
+    the response is 200; anybody else gets 409, and the detail names the holder. Send the `billing_ref` to the payment
+    provider, too, as its idempotency key. A worker that starts again must first ask the provider whether it has paid.
+    After the payment, settle the cancellation; if the refund fails, end it. Records the refund with its holder, and the
+    event `cancellation.refund_begun`.
     """
     return reply(cancellation_data(settlements.begin_refund(uow, cancellation_id, body.get("billing_ref"))))
 
