@@ -97,9 +97,10 @@ def country_of(region: str) -> str:
 
 
 def place_before_iso(region: str) -> Place:
-    """Return the place of a region as the first editions of the rules find it: its country's, if the part is unknown.
+    """Return the place of a region as the first editions of the rules find it.
 
-    Raises `UnknownRegion` if there is no such country.
+    It is the region's own if the package has a calendar by exactly its code; otherwise its country's, whatever the code
+    says. Raises `UnknownRegion` if there is no such country.
     """
     country, _, part = region.partition("-")
     if country not in countries():

@@ -110,7 +110,10 @@ def errors(error: ValidationError) -> Iterator[FieldError]:
 
 
 def _walk(messages: Any, pointer: str) -> Iterator[FieldError]:
-    """Yield the field errors in marshmallow's nested messages, with `pointer` put before the pointer of each."""
+    """Yield the field errors that are the leaves of marshmallow's nested messages.
+
+    Each gets `pointer` and the keys that lead to it before its own pointer; the key of the whole schema adds nothing.
+    """
     if isinstance(messages, Mapping):
         for key, nested in messages.items():
             yield from _walk(nested, pointer if key == ma.exceptions.SCHEMA else pointer + pointer_step(key))

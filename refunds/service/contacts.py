@@ -359,7 +359,7 @@ def unknown_contact_error(pointer: str) -> InvalidInput:
 
 
 def require_may_end(uow: UnitOfWork, intent: Intent, name: str) -> None:
-    """Raise `Forbidden` if the contact with the id `name` is a withdrawal and the principal is no supervisor."""
+    """Raise `Forbidden`, naming the contact, if `intent` is a withdrawal and the principal is no supervisor."""
     if intent is Intent.WITHDRAWAL and not uow.principal.may(Scope.CANCELLATIONS_OVERRIDE):
         raise Forbidden(Message("Only a supervisor can end a withdrawal: %(name)s.", name=name))
 

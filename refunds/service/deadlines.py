@@ -73,9 +73,10 @@ def sheet(uow: UnitOfWork, policy_id: str, day: date | None = None, regions: tup
 
 
 def _running(policy: Policy, monday: date, regions: tuple[str, ...]) -> list[Provided]:
-    """Return, in order, the rows up to the week's Sunday whose window ends on `monday` or later in any of the regions.
+    """Return, by service day, the rows of those up to the week's Sunday whose window ends on `monday` or later.
 
-    Only the latest rows are returned: `MOST_DAYS`, and a few more if there are more.
+    It is enough that it ends so late in one of the regions. If there are more than `MOST_DAYS` rows, the latest are
+    returned, a few more than `MOST_DAYS`.
     """
     longest = max((version.terms.window_business_days for version in policy.effective_versions), default=0)
     rows: list[Provided] = []

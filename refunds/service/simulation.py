@@ -207,10 +207,11 @@ class _Judging:
             tally.shorter += count * (after.deadline < before.deadline)
 
     def judge_contacts(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
-        """Count how the stored decisions on contacts differ from those under the draft, and keep ten of each flip.
+        """Judge stored contacts under the draft, count them by month, region and channel, and keep ten of each `Flip`.
 
-        Decisions by a withdrawal are left out, and contacts that the draft cannot judge are counted as undecided.
-        `progress` gets the number of contacts done, now and then.
+        An order counts once for each kind of flip, so the contacts of an order must follow one another. Decisions by a
+        withdrawal are left out, and contacts that the draft cannot judge are counted as undecided. `progress` gets the
+        number of rows done, now and then.
         """
         counts: Counter[tuple[int, int, str | None, str | None, Flip | None]] = Counter()
         flipped: dict[Flip, str] = {}

@@ -157,5 +157,5 @@ _PARAMETER = re.compile(r"(?<!:):(\w+)")
 
 @lru_cache(maxsize=1024)
 def _rendered(sql: str) -> str:
-    """Return SQL in PostgreSQL's dialect, with the driver's `%(name)s` for each parameter `:name`."""
+    """Return SQL with each `{word}` as PostgreSQL spells it, and the driver's `%(name)s` for each parameter `:name`."""
     return _PARAMETER.sub(r"%(\1)s", sql.format_map(_DIALECT))

@@ -119,7 +119,7 @@ class UnitOfWork:
             self._context.now, self.policies_seen, self._locks_journal = datetime.now(UTC), None, True
 
     def see_own_policies(self) -> None:
-        """Read the policies again and rely on them, once this use case has changed them itself."""
+        """Read the policies again, and use these from here on; call it after this use case has changed them itself."""
         seen = self.policies
         self.policies_seen = load(self.tx, seen.default, seen.as_of)
 

@@ -34,11 +34,11 @@ def read(uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[A
 def page(
     uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[Any], data: Callable[[Any], dict[str, Any]]
 ) -> Response:
-    """Return a page of the list `name` as a response: in JSON with each record by `data`, or in CSV if preferred.
+    """Return a page of a list as a response: JSON with `items`, each by `data`, and `next`; or CSV if preferred.
 
-    `query` says which records and which page, as in `read`. Raises `InvalidCursor`.
-    The CSV has the columns that `TABLES` in `presentation.tables` lists for such records. If there is a next page, JSON
-    has its cursor in `next`, and the header `Link` of the CSV has its address.
+    `name`, `query` and `repository` are those of `read`. The CSV has the columns that `TABLES` in `presentation.tables`
+    lists for such records. If there is a next page, JSON has its cursor in `next`, else null; in CSV, the header `Link`
+    has its address. Raises `InvalidCursor`, and `Rejected` if the client accepts neither.
     """
     form = accepted_media_type(JSON, CSV)
     items, following = read(uow, name, query, repository)

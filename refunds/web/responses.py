@@ -37,7 +37,10 @@ def reply(
 
 
 def accepted_media_type(*media_types: str) -> str:
-    """Return the one of these media types that the client prefers, by default the first; raise `Rejected` if none."""
+    """Return the one of these media types that the client prefers, the first if it does not say.
+
+    Raises `Rejected` if it accepts none of them.
+    """
     found = request.accept_mimetypes.best_match(media_types) if request.headers.get("Accept") else media_types[0]
     if found is None:
         raise Rejected("not-acceptable", Message("This can be answered as %(forms)s.", forms=one_of_text(media_types)))

@@ -169,8 +169,9 @@ def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Re
 def lift_hold(uow: UnitOfWork, customer_id: str) -> Response:
     """Lift the hold on a customer
 
-    Ends the hold, so that the customer can be erased again. Use it once the claim is settled. Without a hold, nothing
-    changes. Records when and by whom the hold was lifted, and the event `customer.hold_lifted`.
+    Ends the hold, so that the customer can be erased again; the response shows that there is none. Use it once the
+    claim is settled. Without a hold, nothing changes. Records when and by whom the hold was lifted, and the event
+    `customer.hold_lifted`.
     """
     privacy.lift(uow, customer_id, LimitKind.HOLD)
     return reply(hold_data(customer_id, None))
