@@ -72,7 +72,8 @@ class Front:
     async def __call__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Have a request answered, once its body is there or will not come."""
         environ, body = _environ(scope), bytearray()
-        lane = self._lane(environ)
+        sender = _sender(environ)
+        lane = self._lane(sender)
         try:
             if 0 < _length(environ) <= LARGEST and "HTTP_TRANSFER_ENCODING" not in environ:
                 # The application refuses a body that is shorter than its length.
@@ -85,7 +86,7 @@ class Front:
                 if probing := self._probes.get(environ["PATH_INFO"]):
                     sent = await _put(probing, environ, protocol)
                 else:
-                    sent = await self._in_turn(lane, environ, protocol)
+                    sent = await self._in_turn(sender, lane, environ, protocol)
                 if sent:
                     await asyncio.wrap_future(sent)
             finally:
@@ -94,7 +95,9 @@ class Front:
             self._held -= len(body)
             lane.held -= len(body)
 
-    async def _in_turn(self, lane: _Lane, environ: dict[str, Any], protocol: HTTPProtocol) -> "_Sent | None":
+    async def _in_turn(
+        self, sender: bytes | None, lane: _Lane, environ: dict[str, Any], protocol: HTTPProtocol
+    ) -> "_Sent | None":
         """Have a request answered when it is its client's turn, or refused if that takes longer than `longest_wait`.
 
         Returns None if the answer is sent, or a future that is done when it is sent.
@@ -104,7 +107,7 @@ class Front:
             while True:
                 async with asyncio.timeout_at(end if lane.turns.locked() else None):
                     await lane.turns.acquire()
-                if (own := self._lane(environ)) is lane:
+                if (own := self._lane(sender)) is lane:
                     break
                 lane.turns.release()
                 lane = own  # its client has become known while it waited
@@ -112,8 +115,8 @@ class Front:
             environ["refunds.waits"] = True
             return await _put(self._requests, environ, protocol)  # the application refuses it, which takes no time
         held = [lane]
-        if lane is self._lanes.get(_STRANGERS):
-            environ["refunds.known"] = self._knowing(_sender(environ), held)
+        if sender is not None and sender not in self._actors:
+            environ["refunds.known"] = self._knowing(sender, held)
         try:
             return await _put(self._requests, environ, protocol)
         finally:
@@ -142,10 +145,9 @@ class Front:
             held.pop().turns.release()
             held.append(own)
 
-    def _lane(self, environ: dict[str, Any]) -> _Lane:
-        """Return the lane for a request, made if new: of all sign-ins, of its known client, or of all strangers."""
-        signs_in = environ["PATH_INFO"].startswith(_SIGN_IN)
-        return self._lane_of(_SIGN_IN if signs_in else self._actors.get(_sender(environ), _STRANGERS))
+    def _lane(self, sender: bytes | None) -> _Lane:
+        """Return the lane for a sender, made if new: of all sign-ins, of a known client, or of all strangers."""
+        return self._lane_of(_SIGN_IN if sender is None else self._actors.get(sender, _STRANGERS))
 
     def _lane_of(self, name: str) -> _Lane:
         """Return the lane of all sign-ins, of all strangers or of a client, made if new."""
@@ -276,8 +278,10 @@ def _put(queue: SimpleQueue[_Waiting], environ: dict[str, Any], protocol: HTTPPr
     return answered
 
 
-def _sender(environ: dict[str, Any]) -> bytes:
-    """Return a digest of the header by which a request names its sender, with a token or else cookies."""
+def _sender(environ: dict[str, Any]) -> bytes | None:
+    """Return a digest of the header that names the sender, by a token or else cookies; None for a sign-in."""
+    if environ["PATH_INFO"].startswith(_SIGN_IN):
+        return None
     sent: str = environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_COOKIE", "")
     return blake2b(sent.encode(errors="surrogatepass"), digest_size=16).digest()  # a header may have 64 kB
 

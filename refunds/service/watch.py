@@ -110,7 +110,7 @@ def data_now() -> str:
 def watch(store: Store, progress: ProgressCallback = silently, waits: Callable[[], None] = lambda: None) -> Watched:
     """Promise a window to orders without one; if data or policies changed since the last watch, promise later ends.
 
-    For the latter, the windows of all open promises are counted anew; new holiday data also gets an event. Older data
+    For the latter, the windows of all open promises are counted again; new holiday data also gets an event. Older data
     than that of the last watch is no reason to count. One instance at a time does so; one that has to wait calls
     `waits` once. The watch can be interrupted and repeated: nothing is done twice.
     """
