@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -37,6 +38,9 @@ from tests.postgres import release_shared, shared
 # What is made until the tests run stays until they end: to look through it for garbage takes almost half of the time.
 gc.disable()
 compile_once()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As in the background of a shell: processes that tests interrupt would ignore it, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if place := in_memory():
     tempfile.tempdir = str(place)

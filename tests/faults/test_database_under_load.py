@@ -189,7 +189,7 @@ HOLD = "SELECT * FROM journal_head FOR UPDATE"
 def test_requests_that_keep_every_thread_waiting_do_not_keep_probes_waiting(service):
     """They wait ten seconds for a lock of somebody else, then they are refused and can be repeated.
 
-    One that gets to the head of PostgreSQL's line just before waits anew, while the next already wait.
+    One that gets to the head of PostgreSQL's line just before waits once more, while the next already wait.
     """
     order_ids = [service.own(f"held-{number}") for number in range(3 * THREADS)]
     bodies, roles = {order_id: cancellation_of(order_id) for order_id in order_ids}, ROLES * 3
