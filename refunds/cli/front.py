@@ -15,7 +15,7 @@ from functools import partial
 from hashlib import blake2b
 from http import HTTPStatus
 from queue import SimpleQueue
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -31,6 +31,8 @@ MOST_KNOWN = 10_000
 LATE = 0.5  # seconds until a client hears that it sends too much: one that asks again at once would only do so more
 PROBES = ("/livez", "/readyz", "/metrics")
 _STRANGERS, _SIGN_IN = "", "/console/sign-in/"
+_BATCHES = "/v1/eligibility-checks/batch"
+_PAUSE = 0.001  # seconds that a batch waits at a time, while others are answered
 
 Application = Callable[..., Iterable[bytes]]
 
@@ -47,7 +49,8 @@ class Front:
 
     A client that is not yet known by the token or cookie that it sends is a stranger. All strangers have one thread,
     until the application calls `refunds.known` of the environment with the client. Those who sign in have one thread
-    together, too, as signing in takes long. Each probe has its own thread, so that it is always answered.
+    together, too, as signing in takes long. Each probe has its own thread, so that it is always answered. All batches
+    have one thread besides, as they only compute; between two items they call `refunds.give_way` of the environment.
     """
 
     def __init__(self, application: Application, longest_wait: float = LONGEST_WAIT) -> None:
@@ -59,7 +62,8 @@ class Front:
         self._lanes: WeakValueDictionary[str, _Lane] = WeakValueDictionary()
         self._actors: dict[bytes, str] = {}
         self._held = 0
-        self._requests = self._answered_by(THREADS)
+        self._short = 0
+        self._requests, self._batches = self._answered_by(THREADS), self._answered_by(1)
         self._probes = {path: self._answered_by(1) for path in PROBES}
 
     def _answered_by(self, threads: int) -> "SimpleQueue[_Waiting]":
@@ -118,9 +122,31 @@ class Front:
         if sender is not None and sender not in self._actors:
             environ["refunds.known"] = self._knowing(sender, held)
         try:
-            return await _put(self._requests, environ, protocol)
+            if environ["PATH_INFO"] == _BATCHES:
+                environ["refunds.give_way"] = self._giving_way()
+                return await _put(self._batches, environ, protocol)
+            self._short += 1
+            try:
+                return await _put(self._requests, environ, protocol)
+            finally:
+                self._short -= 1
         finally:
             held.pop().turns.release()
+
+    def _giving_way(self) -> Callable[[], None]:
+        """Return the function of a batch that waits while other requests are answered, for half of its time at most.
+
+        Without it, each of them would wait for the interpreter at every statement.
+        """
+        began, waited = perf_counter(), 0.0
+
+        def give_way() -> None:
+            nonlocal waited
+            while self._short and 2 * waited < (before := perf_counter()) - began:
+                sleep(_PAUSE)
+                waited += perf_counter() - before
+
+        return give_way
 
     def _knowing(self, sender: bytes, held: list[_Lane]) -> Callable[[str], object]:
         """Return the function by which a thread of the application says which client is the sender; see `_know`.

@@ -312,6 +312,41 @@ def test_the_first_request_of_a_client_keeps_other_strangers_waiting_only_until_
     assert paths == ["/long"] * 2 * AT_ONCE + ["/together"] * AT_ONCE, "it has all its turns again"
 
 
+def test_a_batch_lets_other_requests_go_first_for_half_of_its_time_at_most():
+    """Its next item waits while a request of somebody else is answered; and one batch is answered at a time."""
+    held, begun, answers, batches, parts = threading.Event(), threading.Event(), [], [], []
+
+    def application(environ, start):
+        knows(environ)
+        if environ["PATH_INFO"] == "/held":
+            begun.set()
+            held.wait(PATIENCE)
+        else:
+            batches.append(time.monotonic())
+            time.sleep(0.2)
+            environ["refunds.give_way"]()
+            parts.append(time.monotonic())
+            environ["refunds.give_way"]()
+            held.set()
+        start("200 OK", [("Content-Length", "2")])
+        return [b"{}"]
+
+    async def ask(*others):
+        front = Front(application)
+        await asyncio.gather(*(front(other, other) for other in others), batch_after(begun, front))
+
+    async def batch_after(ready, front):
+        await asyncio.to_thread(ready.wait, PATIENCE)
+        batch = Waiting("/v1/eligibility-checks/batch", answers, "another")
+        await asyncio.gather(front(batch, batch), front(batch, batch))
+
+    asyncio.run(ask(Waiting("/held", answers)))
+    waited = parts[0] - batches[0] - 0.2
+    assert 0.15 < waited < PATIENCE, "as long as it had worked"
+    assert parts[1] - batches[1] - 0.2 < 0.1, "nobody else is there any more"
+    assert batches[1] > parts[0]
+
+
 def test_nothing_of_a_request_is_kept_once_it_is_answered():
     """Not even until garbage is collected: a body may have megabytes, and strangers can send them."""
     bodies = []
