@@ -45,8 +45,8 @@ def search(uow: UnitOfWork, text: str) -> Found:
 def find_order(uow: UnitOfWork, number: str) -> list[Order]:
     """Return a list with the one order that a number, or the reference of its cancellation, means; else an empty list.
 
-    The number may be in any case, with `#` or without it. Without its hyphens, it is looked for among the newest orders
-    only, and nothing is returned if two of them fit.
+    The number may be in any case, with `#` or without it, and without its hyphens and spaces; nothing is returned if
+    two orders fit.
     """
     return _only(_at_most_two_orders(uow, number))
 
@@ -59,7 +59,7 @@ def _only(orders: list[Order]) -> list[Order]:
 def _at_most_two_orders(uow: UnitOfWork, number: str) -> list[Order]:
     """Return the orders that a number or a cancellation's reference means: none, one or two.
 
-    There are two only if at least two of the newest orders have this number, ignoring hyphens and spaces.
+    There are two only if at least two orders have this number, ignoring case, hyphens and spaces.
     """
     for spelt in _spellings(number):
         with suppress(NotFound):

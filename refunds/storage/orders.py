@@ -35,7 +35,9 @@ _LISTED = (
 )
 
 _NEWEST = 10_000
-_BARE = "replace(replace(lower(id), '-', ''), ' ', '')"
+_BARE = "replace(replace(lower(order_id), '-', ''), ' ', '')"
+HAS_NUMBER, BEGINS = f"{_BARE} = :bare", f"{_BARE} >= :bare AND {_BARE} < :beyond"
+"""Conditions of an order by its number, in any case and without its hyphens and spaces; an index of these has them."""
 
 _HAS_ACTIVE = f"EXISTS (SELECT 1 FROM cancellations AS c WHERE c.order_id = orders.order_id AND {IS_ACTIVE}{{}})"  # noqa: S608
 _CANCELLED = _HAS_ACTIVE.format("")
@@ -79,6 +81,11 @@ class LockedOrder(NamedTuple):
     order: Order
     active: Cancellation | None
     is_new: bool = False
+
+
+def _bare(number: str) -> str:
+    """Return an order's number as `_BARE` makes it."""
+    return re.sub("[- ]", "", lower_ascii(number))
 
 
 def lower_ascii(text: str) -> str:
@@ -169,25 +176,25 @@ class Orders(OfOrders[Order]):
         return self._all(page, customer_id=customer_id, after=after, limit=limit)
 
     def with_number(self, number: str) -> list[Order]:
-        """Return those of the 10,000 newest orders with this id, ignoring case, hyphens and spaces; at most two."""
-        newest = f"SELECT order_id AS id FROM orders ORDER BY registered_at DESC, order_id DESC LIMIT {_NEWEST}"  # noqa: S608
-        sql = f"{_WITH_KEY} WHERE order_id IN (SELECT id FROM ({newest}) AS newest WHERE {_BARE} = :bare) LIMIT 2"  # noqa: S608
-        return self._load_all(self._tx.all(sql, bare=re.sub("[- ]", "", lower_ascii(number))))
+        """Return the orders with this id, ignoring case, hyphens and spaces; at most two."""
+        return self._all(f"{HAS_NUMBER} LIMIT 2", bare=_bare(number))
 
     def with_part(self, part: str, limit: int) -> list[Order]:
-        """Return up to `limit` orders, newest first, whose id contains a part in any case or begins with it exactly.
+        """Return up to `limit` orders, newest first, whose id contains a part or begins with it, in any case.
 
-        What is not an exact beginning is searched for in the 10,000 newest orders only, so that no search is slow.
+        An id may begin with the part without its hyphens and spaces. Elsewhere, the part is searched for in the 10,000
+        newest orders only, so that no search is slow.
         """
         like = re.sub(r"([!%_])", r"!\1", lower_ascii(part))
         newest = f"SELECT order_id FROM orders ORDER BY registered_at DESC, order_id DESC LIMIT {_NEWEST}"  # noqa: S608
         found = (
             f"order_id IN (SELECT order_id FROM ({newest}) AS newest WHERE lower(order_id) LIKE :like ESCAPE '!' UNION"  # noqa: S608
-            " SELECT order_id FROM (SELECT order_id FROM orders WHERE order_id >= :part AND order_id < :beyond"
+            f" SELECT order_id FROM (SELECT order_id FROM orders WHERE {BEGINS} ORDER BY {_BARE} DESC"
             " LIMIT :limit) AS beginning) ORDER BY registered_at DESC, order_id DESC LIMIT :limit"
         )
-        named = {"part": part, "beyond": f"{part}\U0010ffff", "like": f"%{like}%"}
-        return self._all(found, **named, limit=limit)
+        bare = _bare(part)
+        beyond = bare and f"{bare}\U0010ffff"  # nothing begins with hyphens alone
+        return self._all(found, bare=bare, beyond=beyond, like=f"%{like}%", limit=limit)
 
     def standings(self, orders: Sequence[Order]) -> list[Standing]:
         """Return a standing per order, in their sequence: its promise, cancellation and whether a request is open."""

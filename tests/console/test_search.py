@@ -9,6 +9,7 @@ from refunds.domain.permissions import Role
 from refunds.domain.privacy import LimitKind
 from refunds.domain.records import Intent
 from refunds.service import privacy, search
+from refunds.storage import orders
 from tests.console.conftest import NOW, opened
 
 NOT_FOUND = {"en": "Nothing was found", "de": "Nichts gefunden"}
@@ -80,7 +81,7 @@ def test_a_part_of_a_number_is_found_in_any_case_at_any_place(site, order):
     agent, part = site.browser(Role.AGENT), order.split("#")[1]
     for text in (part, f"hop#{part}", f"SHOP#{part}", part.lower()):
         assert searched(agent, text).title.split(": ")[-1].startswith(order)
-    for text in (f"{part[:-3]}%99", f"{part[:-3]}_99", "!%", "%%%%", "____"):
+    for text in (f"{part[:-3]}%99", f"{part[:-3]}_99", "!%", "%%%%", "____", "----", "- - -"):
         assert NOT_FOUND["en"] in searched(agent, text).text, "it is no pattern"
 
 
@@ -90,8 +91,21 @@ def test_older_orders_are_found_by_their_beginning(site, monkeypatch):
     for _ in range(3):
         site.register()
     agent = site.browser(Role.AGENT)
-    assert searched(agent, "OLDER-47").title.split(": ")[-1].startswith(old)
+    for text in ("OLDER-47", "older 47", "Older47", "OLDER4711X", "#older-4711x"):
+        assert searched(agent, text).title.split(": ")[-1].startswith(old), text
     assert NOT_FOUND["en"] in searched(agent, "R-4711-x").text
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_a_number_and_a_beginning_are_found_by_an_index(tmp_path, engine):
+    site = opened(directory=tmp_path, engine=engine)
+    with site.store.write(site.principal(Role.AGENT)) as uow:
+        if engine == "postgresql":
+            uow.tx.run("SET LOCAL enable_seqscan = off")
+        for condition in orders.HAS_NUMBER, orders.BEGINS:
+            explain = "EXPLAIN" + " QUERY PLAN" * (engine == "sqlite")
+            plan = uow.tx.all(f"{explain} SELECT 1 FROM orders WHERE {condition}", bare="a1", beyond="a2")  # noqa: S608
+            assert "orders_by_bare_number" in str([dict(step) for step in plan])
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ KEPT_ON = date(2026, 11, 28)
 
 BACK = (
     "CREATE INDEX cancellations_of_order ON cancellations (order_id, cancellation_id)",
+    "DROP INDEX orders_by_bare_number",
     *(f"DROP INDEX {name}" for name in ("queued_contacts", "open_after_others", "open_by_receipt", "taken_contacts")),
     *(f"DROP INDEX {name}" for name in ("contacts_without_request", "refused_requests", "goodwill_by_issue")),
     *(f"ALTER TABLE contacts DROP COLUMN {name}" for name in ("queue_place", "requests_before")),

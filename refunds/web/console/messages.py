@@ -205,8 +205,8 @@ _WRONG: Mapping[str, Message] = {
         "reference or the customer number; or check by the date of the service, below."
     ),
     "nothing_found": Message(
-        "Nothing was found. A part of a number needs at least four of its letters, and only the newest orders and "
-        "requests are searched for it."
+        "Nothing was found. Write at least four letters of a number. The beginning of an order number is found in all "
+        "orders; any other part, only in the newest orders and requests."
     ),
     "fits_none": Message(
         "None of these orders fits. Write a part of the order number, the day of the service or the region."
