@@ -22,7 +22,7 @@ from tests.faults.processes import ROOT
 
 pytestmark = pytest.mark.proof
 
-ORDERS = [f"refund-{number}" for number in range(scaled(12, 60))]
+ORDERS = [f"refund-{number}" for number in range(scaled(8, 60))]
 EARLY = ["before-the-backup-1", "before-the-backup-2"]
 AT_ONCE = set(ORDERS[::6])
 """The orders whose cancellations are revoked before the worker may begin."""
@@ -31,7 +31,7 @@ LATE = set(ORDERS[3::4]) - AT_ONCE
 FAILING, HELD = "the-payment-fails", "refunded-by-hand"
 LEFT = {FAILING: "issued", HELD: "refunding"}
 """The orders that the worker leaves to people, with the states of their cancellations."""
-KILLS = scaled(3, 12)
+KILLS = scaled(2, 12)
 SECONDS = {"REST": "1", "LIST": "3", "POLL": "1"}
 
 
