@@ -4,6 +4,7 @@ import re
 from dataclasses import fields
 
 import pytest
+import yaml
 
 from refunds.cli.front import IN_TIME, LARGEST
 from refunds.config import Settings
@@ -94,8 +95,23 @@ def test_the_nightly_unit_has_no_more_rights_and_runs_at_midnight_where_the_defa
     assert re.search(rf"^OnCalendar=\*-\*-\* 00:00:\d\d {packaged.terms.time_zone}$", timer, re.MULTILINE)
 
 
-def test_the_alerts_use_measurements_that_there_are():
-    documented = (ROOT / "docs/watching.md").read_text()
-    used = set(re.findall(r"\brefunds_\w+", next(file for file in FILES if "alert" in file.name).read_text()))
+ALERTS = {
+    rule["alert"]: rule["expr"]
+    for rule in yaml.safe_load((ROOT / "deploy/alerts.yml").read_text())["groups"][0]["rules"]
+}
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_uses_measurements_and_labels_that_there_are(name):
+    rows = re.findall(r"^\| `(refunds_\w+)` \| \w+ \| (.*?)\|", (ROOT / "docs/watching.md").read_text(), re.MULTILINE)
+    labels = {measured: set(re.findall(r"\w+", listed)) for measured, listed in rows} | {"up": {"job"}}
+    used = re.findall(r"\b(refunds_\w+?|up)(?:_bucket)?\b(?:\{(\w+))?", ALERTS[name])
     assert used
-    assert {re.sub(r"_bucket$", "", name) for name in used} <= set(re.findall(r"refunds_\w+", documented))
+    for measured, label in used:
+        assert {label} - {""} <= labels[measured]
+
+
+@pytest.mark.parametrize("name", [name for name, rule in ALERTS.items() if "absent" in rule])
+def test_an_alert_about_something_absent_is_silent_while_no_instance_answers(name):
+    """Then everything is absent, which is an alert of its own."""
+    assert re.fullmatch(r"\(.*\) and on\(\) refunds_build_info(\{.*\})?", ALERTS[name])
