@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields
+from fnmatch import fnmatch
 
 import pytest
 import yaml
@@ -53,6 +54,15 @@ def test_the_unit_takes_every_right_that_it_can():
     for line in ("NoNewPrivileges=yes", "ProtectSystem=strict", "PrivateTmp=yes", "CapabilityBoundingSet=\n"):
         assert line in UNIT
     assert int(re.search(r"^TimeoutStopSec=(\d+)$", UNIT, re.MULTILINE)[1]) > 30 + 10
+
+
+def test_an_upgrade_copies_the_units_that_an_installation_copies():
+    (copies,) = re.findall(r"^cp /opt/refunds/deploy/.* /etc/systemd/system/$", PAGE, re.MULTILINE)
+    patterns = [word.rpartition("/")[2] for word in copies.split()[1:-1]]
+    units = {file.name for file in FILES if file.suffix in {".service", ".timer"}}
+    assert {name for name in units if any(fnmatch(name, pattern) for pattern in patterns)} == units
+    upgrade = (ROOT / "docs/operating.md").read_text().partition("## Upgrading")[2]
+    assert upgrade.index(copies) < upgrade.index("systemctl daemon-reload") < upgrade.index("systemctl start")
 
 
 def test_a_further_instance_differs_in_its_port_alone():
