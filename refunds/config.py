@@ -53,7 +53,7 @@ class Settings:
     master_key_file: Path | None = _setting(
         "REFUNDS_MASTER_KEY_FILE",
         "The file of the master key, which others cannot read. While the key is being changed, the file has the old "
-        "one in a further line. Keep it and its copies apart from the database.",
+        "and the new one, one a line. Keep it and its copies apart from the database.",
     )
     ledger_dir: Path | None = _setting(
         "REFUNDS_LEDGER_DIR",

@@ -18,9 +18,10 @@ def command() -> None:
 def rotate_() -> None:
     """Wrap by the first master key what the other master keys wrap.
 
-    First put a new key into the first line of the file of every instance, and restart them one by one. Then run this,
-    while they go on; if it is interrupted, run it again. At the end it says whether the older keys may be needed, and
-    then exits with 1: if not, delete their lines, restart the instances, and destroy these keys.
+    First add a new key in the last line of the file of every instance, and restart them one by one; then put it in the
+    first line, and restart them again. Then run this, while they go on; if it is interrupted, run it again. At the end
+    it says whether the older keys may be needed, and then exits with 1: if not, delete their lines, restart the
+    instances, run flask doctor, and destroy these keys.
     """
     store = loaded_store()
     masters = store.open()[1].masters
@@ -29,7 +30,8 @@ def rotate_() -> None:
     if len(masters) == 1:
         click.echo(
             translate(
-                "The file has one key: put a new one into a line before it, restart the instances, run this again."
+                "The file has one key. Add a new one in a line after it, and restart every instance. Then put the new "
+                "one first, restart every instance, and run this again."
             )
         )
     for line in _told(done, len(masters)):
@@ -60,7 +62,15 @@ def _told(done: Rotation, masters: int) -> Iterator[str]:
             "this again."
         )
     if masters > 1 and not (done.older or done.lost) and done.is_scrubbed:
-        yield translate(
-            "The older keys are needed no more: delete their lines, restart every instance, run flask doctor, and "
-            "destroy them. From then on nobody can open what was copied before."
+        yield (
+            translate(
+                "The older keys are needed no more: delete their lines, restart every instance, run flask doctor, and "
+                "destroy them. From then on nobody can open what was copied before."
+            )
+            if any(done.rewrapped.values())
+            else translate(
+                "Only the first key is needed. If another one is new, put it first once every instance was restarted "
+                "with it. If it is an older one, delete its line, restart every instance, run flask doctor, and "
+                "destroy it."
+            )
         )

@@ -1,6 +1,7 @@
 """Policies as they are read and written: terms, derived from their declarations, and policy files."""
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -158,13 +159,27 @@ def read_policy(text: str) -> PolicyVersion:
     except RecursionError:
         raise InvalidInput.at("", Message("not a policy: nested too deeply"), "too_deep") from None
     except ValueError as error:
-        raise InvalidInput.at("", Message("not a TOML file: %(error)s", error=error), "not_toml") from None
+        raise InvalidInput.at("", _not_toml(str(error)), "not_toml") from None
     try:
         read = _policy_file.read(data)
     except InvalidInput as error:
         raise InvalidInput(map(_with_hint, error.errors)) from None
     policy_id, number, effective_from = read.pop("policy"), read.pop("version"), read.pop("effective_from", None)
     return PolicyVersion(policy_id, number, effective_from, Terms(**read))
+
+
+_AT = re.compile(r"\(at line ([0-9]+), column ([0-9]+)\)$")
+
+
+def _not_toml(reason: str) -> Message:
+    """Return the text of the error that a text is not TOML, with the place that the parser's `reason` ends with."""
+    detail = Message(
+        "not TOML: each line is like window_business_days = 2, no name comes twice, and a text is in quotation marks"
+    )
+    if at := _AT.search(reason):
+        return Message("line %(line)s, column %(column)s: %(detail)s", line=at[1], column=at[2], detail=detail)
+    ends = reason.endswith("(at end of document)")
+    return Message("at the end of the text: %(detail)s", detail=detail) if ends else detail
 
 
 def policy_file(version: PolicyVersion) -> str:
@@ -228,7 +243,7 @@ def _with_hint(field_error: FieldError) -> FieldError:
 def read_policy_file(file: Traversable) -> PolicyVersion:
     """Return the version in a file; raise `InvalidInput` if its text or region is wrong, `OSError` if unreadable."""
     try:
-        version = read_policy(file.read_text(encoding="utf-8"))
+        version = read_policy(file.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
         raise InvalidInput.at("", Message("is not UTF-8 text")) from None
     require_region(version.terms.region, "/region")

@@ -1,4 +1,4 @@
-"""The file of the master key, which holds older ones as well while they are rotated."""
+"""The file of the master key, which holds the next one or older ones as well while it is changed."""
 
 import os
 import secrets
@@ -65,7 +65,7 @@ def _read(path: Path, text: str) -> tuple[bytes, ...]:
             raise ConfigurationError(
                 Message(
                     "REFUNDS_MASTER_KEY_FILE: %(path)s holds the same key in line %(first)s and line %(line)s: delete "
-                    "line %(line)s. To rotate, the first line must be a new key",
+                    "line %(line)s. To rotate, add a new key",
                     **same,
                 )
             )

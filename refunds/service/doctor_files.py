@@ -40,12 +40,15 @@ def key(patient: Patient) -> Found:
     if older:
         yield warning(
             Message("%(number)s wrapped keys need a key after the first one", number=older),
-            Message("keep it, and run flask keys rotate"),
+            Message("keep it; once every instance was restarted with this file, run flask keys rotate"),
         )
     elif len(masters) > 1:
         yield warning(
             Message("only the first of its %(number)s keys is needed", number=len(masters)),
-            Message("delete the other lines, restart every instance, then destroy those keys"),
+            Message(
+                "if another one is new: put it first, once every instance was restarted with this file; if it is an "
+                "older one: delete its line, restart every instance, run this again, and destroy it"
+            ),
         )
 
 

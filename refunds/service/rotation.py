@@ -32,8 +32,8 @@ def rotate(store: Store, progress: ProgressCallback = silently) -> Rotation:
 
     It can be interrupted and repeated. The service's own keys come last, with an event, once no other key needs an
     older master key: until then, no instance starts without the older one. Keys that no master key opens are counted
-    and stay as they are. With only one master key, nothing changes. Raises `StorageUnavailable` if others write for too
-    long: then run it again.
+    and stay as they are. If the first master key wraps all, nothing changes and there is no event. Raises
+    `StorageUnavailable` if others write for too long: then run it again.
     """
     engine, keyring = store.open()
     rewrapped = {of.table: 0 for of in keys.WRAPPED}
@@ -56,6 +56,7 @@ def rotate(store: Store, progress: ProgressCallback = silently) -> Rotation:
         with store.write(COMMAND_LINE) as uow:
             every = count_rows(uow.tx, of_service.table)
             rewrapped[of_service.table] = keys.rewrap(uow.tx, keyring.masters, of_service, None, every)[0]
-            uow.events.note(EventType.AUDIT_KEYS_ROTATED, "keys", rewrapped)
+            if any(rewrapped.values()):
+                uow.events.note(EventType.AUDIT_KEYS_ROTATED, "keys", rewrapped)
     lost = {table: counts[-1] for table, counts in found.items() if counts[-1]}
     return Rotation(rewrapped, older, lost, engine.scrub(PATIENCE))

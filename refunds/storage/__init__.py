@@ -81,10 +81,11 @@ class Engine(ABC):
         """Begin a read for the block: a transaction that changes nothing, and whose statements all see one state."""
 
     @abstractmethod
-    def write(self, *, exclusive: bool = False) -> AbstractContextManager[Transaction]:
+    def write(self, *, exclusive: bool = False, at_start: bool = False) -> AbstractContextManager[Transaction]:
         """Begin a write for the block: a transaction that is committed at its end, or rolled back if the block raises.
 
         Raises `RuntimeError` instead if a statement failed. Of all processes, one at a time runs an `exclusive` write.
+        With `at_start`, a process that waits for its turn does not count as one that uses the database.
         """
 
     def one_at_a_time(self, waits: Callable[[], None]) -> AbstractContextManager[None]:
@@ -99,6 +100,13 @@ class Engine(ABC):
         """Return a context in which no process can begin to use the database, except only to read.
 
         Entering it raises `ConfigurationError` if a process uses the database, other than only to read.
+        """
+
+    @abstractmethod
+    def require_alone(self, tx: Transaction) -> None:
+        """Raise `ConfigurationError` in an exclusive write if another process uses the database.
+
+        A process that only reads, or waits for its exclusive write at its start, does not.
         """
 
     def scrub(self, patience: float = 0) -> bool:

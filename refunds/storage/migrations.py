@@ -32,22 +32,25 @@ def up_to_date(engine: Engine, setting: str) -> Iterator[tuple[Transaction, str 
     """Begin an exclusive write, run the missing steps of the schema, and give the journal an id if it has none.
 
     Yields the write and, if the database is an unfinished copy, the step that says so; else None. Raises
-    `ConfigurationError`, naming the database by `setting`, if it has steps that this version does not know, or if one
-    of its tables clashes with the service's: an `Unreadable` in the block counts as that. Other tables are not noticed.
+    `ConfigurationError`, naming the database by `setting`, if it has steps that this version does not know, if it lacks
+    some and another process uses it, or if one of its tables clashes with the service's: an `Unreadable` in the block
+    counts as that. Other tables are not noticed.
     """
     named = {"database": f"{setting}: {engine.name}"}
     try:
-        with engine.write(exclusive=True) as tx:
+        with engine.write(exclusive=True, at_start=True) as tx:
             tx.run("CREATE TABLE IF NOT EXISTS migrations (name {key} PRIMARY KEY)")
             taken: set[str] = {row["name"] for row in tx.all("SELECT name FROM migrations")}
             copies = {step for step in taken if step.startswith(COPY_OF)}
             if taken - _KNOWN - copies:
                 raise ConfigurationError(_NEWER.filled(**named))
-            for step, statements in MIGRATIONS:
-                if step not in taken:
-                    for statement in filter(str.strip, statements.split(";\n")):
-                        tx.run(statement, **({"genesis": GENESIS} if ":genesis" in statement else {}))
-                    tx.run("INSERT INTO migrations (name) VALUES (:step)", step=step)
+            missing = [(step, statements) for step, statements in MIGRATIONS if step not in taken]
+            if taken and missing:
+                engine.require_alone(tx)  # an instance of the earlier version would go on in a schema it does not know
+            for step, statements in missing:
+                for statement in filter(str.strip, statements.split(";\n")):
+                    tx.run(statement, **({"genesis": GENESIS} if ":genesis" in statement else {}))
+                tx.run("INSERT INTO migrations (name) VALUES (:step)", step=step)
             tx.run("UPDATE journal_head SET journal_id = :journal WHERE journal_id IS NULL", journal=f"jrn_{ULID()}")
             yield tx, next(iter(copies), None)
     except Unreadable as error:

@@ -48,6 +48,8 @@ _RECONNECTING = 1.0
 _EXCLUSIVE, _TURN, _IN_USE = 0x726566756E6473, 0x726566756E6474, 0x726566756E6475
 """The numbers of the locks of exclusive writes, of turns and of use: any numbers that nothing else uses."""
 
+_COPIED = "the records are being copied to another database"
+
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
 # It is silent for as long as the turn takes, so the server must notice by itself if the other machine is gone.
@@ -168,7 +170,7 @@ class PostgreSQL(Engine):
             tx.end("END")  # after a ROLLBACK, the driver would forget its prepared statements
 
     @contextmanager
-    def write(self, *, exclusive: bool = False) -> Iterator[PostgresTransaction]:
+    def write(self, *, exclusive: bool = False, at_start: bool = False) -> Iterator[PostgresTransaction]:
         """Begin a write for the block, which is committed at its end, or rolled back if an error leaves it.
 
         The write waits up to ten seconds for a lock, or twenty if others wait, too; then it raises
@@ -177,7 +179,11 @@ class PostgreSQL(Engine):
         with self._transaction(_WRITE) as tx:
             if exclusive:
                 tx.later("SET LOCAL lock_timeout = 0", {})
+                if at_start:
+                    tx.run(f"SELECT pg_advisory_unlock_shared({_IN_USE})")
                 tx.run(f"SELECT pg_advisory_xact_lock({_EXCLUSIVE})")  # after the write before it, which may take long
+                if at_start and tx.all(f"SELECT pg_try_advisory_lock_shared({_IN_USE}) AS free") != [{"free": True}]:
+                    raise psycopg.OperationalError(_COPIED)
             yield tx
             tx.commit()
 
@@ -206,12 +212,27 @@ class PostgreSQL(Engine):
         """
         with self._translating_errors(), closing(psycopg.connect(self._conninfo, autocommit=True)) as holder:
             holder.execute("SET idle_session_timeout = 0")
-            end = monotonic() + _ENDING
-            while holder.execute("SELECT pg_try_advisory_lock(%s)", (_IN_USE,)).fetchone() != (True,):
-                if monotonic() > end:
-                    raise self._unfit_error(IN_USE)
-                sleep(_ENDING / 20)
+            self._require_free(
+                lambda: holder.execute("SELECT pg_try_advisory_lock(%s)", (_IN_USE,)).fetchone() == (True,)
+            )
             yield
+
+    def require_alone(self, tx: Transaction) -> None:
+        """Raise `ConfigurationError` in an exclusive write if there is another connection that may write.
+
+        One that waits for its own exclusive write at its start does not count, and an idle instance may have none.
+        """
+        # Not held, because the service's others would not start then: they wait for this write.
+        look = f"SELECT CASE WHEN pg_try_advisory_lock({_IN_USE}) THEN pg_advisory_unlock({_IN_USE}) END AS free"
+        self._require_free(lambda: tx.all(look) == [{"free": True}])
+
+    def _require_free(self, is_free: Callable[[], bool]) -> None:
+        """Raise `ConfigurationError` unless the database is free before the server has noticed every ended client."""
+        end = monotonic() + _ENDING
+        while not is_free():
+            if monotonic() > end:
+                raise self._unfit_error(IN_USE)
+            sleep(_ENDING / 20)
 
     def require_whole(self, tx: Transaction) -> None:
         """Raise `DamagedDatabase` if amcheck finds an index that does not fit its table; do nothing without amcheck."""
@@ -320,7 +341,7 @@ class PostgreSQL(Engine):
         ).fetchone()
         if not (begun and begun["free"]):
             connection.close()
-            raise psycopg.OperationalError("the records are being copied to another database")
+            raise psycopg.OperationalError(_COPIED)
 
     @contextmanager
     def _translating_errors(self) -> Iterator[None]:

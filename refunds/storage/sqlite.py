@@ -100,7 +100,7 @@ class SQLite(Engine):
                 self._readers.append(reader)
 
     @contextmanager
-    def write(self, *, exclusive: bool = False) -> Iterator[Connection]:
+    def write(self, *, exclusive: bool = False, at_start: bool = False) -> Iterator[Connection]:
         """Begin a write for the block, which is committed at its end, or rolled back if an error leaves it.
 
         All writes are exclusive: a write waits up to ten seconds for those before it, then raises `StorageUnavailable`.
@@ -193,6 +193,10 @@ class SQLite(Engine):
         Entering it raises `ConfigurationError` if a process uses the database, other than only to read.
         """
         return self._ticket.unused()
+
+    def require_alone(self, tx: Transaction) -> None:
+        """Raise `ConfigurationError` in a write if another process uses the database, other than only to read."""
+        self._ticket.require_alone()
 
     def settle(self) -> None:
         """Move what a killed process left beside the file into it; raises `StorageUnavailable` if it is being read."""

@@ -42,20 +42,42 @@ class Ticket:
         if not self._lock.acquire(timeout=self._patience):
             raise StorageUnavailable(Message("Too many writes are waiting."))
         try:
-            if self._file is None:
-                self._in_use = self._open("in-use") if self._in_use is None else self._in_use
-                try:  # shows other processes, until `closing`, that this one uses the database
-                    fcntl.flock(self._in_use, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise StorageUnavailable(Message("The database is being restored or copied.")) from None
-                self._file = self._open("lock")
+            self._file = self._open("lock") if self._file is None else self._file
             _lock_file(self._file, deadline)
             try:
+                self._begin_use()
                 yield
             finally:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
         finally:
             self._lock.release()
+
+    def _begin_use(self) -> None:
+        """Show other processes, until `closing`, that this one uses the database.
+
+        Raises `StorageUnavailable` if the database is being restored or copied.
+        """
+        if self._in_use is None:  # not before the lock is taken: a process that waits for it may yet be refused
+            file = self._open("in-use")
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(file)
+                raise StorageUnavailable(Message("The database is being restored or copied.")) from None
+            self._in_use = file
+
+    def require_alone(self) -> None:
+        """Raise `ConfigurationError` if another process uses the database, other than only to read; for use in `held`.
+
+        As long as the ticket is held, no other process begins to use the database.
+        """
+        assert self._in_use is not None
+        try:
+            fcntl.flock(self._in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(f"REFUNDS_DATABASE: {self._path} {IN_USE}") from None
+        finally:
+            fcntl.flock(self._in_use, fcntl.LOCK_SH)
 
     @contextmanager
     def closing(self) -> Iterator[None]:

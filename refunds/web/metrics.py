@@ -144,7 +144,10 @@ class Records(Collector):
 
 def _build_info() -> InfoMetricFamily:
     """Return the family of measurements `refunds_build` without a sample; the caller adds the releases."""
-    return InfoMetricFamily("refunds_build", "The releases of the service, of what it runs on and of its data.")
+    return InfoMetricFamily(
+        "refunds_build",
+        "The releases of the service, of what it runs on and of its data; with PostgreSQL, sqlite is empty.",
+    )
 
 
 def _gauges() -> dict[str, GaugeMetricFamily]:

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from unittest.mock import ANY
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from refunds.config import RELEASE
@@ -465,6 +466,16 @@ def test_backups_and_audits_of_other_processes_are_known(own, tmp_path, engine):
     assert upkeep.last_done(tmp_path / "ledger") == done, "a fault is no success"
     (tmp_path / "ledger/last-verify.json").write_text('{"at": "yest')
     assert upkeep.last_done(tmp_path / "ledger") == (done.backup, None, None)
+
+
+def test_the_alert_about_an_old_backup_comes_only_with_sqlite(own, engine):
+    """The measurement of the last backup is absent with PostgreSQL, and is an old one after a move there."""
+    (group,) = yaml.safe_load((ROOT / "deploy/alerts.yml").read_text())["groups"]
+    (rule,) = (rule["expr"] for rule in group["rules"] if rule["alert"] == "RefundsBackupOld")
+    assert rule.endswith(') and on() refunds_build_info{sqlite!=""}')
+    text = client_of(own, "operator").get("/metrics").text
+    (version,) = re.findall(r'^refunds_build_info\{.*sqlite="(.*?)"', text, re.MULTILINE)
+    assert bool(version) is (engine == "sqlite")
 
 
 @ONCE

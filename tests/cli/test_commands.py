@@ -186,7 +186,9 @@ BRAND = 'policy = "brand"\nversion = 1\n'
         (f'{BRAND}region = "Germany"', ["region: unknown country: use the two capital letters"]),
         (f'{BRAND}region = "FR-Zone A"', ["region: unknown subdivision of FR: use FR, one of FR-(57|6AE|"]),
         (f'{BRAND}region = "NL-Zuid"', ["region: unknown subdivision of NL: use NL or its code of ISO 3166-2"]),
-        (f"{BRAND}version 1", ["not a TOML file"]),
+        (f"{BRAND}version", ["brand.toml: at the end of the text: not TOML: each line is like"]),
+        (f"{BRAND}version 1", ["brand.toml: line 3, column 9: not TOML: each line is like"]),
+        (f"{BRAND}version = 1\nregion = 'DE'", ["brand.toml: line 3, column 12: not TOML: each line is like"]),
         (f"{BRAND}closures = {'[' * 20_000}", ["not a policy: nested too deeply"]),
         (f"{BRAND}effective_from = 0001-01-01T00:00:00+23:59", ["effective_from: no such instant"]),
         (
@@ -210,6 +212,18 @@ def test_an_invalid_policy_file_is_not_imported(tmp_path, file, messages):
     lines = [line for line in errors.splitlines() if not line.startswith("Made a master key")]
     assert len(lines) == len(messages), errors
     assert all(message in line for message, line in zip(messages, lines, strict=True)), errors
+
+
+@ONCE
+@pytest.mark.parametrize("command", ["diff", "publish", "import", "simulate"])
+def test_a_file_that_is_not_toml_is_said_to_be_so_in_german_with_its_place(tmp_path, command):
+    (tmp_path / "brand.toml").write_text(f"{BRAND}version 1")
+    _, errors, code = run("policy", command, str(tmp_path / "brand.toml"), "--lang", "de")
+    assert code == 3
+    assert errors.splitlines()[-1] == (
+        "brand.toml: Zeile 3, Spalte 9: kein TOML: Jede Zeile sieht aus wie window_business_days = 2, kein Name kommt "
+        "zweimal vor, und Texte stehen in Anführungszeichen"
+    )
 
 
 @ONCE

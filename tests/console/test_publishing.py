@@ -176,8 +176,8 @@ def test_a_file_takes_the_place_of_the_text(own):
 
 WRONG = {
     "nothing": ("", "draft", "Fill this in."),
-    "no TOML": ("policy virtual-numbers", "draft", "line 1: not TOML: each line is like window_business_days = 2, and a text is in quotation marks"),
-    "YAML": ("policy: virtual-numbers\nversion: 2\n", "draft", "line 1: not TOML"),
+    "no TOML": ("policy virtual-numbers", "draft", "line 1, column 8: not TOML: each line is like window_business_days = 2, no name comes twice, and a text is in quotation marks"),
+    "YAML": ("policy: virtual-numbers\nversion: 2\n", "draft", "line 1, column 7: not TOML"),
     "an unknown term": (DRAFT.replace("window_business_days", "window_days"), "draft", "line 4: window_days: unknown term: the terms are window_business_days"),
     "a number that does not fit": (DRAFT.replace("days = 3", "days = 0"), "draft", "line 4: window_business_days: must be from 1 to 366"),
     "a wrong part": (DRAFT + "[phone]\naccepted = true\npoints = ['nobody']\n", "draft", "line 10: phone.points.0: "),

@@ -1,5 +1,6 @@
 """Clients that keep a service busy, and a load balancer that spreads their requests over its instances."""
 
+import signal
 import threading
 import time
 from collections import Counter
@@ -9,7 +10,7 @@ from contextlib import ExitStack
 from itertools import count
 from typing import NamedTuple, Self
 
-from tests.faults.harness import Client, Installation, cancellation_of, until
+from tests.faults.harness import PATIENCE, Client, Installation, Server, cancellation_of, until
 
 PER_SECOND, CLIENTS = 50, 4
 
@@ -71,6 +72,18 @@ IDLE = 5
 """Seconds after which a client opens a new connection: the service closes one that is idle for ten."""
 
 
+def restart(
+    installation: Installation, balancer: Balancer, servers: list[Server], number: int, ends: ExitStack
+) -> None:
+    """Stop the instance with this number, start another one in its place, which ends with `ends`, until it is ready."""
+    old, ready = servers[number], len(servers)
+    old.process.send_signal(signal.SIGTERM)
+    assert old.process.wait(PATIENCE) == 0
+    until(lambda: old.port not in balancer.ready)
+    servers[number] = ends.enter_context(installation._started(old.port))
+    until(lambda: len(balancer.ready) == ready)
+
+
 class Load:
     """Clients that cancel fifty orders a second, each at the next instance, and what was acknowledged to them."""
 
@@ -110,6 +123,11 @@ class Load:
                 used[place] = time.monotonic()
                 self.slowest = max(self.slowest, used[place] - sent)
                 self.acknowledged.append(f"L-{number}")
+
+    def go_on(self, share: float) -> None:
+        """Wait until this share of what is sent in a second was acknowledged from now on."""
+        enough = len(self.acknowledged) + share * PER_SECOND
+        until(lambda: len(self.acknowledged) >= enough)
 
     def require_whole(self, installation: Installation, port: int) -> None:
         """Assert that each acknowledged order was cancelled once, no other was, and the audit finds everything sound."""

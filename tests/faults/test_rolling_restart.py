@@ -1,13 +1,12 @@
 """Instances behind a load balancer that are restarted one after the other: no request fails."""
 
-import signal
 from contextlib import ExitStack
 
 import pytest
 
 from tests import scaled
-from tests.faults.harness import PATIENCE, Installation, is_alive, until
-from tests.faults.load import PER_SECOND, Balancer, Load
+from tests.faults.harness import Installation, is_alive
+from tests.faults.load import Balancer, Load, restart
 
 pytestmark = pytest.mark.proof
 
@@ -22,14 +21,8 @@ def test_no_request_fails_while_instances_are_restarted_one_after_the_other(tmp_
         ports = [server.port for server in servers]
         with Balancer(ports) as balancer, Load(balancer, installation.tokens()["admin"]) as load:
             for restarted in range(RESTARTED):
-                enough = len(load.acknowledged) + PER_SECOND // 2
-                until(lambda enough=enough: len(load.acknowledged) >= enough)
-                server = servers[restarted % INSTANCES]
-                server.process.send_signal(signal.SIGTERM)
-                assert server.process.wait(PATIENCE) == 0
-                until(lambda server=server: server.port not in balancer.ready)
-                servers[restarted % INSTANCES] = started.enter_context(installation._started(server.port))
-                until(lambda: len(balancer.ready) == INSTANCES)
+                load.go_on(1 / 2)
+                restart(installation, balancer, servers, restarted % INSTANCES, started)
         load.require_whole(installation, ports[0])
         assert all(map(is_alive, ports))
         for server in servers:

@@ -1,6 +1,7 @@
 """The master key is rotated under load, and killed in the middle: nothing is lost, and the old key can be destroyed."""
 
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ from refunds.errors import ConfigurationError
 from refunds.storage import keys
 from tests import scaled
 from tests.conftest import mostly_on
-from tests.faults.harness import PATIENCE, Client, Installation, rotate_and_die, until
-from tests.faults.load import PER_SECOND, Balancer, Load
+from tests.faults.harness import PATIENCE, Client, Installation, rotate_and_die
+from tests.faults.load import Balancer, Load, restart
 from tests.faults.processes import PROCESSES
 from tests.service.test_privacy import erase, registered
 
@@ -22,6 +23,7 @@ CUSTOMERS = scaled(60, 5_000)
 DEATHS = [*[("customers", 13)] * scaled(1, 4), ("keys", 4)]
 """The table and the number of its key before which each rotation is killed; that of a whole batch stays."""
 NEW = "5a" * 32
+BUSY = 1 / scaled(5, 2)
 
 
 def wraps(store):
@@ -53,20 +55,15 @@ def test_a_rotation_under_load_that_is_killed_again_and_again_loses_nothing(tmp_
     file.write_text(f"{NEW}\n{old}\n")
     with installation.instances(1 if engine == "sqlite" else 2) as servers:
         with Balancer([server.port for server in servers]) as balancer, Load(balancer, tokens["admin"]) as load:
-
-            def busy():
-                enough = len(load.acknowledged) + PER_SECOND // scaled(5, 2)
-                until(lambda: len(load.acknowledged) >= enough)
-
             for death in DEATHS:
                 die(configured, *death)
-                busy()
+                load.go_on(BUSY)
             with installation.store() as store:
                 erase(store, names.pop())
             done = installation.flask("keys", "rotate")
             assert (done.returncode, done.stderr) == (0, ""), done.stdout
             assert "The older keys are needed no more" in done.stdout
-            busy()
+            load.go_on(BUSY)
         with Client(servers[0].port, tokens["admin"]) as client:
             assert client.send("GET", "/v1/orders/R-0").json["customer_ref"] == "customer 0"
     installation.require_calm()
@@ -85,3 +82,42 @@ def test_a_rotation_under_load_that_is_killed_again_and_again_loses_nothing(tmp_
     left = b"".join(one.read_bytes() for one in Path(tmp_path, "data").glob("refunds.db*"))
     assert not [one for one in before if one in left]
     record_property("measured", f"{CUSTOMERS} keys rotated, {len(DEATHS)} times killed: {load}")
+
+
+def test_no_request_fails_while_the_key_is_changed_on_instances_that_restart_one_by_one(tmp_path, record_property):
+    """In small, the new key is known everywhere already, and comes first."""
+    installation = Installation(tmp_path, "postgresql")
+    installation.environment["REFUNDS_DRAIN_SECONDS"] = "1"
+    with installation.serving():
+        token = installation.tokens()["admin"]
+    with installation.store() as store:
+        file = store._settings.master_key_file
+    old = file.read_text().strip()
+    files = (f"{old}\n{NEW}\n", f"{NEW}\n{old}\n", f"{NEW}\n")
+    file.write_text(scaled(files[0], f"{old}\n"))
+
+    def read(servers):
+        """Let each instance open everything that all of them have wrapped."""
+        for server in servers:
+            acknowledged = set(load.acknowledged)
+            with Client(server.port, token) as client:
+                opened = {one["order_id"]: one["customer_ref"] for one in client.every("/v1/orders")}
+            assert acknowledged <= opened.keys()
+            assert opened == {name: f"customer of {name}" for name in opened}
+
+    with ExitStack() as started, installation.instances(2) as servers:
+        with Balancer([server.port for server in servers]) as balancer, Load(balancer, token) as load:
+            for content in scaled(files[1:2], files):
+                if content == files[2]:
+                    done = installation.flask("keys", "rotate")
+                    assert "The older keys are needed no more" in done.stdout
+                file.write_text(content)
+                for number in range(len(servers)):
+                    restart(installation, balancer, servers, number, started)
+                    load.go_on(BUSY)
+                    read(servers)
+        load.require_whole(installation, servers[0].port)
+        for server in servers:
+            server.kill()  # they would take a second to stop
+    installation.require_calm()
+    record_property("measured", f"the key changed on {len(servers)} instances: 0 failed of {load}")

@@ -2,8 +2,10 @@
 
 import re
 from dataclasses import fields
+from fnmatch import fnmatch
 
 import pytest
+import yaml
 
 from refunds.cli.front import IN_TIME, LARGEST
 from refunds.config import Settings
@@ -54,6 +56,15 @@ def test_the_unit_takes_every_right_that_it_can():
     assert int(re.search(r"^TimeoutStopSec=(\d+)$", UNIT, re.MULTILINE)[1]) > 30 + 10
 
 
+def test_an_upgrade_copies_the_units_that_an_installation_copies():
+    (copies,) = re.findall(r"^cp /opt/refunds/deploy/.* /etc/systemd/system/$", PAGE, re.MULTILINE)
+    patterns = [word.rpartition("/")[2] for word in copies.split()[1:-1]]
+    units = {file.name for file in FILES if file.suffix in {".service", ".timer"}}
+    assert {name for name in units if any(fnmatch(name, pattern) for pattern in patterns)} == units
+    upgrade = (ROOT / "docs/operating.md").read_text().partition("## Upgrading")[2]
+    assert upgrade.index(copies) < upgrade.index("systemctl daemon-reload") < upgrade.index("systemctl start")
+
+
 def test_a_further_instance_differs_in_its_port_alone():
     lines, others = UNIT.splitlines(), (ROOT / "deploy/refunds@.service").read_text().splitlines()
     assert [line for line in others if line not in lines][1:] == [
@@ -94,8 +105,23 @@ def test_the_nightly_unit_has_no_more_rights_and_runs_at_midnight_where_the_defa
     assert re.search(rf"^OnCalendar=\*-\*-\* 00:00:\d\d {packaged.terms.time_zone}$", timer, re.MULTILINE)
 
 
-def test_the_alerts_use_measurements_that_there_are():
-    documented = (ROOT / "docs/watching.md").read_text()
-    used = set(re.findall(r"\brefunds_\w+", next(file for file in FILES if "alert" in file.name).read_text()))
+ALERTS = {
+    rule["alert"]: rule["expr"]
+    for rule in yaml.safe_load((ROOT / "deploy/alerts.yml").read_text())["groups"][0]["rules"]
+}
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_uses_measurements_and_labels_that_there_are(name):
+    rows = re.findall(r"^\| `(refunds_\w+)` \| \w+ \| (.*?)\|", (ROOT / "docs/watching.md").read_text(), re.MULTILINE)
+    labels = {measured: set(re.findall(r"\w+", listed)) for measured, listed in rows} | {"up": {"job"}}
+    used = re.findall(r"\b(refunds_\w+?|up)(?:_bucket)?\b(?:\{(\w+))?", ALERTS[name])
     assert used
-    assert {re.sub(r"_bucket$", "", name) for name in used} <= set(re.findall(r"refunds_\w+", documented))
+    for measured, label in used:
+        assert {label} - {""} <= labels[measured]
+
+
+@pytest.mark.parametrize("name", [name for name, rule in ALERTS.items() if "absent" in rule])
+def test_an_alert_about_something_absent_is_silent_while_no_instance_answers(name):
+    """Then everything is absent, which is an alert of its own."""
+    assert re.fullmatch(r"\(.*\) and on\(\) refunds_build_info(\{.*\})?", ALERTS[name])

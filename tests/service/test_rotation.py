@@ -1,6 +1,10 @@
 """Rotation of the master key: everything is wrapped by the first key, nothing is lost, and the old key opens nothing."""
 
+import re
 from contextlib import closing
+from dataclasses import replace
+from shutil import copy2
+from subprocess import run
 
 import pytest
 
@@ -17,7 +21,7 @@ from refunds.service.store import Store
 from refunds.storage import keys
 from refunds.storage.postgres_transaction import PostgresTransaction
 from refunds.web import create_app
-from tests.conftest import settings
+from tests.conftest import ROOT, settings
 from tests.service.test_privacy import erase, recorded, registered, sound
 
 CUSTOMERS = 12
@@ -138,7 +142,74 @@ def test_with_one_key_it_says_how_to_begin(of):
     before = wraps(of)
     text, code = commanded(of)
     assert (code, wraps(of)) == (0, before)
-    assert text.startswith("The file has one key: put a new one into a line before it")
+    assert text.startswith("The file has one key. Add a new one in a line after it")
+
+
+GUIDE = re.findall(
+    r"^   ```sh\n(.*?)^   ```",
+    (ROOT / "docs/operating.md").read_text().partition("## Changing the master key")[2].partition("## Settings")[0],
+    re.MULTILINE | re.DOTALL,
+)
+"""The commands of the guide that change the file: add the new key, put it first, delete the old one."""
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_two_instances_that_restart_at_different_times_open_what_the_other_wraps_at_every_step(of, tmp_path):
+    """Of a server only: a SQLite file serves one machine."""
+    machines = [replace(of, master_key_file=tmp_path / name / "master.key") for name in "AB"]
+    first, second = files = [machine.master_key_file for machine in machines]
+    for file in files:
+        file.parent.mkdir()
+        copy2(of.master_key_file, file)
+    stores, names = [Store(machine) for machine in machines], []
+
+    def work():
+        """Let each instance write about a new customer, and each read about all."""
+        for store in stores:
+            names.append(f"N-{len(names)}")
+            registered(store, names[-1], f"customer of {names[-1]}")
+        for store in stores:
+            with store.read(COMMAND_LINE) as uow:
+                assert [uow.orders.get(name).customer_ref for name in names] == [f"customer of {n}" for n in names]
+
+    def change(commands):
+        """Change the file on one machine, copy it to the other, and restart the instances one after the other."""
+        run(["/bin/sh", "-ec", commands], cwd=first.parent, check=True)
+        copy2(first, second)
+        for number, machine in enumerate(machines):
+            work()
+            stores[number].close()
+            stores[number] = Store(machine)
+            work()
+
+    adding, swapping, deleting = GUIDE
+    change(adding)
+    assert examined(machines[1]) == ["only the first of its 2 keys is needed"]
+    change(swapping)
+    assert [text for text in examined(machines[1]) if text.endswith("wrapped keys need a key after the first one")]
+    assert rotation.rotate(stores[0]).older == 0
+    assert examined(machines[1]) == ["only the first of its 2 keys is needed"]
+    change(deleting)
+    assert examined(machines[1]) == []
+    assert len(first.read_text().splitlines()) == 1
+    assert first.read_text().strip() not in of.master_key_file.read_text()
+    for store in stores:
+        sound(store)
+        store.close()
+
+
+def test_before_the_new_key_is_first_nobody_is_told_to_destroy_it_and_no_rotation_is_recorded(of, old):
+    keep(of, old, NEW)
+    before = wraps(of)
+    text, code = commanded(of)
+    assert (code, wraps(of)) == (0, before)
+    assert "Only the first key is needed. If another one is new, put it first once every instance" in text
+    with closing(Store(of)) as store, store.read(COMMAND_LINE) as uow:
+        assert uow.events.last_of("audit.keys_rotated") is None
+    with closing(Patient(of, Store(of))) as patient:
+        fixes = [str(one.fix) for name, one in examine(patient) if name == "key" and one.fix]
+    assert len(fixes) == 1
+    assert fixes[0].startswith("if another one is new: put it first, once every instance was restarted with this file;")
 
 
 def test_three_keys_become_one(of, old):

@@ -10,7 +10,7 @@ from refunds.domain.instants import parse_instant
 from refunds.domain.policy import Difference, PolicyVersion, differences, policy_of
 from refunds.domain.terms import TERM_NAMES, JudgedBy, Terms
 from refunds.errors import InvalidInput, NoPolicyInForce, NotFound
-from refunds.schemas.policy import TermsSchema, policy_file, read_policy, version_data
+from refunds.schemas.policy import TermsSchema, policy_file, read_policy, read_policy_file, version_data
 
 HEAD = 'policy = "brand"\nversion = 1\n'
 FIRST = parse_instant("2026-01-01T00:00:00+01:00")
@@ -81,6 +81,27 @@ en = "Clause"
     assert changed == set(TERM_NAMES)
 
 
+def test_a_file_may_begin_with_the_mark_of_some_editors_that_it_is_utf_8(tmp_path):
+    (tmp_path / "brand.toml").write_text(HEAD, encoding="utf-8-sig")
+    assert read_policy_file(tmp_path / "brand.toml") == read_policy(HEAD)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("phone", "at the end of the text: not TOML"),
+        ("region = 'DE'\nregion = 'AT'\n", "line 4, column 14: not TOML"),
+        ("version = " + "1" * 5_000, "not TOML"),
+    ],
+)
+def test_a_text_that_is_not_toml_is_an_error_with_its_place_and_without_the_parsers_words(text, said):
+    with pytest.raises(InvalidInput) as error:
+        read_policy(HEAD + text)
+    (found,) = error.value.errors
+    sentence = "each line is like window_business_days = 2, no name comes twice, and a text is in quotation marks"
+    assert found.detail == f"{said}: {sentence}"
+
+
 @pytest.mark.parametrize(
     ("text", "place", "fix"),
     [
@@ -96,7 +117,7 @@ en = "Clause"
         ('closures = ["soon"]', "/closures/0", "write it as 2026-12-24"),
         ("closures = [2026-12-24T00:00:00Z]", "/closures/0", "must be a date"),
         ("closures = 2026-12-24", "/closures", "must be a list"),
-        ("closures = [2026-02-30]", "", "not a TOML file"),
+        ("closures = [2026-02-30]", "", "line 3, column 13: not TOML: each line is like"),
         ("effective_from = 2026-01-01T00:00:00", "/effective_from", "needs its offset"),
         ("effective_from = 2026-01-01", "/effective_from", "must be a date-time"),
         ('time_zone = "Europe/Berln"', "/time_zone", "IANA name"),

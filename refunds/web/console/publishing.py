@@ -79,18 +79,10 @@ def _in_draft(text: str) -> Iterator[None]:
         raise InvalidInput([_error_in(text, one) for one in error.errors]) from None
 
 
-_AT = re.compile(r"\(at line ([0-9]+), column [0-9]+\)$")
-
-
 def _error_in(text: str, error: FieldError) -> FieldError:
     """Turn an error in a draft's text into one of the form's `draft`, which says the line, the term and what to do."""
     steps = [step for step in error.pointer.removeprefix("/terms").split("/") if step]
     number, detail = _line(text, steps), error.detail
-    if error.code == "not_toml":
-        at, ends = _AT.search(detail), detail.endswith("(at end of document)")
-        number = at and int(at[1])
-        detail = Message("not TOML: each line is like window_business_days = 2, and a text is in quotation marks")
-        detail = Message("at the end of the text: %(detail)s", detail=detail) if ends else detail
     if steps:
         detail = Message("%(term)s: %(detail)s", term=".".join(steps), detail=detail)
     if number:
