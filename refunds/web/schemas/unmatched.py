@@ -5,19 +5,12 @@ from refunds.domain.references import parse_request_number
 from refunds.schemas.fields import Choice, FlagText, FreeText, Line
 from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
-from refunds.web.schemas import shown
-from refunds.web.schemas.contacts import (
-    ACKNOWLEDGED,
-    TAKEN_BY,
-    ContactAcknowledgementSchema,
-    ContactDetailsSchema,
-    RecordedDetailsSchema,
-)
+from refunds.web.schemas import contacts, shown
 from refunds.web.schemas.examples import A_CLIENT, example, shared
 from refunds.web.schemas.request_fields import AFTER, LIMIT, RecordId, Spoken
 
 
-class UnmatchedContactRequestSchema(ContactDetailsSchema):
+class UnmatchedContactRequestSchema(contacts.ContactDetailsSchema):
     """A contact about an order that is not known yet."""
 
     order_hint = Line(
@@ -53,7 +46,7 @@ class UnmatchedResolutionSchema(shown.Schema):
     resolved_by = shown.String("Who resolved the contact.", A_CLIENT)
 
 
-class UnmatchedContactSchema(RecordedDetailsSchema):
+class UnmatchedContactSchema(contacts.RecordedDetailsSchema):
     """A contact that was recorded before its order was known. After a match, it has no personal data."""
 
     unmatched_id = shown.String("The id of the unmatched contact.", "unm_01KAN3Y7N2V5Q4T8Z2B6C9D1EF")
@@ -72,7 +65,7 @@ class UnmatchedContactSchema(RecordedDetailsSchema):
     superseded_by = shown.StringOrNull(
         "The id of the unmatched contact that corrects this one; null if it was not superseded."
     )
-    acknowledgement = ACKNOWLEDGED
+    acknowledgement = contacts.ACKNOWLEDGED
     resolution = shown.NestedOrNull(UnmatchedResolutionSchema, "The resolution; null: the contact is not resolved.")
 
 
@@ -84,7 +77,7 @@ class UnmatchedContactQuerySchema(QuerySchema):
 
     request_number = Spoken("request number", parse_request_number)
     open = FlagText("`true`: only open contacts. `false`: only the others.")
-    taken_by = TAKEN_BY
+    taken_by = contacts.TAKEN_BY
     after, limit = AFTER, LIMIT
 
 
@@ -94,6 +87,6 @@ UNMATCHED = UnmatchedContactSchema.example("unmatched_id", "request_number", "or
 UNMATCHED_EXAMPLE = shared(example("unmatched", "A call about an unknown order", UNMATCHED))
 _RESOLUTION = UnmatchedResolutionSchema.example()
 CLOSED = example("closed", "A call for another shop", UNMATCHED | {"open": False, "resolution": _RESOLUTION})
-_TOLD = ContactAcknowledgementSchema.example(channel="phone", to=None)
+_TOLD = contacts.ContactAcknowledgementSchema.example(channel="phone", to=None)
 ANSWERED = example("answered", "A caller who was told the number", UNMATCHED | {"acknowledgement": _TOLD})
 UNMATCHED_LINKS = shown.links("unmatched_id", unmatched="getUnmatchedContact")
