@@ -127,9 +127,20 @@ created = partial(answer, status=201)
 """Declare the response of an operation that has created a record: an `answer` with the status 201."""
 
 
-def takes(body: type[StrictSchema], examples: Mapping[str, Any] | None = None) -> Callable[[View], View]:
-    """Return a decorator that declares the schema of an operation's body, and examples of the body."""
-    return _declaring(lambda _: {"body": body, "body_examples": examples})
+def parameters(**fields: ma.fields.Field[Any]) -> Callable[[View], View]:
+    """Return a decorator that declares the query parameters of an operation, by name."""
+    return _declaring(lambda _: {"query": QuerySchema.from_dict(fields)})
+
+
+def takes(
+    body: type[StrictSchema] | str, examples: Mapping[str, Any] | None = None, **fields: ma.fields.Field[Any]
+) -> Callable[[View], View]:
+    """Return a decorator that declares the schema of an operation's body, and examples of the body.
+
+    `body` is the schema or, if only this operation has such a body, its name in the API document; it has these fields.
+    """
+    schema = StrictSchema.from_dict(fields, name=f"{body}Schema") if isinstance(body, str) else body
+    return _declaring(lambda _: {"body": schema, "body_examples": examples})
 
 
 def problems(*slugs: str) -> Callable[[View], View]:

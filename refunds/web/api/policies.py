@@ -13,11 +13,12 @@ from refunds.domain.terms import Terms
 from refunds.presentation import serializers
 from refunds.presentation.serializers import attributes, closure_data, registered_data
 from refunds.presentation.texts.policies import closure_text, differences_data, warnings_data
+from refunds.schemas.fields import FlagText, LocalDate, Nested
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import schema_of
 from refunds.service import publication, simulation, watch
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.endpoint import Tag, Transaction, answer, created, problems, takes
+from refunds.web.endpoint import Tag, Transaction, answer, created, parameters, problems, takes
 from refunds.web.responses import present_policies, reply
 from refunds.web.schemas import policies as schemas
 from refunds.web.schemas.examples import example
@@ -123,8 +124,8 @@ publication_tag = Tag("Publication", "How policies change. Existing decisions ne
     transaction=Transaction.WRITE,
     then=watch.extend,
     most_bytes=schemas.MOST_BYTES,
-    query=schemas.PublishQuerySchema,
 )
+@parameters(dry_run=FlagText("`true`: show what would be published, and publish nothing. Default: `false`."))
 @answer(
     "The version that would be published, or that is registered already.",
     schemas.PublishedVersionSchema,
@@ -180,7 +181,14 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
 )
 @answer("The closure that was entered already.", schemas.EnteredClosureSchema, schemas.CLOSURE_EXAMPLE)
 @created("The closure is entered.", schemas.EnteredClosureSchema, schemas.CLOSURE_EXAMPLE)
-@takes(schemas.ClosureRequestSchema, example("closed", "A staff outing", {"date": "2026-07-10"}))
+@takes(
+    "ClosureRequest",
+    example("closed", "A staff outing", {"date": "2026-07-10"}),
+    date=LocalDate("The date on which the vendor is closed; at most five years away.", required=True),
+    reason=Nested(
+        schemas.ClosureReasonRequestSchema, "Why the vendor is closed, for the vendor's staff. Stored encrypted."
+    ),
+)
 @problems("not-found", "payment-data-refused")
 def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:
     """Enter a closure

@@ -1,13 +1,11 @@
 """Schemas of contacts whose order is not known."""
 
 from refunds.domain.records import Intent
-from refunds.domain.references import parse_request_number
-from refunds.schemas.fields import Choice, FlagText, FreeText, Line
-from refunds.schemas.orders import OrderId
-from refunds.schemas.strict import QuerySchema, StrictSchema
+from refunds.schemas.fields import Choice, FreeText, Line
+from refunds.schemas.strict import StrictSchema
 from refunds.web.schemas import contacts, shown
 from refunds.web.schemas.examples import A_CLIENT, example, shared
-from refunds.web.schemas.request_fields import AFTER, LIMIT, RecordId, Spoken
+from refunds.web.schemas.request_fields import RecordId
 
 
 class UnmatchedContactRequestSchema(contacts.ContactDetailsSchema):
@@ -23,13 +21,6 @@ class UnmatchedContactRequestSchema(contacts.ContactDetailsSchema):
         "The customer's telephone number or e-mail address. A number needs its country code, because there is no "
         "order that says where the customer is. Personal: stored encrypted.",
     )
-
-
-class MatchRequestSchema(StrictSchema):
-    """The order to which an unmatched contact is matched."""
-
-    order_id = OrderId(required=True)
-    ticket_ref = Line(100, "The ticket; it replaces the ticket of the unmatched contact. Personal: stored encrypted.")
 
 
 class UnmatchedResolutionRequestSchema(StrictSchema):
@@ -70,16 +61,6 @@ class UnmatchedContactSchema(contacts.RecordedDetailsSchema):
 
 
 UnmatchedContactListSchema = shown.page_of(UnmatchedContactSchema)
-
-
-class UnmatchedContactQuerySchema(QuerySchema):
-    """The filters of a list of unmatched contacts."""
-
-    request_number = Spoken("request number", parse_request_number)
-    open = FlagText("`true`: only open contacts. `false`: only the others.")
-    taken_by = contacts.TAKEN_BY
-    after, limit = AFTER, LIMIT
-
 
 HINT = "The number that ends in 77, ordered last week"
 UNKNOWN_CALL = {"order_hint": HINT, "channel": "phone", "from_detail": "+4989123456"}
