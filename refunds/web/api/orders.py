@@ -25,7 +25,6 @@ from refunds.service.calendars import MOST_BUILT
 from refunds.service.orders import OrderFacts, Registration
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, lists, telemetry
-from refunds.web.cursors import paginate
 from refunds.web.endpoint import Tag, Transaction, answer, created, parameters, problems, takes
 from refunds.web.problems import error_data
 from refunds.web.responses import reply
@@ -198,7 +197,7 @@ def look_up_customer(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """
     customer_ref, limit = body["customer_ref"], body.get("limit", PAGE)
     customer_id = uow.customers.find(customer_ref)
-    items, following = paginate(
+    items, following = lists.paginate(
         uow,
         "lookup",
         customer_ref,

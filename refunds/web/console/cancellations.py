@@ -24,8 +24,8 @@ from refunds.web import auth
 from refunds.web.console import action, page, screen, to
 from refunds.web.console.eligibility import PAGE, time_zone_of
 from refunds.web.console.forms import CancellationsSchema, Form, PrintedSchema, all_of
-from refunds.web.cursors import both_ways
 from refunds.web.endpoint import CSV
+from refunds.web.lists import both_ways
 from refunds.web.responses import document
 from refunds.web.schemas.cancellations import CancellationQuerySchema, RevocationRequestSchema
 from refunds.web.schemas.documents import HTML

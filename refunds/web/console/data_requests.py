@@ -27,8 +27,8 @@ from refunds.web.console import action, at, forms, page, screen, to
 from refunds.web.console.contacts import Doing, act
 from refunds.web.console.eligibility import PAGE
 from refunds.web.console.forms import Form
-from refunds.web.cursors import both_ways
 from refunds.web.endpoint import Transaction
+from refunds.web.lists import both_ways
 from refunds.web.responses import document, reply
 from refunds.web.schemas.documents import HTML
 from refunds.web.schemas.privacy import IdentityCheckRequestSchema
