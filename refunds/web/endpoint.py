@@ -170,7 +170,7 @@ def _serving(operation: Operation) -> View:
 
     It then also calls the operation's `then`, if any, but not after a dry run, nor if the view raises.
     """
-    read_query = (operation.query or _NoParameters)().read
+    read_query = (operation.query or QuerySchema)().read
     read_body = operation.body().read if operation.body else None
 
     def serve(**arguments: Any) -> Response:
@@ -207,10 +207,6 @@ def _announce(operation: Operation, response: Response) -> Response:
     if operation.sunset:
         response.headers["Sunset"] = http_date(operation.sunset)
     return response
-
-
-class _NoParameters(QuerySchema):
-    """The query of an operation without parameters."""
 
 
 def call(view: View, transaction: Transaction | None, key: str | None = None, sent: Any = None) -> Response:

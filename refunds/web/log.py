@@ -90,12 +90,13 @@ def _logger(output: Output, level: str) -> "FilteringBoundLogger":
     """Return a logger that writes lines of JSON from a level up, with the time in UTC, level, release and instance."""
     import structlog  # noqa: PLC0415 - slow to import, and few commands log
 
+    machine = socket.gethostname()
     made: FilteringBoundLogger = structlog.wrap_logger(
         structlog.BytesLogger(cast(BinaryIO, output)),  # it lets one thread write at a time
         processors=[
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.add_log_level,
-            _add_origin,
+            lambda _, __, line: {**line, "release": RELEASE, "instance": f"{machine}:{os.getpid()}"},
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=_dumped),
         ],
@@ -110,14 +111,6 @@ def _dumped(line: Any, **options: Any) -> bytes:
         return orjson.dumps(line, **options)
     except orjson.JSONEncodeError:  # a text with half a character
         return json.dumps(line, **options).encode()
-
-
-def _add_origin(_: Any, __: str, line: Any) -> Any:
-    """Return a line with the release and the instance: the name of the machine and the id of the process."""
-    return line | {"release": RELEASE, "instance": f"{_MACHINE}:{os.getpid()}"}
-
-
-_MACHINE = socket.gethostname()
 
 
 class _Messages(logging.Handler):

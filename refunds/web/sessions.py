@@ -103,12 +103,6 @@ def current() -> str:
     return found
 
 
-def known() -> str | None:
-    """Return the id of the user who last signed in with this browser; None if nobody has."""
-    found: str | None = session.get("known")
-    return found
-
-
 def end() -> None:
     """Clear this browser's cookie but for language, channel and last user; do not end the session in the journal."""
     kept = {name: session[name] for name in _KEPT if name in session}

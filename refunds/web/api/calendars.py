@@ -17,7 +17,6 @@ from refunds.presentation.texts.decisions import why_data
 from refunds.schemas.fields import LocalDate, Text
 from refunds.schemas.policy import PolicyId
 from refunds.service import calendars, checks
-from refunds.service.calendars import Region
 from refunds.web.endpoint import Tag, answer, parameters, problems
 from refunds.web.responses import present_policies, reply
 from refunds.web.schemas import shown
@@ -144,17 +143,15 @@ def list_calendars(query: dict[str, Any]) -> Response:
     accepts every other code of ISO 3166-2: it uses the calendar of the larger part, or of the country, to which the
     place belongs.
     """
-    items = [_region_data(one) for one in calendars.regions(datetime.now(UTC).year, query.get("country"))]
+    items = [
+        {
+            **attributes(region, region="code", country="country"),
+            "names": {language: region_text(region.code) for language in each_language()},
+            **attributes(region, "covered_from", "covered_until", "provisional_from", "parts_that_differ"),
+        }
+        for region in calendars.regions(datetime.now(UTC).year, query.get("country"))
+    ]
     return reply({"holidays_version": HOLIDAYS_VERSION, "items": items, "next": None}, etag=True, cacheable=True)
-
-
-def _region_data(region: Region) -> dict[str, Any]:
-    """Return a region for the API: its codes, its names by language, the dates covered, and its parts that differ."""
-    return {
-        **attributes(region, region="code", country="country"),
-        "names": {language: region_text(region.code) for language in each_language()},
-        **attributes(region, "covered_from", "covered_until", "provisional_from", "parts_that_differ"),
-    }
 
 
 @tag.operation("GET /v1/calendars/<string:region>/days", Scope.POLICIES_READ)

@@ -8,7 +8,6 @@ from flask import Response
 from refunds.domain.instants import format_instant, format_known
 from refunds.domain.permissions import Scope
 from refunds.domain.policy import PolicyVersion
-from refunds.domain.records import RegisteredVersion
 from refunds.domain.terms import Terms
 from refunds.presentation import serializers
 from refunds.presentation.serializers import attributes, closure_data, registered_data
@@ -94,9 +93,11 @@ def _policy_data(policy_id: str) -> dict[str, Any]:
     """Return a policy as the API shows it, its versions without their terms; raise `NotFound` if there is none."""
     records = present_policies().records(policy_id)
     updated = format_instant(records[-1].registered_at)
-    for record in filter(_has_begun, records):
-        known = record.terms["page_published_at"] or format_known(record.effective_from)
-        updated = known or format_instant(record.registered_at)
+    for record in records:
+        begun = record.effective_from is None or record.effective_from <= datetime.now(UTC)
+        if begun and record.withdrawn_at is None:
+            known = record.terms["page_published_at"] or format_known(record.effective_from)
+            updated = known or format_instant(record.registered_at)
     return {
         "id": policy_id,
         "last_updated": updated,
@@ -107,12 +108,6 @@ def _policy_data(policy_id: str) -> dict[str, Any]:
             for record in records
         ],
     }
-
-
-def _has_begun(record: RegisteredVersion) -> bool:
-    """Tell whether a version has taken effect by now and was not withdrawn."""
-    begun = record.effective_from is None or record.effective_from <= datetime.now(UTC)
-    return begun and record.withdrawn_at is None
 
 
 publication_tag = Tag("Publication", "How policies change. Existing decisions never change.")

@@ -80,7 +80,9 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
         g.principal.require(Scope.CANCELLATIONS_OVERRIDE)
     order, contact, own, decision, errors = _foreseen(uow, order_id, found)
     intent = contact.intent if contact else found.get("intent", Intent.CANCEL)
-    time_zone, how = time_zone_of(uow, order.policy), _asked_or_none(uow, order, found)
+    time_zone, how = time_zone_of(uow, order.policy), None
+    with suppress(InvalidInput):  # the errors are shown by the form
+        how = asked(found, uow.now, time_zone)
     return page(
         "confirm.html",
         replace(form, errors=form.errors or errors),
@@ -172,17 +174,6 @@ def _zone(uow: UnitOfWork, contact: AContact) -> str:
     return time_zone_of(
         uow, uow.orders.get(contact.order_id).policy if isinstance(contact, Contact) else uow.policies.default
     )
-
-
-def _asked_or_none(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
-    """Return how and when the customer asked, or None if a time cannot be read.
-
-    The session keeps the channel, unless the form supersedes a contact.
-    """
-    try:
-        return asked(found, uow.now, time_zone_of(uow, order.policy))
-    except InvalidInput:
-        return None
 
 
 def _foreseen(

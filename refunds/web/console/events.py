@@ -1,5 +1,6 @@
 """The journal for auditors: its events, filtered and page by page, and the page of each."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -92,7 +93,9 @@ def event(uow: UnitOfWork, form: Form, position: int) -> Response:
     if position not in near:
         raise NotFound(Message("there is no such event"))
     shown, sound = near[position]
-    last = uow.events.head().position
+    data, last = shown.data, uow.events.head().position
+    with suppress(ValueError):  # data that are not JSON stay as they are
+        data = orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2).decode()
     beside = {"later": position + 1 if position < last else 0, "earlier": position - 1}
     return page(
         "event.html",
@@ -100,15 +103,7 @@ def event(uow: UnitOfWork, form: Form, position: int) -> Response:
         event=shown,
         sound=sound,
         at=format_instant(shown.at),
-        data=_laid_out(shown.data),
+        data=data,
         beside={name: (at, at in near) for name, at in beside.items() if at},
         names=uow.users.names([shown.actor]),
     )
-
-
-def _laid_out(data: str) -> str:
-    """Return an event's data as JSON with a line for each value; data that are not JSON stay as they are."""
-    try:
-        return orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2).decode()
-    except ValueError:
-        return data

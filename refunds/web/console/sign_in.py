@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from flask import Response, current_app, g, request
+from flask import Response, current_app, g, request, session
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from refunds.errors import CallersError, InvalidInput, RefundsError, TooManyAttempts, Unauthenticated
@@ -37,7 +37,7 @@ def sign_in(rest: str) -> Response:
     if not sessions.take_token(form):
         return _page(rest, kept, "no_cookie", HTTPStatus.BAD_REQUEST, name)
     try:
-        user = users.sign_in(store, name, form.get("password", ""), sessions.known())
+        user = users.sign_in(store, name, form.get("password", ""), session.get("known"))
         begun = users.session_for(store, user)
         principal, policies = users.signed_in(store, begun)
     except (Unauthenticated, TooManyAttempts) as error:
