@@ -6,8 +6,7 @@ from flask import Response
 
 from refunds.domain.permissions import Scope
 from refunds.domain.privacy import DataRequest, DataRequestOutcome, DisclosureBasis, ErasureReason, Fee, LimitKind
-from refunds.presentation.documents.export import render_html
-from refunds.presentation.exports import export_data as exported_data
+from refunds.presentation.documents import export as documents
 from refunds.presentation.language import bind, language
 from refunds.presentation.serializers import data_request_data, disclosure_data, hold_data
 from refunds.schemas.fields import Choice, FreeText, Line, ListOf, Nested
@@ -258,7 +257,7 @@ def export_data(uow: UnitOfWork, request_id: str, query: dict[str, Any]) -> Resp
     bind(query.get("language") or language())
     found = exports.for_request(uow, request_id)
     if media_type == HTML:
-        return document(render_html(found), media_type)
-    response = reply(exported_data(found))
+        return document(documents.render_html(found), media_type)
+    response = reply(documents.export_data(found))
     response.vary.add("Accept")
     return response

@@ -11,8 +11,7 @@ from refunds.domain import privacy
 from refunds.domain.instants import local_date, zone
 from refunds.domain.permissions import Scope
 from refunds.errors import FieldError, InvalidInput, Message
-from refunds.presentation.documents.export import render_html
-from refunds.presentation.exports import export_data
+from refunds.presentation.documents.export import export_data, render_html
 from refunds.presentation.language import each_language, language, speaking
 from refunds.presentation.texts.answers import Said
 from refunds.presentation.texts.privacy import answer_text, certificate_lines, last_day

@@ -4,7 +4,7 @@ from typing import Any
 
 from refunds.domain.privacy import ErasureReason, LimitKind
 from refunds.domain.terms import Terms
-from refunds.presentation.exports import OF_ANSWERS
+from refunds.presentation.documents.export import OF_ANSWERS
 from refunds.presentation.texts.information import information, retention
 from refunds.web.schemas import shown
 from refunds.web.schemas.cancellations import CancellationSchema
