@@ -15,13 +15,12 @@ from refunds.web.problems import error_data, problem_answer
 from refunds.web.responses import reply
 from refunds.web.schemas import shown
 from refunds.web.schemas.events import EXAMPLES, FeedSchema
-from refunds.web.schemas.problems import ProblemSchema
 from refunds.web.schemas.request_fields import LIMIT, PAGE, EventTypes
 
 tag = Tag("Events", "The events of the journal, in order.")
 
 
-class RewoundSchema(ProblemSchema):
+class RewoundSchema(shown.ProblemSchema):
     """A problem; if the feed was rewound, with the place from which to read on."""
 
     next = shown.String("The place in the feed from which to read on; send it as `after`.", required=False)

@@ -14,7 +14,6 @@ from refunds.web.schemas import request_fields, shown
 from refunds.web.schemas.contacts import InlineContactSchema
 from refunds.web.schemas.decisions import DecisionSchema
 from refunds.web.schemas.examples import A_CLIENT, A_CONTACT, AN_ORDER, example, shared
-from refunds.web.schemas.problems import ProblemSchema
 
 
 class OverrideRequestSchema(StrictSchema):
@@ -133,7 +132,7 @@ class ActiveCancellationSchema(shown.Schema):
     reference = shown.String("The reference to read out to the customer.")
 
 
-class RefusalSchema(ProblemSchema):
+class RefusalSchema(shown.ProblemSchema):
     """A problem. A refusal also has the recorded contact, the decision, and the order's active cancellation."""
 
     contact_id = shown.String("The id of the recorded contact that asked for the cancellation.", required=False)

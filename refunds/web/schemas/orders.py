@@ -8,7 +8,6 @@ from refunds.service.orders import Registration
 from refunds.web.schemas import request_fields, shown
 from refunds.web.schemas.decisions import DecisionSchema
 from refunds.web.schemas.examples import A_CLIENT, A_CUSTOMER, AN_ORDER, example, shared
-from refunds.web.schemas.problems import ProblemSchema
 
 JUDGED = ("unknown-region", "calendar-not-covered", "no-policy-in-force", "payment-data-refused", "customer-erased")
 """The problems of every operation that judges facts and may store personal data."""
@@ -113,7 +112,7 @@ class OrderBatchResultSchema(shown.Schema):
     """The results of a batch in the order of its items, each an outcome or a problem."""
 
     items = shown.ListOf(
-        shown.Either("OrderBatchItem", ImportedOrderSchema, ProblemSchema),
+        shown.Either("OrderBatchItem", ImportedOrderSchema, shown.ProblemSchema),
         "The result for each item, in order. An outcome has `outcome`; a problem has `type`.",
     )
 
