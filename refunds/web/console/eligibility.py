@@ -215,16 +215,6 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
         raise InvalidInput.at("/provided_on", error.detail, error.code) from None
 
 
-def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | None:
-    """Return the decision on the open request that the page names beside the answer; None if it names no request.
-
-    It is `decision` itself if that was made on a request, else, if `decision` is refundable, that on an open request.
-    """
-    if decision.facts.request or not decision.eligible:
-        return decision if decision.facts.request else None
-    return orders.decision_on_open_request(uow, order, decision.facts.received_at)
-
-
 def _answer(
     uow: UnitOfWork, form: Form, decision: Decision, how: Asked, order: Order | None, *, needs_evidence: bool = False
 ) -> Response:
@@ -286,6 +276,9 @@ def _about(uow: UnitOfWork, order: Order | None, decision: Decision) -> dict[str
     if order is None:
         return _NOTHING
     order_id, outcome = order.order_id, decision.outcome
+    on_record = decision if decision.facts.request else None  # the open request that the page names beside the answer
+    if on_record is None and decision.eligible:
+        on_record = orders.decision_on_open_request(uow, order, decision.facts.received_at)
     every = uow.cancellations.paginate(limit=1, newest=True, order_id=order_id)
     active = every[0] if every and every[0].state in ACTIVE else None
     late = not active and not decision.facts.request and outcome.verdict is Verdict.REFUSED
@@ -295,7 +288,7 @@ def _about(uow: UnitOfWork, order: Order | None, decision: Decision) -> dict[str
     return {
         "active": active,
         "revoked": every[0] if every and not active else None,
-        "on_record": _on_record(uow, order, decision),
+        "on_record": on_record,
         "late": next(iter(uow.contacts.open_about([order_id])), None) if late else None,
         "last_contact": newest[0] if newest else None,
         "names": uow.users.names(one.revoked_by for one in every if one.revoked_by),
