@@ -96,7 +96,7 @@ def open_data_request(uow: UnitOfWork, form: Form) -> Response:
     """Open a data request, received now or when typed, and redirect to it; a date alone means the start of that day."""
     found = form.read(forms.NewDataRequestSchema)
     if typed := found.pop("received_at", None):
-        found["received_at"] = typed.begin("received_at", uow.now, data_requests.time_zone(uow))
+        found["received_at"] = typed.instant("received_at", uow.now, data_requests.time_zone(uow), days=0)
     request = data_requests.open_request(uow, NewDataRequest(**found))
     return to("data_request", request_id=request.request_id)
 

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -52,23 +53,18 @@ def _filters(uow: UnitOfWork, form: Form) -> dict[str, Any]:
     found = replace(form, data={name: one for name, one in form.data.items() if name not in _PLACES}).read(
         JournalSchema
     )
-    typed = [(name, found[name]) for name in ("since", "until") if name in found]
-    found |= dict(all_of(*(lambda name=name, one=one: (name, _meant(uow, name, one)) for name, one in typed)))
+
+    def meant(name: str, days: int) -> tuple[str, datetime]:
+        return name, found[name].instant(name, uow.now, ZONE, days=days)
+
+    found |= all_of(*(partial(meant, name, days) for name, days in _DAYS.items() if name in found))
     if "actor" in found and uow.principal.may(Scope.PERSONAL_READ):
         found["actor"] = uow.users.id_of(found["actor"].lower()) or found["actor"]
     return found
 
 
+_DAYS = {"since": 0, "until": 1}  # after a typed day without a time: where the filter begins or ends
 _PLACES = frozenset(JournalPageSchema().fields)
-
-
-def _meant(uow: UnitOfWork, name: str, typed: Any) -> datetime:
-    """Return the instant of a time typed in UTC; without a time of day, the day's start for `since`, else its end.
-
-    Raises `InvalidInput` if it cannot be read.
-    """
-    found: datetime = (typed.begin if name == "since" else typed.end)(name, uow.now, ZONE)
-    return found
 
 
 def _journal_page(uow: UnitOfWork, form: Form, events: Any, **shown: Any) -> Response:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
-from zoneinfo import ZoneInfo
 
 from marshmallow import EXCLUDE, ValidationError
 from marshmallow.fields import Field
@@ -37,46 +36,21 @@ class Typed:
 
     text: str
 
-    def instant(self, field: str, now: datetime, time_zone: str) -> datetime:
+    def instant(self, field: str, now: datetime, time_zone: str, *, days: int | None = None) -> datetime:
         """Return the typed instant, in UTC; `now` says which day the text is relative to, as in "today".
 
-        Raises `InvalidInput` at `field` if the text cannot be read or has no time, or if the clocks skip that time.
+        A date without a time stands for the start of the day that is so many `days` later: 0 as a beginning, 1 as an
+        end. Raises `InvalidInput` at `field` if the text cannot be read, if it has no time and `days` is None, or if
+        the clocks skip the typed time.
         """
-        return self._meant(field, now, zone(time_zone))
-
-    def begin(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """Return the typed instant as a beginning: for a date without a time, the start of that day.
-
-        Raises `InvalidInput` at `field` if the text cannot be read or the clocks skip the typed time.
-        """
-        return self._meant(field, now, zone(time_zone), timedelta())
-
-    def end(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """Return the typed instant as an end: for a date without a time, the start of the next day.
-
-        Raises `InvalidInput` at `field` if the text cannot be read or the clocks skip the typed time.
-        """
-        return self._meant(field, now, zone(time_zone), timedelta(days=1))
-
-    def day(self, field: str, now: datetime, time_zone: str) -> date:
-        """Return the local date that was typed in a field. Raises `InvalidInput` if it cannot be read or has a time."""
-        begin = self.begin(field, now, time_zone)
-        if begin == self.end(field, now, time_zone):
-            raise InvalidInput.at(f"/{field}", Message("must be a date without a time"), "time_given")
-        return local_date(begin, zone(time_zone))
-
-    def _meant(self, field: str, now: datetime, tz: ZoneInfo, days: timedelta | None = None) -> datetime:
-        """Return the typed instant, in UTC, or, if no time was typed, the start of the day `days` after the typed one.
-
-        Raises `InvalidInput` at `field` if the text is unreadable, lacks the time (`days` None), or the clocks skip it.
-        """
+        tz = zone(time_zone)
         for read in (parse_instant, typed_instant):
             with suppress(ValueError):
                 return read(self.text)
         try:
             day, clock = typed_time(self.text, local_date(now, tz))
             if clock is None and days is not None:
-                return first_instant(day + days, tz)
+                return first_instant(day + timedelta(days), tz)
         except Unfit as error:
             raise InvalidInput.at(f"/{field}", error.detail, error.code) from None
         except (ValueError, OverflowError):
@@ -87,6 +61,13 @@ class Typed:
             return shown_instant(day, clock, tz)
         except Unfit as error:
             raise InvalidInput.at(f"/{field}", error.detail, "time_skipped") from None
+
+    def day(self, field: str, now: datetime, time_zone: str) -> date:
+        """Return the local date that was typed in a field. Raises `InvalidInput` if it cannot be read or has a time."""
+        begin = self.instant(field, now, time_zone, days=0)
+        if begin == self.instant(field, now, time_zone, days=1):
+            raise InvalidInput.at(f"/{field}", Message("must be a date without a time"), "time_given")
+        return local_date(begin, zone(time_zone))
 
 
 @dataclass(frozen=True, slots=True)

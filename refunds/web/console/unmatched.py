@@ -16,7 +16,7 @@ from refunds.service import search, unmatched
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import action, at, contacts, page, screen, to
-from refunds.web.console.eligibility import asked, entered, time_zone_of
+from refunds.web.console.eligibility import asked, time_zone_of
 from refunds.web.console.forms import BegunSchema, Form, MatchSchema, UnmatchedEntrySchema
 from refunds.web.endpoint import Transaction
 from refunds.web.schemas.contacts import ReopenQuerySchema
@@ -73,8 +73,7 @@ def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
     """Record a contact whose order is not known, or a correction, which supersedes the earlier one; redirect to it."""
     found = form.read(UnmatchedEntrySchema)
     earlier = uow.unmatched.get(found["supersedes"]) if "supersedes" in found else None
-    found = contacts.exact(uow, found, earlier)
-    new = contacts.new_contact(entered(found, uow.now, time_zone_of(uow, uow.policies.default)), found)
+    new = contacts.new_contact(uow, found, time_zone_of(uow, uow.policies.default), earlier)
     contacts.require_changed(new, earlier, order_hint=found["order_hint"])
     kept = unmatched.record(uow, found["order_hint"], new)
     return to("unmatched_contact", unmatched_id=kept.unmatched_id)
