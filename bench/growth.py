@@ -26,7 +26,7 @@ from refunds.service.events import place
 from refunds.storage import events
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import create_app, sessions
-from refunds.web.cursors import cursor
+from refunds.web.lists import cursor
 from tests.postgres import Cluster
 
 FEW, *MANY = 1_000, 100_000, 1_000_000

@@ -20,8 +20,7 @@ from refunds.domain.privacy import (
 )
 from refunds.domain.records import Contact
 from refunds.errors import Message
-from refunds.presentation.documents.export import render_html
-from refunds.presentation.exports import export_data
+from refunds.presentation.documents.export import export_data, render_html
 from refunds.presentation.language import translate
 from refunds.presentation.texts.privacy import answer_text, certificate_lines
 from refunds.schemas import fields

@@ -276,20 +276,12 @@ def data_request_data(
         **attributes(request, "fee", "fee_reason", "closed_at", "closed_by", "outcome", "outcome_reason"),
         "answer_text": time_zone and answer_text(request, time_zone),
         "earlier_recipients": list(map(disclosure_data, recipients)),
-        "certificate": None if certificate is None else _certificate_data(certificate, is_scrubbed=is_scrubbed),
-    }
-
-
-def _certificate_data(certificate: Certificate, *, is_scrubbed: bool) -> dict[str, Any]:
-    """Return the certificate of an erasure as the API shows it; its lines are in the reader's language.
-
-    `is_scrubbed` says that nothing erased is left in the files of the database.
-    """
-    erasure = certificate.erasure
-    return {
-        **attributes(erasure, "customer_id", "reason", erased_at="at", order_ids="order_ids"),
-        "fields": certificate.fields,
-        "lines": list(certificate_lines(certificate, is_scrubbed=is_scrubbed)),
+        "certificate": certificate
+        and {
+            **attributes(certificate.erasure, "customer_id", "reason", erased_at="at", order_ids="order_ids"),
+            "fields": certificate.fields,
+            "lines": list(certificate_lines(certificate, is_scrubbed=is_scrubbed)),
+        },
     }
 
 

@@ -127,9 +127,20 @@ created = partial(answer, status=201)
 """Declare the response of an operation that has created a record: an `answer` with the status 201."""
 
 
-def takes(body: type[StrictSchema], examples: Mapping[str, Any] | None = None) -> Callable[[View], View]:
-    """Return a decorator that declares the schema of an operation's body, and examples of the body."""
-    return _declaring(lambda _: {"body": body, "body_examples": examples})
+def parameters(**fields: ma.fields.Field[Any]) -> Callable[[View], View]:
+    """Return a decorator that declares the query parameters of an operation, by name."""
+    return _declaring(lambda _: {"query": QuerySchema.from_dict(fields)})
+
+
+def takes(
+    body: type[StrictSchema] | str, examples: Mapping[str, Any] | None = None, **fields: ma.fields.Field[Any]
+) -> Callable[[View], View]:
+    """Return a decorator that declares the schema of an operation's body, and examples of the body.
+
+    `body` is the schema or, if only this operation has such a body, its name in the API document; it has these fields.
+    """
+    schema = StrictSchema.from_dict(fields, name=f"{body}Schema") if isinstance(body, str) else body
+    return _declaring(lambda _: {"body": schema, "body_examples": examples})
 
 
 def problems(*slugs: str) -> Callable[[View], View]:
@@ -159,7 +170,7 @@ def _serving(operation: Operation) -> View:
 
     It then also calls the operation's `then`, if any, but not after a dry run, nor if the view raises.
     """
-    read_query = (operation.query or _NoParameters)().read
+    read_query = (operation.query or QuerySchema)().read
     read_body = operation.body().read if operation.body else None
 
     def serve(**arguments: Any) -> Response:
@@ -196,10 +207,6 @@ def _announce(operation: Operation, response: Response) -> Response:
     if operation.sunset:
         response.headers["Sunset"] = http_date(operation.sunset)
     return response
-
-
-class _NoParameters(QuerySchema):
-    """The query of an operation without parameters."""
 
 
 def call(view: View, transaction: Transaction | None, key: str | None = None, sent: Any = None) -> Response:

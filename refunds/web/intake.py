@@ -65,7 +65,28 @@ def json_body(request: Request, most_bytes: int) -> Any:
     than that or longer than `most_bytes` bytes, is not JSON, is nested too deeply or repeats a key, or if the server is
     receiving too many large bodies.
     """
-    return parse_json(_body(request, most_bytes, ("application/json",), "malformed-json"))
+    body = _body(request, most_bytes, ("application/json",), "malformed-json")
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        place = {"line": error.lineno, "column": error.colno}
+        detail = Message("The body is not JSON at line %(line)s, column %(column)s.", **place)
+        raise Rejected("malformed-json", detail) from None
+    # orjson checks everything except duplicate keys, of which it keeps the last.
+    try:
+        _FINDS_DUPLICATES.decode(body.decode())
+    except RecursionError:
+        raise Rejected("malformed-json", Message("The body is nested too deeply.")) from None
+    return data
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    """Raise `Rejected` if a key is twice in the pairs of keys and values of a JSON object."""
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise Rejected("duplicate-key", Message("An object in the body has the same key twice."))
+
+
+_FINDS_DUPLICATES = json.JSONDecoder(object_pairs_hook=_refuse_duplicates)
 
 
 def form_body(request: Request, most_bytes: int) -> dict[str, str]:
@@ -78,7 +99,8 @@ def form_body(request: Request, most_bytes: int) -> dict[str, str]:
     body = _body(request, most_bytes, ("application/x-www-form-urlencoded", "multipart/form-data"), "bad-request")
     try:
         if request.mimetype == "multipart/form-data":
-            parser = FormDataParser(_in_memory, most_bytes, silent=False, max_form_parts=_MOST_FIELDS)
+            # A file is kept in memory, so that it is never on a disk.
+            parser = FormDataParser(lambda *_, **__: BytesIO(), most_bytes, silent=False, max_form_parts=_MOST_FIELDS)
             _, fields, sent = parser.parse(BytesIO(body), request.mimetype, len(body), request.mimetype_params)
             files = [(name, file.read().decode("utf-8-sig", "replace")) for name, file in sent.items(multi=True)]
             pairs = [*fields.items(multi=True), *files]
@@ -87,11 +109,6 @@ def form_body(request: Request, most_bytes: int) -> dict[str, str]:
     except (ValueError, RequestEntityTooLarge):
         raise Rejected("bad-request", Message("The form is not sent as forms are.")) from None
     return _values_by_name(MultiDict(pairs))
-
-
-def _in_memory(*_: Any, **__: Any) -> BytesIO:
-    """Return an empty buffer in memory for an uploaded file of a form, so that the file is never on a disk."""
-    return BytesIO()
 
 
 _MOST_FIELDS = 250
@@ -121,28 +138,3 @@ def _body(request: Request, most_bytes: int, media_types: tuple[str, ...], cut_s
     if len(body) != length:
         raise Rejected(cut_short, Message("The body is shorter than its Content-Length."))
     return body
-
-
-def parse_json(body: bytes) -> Any:
-    """Return the value of a JSON text. Raises `Rejected` if it is not JSON, is nested too deeply, or repeats a key."""
-    try:
-        data = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        place = {"line": error.lineno, "column": error.colno}
-        detail = Message("The body is not JSON at line %(line)s, column %(column)s.", **place)
-        raise Rejected("malformed-json", detail) from None
-    # orjson checks everything except duplicate keys, of which it keeps the last.
-    try:
-        _FINDS_DUPLICATES.decode(body.decode())
-    except RecursionError:
-        raise Rejected("malformed-json", Message("The body is nested too deeply.")) from None
-    return data
-
-
-def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
-    """Raise `Rejected` if a key is twice in the pairs of keys and values of a JSON object."""
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise Rejected("duplicate-key", Message("An object in the body has the same key twice."))
-
-
-_FINDS_DUPLICATES = json.JSONDecoder(object_pairs_hook=_refuse_duplicates)

@@ -1,19 +1,28 @@
-"""Lists of records over HTTP: a page as JSON or, if the client prefers it, as CSV."""
+"""Lists of records over HTTP: a page as JSON or, if the client prefers it, as CSV; pages of the console.
 
-from collections.abc import Callable
+A cursor says where the next page of a list begins. It is authenticated for this list and these filters.
+"""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+import orjson
 from flask import Response, request
 
+from refunds.errors import InvalidCursor, Message
 from refunds.presentation import tables
 from refunds.storage.repository import Listed
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.cursors import paginate
 from refunds.web.endpoint import CSV, JSON
 from refunds.web.responses import accepted_media_type, reply
 from refunds.web.schemas.request_fields import PAGE, ListOrder
+
+R = TypeVar("R")
 
 FORMS = {CSV: {"type": "string"}}
 """The other form of a list, for the API document."""
@@ -53,3 +62,80 @@ def page(
             response.headers["Link"] = f'<{address}>; rel="next"'
     response.vary.add("Accept")
     return response
+
+
+_MARK = 16
+
+
+def paginate(
+    uow: UnitOfWork,
+    listing: str,
+    filters: Any,
+    given: str | None,
+    *,
+    limit: int,
+    fetch: Callable[..., list[R]],
+    place_of: Callable[[R], Sequence[Any]],
+) -> tuple[list[R], str | None]:
+    """Return up to `limit` items after the cursor `given` (None: the first ones), and the next page's cursor or None.
+
+    `fetch` gets the sort values of an item (none: from the beginning) and a `limit`, and returns the items after it.
+    `place_of` returns the sort values of an item. Raises `InvalidCursor` if `given` is not a cursor of the list
+    `listing` with these filters.
+    """
+    after = () if given is None else _place(uow, listing, filters, given)
+    found = fetch(*after, limit=limit + 1)  # one more shows if a page follows
+    items = found[:limit]
+    return items, cursor(uow, listing, filters, place_of(items[-1])) if len(found) > limit else None
+
+
+def both_ways(
+    uow: UnitOfWork,
+    listing: str,
+    repository: Listed[Any],
+    given: Mapping[str, str],
+    *,
+    limit: int,
+    newest: bool = True,
+    **query: Any,
+) -> tuple[list[Any], dict[str, str | None]]:
+    """Return a page of records, and the cursors of its `previous` and its `following` page, each None if there is none.
+
+    The page has up to `limit` records after the cursor `after` of `given`, or before its `before`; without both, the
+    first ones. They are in the repository's order or, with `newest`, in the opposite one. `query` is what the
+    repository filters by. Raises `InvalidCursor` as `paginate`.
+    """
+    after, before = given.get("after"), given.get("before")
+    filters = {name: str(value) for name, value in query.items()}
+    fetch = partial(repository.paginate, newest=newest is (before is None), **query)
+    place_of = repository.place_of
+    items, more = paginate(uow, listing, filters, before or after, limit=limit, fetch=fetch, place_of=place_of)
+    ends = [cursor(uow, listing, filters, place_of(one)) for one in (items[:1] + items[-1:])]
+    if before is None:
+        return items, {"previous": ends[0] if after and ends else None, "following": more}
+    return items[::-1], {"previous": more, "following": ends[0] if ends else None}
+
+
+def cursor(uow: UnitOfWork, listing: str, filters: Any, last: Sequence[Any]) -> str:
+    """Return the cursor of the page after the item with these sort values, only for this list and these filters."""
+    payload = orjson.dumps(last)
+    return base64.urlsafe_b64encode(_mark(uow, listing, filters, payload) + payload).rstrip(b"=").decode()
+
+
+def _place(uow: UnitOfWork, listing: str, filters: Any, given: str) -> list[Any]:
+    """Return the sort values in a cursor; raise `InvalidCursor` if it is not of this list with these filters."""
+    try:
+        decoded = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        decoded = b""
+    payload = decoded[_MARK:]
+    if not hmac.compare_digest(decoded[:_MARK], _mark(uow, listing, filters, payload)):
+        raise InvalidCursor(Message("after must be the next of this list's last page, with the same filters."))
+    values: list[Any] = orjson.loads(payload)
+    return values
+
+
+def _mark(uow: UnitOfWork, listing: str, filters: Any, payload: bytes) -> bytes:
+    """Return the first bytes of a cursor, which show that the service made it for this list and these filters."""
+    parts = listing.encode(), orjson.dumps(filters, option=orjson.OPT_SORT_KEYS), payload
+    return uow.mark(*parts)[:_MARK]

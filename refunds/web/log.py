@@ -82,26 +82,30 @@ class Output:
 
 
 def opened(output: Output, level: str = "info") -> Callable[[], "FilteringBoundLogger"]:
-    """Return a function that returns the log of an output, from `level` up; its first call makes the log."""
-    return cache(lambda: _logger(output, level))
+    """Return a function that returns the log of an output, from `level` up; its first call makes the log.
 
+    A line of the log is JSON with the time in UTC, the level, the release and the instance.
+    """
 
-def _logger(output: Output, level: str) -> "FilteringBoundLogger":
-    """Return a logger that writes lines of JSON from a level up, with the time in UTC, level, release and instance."""
-    import structlog  # noqa: PLC0415 - slow to import, and few commands log
+    @cache
+    def log() -> "FilteringBoundLogger":
+        import structlog  # noqa: PLC0415 - slow to import, and few commands log
 
-    made: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.BytesLogger(cast(BinaryIO, output)),  # it lets one thread write at a time
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            structlog.processors.add_log_level,
-            _add_origin,
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=_dumped),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-    ).bind()  # once: what is wrapped would bind itself for each line
-    return made
+        machine = socket.gethostname()
+        made: FilteringBoundLogger = structlog.wrap_logger(
+            structlog.BytesLogger(cast(BinaryIO, output)),  # it lets one thread write at a time
+            processors=[
+                structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+                structlog.processors.add_log_level,
+                lambda _, __, line: {**line, "release": RELEASE, "instance": f"{machine}:{os.getpid()}"},
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(serializer=_dumped),
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(level),
+        ).bind()  # once: what is wrapped would bind itself for each line
+        return made
+
+    return log
 
 
 def _dumped(line: Any, **options: Any) -> bytes:
@@ -110,14 +114,6 @@ def _dumped(line: Any, **options: Any) -> bytes:
         return orjson.dumps(line, **options)
     except orjson.JSONEncodeError:  # a text with half a character
         return json.dumps(line, **options).encode()
-
-
-def _add_origin(_: Any, __: str, line: Any) -> Any:
-    """Return a line with the release and the instance: the name of the machine and the id of the process."""
-    return line | {"release": RELEASE, "instance": f"{_MACHINE}:{os.getpid()}"}
-
-
-_MACHINE = socket.gethostname()
 
 
 class _Messages(logging.Handler):

@@ -6,15 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache, partial
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-    disable_created_metrics,
-)
+import prometheus_client as prometheus
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -25,7 +17,7 @@ from refunds.domain.national_law import DECREES
 from refunds.service import figures
 from refunds.service.store import Store
 
-disable_created_metrics()  # they double the series, and tell nothing that the start of the process does not
+prometheus.disable_created_metrics()  # they double the series, and tell nothing that the start of the process does not
 
 _SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -35,11 +27,12 @@ class Metrics:
 
     def __init__(self) -> None:
         """Create every measurement in a new registry: at zero, but for the last years whose decrees the data has."""
-        registry = self.registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
-        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
-        histogram = partial(Histogram, buckets=_SHORT, registry=registry)
+        registry = self.registry = prometheus.CollectorRegistry()
+        prometheus.ProcessCollector(registry=registry)
+        prometheus.PlatformCollector(registry=registry)
+        counter = partial(prometheus.Counter, registry=registry)
+        gauge = partial(prometheus.Gauge, registry=registry)
+        histogram = partial(prometheus.Histogram, buckets=_SHORT, registry=registry)
         requests = counter("refunds_http_requests", "HTTP requests answered.", ["method", "route", "status"])
         seconds = histogram(
             "refunds_http_request_duration_seconds",

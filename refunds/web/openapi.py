@@ -23,8 +23,7 @@ from refunds.web.endpoint import CSV, JSON, Answer, Operation, Tag, Transaction
 from refunds.web.problem_types import PROBLEMS
 from refunds.web.problems import problem_data
 from refunds.web.schemas.examples import SHARED
-from refunds.web.schemas.problems import ProblemSchema
-from refunds.web.schemas.shown import Either
+from refunds.web.schemas.shown import Either, ProblemSchema
 
 VERSION = "1"
 PROBLEM_JSON = "application/problem+json"

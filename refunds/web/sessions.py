@@ -97,18 +97,6 @@ def begin(begun: Session) -> None:
     session.update(begun._asdict(), since=int(time()), known=begun.user_id)
 
 
-def current() -> str:
-    """Return the id of the session of the current request. Raises `KeyError` if nobody is signed in."""
-    found: str = session["session_id"]
-    return found
-
-
-def known() -> str | None:
-    """Return the id of the user who last signed in with this browser; None if nobody has."""
-    found: str | None = session.get("known")
-    return found
-
-
 def end() -> None:
     """Clear this browser's cookie but for language, channel and last user; do not end the session in the journal."""
     kept = {name: session[name] for name in _KEPT if name in session}
@@ -167,7 +155,7 @@ def read_message(screen: str, given: str | None) -> list[Any]:
 
 def _message_signer(screen: str) -> URLSafeTimedSerializer:
     """Return the signer of messages for a screen in the current session."""
-    return URLSafeTimedSerializer(_key(), salt=f"said on {screen} in {current()}")
+    return URLSafeTimedSerializer(_key(), salt=f"said on {screen} in {session['session_id']}")
 
 
 def form(most_bytes: int = MOST_BYTES) -> dict[str, str]:

@@ -9,7 +9,7 @@ from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import FieldError, Message
 from refunds.schemas.policy import policy_file, read_policy
 from refunds.service import publication
-from refunds.web.console.publishing import _error_in
+from refunds.web.console.policies import _error_in
 from tests.console.conftest import opened
 from tests.console.pages import Page
 

@@ -22,7 +22,7 @@ from refunds.domain.privacy import (
     LimitKind,
 )
 from refunds.domain.records import Intent
-from refunds.presentation.exports import export_data
+from refunds.presentation.documents.export import export_data
 from refunds.security.encryption import ERASED
 from refunds.service import (
     cancellations,

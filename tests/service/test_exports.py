@@ -22,8 +22,7 @@ from refunds.domain.privacy import (
 from refunds.domain.records import Intent, RevocationReason
 from refunds.domain.resolutions import ResolutionReason
 from refunds.errors import Forbidden, NotFound
-from refunds.presentation.documents.export import render_html
-from refunds.presentation.exports import export_data
+from refunds.presentation.documents.export import export_data, render_html
 from refunds.presentation.language import speaking
 from refunds.service import data_requests, exports, orders, privacy, resolutions, settlements, unmatched
 from refunds.service.contacts import NewContact

@@ -18,7 +18,7 @@ from refunds.domain.records import Intent
 from refunds.domain.resolutions import ResolutionReason
 from refunds.errors import ClockInDoubt, ConfigurationError, OrderNotFound
 from refunds.presentation.documents.evidence import render_html
-from refunds.presentation.exports import export_data
+from refunds.presentation.documents.export import export_data
 from refunds.schemas.policy import packaged
 from refunds.security.encryption import ERASED
 from refunds.service import (

@@ -9,9 +9,10 @@ from marshmallow import ValidationError
 
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Closure
+from refunds.errors import InvalidInput
 from refunds.presentation.serializers import attributes
 from refunds.schemas.fields import Text
-from refunds.web.endpoint import Answer, Tag, Transaction, answer, created, problems, takes
+from refunds.web.endpoint import Answer, Tag, Transaction, answer, created, parameters, problems, takes
 from refunds.web.schemas import shown
 from refunds.web.schemas.contacts import CompletionRequestSchema
 
@@ -119,6 +120,26 @@ def test_an_operation_is_what_the_decorators_of_its_view_declare():
         {"one": {"value": {}}},
         ("not-found", "customer-erased"),
     )
+
+
+def test_what_only_one_operation_takes_is_declared_beside_its_view():
+    tag = Tag("Things", "What there is.")
+
+    @tag.operation("POST /v1/things", Scope.ORDERS_WRITE)
+    @answer("It is done.", PartSchema)
+    @parameters(hint=Text(3))
+    @takes("ThingRequest", {"one": {"value": {}}}, name=Text(3, required=True), note=Text(9))
+    def do(uow, body, query):
+        """Do a thing"""
+
+    (one,) = tag.operations
+    assert one.query().read({"hint": "yes"}) == {"hint": "yes"}
+    assert one.body.__name__ == "ThingRequestSchema"
+    assert one.body().read({"name": "one", "note": None}) == {"name": "one"}
+    with pytest.raises(InvalidInput):
+        one.body().read({"note": "more"})
+    with pytest.raises(InvalidInput):
+        one.query().read({"hint": "yes", "name": "one"})
 
 
 def test_an_operation_without_scopes_or_responses_is_not_declared():

@@ -1,24 +1,104 @@
-"""Everything stored about a customer, as a page to hand to them."""
+"""Everything stored about a customer, with what they must be told with it: as plain data, and as a page for them."""
 
-from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from refunds.domain.instants import format_instant, format_known
 from refunds.domain.privacy import LimitKind
+from refunds.domain.records import Contact
+from refunds.domain.retention import BESIDE, details_until
+from refunds.domain.terms import Terms
 from refunds.errors import Message
+from refunds.presentation import serializers
 from refunds.presentation.documents.templating import render_document
-from refunds.presentation.exports import caller_data
-from refunds.presentation.language import translate as _
-from refunds.presentation.texts.dates import instant_text
+from refunds.presentation.language import translate
+from refunds.presentation.serializers import attributes, data_request_data, disclosure_data
 from refunds.presentation.texts.information import information, retention
 from refunds.presentation.texts.privacy import BASES, FEES, KINDS, OUTCOMES
-from refunds.service.exports import Export
+from refunds.service.exports import Export, ExportedOrder
+from refunds.service.findings import AContact
+
+
+def export_data(export: Export) -> dict[str, Any]:
+    """Return an export as the API shows it, in the reader's language; without the versions of the holiday data."""
+    terms, erased = export.terms, export.erased
+    return {
+        "customer_id": export.customer_id,
+        "vendor": export.terms.vendor_name,
+        "made_at": format_instant(export.made_at),
+        "erased": erased and attributes(erased, "at", "reason"),
+        "information": {one.name: one.paragraphs for one in information()},
+        "retention": [kept._asdict() for kept in retention(terms)],
+        "orders": [_order_data(one, terms) for one in export.orders],
+        "contact": export.contact and caller_data(export.contact),
+        "limits": [attributes(one, *_LIMIT) | _until(one.lifted_at, terms) for one in export.limits],
+        "data_requests": [
+            _without(data_request_data(one), OF_ANSWERS) | _until(one.closed_at, terms) for one in export.requests
+        ],
+        "disclosures": [disclosure_data(one) | _until(one.disclosed_at, terms) for one in export.disclosures],
+    }
+
+
+def caller_data(contact: AContact) -> dict[str, Any]:
+    """Return a contact as a person who is no customer gets it: without its order, decision and resolution."""
+    if isinstance(contact, Contact):
+        name, hint = contact.contact_id, None
+    else:
+        name, hint = contact.unmatched_id, contact.order_hint
+    return {
+        "contact_id": name,
+        "request_number": contact.number_aloud,
+        "order_hint": hint,
+        **serializers.details_data(contact),
+        "answered_at": format_known(contact.acknowledged_at),
+    }
+
+
+def _order_data(one: ExportedOrder, terms: Terms) -> dict[str, Any]:
+    """Return an order of an export with all records about it, and the last days on which it and details are kept."""
+    return {
+        "order": serializers.order_data(one.standing),
+        "kept_until": one.until.isoformat(),
+        "promises": [_without(serializers.promise_on_record_data(each), _VERSIONS) for each in one.promises],
+        "contacts": [
+            _without_versions(serializers.contact_data(each))
+            | {"details_until": details_until(each, one.until, terms).isoformat()}
+            for each in one.contacts
+        ],
+        "unmatched_contacts": [serializers.unmatched_data(each) for each in one.unmatched],
+        "cancellations": [_without_versions(serializers.cancellation_data(each)) for each in one.cancellations],
+    }
+
+
+OF_ANSWERS = ("answer_text", "earlier_recipients", "certificate")
+"""What is shown with a data request and is stored elsewhere, or not at all."""
+
+_LIMIT = ("limit_id", "kind", "reason", "set_at", "lifted_at")
+_VERSIONS = ("holidays_version", "tzdata_version", "fingerprint")  # only for operators
+
+
+def _without(data: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Return a copy of the data without the keys in `names`."""
+    return {name: value for name, value in data.items() if name not in names}
+
+
+def _without_versions(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of a record's data whose decision lacks the versions and the fingerprint of the holiday data."""
+    decision = data["decision"]
+    return data | {"decision": decision | {"calendar": _without(decision["calendar"], _VERSIONS)}}
+
+
+def _until(ended: datetime | None, terms: Terms) -> dict[str, str | None]:
+    """Return, as `kept_until`, the last day that a limit, data request or disclosure is kept; None until it ends."""
+    return {"kept_until": None if ended is None else BESIDE.last_day(ended, terms).isoformat()}
+
 
 _LIMITS = {
     LimitKind.HOLD: Message("legal hold"),
     LimitKind.RESTRICTION: Message("restriction"),
     LimitKind.OBJECTION: Message("objection"),
 }
+_NAMES = {**KINDS, **OUTCOMES, **BASES, **FEES}
 
 
 def render_html(export: Export) -> str:
@@ -27,54 +107,9 @@ def render_html(export: Export) -> str:
         "export.html",
         export=export,
         caller=export.contact and caller_data(export.contact),
-        beside=list(_beside(export)),
         information=list(information()),
         retention=list(retention(export.terms)),
         zone=export.terms.time_zone,
+        limits=_LIMITS,
+        named=lambda code: code and translate(_NAMES[code]),
     )
-
-
-def _beside(export: Export) -> Iterator[tuple[str, Sequence[Sequence[tuple[str, Any]]]]]:
-    """Yield the limits, data requests and disclosures of an export: a heading, and each record as labels and values."""
-
-    def at(instant: datetime | None) -> str | None:
-        return None if instant is None else instant_text(instant, export.terms.time_zone)
-
-    limits = [
-        (
-            (_("Kind"), _(_LIMITS[one.kind])),
-            (_("Reason"), one.reason),
-            (_("Since"), at(one.set_at)),
-            (_("Lifted"), at(one.lifted_at)),
-        )
-        for one in export.limits
-    ]
-    requests = [
-        (
-            (_("Kind"), _(KINDS[one.kind])),
-            (_("Received"), at(one.received_at)),
-            (_("Identity"), one.identity_check),
-            (_("Recipient"), one.recipient),
-            (_("Due"), at(one.due_at)),
-            (_("Extended"), at(one.extended_at)),
-            (_("Reason"), one.extension_reason),
-            (_("Fee"), one.fee and _(FEES[one.fee])),
-            (_("Reason"), one.fee_reason),
-            (_("Answered"), at(one.closed_at)),
-            (_("Outcome"), one.outcome and _(OUTCOMES[one.outcome])),
-            (_("Reason"), one.outcome_reason),
-        )
-        for one in export.requests
-    ]
-    disclosures = [
-        (
-            (_("Recipient"), one.recipient),
-            (_("Basis"), _(BASES[one.basis])),
-            (_("File number"), one.reference),
-            (_("Date"), at(one.disclosed_at)),
-        )
-        for one in export.disclosures
-    ]
-    yield _("Limits of use"), limits
-    yield _("Your requests about your data"), requests
-    yield _("Disclosures"), disclosures

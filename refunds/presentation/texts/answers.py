@@ -101,7 +101,10 @@ def answer_said(
     an open request, which replaces `outcome` if it was in time. `ended`: the window has ended since the request.
     """
     if active is not None:
-        return texts_to_give(*_about_cancelled(outcome, order_id, active), _subject(order_id))
+        reference, refund = active.reference_aloud, customer.refund_words(active)
+        answer = _joined(customer.written_words(outcome, order_id, reference), refund)
+        spoken = _joined(customer.spoken_words(outcome, reference), refund)
+        return texts_to_give(spoken, {"write": answer}, _subject(order_id))
     before = _joined(_revoked_text(revoked), "" if ended or on_record else _date_text(outcome, order_id))
     if on_record is not None and on_record.eligible:
         at = {"at": moment_text(on_record.requested_at, on_record.time_zone), "number": f" {order_id}"}
@@ -156,13 +159,6 @@ def unmatched_said(contact: UnmatchedContact, time_zone: str) -> list[Said]:
     return texts_to_give(
         _joined(spoken, _number_text(contact.request_number)), {"write": written}, subject, contact.from_detail
     )
-
-
-def _about_cancelled(outcome: Outcome, order_id: str | None, active: Cancellation) -> tuple[str, dict[str, str]]:
-    """Return the texts to say and, as `write`, to write about an order with an active cancellation, and its refund."""
-    reference, refund = active.reference_aloud, customer.refund_words(active)
-    spoken, written = customer.spoken_words(outcome, reference), customer.written_words(outcome, order_id, reference)
-    return _joined(spoken, refund), {"write": _joined(written, refund)}
 
 
 def _subject(order_id: str | None) -> str:

@@ -5,17 +5,19 @@ from typing import Any
 from flask import Response
 
 from refunds.domain.permissions import Scope
+from refunds.domain.records import RefundEndReason, UnsettleReason
 from refunds.errors import InvalidInput, Message
 from refunds.presentation.decisions import decision_data
 from refunds.presentation.serializers import cancellation_data
 from refunds.presentation.texts.decisions import reason_text
+from refunds.schemas.fields import Choice, Instant, Reference
 from refunds.service import cancellations, settlements
 from refunds.service.cancellations import Issued, Override, Refused, Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Tag, answer, created, problems, takes
+from refunds.web.endpoint import Tag, answer, created, parameters, problems, takes
 from refunds.web.problems import problem_answer, problem_data
 from refunds.web.responses import reply
 from refunds.web.schemas import cancellations as schemas
@@ -128,9 +130,15 @@ settlements_tag = Tag(
 @settlements_tag.operation("PUT /v1/cancellations/<string:cancellation_id>/refund", Scope.CANCELLATIONS_SETTLE)
 @answer("The cancellation with its begun refund.", schemas.CancellationSchema, schemas.REFUNDING)
 @takes(
-    schemas.RefundRequestSchema,
+    "RefundRequest",
     example("begun", "With billing's reference", {"billing_ref": schemas.SETTLEMENT["billing_ref"]})
     | example("without", "Without one", {}),
+    billing_ref=Reference(
+        100,
+        "Billing's reference for the refund. It names the holder: once the refund has begun, only an HTTP request "
+        "with the same reference gets 200. If you leave it out, your client is the holder. Personal: stored "
+        "encrypted.",
+    ),
 )
 @problems("cancellation-state-conflict", "payment-data-refused", "customer-erased")
 def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
@@ -147,11 +155,8 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) ->
     return reply(cancellation_data(settlements.begin_refund(uow, cancellation_id, body.get("billing_ref"))))
 
 
-@settlements_tag.operation(
-    "DELETE /v1/cancellations/<string:cancellation_id>/refund",
-    Scope.CANCELLATIONS_SETTLE,
-    query=schemas.EndRefundQuerySchema,
-)
+@settlements_tag.operation("DELETE /v1/cancellations/<string:cancellation_id>/refund", Scope.CANCELLATIONS_SETTLE)
+@parameters(reason_code=Choice(RefundEndReason, "Why the refund ends.", required=True))
 @answer("The cancellation, now waiting for a refund again.", schemas.CancellationSchema, schemas.EXAMPLE)
 @problems("cancellation-state-conflict")
 def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:
@@ -168,12 +173,14 @@ def end_refund(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> 
 @settlements_tag.operation("PUT /v1/cancellations/<string:cancellation_id>/settlement", Scope.CANCELLATIONS_SETTLE)
 @answer("The settled cancellation.", schemas.CancellationSchema, schemas.SETTLED)
 @takes(
-    schemas.SettlementRequestSchema,
+    "SettlementRequest",
     example(
         "settled",
         "Refunded this morning",
         {"settled_at": schemas.SETTLEMENT["settled_at"], "billing_ref": schemas.SETTLEMENT["billing_ref"]},
     ),
+    settled_at=Instant("When billing refunded. Default: now."),
+    billing_ref=Reference(100, "Billing's reference for the refund. Personal: stored encrypted.", required=True),
 )
 @problems("cancellation-state-conflict", "payment-data-refused")
 def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, Any]) -> Response:
@@ -189,11 +196,8 @@ def settle_cancellation(uow: UnitOfWork, cancellation_id: str, body: dict[str, A
     return reply(cancellation_data(settled))
 
 
-@settlements_tag.operation(
-    "DELETE /v1/cancellations/<string:cancellation_id>/settlement",
-    Scope.CANCELLATIONS_SETTLE,
-    query=schemas.UnsettleQuerySchema,
-)
+@settlements_tag.operation("DELETE /v1/cancellations/<string:cancellation_id>/settlement", Scope.CANCELLATIONS_SETTLE)
+@parameters(reason_code=Choice(UnsettleReason, "Why the settlement is undone.", required=True))
 @answer("The cancellation, now no longer settled.", schemas.CancellationSchema, schemas.EXAMPLE)
 @problems("cancellation-state-conflict")
 def unsettle_cancellation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:

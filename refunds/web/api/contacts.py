@@ -6,17 +6,20 @@ from flask import Response
 
 from refunds.domain.permissions import Scope
 from refunds.presentation.serializers import contact_data
+from refunds.schemas.fields import FlagText, Text
+from refunds.schemas.orders import OrderId
 from refunds.service import assignments, contacts, resolutions
 from refunds.service.contacts import NewContact
 from refunds.service.findings import require_about_order
 from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Tag, answer, created, problems, takes
+from refunds.web.endpoint import Tag, answer, created, parameters, problems, takes
 from refunds.web.responses import reply
 from refunds.web.schemas import contacts as schemas
 from refunds.web.schemas.examples import example
 from refunds.web.schemas.orders import JUDGED
+from refunds.web.schemas.request_fields import AFTER, LIMIT
 
 tag = Tag("Contacts", "Calls, e-mails and letters of customers, each recorded with the decision on it.")
 
@@ -67,7 +70,19 @@ def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
     return reply(contact_data(uow.contacts.get(contact_id)), etag=True)
 
 
-@tag.operation("GET /v1/contacts", Scope.CONTACTS_READ, query=schemas.ContactQuerySchema)
+@tag.operation("GET /v1/contacts", Scope.CONTACTS_READ)
+@parameters(
+    order_id=OrderId(),
+    request_number=schemas.REQUEST_NUMBER,
+    open=schemas.OPEN,
+    backdated=FlagText(
+        "`true`: only backdated contacts, received before their deadline and entered after it. `false`: only the "
+        "others."
+    ),
+    taken_by=schemas.TAKEN_BY,
+    after=AFTER,
+    limit=LIMIT,
+)
 @answer(
     "A page of contacts, in the order in which they were recorded.",
     schemas.ContactListSchema,
@@ -177,9 +192,14 @@ def reopen_contact(uow: UnitOfWork, contact_id: str, query: dict[str, Any]) -> R
 @tag.operation("PUT /v1/contacts/<string:contact_id>/assignment", Scope.CONTACTS_WRITE)
 @answer("Who deals with the contact now.", schemas.AssignmentSchema, example("taken", "Taken", schemas.ASSIGNED))
 @takes(
-    schemas.AssignmentRequestSchema,
+    "AssignmentRequest",
     example("taken", "By the caller", {})
     | example("assigned", "To somebody else", {"taken_by": schemas.ASSIGNED["taken_by"]}),
+    taken_by=Text(
+        64,
+        "The id of the user who is to deal with the contact. Default: the caller. To assign it to somebody else, you "
+        "need the scope `cancellations:override`; the new user then replaces the one who had taken it.",
+    ),
 )
 @problems("contact-state-conflict")
 def assign_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> Response:

@@ -12,20 +12,16 @@ from refunds.presentation.language import bind, language
 from refunds.service import cancellations, evidence
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
-from refunds.web.endpoint import Tag, Transaction, answer, problems
+from refunds.web.endpoint import Tag, Transaction, answer, parameters, problems
 from refunds.web.responses import accepted_media_type, document, reply
-from refunds.web.schemas.documents import EVIDENCE, HTML, JSON, TEXT, DocumentQuerySchema, EvidenceSchema
+from refunds.web.schemas.documents import EVIDENCE, HTML, JSON, TEXT, EvidenceSchema, Language
 from refunds.web.schemas.examples import example
 
 tag = Tag("Documents", "Documents to keep or to send: evidence and confirmations.")
 
 
-@tag.operation(
-    "GET /v1/orders/<order:order_id>/evidence",
-    Scope.EVIDENCE_READ,
-    transaction=Transaction.WRITE,
-    query=DocumentQuerySchema,
-)
+@tag.operation("GET /v1/orders/<order:order_id>/evidence", Scope.EVIDENCE_READ, transaction=Transaction.WRITE)
+@parameters(lang=Language())
 @answer("The evidence.", EvidenceSchema, EVIDENCE, also={HTML: {"type": "string"}})
 def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
     """Get the evidence on an order
@@ -45,9 +41,8 @@ def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) ->
     return response
 
 
-@tag.operation(
-    "GET /v1/cancellations/<string:cancellation_id>/confirmation", Scope.CANCELLATIONS_READ, query=DocumentQuerySchema
-)
+@tag.operation("GET /v1/cancellations/<string:cancellation_id>/confirmation", Scope.CANCELLATIONS_READ)
+@parameters(lang=Language())
 @answer(
     "The confirmation.",
     {"type": "string"},

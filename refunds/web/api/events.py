@@ -7,26 +7,35 @@ from flask import Response
 from refunds.domain.permissions import Scope
 from refunds.errors import FeedRewound
 from refunds.presentation.serializers import event_data
+from refunds.schemas.fields import Text
 from refunds.service import events
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.endpoint import Tag, answer, problems
+from refunds.web.endpoint import Tag, answer, parameters, problems
 from refunds.web.problems import error_data, problem_answer
 from refunds.web.responses import reply
 from refunds.web.schemas import shown
-from refunds.web.schemas.events import EXAMPLES, EventQuerySchema, FeedSchema
-from refunds.web.schemas.problems import ProblemSchema
-from refunds.web.schemas.request_fields import PAGE
+from refunds.web.schemas.events import EXAMPLES, FeedSchema
+from refunds.web.schemas.request_fields import LIMIT, PAGE, EventTypes
 
 tag = Tag("Events", "The events of the journal, in order.")
 
 
-class RewoundSchema(ProblemSchema):
+class RewoundSchema(shown.ProblemSchema):
     """A problem; if the feed was rewound, with the place from which to read on."""
 
     next = shown.String("The place in the feed from which to read on; send it as `after`.", required=False)
 
 
-@tag.operation("GET /v1/events", (Scope.EVENTS_READ, Scope.AUDIT_READ), query=EventQuerySchema, refusal=RewoundSchema)
+@tag.operation("GET /v1/events", (Scope.EVENTS_READ, Scope.AUDIT_READ), refusal=RewoundSchema)
+@parameters(
+    after=Text(
+        500,
+        "The `next` of the previous page, as it is: its format may change. Default: the feed begins with the "
+        "first event.",
+    ),
+    limit=LIMIT,
+    types=EventTypes(),
+)
 @answer("A page of the feed.", FeedSchema, EXAMPLES)
 @problems("feed-rewound")
 def list_events(uow: UnitOfWork, query: dict[str, Any]) -> Response:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import orjson
 from flask import Response, g, request
 
+from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Order
 from refunds.domain.standings import Standing
@@ -16,6 +17,7 @@ from refunds.domain.withdrawals import information_period
 from refunds.errors import CallersError, InvalidInput, Message, PreconditionFailed, PreconditionRequired
 from refunds.presentation.decisions import decision_data
 from refunds.presentation.serializers import information_data, order_data
+from refunds.schemas.fields import Choice, Instant, ListOf, Reference, Unread, Whole
 from refunds.schemas.orders import InlineOrderSchema, OrderId
 from refunds.schemas.strict import schema_of
 from refunds.service import orders
@@ -23,14 +25,13 @@ from refunds.service.calendars import MOST_BUILT
 from refunds.service.orders import OrderFacts, Registration
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, lists, telemetry
-from refunds.web.cursors import paginate
-from refunds.web.endpoint import Tag, Transaction, answer, created, problems, takes
+from refunds.web.endpoint import Tag, Transaction, answer, created, parameters, problems, takes
 from refunds.web.problems import error_data
 from refunds.web.responses import reply
 from refunds.web.schemas import orders as schemas
 from refunds.web.schemas.decisions import DECISION
 from refunds.web.schemas.examples import example
-from refunds.web.schemas.request_fields import PAGE
+from refunds.web.schemas.request_fields import AFTER, MOST, PAGE
 
 tag = Tag("Orders", "Orders as billing registers them: facts, but no amounts.")
 
@@ -116,7 +117,13 @@ def list_orders(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     schemas.OrderBatchResultSchema,
     example("one", "One order", {"items": [schemas.IMPORTED]}),
 )
-@takes(schemas.OrderBatchSchema, example("one", "One order", {"items": [{"order_id": "A-1001"} | schemas.FACTS]}))
+@takes(
+    "OrderBatch",
+    example("one", "One order", {"items": [{"order_id": "A-1001"} | schemas.FACTS]}),
+    items=ListOf(
+        Unread(InlineOrderSchema), 1_000, "The orders, in the order in which they are registered.", required=True
+    ),
+)
 def import_orders(body: dict[str, Any]) -> Response:
     """Register many orders at once
 
@@ -134,7 +141,11 @@ def import_orders(body: dict[str, Any]) -> Response:
     return reply({"items": [_outcome_data(i, read[i], outcome) for i, outcome in outcomes]})
 
 
-@tag.operation("GET /v1/orders/<order:order_id>/eligibility", Scope.ORDERS_READ, query=schemas.EligibilityQuerySchema)
+@tag.operation("GET /v1/orders/<order:order_id>/eligibility", Scope.ORDERS_READ)
+@parameters(
+    requested_at=Instant("When the customer asked for the cancellation. Default: now."),
+    channel=Choice(Channel, "How the customer asked. If it is left out, the channel is not checked."),
+)
 @answer(
     "The decision.",
     schemas.OrderDecisionSchema,
@@ -169,7 +180,13 @@ def get_order_eligibility(uow: UnitOfWork, order_id: str, query: dict[str, Any])
         {"customer_id": schemas.ORDER["customer_id"], "items": [schemas.ORDER], "next": None},
     ),
 )
-@takes(schemas.LookupRequestSchema, example("known", "By billing's reference", {"customer_ref": "K-20391"}))
+@takes(
+    "LookupRequest",
+    example("known", "By billing's reference", {"customer_ref": "K-20391"}),
+    customer_ref=Reference(200, "Billing's reference for the customer.", required=True),
+    after=AFTER,
+    limit=Whole(1, MOST, f"The most orders on a page. Default: {PAGE}."),
+)
 @problems("invalid-cursor", "payment-data-refused")
 def look_up_customer(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Look up a customer
@@ -180,7 +197,7 @@ def look_up_customer(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """
     customer_ref, limit = body["customer_ref"], body.get("limit", PAGE)
     customer_id = uow.customers.find(customer_ref)
-    items, following = paginate(
+    items, following = lists.paginate(
         uow,
         "lookup",
         customer_ref,

@@ -5,23 +5,25 @@ from typing import Any
 
 from flask import Response
 
+from refunds.domain.contact_points import Channel
 from refunds.domain.instants import format_instant, format_known
+from refunds.domain.outcomes import Reason
 from refunds.domain.permissions import Scope
 from refunds.domain.policy import PolicyVersion
-from refunds.domain.records import RegisteredVersion
 from refunds.domain.terms import Terms
 from refunds.presentation import serializers
 from refunds.presentation.serializers import attributes, closure_data, registered_data
 from refunds.presentation.texts.policies import closure_text, differences_data, warnings_data
+from refunds.schemas.fields import FlagText, LocalDate, Nested
 from refunds.schemas.policy import PolicyId
 from refunds.schemas.strict import schema_of
 from refunds.service import publication, simulation, watch
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web.endpoint import Tag, Transaction, answer, created, problems, takes
+from refunds.web.endpoint import Tag, Transaction, answer, created, parameters, problems, takes
 from refunds.web.responses import present_policies, reply
 from refunds.web.schemas import policies as schemas
-from refunds.web.schemas.examples import example
-from refunds.web.schemas.simulations import SIMULATED, SimulationSchema
+from refunds.web.schemas import shown
+from refunds.web.schemas.examples import A_CONTACT, AN_ORDER, example
 
 tag = Tag("Policies", "The terms by which orders are judged, in versions.")
 
@@ -93,9 +95,11 @@ def _policy_data(policy_id: str) -> dict[str, Any]:
     """Return a policy as the API shows it, its versions without their terms; raise `NotFound` if there is none."""
     records = present_policies().records(policy_id)
     updated = format_instant(records[-1].registered_at)
-    for record in filter(_has_begun, records):
-        known = record.terms["page_published_at"] or format_known(record.effective_from)
-        updated = known or format_instant(record.registered_at)
+    for record in records:
+        begun = record.effective_from is None or record.effective_from <= datetime.now(UTC)
+        if begun and record.withdrawn_at is None:
+            known = record.terms["page_published_at"] or format_known(record.effective_from)
+            updated = known or format_instant(record.registered_at)
     return {
         "id": policy_id,
         "last_updated": updated,
@@ -108,12 +112,6 @@ def _policy_data(policy_id: str) -> dict[str, Any]:
     }
 
 
-def _has_begun(record: RegisteredVersion) -> bool:
-    """Tell whether a version has taken effect by now and was not withdrawn."""
-    begun = record.effective_from is None or record.effective_from <= datetime.now(UTC)
-    return begun and record.withdrawn_at is None
-
-
 publication_tag = Tag("Publication", "How policies change. Existing decisions never change.")
 
 
@@ -123,8 +121,8 @@ publication_tag = Tag("Publication", "How policies change. Existing decisions ne
     transaction=Transaction.WRITE,
     then=watch.extend,
     most_bytes=schemas.MOST_BYTES,
-    query=schemas.PublishQuerySchema,
 )
+@parameters(dry_run=FlagText("`true`: show what would be published, and publish nothing. Default: `false`."))
 @answer(
     "The version that would be published, or that is registered already.",
     schemas.PublishedVersionSchema,
@@ -180,7 +178,14 @@ def withdraw_policy_version(uow: UnitOfWork, policy_id: str, version: int) -> Re
 )
 @answer("The closure that was entered already.", schemas.EnteredClosureSchema, schemas.CLOSURE_EXAMPLE)
 @created("The closure is entered.", schemas.EnteredClosureSchema, schemas.CLOSURE_EXAMPLE)
-@takes(schemas.ClosureRequestSchema, example("closed", "A staff outing", {"date": "2026-07-10"}))
+@takes(
+    "ClosureRequest",
+    example("closed", "A staff outing", {"date": "2026-07-10"}),
+    date=LocalDate("The date on which the vendor is closed; at most five years away.", required=True),
+    reason=Nested(
+        schemas.ClosureReasonRequestSchema, "Why the vendor is closed, for the vendor's staff. Stored encrypted."
+    ),
+)
 @problems("not-found", "payment-data-refused")
 def add_closure(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Response:
     """Enter a closure
@@ -208,6 +213,120 @@ _policy_id = schema_of(policy=PolicyId("The policy."))
 
 
 simulations_tag = Tag("Simulations", "What a draft of a policy would change.")
+
+
+_CONTACTS = shown.Integer("How many contacts were judged.", 57)
+_FLIPS = (
+    shown.Integer("How many contacts would change from refused to eligible.", 6),
+    shown.Integer("How many contacts would change from eligible to refused.", 0),
+)
+_WINDOWS = (
+    shown.Integer("How many orders have a window.", 412),
+    shown.Integer("How many of the windows would become longer.", 412),
+    shown.Integer("How many of the windows would become shorter.", 0),
+)
+
+
+class SimulatedOrdersSchema(shown.Schema):
+    """The effect on orders."""
+
+    judged, longer, shorter = _WINDOWS
+    not_provided = shown.Integer("How many orders have no window yet, because their service is not provided.", 3)
+    to_eligible = shown.Integer("How many orders have a contact that would change from refused to eligible.", 6)
+    to_refused = shown.Integer("How many orders have a contact that would change from eligible to refused.", 0)
+
+
+class SimulatedContactsSchema(shown.Schema):
+    """The effect on contacts."""
+
+    judged, (to_eligible, to_refused) = _CONTACTS, _FLIPS
+
+
+class SimulatedChannelSchema(shown.Schema):
+    """The effect on the contacts through one channel."""
+
+    channel = shown.Code(Channel, "How the customers made contact.", "phone")
+    contacts, (to_eligible, to_refused) = _CONTACTS, _FLIPS
+
+
+class SimulatedGroupSchema(shown.Schema):
+    """The effect on a group of orders, and on the contacts about them."""
+
+    orders, longer, shorter = _WINDOWS
+    contacts, (to_eligible, to_refused) = _CONTACTS, _FLIPS
+
+
+class SimulatedMonthSchema(SimulatedGroupSchema):
+    """The effect on the orders and contacts of one month."""
+
+    month = shown.String("The month of the service day or, if there is none yet, of the contact.", "2026-04")
+
+
+class SimulatedRegionSchema(SimulatedGroupSchema):
+    """The effect on the orders and contacts of one region."""
+
+    region = shown.String("The order's region or, if the order has no region, the policy's.", "DE-BY")
+
+
+class SimulatedExampleSchema(shown.Schema):
+    """A contact whose decision would change."""
+
+    order_id = shown.String("The id of the order.", AN_ORDER)
+    contact_id = shown.String("The id of the contact.", A_CONTACT)
+    channel = shown.Code(Channel, "How the customer made contact.", "phone")
+    region = shown.String("The region whose holidays count.", "DE-BY")
+    requested_at = shown.Instant("When the customer asked.", "2026-04-09T08:12:00Z")
+    reason_before = shown.Code(Reason, "The reason of the decision on record.", "window_elapsed")
+    reason_after = shown.Code(Reason, "The reason of the decision by the draft.", "within_window")
+    deadline_before = shown.InstantOrNull("The deadline in the decision on record; null: none.", "2026-04-08T22:00:00Z")
+    deadline_after = shown.InstantOrNull("The deadline by the draft; null: none.", "2026-04-09T22:00:00Z")
+
+
+class SimulatedExamplesSchema(shown.Schema):
+    """Some of the contacts whose decision would change."""
+
+    to_eligible = shown.ListOf(SimulatedExampleSchema)
+    to_refused = shown.ListOf(SimulatedExampleSchema)
+
+
+class SimulationSchema(shown.Schema):
+    """What a draft would change.
+
+    For callers who may not read orders, every number is rounded down to tens, and there are no regions and no examples.
+    """
+
+    policy = shown.String("The id of the policy.", "virtual-numbers")
+    version = shown.Integer("The number of the draft.", 2)
+    compared_with = shown.Integer(
+        "The number of the version in force now or, if none is in force yet, of the first to take effect.", 1
+    )
+    differences = shown.ListOf(schemas.DifferenceSchema)
+    orders = shown.Nested(SimulatedOrdersSchema)
+    contacts = shown.Nested(SimulatedContactsSchema)
+    by_month = shown.ListOf(SimulatedMonthSchema)
+    by_channel = shown.ListOf(SimulatedChannelSchema)
+    by_region = shown.ListOf(SimulatedRegionSchema)
+    examples = shown.Nested(SimulatedExamplesSchema)
+    coarse = shown.Boolean(
+        "Whether the simulation is coarse: every number is rounded down to tens, and there are no regions and no "
+        "examples."
+    )
+    undecided = shown.Dict(
+        "How many orders and contacts cannot be judged, by the code of the problem.", values=shown.Integer()
+    )
+
+
+SIMULATED = example(
+    "longer",
+    "Three days instead of two",
+    SimulationSchema.example(
+        differences=[schemas.DifferenceSchema.example()],
+        by_month=[SimulatedMonthSchema.example()],
+        by_channel=[SimulatedChannelSchema.example("contacts", "to_eligible", "to_refused")],
+        by_region=[SimulatedRegionSchema.example()],
+        examples=SimulatedExamplesSchema.example(to_eligible=[SimulatedExampleSchema.example()]),
+    ),
+)
 
 
 @simulations_tag.operation(

@@ -5,22 +5,22 @@ from typing import Any
 from flask import Response
 
 from refunds.domain.permissions import Scope
-from refunds.domain.privacy import DataRequest, LimitKind
-from refunds.presentation.documents.export import render_html
-from refunds.presentation.exports import export_data as exported_data
+from refunds.domain.privacy import DataRequest, DataRequestOutcome, DisclosureBasis, ErasureReason, Fee, LimitKind
+from refunds.presentation.documents import export as documents
 from refunds.presentation.language import bind, language
 from refunds.presentation.serializers import data_request_data, disclosure_data, hold_data
+from refunds.schemas.fields import Choice, FreeText, Line, ListOf, Nested
 from refunds.service import data_requests, exports, privacy
 from refunds.service.data_requests import Answered, Given, NewDataRequest
 from refunds.service.rectification import Correction
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, lists
-from refunds.web.endpoint import Tag, Transaction, answer, created, problems, takes
+from refunds.web.endpoint import Tag, Transaction, answer, created, parameters, problems, takes
 from refunds.web.responses import accepted_media_type, document, reply
 from refunds.web.schemas import privacy as schemas
-from refunds.web.schemas.documents import HTML, JSON
+from refunds.web.schemas.documents import HTML, JSON, Language
 from refunds.web.schemas.examples import example
-from refunds.web.schemas.exports import EXPORT, CustomerExportSchema, ExportQuerySchema
+from refunds.web.schemas.exports import EXPORT, CustomerExportSchema
 
 tag = Tag("Privacy", "What people ask for about their data, what is done about it, and who else got the data.")
 
@@ -101,7 +101,9 @@ def check_identity(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 @tag.operation("PUT /v1/data-requests/<string:request_id>/extension", Scope.PRIVACY_WRITE)
 @answer("The extended data request.", schemas.DataRequestSchema, schemas.EXTENDED_EXAMPLE)
 @takes(
-    schemas.ExtensionRequestSchema, example("many", "Many records", {"reason": schemas.EXTENDED["extension_reason"]})
+    "ExtensionRequest",
+    example("many", "Many records", {"reason": schemas.EXTENDED["extension_reason"]}),
+    reason=FreeText(500, "Why the answer takes longer; the person is told. Personal: stored encrypted.", required=True),
 )
 @problems("data-request-state-conflict", "cannot-be-extended", "customer-erased", "payment-data-refused")
 def extend_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
@@ -117,9 +119,15 @@ def extend_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 @tag.operation("PUT /v1/data-requests/<string:request_id>/fee", Scope.PRIVACY_WRITE)
 @answer("The data request with the fee note.", schemas.DataRequestSchema, schemas.EXTENDED_EXAMPLE)
 @takes(
-    schemas.FeeRequestSchema,
+    "FeeRequest",
     example("copy", "A further copy", {"fee": "further_copy", "reason": schemas.EXTENDED["fee_reason"]})
     | example("none", "No fee after all", {}),
+    fee=Choice(
+        Fee,
+        "Why a fee may apply; `further_copy` only for a request for access. Left out: no fee applies, and an earlier "
+        "fee note is removed.",
+    ),
+    reason=FreeText(500, "Why a fee may apply, in words; required with `fee`. Personal: stored encrypted."),
 )
 @problems("data-request-state-conflict", "customer-erased", "payment-data-refused")
 def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
@@ -134,7 +142,32 @@ def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response
 
 @tag.operation("PUT /v1/data-requests/<string:request_id>/outcome", Scope.PRIVACY_WRITE)
 @answer("The closed data request.", schemas.DataRequestSchema, schemas.ERASED_EXAMPLE)
-@takes(schemas.OutcomeRequestSchema, schemas.OUTCOMES)
+@takes(
+    "OutcomeRequest",
+    schemas.OUTCOMES,
+    outcome=Choice(
+        DataRequestOutcome,
+        "How the data request ends. `fulfilled` does what the person asked for. `taken_back` lifts a restriction or "
+        "an objection that was fulfilled; tell the person before you do it.",
+        required=True,
+    ),
+    reason=FreeText(500, "Why the data request ends this way; required with `refused`. Personal: stored encrypted."),
+    corrections=ListOf(
+        Nested(schemas.CorrectionRequestSchema),
+        100,
+        "The values to correct. Required to fulfil a rectification; leave it out in all other cases.",
+    ),
+    erasure_reason=Choice(
+        ErasureReason,
+        "For an erasure: why the customer is erased. Default: `request`. With `child`, the erasure does not wait for "
+        "open matters.",
+    ),
+    anyway=Line(
+        200,
+        "For an erasure: why it does not wait for open matters. The journal keeps this text for ever, so it must not "
+        "be personal.",
+    ),
+)
 @problems("data-request-state-conflict", "identity-not-checked", "customer-has-open-matters", "legal-hold")
 @problems("customer-erased", "payment-data-refused")
 def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response:
@@ -153,7 +186,11 @@ def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 
 @tag.operation("PUT /v1/customers/<string:customer_id>/hold", Scope.PRIVACY_WRITE)
 @answer("The customer is held.", schemas.HoldSchema, example("held", "A claim", schemas.HOLD))
-@takes(schemas.HoldRequestSchema, example("claim", "A claim", {"reason": schemas.HOLD["reason"]}))
+@takes(
+    "HoldRequest",
+    example("claim", "A claim", {"reason": schemas.HOLD["reason"]}),
+    reason=FreeText(500, "Why the customer is held. Personal: stored encrypted.", required=True),
+)
 @problems("customer-erased", "payment-data-refused")
 def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Response:
     """Hold a customer
@@ -179,7 +216,16 @@ def lift_hold(uow: UnitOfWork, customer_id: str) -> Response:
 
 @tag.operation("POST /v1/disclosures", Scope.PRIVACY_EXPORT)
 @created("The disclosure is noted.", schemas.DisclosureSchema, example("police", "An authority", schemas.DISCLOSURE))
-@takes(schemas.DisclosureRequestSchema, example("police", "An authority", schemas.DISCLOSED))
+@takes(
+    "DisclosureRequest",
+    example("police", "An authority", schemas.DISCLOSED),
+    customer_ref=schemas.CUSTOMER_REF,
+    basis=Choice(DisclosureBasis, "What the disclosure is based on.", required=True),
+    recipient=Line(254, "Who gets the data. Personal: stored encrypted.", required=True),
+    reference=Line(
+        200, "The recipient's own reference, such as a file number. Personal: stored encrypted.", required=True
+    ),
+)
 @problems("not-found", "payment-data-refused")
 def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     """Record a disclosure
@@ -195,8 +241,8 @@ def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     "GET /v1/data-requests/<string:request_id>/export",
     Scope.PRIVACY_EXPORT,
     transaction=Transaction.WRITE,
-    query=ExportQuerySchema,
 )
+@parameters(language=Language())
 @answer("The export.", CustomerExportSchema, EXPORT, also={HTML: {"type": "string"}})
 @problems("identity-not-checked")
 def export_data(uow: UnitOfWork, request_id: str, query: dict[str, Any]) -> Response:
@@ -211,7 +257,7 @@ def export_data(uow: UnitOfWork, request_id: str, query: dict[str, Any]) -> Resp
     bind(query.get("language") or language())
     found = exports.for_request(uow, request_id)
     if media_type == HTML:
-        return document(render_html(found), media_type)
-    response = reply(exported_data(found))
+        return document(documents.render_html(found), media_type)
+    response = reply(documents.export_data(found))
     response.vary.add("Accept")
     return response

@@ -6,17 +6,20 @@ from flask import Response
 
 from refunds.domain.permissions import Scope
 from refunds.presentation.serializers import contact_data, unmatched_data
+from refunds.schemas.fields import Line
+from refunds.schemas.orders import OrderId
 from refunds.service import resolutions, unmatched
 from refunds.service.contacts import NewContact
 from refunds.service.findings import without_order
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Tag, answer, created, problems, takes
+from refunds.web.endpoint import Tag, answer, created, parameters, problems, takes
 from refunds.web.responses import reply
 from refunds.web.schemas import contacts
 from refunds.web.schemas import unmatched as schemas
 from refunds.web.schemas.examples import example
 from refunds.web.schemas.orders import JUDGED
+from refunds.web.schemas.request_fields import AFTER, LIMIT
 
 tag = Tag(
     "Unmatched contacts", "Contacts about orders that are not known yet, kept until they are matched or resolved."
@@ -60,7 +63,10 @@ def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
     return reply(unmatched_data(uow.unmatched.get(unmatched_id)), etag=True)
 
 
-@tag.operation("GET /v1/unmatched-contacts", Scope.CONTACTS_READ, query=schemas.UnmatchedContactQuerySchema)
+@tag.operation("GET /v1/unmatched-contacts", Scope.CONTACTS_READ)
+@parameters(
+    request_number=contacts.REQUEST_NUMBER, open=contacts.OPEN, taken_by=contacts.TAKEN_BY, after=AFTER, limit=LIMIT
+)
 @answer(
     "A page of unmatched contacts, in the order in which they were recorded.",
     schemas.UnmatchedContactListSchema,
@@ -80,7 +86,12 @@ def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
 @tag.operation("PUT /v1/contacts/<string:unmatched_id>/order", Scope.CONTACTS_WRITE)
 @created("The contact about the order.", contacts.ContactSchema, contacts.EXAMPLE, links=contacts.LINKS)
 @answer("The contact was already matched to this order.", contacts.ContactSchema, contacts.EXAMPLE)
-@takes(schemas.MatchRequestSchema, example("order", "Its order", {"order_id": "A-1001"}))
+@takes(
+    "MatchRequest",
+    example("order", "Its order", {"order_id": "A-1001"}),
+    order_id=OrderId(required=True),
+    ticket_ref=Line(100, "The ticket; it replaces the ticket of the unmatched contact. Personal: stored encrypted."),
+)
 @problems(*JUDGED, "evidence-required", "order-not-found", "contact-state-conflict")
 def match_contact(uow: UnitOfWork, unmatched_id: str, body: dict[str, Any]) -> Response:
     """Match a contact to its order

@@ -1,6 +1,6 @@
 """What is a user's own: their password, and their sessions."""
 
-from flask import Response, g
+from flask import Response, g, session
 
 from refunds.errors import InvalidInput, Message, TooManyAttempts, Unauthenticated
 from refunds.service import users
@@ -23,7 +23,7 @@ def account(uow: UnitOfWork, form: Form) -> Response:
         form,
         offered=offered,
         sessions=uow.users.sessions(uow.principal.actor),
-        current=sessions.current(),
+        current=session["session_id"],
         said="".join(sessions.read_message("account", form.data.get("said"))),
         time_zone=time_zone_of(uow, uow.policies.default),
     )
@@ -39,7 +39,7 @@ def change_password(_: UnitOfWork | None, form: Form) -> Response:
     found = form.read(OwnPasswordSchema)
     offered = Offer(found["new_password"], found["mark"])
     try:
-        users.change_password(auth.store(), g.principal, sessions.current(), found["old_password"], offered)
+        users.change_password(auth.store(), g.principal, session["session_id"], found["old_password"], offered)
     except (Unauthenticated, TooManyAttempts) as error:
         raise InvalidInput.at("/old_password", Message("does not fit"), f"password_{error.code}") from None
     return _said("password")
@@ -55,7 +55,7 @@ def end_sessions(uow: UnitOfWork, form: Form) -> Response:
     if "session" in found:
         ended = uow.users.end_session(uow.principal.actor, found["session"])
     else:
-        ended = users.end_other_sessions(uow, sessions.current())
+        ended = users.end_other_sessions(uow, session["session_id"])
     return _said("sessions" if ended else "no_session")
 
 

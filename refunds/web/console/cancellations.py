@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, g
 
-from refunds.domain.instants import end_of_day, first_instant, format_instant, local_date, zone
+from refunds.domain.instants import end_of_day, first_instant, local_date, zone
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import SCOPES, Scope
 from refunds.domain.records import REVOCABLE_FOR, UNSETTLED, Basis, Cancellation, State
@@ -24,8 +24,8 @@ from refunds.web import auth
 from refunds.web.console import action, page, screen, to
 from refunds.web.console.eligibility import PAGE, time_zone_of
 from refunds.web.console.forms import CancellationsSchema, Form, PrintedSchema, all_of
-from refunds.web.cursors import both_ways
 from refunds.web.endpoint import CSV
+from refunds.web.lists import both_ways
 from refunds.web.responses import document
 from refunds.web.schemas.cancellations import CancellationQuerySchema, RevocationRequestSchema
 from refunds.web.schemas.documents import HTML
@@ -111,11 +111,11 @@ def recent(uow: UnitOfWork, form: Form) -> Response:
 
 _ALL = "console cancellations"
 _READERS = (Scope.CANCELLATIONS_REVOKE, Scope.AUDIT_READ)
-_DATES: dict[str, Callable[[date, Any], str]] = {
-    "issued_from": lambda day, tz: format_instant(first_instant(day, tz)),
-    "issued_to": lambda day, tz: format_instant(end_of_day(day, tz)),
-    "due_from": lambda day, _: day.isoformat(),
-    "due_to": lambda day, _: day.isoformat(),
+_DATES: dict[str, Callable[[date, Any], date]] = {
+    "issued_from": first_instant,
+    "issued_to": end_of_day,
+    "due_from": lambda day, _: day,
+    "due_to": lambda day, _: day,
 }
 """What the list of the API gets for a typed date, which has no time; the last date counts."""
 
@@ -169,17 +169,15 @@ def _query(uow: UnitOfWork, form: Form) -> dict[str, Any]:
     found = form.read(CancellationsSchema)
     tz = zone(time_zone_of(uow, uow.policies.default))
 
-    def typed(name: str) -> str:
-        day = found[name].day(name, uow.now, tz.key)
+    def typed(name: str) -> tuple[str, date]:
         try:
-            return _DATES[name](day, tz)
+            return name, _DATES[name](found[name].day(name, uow.now, tz.key), tz)
         except OverflowError:
             raise InvalidInput.at(f"/{name}", Message("no such date: check the year")) from None
 
-    names = [name for name in _DATES if name in found]
-    days = dict(zip(names, all_of(*(partial(typed, name) for name in names)), strict=True))
+    days = all_of(*(partial(typed, name) for name in _DATES if name in found))
     plain = {name: str(found[name]) for name in ("state", "basis", "issued_by", "overdue") if name in found}
-    return CancellationQuerySchema().read(plain | days)
+    return CancellationQuerySchema().read(plain | dict(days))
 
 
 @action("/cancellations", all_cancellations, *_READERS)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from flask import Response, g, request, session
@@ -29,7 +30,7 @@ from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import action, at, page, screen, to
-from refunds.web.console.eligibility import Asked, asked, entered, time_zone_of
+from refunds.web.console.eligibility import asked, time_zone_of
 from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form, Typed, require
 from refunds.web.endpoint import Transaction
 from refunds.web.schemas.contacts import CompletionRequestSchema, ReopenQuerySchema, ResolutionRequestSchema
@@ -80,7 +81,9 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
         g.principal.require(Scope.CANCELLATIONS_OVERRIDE)
     order, contact, own, decision, errors = _foreseen(uow, order_id, found)
     intent = contact.intent if contact else found.get("intent", Intent.CANCEL)
-    time_zone, how = time_zone_of(uow, order.policy), _asked_or_none(uow, order, found)
+    time_zone, how = time_zone_of(uow, order.policy), None
+    with suppress(InvalidInput):  # the errors are shown by the form
+        how = asked(found, uow.now, time_zone)
     return page(
         "confirm.html",
         replace(form, errors=form.errors or errors),
@@ -145,18 +148,6 @@ def _readable(contact: AContact, name: str) -> Any:
     return None if isinstance(value, Erased | Hidden) else value
 
 
-def exact(uow: UnitOfWork, found: dict[str, Any], earlier: AContact | None) -> dict[str, Any]:
-    """Return the read form, with the exact times of `earlier` where they are still typed as the page showed them.
-
-    `earlier` is the contact that the form corrects; for None, the form stays as it is.
-    """
-    if earlier is None:
-        return found
-    zone, times = _zone(uow, earlier), {name: getattr(earlier, name) for name in _TIMES if name in found}
-    same = {name: at for name, at in times.items() if at and found[name].text == clock_text(at, zone)}
-    return found | {name: Typed(format_instant(at)) for name, at in same.items()}
-
-
 def require_changed(new: NewContact, earlier: AContact | None, **more: Any) -> None:
     """Raise `InvalidInput` if `new` changes nothing in `earlier`, the contact that it corrects; do nothing without one.
 
@@ -172,17 +163,6 @@ def _zone(uow: UnitOfWork, contact: AContact) -> str:
     return time_zone_of(
         uow, uow.orders.get(contact.order_id).policy if isinstance(contact, Contact) else uow.policies.default
     )
-
-
-def _asked_or_none(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> Asked | None:
-    """Return how and when the customer asked, or None if a time cannot be read.
-
-    The session keeps the channel, unless the form supersedes a contact.
-    """
-    try:
-        return asked(found, uow.now, time_zone_of(uow, order.policy))
-    except InvalidInput:
-        return None
 
 
 def _foreseen(
@@ -208,17 +188,29 @@ def _foreseen(
 
 
 def _new_contact(uow: UnitOfWork, order: Order, found: dict[str, Any]) -> NewContact:
-    """Return the contact that the read form enters, not recorded yet; the session keeps its channel.
+    """Return the contact about an order that the read form enters, as `new_contact` does."""
+    earlier = uow.contacts.find(found["supersedes"]) if "supersedes" in found else None
+    return new_contact(uow, found, time_zone_of(uow, order.policy), earlier)
 
-    Raises `InvalidInput` if a time is not a date with its time, or if the contact is said to be received when the page
-    was opened, and that is more than 15 minutes ago.
+
+_OPENED_FOR = timedelta(minutes=15)
+"""How long the time at which a page was opened counts as that of the contact, unless the user says so."""
+
+
+def new_contact(uow: UnitOfWork, found: dict[str, Any], time_zone: str, earlier: AContact | None) -> NewContact:
+    """Return the contact that the read form enters, not recorded yet; by default, its intent is to cancel.
+
+    It has the exact times of `earlier`, the contact that it corrects, where they are still typed as the page showed
+    them. The session keeps its channel. Raises `InvalidInput` if a time is not a date with its time, or if the contact
+    is said to be received when the page was opened, and that is more than 15 minutes ago.
     """
-    found = exact(uow, found, uow.contacts.find(found["supersedes"]) if "supersedes" in found else None)
-    return new_contact(entered(found, uow.now, time_zone_of(uow, order.policy)), found)
-
-
-def new_contact(how: Asked, found: dict[str, Any]) -> NewContact:
-    """Return a contact, not recorded yet, with `how` and what a form says; by default, its intent is to cancel."""
+    for name in _TIMES:
+        then = getattr(earlier, name, None)
+        if earlier and then and name in found and found[name].text == clock_text(then, _zone(uow, earlier)):
+            found = found | {name: Typed(format_instant(then))}
+    how = asked(found, uow.now, time_zone)
+    if how.opened and how.received_at and uow.now - how.received_at > _OPENED_FOR:
+        raise InvalidInput.at("/received_at", Message("the page was opened long ago"), "opened_long_ago")
     return NewContact(
         channel=how.channel,
         intent=found.get("intent", Intent.CANCEL),

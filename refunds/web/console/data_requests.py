@@ -7,22 +7,11 @@ from urllib.parse import quote
 
 from flask import Response
 
+from refunds.domain import privacy
 from refunds.domain.instants import local_date, zone
 from refunds.domain.permissions import Scope
-from refunds.domain.privacy import (
-    EXTENDABLE,
-    IDENTIFIED,
-    DataRequest,
-    DataRequestChannel,
-    DataRequestKind,
-    DataRequestOutcome,
-    DataRequestState,
-    ErasureReason,
-    Fee,
-)
 from refunds.errors import FieldError, InvalidInput, Message
-from refunds.presentation.documents.export import render_html
-from refunds.presentation.exports import export_data
+from refunds.presentation.documents.export import export_data, render_html
 from refunds.presentation.language import each_language, language, speaking
 from refunds.presentation.texts.answers import Said
 from refunds.presentation.texts.privacy import answer_text, certificate_lines, last_day
@@ -37,16 +26,16 @@ from refunds.web.console import action, at, forms, page, screen, to
 from refunds.web.console.contacts import Doing, act
 from refunds.web.console.eligibility import PAGE
 from refunds.web.console.forms import Form
-from refunds.web.cursors import both_ways
 from refunds.web.endpoint import Transaction
+from refunds.web.lists import both_ways
 from refunds.web.responses import document, reply
 from refunds.web.schemas.documents import HTML
 from refunds.web.schemas.privacy import IdentityCheckRequestSchema
 
 SHOWN: Mapping[str, dict[str, Any]] = {
-    "open": {"state": DataRequestState.OPEN, "newest": False},
+    "open": {"state": privacy.DataRequestState.OPEN, "newest": False},
     "overdue": {"overdue": True, "newest": False},
-    "closed": {"state": DataRequestState.CLOSED, "newest": True},
+    "closed": {"state": privacy.DataRequestState.CLOSED, "newest": True},
 }
 """What the list can show: open ones by what is due first, closed ones from the newest."""
 
@@ -66,26 +55,26 @@ def data_requests_due(uow: UnitOfWork, form: Form) -> Response:
         following=pages["following"],
         chosen=chosen,
         shown=list(SHOWN),
-        kinds=list(DataRequestKind),
+        kinds=list(privacy.DataRequestKind),
         overdue=uow.data_requests.count_of(overdue=True),
         time_zone=time_zone,
     )
 
 
-def _until(uow: UnitOfWork, request: DataRequest) -> tuple[Any, int]:
+def _until(uow: UnitOfWork, request: privacy.DataRequest) -> tuple[Any, int]:
     """Return the last day for the answer in the vendor's zone, and how many days are left; below 0 after that day."""
     time_zone = data_requests.time_zone(uow)
     until = last_day(request, time_zone)
     return until, (until - local_date(uow.now, zone(time_zone))).days
 
 
-def _next(uow: UnitOfWork, request: DataRequest) -> str | None:
+def _next(uow: UnitOfWork, request: privacy.DataRequest) -> str | None:
     """Return the code of what is to be done next about a request, which `NAMES` has in words; None if it is closed."""
-    if request.state is DataRequestState.CLOSED:
+    if request.state is privacy.DataRequestState.CLOSED:
         return None
     if not data_requests.is_held(uow, request):
         return "next.nothing_held"
-    if request.kind in IDENTIFIED and request.identity_check is None:
+    if request.kind in privacy.IDENTIFIED and request.identity_check is None:
         return "next.identity"
     return f"next.{request.kind}"
 
@@ -96,8 +85,8 @@ def new_data_request(uow: UnitOfWork, form: Form) -> Response:
     return page(
         "data_request_new.html",
         replace(form, address=at("new_data_request")),
-        kinds=list(DataRequestKind),
-        ways=list(DataRequestChannel),
+        kinds=list(privacy.DataRequestKind),
+        ways=list(privacy.DataRequestChannel),
         time_zone=data_requests.time_zone(uow),
     )
 
@@ -107,7 +96,7 @@ def open_data_request(uow: UnitOfWork, form: Form) -> Response:
     """Open a data request, received now or when typed, and redirect to it; a date alone means the start of that day."""
     found = form.read(forms.NewDataRequestSchema)
     if typed := found.pop("received_at", None):
-        found["received_at"] = typed.begin("received_at", uow.now, data_requests.time_zone(uow))
+        found["received_at"] = typed.instant("received_at", uow.now, data_requests.time_zone(uow), days=0)
     request = data_requests.open_request(uow, NewDataRequest(**found))
     return to("data_request", request_id=request.request_id)
 
@@ -119,8 +108,8 @@ def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
     time_zone, held = data_requests.time_zone(uow), data_requests.is_held(uow, request)
     until, left = _until(uow, request)
     texts = {name: answer_text(request, time_zone) for name in each_language()}
-    is_open, limits = request.state is DataRequestState.OPEN, {request.kind} & {"restriction", "objection"}
-    fields = _fields(uow, request) if is_open and held and request.kind is DataRequestKind.RECTIFICATION else []
+    is_open, limits = request.state is privacy.DataRequestState.OPEN, {request.kind} & {"restriction", "objection"}
+    fields = _fields(uow, request) if is_open and held and request.kind is privacy.DataRequestKind.RECTIFICATION else []
     return page(
         "data_request.html",
         replace(form, address=at("data_request", request_id=request_id)),
@@ -133,18 +122,18 @@ def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
         words={name: [Said("write", text)] for name, text in texts.items() if text},
         recipients=recipients,
         certificate=certificate and list(certificate_lines(certificate, is_scrubbed=auth.store().has_scrubbed_all)),
-        extendable=is_open and request.kind in EXTENDABLE and not request.extended_at and left >= 0,
-        liftable=bool(limits) and request.outcome is DataRequestOutcome.FULFILLED,
+        extendable=is_open and request.kind in privacy.EXTENDABLE and not request.extended_at and left >= 0,
+        liftable=bool(limits) and request.outcome is privacy.DataRequestOutcome.FULFILLED,
         fields=fields,
         numbers=_numbers(uow, {one.record_id for _, one in fields}),
-        fees=["none", *(one for one in Fee if one is Fee.EXCESSIVE or request.kind is DataRequestKind.ACCESS)],
-        erasure_reasons=list(ErasureReason),
+        fees=["none", *(privacy.Fee if request.kind is privacy.DataRequestKind.ACCESS else [privacy.Fee.EXCESSIVE])],
+        erasure_reasons=list(privacy.ErasureReason),
         names=uow.users.names(filter(None, (request.recorded_by, request.extended_by, request.closed_by))),
         time_zone=time_zone,
     )
 
 
-def _fields(uow: UnitOfWork, request: DataRequest) -> list[tuple[str, Correction]]:
+def _fields(uow: UnitOfWork, request: privacy.DataRequest) -> list[tuple[str, Correction]]:
     """Return, for each personal field of a data request's customer, its name in the form and its present value.
 
     The request must have a customer.
@@ -168,12 +157,12 @@ def _note_fee(uow: UnitOfWork, request_id: str, found: dict[str, Any]) -> None:
 
     Raises `InvalidInput` if there is a fee and no reason.
     """
-    fee = None if found["fee"] == "none" else Fee(found["fee"])
+    fee = None if found["fee"] == "none" else privacy.Fee(found["fee"])
     forms.require(found, "fee_reason", fee)
     data_requests.note_fee(uow, request_id, fee, found.get("fee_reason") if fee else None)
 
 
-def _close(outcome: DataRequestOutcome) -> Callable[[UnitOfWork, str, dict[str, Any]], None]:
+def _close(outcome: privacy.DataRequestOutcome) -> Callable[[UnitOfWork, str, dict[str, Any]], None]:
     """Return a function that closes a data request with this outcome and the fields of a read form."""
 
     def close(uow: UnitOfWork, request_id: str, found: dict[str, Any]) -> None:
@@ -193,10 +182,10 @@ _DOING: Doing = {
         lambda uow, request_id, found: data_requests.extend(uow, request_id, found["extension_reason"]),
     ),
     "fee": (forms.FeeSchema, _note_fee),
-    "fulfil": (forms.FulfilmentSchema, _close(DataRequestOutcome.FULFILLED)),
-    "refuse": (forms.RefusalSchema, _close(DataRequestOutcome.REFUSED)),
-    "nothing_held": (StrictSchema, _close(DataRequestOutcome.NOTHING_HELD)),
-    "take_back": (StrictSchema, _close(DataRequestOutcome.TAKEN_BACK)),
+    "fulfil": (forms.FulfilmentSchema, _close(privacy.DataRequestOutcome.FULFILLED)),
+    "refuse": (forms.RefusalSchema, _close(privacy.DataRequestOutcome.REFUSED)),
+    "nothing_held": (StrictSchema, _close(privacy.DataRequestOutcome.NOTHING_HELD)),
+    "take_back": (StrictSchema, _close(privacy.DataRequestOutcome.TAKEN_BACK)),
 }
 """What the forms of the page of a data request do, and their fields, by the value of `doing`; `correct` is apart."""
 
@@ -229,7 +218,7 @@ def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
     if held and not changed:
         raise InvalidInput.at(f"/{held[0][0]}", Message("change at least one field"), "unchanged_fields")
     try:
-        given = Given(DataRequestOutcome.FULFILLED, corrections=[one for _, one in changed])
+        given = Given(privacy.DataRequestOutcome.FULFILLED, corrections=[one for _, one in changed])
         data_requests.close(uow, request_id, given)
     except InvalidInput as error:
         places = {f"/corrections/{at}": f"/{name}" for at, (name, _) in enumerate(changed)}

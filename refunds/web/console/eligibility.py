@@ -1,7 +1,7 @@
 """Check and Answer: from an order's number, or a day and a region, to the answer for the customer."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -29,9 +29,6 @@ from refunds.web.console.forms import AskedSchema, ByDateSchema, FindSchema, For
 from refunds.web.responses import present_policies
 
 PAGE = 25
-
-OPENED_FOR = timedelta(minutes=15)
-"""How long the time at which a page was opened counts as that of the contact, unless the user says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +69,6 @@ def asked(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
     received, sent = forms.all_of(partial(typed, "received_at"), partial(typed, "sent_at"))
     opened = "opened" in found and found.get("received_at") == Typed(found["opened"])
     return Asked(Channel(found.get("channel") or session.get("channel", Channel.PHONE)), received, sent, opened)
-
-
-def entered(found: dict[str, Any], now: datetime, time_zone: str) -> Asked:
-    """Return the channel and the times at which the customer asked, to be put on record; like `asked`, but stricter.
-
-    Raises `InvalidInput` if a time is not a date with its time, or if the time of receipt is only the one at which the
-    page was opened, more than 15 minutes ago.
-    """
-    how = asked(found, now, time_zone)
-    if how.opened and how.received_at and now - how.received_at > OPENED_FOR:
-        raise InvalidInput.at("/received_at", Message("the page was opened long ago"), "opened_long_ago")
-    return how
 
 
 @screen("/", Scope.ORDERS_READ, Scope.CHECKS_RUN)
@@ -199,7 +184,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     """
     time_zone = time_zone_of(uow, uow.policies.default)
     provided, how, region = forms.all_of(
-        lambda: found["provided_on"].begin("provided_on", uow.now, time_zone),
+        lambda: found["provided_on"].instant("provided_on", uow.now, time_zone, days=0),
         lambda: asked(found, uow.now, time_zone),
         lambda: regions.meant(found.get("region")),
     )
@@ -213,16 +198,6 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
         return checks.check_eligibility(present_policies(), asking), how
     except (CalendarNotCovered, NoPolicyInForce) as error:
         raise InvalidInput.at("/provided_on", error.detail, error.code) from None
-
-
-def _on_record(uow: UnitOfWork, order: Order, decision: Decision) -> Decision | None:
-    """Return the decision on the open request that the page names beside the answer; None if it names no request.
-
-    It is `decision` itself if that was made on a request, else, if `decision` is refundable, that on an open request.
-    """
-    if decision.facts.request or not decision.eligible:
-        return decision if decision.facts.request else None
-    return orders.decision_on_open_request(uow, order, decision.facts.received_at)
 
 
 def _answer(
@@ -286,6 +261,9 @@ def _about(uow: UnitOfWork, order: Order | None, decision: Decision) -> dict[str
     if order is None:
         return _NOTHING
     order_id, outcome = order.order_id, decision.outcome
+    on_record = decision if decision.facts.request else None  # the open request that the page names beside the answer
+    if on_record is None and decision.eligible:
+        on_record = orders.decision_on_open_request(uow, order, decision.facts.received_at)
     every = uow.cancellations.paginate(limit=1, newest=True, order_id=order_id)
     active = every[0] if every and every[0].state in ACTIVE else None
     late = not active and not decision.facts.request and outcome.verdict is Verdict.REFUSED
@@ -295,7 +273,7 @@ def _about(uow: UnitOfWork, order: Order | None, decision: Decision) -> dict[str
     return {
         "active": active,
         "revoked": every[0] if every and not active else None,
-        "on_record": _on_record(uow, order, decision),
+        "on_record": on_record,
         "late": next(iter(uow.contacts.open_about([order_id])), None) if late else None,
         "last_contact": newest[0] if newest else None,
         "names": uow.users.names(one.revoked_by for one in every if one.revoked_by),

@@ -1,7 +1,9 @@
 """The journal for auditors: its events, filtered and page by page, and the page of each."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -51,23 +53,18 @@ def _filters(uow: UnitOfWork, form: Form) -> dict[str, Any]:
     found = replace(form, data={name: one for name, one in form.data.items() if name not in _PLACES}).read(
         JournalSchema
     )
-    typed = [(name, found[name]) for name in ("since", "until") if name in found]
-    found |= dict(all_of(*(lambda name=name, one=one: (name, _meant(uow, name, one)) for name, one in typed)))
+
+    def meant(name: str, days: int) -> tuple[str, datetime]:
+        return name, found[name].instant(name, uow.now, ZONE, days=days)
+
+    found |= all_of(*(partial(meant, name, days) for name, days in _DAYS.items() if name in found))
     if "actor" in found and uow.principal.may(Scope.PERSONAL_READ):
         found["actor"] = uow.users.id_of(found["actor"].lower()) or found["actor"]
     return found
 
 
+_DAYS = {"since": 0, "until": 1}  # after a typed day without a time: where the filter begins or ends
 _PLACES = frozenset(JournalPageSchema().fields)
-
-
-def _meant(uow: UnitOfWork, name: str, typed: Any) -> datetime:
-    """Return the instant of a time typed in UTC; without a time of day, the day's start for `since`, else its end.
-
-    Raises `InvalidInput` if it cannot be read.
-    """
-    found: datetime = (typed.begin if name == "since" else typed.end)(name, uow.now, ZONE)
-    return found
 
 
 def _journal_page(uow: UnitOfWork, form: Form, events: Any, **shown: Any) -> Response:
@@ -92,7 +89,9 @@ def event(uow: UnitOfWork, form: Form, position: int) -> Response:
     if position not in near:
         raise NotFound(Message("there is no such event"))
     shown, sound = near[position]
-    last = uow.events.head().position
+    data, last = shown.data, uow.events.head().position
+    with suppress(ValueError):  # data that are not JSON stay as they are
+        data = orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2).decode()
     beside = {"later": position + 1 if position < last else 0, "earlier": position - 1}
     return page(
         "event.html",
@@ -100,15 +99,7 @@ def event(uow: UnitOfWork, form: Form, position: int) -> Response:
         event=shown,
         sound=sound,
         at=format_instant(shown.at),
-        data=_laid_out(shown.data),
+        data=data,
         beside={name: (at, at in near) for name, at in beside.items() if at},
         names=uow.users.names([shown.actor]),
     )
-
-
-def _laid_out(data: str) -> str:
-    """Return an event's data as JSON with a line for each value; data that are not JSON stay as they are."""
-    try:
-        return orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2).decode()
-    except ValueError:
-        return data

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
-from zoneinfo import ZoneInfo
 
 from marshmallow import EXCLUDE, ValidationError
+from marshmallow.fields import Field
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import first_instant, local_date, parse_instant, shown_instant, zone
@@ -18,7 +18,7 @@ from refunds.domain.records import Basis, Intent, OverrideKind, State
 from refunds.domain.resolutions import ResolutionReason
 from refunds.domain.terms import TimelyBy
 from refunds.errors import FieldError, InvalidInput, Message, Unfit
-from refunds.schemas.fields import Choice, FreeText, Line, Text, WholeText
+from refunds.schemas.fields import Choice, FreeText, Line, Month, Text, WholeText
 from refunds.schemas.strict import StrictSchema
 from refunds.service.queue import Tab
 from refunds.web.console.dates import typed_instant, typed_time
@@ -36,46 +36,21 @@ class Typed:
 
     text: str
 
-    def instant(self, field: str, now: datetime, time_zone: str) -> datetime:
+    def instant(self, field: str, now: datetime, time_zone: str, *, days: int | None = None) -> datetime:
         """Return the typed instant, in UTC; `now` says which day the text is relative to, as in "today".
 
-        Raises `InvalidInput` at `field` if the text cannot be read or has no time, or if the clocks skip that time.
+        A date without a time stands for the start of the day that is so many `days` later: 0 as a beginning, 1 as an
+        end. Raises `InvalidInput` at `field` if the text cannot be read, if it has no time and `days` is None, or if
+        the clocks skip the typed time.
         """
-        return self._meant(field, now, zone(time_zone))
-
-    def begin(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """Return the typed instant as a beginning: for a date without a time, the start of that day.
-
-        Raises `InvalidInput` at `field` if the text cannot be read or the clocks skip the typed time.
-        """
-        return self._meant(field, now, zone(time_zone), timedelta())
-
-    def end(self, field: str, now: datetime, time_zone: str) -> datetime:
-        """Return the typed instant as an end: for a date without a time, the start of the next day.
-
-        Raises `InvalidInput` at `field` if the text cannot be read or the clocks skip the typed time.
-        """
-        return self._meant(field, now, zone(time_zone), timedelta(days=1))
-
-    def day(self, field: str, now: datetime, time_zone: str) -> date:
-        """Return the local date that was typed in a field. Raises `InvalidInput` if it cannot be read or has a time."""
-        begin = self.begin(field, now, time_zone)
-        if begin == self.end(field, now, time_zone):
-            raise InvalidInput.at(f"/{field}", Message("must be a date without a time"), "time_given")
-        return local_date(begin, zone(time_zone))
-
-    def _meant(self, field: str, now: datetime, tz: ZoneInfo, days: timedelta | None = None) -> datetime:
-        """Return the typed instant, in UTC, or, if no time was typed, the start of the day `days` after the typed one.
-
-        Raises `InvalidInput` at `field` if the text is unreadable, lacks the time (`days` None), or the clocks skip it.
-        """
+        tz = zone(time_zone)
         for read in (parse_instant, typed_instant):
             with suppress(ValueError):
                 return read(self.text)
         try:
             day, clock = typed_time(self.text, local_date(now, tz))
             if clock is None and days is not None:
-                return first_instant(day + days, tz)
+                return first_instant(day + timedelta(days), tz)
         except Unfit as error:
             raise InvalidInput.at(f"/{field}", error.detail, error.code) from None
         except (ValueError, OverflowError):
@@ -86,6 +61,13 @@ class Typed:
             return shown_instant(day, clock, tz)
         except Unfit as error:
             raise InvalidInput.at(f"/{field}", error.detail, "time_skipped") from None
+
+    def day(self, field: str, now: datetime, time_zone: str) -> date:
+        """Return the local date that was typed in a field. Raises `InvalidInput` if it cannot be read or has a time."""
+        begin = self.instant(field, now, time_zone, days=0)
+        if begin == self.instant(field, now, time_zone, days=1):
+            raise InvalidInput.at(f"/{field}", Message("must be a date without a time"), "time_given")
+        return local_date(begin, zone(time_zone))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +142,6 @@ class FindSchema(ByDateSchema):
     by_date = Text(1)
 
 
-class SearchSchema(StrictSchema):
-    """What is searched for, from the header of a page."""
-
-    search = Text(200, required=True)
-
-
 class CustomerSchema(AskedSchema):
     """The page of a customer's orders to show, what narrows them down, and how and when they ask."""
 
@@ -198,13 +174,6 @@ class BegunSchema(AskedSchema):
     order_hint = Line(200)
 
 
-class MatchSchema(StrictSchema):
-    """The number of the order that a contact is about, and the ticket if the policy needs one."""
-
-    order_id = Text(200, required=True)
-    ticket_ref = Line(100)
-
-
 class QueueSchema(StrictSchema):
     """What is shown of the queue, and what is left for the next: an order, or a contact without one.
 
@@ -230,13 +199,6 @@ class Doing(StrEnum):
     RESOLVE = "resolve"
 
 
-class AssignedSchema(StrictSchema):
-    """Who deals with a request."""
-
-    doing = Choice((Doing.TAKE, Doing.GIVE_BACK, Doing.ASSIGN), required=True)
-    taken_by = Text(64)
-
-
 class SeveralSchema(QueueSchema):
     """What is done with several entries of the queue."""
 
@@ -246,129 +208,56 @@ class SeveralSchema(QueueSchema):
     reason = FreeText(500)
 
 
-class CancellationsSchema(StrictSchema):
-    """Which cancellations are shown: the filters of their list, with dates as people write them, and the page."""
-
-    state = Choice(State)
-    basis = Choice(Basis)
-    issued_by = Text(64)
-    overdue = Text(4, pattern="true")
-    issued_from, issued_to, due_from, due_to = Moment(), Moment(), Moment(), Moment()
-    after, before = AFTER, AFTER
-
-
-class PrintedSchema(StrictSchema):
-    """The language of a page for the customer, independent of the reader's own."""
-
-    language = Language()
-
-
-class JournalPageSchema(StrictSchema):
-    """The position before which, or after which, to show the journal."""
-
-    before = WholeText(1, 2**53 - 1)
-    after = WholeText(1, 2**53 - 1)
-
-
-class JournalSchema(StrictSchema):
-    """What to show of the journal."""
-
-    type = Choice(EventType)
-    order_id = Text(200)
-    actor = Text(64)
-    since = Moment()
-    until = Moment()
-
-
-class OwnPasswordSchema(StrictSchema):
-    """The old password, and the new one that was offered."""
-
-    old_password = Text(200, required=True)
-    new_password = Text(64, required=True)
-    mark = Text(64, required=True)
-
-
-class OwnSessionSchema(StrictSchema):
-    """The session to end; if none is named, all others."""
-
-    session = Text(64)
-
-
-class WithdrawingSchema(StrictSchema):
-    """The fingerprint of what the reader was shown of a withdrawal."""
-
-    shown = Text(64)
-
-
-class DraftFormSchema(WithdrawingSchema):
-    """A draft of a policy: its file or its text, and whether it takes effect as soon as possible."""
-
-    file = Text(MOST_BYTES)
-    draft = Text(MOST_BYTES)
-    now = Text(3, pattern="yes")
-
-
-class ClosingSchema(WithdrawingSchema):
-    """A date on which the vendor is closed, and why."""
-
-    date = Moment(required=True)
-    reason_de = FreeText(200)
-    reason_en = FreeText(200)
-
-
-class WhatIfSchema(StrictSchema):
-    """Terms to try on past orders."""
-
-    window_business_days = WholeText(1, 366)
-    business_week = Text(7, pattern="mon-fri|mon-sat|country")
-    timely_by = Choice(TimelyBy)
-
-
-class DataRequestsSchema(StrictSchema):
-    """The page of the data requests to show, and which of them."""
-
-    after = AFTER
-    show = Text(10, pattern="open|overdue|closed")
-    kind = Choice(DataRequestKind)
-
-
 class NewDataRequestSchema(DataRequestRequestSchema):
     """What a person asks for about their data, as entered."""
 
     received_at = Moment()  # type: ignore[assignment] # also accepts how people write times
 
 
-class ExtensionSchema(StrictSchema):
-    """Why an answer takes longer."""
-
-    extension_reason = FreeText(500, required=True)
-
-
-class FeeSchema(StrictSchema):
-    """Whether a request may cost something, and why."""
-
-    fee = Text(20, pattern="none|further_copy|excessive", required=True)
-    fee_reason = FreeText(500)
+def _form(**fields: Field[Any]) -> type[StrictSchema]:
+    """Return the schema of a form or an address with these fields, by name."""
+    return StrictSchema.from_dict(fields)  # type: ignore[return-value] # it returns a class like its own
 
 
-class FulfilmentSchema(StrictSchema):
-    """What is noted when a request is fulfilled."""
+SearchSchema = _form(search=Text(200, required=True))
+MatchSchema = _form(order_id=Text(200, required=True), ticket_ref=Line(100))
+AssignedSchema = _form(doing=Choice((Doing.TAKE, Doing.GIVE_BACK, Doing.ASSIGN), required=True), taken_by=Text(64))
+CancellationsSchema = _form(
+    state=Choice(State),
+    basis=Choice(Basis),
+    issued_by=Text(64),
+    overdue=Text(4, pattern="true"),
+    **{name: Moment() for name in ("issued_from", "issued_to", "due_from", "due_to")},
+    after=AFTER,
+    before=AFTER,
+)
+PrintedSchema = _form(language=Language())  # of a page for the customer, independent of the reader's own
+ExportedSchema = _form(language=Language(), data=Text(1))  # with `data`, it is data instead of a page
+MonthSchema = _form(month=Month())
 
-    outcome_reason = FreeText(500)
-    erasure_reason = Choice(ErasureReason)
-    anyway = Line(200)
+JournalPageSchema = _form(before=WholeText(1, 2**53 - 1), after=WholeText(1, 2**53 - 1))  # positions in the journal
+JournalSchema = _form(type=Choice(EventType), order_id=Text(200), actor=Text(64), since=Moment(), until=Moment())
 
+OwnPasswordSchema = _form(
+    old_password=Text(200, required=True), new_password=Text(64, required=True), mark=Text(64, required=True)
+)
+OwnSessionSchema = _form(session=Text(64))  # the one to end; without it, all others
 
-class RefusalSchema(StrictSchema):
-    """Why a request is refused."""
+_SHOWN = Text(64)  # the fingerprint of what the reader was shown
+WithdrawingSchema = _form(shown=_SHOWN)
+DraftFormSchema = _form(shown=_SHOWN, file=Text(MOST_BYTES), draft=Text(MOST_BYTES), now=Text(3, pattern="yes"))
+ClosingSchema = _form(shown=_SHOWN, date=Moment(required=True), reason_de=FreeText(200), reason_en=FreeText(200))
+WhatIfSchema = _form(
+    window_business_days=WholeText(1, 366),
+    business_week=Text(7, pattern="mon-fri|mon-sat|country"),
+    timely_by=Choice(TimelyBy),
+)
 
-    refusal_reason = FreeText(500, required=True)
-
-
-class ExportedSchema(PrintedSchema):
-    """The language of an export, and whether it is data instead of a page."""
-
-    data = Text(1)
+DataRequestsSchema = _form(after=AFTER, show=Text(10, pattern="open|overdue|closed"), kind=Choice(DataRequestKind))
+ExtensionSchema = _form(extension_reason=FreeText(500, required=True))
+FeeSchema = _form(fee=Text(20, pattern="none|further_copy|excessive", required=True), fee_reason=FreeText(500))
+FulfilmentSchema = _form(outcome_reason=FreeText(500), erasure_reason=Choice(ErasureReason), anyway=Line(200))
+RefusalSchema = _form(refusal_reason=FreeText(500, required=True))
 
 
 def require(found: Mapping[str, Any], name: str, needed: object = True) -> None:

@@ -19,8 +19,8 @@ from refunds.web import auth
 from refunds.web.console import page, regions, screen, to
 from refunds.web.console.eligibility import PAGE, time_zone_of
 from refunds.web.console.forms import CustomerSchema, Form, PrintedSchema, Typed
-from refunds.web.cursors import both_ways
 from refunds.web.endpoint import Transaction
+from refunds.web.lists import both_ways
 from refunds.web.responses import document
 from refunds.web.schemas.documents import HTML
 

@@ -8,26 +8,13 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from flask import Response, current_app, g, request
+from flask import Response, current_app, g, request, session
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from refunds.errors import CallersError, InvalidInput, RefundsError, TooManyAttempts, Unauthenticated
 from refunds.service import users
 from refunds.storage.unit_of_work import UnitOfWork
-from refunds.web import auth, sessions, telemetry
-from refunds.web.console import (
-    PREFIX,
-    ChosenByLink,
-    action,
-    blueprint,
-    linked,
-    own_address,
-    page,
-    screen,
-    see,
-    start_screen,
-    to,
-)
+from refunds.web import auth, console, sessions, telemetry
 from refunds.web.console.conflicts import onward
 from refunds.web.console.eligibility import check
 from refunds.web.console.forms import Form
@@ -36,8 +23,8 @@ from refunds.web.problem_types import PROBLEMS
 from refunds.web.problems import HEADERS, Rejected, http_error, slug_of
 
 
-@blueprint.post("/sign-in/", defaults={"rest": ""})
-@blueprint.post("/sign-in/<path:rest>")
+@console.blueprint.post("/sign-in/", defaults={"rest": ""})
+@console.blueprint.post("/sign-in/<path:rest>")
 def sign_in(rest: str) -> Response:
     """Begin a session. Then redirect to the page at `rest`, or show again the form that the user was sending there.
 
@@ -50,7 +37,7 @@ def sign_in(rest: str) -> Response:
     if not sessions.take_token(form):
         return _page(rest, kept, "no_cookie", HTTPStatus.BAD_REQUEST, name)
     try:
-        user = users.sign_in(store, name, form.get("password", ""), sessions.known())
+        user = users.sign_in(store, name, form.get("password", ""), session.get("known"))
         begun = users.session_for(store, user)
         principal, policies = users.signed_in(store, begun)
     except (Unauthenticated, TooManyAttempts) as error:
@@ -65,15 +52,15 @@ def sign_in(rest: str) -> Response:
 sign_in.scopes = None  # type: ignore[attr-defined] # nobody is signed in yet
 
 
-@action("/sign-out", check)
+@console.action("/sign-out", check)
 def sign_out(uow: UnitOfWork, _: Form) -> Response:
     """End every session of the user, in all browsers, with an event. Then redirect to Check."""
     uow.users.end_sessions(uow.principal.actor)
     sessions.end()
-    return to("check")
+    return console.to("check")
 
 
-@screen("/<path:rest>")
+@console.screen("/<path:rest>")
 def nowhere(_: UnitOfWork, __: Form, rest: str) -> Response:
     """Redirect from a sign-in address to the page that it names. Raises `NotFound` for any other address."""
     if rest.startswith("sign-in/"):
@@ -83,10 +70,10 @@ def nowhere(_: UnitOfWork, __: Form, rest: str) -> Response:
 
 def _onward(rest: str) -> Response:
     """Return the redirect to the page at `rest`, or to the user's first screen if `rest` is empty or names no page."""
-    begins = start_screen(g.principal)
+    begins = console.start_screen(g.principal)
     if not _is_page(rest) or (begins != "check" and not rest):
-        return to(begins)
-    return see(own_address(f"{PREFIX}/{rest}"))
+        return console.to(begins)
+    return console.see(console.own_address(f"{console.PREFIX}/{rest}"))
 
 
 def _is_page(rest: str) -> bool:
@@ -107,12 +94,12 @@ def _endpoint_and_arguments(rest: str, method: str) -> tuple[str, Mapping[str, A
     """
     adapter = current_app.create_url_adapter(request)
     assert adapter
-    return adapter.match(f"{PREFIX}/{rest}", method=method)
+    return adapter.match(f"{console.PREFIX}/{rest}", method=method)
 
 
-@blueprint.errorhandler(RefundsError)
-@blueprint.errorhandler(Rejected)
-@blueprint.errorhandler(HTTPException)
+@console.blueprint.errorhandler(RefundsError)
+@console.blueprint.errorhandler(Rejected)
+@console.blueprint.errorhandler(HTTPException)
 def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPException:
     """Show what is wrong and what to do about it, or the sign-in page to a user who is not signed in.
 
@@ -135,19 +122,19 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
         with suppress(InvalidInput, Rejected, HTTPException):
             sessions.require_same_site()
             g.typed = sessions.form()
-    title, fix = problem_words("override-by-link" if isinstance(error, ChosenByLink) else slug, error)
+    title, fix = problem_words("override-by-link" if isinstance(error, console.ChosenByLink) else slug, error)
     form, link = Form.of(g.get("typed", {})), None
     if isinstance(error, CallersError) and status in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY):
         link = onward({"name": form.data.get("contact_id")} | error.detail.values)
-    shown = page("problem.html", form, status, title=title, fix=fix, onward=link, request_id=g.request_id)
+    shown = console.page("problem.html", form, status, title=title, fix=fix, onward=link, request_id=g.request_id)
     shown.headers.update((error.headers if isinstance(error, Rejected) else HEADERS.get(slug)) or {})
     return shown
 
 
-@blueprint.app_errorhandler(MethodNotAllowed)
+@console.blueprint.app_errorhandler(MethodNotAllowed)
 def misdirected(error: MethodNotAllowed) -> Response | HTTPException:
     """Show, in the console, that nothing is at an address for this method; return the usual problem elsewhere."""
-    return problem(NotFound()) if request.path.startswith(f"{PREFIX}/") else http_error(error)
+    return problem(NotFound()) if request.path.startswith(f"{console.PREFIX}/") else http_error(error)
 
 
 def _asked_to_sign_in() -> Response:
@@ -156,7 +143,7 @@ def _asked_to_sign_in() -> Response:
     Passwords are not kept. The page says so if the form is too large to be kept. Raises `InvalidInput` or `Rejected` if
     the form cannot be read.
     """
-    rest, kept, said = request.path.removeprefix(f"{PREFIX}/"), "", None
+    rest, kept, said = request.path.removeprefix(f"{console.PREFIX}/"), "", None
     if request.method == "POST":
         view = current_app.view_functions.get(request.endpoint or "")
         try:
@@ -180,9 +167,9 @@ def _page(rest: str, kept: str, said: str | None, status: int, name: str = "") -
     `kept` is the form that was being sent there, as JSON without secrets, or ""; `said` is what the user is told, and
     `name` the user name that is filled in.
     """
-    form = Form(address=own_address(f"{PREFIX}/{rest}"))
-    to_here = own_address(f"{PREFIX}/sign-in/{rest}")
-    return page("sign_in.html", form, status, to=to_here, kept=kept, said=said, name=name)
+    form = Form(address=console.own_address(f"{console.PREFIX}/{rest}"))
+    to_here = console.own_address(f"{console.PREFIX}/sign-in/{rest}")
+    return console.page("sign_in.html", form, status, to=to_here, kept=kept, said=said, name=name)
 
 
 def _resumed(rest: str, kept: str) -> Response:
@@ -196,14 +183,14 @@ def _resumed(rest: str, kept: str) -> Response:
         endpoint, arguments = _endpoint_and_arguments(rest, "POST")
         typed = orjson.loads(kept)
     except (NotFound, MethodNotAllowed, orjson.JSONDecodeError):
-        return to("check")
+        return console.to("check")
     view: Any = current_app.view_functions[endpoint]
     form_view = getattr(view, "form_view", None)
     if form_view is None or not isinstance(typed, dict):
-        return to("check")
+        return console.to("check")
     if view.scopes:
         g.principal.require(*view.scopes)
-    form = Form.of(linked() | {str(name): str(value) for name, value in typed.items()})
-    form = replace(form, notice="resumed", address=own_address(f"{PREFIX}/{rest}"))
+    form = Form.of(console.linked() | {str(name): str(value) for name, value in typed.items()})
+    form = replace(form, notice="resumed", address=console.own_address(f"{console.PREFIX}/{rest}"))
     shown: Response = form_view(form=form, **arguments)
     return shown

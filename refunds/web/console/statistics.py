@@ -8,14 +8,13 @@ from refunds.presentation.statistics import LONGEST, OUTCOMES, chart, table
 from refunds.service import statistics as use_case
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.console import page, screen
-from refunds.web.console.forms import Form
-from refunds.web.schemas.statistics import StatisticsQuerySchema
+from refunds.web.console.forms import Form, MonthSchema
 
 
 @screen("/statistics", Scope.STATISTICS_READ)
 def statistics(uow: UnitOfWork, form: Form) -> Response:
     """Show the table and the chart of a closed month, by default the latest, if any; `NotFound` for another month."""
-    month = form.read_leniently(StatisticsQuerySchema).get("month")
+    month = form.read_leniently(MonthSchema).get("month")
     months = uow.statistics.months()
     found = use_case.read(uow, month)[0] if months or month else None
     return page(

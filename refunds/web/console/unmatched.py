@@ -15,18 +15,8 @@ from refunds.presentation.texts.dates import clock_text
 from refunds.service import search, unmatched
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
-from refunds.web.console import action, at, page, screen, to
-from refunds.web.console.contacts import (
-    ANSWERING,
-    Doing,
-    about,
-    act,
-    exact,
-    new_contact,
-    require_changed,
-    with_recorded,
-)
-from refunds.web.console.eligibility import asked, entered, time_zone_of
+from refunds.web.console import action, at, contacts, page, screen, to
+from refunds.web.console.eligibility import asked, time_zone_of
 from refunds.web.console.forms import BegunSchema, Form, MatchSchema, UnmatchedEntrySchema
 from refunds.web.endpoint import Transaction
 from refunds.web.schemas.contacts import ReopenQuerySchema
@@ -55,7 +45,7 @@ def _new(uow: UnitOfWork, form: Form) -> Response:
     found = form.read_leniently(UnmatchedEntrySchema)
     corrected = uow.unmatched.get(found["supersedes"]) if "supersedes" in found else None
     if corrected and request.method == "GET":
-        form = with_recorded(uow, form, corrected, is_typed=True)
+        form = contacts.with_recorded(uow, form, corrected, is_typed=True)
         found = form.read_leniently(UnmatchedEntrySchema)
     received_at, sent_at = (form.data.get(name, "") for name in ("received_at", "sent_at"))
     opened = ""
@@ -83,9 +73,8 @@ def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
     """Record a contact whose order is not known, or a correction, which supersedes the earlier one; redirect to it."""
     found = form.read(UnmatchedEntrySchema)
     earlier = uow.unmatched.get(found["supersedes"]) if "supersedes" in found else None
-    found = exact(uow, found, earlier)
-    new = new_contact(entered(found, uow.now, time_zone_of(uow, uow.policies.default)), found)
-    require_changed(new, earlier, order_hint=found["order_hint"])
+    new = contacts.new_contact(uow, found, time_zone_of(uow, uow.policies.default), earlier)
+    contacts.require_changed(new, earlier, order_hint=found["order_hint"])
     kept = unmatched.record(uow, found["order_hint"], new)
     return to("unmatched_contact", unmatched_id=kept.unmatched_id)
 
@@ -100,7 +89,7 @@ def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respons
     return page(
         "unmatched.html",
         replace(form, address=at("unmatched_contact", unmatched_id=unmatched_id)),
-        **about(uow, found, found.closed_by),
+        **contacts.about(uow, found, found.closed_by),
         earlier=found.supersedes and uow.unmatched.with_ids([found.supersedes]).get(found.supersedes),
         words={name: unmatched_said(found, time_zone) for name in each_language()} if found.is_open else {},
         time_zone=time_zone,
@@ -123,7 +112,7 @@ def match(uow: UnitOfWork, form: Form, unmatched_id: str) -> Response:
     return to("contact", contact_id=contact.contact_id)
 
 
-_DOING: Doing = ANSWERING | {
+_DOING: contacts.Doing = contacts.ANSWERING | {
     "resolve": (
         UnmatchedResolutionRequestSchema,
         lambda uow, name, found: unmatched.resolve(uow, name, found["reason"]),
@@ -138,5 +127,5 @@ def follow_up_unmatched(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respo
 
     Raises `InvalidInput` if `doing` is something else.
     """
-    act(uow, form, unmatched_id, _DOING)
+    contacts.act(uow, form, unmatched_id, _DOING)
     return to("unmatched_contact", unmatched_id=unmatched_id)

@@ -6,15 +6,14 @@ from typing import Any
 from refunds.domain import records
 from refunds.domain.references import parse_reference
 from refunds.errors import Message
-from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, LocalDate, Nested, Reference, Text
+from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, LocalDate, Nested, Text
 from refunds.schemas.orders import InlineOrderSchema, OrderId
 from refunds.schemas.policy import PolicyId
-from refunds.schemas.strict import QuerySchema, StrictSchema
+from refunds.schemas.strict import StrictSchema
 from refunds.web.schemas import request_fields, shown
 from refunds.web.schemas.contacts import InlineContactSchema
 from refunds.web.schemas.decisions import DecisionSchema
 from refunds.web.schemas.examples import A_CLIENT, A_CONTACT, AN_ORDER, example, shared
-from refunds.web.schemas.problems import ProblemSchema
 
 
 class OverrideRequestSchema(StrictSchema):
@@ -133,7 +132,7 @@ class ActiveCancellationSchema(shown.Schema):
     reference = shown.String("The reference to read out to the customer.")
 
 
-class RefusalSchema(ProblemSchema):
+class RefusalSchema(shown.ProblemSchema):
     """A problem. A refusal also has the recorded contact, the decision, and the order's active cancellation."""
 
     contact_id = shown.String("The id of the recorded contact that asked for the cancellation.", required=False)
@@ -204,36 +203,6 @@ LINKS = shown.links(
     settle="settleCancellation",
     revoke="revokeCancellation",
 )
-
-
-class RefundRequestSchema(StrictSchema):
-    """A refund to begin."""
-
-    billing_ref = Reference(
-        100,
-        "Billing's reference for the refund. It names the holder: once the refund has begun, only an HTTP request "
-        "with the same reference gets 200. If you leave it out, your client is the holder. Personal: stored "
-        "encrypted.",
-    )
-
-
-class EndRefundQuerySchema(QuerySchema):
-    """The reason for ending a refund without a settlement."""
-
-    reason_code = Choice(records.RefundEndReason, "Why the refund ends.", required=True)
-
-
-class SettlementRequestSchema(StrictSchema):
-    """A settlement to record: billing has refunded."""
-
-    settled_at = Instant("When billing refunded. Default: now.")
-    billing_ref = Reference(100, "Billing's reference for the refund. Personal: stored encrypted.", required=True)
-
-
-class UnsettleQuerySchema(QuerySchema):
-    """The reason for undoing a settlement."""
-
-    reason_code = Choice(records.UnsettleReason, "Why the settlement is undone.", required=True)
 
 
 class RevocationRequestSchema(StrictSchema):

@@ -6,12 +6,11 @@ from refunds.domain.references import parse_request_number
 from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ReopeningReason, ResolutionReason
 from refunds.errors import one_of_text
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Text
-from refunds.schemas.orders import OrderId
 from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import shown
 from refunds.web.schemas.decisions import DecisionSchema
 from refunds.web.schemas.examples import A_CLIENT, A_CONTACT, AN_ORDER, example, shared
-from refunds.web.schemas.request_fields import AFTER, LIMIT, RecordId, Spoken
+from refunds.web.schemas.request_fields import RecordId, Spoken
 
 
 class ContactDetailsSchema(StrictSchema):
@@ -125,16 +124,6 @@ class ReopenQuerySchema(QuerySchema):
     )
 
 
-class AssignmentRequestSchema(StrictSchema):
-    """The user who is to deal with a contact."""
-
-    taken_by = Text(
-        64,
-        "The id of the user who is to deal with the contact. Default: the caller. To assign it to somebody else, you "
-        "need the scope `cancellations:override`; the new user then replaces the one who had taken it.",
-    )
-
-
 class AssignmentSchema(shown.Schema):
     """The client or user who deals with a contact."""
 
@@ -228,23 +217,10 @@ class ContactSchema(RecordedDetailsSchema):
 
 ContactListSchema = shown.page_of(ContactSchema)
 
-
+REQUEST_NUMBER = Spoken("request number", parse_request_number)
+OPEN = FlagText("`true`: only open contacts. `false`: only the others.")
 TAKEN_BY = Text(64, "Only contacts that the client or user with this id has taken.")
-
-
-class ContactQuerySchema(QuerySchema):
-    """The filters of a list of contacts."""
-
-    order_id = OrderId()
-    request_number = Spoken("request number", parse_request_number)
-    open = FlagText("`true`: only open contacts. `false`: only the others.")
-    backdated = FlagText(
-        "`true`: only backdated contacts, received before their deadline and entered after it. `false`: only the "
-        "others."
-    )
-    taken_by = TAKEN_BY
-    after, limit = AFTER, LIMIT
-
+"""Filters of a list of contacts, matched or not."""
 
 CALL = {
     "channel": "phone",

@@ -7,7 +7,6 @@ from refunds.schemas.fields import Choice, Flag, Instant, ListOf, Nested, Text, 
 from refunds.schemas.policy import PolicyId, TermsSchema
 from refunds.schemas.strict import StrictSchema
 from refunds.web.schemas import shown
-from refunds.web.schemas.problems import ProblemSchema
 
 MOST_ITEMS = 10_000
 MOST_DAYS = 250_000
@@ -170,7 +169,7 @@ class BatchResultSchema(shown.Schema):
     """The results of a batch in the order of its items, each a decision or a problem."""
 
     items = shown.ListOf(
-        shown.Either("BatchResultItem", DecisionSchema, ProblemSchema),
+        shown.Either("BatchResultItem", DecisionSchema, shown.ProblemSchema),
         "The result for each item, in order. A decision has `eligible`; a problem has `type` and `status`.",
     )
 

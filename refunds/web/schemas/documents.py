@@ -4,7 +4,6 @@ from refunds.domain.records import PromiseCause
 from refunds.errors import Message
 from refunds.presentation.language import LANGUAGES
 from refunds.schemas.fields import Text
-from refunds.schemas.strict import QuerySchema
 from refunds.web.schemas import shown
 from refunds.web.schemas.cancellations import CANCELLATION, CancellationSchema
 from refunds.web.schemas.contacts import CONTACT, ContactSchema
@@ -26,12 +25,6 @@ class Language(Text):
         text = "The language of the document: `de` or `en`. Default: by `Accept-Language`."
         super().__init__(2, text, pattern="|".join(LANGUAGES), shape=shape)
         self.json_schema = {"enum": list(LANGUAGES)}
-
-
-class DocumentQuerySchema(QuerySchema):
-    """The language of a document."""
-
-    lang = Language()
 
 
 _SEAL = "0d1f3c2b9a8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a392817060f5e"

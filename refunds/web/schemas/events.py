@@ -13,26 +13,11 @@ from refunds.domain.permissions import Role
 from refunds.domain.privacy import DataRequestKind, DataRequestOutcome, DisclosureBasis, ErasureReason, Fee
 from refunds.domain.records import Basis, Intent, PromiseCause, RefundEndReason, RevocationReason, UnsettleReason
 from refunds.domain.resolutions import ReopeningReason, ResolutionReason
-from refunds.schemas.fields import Text
-from refunds.schemas.strict import QuerySchema
 from refunds.web.schemas import shown
 from refunds.web.schemas.cancellations import CANCELLATION
 from refunds.web.schemas.examples import A_CLIENT, A_CONTACT, A_CUSTOMER, A_USER, AN_ORDER, shared
 from refunds.web.schemas.policies import CLOSURE, SUMMARY
-from refunds.web.schemas.request_fields import LIMIT, EventTypes
 from refunds.web.schemas.unmatched import UNMATCHED
-
-
-class EventQuerySchema(QuerySchema):
-    """The place in the feed to read from, the number of events, and their types."""
-
-    after = Text(
-        500,
-        "The `next` of the previous page, as it is: its format may change. Default: the feed begins with the "
-        "first event.",
-    )
-    limit = LIMIT
-    types = EventTypes()
 
 
 class EventSchema(shown.Schema):

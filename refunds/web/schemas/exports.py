@@ -4,24 +4,17 @@ from typing import Any
 
 from refunds.domain.privacy import ErasureReason, LimitKind
 from refunds.domain.terms import Terms
-from refunds.presentation.exports import OF_ANSWERS
+from refunds.presentation.documents.export import OF_ANSWERS
 from refunds.presentation.texts.information import information, retention
-from refunds.schemas.strict import QuerySchema
 from refunds.web.schemas import shown
 from refunds.web.schemas.cancellations import CancellationSchema
 from refunds.web.schemas.contacts import ContactSchema, RecordedDetailsSchema
 from refunds.web.schemas.decisions import DecisionSchema
-from refunds.web.schemas.documents import Language, PromiseOnRecordSchema
+from refunds.web.schemas.documents import PromiseOnRecordSchema
 from refunds.web.schemas.examples import A_CUSTOMER, example, shared
 from refunds.web.schemas.orders import OrderSchema
 from refunds.web.schemas.privacy import DataRequestSchema, DisclosureSchema
 from refunds.web.schemas.unmatched import UnmatchedContactSchema
-
-
-class ExportQuerySchema(QuerySchema):
-    """The language of an export."""
-
-    language = Language()
 
 
 def _until(description: str, example: str | None = None, *, allow_none: bool = False) -> Any:

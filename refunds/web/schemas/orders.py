@@ -1,16 +1,13 @@
 """Schemas of orders and customers."""
 
-from refunds.domain.contact_points import Channel
 from refunds.domain.standings import OrderState
-from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, ListOf, Reference, Text, Unread, Whole
-from refunds.schemas.orders import InlineOrderSchema, OrderFactsSchema
+from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Text
+from refunds.schemas.orders import OrderFactsSchema
 from refunds.schemas.policy import PolicyId
-from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.service.orders import Registration
 from refunds.web.schemas import request_fields, shown
 from refunds.web.schemas.decisions import DecisionSchema
 from refunds.web.schemas.examples import A_CLIENT, A_CUSTOMER, AN_ORDER, example, shared
-from refunds.web.schemas.problems import ProblemSchema
 
 JUDGED = ("unknown-region", "calendar-not-covered", "no-policy-in-force", "payment-data-refused", "customer-erased")
 """The problems of every operation that judges facts and may store personal data."""
@@ -101,18 +98,6 @@ class OrderQuerySchema(request_fields.ListQuerySchema):
     contradictions = tuple(map(request_fields.backwards, ("registered", "deadline")))
 
 
-MOST_ORDERS = 1_000
-"""The most orders in one batch."""
-
-
-class OrderBatchSchema(StrictSchema):
-    """The orders to register."""
-
-    items = ListOf(
-        Unread(InlineOrderSchema), MOST_ORDERS, "The orders, in the order in which they are registered.", required=True
-    )
-
-
 class ImportedOrderSchema(shown.Schema):
     """The result for an order of a batch that is registered."""
 
@@ -127,17 +112,9 @@ class OrderBatchResultSchema(shown.Schema):
     """The results of a batch in the order of its items, each an outcome or a problem."""
 
     items = shown.ListOf(
-        shown.Either("OrderBatchItem", ImportedOrderSchema, ProblemSchema),
+        shown.Either("OrderBatchItem", ImportedOrderSchema, shown.ProblemSchema),
         "The result for each item, in order. An outcome has `outcome`; a problem has `type`.",
     )
-
-
-class LookupRequestSchema(StrictSchema):
-    """The customer to look up."""
-
-    customer_ref = Reference(200, "Billing's reference for the customer.", required=True)
-    after = request_fields.AFTER
-    limit = Whole(1, request_fields.MOST, f"The most orders on a page. Default: {request_fields.PAGE}.")
 
 
 class CustomerSchema(shown.Schema):
@@ -146,13 +123,6 @@ class CustomerSchema(shown.Schema):
     customer_id = shown.StringOrNull("The id that the service gave the customer; null: the customer is not known.")
     items = shown.ListOf(OrderSchema)
     next = shown.NEXT
-
-
-class EligibilityQuerySchema(QuerySchema):
-    """When and how the customer asked."""
-
-    requested_at = Instant("When the customer asked for the cancellation. Default: now.")
-    channel = Choice(Channel, "How the customer asked. If it is left out, the channel is not checked.")
 
 
 class InformationPeriodSchema(shown.Schema):

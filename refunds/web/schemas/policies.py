@@ -5,9 +5,9 @@ from datetime import date
 from refunds.domain.clauses import MismatchKind
 from refunds.domain.terms import Terms
 from refunds.presentation.texts.policies import closure_text
-from refunds.schemas.fields import FlagText, FreeText, LocalDate, NearInstant, Nested, Whole
+from refunds.schemas.fields import FreeText, NearInstant, Nested, Whole
 from refunds.schemas.policy import EmailSchema, PhoneSchema, TermsSchema, TextsSchema, terms_data
-from refunds.schemas.strict import QuerySchema, StrictSchema
+from refunds.schemas.strict import StrictSchema
 from refunds.service.publication import ClosureNotice
 from refunds.web.schemas import shown
 from refunds.web.schemas.examples import A_CLIENT, example, shared
@@ -157,24 +157,11 @@ class DraftSchema(StrictSchema):
     terms = Nested(TermsSchema, "The terms; a term that you leave out gets its default.", required=True)
 
 
-class PublishQuerySchema(QuerySchema):
-    """Whether to publish, or only to show what would be published."""
-
-    dry_run = FlagText("`true`: show what would be published, and publish nothing. Default: `false`.")
-
-
 class ClosureReasonRequestSchema(StrictSchema):
     """The reason for a closure."""
 
     de = FreeText(200, "The reason in German.")
     en = FreeText(200, "The reason in English.")
-
-
-class ClosureRequestSchema(StrictSchema):
-    """A closure to enter: a date on which the vendor is closed."""
-
-    date = LocalDate("The date on which the vendor is closed; at most five years away.", required=True)
-    reason = Nested(ClosureReasonRequestSchema, "Why the vendor is closed, for the vendor's staff. Stored encrypted.")
 
 
 class EnteredClosureSchema(ClosureSchema):

@@ -2,7 +2,7 @@
 
 from refunds.domain import privacy
 from refunds.errors import Message
-from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, ListOf, Nested, Reference, Text
+from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Reference, Text
 from refunds.schemas.strict import StrictSchema
 from refunds.service.rectification import CORRECTABLE
 from refunds.web.schemas import shown
@@ -10,7 +10,7 @@ from refunds.web.schemas.examples import A_CLIENT, A_CUSTOMER, AN_ORDER, example
 from refunds.web.schemas.orders import ORDER
 from refunds.web.schemas.request_fields import AFTER, LIMIT, Contradiction, ListQuerySchema
 
-_CUSTOMER_REF = Reference(
+CUSTOMER_REF = Reference(
     200, "Billing's reference for the customer. Personal: it finds them and is not stored.", required=True
 )
 
@@ -24,7 +24,7 @@ class DataRequestRequestSchema(StrictSchema):
     """A data request to open: what a person asks for about their data."""
 
     kind = Choice(privacy.DataRequestKind, "What the person asks for.", required=True)
-    customer_ref = _CUSTOMER_REF
+    customer_ref = CUSTOMER_REF
     channel = Choice(privacy.DataRequestChannel, "How the data request arrived.", required=True)
     received_at = Instant("When the data request arrived. The time to answer runs from then. Default: now.")
     identity_check = _identity_check_field()
@@ -56,52 +56,6 @@ class CorrectionRequestSchema(StrictSchema):
         required=True,
     )
     value = Text(2000, "The right value. It must be valid as if it were entered for the first time.", required=True)
-
-
-class OutcomeRequestSchema(StrictSchema):
-    """The outcome of a data request, and what the kind of request needs for it."""
-
-    outcome = Choice(
-        privacy.DataRequestOutcome,
-        "How the data request ends. `fulfilled` does what the person asked for. `taken_back` lifts a restriction or "
-        "an objection that was fulfilled; tell the person before you do it.",
-        required=True,
-    )
-    reason = FreeText(500, "Why the data request ends this way; required with `refused`. Personal: stored encrypted.")
-    corrections = ListOf(
-        Nested(CorrectionRequestSchema),
-        100,
-        "The values to correct. Required to fulfil a rectification; leave it out in all other cases.",
-    )
-    erasure_reason = Choice(
-        privacy.ErasureReason,
-        "For an erasure: why the customer is erased. Default: `request`. With `child`, the erasure does not wait for "
-        "open matters.",
-    )
-    anyway = Line(
-        200,
-        "For an erasure: why it does not wait for open matters. The journal keeps this text for ever, so it must not "
-        "be personal.",
-    )
-
-
-class ExtensionRequestSchema(StrictSchema):
-    """Why the answer to a data request takes longer."""
-
-    reason = FreeText(
-        500, "Why the answer takes longer; the person is told. Personal: stored encrypted.", required=True
-    )
-
-
-class FeeRequestSchema(StrictSchema):
-    """Why a data request may cost something, or that it costs nothing."""
-
-    fee = Choice(
-        privacy.Fee,
-        "Why a fee may apply; `further_copy` only for a request for access. Left out: no fee applies, and an earlier "
-        "fee note is removed.",
-    )
-    reason = FreeText(500, "Why a fee may apply, in words; required with `fee`. Personal: stored encrypted.")
 
 
 class DataRequestQuerySchema(ListQuerySchema):
@@ -202,12 +156,6 @@ class DataRequestSchema(shown.Schema):
 DataRequestListSchema = shown.page_of(DataRequestSchema)
 
 
-class HoldRequestSchema(StrictSchema):
-    """Why a customer is held."""
-
-    reason = FreeText(500, "Why the customer is held. Personal: stored encrypted.", required=True)
-
-
 class HoldSchema(shown.Schema):
     """Whether a legal hold keeps a customer from erasure."""
 
@@ -216,17 +164,6 @@ class HoldSchema(shown.Schema):
     reason = shown.StringOrNull("Why the customer is held; null if hidden or not held.", "A claim is before the court.")
     held_at = shown.InstantOrNull("Since when the customer is held.", "2026-05-04T09:12:20.004112Z")
     held_by = shown.StringOrNull("Who set the hold.", A_CLIENT)
-
-
-class DisclosureRequestSchema(StrictSchema):
-    """A disclosure to record: a customer's data is handed to somebody else."""
-
-    customer_ref = _CUSTOMER_REF
-    basis = Choice(privacy.DisclosureBasis, "What the disclosure is based on.", required=True)
-    recipient = Line(254, "Who gets the data. Personal: stored encrypted.", required=True)
-    reference = Line(
-        200, "The recipient's own reference, such as a file number. Personal: stored encrypted.", required=True
-    )
 
 
 OPENED = {

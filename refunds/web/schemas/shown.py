@@ -1,4 +1,7 @@
-"""Fields of responses. They only describe, because responses are written by hand. By default, a field is required."""
+"""Fields of responses, and problems. They only describe, because responses are written by hand.
+
+By default, a field is required.
+"""
 
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -150,3 +153,26 @@ class Either(ma.fields.Field[Any]):
         self.component, self.discriminator, self.by = component, discriminator, by
         self.schemas = schemas or tuple(by.values())
         super().__init__()
+
+
+class FieldErrorSchema(Schema):
+    """An error at one place of the HTTP request."""
+
+    pointer = String("A JSON pointer into the body, or `/` and the name of a parameter.")
+    detail = String("What the service expects at this place.")
+    code = String("A stable code for the kind of error; codes may be added.")
+
+
+class ProblemSchema(Schema):
+    """A problem as defined by RFC 9457."""
+
+    type = ma.fields.String(
+        required=True,
+        metadata={"format": "uri-reference", "description": "The page that explains the problem and how to fix it."},
+    )
+    title = String("The kind of problem, in the reader's language.")
+    status = ma.fields.Integer(required=True, metadata={"format": "int32", "description": "The HTTP status."})
+    detail = String("What happened this time.")
+    instance = String("The request id, which is also in the log.")
+    state = String("The state of the record, if the request conflicts with it.", required=False)
+    errors = ListOf(FieldErrorSchema, "Each error and its place in the request.", required=False)

@@ -1,23 +1,14 @@
 """Schemas of contacts whose order is not known."""
 
 from refunds.domain.records import Intent
-from refunds.domain.references import parse_request_number
-from refunds.schemas.fields import Choice, FlagText, FreeText, Line
-from refunds.schemas.orders import OrderId
-from refunds.schemas.strict import QuerySchema, StrictSchema
-from refunds.web.schemas import shown
-from refunds.web.schemas.contacts import (
-    ACKNOWLEDGED,
-    TAKEN_BY,
-    ContactAcknowledgementSchema,
-    ContactDetailsSchema,
-    RecordedDetailsSchema,
-)
+from refunds.schemas.fields import Choice, FreeText, Line
+from refunds.schemas.strict import StrictSchema
+from refunds.web.schemas import contacts, shown
 from refunds.web.schemas.examples import A_CLIENT, example, shared
-from refunds.web.schemas.request_fields import AFTER, LIMIT, RecordId, Spoken
+from refunds.web.schemas.request_fields import RecordId
 
 
-class UnmatchedContactRequestSchema(ContactDetailsSchema):
+class UnmatchedContactRequestSchema(contacts.ContactDetailsSchema):
     """A contact about an order that is not known yet."""
 
     order_hint = Line(
@@ -30,13 +21,6 @@ class UnmatchedContactRequestSchema(ContactDetailsSchema):
         "The customer's telephone number or e-mail address. A number needs its country code, because there is no "
         "order that says where the customer is. Personal: stored encrypted.",
     )
-
-
-class MatchRequestSchema(StrictSchema):
-    """The order to which an unmatched contact is matched."""
-
-    order_id = OrderId(required=True)
-    ticket_ref = Line(100, "The ticket; it replaces the ticket of the unmatched contact. Personal: stored encrypted.")
 
 
 class UnmatchedResolutionRequestSchema(StrictSchema):
@@ -53,7 +37,7 @@ class UnmatchedResolutionSchema(shown.Schema):
     resolved_by = shown.String("Who resolved the contact.", A_CLIENT)
 
 
-class UnmatchedContactSchema(RecordedDetailsSchema):
+class UnmatchedContactSchema(contacts.RecordedDetailsSchema):
     """A contact that was recorded before its order was known. After a match, it has no personal data."""
 
     unmatched_id = shown.String("The id of the unmatched contact.", "unm_01KAN3Y7N2V5Q4T8Z2B6C9D1EF")
@@ -72,21 +56,11 @@ class UnmatchedContactSchema(RecordedDetailsSchema):
     superseded_by = shown.StringOrNull(
         "The id of the unmatched contact that corrects this one; null if it was not superseded."
     )
-    acknowledgement = ACKNOWLEDGED
+    acknowledgement = contacts.ACKNOWLEDGED
     resolution = shown.NestedOrNull(UnmatchedResolutionSchema, "The resolution; null: the contact is not resolved.")
 
 
 UnmatchedContactListSchema = shown.page_of(UnmatchedContactSchema)
-
-
-class UnmatchedContactQuerySchema(QuerySchema):
-    """The filters of a list of unmatched contacts."""
-
-    request_number = Spoken("request number", parse_request_number)
-    open = FlagText("`true`: only open contacts. `false`: only the others.")
-    taken_by = TAKEN_BY
-    after, limit = AFTER, LIMIT
-
 
 HINT = "The number that ends in 77, ordered last week"
 UNKNOWN_CALL = {"order_hint": HINT, "channel": "phone", "from_detail": "+4989123456"}
@@ -94,6 +68,6 @@ UNMATCHED = UnmatchedContactSchema.example("unmatched_id", "request_number", "or
 UNMATCHED_EXAMPLE = shared(example("unmatched", "A call about an unknown order", UNMATCHED))
 _RESOLUTION = UnmatchedResolutionSchema.example()
 CLOSED = example("closed", "A call for another shop", UNMATCHED | {"open": False, "resolution": _RESOLUTION})
-_TOLD = ContactAcknowledgementSchema.example(channel="phone", to=None)
+_TOLD = contacts.ContactAcknowledgementSchema.example(channel="phone", to=None)
 ANSWERED = example("answered", "A caller who was told the number", UNMATCHED | {"acknowledgement": _TOLD})
 UNMATCHED_LINKS = shown.links("unmatched_id", unmatched="getUnmatchedContact")
