@@ -7,7 +7,6 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.privacy import DataRequestChannel, DataRequestKind, DataRequestOutcome
 from refunds.service import cancellations, contacts, data_requests, orders, settlements
-from refunds.service.cancellations import Request
 from refunds.service.contacts import NewContact
 from refunds.service.data_requests import Given, NewDataRequest
 from refunds.service.orders import OrderFacts
@@ -239,7 +238,7 @@ def fill(store, clock, principals, now: datetime, text) -> None:
     with store.write(agent) as uow:
         contacts.record(uow, "A-3001", NewContact(channel=Channel.PHONE, contact_point="+4930999999"))
         done = [
-            cancellations.issue(uow, Request(order=one, contact=call)).cancellation.cancellation_id
+            cancellations.issue(uow, order=one, contact=call).cancellation.cancellation_id
             for one in ("A-3002", "A-3003")
         ]
     with store.write(billing) as uow:

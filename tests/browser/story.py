@@ -34,7 +34,7 @@ from refunds.service import (
     unmatched,
     users,
 )
-from refunds.service.cancellations import Override, Request
+from refunds.service.cancellations import Override
 from refunds.service.contacts import NewContact
 from refunds.service.data_requests import Given, NewDataRequest
 from refunds.service.orders import OrderFacts
@@ -165,19 +165,19 @@ def _fill(store, clock, text) -> dict:
         assignments.assign(uow, later.contact_id, None)
     clock.move_to(NOW - timedelta(minutes=25))
     with store.write(agent) as uow:
-        wrong = cancellations.issue(uow, Request(order="A-1005", contact=replace(call, note=None))).cancellation
+        wrong = cancellations.issue(uow, order="A-1005", contact=replace(call, note=None)).cancellation
     clock.move_to(NOW - timedelta(minutes=12))
     with store.write(agent) as uow:
         settlements.revoke(
             uow, wrong.cancellation_id, RevocationReason.ENTERED_IN_ERROR, text("Another order was meant.")
         )
-        done = cancellations.issue(uow, Request(order="A-1003", contact=call)).cancellation
+        done = cancellations.issue(uow, order="A-1003", contact=call).cancellation
         customer = uow.orders.get("A-1001").customer_id
     with store.write(supervisor) as uow:
         override = Override(OverrideKind.GOODWILL, text("Our line was down all afternoon."))
-        cancellations.issue(uow, Request(order="A-1006", contact=call, override=override))
+        cancellations.issue(uow, order="A-1006", contact=call, override=override)
         override = Override(OverrideKind.STATUTORY, text("A consumer, after ten days."))
-        statutory = cancellations.issue(uow, Request(order="A-1010", contact=withdrawn.contact_id, override=override))
+        statutory = cancellations.issue(uow, order="A-1010", contact=withdrawn.contact_id, override=override)
     asked = _ask(store, clock, principals[Role.PRIVACY], text)
     states.fill(store, clock, principals, NOW, text)
     clock.move_to(NOW)

@@ -22,7 +22,7 @@ from refunds.presentation.texts.dates import clock_text
 from refunds.schemas.strict import StrictSchema
 from refunds.security.encryption import Erased, Hidden
 from refunds.service import assignments, cancellations, contacts, findings, resolutions
-from refunds.service.cancellations import Issued, Override, Request
+from refunds.service.cancellations import Issued, Override
 from refunds.service.contacts import NewContact
 from refunds.service.findings import AContact
 from refunds.service.resolutions import Resolution
@@ -240,7 +240,7 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
         require(found, "reason")
         override = Override(found["override"], found["reason"])
     contact = found.get("contact_id") or _new_contact(uow, uow.orders.get(order_id), found)
-    outcome = cancellations.issue(uow, Request(order=order_id, contact=contact, override=override))
+    outcome = cancellations.issue(uow, order=order_id, contact=contact, override=override)
     if isinstance(outcome, Issued):
         telemetry.count_decisions([outcome.cancellation.outcome.reason])
         return to("cancellation", cancellation_id=outcome.cancellation.cancellation_id)
