@@ -22,7 +22,7 @@ from refunds.storage.checkpoints import LedgerFile
 from refunds.storage.contacts import CONTACTS, Contacts
 from refunds.storage.customers import Customers
 from refunds.storage.mapper import RecordMapper, instant
-from refunds.storage.repository import Context
+from refunds.storage.repository import InTransaction
 from refunds.storage.tables import RECORDS
 from refunds.storage.unmatched import UNMATCHED, Unmatched
 
@@ -61,11 +61,8 @@ def _dumped(erasure: Erasure) -> Any:
     return {"customer_id": erasure.customer_id, "reason": erasure.reason, "at": format_instant(erasure.at)}
 
 
-class Erasures:
+class Erasures(InTransaction):
     """Erases customers and contacts in the records of this transaction, and in the ledger."""
-
-    def __init__(self, context: Context) -> None:
-        self._context, self._tx = context, context.tx
 
     def find(self, customer_id: str) -> Erasure | None:
         """Return the erasure of the customer with this id; None if they were not erased, or are not known."""
