@@ -8,7 +8,7 @@ from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.privacy import DataRequestChannel, DataRequestKind, DataRequestOutcome
 from refunds.service import cancellations, contacts, data_requests, orders, settlements
 from refunds.service.contacts import NewContact
-from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.data_requests import Given
 from refunds.service.orders import OrderFacts
 from tests.changed_data import other_holidays
 
@@ -244,9 +244,8 @@ def fill(store, clock, principals, now: datetime, text) -> None:
     with store.write(billing) as uow:
         settlements.begin_refund(uow, done[0], None)
         settlements.settle(uow, done[1], None, "R-1")
-    new = NewDataRequest(
-        DataRequestKind.RESTRICTION, "K-3004", DataRequestChannel.POST, identity_check=text("Reisepass")
-    )
     with store.write(principals[Role.PRIVACY]) as uow:
-        asked = data_requests.open_request(uow, new)
+        asked = data_requests.open_request(
+            uow, DataRequestKind.RESTRICTION, "K-3004", DataRequestChannel.POST, identity_check=text("Reisepass")
+        )
         data_requests.close(uow, asked.request_id, Given(DataRequestOutcome.FULFILLED))

@@ -36,7 +36,7 @@ from refunds.service import (
 )
 from refunds.service.cancellations import Override
 from refunds.service.contacts import NewContact
-from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.data_requests import Given
 from refunds.service.orders import OrderFacts
 from refunds.web import create_app
 from tests.browser import states
@@ -221,15 +221,15 @@ def _ask(store, clock, officer, text) -> dict[str, str]:
     kinds = {"late": DataRequestKind.PORTABILITY, "refused": DataRequestKind.ACCESS, "erased": DataRequestKind.ERASURE}
     for number, name in enumerate(("late", "refused", *DataRequestKind, "erased")):
         with store.write(officer) as uow:
-            new = NewDataRequest(
+            asked[name] = data_requests.open_request(
+                uow,
                 kinds.get(name) or DataRequestKind(name),
                 "K-2002" if name == "erased" else "K-2001",
                 DataRequestChannel.POST,
                 NOW - timedelta(days=36 - 4 * number),
-                None if name == "objection" else text("Reisepass"),
-                text("another shop"),
-            )
-            asked[name] = data_requests.open_request(uow, new).request_id
+                identity_check=None if name == "objection" else text("Reisepass"),
+                recipient=text("another shop"),
+            ).request_id
     with store.write(officer) as uow:
         data_requests.extend(uow, asked["access"], text("Three years, eleven orders"))
         data_requests.note_fee(uow, asked["access"], Fee.FURTHER_COPY, text("Third copy this year"))

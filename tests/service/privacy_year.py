@@ -35,7 +35,7 @@ from refunds.service import (
     unmatched,
 )
 from refunds.service.contacts import NewContact
-from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.data_requests import Given
 from refunds.service.orders import OrderFacts
 from refunds.service.rectification import Correction, on_record
 from refunds.storage.tables import sealed
@@ -252,9 +252,9 @@ class PrivacyYears(Years):
         rng, now = self.rng, datetime.now(UTC)
         ref, customer = self.someone() if rng.random() < 0.9 else (f"{MARK}nobody", None)
         kind, received = rng.choice(list(DataRequestKind)), now - rng.uniform(0, 3) * DAY
-        new = NewDataRequest(kind, ref or "nobody", DataRequestChannel.POST, received, self.mark(), self.mark())
+        about = {"identity_check": self.mark(), "recipient": self.mark()}
         with self.store.write(COMMAND_LINE) as uow:
-            made = data_requests.open_request(uow, new)
+            made = data_requests.open_request(uow, kind, ref or "nobody", DataRequestChannel.POST, received, **about)
         asked = self.requests[made.request_id] = Asked(kind, customer, received, due(received))
         assert (made.due_at, made.customer_id) == (asked.due, customer)
         self.beside["data_requests", made.request_id] = (customer, None)

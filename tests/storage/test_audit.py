@@ -53,7 +53,7 @@ from refunds.service import (
 )
 from refunds.service.cancellations import Override
 from refunds.service.contacts import NewContact
-from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.data_requests import Given
 from refunds.service.orders import OrderFacts
 from refunds.service.rectification import Correction
 from refunds.service.resolutions import Resolution
@@ -271,8 +271,9 @@ def asked_about(store):
     for i, kind in enumerate(DataRequestKind):
         channel = list(DataRequestChannel)[i % 4]
         with store.write(STAFF[i % 2]) as uow:
-            asked = NewDataRequest(kind, "K-nobody" if i == 3 else ref, channel, recipient="another shop")
-            name = data_requests.open_request(uow, asked).request_id
+            name = data_requests.open_request(
+                uow, kind, "K-nobody" if i == 3 else ref, channel, recipient="another shop"
+            ).request_id
             data_requests.check_identity(uow, name, "passport")
             if kind is DataRequestKind.ACCESS:
                 data_requests.note_fee(uow, name, Fee.EXCESSIVE, "every week")
