@@ -77,7 +77,17 @@ def complete(uow: UnitOfWork, contact_id: str, *, ticket_ref: str | None = None,
     `CustomerErased`.
     """
     contact = _lock_present(uow, contact_id)
-    if not (added := contacts.missing_fields(contact, contact_id, ticket_ref=ticket_ref, note=note)):
+    given = {"ticket_ref": ticket_ref, "note": note}
+    added = {field: value for field, value in given.items() if value not in (None, getattr(contact, field))}
+    for field in added:
+        if getattr(contact, field) is not None:
+            detail = Message(
+                "The contact %(name)s has another %(field)s: to correct it, record a contact that supersedes it.",
+                name=contact_id,
+                field=field,
+            )
+            raise ContactStateConflict(detail, contact.state)
+    if not added:
         return contact
     return findings.update(uow, contact, EventType.CONTACT_COMPLETED, {"fields": list(added)}, **added)
 
@@ -131,9 +141,7 @@ def resolve_locked(uow: UnitOfWork, contact: Contact, given: Resolution) -> Cont
     )
 
 
-_NOT_RESOLVED = dict.fromkeys(
-    ("resolution_code", "resolution_reason", "duplicate_of", "resolved_at", "resolved_by"), None
-)
+_NOT_RESOLVED = dict.fromkeys(("resolution_code", "resolution_reason", "duplicate_of", "resolved_at", "resolved_by"))
 
 
 def reopen(uow: UnitOfWork, contact_id: str, reason: ReopeningReason) -> Contact:
