@@ -21,7 +21,7 @@ from refunds.presentation.texts.answers import answer_look, contact_said, is_add
 from refunds.presentation.texts.dates import clock_text
 from refunds.schemas.strict import StrictSchema
 from refunds.security.encryption import Erased, Hidden
-from refunds.service import assignments, cancellations, contacts, findings, resolutions
+from refunds.service import assignments, cancellations, contacts, resolutions
 from refunds.service.cancellations import Issued, Override
 from refunds.service.contacts import NewContact
 from refunds.service.findings import AContact
@@ -327,7 +327,7 @@ def _acknowledge(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
     """
     given_at = found.pop("given_at", None)
     if given_at is not None:
-        zone = _zone(uow, findings.contact(uow, name))
+        zone = _zone(uow, uow.any_contacts.get(name))
         found["given_at"] = given_at.instant("given_at", uow.now, zone)
     resolutions.acknowledge(uow, name, **found)
 
