@@ -28,7 +28,7 @@ from bench.server import Running
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import format_instant
 from refunds.service import cancellations
-from refunds.service.cancellations import Issued, Request
+from refunds.service.cancellations import Issued
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.web import create_app
@@ -204,14 +204,14 @@ def _write(home: Installed, writer: int, each: int) -> float:
         for number in range(each):
             began = perf_counter()
             with store.write(principal) as uow:
-                issued = cancellations.issue(uow, _request(f"{writer}-{number}"))
+                issued = cancellations.issue(uow, **_request(f"{writer}-{number}"))
             took.append(perf_counter() - began)
             assert isinstance(issued, Issued)
     return sorted(took)[len(took) * 99 // 100]
 
 
-def _request(name: str) -> Request:
+def _request(name: str) -> dict[str, Any]:
     order = OrderFacts(
         order_id=f"W-{name}", customer_ref=f"K-{name}", service_provided_at=datetime.now(UTC) - AGO, region="DE-BY"
     )
-    return Request(order=order, contact=NewContact(channel=Channel.PHONE, from_detail=CALL["from_detail"]))
+    return {"order": order, "contact": NewContact(channel=Channel.PHONE, from_detail=CALL["from_detail"])}

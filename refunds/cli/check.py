@@ -14,9 +14,12 @@ from refunds.presentation.texts.dates import date_text
 from refunds.presentation.texts.decisions import day_text, left_text, notice_text, reason_text, verdict_text
 from refunds.schemas import fields
 from refunds.schemas.strict import schema_of
-from refunds.service.checks import Check, check_eligibility
+from refunds.service.checks import check_eligibility
 
-_OPTIONS = schema_of(provided=fields.Instant(required=True), requested=fields.Instant())
+_TIMES = schema_of(
+    service_provided_at=fields.Instant(required=True, data_key="provided"),
+    requested_at=fields.Instant(data_key="requested"),
+)
 _MARK = {DayStatus.SERVICE_DAY: "○", DayStatus.COUNTED: "●", DayStatus.SKIPPED: "·", DayStatus.LAST_DAY: "◆"}
 _STYLE = {Verdict.CANCELLABLE: "bold green", Verdict.NEEDS_SUPERVISOR: "bold yellow", Verdict.REFUSED: "bold"}
 
@@ -42,11 +45,9 @@ def command(
 
     Instants are RFC 3339, as in 2026-04-02T16:20:00+02:00. Exits with 0 whether it is refundable or not.
     """
-    read = _OPTIONS.read({"provided": provided, "requested": requested})
-    requested_at = read.get("requested", datetime.now(UTC))
+    given = {"requested_at": datetime.now(UTC)} | _TIMES.read({"provided": provided, "requested": requested})
     with reading() as uow:
-        asking = Check(read["provided"], requested_at, channel=channel, region=region, policy=policy)
-        outcome = check_eligibility(uow.policies, asking).outcome
+        outcome = check_eligibility(uow.policies, **given, channel=channel, region=region, policy=policy).outcome
     if as_json:
         print_json(decision_data(outcome))
     else:

@@ -1,5 +1,5 @@
 import sys
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 import click
@@ -12,7 +12,6 @@ from refunds.errors import InvalidInput, Message
 from refunds.presentation import tables
 from refunds.schemas.fields import NearDate
 from refunds.schemas.strict import schema_of
-from refunds.service.store import Store
 
 _RANGE = schema_of(first=NearDate(required=True, data_key="from"), last=NearDate(required=True, data_key="to"))
 
@@ -33,11 +32,13 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
     file is complete if it is there: it gets its name at the end. It is entered in the journal before it is written.
     """
     store = loaded_store()
-    since, until = _range(store, first, last)
+    read = read_range(first, last)
+    with store.read(COMMAND_LINE) as uow:
+        tz = zone(uow.policies[uow.policies.default].current(uow.now).terms.time_zone)
     with store.write(COMMAND_LINE) as uow:
         uow.events.note(EventType.PRIVACY_TABLE_EXPORTED, kind, {"from": first, "to": last})
         dated = getattr(uow, kind).dated
-    dates = {f"{dated}_from": since, f"{dated}_to": until}
+    dates = {f"{dated}_from": first_instant(read["first"], tz), f"{dated}_to": end_of_day(read["last"], tz)}
     lines = (line.encode() for line in tables.lines_by_page(store, COMMAND_LINE, kind, **dates))
     if output is None:
         sys.stdout.buffer.writelines(lines)
@@ -51,14 +52,3 @@ def read_range(first: str, last: str) -> dict[str, date]:
     if read["last"] < read["first"]:
         raise InvalidInput.at("/to", Message("must not be before %(since)s", since="from"))
     return read
-
-
-def _range(store: Store, first: str, last: str) -> tuple[datetime, datetime]:
-    """Return the first instant of the date `first` and the end of the date `last`, by the default policy's time zone.
-
-    Raises `InvalidInput` if one is no date or they are out of order.
-    """
-    read = read_range(first, last)
-    with store.read(COMMAND_LINE) as uow:
-        tz = zone(uow.policies[uow.policies.default].current(uow.now).terms.time_zone)
-    return first_instant(read["first"], tz), end_of_day(read["last"], tz)

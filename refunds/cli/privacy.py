@@ -26,7 +26,7 @@ from refunds.presentation.texts.privacy import answer_text, certificate_lines
 from refunds.schemas import fields
 from refunds.schemas.strict import schema_of
 from refunds.service import data_requests, exports, findings, privacy, rectification
-from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.data_requests import Given
 from refunds.service.exports import Export
 from refunds.service.privacy import Certificate
 from refunds.service.rectification import Correction
@@ -216,8 +216,7 @@ def open_request(kind: DataRequestKind, reference: str, channel: DataRequestChan
     """Open a data request, and print its id and by when to answer."""
     read = _read(**given)
     with writing() as uow:
-        new = NewDataRequest(kind, reference, channel, **read)
-        request = data_requests.open_request(uow, new)
+        request = data_requests.open_request(uow, kind, reference, channel, **read)
     if request.customer_id is None:
         click.echo(translate("Nothing is held about this customer."))
     values = {"request_id": request.request_id, "due": format_instant(request.due_at)}

@@ -9,7 +9,6 @@ from refunds.domain.permissions import SCOPES, Scope
 from refunds.domain.records import Contact, ContactState, User
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import ContactStateConflict, Forbidden, InvalidInput, Message
-from refunds.service import findings
 from refunds.service.contacts import require_present
 from refunds.service.findings import AContact
 from refunds.storage.unit_of_work import UnitOfWork
@@ -103,7 +102,7 @@ def _lock_together(uow: UnitOfWork, name: str) -> Sequence[AContact]:
 
     Raises `NotFound`, and `ContactStateConflict` if the contact is not open.
     """
-    found = findings.contact(uow, name, lock=True)
+    found = uow.any_contacts.get(name, lock=True)
     require_present(found)
     if not found.is_open:
         raise ContactStateConflict(Message("The contact %(name)s is not open.", name=name), found.state)
@@ -118,6 +117,6 @@ def _assign_all(uow: UnitOfWork, contacts: Sequence[AContact], to: str | None) -
     data, first = {"taken_by": to}, contacts[0]
     for one in contacts:
         if one.taken_by != to:
-            changed = findings.update(uow, one, EventType.CONTACT_ASSIGNED, data, **data)
+            changed = uow.any_contacts.update(one, EventType.CONTACT_ASSIGNED, data, **data)
             first = changed if one is first else first
     return first

@@ -33,15 +33,6 @@ class Override:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """A request to cancel an order on a contact; each of the two is given by its id, or as new facts to record."""
-
-    order: str | OrderFacts
-    contact: str | NewContact
-    override: Override | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Issued:
     """The order is cancelled, by this cancellation."""
@@ -58,38 +49,40 @@ class Refused:
     active: Cancellation | None
 
 
-def issue(uow: UnitOfWork, request: Request) -> Issued | Refused:
+def issue(
+    uow: UnitOfWork, *, order: str | OrderFacts, contact: str | NewContact, override: Override | None = None
+) -> Issued | Refused:
     """Cancel an order if the decision allows it or is overridden; a new order or contact is recorded either way.
 
-    A stored contact is judged again, on the present facts and its own times. If the decision refuses but an open
-    request was in time, the order is cancelled on that request. A cancellation closes the order's requests and promises
-    its window. An order that is cancelled already is refused. Any override raises `Forbidden` if the principal may not
-    override; one that is not needed or does not help is ignored. Raises `NotFound` if a stored order or contact does
-    not exist, `InvalidInput` if the contact is a new question or about another order, or if goodwill is to override
-    while a withdrawal is open, `ContactStateConflict` if the stored contact does not ask for a cancellation or was
-    resolved or superseded, `CustomerErased` if there is a text to store of an erased customer, and what
-    `orders.register`, `contacts.record` and `orders.decided` raise.
+    Each of the two is given by its id, or as new facts to record. A stored contact is judged again, on the present
+    facts and its own times. If the decision refuses but an open request was in time, the order is cancelled on that
+    request. A cancellation closes the order's requests and promises its window. An order that is cancelled already is
+    refused. Any override raises `Forbidden` if the principal may not override; one that is not needed or does not help
+    is ignored. Raises `NotFound` if a stored order or contact does not exist, `InvalidInput` if the contact is a new
+    question or about another order, or if goodwill is to override while a withdrawal is open, `ContactStateConflict` if
+    the stored contact does not ask for a cancellation or was resolved or superseded, `CustomerErased` if there is a
+    text to store of an erased customer, and what `orders.register`, `contacts.record` and `orders.decided` raise.
     """
-    if request.override is not None:
+    if override is not None:
         uow.principal.require(Scope.CANCELLATIONS_OVERRIDE)
-    locked = _lock_order(uow, request.order)
-    if isinstance(request.contact, NewContact):
-        if not request.contact.intent.asks:
+    locked = _lock_order(uow, order)
+    if isinstance(contact, NewContact):
+        if not contact.intent.asks:
             detail = Message("must be cancel: a question does not ask for a cancellation")
             raise InvalidInput.at("/contact/intent", detail, "asks_for_nothing")
         try:
-            contact, decision = contacts.add(uow, locked, request.contact, cancels=True)
+            recorded, decision = contacts.add(uow, locked, contact, cancels=True)
         except InvalidInput as error:
             raise error.under("/contact") from None
     else:
         cancelled = locked.active is not None
-        contact, decision = _stored_contact(uow, locked.order, request.contact, cancelled=cancelled)
-    override = None
-    if request.override is not None and locked.active is None and not decision.eligible:
-        decision, override = _apply_override(uow, locked, decision, request.override)
-    if override is None and not decision.eligible:
-        return Refused(decision, contact, locked.active)
-    return Issued(_issue(uow, locked, contact, decision, override))
+        recorded, decision = _stored_contact(uow, locked.order, contact, cancelled=cancelled)
+    applied = None
+    if override is not None and locked.active is None and not decision.eligible:
+        decision, applied = _apply_override(uow, locked, decision, override)
+    if applied is None and not decision.eligible:
+        return Refused(decision, recorded, locked.active)
+    return Issued(_issue(uow, locked, recorded, decision, applied))
 
 
 def fitting_override(outcome: Outcome) -> OverrideKind:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
@@ -13,37 +13,28 @@ from refunds.errors import InvalidInput, Message, NotFound
 from refunds.storage.policies import Policies
 
 
-class Check(NamedTuple):
-    """A question: can an order with these facts be cancelled, if requested at `requested_at`?
+def check_eligibility(
+    policies: Policies,
+    *,
+    service_provided_at: datetime | None,
+    requested_at: datetime,
+    sent_at: datetime | None = None,
+    channel: Channel | None = None,
+    contact_point: str | None = None,
+    ordered_at: datetime | None = None,
+    region: str | None = None,
+    policy: str | None = None,
+    terms: Mapping[str, Any] | None = None,
+) -> Decision:
+    """Decide whether an order with these facts can be cancelled if requested at `requested_at`.
 
-    `region` is the customer's place. `terms`, which must already be read, replaces single terms of the policy, for a
-    what-if. Without a channel, the contact point is ignored.
+    `region` is the customer's place. `policy` is the one that judges, for None the default one. `terms`, which must
+    already be read, replaces single terms of it, for a what-if. Without a channel, the contact point is ignored. Raises
+    `InvalidInput` (policy, contact point), `UnknownRegion`, `NoPolicyInForce` and `CalendarNotCovered`.
     """
-
-    service_provided_at: datetime | None
-    requested_at: datetime
-    sent_at: datetime | None = None
-    channel: Channel | None = None
-    contact_point: str | None = None
-    ordered_at: datetime | None = None
-    region: str | None = None
-    policy: str | None = None
-    terms: Mapping[str, Any] | None = None
-
-
-def check_eligibility(policies: Policies, check: Check) -> Decision:
-    """Return the decision on a check, by the policy that it names or else the default one.
-
-    Raises `InvalidInput` (policy, contact point), `UnknownRegion`, `NoPolicyInForce` and `CalendarNotCovered`.
-    """
-    facts = Facts(
-        service_provided_at=check.service_provided_at,
-        received_at=check.requested_at,
-        sent_at=check.sent_at,
-        channel=check.channel,
-        contact_point=check.contact_point if check.channel else None,
-    )
-    return judge(named_policy(policies, check.policy), facts, check.ordered_at, check.region, check.terms or {})
+    point = contact_point if channel else None
+    facts = Facts(service_provided_at, requested_at, sent_at=sent_at, channel=channel, contact_point=point)
+    return judge(named_policy(policies, policy), facts, ordered_at, region, terms or {})
 
 
 def named_policy(policies: Policies, policy_id: str | None) -> Policy:

@@ -336,23 +336,6 @@ _ASKS_FOR_LESS = {
 }
 
 
-def missing_fields(contact: Contact | UnmatchedContact, name: str, **given: str | None) -> dict[str, str]:
-    """Return the given fields that a contact does not have yet, by name; leave out None and what the contact has.
-
-    Raises `ContactStateConflict` if the contact, whose id is `name`, has another text in one of these fields.
-    """
-    found = {field: value for field, value in given.items() if value not in (None, getattr(contact, field))}
-    for field in found:
-        if getattr(contact, field) is not None:
-            detail = Message(
-                "The contact %(name)s has another %(field)s: to correct it, record a contact that supersedes it.",
-                name=name,
-                field=field,
-            )
-            raise ContactStateConflict(detail, contact.state)
-    return {field: value for field, value in found.items() if value is not None}
-
-
 def unknown_contact_error(pointer: str) -> InvalidInput:
     """Return the error, for the caller to raise, for an id at `pointer` that no contact about the order has."""
     return InvalidInput.at(pointer, Message("must be the id of a contact about this order"), "unknown_contact")

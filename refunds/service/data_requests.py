@@ -33,37 +33,36 @@ from refunds.service.rectification import Correction, rectify
 from refunds.storage.unit_of_work import UnitOfWork
 
 
-class NewDataRequest(NamedTuple):
-    """What is known of a data request when it is opened; `customer_ref` is billing's reference for the person."""
+def open_request(
+    uow: UnitOfWork,
+    kind: DataRequestKind,
+    customer_ref: str,
+    channel: DataRequestChannel,
+    received_at: datetime | None = None,
+    *,
+    identity_check: str | None = None,
+    recipient: str | None = None,
+) -> DataRequest:
+    """Record a data request, by default received now, with its deadline for an answer, and return the request.
 
-    kind: DataRequestKind
-    customer_ref: str
-    channel: DataRequestChannel
-    received_at: datetime | None = None
-    identity_check: str | None = None
-    recipient: str | None = None
-
-
-def open_request(uow: UnitOfWork, new: NewDataRequest) -> DataRequest:
-    """Record a data request, with its deadline for an answer, and return the request.
-
-    If the person is no customer, only the kind, the channel and the dates are stored. Raises `InvalidInput` if the
-    request was received in the future, or over a year ago, and `Forbidden` for those who may not see personal fields.
+    `customer_ref` is billing's reference for the person. If they are no customer, only the kind, the channel and the
+    dates are stored. Raises `InvalidInput` if the request was received in the future, or over a year ago, and
+    `Forbidden` for those who may not see personal fields.
     """
-    received_at = new.received_at or uow.now
+    received_at = received_at or uow.now
     ahead, behind = Message("must not be more than a minute in the future"), Message("must not be more than a year ago")
     if (late := received_at > uow.now + AHEAD) or received_at < uow.now - BEFORE_KNOWN:
         raise InvalidInput.at("/received_at", ahead if late else behind, "impossible_time")
-    customer_id = uow.customers.find(new.customer_ref)
+    customer_id = uow.customers.find(customer_ref)
     if customer_id is not None:
         uow.customers.lock_with_orders(customer_id)
     request = DataRequest(
         request_id=uow.new_id("dsr"),
-        kind=new.kind,
+        kind=kind,
         customer_id=customer_id,
-        channel=new.channel,
-        identity_check=new.identity_check if customer_id else None,
-        recipient=new.recipient if customer_id else None,
+        channel=channel,
+        identity_check=identity_check if customer_id else None,
+        recipient=recipient if customer_id else None,
         received_at=received_at,
         recorded_at=uow.now,
         recorded_by=uow.principal.actor,

@@ -12,7 +12,7 @@ from refunds.domain.standings import Standing
 from refunds.domain.terms import Terms
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Message, NotFound
-from refunds.service import data_requests, findings
+from refunds.service import data_requests
 from refunds.service.findings import AContact
 from refunds.storage.erasures import Erasure
 from refunds.storage.unit_of_work import UnitOfWork
@@ -91,7 +91,7 @@ def of_contact(uow: UnitOfWork, name: str) -> Export:
     those who may not see personal fields.
     """
     uow.principal.require(Scope.PERSONAL_READ)
-    contact = findings.contact(uow, name)
+    contact = uow.any_contacts.get(name)
     uow.events.note(EventType.PRIVACY_EXPORTED, name, {"request_id": None})
     terms = uow.policies[uow.policies.default].current(uow.now).terms
     return Export(None, None, [], [], [], [], contact, terms, uow.now)

@@ -1,11 +1,10 @@
 """Contacts that hold a detail of a person, who need not be a customer: they are found, handed out, or emptied."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from refunds.domain import contact_points
-from refunds.domain.journal import EventType
 from refunds.domain.permissions import Principal
 from refunds.domain.privacy import ErasureReason, LegalHold, LimitKind
 from refunds.domain.records import Contact
@@ -80,12 +79,6 @@ def _folded(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def contact(uow: UnitOfWork, name: str, *, lock: bool = False) -> AContact:
-    """Return the contact or unmatched contact with this id; `lock` locks it. Raises `NotFound` if there is none."""
-    repository = uow.unmatched if name.startswith("unm_") else uow.contacts
-    return repository.get(name, lock=lock)
-
-
 def require_about_order(found: AContact) -> Contact:
     """Return the contact; raises `NotFound` if it is an unmatched one."""
     if not isinstance(found, Contact):
@@ -100,23 +93,13 @@ def without_order(found: AContact) -> UnmatchedContact:
     return found
 
 
-def update(uow: UnitOfWork, found: AContact, event: EventType, data: Mapping[str, Any], **changes: Any) -> AContact:
-    """Store changes of a contact with an event, and return the changed contact.
-
-    `event` is that of a matched contact; for an unmatched one, the event with `UNMATCHED` in its name is recorded.
-    """
-    if isinstance(found, Contact):
-        return uow.contacts.update(found, event, data, **changes)
-    return uow.unmatched.update(found, EventType[event.name.replace("_", "_UNMATCHED_", 1)], data, **changes)
-
-
 def empty(uow: UnitOfWork, name: str, reason: ErasureReason) -> list[str]:
     """Empty the personal fields of a contact, with a line in the ledger; return the names of the fields with a text.
 
     If no field has a text, nothing is done. Nothing may follow in the unit of work. Raises `NotFound` if there is no
     such contact, `LegalHold` if its customer has a hold, and `StorageUnavailable` if the ledger cannot be written.
     """
-    found = contact(uow, name, lock=True)
+    found = uow.any_contacts.get(name, lock=True)
     if isinstance(found, Contact):
         customer_id = uow.orders.get(found.order_id).customer_id
         if uow.limits.active(customer_id, LimitKind.HOLD):

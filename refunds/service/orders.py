@@ -342,13 +342,8 @@ def _require_judgeable(
 
 def _differences(order: Order, facts: OrderFacts, customer_id: str) -> dict[str, Any]:
     """Return the new values of the facts that differ from the registered ones, by field; no policy is no difference."""
-    said: dict[str, Any] = {
-        "customer_id": customer_id,
-        "policy": facts.policy or order.policy,
-        "region": facts.region,
-        "ordered_at": facts.ordered_at,
-        "service_provided_at": facts.service_provided_at,
-    }
+    said = {"customer_id": customer_id, "policy": facts.policy or order.policy}
+    said |= {name: getattr(facts, name) for name in ("region", "ordered_at", "service_provided_at")}
     return {name: value for name, value in said.items() if value != getattr(order, name)}
 
 

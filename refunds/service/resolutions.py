@@ -14,7 +14,7 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Intent
 from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ReopeningReason, ResolutionReason
 from refunds.errors import ContactStateConflict, FieldError, Forbidden, InvalidInput, Message, one_of_text
-from refunds.service import contacts, findings
+from refunds.service import contacts
 from refunds.service.findings import AContact
 from refunds.service.orders import AHEAD
 from refunds.storage.unit_of_work import UnitOfWork
@@ -57,8 +57,7 @@ def acknowledge(
     if not contact.received_at <= at <= uow.now + AHEAD:
         detail = Message("must lie between the receipt of the contact and now")
         raise InvalidInput.at("/given_at", detail, "impossible_answer")
-    return findings.update(
-        uow,
+    return uow.any_contacts.update(
         contact,
         EventType.CONTACT_ACKNOWLEDGED,
         {"channel": channel},
@@ -77,14 +76,24 @@ def complete(uow: UnitOfWork, contact_id: str, *, ticket_ref: str | None = None,
     `CustomerErased`.
     """
     contact = _lock_present(uow, contact_id)
-    if not (added := contacts.missing_fields(contact, contact_id, ticket_ref=ticket_ref, note=note)):
+    given = {"ticket_ref": ticket_ref, "note": note}
+    added = {field: value for field, value in given.items() if value not in (None, getattr(contact, field))}
+    for field in added:
+        if getattr(contact, field) is not None:
+            detail = Message(
+                "The contact %(name)s has another %(field)s: to correct it, record a contact that supersedes it.",
+                name=contact_id,
+                field=field,
+            )
+            raise ContactStateConflict(detail, contact.state)
+    if not added:
         return contact
-    return findings.update(uow, contact, EventType.CONTACT_COMPLETED, {"fields": list(added)}, **added)
+    return uow.any_contacts.update(contact, EventType.CONTACT_COMPLETED, {"fields": list(added)}, **added)
 
 
 def _lock_present(uow: UnitOfWork, name: str) -> AContact:
     """Lock a contact and return it; raises `NotFound`, and `ContactStateConflict` if it was superseded or matched."""
-    contact = findings.contact(uow, name, lock=True)
+    contact = uow.any_contacts.get(name, lock=True)
     contacts.require_present(contact)
     return contact
 
@@ -131,9 +140,7 @@ def resolve_locked(uow: UnitOfWork, contact: Contact, given: Resolution) -> Cont
     )
 
 
-_NOT_RESOLVED = dict.fromkeys(
-    ("resolution_code", "resolution_reason", "duplicate_of", "resolved_at", "resolved_by"), None
-)
+_NOT_RESOLVED = dict.fromkeys(("resolution_code", "resolution_reason", "duplicate_of", "resolved_at", "resolved_by"))
 
 
 def reopen(uow: UnitOfWork, contact_id: str, reason: ReopeningReason) -> Contact:

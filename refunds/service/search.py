@@ -9,7 +9,6 @@ from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Order
 from refunds.domain.references import parse_reference, parse_request_number
 from refunds.errors import NotFound
-from refunds.service import findings
 from refunds.service.findings import AContact, contains_function
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -120,7 +119,7 @@ def _latest(uow: UnitOfWork, found: AContact) -> AContact:
     became = None if isinstance(found, Contact) else found.contact_id
     following = became or found.superseded_by
     with suppress(NotFound):
-        return found if following is None else _latest(uow, findings.contact(uow, following))
+        return found if following is None else _latest(uow, uow.any_contacts.get(following))
     return found
 
 

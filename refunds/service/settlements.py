@@ -42,9 +42,8 @@ def settle(uow: UnitOfWork, cancellation_id: str, settled_at: datetime | None, b
             Message("The cancellation %(name)s has another settlement: undo it first.", name=cancellation_id),
             State.SETTLED,
         )
-    begun_under = cancellation.billing_ref and ref
-    if cancellation.state is State.REFUNDING and not _holds(uow, cancellation, begun_under):
-        raise _begun_by_other_error(cancellation)
+    if cancellation.state is State.REFUNDING:
+        _require_holder(uow, cancellation, cancellation.billing_ref and ref)
     _require_state(cancellation, *UNSETTLED)
     at = settled_at or uow.now
     if not cancellation.issued_at - AHEAD <= at <= uow.now + AHEAD:
@@ -68,18 +67,17 @@ def begin_refund(uow: UnitOfWork, cancellation_id: str, billing_ref: str | None)
     `CancellationStateConflict` for another holder, or if it is settled or revoked; and `CustomerErased` if the customer
     is erased, no refund is begun, and `billing_ref` is given.
     """
-    cancellation, actor = uow.cancellations.get(cancellation_id, lock=True), uow.principal.actor
+    cancellation = uow.cancellations.get(cancellation_id, lock=True)
     if cancellation.state is State.REFUNDING:
-        if _holds(uow, cancellation, uow.orders.storable(cancellation.order_id, billing_ref)):
-            return cancellation
-        raise _begun_by_other_error(cancellation)
+        _require_holder(uow, cancellation, uow.orders.storable(cancellation.order_id, billing_ref))
+        return cancellation
     _require_state(cancellation, State.ISSUED)
     return uow.cancellations.update(
         cancellation,
         EventType.CANCELLATION_REFUND_BEGUN,
         state=State.REFUNDING,
         refund_begun_at=uow.now,
-        refund_begun_by=actor,
+        refund_begun_by=uow.principal.actor,
         billing_ref=billing_ref,
     )
 
@@ -108,24 +106,19 @@ def _issue_again(
     return uow.cancellations.update(cancellation, event, {"reason_code": reason}, **_NOT_REFUNDED)
 
 
-def _holds(uow: UnitOfWork, cancellation: Cancellation, billing_ref: str | None) -> bool:
-    """Tell whether a refund was begun with this `billing_ref` or, if both are None or erased, by the principal."""
+def _require_holder(uow: UnitOfWork, cancellation: Cancellation, billing_ref: str | None) -> None:
+    """Raise `CancellationStateConflict`, which names the holder, unless the refund was begun with this `billing_ref`.
+
+    If both are None or erased, the principal must have begun it.
+    """
     begun_under, given = (None if isinstance(ref, Erased) else ref for ref in (cancellation.billing_ref, billing_ref))
-    return begun_under == given and (given is not None or cancellation.refund_begun_by == uow.principal.actor)
-
-
-def _begun_by_other_error(cancellation: Cancellation) -> CancellationStateConflict:
-    """Return the error, to be raised, that somebody else has begun a cancellation's refund; it names the holder."""
-    ref = cancellation.billing_ref
-    holder = cancellation.refund_begun_by if isinstance(ref, Erased | None) else ref
-    return CancellationStateConflict(
-        Message(
+    if begun_under != given or (given is None and cancellation.refund_begun_by != uow.principal.actor):
+        detail = Message(
             "The refund of the cancellation %(name)s was begun by %(holder)s: ask them whether it is paid.",
             name=cancellation.cancellation_id,
-            holder=holder,
-        ),
-        cancellation.state,
-    )
+            holder=cancellation.refund_begun_by if begun_under is None else begun_under,
+        )
+        raise CancellationStateConflict(detail, cancellation.state)
 
 
 _NOT_REFUNDED = {"state": State.ISSUED} | dict.fromkeys(

@@ -29,9 +29,8 @@ def close(store: Store, month: str | None = None) -> tuple[ClosedMonth, bool]:
         last = f"{today.replace(day=1) - timedelta(days=1):%Y-%m}"
         month = month or last
         if month > last:
-            raise _month_error(
-                Message("%(month)s has not ended: the last month that has is %(last)s", month=month, last=last)
-            )
+            detail = Message("%(month)s has not ended: the last month that has is %(last)s", month=month, last=last)
+            raise InvalidInput.at("/month", detail)
         if found := uow.statistics.find(month):
             return found, False
         cells = _count(uow, month, terms)
@@ -57,13 +56,8 @@ def _count(uow: UnitOfWork, month: str, terms: Terms) -> Cells:
         customers[cell].add(row["customer_id"])
     begun = uow.statistics.begun_at()
     if not customers and (begun is None or until <= begun):
-        raise _month_error(Message("%(month)s is before the first record", month=month))
+        raise InvalidInput.at("/month", Message("%(month)s is before the first record", month=month))
     return cells_to_publish({cell: len(found) for cell, found in customers.items()})
-
-
-def _month_error(detail: Message) -> InvalidInput:
-    """Return the `InvalidInput` at `/month` for a month that cannot be counted, to be raised."""
-    return InvalidInput.at("/month", detail)
 
 
 def read(uow: UnitOfWork, month: str | None) -> tuple[ClosedMonth, list[str]]:

@@ -100,6 +100,10 @@ def _to_supersede(uow: UnitOfWork, unmatched_id: str, intent: Intent) -> Unmatch
     return earlier
 
 
+_SAID = ("channel", "intent", "sent_at", "received_at", "contact_point", "from_detail", "ticket_ref", "note")
+"""The fields that a contact takes over from the unmatched one."""
+
+
 def match(uow: UnitOfWork, unmatched_id: str, order_id: str, ticket_ref: str | None = None) -> tuple[Contact, bool]:
     """Record an unmatched contact as one about an order; return that contact, and True unless they were matched before.
 
@@ -113,17 +117,9 @@ def match(uow: UnitOfWork, unmatched_id: str, order_id: str, ticket_ref: str | N
     if found.contact_id is not None and (known := uow.contacts.get(found.contact_id)).order_id == order_id:
         return known, False
     _require_open(found)
-    new = NewContact(
-        channel=found.channel,
-        intent=found.intent,
-        sent_at=found.sent_at,
-        received_at=found.received_at,
-        contact_point=found.contact_point,
-        from_detail=_none_if_erased(found.from_detail),
-        ticket_ref=ticket_ref or _none_if_erased(found.ticket_ref),
-        note=_none_if_erased(found.note),
-        first=Entry(found.recorded_at, found.recorded_by, found.request_number, found.taken_by),
-    )
+    said = {name: _none_if_erased(getattr(found, name)) for name in _SAID}
+    first = Entry(found.recorded_at, found.recorded_by, found.request_number, found.taken_by)
+    new = NewContact(**said | {"ticket_ref": ticket_ref or said["ticket_ref"]}, first=first)
     try:
         contact = contacts.add(uow, locked, new)[0]
     except InvalidInput as error:

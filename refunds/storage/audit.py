@@ -29,7 +29,7 @@ from refunds.storage.lineage import lineage
 from refunds.storage.mapper import RecordMapper
 from refunds.storage.policies import CLOSURES
 from refunds.storage.privacy import DATA_REQUESTS
-from refunds.storage.repository import Context
+from refunds.storage.repository import Context, Repository
 from refunds.storage.tables import RECORDS, table_of
 from refunds.storage.unmatched import UNMATCHED
 
@@ -242,9 +242,7 @@ class _Records:
         yield from self._customers()
         for kind in RECORDS:
             if kind.mapper.name in _CHECKED:
-                for row in kind.iter_rows(self._context.tx):
-                    if (fault := self._checked(kind.mapper, row)) is not None:
-                        yield fault
+                yield from self._unreadable(kind)
 
     def _fault(self, place: Place, fault: str) -> Broken:
         """Return the fault of a record, and remember the record as one that has a fault."""
@@ -269,17 +267,16 @@ class _Records:
         for customer_id in sorted(map(str, owners)):
             yield self._fault(("customers", customer_id), MISSING)
 
-    def _checked(self, table: RecordMapper[Any], row: Row) -> Broken | None:
-        """Return the fault that `checked` finds in a record; None if there is none.
+    def _unreadable(self, kind: type[Repository[Any]]) -> Iterator[Broken]:
+        """Yield the fault that `checked` finds in each record of a kind.
 
-        Also returns None if a fault of the record or of its customer was found before: a customer's damaged key makes
-        all their records unreadable, so it is reported once.
+        Records that have a fault already, or whose customer has one, are left out: a customer's damaged key makes all
+        their records unreadable, so it is reported once.
         """
-        place = table.name, row[table.key]
-        if place in self._named or ("customers", row.get("customer_id", "")) in self._named:
-            return None
-        fault = checked(self._context, table, row, self._erased)
-        return None if fault is None else self._fault(place, fault)
+        for row in kind.iter_rows(self._context.tx):
+            place, owner = (kind.mapper.name, row[kind.mapper.key]), ("customers", row.get("customer_id", ""))
+            if not {place, owner} & self._named and (fault := checked(self._context, kind.mapper, row, self._erased)):
+                yield self._fault(place, fault)
 
 
 def checked(context: Context, table: RecordMapper[Any], row: Row, erased: AbstractSet[str]) -> str | None:

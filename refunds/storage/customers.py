@@ -8,7 +8,7 @@ from refunds.domain.permissions import Scope
 from refunds.errors import Message, NotFound
 from refunds.security.encryption import Keyring, keyed_digest
 from refunds.storage import Row, Transaction, keys
-from refunds.storage.repository import Context, named_list
+from refunds.storage.repository import InTransaction, named_list
 
 _BY_DIGEST = "SELECT customer_id, wrapped_key FROM customers WHERE digest = :digest"
 
@@ -22,16 +22,8 @@ _LOCK = (
 )
 
 
-class Customers:
+class Customers(InTransaction):
     """The customers of the orders."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    @property
-    def _tx(self) -> Transaction:
-        """The transaction of the unit of work."""
-        return self._context.tx
 
     def find(self, customer_ref: str) -> str | None:
         """Return a customer's id by reference, or None; `Forbidden` if the principal may not read personal data."""

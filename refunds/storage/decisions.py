@@ -19,7 +19,6 @@ from refunds.domain.outcomes import Facts, Names, Outcome, RecordedDecision, Tol
 V = TypeVar("V")
 Convert = Callable[[Any], Any] | None
 _AS_THEY_ARE: Mapping[str, str] = MappingProxyType({})
-_NEEDED = object()
 
 
 class Plain(Generic[V]):
@@ -35,8 +34,6 @@ class Plain(Generic[V]):
         names = [name for name in hints if only is None or name in only]
         self._kind = kind
         self._fields = [(name, stored_as.get(name, name), *_converters(hints[name])) for name in names]
-        defaults = getattr(kind, "_field_defaults", {})
-        self._reading = [(stored, read, defaults.get(name, _NEEDED)) for name, stored, _, read in self._fields]
 
     def dump(self, value: V) -> dict[str, Any]:
         """Return a value as plain data, under the stored names of its fields, without those that are empty mappings."""
@@ -49,12 +46,8 @@ class Plain(Generic[V]):
         return data
 
     def load(self, data: Mapping[str, Any]) -> V:
-        """Return the named tuple in plain data; missing fields have their defaults, or else raise `KeyError`."""
-        values = []
-        for stored, read, default in self._reading:
-            plain = data[stored] if default is _NEEDED else data.get(stored, default)
-            values.append(plain if read is None or plain is None or plain is default else read(plain))
-        return self._kind(*values)
+        """Return the value in plain data; missing fields have their defaults, or else raise `TypeError`."""
+        return self._kind(**self.values(data))
 
     def values(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of those fields that the plain data has, by name of the field; ignore all other data."""

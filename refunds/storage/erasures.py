@@ -4,6 +4,7 @@ A line in the file comes before any change of the records. So what is restored, 
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,12 +20,12 @@ from refunds.errors import Message, NotFound, StorageUnavailable
 from refunds.security.encryption import ERASED, Erased, new_key
 from refunds.storage import Transaction, events, idempotency
 from refunds.storage.checkpoints import LedgerFile
-from refunds.storage.contacts import CONTACTS, Contacts
+from refunds.storage.contacts import CONTACTS
 from refunds.storage.customers import Customers
 from refunds.storage.mapper import RecordMapper, instant
-from refunds.storage.repository import Context
+from refunds.storage.repository import InTransaction
 from refunds.storage.tables import RECORDS
-from refunds.storage.unmatched import UNMATCHED, Unmatched
+from refunds.storage.unmatched import UNMATCHED, AnyContacts
 
 
 class Erasure(NamedTuple):
@@ -61,11 +62,8 @@ def _dumped(erasure: Erasure) -> Any:
     return {"customer_id": erasure.customer_id, "reason": erasure.reason, "at": format_instant(erasure.at)}
 
 
-class Erasures:
+class Erasures(InTransaction):
     """Erases customers and contacts in the records of this transaction, and in the ledger."""
-
-    def __init__(self, context: Context) -> None:
-        self._context, self._tx = context, context.tx
 
     def find(self, customer_id: str) -> Erasure | None:
         """Return the erasure of the customer with this id; None if they were not erased, or are not known."""
@@ -96,7 +94,7 @@ class Erasures:
         """
         fields = _fields_to_empty(contact)
         if fields:
-            now, name = self._context.now, _id_of(contact)
+            now, name = self._context.now, _table(contact).id_of(contact)
             was = "SELECT unmatched_id FROM unmatched_contacts WHERE contact_id = :name ORDER BY unmatched_id"
             before = [row["unmatched_id"] for row in self._tx.all(was, name=name)]
             self._note(*(Erasure(one, reason, now) for one in (name, *before)))
@@ -125,9 +123,10 @@ class Erasures:
                 self._erase(one)
         done = {one.customer_id for one in journalled(self._tx)}
         for one in sorted(one for one in self._context.ledger if one.customer_id not in done):
-            contact = self._contact(one.customer_id)
-            if contact is not None and _fields_to_empty(contact):
-                self._empty(contact, one.reason)
+            with suppress(NotFound):  # as that of a customer
+                contact = AnyContacts(self._context).get(one.customer_id, lock=True)
+                if _fields_to_empty(contact):
+                    self._empty(contact, one.reason)
         if lacking:
             self._context.ledger.append(*lacking)
 
@@ -155,23 +154,14 @@ class Erasures:
             counted[table.name] = row["records"] if row else 0
         return counted
 
-    def _contact(self, name: str) -> Contact | UnmatchedContact | None:
-        """Lock and return the contact with this id, matched or not; None if there is none."""
-        kind = Unmatched if name.startswith("unm_") else Contacts
-        try:
-            return kind(self._context).get(name, lock=True)
-        except NotFound:
-            return None
-
     def _empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> None:
         """Empty the personal fields that a contact has, with an event; delete stored responses on it or its order."""
         fields = _fields_to_empty(contact)
         data, emptied = {"fields": fields, "reason": reason}, dict.fromkeys(fields, ERASED)
+        AnyContacts(self._context).update(contact, EventType.CONTACT_EMPTIED, data, **emptied)
         if isinstance(contact, Contact):
-            Contacts(self._context).update(contact, EventType.CONTACT_EMPTIED, data, **emptied)
             idempotency.forget_about(self._tx, [contact.order_id], ())
         else:
-            Unmatched(self._context).update(contact, EventType.CONTACT_UNMATCHED_EMPTIED, data, **emptied)
             idempotency.forget_about(self._tx, (), [contact.unmatched_id])
 
     def _erase(self, erasure: Erasure, anyway: str | None = None) -> Erasure:
@@ -205,15 +195,14 @@ def journalled(tx: Transaction) -> Iterator[Erasure]:
         yield Erasure(row["subject"], ErasureReason(data["reason"]), instant(row["at"]), order_ids)
 
 
-def _id_of(contact: Contact | UnmatchedContact) -> str:
-    """Return the id of a contact or of an unmatched contact."""
-    return contact.contact_id if isinstance(contact, Contact) else contact.unmatched_id
+def _table(contact: Contact | UnmatchedContact) -> RecordMapper[Any]:
+    """Return the table of a contact or of an unmatched contact."""
+    return CONTACTS if isinstance(contact, Contact) else UNMATCHED
 
 
 def _fields_to_empty(contact: Contact | UnmatchedContact) -> list[str]:
     """Return the names of a contact's personal fields that have a value and were not emptied yet."""
-    table = CONTACTS if isinstance(contact, Contact) else UNMATCHED
-    texts = ((name, getattr(contact, name)) for name in table.personal)
+    texts = ((name, getattr(contact, name)) for name in _table(contact).personal)
     return [name for name, text in texts if text is not None and not isinstance(text, Erased)]
 
 

@@ -11,7 +11,7 @@ from refunds.domain.journal import ABOUT_POLICIES, FOR_AUDITORS, GENESIS, Event,
 from refunds.errors import Unreadable
 from refunds.security.encryption import NO_ACCESS
 from refunds.storage import Engine, Row, Transaction
-from refunds.storage.mapper import RecordMapper, instant, micros, number
+from refunds.storage.mapper import RecordMapper, instant, micros
 from refunds.storage.repository import Repository
 
 EVENTS = RecordMapper(Event, "events")
@@ -149,10 +149,6 @@ class Events(Repository[Event]):
         """Note an event about no record; the unit of work writes it to the journal at its end."""
         self._context.note(event, subject, data)
 
-    def has_any(self, types: Iterable[str], subject: str) -> bool:
-        """Tell whether a record has an event of one of these types; they must be rare, as all their events are read."""
-        return bool(rare_of_types(self._tx, types, {subject}))
-
 
 def readable_event(row: Row) -> Event | None:
     """Return the event in a row, or None if the service cannot have written it."""
@@ -232,11 +228,6 @@ def set_head(tx: Transaction, head: Head) -> None:
         " journal_id = :journal_id WHERE id = 1"
     )
     tx.later(moving, {name: value for name, value in head._asdict().items() if name != "policies_hash"})
-
-
-def count_from(tx: Transaction, position: int) -> int:
-    """Return how many events there are from a position on, including the event at that position."""
-    return number(tx, "SELECT count(*) FROM events WHERE position >= :position", position=position)
 
 
 def rare_of_types(tx: Transaction, types: Iterable[str], subjects: Collection[str] | None = None) -> list[Row]:

@@ -16,7 +16,7 @@ from refunds.errors import IdempotencyKeyReused, Message
 from refunds.security.encryption import CustomerCipher, keyed_digest
 from refunds.storage import Row, Transaction, keys
 from refunds.storage.mapper import micros
-from refunds.storage.repository import Context, named_list
+from refunds.storage.repository import InTransaction, named_list
 
 KEPT = timedelta(days=30)
 
@@ -24,11 +24,8 @@ _PLACE = ("idempotency", "reply")
 _UNMATCHED = "unmatched_contacts"
 
 
-class Replies:
+class Replies(InTransaction):
     """The stored replies, with the keys of their requests."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
 
     def claim(self, key: str, *request: bytes) -> str | None:
         """Return the reply that is stored for this key and request; if the key is free, claim it and return None.

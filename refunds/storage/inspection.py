@@ -27,7 +27,7 @@ from refunds.storage.checkpoints import Checkpoint
 from refunds.storage.contacts import CONTACTS, Contacts
 from refunds.storage.events import Events
 from refunds.storage.lineage import lineage
-from refunds.storage.mapper import RecordMapper
+from refunds.storage.mapper import RecordMapper, number
 from refunds.storage.orders import ORDERS, Orders
 from refunds.storage.policies import CLOSURES, POLICY_VERSIONS, ClosureRepository, Versions
 from refunds.storage.promises import PROMISES, Promises
@@ -186,8 +186,10 @@ def _followed(
     if checkpoints and checkpoints[-1].position > end:
         broken.append(audit.cut_short_text(end, checkpoints[-1].position))
     followed_to = 0
-    if found and (gap := end - found[0].position + 1 - events.count_from(tx, found[0].position)):
-        broken.append(audit.at(found[0].position, audit.missing_text(gap)))
+    if found:
+        there = number(tx, "SELECT count(*) FROM events WHERE position >= :first", first=found[0].position)
+        if gap := end - found[0].position + 1 - there:
+            broken.append(audit.at(found[0].position, audit.missing_text(gap)))
     for event in found:
         checkpoint = next((one for one in checkpoints if event.position <= one.position <= end), None)
         journal.append(Link(event, checkpoint))

@@ -5,7 +5,7 @@ from typing import Any
 
 from refunds.errors import Message, Unfit
 from refunds.storage import Row, idempotency, keys, unmatched
-from refunds.storage.repository import Context, Repository
+from refunds.storage.repository import InTransaction, Repository
 from refunds.storage.tables import RECORDS
 from refunds.storage.unmatched import UNMATCHED
 
@@ -22,11 +22,8 @@ PERSONAL = MappingProxyType({name: tuple(kind.mapper.personal) for name, kind in
 _NOTHING = Message("is not on record there: nothing can be corrected")
 
 
-class Rectifications:
+class Rectifications(InTransaction):
     """The personal fields of any record, as this transaction sees them."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
 
     def owner(self, table: str, record_id: str) -> str | None:
         """Return the id of the customer a record is about; None if no customer is known, or there is no such record."""

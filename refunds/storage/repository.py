@@ -83,7 +83,14 @@ class Context:
         return CustomerCipher(self.keys.notes) if readable else NO_ACCESS
 
 
-class Repository(Generic[R]):
+class InTransaction:
+    """What is read and written in the transaction of a unit of work, as its principal may."""
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._tx = context, context.tx
+
+
+class Repository(InTransaction, Generic[R]):
     """The records of one kind, as the transaction and its principal see them."""
 
     mapper: ClassVar[RecordMapper[Any]]
@@ -105,9 +112,6 @@ class Repository(Generic[R]):
             cls.in_order = getattr(cls, "in_order", f"{mapper.name}.{mapper.key}")
             cls.about_order = getattr(cls, "about_order", f"{mapper.name}.order_id = :order_id")
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
     @classmethod
     def iter_rows(cls, tx: Transaction) -> Iterator[Row]:
         """Yield the row of every record, as the audit reads it, sorted by `in_order`."""
@@ -117,11 +121,6 @@ class Repository(Generic[R]):
     def rows_of_order(cls, tx: Transaction, order_id: str) -> list[Row]:
         """Return the rows of the records about an order as the audit reads them, sorted by `in_order`."""
         return tx.all(f"{cls.audited} WHERE {cls.about_order} ORDER BY {cls.in_order}", order_id=order_id)
-
-    @property
-    def _tx(self) -> Transaction:
-        """Return the transaction of the unit of work."""
-        return self._context.tx
 
     def add(self, record: R, event: EventType, **data: Any) -> None:
         """Store a new record, with an event that the unit of work writes to the journal at its end.

@@ -11,7 +11,7 @@ from refunds.storage import Row, Transaction, idempotency
 from refunds.storage.contacts import CONTACTS
 from refunds.storage.customers import Customers
 from refunds.storage.mapper import MICROSECOND, micros
-from refunds.storage.repository import Context, named_list
+from refunds.storage.repository import InTransaction, named_list
 
 
 class Kind(NamedTuple):
@@ -104,11 +104,8 @@ _FREE = (
 )
 
 
-class Retention:
+class Retention(InTransaction):
     """The records whose time is over, as this transaction sees them."""
-
-    def __init__(self, context: Context) -> None:
-        self._context, self._tx = context, context.tx
 
     def due(self, kind: Kind, before: datetime, after: str | bytes, limit: int) -> list[Row]:
         """Return up to `limit` records of a kind whose period began before an instant, sorted by key, after `after`.

@@ -32,7 +32,7 @@ from refunds.storage.rectifications import Rectifications
 from refunds.storage.repository import Context
 from refunds.storage.retention import Retention
 from refunds.storage.statistics import Statistics
-from refunds.storage.unmatched import Unmatched
+from refunds.storage.unmatched import AnyContacts, Unmatched
 from refunds.storage.users import Users
 
 R = TypeVar("R")
@@ -50,7 +50,8 @@ class UnitOfWork:
     customers, versions, closures = _repository(Customers), _repository(Versions), _repository(ClosureRepository)
     clients, tokens, users = _repository(Clients), _repository(Tokens), _repository(Users)
     events, replies, promises = _repository(Events), _repository(Replies), _repository(Promises)
-    unmatched, erasures, limits = _repository(Unmatched), _repository(Erasures), _repository(Limits)
+    unmatched, any_contacts = _repository(Unmatched), _repository(AnyContacts)
+    erasures, limits = _repository(Erasures), _repository(Limits)
     data_requests, disclosures = _repository(DataRequests), _repository(Disclosures)
     rectifications, statistics = _repository(Rectifications), _repository(Statistics)
     retention = _repository(Retention)

@@ -12,9 +12,9 @@ from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Message, NotFound
 from refunds.security.encryption import NO_ACCESS, CustomerCipher
 from refunds.storage import Row, idempotency, keys
-from refunds.storage.contacts import ACKNOWLEDGED, ALL
+from refunds.storage.contacts import ACKNOWLEDGED, ALL, Contacts
 from refunds.storage.mapper import RecordMapper, instant
-from refunds.storage.repository import Context, Listed
+from refunds.storage.repository import Context, InTransaction, Listed
 
 UNMATCHED = RecordMapper(
     UnmatchedContact,
@@ -97,6 +97,27 @@ class Unmatched(Listed[UnmatchedContact]):
         readable = self._context.principal.may(Scope.PERSONAL_READ)
         own = cipher(self._context, row["unmatched_id"], row["wrapped_key"]) if readable else NO_ACCESS
         return UNMATCHED.load(row, own)
+
+
+class AnyContacts(InTransaction):
+    """Contacts about orders and unmatched contacts alike: the id of a contact says which of the two it is."""
+
+    def get(self, name: str, *, lock: bool = False) -> Contact | UnmatchedContact:
+        """Return the contact or unmatched contact with this id; `lock` locks it. Raises `NotFound` if there is none."""
+        kind = Unmatched if name.startswith("unm_") else Contacts
+        return kind(self._context).get(name, lock=lock)
+
+    def update(
+        self, found: Contact | UnmatchedContact, event: EventType, data: Mapping[str, Any], **changes: Any
+    ) -> Contact | UnmatchedContact:
+        """Store changes of a contact with an event, and return the changed contact.
+
+        `event` is that of a matched contact; for an unmatched one, the event with `UNMATCHED` in its name is recorded.
+        """
+        if isinstance(found, Contact):
+            return Contacts(self._context).update(found, event, data, **changes)
+        event = EventType[event.name.replace("_", "_UNMATCHED_", 1)]
+        return Unmatched(self._context).update(found, event, data, **changes)
 
 
 def cipher(context: Context, unmatched_id: str, wrapped_key: bytes | None) -> CustomerCipher:

@@ -17,7 +17,6 @@ from refunds.domain.outcomes import verdict_of
 from refunds.errors import RefundsError
 from refunds.service import checks
 from refunds.service.calendars import MOST_BUILT
-from refunds.service.checks import Check
 from refunds.storage.policies import Policies
 from refunds.web import telemetry
 from refunds.web.responses import present_policies
@@ -67,11 +66,11 @@ def decided(policies: Policies, given: Mapping[str, Any], item: Any) -> Decision
     `NoPolicyInForce`; and `CalendarNotCovered`.
     """
     unwrapped(request).environ.get("refunds.give_way", bool)()  # of the service's own server
-    check = Check(**{**given, **_read_item(item)})
+    check = partial(checks.check_eligibility, policies, **{**given, **_read_item(item)})
     try:
-        return checks.check_eligibility(policies, check)
+        return check()
     except CalendarNotReady:  # seldom: to enter the builder's block for each item would take longer than to decide
-        found: Decision = g.builder.run(partial(checks.check_eligibility, policies, check))
+        found: Decision = g.builder.run(check)
         return found
 
 

@@ -7,9 +7,8 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.privacy import DataRequestChannel, DataRequestKind, DataRequestOutcome
 from refunds.service import cancellations, contacts, data_requests, orders, settlements
-from refunds.service.cancellations import Request
 from refunds.service.contacts import NewContact
-from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.data_requests import Given
 from refunds.service.orders import OrderFacts
 from tests.changed_data import other_holidays
 
@@ -239,15 +238,14 @@ def fill(store, clock, principals, now: datetime, text) -> None:
     with store.write(agent) as uow:
         contacts.record(uow, "A-3001", NewContact(channel=Channel.PHONE, contact_point="+4930999999"))
         done = [
-            cancellations.issue(uow, Request(order=one, contact=call)).cancellation.cancellation_id
+            cancellations.issue(uow, order=one, contact=call).cancellation.cancellation_id
             for one in ("A-3002", "A-3003")
         ]
     with store.write(billing) as uow:
         settlements.begin_refund(uow, done[0], None)
         settlements.settle(uow, done[1], None, "R-1")
-    new = NewDataRequest(
-        DataRequestKind.RESTRICTION, "K-3004", DataRequestChannel.POST, identity_check=text("Reisepass")
-    )
     with store.write(principals[Role.PRIVACY]) as uow:
-        asked = data_requests.open_request(uow, new)
+        asked = data_requests.open_request(
+            uow, DataRequestKind.RESTRICTION, "K-3004", DataRequestChannel.POST, identity_check=text("Reisepass")
+        )
         data_requests.close(uow, asked.request_id, Given(DataRequestOutcome.FULFILLED))

@@ -34,9 +34,9 @@ from refunds.service import (
     unmatched,
     users,
 )
-from refunds.service.cancellations import Override, Request
+from refunds.service.cancellations import Override
 from refunds.service.contacts import NewContact
-from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.data_requests import Given
 from refunds.service.orders import OrderFacts
 from refunds.web import create_app
 from tests.browser import states
@@ -165,19 +165,19 @@ def _fill(store, clock, text) -> dict:
         assignments.assign(uow, later.contact_id, None)
     clock.move_to(NOW - timedelta(minutes=25))
     with store.write(agent) as uow:
-        wrong = cancellations.issue(uow, Request(order="A-1005", contact=replace(call, note=None))).cancellation
+        wrong = cancellations.issue(uow, order="A-1005", contact=replace(call, note=None)).cancellation
     clock.move_to(NOW - timedelta(minutes=12))
     with store.write(agent) as uow:
         settlements.revoke(
             uow, wrong.cancellation_id, RevocationReason.ENTERED_IN_ERROR, text("Another order was meant.")
         )
-        done = cancellations.issue(uow, Request(order="A-1003", contact=call)).cancellation
+        done = cancellations.issue(uow, order="A-1003", contact=call).cancellation
         customer = uow.orders.get("A-1001").customer_id
     with store.write(supervisor) as uow:
         override = Override(OverrideKind.GOODWILL, text("Our line was down all afternoon."))
-        cancellations.issue(uow, Request(order="A-1006", contact=call, override=override))
+        cancellations.issue(uow, order="A-1006", contact=call, override=override)
         override = Override(OverrideKind.STATUTORY, text("A consumer, after ten days."))
-        statutory = cancellations.issue(uow, Request(order="A-1010", contact=withdrawn.contact_id, override=override))
+        statutory = cancellations.issue(uow, order="A-1010", contact=withdrawn.contact_id, override=override)
     asked = _ask(store, clock, principals[Role.PRIVACY], text)
     states.fill(store, clock, principals, NOW, text)
     clock.move_to(NOW)
@@ -221,15 +221,15 @@ def _ask(store, clock, officer, text) -> dict[str, str]:
     kinds = {"late": DataRequestKind.PORTABILITY, "refused": DataRequestKind.ACCESS, "erased": DataRequestKind.ERASURE}
     for number, name in enumerate(("late", "refused", *DataRequestKind, "erased")):
         with store.write(officer) as uow:
-            new = NewDataRequest(
+            asked[name] = data_requests.open_request(
+                uow,
                 kinds.get(name) or DataRequestKind(name),
                 "K-2002" if name == "erased" else "K-2001",
                 DataRequestChannel.POST,
                 NOW - timedelta(days=36 - 4 * number),
-                None if name == "objection" else text("Reisepass"),
-                text("another shop"),
-            )
-            asked[name] = data_requests.open_request(uow, new).request_id
+                identity_check=None if name == "objection" else text("Reisepass"),
+                recipient=text("another shop"),
+            ).request_id
     with store.write(officer) as uow:
         data_requests.extend(uow, asked["access"], text("Three years, eleven orders"))
         data_requests.note_fee(uow, asked["access"], Fee.FURTHER_COPY, text("Third copy this year"))

@@ -18,7 +18,6 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.presentation import tables
 from refunds.service import cancellations, contacts, orders
-from refunds.service.cancellations import Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from tests import records_in
@@ -46,7 +45,7 @@ def entry(engine, tmp_path_factory):
                     orders.register(uow, facts)
                     call = NewContact(channel=Channel.PHONE, from_detail="+4989123456", note="-1")
                     if number < 3:
-                        cancellations.issue(uow, Request(order=f"A-{number}", contact=call))
+                        cancellations.issue(uow, order=f"A-{number}", contact=call)
                     else:
                         contacts.record(uow, f"A-{number}", call)
         yield

@@ -7,7 +7,6 @@ import pytest
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.privacy import DataRequestChannel, DataRequestKind
 from refunds.service import data_requests
-from refunds.service.data_requests import NewDataRequest
 from tests.cli.test_privacy import app, flask  # noqa: F401 - a fixture
 
 CALLER = "+49 89 123456"
@@ -16,8 +15,9 @@ CALLER = "+49 89 123456"
 def requested(app, check="called back"):  # noqa: F811
     """The id of a data request of the customer."""
     with app.extensions["refunds.store"].write(COMMAND_LINE) as uow:
-        new = NewDataRequest(DataRequestKind.ACCESS, "K-1", DataRequestChannel.EMAIL, None, check)
-        return data_requests.open_request(uow, new).request_id
+        return data_requests.open_request(
+            uow, DataRequestKind.ACCESS, "K-1", DataRequestChannel.EMAIL, identity_check=check
+        ).request_id
 
 
 @pytest.mark.parametrize("whose", ["a request", "--customer-ref", "--customer-id"])

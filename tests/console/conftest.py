@@ -13,7 +13,6 @@ from refunds.domain.privacy import DataRequestChannel, DataRequestKind
 from refunds.security.limiter import Limiter
 from refunds.service import cancellations, contacts, data_requests, orders, unmatched, users
 from refunds.service.contacts import NewContact
-from refunds.service.data_requests import NewDataRequest
 from refunds.service.orders import OrderFacts
 from refunds.storage import events
 from refunds.web import create_app, sessions
@@ -96,13 +95,14 @@ class Site:
         """Cancel an order and return its cancellation."""
         new = NewContact(**{"channel": Channel.PHONE} | contact)
         with self.store.write(self.principal(role)) as uow:
-            return cancellations.issue(uow, cancellations.Request(order=order_id, contact=new)).cancellation
+            return cancellations.issue(uow, order=order_id, contact=new).cancellation
 
     def asks(self, kind, customer_ref, **more):
         """Open a data request about a customer."""
-        new = NewDataRequest(kind, customer_ref, DataRequestChannel.EMAIL, **{"identity_check": "passport"} | more)
         with self.store.write(self.principal(Role.PRIVACY)) as uow:
-            return data_requests.open_request(uow, new)
+            return data_requests.open_request(
+                uow, kind, customer_ref, DataRequestChannel.EMAIL, **{"identity_check": "passport"} | more
+            )
 
     def data_request(self, request_id):
         """A data request as it is stored."""

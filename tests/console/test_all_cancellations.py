@@ -11,7 +11,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.records import Intent, OverrideKind, RevocationReason
 from refunds.service import cancellations, clients, settlements, users
-from refunds.service.cancellations import Override, Request
+from refunds.service.cancellations import Override
 from refunds.service.contacts import NewContact
 from refunds.web.console.eligibility import PAGE
 from tests.console.conftest import NOW, TOO_LONG_AGO, opened
@@ -31,7 +31,7 @@ def goodwill(own):
     contact = own.record(order, Role.SUPERVISOR)
     with own.store.write(own.principal(Role.SUPERVISOR)) as uow:
         override = Override(OverrideKind.GOODWILL, "Our line was down.")
-        return cancellations.issue(uow, Request(order=order, contact=contact, override=override)).cancellation
+        return cancellations.issue(uow, order=order, contact=contact, override=override).cancellation
 
 
 def revoke(own, one):
@@ -123,7 +123,7 @@ def test_who_can_have_issued_one_can_be_chosen_and_clients_too(own):
         users.disable(uow, "billing-1")
     order = own.register()
     with own.store.write(Principal(shop.client_id, shop.name, shop.role)) as uow:
-        cancellations.issue(uow, Request(order=order, contact=NewContact(channel=Channel.PHONE)))
+        cancellations.issue(uow, order=order, contact=NewContact(channel=Channel.PHONE))
     own.cancel(own.register())
     supervisor = own.browser(Role.SUPERVISOR)
     page = supervisor.get("/console/cancellations")
@@ -145,7 +145,7 @@ def test_a_client_is_told_apart_from_a_user_of_the_same_name(own):
     for who in (own.principal(Role.AGENT), Principal(client.client_id, client.name, client.role)):
         order = own.register()
         with own.store.write(who) as uow:
-            cancellations.issue(uow, Request(order=order, contact=NewContact(channel=Channel.PHONE)))
+            cancellations.issue(uow, order=order, contact=NewContact(channel=Channel.PHONE))
     page = own.browser(Role.SUPERVISOR).get("/console/cancellations")
     assert {"agent-1", "agent-1 (API)"} < set(issuers(page))
     rows = [[cell.text for cell in one.every("td")][-1] for one in page.main.one("tbody").every("tr")]

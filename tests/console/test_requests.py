@@ -13,7 +13,6 @@ from refunds.domain.records import Basis, Intent, OverrideKind
 from refunds.domain.references import format_reference
 from refunds.errors import InvalidInput
 from refunds.service import cancellations, publication
-from refunds.service.cancellations import Request
 from refunds.service.contacts import NewContact
 from tests.console.conftest import BEFORE, NOW, TOO_LONG_AGO, opened
 
@@ -340,10 +339,10 @@ def test_a_supervisor_cancels_an_open_request_as_goodwill(site, agent, superviso
 def test_a_question_cancels_nothing(site):
     """A question needs no ticket and is never a late entry, so it must not cancel."""
     question = NewContact(channel=Channel.PHONE, intent=Intent.QUESTION)
-    request = Request(order=site.register(), contact=question)
+    order = site.register()
     with site.store.write(COMMAND_LINE) as uow, pytest.raises(InvalidInput, match="must be cancel"):
-        cancellations.issue(uow, request)
-    assert site.active(request.order) is None
+        cancellations.issue(uow, order=order, contact=question)
+    assert site.active(order) is None
 
 
 @pytest.mark.parametrize("override", list(OverrideKind))

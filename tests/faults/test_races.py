@@ -25,7 +25,7 @@ from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.records import Intent, OverrideKind
 from refunds.errors import Conflict, OrderFrozen, PreconditionFailed
 from refunds.service import cancellations, clients, contacts, orders
-from refunds.service.cancellations import Override, Request
+from refunds.service.cancellations import Override
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.storage import customers, events
@@ -766,7 +766,7 @@ def both_stores(tmp_path):
 def cancel(store):
     """Cancel the order by its id."""
     with store.write(COMMAND_LINE) as uow:
-        cancellations.issue(uow, Request(order=FACTS.order_id, contact=NewContact(channel=Channel.PHONE)))
+        cancellations.issue(uow, order=FACTS.order_id, contact=NewContact(channel=Channel.PHONE))
 
 
 def correct(store):
@@ -903,7 +903,7 @@ def test_a_correction_whose_order_is_moved_and_cancelled_meanwhile_must_be_repea
         override = Override(OverrideKind.GOODWILL, "because")
         with other.write(COMMAND_LINE) as uow:
             contact = NewContact(channel=Channel.PHONE)
-            cancellations.issue(uow, Request(order=order_id, contact=contact, override=override))
+            cancellations.issue(uow, order=order_id, contact=contact, override=override)
         return found
 
     def corrected():

@@ -11,7 +11,6 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import ContactStateConflict
 from refunds.service import cancellations, orders, unmatched
-from refunds.service.cancellations import Request
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from tests import ENGINES, scaled
@@ -66,7 +65,7 @@ def resolve(store, unmatched_id):
 
 def cancel(store, order_id):
     with store.write(COMMAND_LINE) as uow:
-        cancellations.issue(uow, Request(order=order_id, contact=NewContact(channel=Channel.PHONE)))
+        cancellations.issue(uow, order=order_id, contact=NewContact(channel=Channel.PHONE))
     return "cancelled"
 
 

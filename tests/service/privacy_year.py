@@ -34,9 +34,8 @@ from refunds.service import (
     settlements,
     unmatched,
 )
-from refunds.service.cancellations import Request
 from refunds.service.contacts import NewContact
-from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.data_requests import Given
 from refunds.service.orders import OrderFacts
 from refunds.service.rectification import Correction, on_record
 from refunds.storage.tables import sealed
@@ -169,7 +168,7 @@ class PrivacyYears(Years):
     def cancel(self, order_id, contact):
         """Cancel an order, and settle that later."""
         with self.store.write(COMMAND_LINE) as uow:
-            made = cancellations.issue(uow, Request(order=order_id, contact=contact.contact_id)).cancellation
+            made = cancellations.issue(uow, order=order_id, contact=contact.contact_id).cancellation
         self.orders[order_id].ends.append(datetime.now(UTC))
         self.cancellations[made.cancellation_id] = order_id
         self.after("settle", order_id, made.cancellation_id, days=self.rng.choice((30, 30, 30, 3000)))
@@ -253,9 +252,9 @@ class PrivacyYears(Years):
         rng, now = self.rng, datetime.now(UTC)
         ref, customer = self.someone() if rng.random() < 0.9 else (f"{MARK}nobody", None)
         kind, received = rng.choice(list(DataRequestKind)), now - rng.uniform(0, 3) * DAY
-        new = NewDataRequest(kind, ref or "nobody", DataRequestChannel.POST, received, self.mark(), self.mark())
+        about = {"identity_check": self.mark(), "recipient": self.mark()}
         with self.store.write(COMMAND_LINE) as uow:
-            made = data_requests.open_request(uow, new)
+            made = data_requests.open_request(uow, kind, ref or "nobody", DataRequestChannel.POST, received, **about)
         asked = self.requests[made.request_id] = Asked(kind, customer, received, due(received))
         assert (made.due_at, made.customer_id) == (asked.due, customer)
         self.beside["data_requests", made.request_id] = (customer, None)

@@ -23,7 +23,7 @@ from refunds.domain.privacy import (
 from refunds.errors import InvalidInput, NotFound
 from refunds.security.encryption import ERASED, CustomerErased
 from refunds.service import data_requests, privacy, rectification
-from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.data_requests import Given
 from refunds.service.rectification import Correction
 from refunds.service.store import Store
 from tests.conftest import settings
@@ -44,7 +44,7 @@ def opened(store, kind=DataRequestKind.ACCESS, ref="K-1", **more):
     """A new data request."""
     given = {"channel": DataRequestChannel.EMAIL, "identity_check": HOW} | more
     with store.write(COMMAND_LINE) as uow:
-        return data_requests.open_request(uow, NewDataRequest(kind, ref, **given))
+        return data_requests.open_request(uow, kind, ref, **given)
 
 
 def test_a_data_request_is_kept_with_its_due_date(store):

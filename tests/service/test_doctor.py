@@ -16,7 +16,7 @@ from refunds.domain.privacy import DataRequestChannel, DataRequestKind, DataRequ
 from refunds.schemas.policy import read_policy
 from refunds.security.master_key import create_master_key
 from refunds.service import clients, data_requests, doctor, doctor_files, publication, upkeep
-from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.data_requests import Given
 from refunds.service.doctor import CHECKS, MANY_TOKENS, examine
 from refunds.service.examination import Level, Patient
 from refunds.service.store import Opening, Store
@@ -432,9 +432,10 @@ def test_data_requests_that_are_overdue_are_found_until_they_are_answered(instal
 
         def opened(days):
             at = datetime.now(UTC) - timedelta(days=days)
-            new = NewDataRequest(DataRequestKind.ACCESS, "K-nobody", DataRequestChannel.EMAIL, at)
             with store.write(COMMAND_LINE) as uow:
-                return data_requests.open_request(uow, new).request_id
+                return data_requests.open_request(
+                    uow, DataRequestKind.ACCESS, "K-nobody", DataRequestChannel.EMAIL, at
+                ).request_id
 
         opened(2)
         assert found(installed, "data-requests") == []

@@ -26,7 +26,6 @@ from refunds.presentation.documents.export import export_data, render_html
 from refunds.presentation.language import speaking
 from refunds.service import data_requests, exports, orders, privacy, resolutions, settlements, unmatched
 from refunds.service.contacts import NewContact
-from refunds.service.data_requests import NewDataRequest
 from refunds.service.orders import OrderFacts
 from refunds.service.resolutions import Resolution
 from refunds.service.store import Store
@@ -130,11 +129,9 @@ class People:
     def asks(self, who, _, customer_id):
         """They ask about their data, which are limited and disclosed."""
         ref = f"mark-{who}-refx"
+        about = {"identity_check": self.mark(who), "recipient": self.mark(who)}
         with self.store.write(COMMAND_LINE) as uow:
-            new = NewDataRequest(
-                DataRequestKind.ACCESS, ref, DataRequestChannel.EMAIL, None, self.mark(who), self.mark(who)
-            )
-            data_requests.open_request(uow, new)
+            data_requests.open_request(uow, DataRequestKind.ACCESS, ref, DataRequestChannel.EMAIL, **about)
         with self.store.write(COMMAND_LINE) as uow:
             kind = self.random.choice(list(LimitKind))
             if uow.limits.active(customer_id, kind) is None:
@@ -194,8 +191,7 @@ def test_who_may_not_see_personal_data_exports_nothing(store):
     with store.write(auditor) as uow, pytest.raises(Forbidden):
         exports.of_customer(uow, customer_id)
     with store.write(COMMAND_LINE) as uow:
-        new = NewDataRequest(DataRequestKind.ACCESS, "K-1", DataRequestChannel.EMAIL)
-        asked = data_requests.open_request(uow, new).request_id
+        asked = data_requests.open_request(uow, DataRequestKind.ACCESS, "K-1", DataRequestChannel.EMAIL).request_id
     with store.write(COMMAND_LINE) as uow, pytest.raises(IdentityNotChecked):
         exports.for_request(uow, asked)
     with store.write(COMMAND_LINE) as uow, pytest.raises(NotFound):

@@ -14,7 +14,7 @@ from refunds.domain.resolutions import ReopeningReason, ResolutionReason
 from refunds.errors import CancellationStateConflict, NotFound, StorageUnavailable
 from refunds.security.encryption import ERASED, CustomerErased
 from refunds.service import cancellations, contacts, evidence, orders, privacy, resolutions, settlements
-from refunds.service.cancellations import Override, Request
+from refunds.service.cancellations import Override
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.service.replay import Replayed, replay
@@ -66,7 +66,7 @@ def cancelled(store, order_id):
     """The cancellation of an order on a new contact."""
     contact = recorded(store, order_id)
     with store.write(COMMAND_LINE) as uow:
-        return cancellations.issue(uow, Request(order=order_id, contact=contact.contact_id)).cancellation
+        return cancellations.issue(uow, order=order_id, contact=contact.contact_id).cancellation
 
 
 def erase(store, customer_id, reason=ErasureReason.REQUEST, anyway=None):
@@ -156,7 +156,7 @@ def test_what_can_be_done_about_an_erased_order_drops_what_is_personal(store):
             uow, OrderFacts(order_id="A-1", customer_ref="K-2", service_provided_at=LATE), "wrong", [1]
         ),
         lambda uow, one: cancellations.issue(
-            uow, Request(order="A-1", contact=one.contact_id, override=Override(OverrideKind.GOODWILL, "Kulanz"))
+            uow, order="A-1", contact=one.contact_id, override=Override(OverrideKind.GOODWILL, "Kulanz")
         ),
     ],
 )

@@ -15,7 +15,7 @@ from refunds.domain.resolutions import ResolutionReason
 from refunds.errors import InvalidInput, NotFound, PaymentDataRefused
 from refunds.security.encryption import ERASED, CustomerErased
 from refunds.service import cancellations, orders, privacy, rectification, resolutions, settlements, unmatched
-from refunds.service.cancellations import Override, Request
+from refunds.service.cancellations import Override
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.service.rectification import Correction
@@ -59,11 +59,9 @@ def filled(store, prefix, ref):
     late = recorded(store, f"{prefix}-2")
     with store.write(COMMAND_LINE) as uow:
         kept = unmatched.record(uow, "order 7?", NewContact(channel=Channel.PHONE, from_detail="+498911", note="n"))
-        issued = cancellations.issue(uow, Request(order=f"{prefix}-1", contact=new.contact_id)).cancellation
-        goodwill = Request(
-            order=f"{prefix}-2", contact=late.contact_id, override=Override(OverrideKind.GOODWILL, "Kulanz")
-        )
-        revoked = cancellations.issue(uow, goodwill).cancellation
+        issued = cancellations.issue(uow, order=f"{prefix}-1", contact=new.contact_id).cancellation
+        goodwill = Override(OverrideKind.GOODWILL, "Kulanz")
+        revoked = cancellations.issue(uow, order=f"{prefix}-2", contact=late.contact_id, override=goodwill).cancellation
     with store.write(COMMAND_LINE) as uow:
         settlements.settle(uow, issued.cancellation_id, None, "R-77")
         settlements.revoke(uow, revoked.cancellation_id, RevocationReason.ENTERED_IN_ERROR, "falsche Frau")

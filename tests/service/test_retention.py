@@ -34,7 +34,7 @@ from refunds.service import (
     unmatched,
 )
 from refunds.service.contacts import NewContact
-from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.data_requests import Given
 from refunds.service.resolutions import Resolution
 from refunds.service.store import Store
 from refunds.storage.ticket import held_alone
@@ -102,8 +102,9 @@ def unknown(store, *, close=True):
 def requested(store, ref, *, close=True):
     """The id of a data request."""
     with store.write(COMMAND_LINE) as uow:
-        new = NewDataRequest(DataRequestKind.ACCESS, ref, DataRequestChannel.POST, identity_check="passport")
-        name = data_requests.open_request(uow, new).request_id
+        name = data_requests.open_request(
+            uow, DataRequestKind.ACCESS, ref, DataRequestChannel.POST, identity_check="passport"
+        ).request_id
     if close:
         with store.write(COMMAND_LINE) as uow:
             data_requests.close(uow, name, Given(DataRequestOutcome.TAKEN_BACK))

@@ -17,7 +17,7 @@ from refunds.domain.records import Intent
 from refunds.domain.statistics import FEWEST, Cell, ContactOutcome, bounds
 from refunds.errors import InvalidInput
 from refunds.service import cancellations, contacts, privacy, statistics, unmatched
-from refunds.service.cancellations import Override, Request
+from refunds.service.cancellations import Override
 from refunds.service.contacts import NewContact
 from refunds.service.store import Store
 from refunds.storage.tables import NAMES
@@ -97,8 +97,7 @@ def test_each_outcome_is_a_cell_of_its_own(store):
         asked(store, f"W-{number}", channel=Channel.POST, intent=Intent.WITHDRAWAL)
         with store.write(COMMAND_LINE) as uow:
             override = Override(kind="deadline_accepted", reason="they were told so")
-            request = Request(order=contact.order_id, contact=contact.contact_id, override=override)
-            cancellations.issue(uow, request)
+            cancellations.issue(uow, order=contact.order_id, contact=contact.contact_id, override=override)
     found = {(channel, outcome): n for (_, channel, outcome), n in closed(store).items()}
     assert (
         found.pop(("phone", "cancelled")) == found.pop(("post", "withdrawal")) == found.pop(("phone", "refused")) == 10

@@ -31,7 +31,7 @@ from refunds.domain.records import Intent, RevocationReason
 from refunds.errors import EvidenceRequired, Forbidden
 from refunds.schemas.policy import read_policy
 from refunds.service import cancellations, contacts, evidence, orders, publication, settlements
-from refunds.service.cancellations import Issued, Request
+from refunds.service.cancellations import Issued
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts, Registration
 from refunds.service.replay import Replayed, replay
@@ -761,7 +761,7 @@ class Actor:
 
     def _send(self, uow: Any, action: Action, new: NewContact) -> Any:
         if action.issue == "at once" and action.asks:
-            return cancellations.issue(uow, Request(order=action.order_id, contact=new))
+            return cancellations.issue(uow, order=action.order_id, contact=new)
         return contacts.record(uow, action.order_id, new)
 
     def _remember(self, uow: Any, order_id: str, new: NewContact, question: Question, result: Any) -> str:
@@ -795,7 +795,7 @@ class Actor:
             cancelled=order_id in year.active,
         )
         answered = year.answered(question)
-        result = cancellations.issue(uow, Request(order=order_id, contact=asking[-1]))
+        result = cancellations.issue(uow, order=order_id, contact=asking[-1])
         if isinstance(result, Issued):
             self._cancelled(order_id, answered, result)
         else:

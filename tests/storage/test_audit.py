@@ -51,9 +51,9 @@ from refunds.service import (
     unmatched,
     users,
 )
-from refunds.service.cancellations import Override, Request
+from refunds.service.cancellations import Override
 from refunds.service.contacts import NewContact
-from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.data_requests import Given
 from refunds.service.orders import OrderFacts
 from refunds.service.rectification import Correction
 from refunds.service.resolutions import Resolution
@@ -106,7 +106,7 @@ def call(**changed):
 
 def issue(uow, facts, contact=None, **options):
     """Issue a cancellation and return the outcome, which may be a refusal."""
-    return cancellations.issue(uow, Request(order=facts.order_id, contact=contact or call(), **options))
+    return cancellations.issue(uow, order=facts.order_id, contact=contact or call(), **options)
 
 
 def issued(uow, i):
@@ -138,7 +138,7 @@ def revoked(uow, i):
     cancellation = issue(uow, register(uow, i)).cancellation
     settlements.revoke(uow, cancellation.cancellation_id, RevocationReason.ENTERED_IN_ERROR, "a slip")
     if i % 2:
-        cancellations.issue(uow, Request(order=cancellation.order_id, contact=cancellation.contact_id))
+        cancellations.issue(uow, order=cancellation.order_id, contact=cancellation.contact_id)
 
 
 def withdrawn(uow, i):
@@ -149,7 +149,7 @@ def overridden(uow, i):
     facts = register(uow, i, provided=-MONTH)
     refused = issue(uow, facts)
     override = Override(OverrideKind.GOODWILL, "a good customer")
-    cancellations.issue(uow, Request(order=facts.order_id, contact=refused.contact.contact_id, override=override))
+    cancellations.issue(uow, order=facts.order_id, contact=refused.contact.contact_id, override=override)
 
 
 def superseded(uow, i):
@@ -157,7 +157,7 @@ def superseded(uow, i):
     question = contacts.record(uow, facts.order_id, call(intent=Intent.QUESTION))
     request = contacts.record(uow, facts.order_id, call(supersedes=question.contact_id, note="he did ask for it"))
     if i % 2:
-        cancellations.issue(uow, Request(order=facts.order_id, contact=request.contact_id))
+        cancellations.issue(uow, order=facts.order_id, contact=request.contact_id)
 
 
 def resolved(uow, i):
@@ -271,8 +271,9 @@ def asked_about(store):
     for i, kind in enumerate(DataRequestKind):
         channel = list(DataRequestChannel)[i % 4]
         with store.write(STAFF[i % 2]) as uow:
-            asked = NewDataRequest(kind, "K-nobody" if i == 3 else ref, channel, recipient="another shop")
-            name = data_requests.open_request(uow, asked).request_id
+            name = data_requests.open_request(
+                uow, kind, "K-nobody" if i == 3 else ref, channel, recipient="another shop"
+            ).request_id
             data_requests.check_identity(uow, name, "passport")
             if kind is DataRequestKind.ACCESS:
                 data_requests.note_fee(uow, name, Fee.EXCESSIVE, "every week")

@@ -12,7 +12,7 @@ from refunds.presentation.serializers import cancellation_data
 from refunds.presentation.texts.decisions import reason_text
 from refunds.schemas.fields import Choice, Instant, Reference
 from refunds.service import cancellations, settlements
-from refunds.service.cancellations import Issued, Override, Refused, Request
+from refunds.service.cancellations import Issued, Override, Refused
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.storage.unit_of_work import UnitOfWork
@@ -60,7 +60,7 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     cancellation that is not revoked. Records the cancellation and the event `cancellation.issued`. The order's contacts
     are then no longer open. If the window is the first, or ends later than was promised, also records `order.promised`.
     """
-    outcome = cancellations.issue(uow, _request(body))
+    outcome = cancellations.issue(uow, **_request(body))
     if isinstance(outcome, Issued):
         issued = outcome.cancellation
         data = cancellation_data(issued)
@@ -98,17 +98,17 @@ def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     return lists.page(uow, "cancellations", query, uow.cancellations, cancellation_data)
 
 
-def _request(body: dict[str, Any]) -> Request:
-    """Return the request in a body; raise `InvalidInput` unless it has one order and one contact, by id or whole."""
+def _request(body: dict[str, Any]) -> dict[str, Any]:
+    """Read a body for `cancellations.issue`; raise `InvalidInput` unless it has one order and one contact."""
     for one, other in (("order_id", "order"), ("contact_id", "contact")):
         if (one in body) == (other in body):
             detail = Message("give either %(one)s or %(other)s", one=one, other=other)
             raise InvalidInput.at(f"/{one}", detail, "one_of_two")
-    return Request(
-        order=OrderFacts(**body["order"]) if "order" in body else body["order_id"],
-        contact=NewContact(**body["contact"]) if "contact" in body else body["contact_id"],
-        override=Override(**body["override"]) if "override" in body else None,
-    )
+    return {
+        "order": OrderFacts(**body["order"]) if "order" in body else body["order_id"],
+        "contact": NewContact(**body["contact"]) if "contact" in body else body["contact_id"],
+        "override": Override(**body["override"]) if "override" in body else None,
+    }
 
 
 def _refusal(refused: Refused) -> Response:

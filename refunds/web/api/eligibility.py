@@ -12,7 +12,6 @@ from refunds.errors import InvalidInput, Message, RefundsError
 from refunds.presentation.decisions import decision_json
 from refunds.service import checks
 from refunds.service.calendars import MOST_BUILT
-from refunds.service.checks import Check
 from refunds.web import telemetry
 from refunds.web.compact import FORM, NDJSON, decided, region_of, reply_compact
 from refunds.web.endpoint import JSON, Tag, answer, problems, takes
@@ -40,8 +39,7 @@ def check_eligibility(body: dict[str, Any]) -> Response:
     terms. Records nothing.
     """
     given: dict[str, Any] = {"requested_at": datetime.now(UTC)}
-    check = Check(**given | body)
-    outcome = checks.check_eligibility(present_policies(), check).outcome
+    outcome = checks.check_eligibility(present_policies(), **given | body).outcome
     telemetry.count_decisions([outcome.reason])
     return reply(orjson.Fragment(decision_json(outcome)))
 

@@ -11,7 +11,7 @@ from refunds.presentation.language import bind, language
 from refunds.presentation.serializers import data_request_data, disclosure_data, hold_data
 from refunds.schemas.fields import Choice, FreeText, Line, ListOf, Nested
 from refunds.service import data_requests, exports, privacy
-from refunds.service.data_requests import Answered, Given, NewDataRequest
+from refunds.service.data_requests import Answered, Given
 from refunds.service.rectification import Correction
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, lists
@@ -37,7 +37,7 @@ def open_data_request(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     null, and it stores only the kind, the channel and the dates. Records the data request and the event
     `data_request.opened`.
     """
-    request = data_requests.open_request(uow, NewDataRequest(**body))
+    request = data_requests.open_request(uow, **body)
     return reply(_shown(uow, request), status=201, location=f"/v1/data-requests/{request.request_id}")
 
 

@@ -22,8 +22,8 @@ from refunds.presentation.texts.answers import answer_look, contact_said, is_add
 from refunds.presentation.texts.dates import clock_text
 from refunds.schemas.strict import StrictSchema
 from refunds.security.encryption import Erased, Hidden
-from refunds.service import assignments, cancellations, contacts, findings, resolutions
-from refunds.service.cancellations import Issued, Override, Request
+from refunds.service import assignments, cancellations, contacts, resolutions
+from refunds.service.cancellations import Issued, Override
 from refunds.service.contacts import NewContact
 from refunds.service.findings import AContact
 from refunds.service.resolutions import Resolution
@@ -232,7 +232,7 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
         require(found, "reason")
         override = Override(found["override"], found["reason"])
     contact = found.get("contact_id") or _new_contact(uow, uow.orders.get(order_id), found)
-    outcome = cancellations.issue(uow, Request(order=order_id, contact=contact, override=override))
+    outcome = cancellations.issue(uow, order=order_id, contact=contact, override=override)
     if isinstance(outcome, Issued):
         telemetry.count_decisions([outcome.cancellation.outcome.reason])
         return to("cancellation", cancellation_id=outcome.cancellation.cancellation_id)
@@ -319,7 +319,7 @@ def _acknowledge(uow: UnitOfWork, name: str, found: dict[str, Any]) -> None:
     """
     given_at = found.pop("given_at", None)
     if given_at is not None:
-        zone = _zone(uow, findings.contact(uow, name))
+        zone = _zone(uow, uow.any_contacts.get(name))
         found["given_at"] = given_at.instant("given_at", uow.now, zone)
     resolutions.acknowledge(uow, name, **found)
 

@@ -17,7 +17,7 @@ from refunds.presentation.texts.answers import Said
 from refunds.presentation.texts.privacy import answer_text, certificate_lines, last_day
 from refunds.schemas.strict import StrictSchema
 from refunds.service import data_requests, exports, rectification
-from refunds.service.data_requests import Given, NewDataRequest
+from refunds.service.data_requests import Given
 from refunds.service.findings import AContact
 from refunds.service.rectification import Correction
 from refunds.storage.unit_of_work import UnitOfWork
@@ -97,7 +97,7 @@ def open_data_request(uow: UnitOfWork, form: Form) -> Response:
     found = form.read(forms.NewDataRequestSchema)
     if typed := found.pop("received_at", None):
         found["received_at"] = typed.instant("received_at", uow.now, data_requests.time_zone(uow), days=0)
-    request = data_requests.open_request(uow, NewDataRequest(**found))
+    request = data_requests.open_request(uow, **found)
     return to("data_request", request_id=request.request_id)
 
 

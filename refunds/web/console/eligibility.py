@@ -20,7 +20,6 @@ from refunds.presentation.texts.answers import answer_look, answer_said
 from refunds.presentation.texts.customer import refund_words
 from refunds.security.encryption import Erased
 from refunds.service import cancellations, checks, contacts, demonstration, orders, search
-from refunds.service.checks import Check
 from refunds.service.contacts import NewContact
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
@@ -191,11 +190,9 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     requested_at = how.received_at or uow.now
     if requested_at > uow.now + orders.AHEAD or (how.sent_at or requested_at) > requested_at:
         raise InvalidInput.at("/received_at", Message("lies in the future, or before it was sent"), "impossible_time")
-    asking = Check(
-        service_provided_at=provided, requested_at=requested_at, sent_at=how.sent_at, channel=how.channel, region=region
-    )
+    times = {"service_provided_at": provided, "requested_at": requested_at, "sent_at": how.sent_at}
     try:
-        return checks.check_eligibility(present_policies(), asking), how
+        return checks.check_eligibility(present_policies(), **times, channel=how.channel, region=region), how
     except (CalendarNotCovered, NoPolicyInForce) as error:
         raise InvalidInput.at("/provided_on", error.detail, error.code) from None
 
