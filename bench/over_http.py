@@ -73,7 +73,7 @@ def single_checks(*, quick: bool) -> Iterator[Comparison]:
         loads = {("checks", clients): Load(checks, [service], clients) for clients in (1, FEW, MORE)}
         loads |= {("bare Flask", clients): Load(checks, [bare], clients) for clients in (FEW, MORE)}
         loads |= {(BUILT, FEW): Load(checks[: len(checks) // 4], [built], FEW), (KEPT, FEW): Load(checks, [kept], FEW)}
-        for name in in_turn(loads, 2 if quick else 10):
+        for name in in_turn(loads, 2 if quick else 8):
             loads[name].measure()
     for control, clients, goal in (
         (("bare Flask", FEW), FEW, 0.5),
@@ -117,7 +117,7 @@ def batches(*, quick: bool) -> Iterator[Comparison]:
         )
         for control, run, goal in controls:
             runs: Runs = {"batch": partial(service.load, [batch], 1), control: run}
-            yield _batch_beside(runs, goal, 1 if quick else 4 if goal.bound == "at least" else 12)
+            yield _batch_beside(runs, goal, 1 if quick else 3 if goal.bound == "at least" else 12)
 
 
 def _batch_beside(runs: Runs, goal: Goal, rounds: int) -> Comparison:
