@@ -38,10 +38,13 @@ Application = Callable[..., Iterable[bytes]]
 
 
 class _Lane:
-    """What a client, or all strangers, have under way: turns for `at_once` requests, and the bytes of their bodies."""
+    """What a client, or all strangers, have under way: turns for `at_once` requests, and the bytes of their bodies.
 
-    def __init__(self, at_once: int) -> None:
-        self.turns, self.held = asyncio.Semaphore(at_once), 0
+    `queue` is where a request goes when it has its turn.
+    """
+
+    def __init__(self, at_once: int, queue: "SimpleQueue[_Waiting]") -> None:
+        self.turns, self.held, self.queue = asyncio.Semaphore(at_once), 0, queue
 
 
 class Front:
@@ -50,7 +53,8 @@ class Front:
     A client that is not yet known by the token or cookie that it sends is a stranger. All strangers have one thread,
     until the application calls `refunds.known` of the environment with the client. Those who sign in have one thread
     together, too, as signing in takes long. Each probe has its own thread, so that it is always answered. All batches
-    have one thread besides, as they only compute; between two items they call `refunds.give_way` of the environment.
+    of known clients have one thread together, as they only compute; between two items they call `refunds.give_way` of
+    the environment. Each client has one turn for batches, besides the turns for its other requests.
     """
 
     def __init__(self, application: Application, longest_wait: float = LONGEST_WAIT) -> None:
@@ -77,7 +81,7 @@ class Front:
         """Have a request answered, once its body is there or will not come."""
         environ, body = _environ(scope), bytearray()
         sender = _sender(environ)
-        lane = self._lane(sender)
+        lane = self._lane(sender, environ["PATH_INFO"])
         try:
             if 0 < _length(environ) <= LARGEST and "HTTP_TRANSFER_ENCODING" not in environ:
                 # The application refuses a body that is shorter than its length.
@@ -111,7 +115,7 @@ class Front:
             while True:
                 async with asyncio.timeout_at(end if lane.turns.locked() else None):
                     await lane.turns.acquire()
-                if (own := self._lane(sender)) is lane:
+                if (own := self._lane(sender, environ["PATH_INFO"])) is lane:
                     break
                 lane.turns.release()
                 lane = own  # its client has become known while it waited
@@ -122,7 +126,7 @@ class Front:
         if sender is not None and sender not in self._actors:
             environ["refunds.known"] = self._knowing(sender, held)
         try:
-            if environ["PATH_INFO"] == _BATCHES:
+            if lane.queue is self._batches:
                 environ["refunds.give_way"] = self._giving_way()
                 return await _put(self._batches, environ, protocol)
             self._short += 1
@@ -171,15 +175,18 @@ class Front:
             held.pop().turns.release()
             held.append(own)
 
-    def _lane(self, sender: bytes | None) -> _Lane:
-        """Return the lane for a sender, made if new: of all sign-ins, of a known client, or of all strangers."""
-        return self._lane_of(_SIGN_IN if sender is None else self._actors.get(sender, _STRANGERS))
+    def _lane(self, sender: bytes | None, path: str) -> _Lane:
+        """Return the lane for a request, made if new: of all sign-ins, of all strangers, or one of a known client's."""
+        name = _SIGN_IN if sender is None else self._actors.get(sender, _STRANGERS)
+        return self._lane_of(name + path if name and path == _BATCHES else name)
 
     def _lane_of(self, name: str) -> _Lane:
-        """Return the lane of all sign-ins, of all strangers or of a client, made if new."""
+        """Return the lane of all sign-ins, of all strangers, of a client or of its batches, made if new."""
         lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[name] = _Lane(1 if name in {_STRANGERS, _SIGN_IN} else AT_ONCE)
+            queue = self._batches if name.endswith(_BATCHES) else self._requests
+            is_client = queue is self._requests and name not in {_STRANGERS, _SIGN_IN}
+            lane = self._lanes[name] = _Lane(AT_ONCE if is_client else 1, queue)
         return lane
 
     async def _read(self, environ: dict[str, Any], protocol: HTTPProtocol, body: bytearray, lane: _Lane) -> None:

@@ -312,6 +312,9 @@ def test_the_first_request_of_a_client_keeps_other_strangers_waiting_only_until_
     assert paths == ["/long"] * 2 * AT_ONCE + ["/together"] * AT_ONCE, "it has all its turns again"
 
 
+BATCHES = "/v1/eligibility-checks/batch"
+
+
 def test_a_batch_lets_other_requests_go_first_for_half_of_its_time_at_most():
     """Its next item waits while a request of somebody else is answered; and one batch is answered at a time."""
     held, begun, answers, batches, parts = threading.Event(), threading.Event(), [], [], []
@@ -321,30 +324,59 @@ def test_a_batch_lets_other_requests_go_first_for_half_of_its_time_at_most():
         if environ["PATH_INFO"] == "/held":
             begun.set()
             held.wait(PATIENCE)
-        else:
+        elif environ["PATH_INFO"] == BATCHES:
             batches.append(time.monotonic())
             time.sleep(0.2)
             environ["refunds.give_way"]()
             parts.append(time.monotonic())
-            environ["refunds.give_way"]()
             held.set()
+            time.sleep(0.1)
         start("200 OK", [("Content-Length", "2")])
         return [b"{}"]
 
-    async def ask(*others):
+    async def ask():
         front = Front(application)
-        await asyncio.gather(*(front(other, other) for other in others), batch_after(begun, front))
+        for client in ("one", "another", "a third"):
+            first = Waiting("/known", answers, client)
+            await front(first, first)
+        long = asyncio.create_task(front(held_one := Waiting("/held", answers, "one"), held_one))
+        await asyncio.to_thread(begun.wait, PATIENCE)
+        both = [Waiting(BATCHES, answers, client) for client in ("another", "a third")]
+        await asyncio.gather(*(front(batch, batch) for batch in both), long)
 
-    async def batch_after(ready, front):
-        await asyncio.to_thread(ready.wait, PATIENCE)
-        batch = Waiting("/v1/eligibility-checks/batch", answers, "another")
-        await asyncio.gather(front(batch, batch), front(batch, batch))
-
-    asyncio.run(ask(Waiting("/held", answers)))
-    waited = parts[0] - batches[0] - 0.2
-    assert 0.15 < waited < PATIENCE, "as long as it had worked"
+    asyncio.run(ask())
+    assert 0.15 < parts[0] - batches[0] - 0.2 < PATIENCE, "as long as it had worked"
     assert parts[1] - batches[1] - 0.2 < 0.1, "nobody else is there any more"
-    assert batches[1] > parts[0]
+    assert batches[1] > parts[0] + 0.1
+
+
+def test_batches_that_wait_for_others_keep_neither_their_client_nor_strangers_waiting():
+    """A client's checks have their own turns, and a stranger, whose token may be none, is not behind all batches."""
+    held, begun, answers = threading.Event(), threading.Event(), []
+
+    def application(environ, start):
+        knows(environ)
+        if "refunds.give_way" in environ:
+            begun.set()
+            held.wait(PATIENCE)
+        start("200 OK", [("Content-Length", "2")])
+        return [b"{}"]
+
+    async def ask():
+        front = Front(application)
+        for client in ("one", "another"):
+            first = Waiting("/known", answers, client)
+            await front(first, first)
+        batches = [Waiting(BATCHES, answers, client) for client in ("one", *["another"] * 3)]
+        waiting = [asyncio.create_task(front(batch, batch)) for batch in batches]
+        await asyncio.to_thread(begun.wait, PATIENCE)
+        for other in (Waiting("/check", answers, "another"), Waiting(BATCHES, answers, "a stranger")):
+            await asyncio.wait_for(front(other, other), PATIENCE)
+        assert [path for path, *_ in answers[2:]] == ["/check", BATCHES]
+        held.set()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(ask())
 
 
 def test_nothing_of_a_request_is_kept_once_it_is_answered():
