@@ -221,7 +221,7 @@ def test_a_modified_cookie_is_refused(site, agent):
     agent.get("/console/")
     given = cookie(agent)
     payload, _, signature = given.rpartition(".")
-    for place in range(0, len(given), 7):
+    for place in range(0, len(given) - 1, 7):  # of the last one, two bits mean nothing
         assert with_cookie(site, flipped(given, place)).get("/console/").status == 401, place
     for tampered in (
         given[:-1],
