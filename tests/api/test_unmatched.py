@@ -279,7 +279,11 @@ def test_the_reply_goes_with_the_order_to_another_customer(agent, supervisor):
     first = keep(agent, key="moved-on", **PERSONAL)
     order_id = supervisor.register(customer_ref="K-wrong")
     match(agent, first.json["unmatched_id"], order_id)
-    facts = {"customer_ref": "K-whose-order-it-is", "service_provided_at": "2026-04-02T16:20:00+02:00", "region": "DE-BY"}
+    facts = {
+        "customer_ref": "K-whose-order-it-is",
+        "service_provided_at": "2026-04-02T16:20:00+02:00",
+        "region": "DE-BY",
+    }
     corrected = facts | {"correction_reason": "a slip"}
     assert supervisor.put(f"/v1/orders/{order_id}", json=corrected, headers={"If-Match": '"1"'}).status_code == 200
     assert keep(agent, key="moved-on", **PERSONAL).data == first.data
