@@ -203,7 +203,7 @@ def test_what_is_not_utf_8_is_refused_with_its_line(imported, name):
     content = lines(row(f"{name}-1", customer="Müller"), row(f"{name}-2")).encode("latin-1")
     counts, refusals, _ = imported(content)
     assert counts == {"registered": 1, "refused": 1}
-    assert refusals[0].startswith("line 2: /customer_ref: must be one line of visible characters")
+    assert (refusals[0].startswith("line 2: /customer_ref: "), "UTF-8" in refusals[0]) == (True, True)
 
 
 def test_an_interrupted_import_is_finished_by_running_it_again(imported, name, monkeypatch):
