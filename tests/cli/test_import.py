@@ -199,6 +199,12 @@ def test_wrong_columns_are_one_error_before_anything_is_written(imported, name, 
     assert stored(f"{name}-1") is None
 
 
+def test_the_rest_of_a_cell_with_a_line_break_is_no_order(imported, name):
+    counts, refusals, _ = imported(lines(row(f'"{name}\n-1"'), row(f"{name}-2")))
+    assert counts == {"registered": 1, "refused": 2}
+    assert refusals == [f"line {number}: is not CSV: check the quotation marks" for number in (2, 3)]
+
+
 def test_what_is_not_utf_8_is_refused_with_its_line(imported, name):
     content = lines(row(f"{name}-1", customer="Müller"), row(f"{name}-2")).encode("latin-1")
     counts, refusals, _ = imported(content)
