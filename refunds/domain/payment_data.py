@@ -56,7 +56,7 @@ _LABELLED = re.compile(
         rf"\b(?:{label}){_ENDED}(?:{_GAP}(?<![^\W\d_])(?:{_LINK}){_ENDED}){{0,4}}{_GAP}{number}(?![0-9])"
         for label, number in (
             (
-                rf"{_OF_NO_BANK}(?:(?:bank|giro|spar)?konto(?:nummer|nr)?|kto|account|acct|a/c)",
+                rf"{_OF_NO_BANK}(?:(?:bank|giro|spar)?k(?:on)?to(?:nummer|nr)?|account|acct|a/c)",
                 r"[0-9](?:[ ./-]{0,2}[0-9]){4,17}",
             ),
             (r"blz|bankleitzahl|bank code|sort ?code|routing number|aba", r"[0-9](?:[ ./-]{0,2}[0-9]){5,8}"),

@@ -14,6 +14,7 @@ from refunds.domain.terms import Terms
 from refunds.errors import CalendarNotCovered
 
 DAYS = timedelta(days=14)  # of the period, and for the refund. Source: Directive 2011/83/EU, articles 9 and 13
+_SATURDAY_AND_SUNDAY = 5, 6
 
 
 class InformationPeriod(NamedTuple):
@@ -39,8 +40,11 @@ def information_period(ordered_at: datetime | None, outcome: Outcome, terms: Ter
     known = known_region_or_country(outcome.region)
     if ordered_at is None or known is None:
         return None
-    before_last = local_date(ordered_at, zone(outcome.time_zone)) + DAYS - timedelta(days=1)
+    last_day = local_date(ordered_at, zone(outcome.time_zone)) + DAYS
+    calendar = business_calendar(known, WEEKDAYS[:5], rules=day_rules(terms))
     with suppress(CalendarNotCovered):
-        calendar = business_calendar(known, WEEKDAYS[:5], rules=day_rules(terms))
-        return InformationPeriod(calendar.nth_business_day_after(before_last, 1), outcome.time_zone)
+        # A Saturday stays one, even if a decree makes it a working day.
+        while calendar.why_not(last_day) or last_day.weekday() in _SATURDAY_AND_SUNDAY:
+            last_day += timedelta(days=1)
+        return InformationPeriod(last_day, outcome.time_zone)
     return None

@@ -23,6 +23,7 @@ from refunds.schemas.strict import unfit_error
 
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,17}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
+_LOST = re.compile(r"[\ufffd\udc80-\udcff]")  # what readers put in the place of bytes that are not UTF-8
 _TEXT = Message("must be a text")
 _INSTANT = Message("must be a date-time such as 2026-04-02T16:20:00+02:00")
 
@@ -245,7 +246,13 @@ class Line(FreeText):
 
 
 class Reference(Line):
-    """Another system's reference, which must not look like payment data."""
+    """Another system's reference, which must not look like payment data, and has lost no character on the way."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        """Return a line that has lost no character; raise `ValidationError` otherwise: two references could be one."""
+        if type(value) is str and _LOST.search(value):
+            raise unfit_error(Message("has a character that was lost on the way: send it in UTF-8"), "not_utf_8")
+        return super()._deserialize(value, *args, **kwargs)
 
     def _require_no_payment_data(self, text: str) -> None:
         """Raise `ValidationError` if the whole text looks like the number of a card or an account."""

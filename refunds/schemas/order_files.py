@@ -73,12 +73,13 @@ def _reader(header: str) -> Callable[[str], dict[str, str | None]]:
 def _cells(line: str, delimiter: str) -> list[str]:
     """Return the cells of a line; raise `InvalidInput` if it is not CSV.
 
-    No fact has a line break, so a quotation mark that is not closed harms only its own line.
+    No fact has a line break, so a quotation mark that is not closed harms only its own line and, if it is closed on the
+    next one, that line: what is left of the cell there would be taken for another fact.
     """
-    try:
-        return next(csv.reader([line], delimiter=delimiter, strict=True), [])
-    except csv.Error:
-        raise _malformed(Message("is not CSV: check the quotation marks")) from None
+    with suppress(csv.Error):
+        if line.count('"') % 2 == 0:
+            return next(csv.reader([line], delimiter=delimiter, strict=True), [])
+    raise _malformed(Message("is not CSV: check the quotation marks"))
 
 
 def _json_value(line: str) -> Any:

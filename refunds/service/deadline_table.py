@@ -76,13 +76,13 @@ def table(
 
     The first list is for orders without a region. Without `regions`, all regions with a calendar are taken, except
     those whose holiday data does not cover every window: `leave_out` is called with each of these. Raises `NotFound` if
-    there is no such policy, `UnknownRegion` at `/regions`, and `NoPolicyInForce` if no version was in force when the
-    first date began; during the iteration, `CalendarNotCovered` if a window leaves the data of the policy's region or
-    of one of `regions`.
+    there is no such policy, `UnknownRegion` at `/regions/` and the unknown one, and `NoPolicyInForce` if no version was
+    in force when the first date began; during the iteration, `CalendarNotCovered` if a window leaves the data of the
+    policy's region or of one of `regions`.
     """
     policy = uow.policies[policy_id]
     for region in regions:
-        require_region(region, "/regions")
+        require_region(region, f"/regions/{region}")
     policy.in_force(first_instant(first, zone(policy.current(uow.now).terms.time_zone)))
     spans = list(_spans(policy, first, last))
     if regions:

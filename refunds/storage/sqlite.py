@@ -112,8 +112,8 @@ class SQLite(Engine):
                 self._writer = self._connect()
             writer = self._writer
             self._require_same_files()
-            writer.execute("BEGIN IMMEDIATE")
             try:
+                writer.execute("BEGIN IMMEDIATE")
                 yield writer
                 self._require_same_files()
                 writer.commit()

@@ -6,7 +6,7 @@ The framing is checked before anything is read, because servers differ in how th
 import json
 from io import BytesIO
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 import orjson
 from flask import Request
@@ -26,7 +26,7 @@ def check_framing(request: Request) -> None:
     because they are not supported there.
     """
     try:
-        request.query_string.decode()
+        unquote_to_bytes(request.query_string).decode()
     except UnicodeDecodeError:
         request.query_string = b""  # so that later code does not fail on it
         raise Rejected("bad-request", Message("The query is not UTF-8.")) from None
@@ -67,14 +67,17 @@ def json_body(request: Request, most_bytes: int) -> Any:
     """
     body = _body(request, most_bytes, ("application/json",), "malformed-json")
     try:
+        text = body.decode()
         data = orjson.loads(body)
+    except UnicodeDecodeError:
+        raise Rejected("malformed-json", Message("The body is not UTF-8.")) from None
     except orjson.JSONDecodeError as error:
         place = {"line": error.lineno, "column": error.colno}
         detail = Message("The body is not JSON at line %(line)s, column %(column)s.", **place)
         raise Rejected("malformed-json", detail) from None
     # orjson checks everything except duplicate keys, of which it keeps the last.
     try:
-        _FINDS_DUPLICATES.decode(body.decode())
+        _FINDS_DUPLICATES.decode(text)
     except RecursionError:
         raise Rejected("malformed-json", Message("The body is nested too deeply.")) from None
     return data

@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 from flask import Response, g, request
+from werkzeug.datastructures import MIMEAccept
 
 from refunds.errors import Message, one_of_text
 from refunds.presentation.documents.templating import STYLE_SOURCE
@@ -39,9 +40,12 @@ def reply(
 def accepted_media_type(*media_types: str) -> str:
     """Return the one of these media types that the client prefers, the first if it does not say.
 
-    Raises `Rejected` if it accepts none of them.
+    Parameters such as `charset=utf-8` do not count. Raises `Rejected` if the client accepts none of them.
     """
-    found = request.accept_mimetypes.best_match(media_types) if request.headers.get("Accept") else media_types[0]
+    if not request.headers.get("Accept"):
+        return media_types[0]
+    accepted = MIMEAccept((wished.partition(";")[0], quality) for wished, quality in request.accept_mimetypes)
+    found = accepted.best_match(media_types)
     if found is None:
         raise Rejected("not-acceptable", Message("This can be answered as %(forms)s.", forms=one_of_text(media_types)))
     return found

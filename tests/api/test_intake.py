@@ -46,6 +46,13 @@ def test_a_body_that_is_not_unambiguous_json_is_refused(client, body, slug):
     assert (response.status_code, response.json["type"]) == (400, f"/problems/{slug}")
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_body_in_another_encoding_is_told_so(client, encoding):
+    """Its place would be that of a sound character."""
+    response = post(client, '{"service_provided_at": null, "region": "Köln"}'.encode(encoding))
+    assert (response.json["type"], response.json["detail"]) == ("/problems/malformed-json", "The body is not UTF-8.")
+
+
 def test_deep_nesting_is_refused_on_every_version_of_python(client):
     assert post(client, b"[" * 1020 + b"]" * 1020).status_code in {400, 422}
 
@@ -139,7 +146,7 @@ def test_unsupported_conditional_and_range_headers_are_ignored(client):
                 assert response.status_code == 200
 
 
-@pytest.mark.parametrize("query", ["q=\xff", "\xff\xfe=1"])
+@pytest.mark.parametrize("query", ["q=\xff", "\xff\xfe=1", "q=%FC", "%ED%A0%80=1"])
 def test_a_query_that_is_not_utf_8_is_refused(client, query):
     for path in ("/livez", "/v1/orders", "/docs", "/nowhere"):
         response = client.get(path, environ_overrides={"QUERY_STRING": query})

@@ -81,6 +81,23 @@ def test_an_id_that_begins_with_a_slash_is_refused(admin):
     assert admin.put("/v1/orders/%2Fa", json=FACTS).status_code in {404, 422}
 
 
+@pytest.mark.parametrize("path", ["/v1/orders/B-%C41", "/v1/orders/B-%EF%BF%BD1", "/v1/orders/B-%ED%A0%801"])
+def test_an_id_that_is_not_utf_8_is_not_taken_for_another(admin, path):
+    """What stands for a lost character is the same for every character: two orders would be one."""
+    refused = admin.put(path, json=FACTS)
+    assert (refused.status_code, refused.json["errors"][0]["code"]) == (422, "not_utf_8")
+    assert "UTF-8" in refused.json["detail"]
+    assert admin.get(f"/v1/contacts?order_id={path.rpartition('/')[2]}").status_code in {400, 422}
+    assert slug(admin.post(f"{path}/contacts", {"channel": "phone"})) == "order-not-found"
+
+
+@pytest.mark.parametrize("field", ["customer_ref", "order_id"])
+def test_a_reference_that_has_lost_a_character_is_refused(admin, field):
+    body = {"order_id": "lost-1"} | FACTS | {field: "K-\ufffdller"}
+    refused = admin.post("/v1/orders/batch", {"items": [body]}).json["items"][0]
+    assert (refused["status"], refused["errors"][0]["pointer"]) == (422, f"/items/0/{field}")
+
+
 @pytest.mark.parametrize("field", ["customer_ref", "order_id"])
 def test_a_reference_like_a_card_number_works_with_a_letter_in_front(admin, field):
     number = "4111111111111111"

@@ -192,6 +192,13 @@ def test_nothing_is_lost_because_no_calendar_covers_it(billing, agent, superviso
     assert (issued["state"], issued["basis"], issued["decision"]["window"]) == ("issued", "policy", None)
 
 
+def test_nobody_is_told_that_holidays_of_long_ago_will_be_known(billing):
+    order_id = billing.register(service_provided_at="1950-01-03T10:00:00Z")
+    decision = asked(billing, order_id)
+    text = "The holidays of the days in question are not known."
+    assert (decision["reason"], decision["reason_text"]) == ("calendar_unknown", text)
+
+
 def test_a_window_at_the_end_of_the_data_is_promised_once_newer_data_covers_it(app, billing, now):
     order_id = billing.register(service_provided_at=UNKNOWN, region="LK")
     now.move_to(UNKNOWN)

@@ -228,6 +228,10 @@ PERIODS = {
     "begins_on_the_local_date": ({"ordered_at": "2026-04-01T22:30:00Z"}, "2026-04-16"),
     "moves_by_the_holidays_of_the_region": ({"ordered_at": "2025-12-23T12:00:00Z", "region": "DE-BY"}, "2026-01-07"),
     "does_not_move_elsewhere": ({"ordered_at": "2025-12-23T12:00:00Z", "region": "DE-NW"}, "2026-01-06"),
+    "moves_from_a_saturday_that_is_worked_by_decree": (
+        {"ordered_at": "2025-12-27T12:00:00Z", "region": "HU"},
+        "2026-01-12",
+    ),
     "unknown_without_ordered_at": ({}, None),
     "unknown_beyond_the_calendar": ({"ordered_at": "1980-01-01T00:00:00Z"}, None),
 }

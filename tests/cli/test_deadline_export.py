@@ -179,7 +179,7 @@ BAD = [
     (("--from", "2101-01-01", "--to", "2101-01-02"), "The holiday data of DE covers 1991-01-01 to 2100-12-31; this calculation goes beyond it.", 3),
     (("--from", "2100-12-01", "--to", "2100-12-31"), "The holiday data of DE covers 1991-01-01 to 2100-12-31; this calculation goes beyond it.", 3),
     ((*EASTER[:4], "--regions", "DE,LK", "--to", "2027-01-01"), "The holiday data of LK covers 2003-01-01 to 2026-12-31; this calculation goes beyond it.", 3),
-    ((*EASTER[:4], "--regions", "DE,XX"), "regions: unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY", 3),
+    ((*EASTER[:4], "--regions", "DE,XX"), "regions/XX: unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY", 3),
     ((*EASTER[:4], "--regions", "DE,"), "regions: unknown country: use the two capital letters of ISO 3166-1, as in DE or DE-BY", 3),
     ((*EASTER, "--policy", "nobody"), "there is no such policy; known: ", 3),
     ((*EASTER, "--format", "xlsx"), "Invalid value for '--format'", 2),

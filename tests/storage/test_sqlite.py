@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from sqlite_utils.utils import sqlite3
 
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.records import State
@@ -244,6 +245,20 @@ def test_a_file_that_cannot_be_used_is_unavailable(tmp_path, transaction, what):
     with pytest.raises(StorageUnavailable), getattr(engine, transaction)() as tx:
         tx.all("SELECT * FROM sqlite_master")
     engine.close()
+
+
+def test_a_write_succeeds_after_a_stranger_has_kept_another_from_beginning(make, tmp_path):
+    """Such as sqlite-utils, which takes no ticket."""
+    engine = with_tables(make(patience=0.05))
+    (path,) = (p for p in tmp_path.rglob("*") if p.suffix == ".db")
+    with closing(sqlite3.connect(path, isolation_level=None)) as stranger:
+        stranger.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageUnavailable):
+            write(engine, "INSERT INTO parents VALUES ('kept', 1, :seal)", seal=b"")
+        stranger.execute("ROLLBACK")
+        write(engine, "INSERT INTO parents VALUES ('written', 1, :seal)", seal=b"")
+    with engine.read() as tx:
+        assert [row["id"] for row in tx.all("SELECT id FROM parents WHERE id IN ('kept', 'written')")] == ["written"]
 
 
 def test_a_connecting_reader_does_not_release_a_lock(engine, tmp_path):

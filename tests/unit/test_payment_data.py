@@ -153,6 +153,8 @@ REFUSED = [
     "seine Kontonummer ist die 532013000",
     "Kto. 532013000",
     "Kto.-Nr. 532013000",
+    "KtoNr. 532013000",
+    "Ktonr 532013000",
     "Bankkonto 532013000",
     "Girokonto 0532013000",
     "KONTO532013000",

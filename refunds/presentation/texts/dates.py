@@ -128,8 +128,12 @@ def zone_text(name: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _city(time_zone: str, locale: str) -> str:
-    """Return the city of a time zone, named in the language of a locale."""
-    return get_timezone_location(time_zone, locale=locale, return_city=True)
+    """Return the city of a time zone, named in the language of a locale; without a city, its difference from GMT."""
+    city = get_timezone_location(time_zone, locale=locale, return_city=True)
+    return city.translate(_FROM_POSIX) if time_zone.startswith("Etc/") else city
+
+
+_FROM_POSIX = str.maketrans("+-", "-+")  # Etc/GMT-4 is four hours ahead, which readers know as GMT+4
 
 
 @cache

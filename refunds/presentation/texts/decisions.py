@@ -48,7 +48,7 @@ _REASON: Texts = {
         "decides."
     ),
     Reason.WINDOW_ELAPSED: Message("The contractual window ended at the end of %(last_day)s (%(zone)s)."),
-    Reason.CALENDAR_UNKNOWN: Message("The holidays of the days in question are not known yet."),
+    Reason.CALENDAR_UNKNOWN: Message("The holidays of the days in question are not known."),
     Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message(
         "The contact was made in time but entered more than %(late_entry_days)s business days later: a supervisor "
         "must enter it."
