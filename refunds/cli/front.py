@@ -81,7 +81,7 @@ class Front:
         """Have a request answered, once its body is there or will not come."""
         environ, body = _environ(scope), bytearray()
         sender = _sender(environ)
-        lane = self._lane(sender, environ["PATH_INFO"])
+        lane = self._lane(sender)
         try:
             if 0 < _length(environ) <= LARGEST and "HTTP_TRANSFER_ENCODING" not in environ:
                 # The application refuses a body that is shorter than its length.
@@ -94,7 +94,7 @@ class Front:
                 if probing := self._probes.get(environ["PATH_INFO"]):
                     sent = await _put(probing, environ, protocol)
                 else:
-                    sent = await self._in_turn(sender, lane, environ, protocol)
+                    sent = await self._in_turn(sender, environ, protocol)
                 if sent:
                     await asyncio.wrap_future(sent)
             finally:
@@ -103,19 +103,18 @@ class Front:
             self._held -= len(body)
             lane.held -= len(body)
 
-    async def _in_turn(
-        self, sender: bytes | None, lane: _Lane, environ: dict[str, Any], protocol: HTTPProtocol
-    ) -> "_Sent | None":
+    async def _in_turn(self, sender: bytes | None, environ: dict[str, Any], protocol: HTTPProtocol) -> "_Sent | None":
         """Have a request answered when it is its client's turn, or refused if that takes longer than `longest_wait`.
 
         Returns None if the answer is sent, or a future that is done when it is sent.
         """
-        end = asyncio.get_running_loop().time() + self._longest_wait
+        path, end = environ["PATH_INFO"], asyncio.get_running_loop().time() + self._longest_wait
+        lane = self._lane(sender, path)
         try:
             while True:
                 async with asyncio.timeout_at(end if lane.turns.locked() else None):
                     await lane.turns.acquire()
-                if (own := self._lane(sender, environ["PATH_INFO"])) is lane:
+                if (own := self._lane(sender, path)) is lane:
                     break
                 lane.turns.release()
                 lane = own  # its client has become known while it waited
@@ -126,26 +125,28 @@ class Front:
         if sender is not None and sender not in self._actors:
             environ["refunds.known"] = self._knowing(sender, held)
         try:
-            if lane.queue is self._batches:
+            if path == _BATCHES:
                 environ["refunds.give_way"] = self._giving_way()
-                return await _put(self._batches, environ, protocol)
+                return await _put(lane.queue, environ, protocol)
             self._short += 1
             try:
-                return await _put(self._requests, environ, protocol)
+                return await _put(lane.queue, environ, protocol)
             finally:
                 self._short -= 1
         finally:
             held.pop().turns.release()
 
     def _giving_way(self) -> Callable[[], None]:
-        """Return the function of a batch that waits while other requests are answered, for half of its time at most.
+        """Return the function of a batch that waits while other requests are answered.
 
-        Without it, each of them would wait for the interpreter at every statement.
+        It waits for half of the time since it was called first, at most. Without it, each of those requests would wait
+        for the interpreter at every statement.
         """
-        began, waited = perf_counter(), 0.0
+        began, waited = 0.0, 0.0
 
         def give_way() -> None:
-            nonlocal waited
+            nonlocal began, waited
+            began = began or perf_counter()  # only now: the batch has waited for other batches before
             while self._short and 2 * waited < (before := perf_counter()) - began:
                 sleep(_PAUSE)
                 waited += perf_counter() - before
@@ -175,8 +176,11 @@ class Front:
             held.pop().turns.release()
             held.append(own)
 
-    def _lane(self, sender: bytes | None, path: str) -> _Lane:
-        """Return the lane for a request, made if new: of all sign-ins, of all strangers, or one of a known client's."""
+    def _lane(self, sender: bytes | None, path: str = "") -> _Lane:
+        """Return the lane of a sender, made if new: of all sign-ins, of all strangers or of a known client.
+
+        With the path of batches, a known client's lane is that of its batches.
+        """
         name = _SIGN_IN if sender is None else self._actors.get(sender, _STRANGERS)
         return self._lane_of(name + path if name and path == _BATCHES else name)
 
