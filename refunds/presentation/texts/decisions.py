@@ -11,7 +11,8 @@ from refunds.domain.business_days import Day, DayStatus, SkipReason
 from refunds.domain.contact_points import Channel
 from refunds.domain.holidays_data import holiday_name
 from refunds.domain.outcomes import NO_NAMES, Names, Notice, Outcome, Reason, ToldWindow, Verdict
-from refunds.domain.records import Basis
+from refunds.domain.records import Basis, RevocationReason
+from refunds.domain.resolutions import ResolutionReason
 from refunds.domain.withdrawals import InformationPeriod
 from refunds.errors import Message
 from refunds.presentation.language import language, translate, translate_number
@@ -31,6 +32,18 @@ BASIS: Mapping[str, Message] = {
     Basis.GOODWILL: Message("goodwill"),
     Basis.STATUTORY: Message("statutory withdrawal"),
 }
+
+CLOSINGS: Mapping[str, Message] = {
+    RevocationReason.ENTERED_IN_ERROR: Message("Entered in error"),
+    **dict.fromkeys(
+        (RevocationReason.CUSTOMER_KEPT_ORDER, RevocationReason.CUSTOMER_WITHDREW),
+        Message("The customer keeps the order"),
+    ),
+    ResolutionReason.DUPLICATE: Message("A duplicate of another request"),
+    ResolutionReason.ANSWERED_IN_WRITING: Message("Answered in writing"),
+    ResolutionReason.OTHER: Message("Another reason"),
+}
+"""Why a cancellation was revoked, or a request resolved."""
 
 _REASON: Texts = {
     Reason.ORDER_ALREADY_CANCELLED: Message("The order has already been cancelled."),
@@ -205,6 +218,11 @@ def channel_text(channel: Channel) -> str:
 def basis_text(basis: Basis) -> str:
     """Return the basis of a cancellation in words, such as "the policy" or "goodwill"."""
     return translate(BASIS[basis])
+
+
+def closing_text(code: str) -> str:
+    """Return why a cancellation was revoked, or a request resolved, in words."""
+    return translate(CLOSINGS[code])
 
 
 def information_text(period: InformationPeriod) -> str:

@@ -110,7 +110,8 @@ def last_day(request: privacy.DataRequest, time_zone: str) -> date:
 def answer_text(request: privacy.DataRequest, time_zone: str) -> str | None:
     """Return what to write to the person about a refusal, an extension or a fee, in the reader's language; else None.
 
-    A refusal names the rights to complain and to go to court. Source: GDPR, Article 12(3) to (5).
+    A refusal names the rights to complain and to go to court. A reason that was erased is left out. Source: GDPR,
+    Article 12(3) to (5).
     """
     received = date_text(local_date(request.received_at, zone(time_zone)))
     values = {"received": received, "kind": KINDS[request.kind], "due": date_text(last_day(request, time_zone))}
@@ -121,7 +122,12 @@ def answer_text(request: privacy.DataRequest, time_zone: str) -> str | None:
         extended = _EXTENDED if request.extended_at else None
         parts = [(extended, request.extension_reason), (_FEE[request.fee] if request.fee else None, request.fee_reason)]
     said = [
-        " ".join([translate(text, **values), *([translate(_REASON, reason=reason)] if reason else [])])
+        " ".join(
+            [
+                translate(text, **values),
+                *([translate(_REASON, reason=reason)] if type(reason) is str else []),
+            ]
+        )
         for text, reason in parts
         if text
     ]

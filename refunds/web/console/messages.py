@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import Role
 from refunds.domain.privacy import DataRequestChannel, ErasureReason
-from refunds.domain.records import Intent, RevocationReason, State
-from refunds.domain.resolutions import ReopeningReason, ResolutionReason
+from refunds.domain.records import Intent, State
+from refunds.domain.resolutions import ReopeningReason
 from refunds.domain.terms import TimelyBy
 from refunds.errors import (
     PAYMENT_DATA,
@@ -22,7 +22,7 @@ from refunds.errors import (
 )
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import region_text
-from refunds.presentation.texts.decisions import BASIS
+from refunds.presentation.texts.decisions import BASIS, CLOSINGS
 from refunds.presentation.texts.privacy import BASES, FEES, KINDS, OUTCOMES
 from refunds.service.demonstration import Shows
 from refunds.service.queue import Tab
@@ -100,11 +100,7 @@ NAMES: Mapping[str, Message] = {
     "recipient": Message("Recipient"),
     "reference": Message("File number"),
     **dict.fromkeys(_REASONS, Message("Reason")),
-    RevocationReason.ENTERED_IN_ERROR: Message("Entered in error"),
-    **dict.fromkeys(("customer_kept_order", "customer_withdrew"), Message("The customer keeps the order")),
-    ResolutionReason.DUPLICATE: Message("A duplicate of another request"),
-    ResolutionReason.ANSWERED_IN_WRITING: Message("Answered in writing"),
-    ResolutionReason.OTHER: Message("Another reason"),
+    **CLOSINGS,
     ReopeningReason.CUSTOMER_ASKED_AGAIN: Message("The customer asks for it after all"),
     TimelyBy.RECEIVED: Message("when it was received"),
     TimelyBy.SENT: Message("when it was sent"),
@@ -324,7 +320,8 @@ _PROBLEMS: Mapping[str, tuple[Message, Message]] = {
     ),
     "customer-erased": message_pair(
         "The customer was erased",
-        "Nothing personal can be recorded about them any more. Answer that nothing is held.",
+        "Nothing personal can be recorded about them any more. Leave out the ticket, the note, and the customer's "
+        "number or address; answer a data request by saying that nothing is held.",
     ),
     "calendar-not-covered": message_pair(
         "The holidays of that year are not known",
