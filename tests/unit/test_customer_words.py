@@ -14,6 +14,7 @@ from refunds.domain.policy import PolicyVersion
 from refunds.domain.terms import ContactChannel, Terms
 from refunds.presentation.language import LANGUAGES, speaking
 from refunds.presentation.texts.customer import cancelled_words, spoken_words, written_words
+from refunds.presentation.texts.decisions import reason_text
 
 PROVIDED = parse_instant("2026-04-02T16:20:00+02:00")
 IN_TIME = parse_instant("2026-04-08T10:00:00+02:00")
@@ -211,3 +212,16 @@ def test_the_written_text_names_only_days_that_did_not_count():
     text = words("en", written_words, outcome({"business_week": ("mon", "tue", "wed", "thu", "fri", "sat")}), ORDER)
     assert "weekend" not in text
     assert "Good Friday (Friday, 3 April 2026)" in text
+
+
+@pytest.mark.parametrize(
+    ("days", "late"),
+    [
+        (1, {"en": "more than 1 business day later", "de": "mehr als 1 Werktag später"}),
+        (5, {"en": "more than 5 business days later", "de": "mehr als 5 Werktage später"}),
+    ],
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_late_entry_says_after_how_many_days_it_is_one(language, days, late):
+    entered = outcome({"late_entry_days": days}, recorded_at=MUCH_LATER)
+    assert late[language] in words(language, reason_text, entered)

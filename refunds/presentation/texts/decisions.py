@@ -63,8 +63,7 @@ _REASON: Texts = {
     Reason.WINDOW_ELAPSED: Message("The contractual window ended at the end of %(last_day)s (%(zone)s)."),
     Reason.CALENDAR_UNKNOWN: Message("The holidays of the days in question are not known yet."),
     Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message(
-        "The contact was made in time but entered more than %(late_entry_days)s business days later: a supervisor "
-        "must enter it."
+        "The contact was made in time but entered more than %(late_entry_days)s later: a supervisor must enter it."
     ),
     Reason.WITHIN_WINDOW: Message("The order can be cancelled until the end of %(last_day)s (%(zone)s)."),
 }
@@ -206,7 +205,7 @@ def outcome_words(outcome: Outcome) -> dict[str, Any]:
         "length": business_days_text(window.length) if window else "",
         "zone": zone_text(outcome.time_zone),
         "channel": channel_text(outcome.channel) if outcome.channel else translate("by telephone or by e-mail"),
-        "late_entry_days": outcome.late_entry_days,
+        "late_entry_days": business_days_text(outcome.late_entry_days),
     }
 
 
