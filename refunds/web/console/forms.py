@@ -85,7 +85,7 @@ class Typed:
         try:
             return shown_instant(day, clock, tz)
         except Unfit as error:
-            raise InvalidInput.at(f"/{field}", error.detail, "time_skipped") from None
+            raise InvalidInput.at(f"/{field}", error.detail, error.code) from None
 
 
 @dataclass(frozen=True, slots=True)
