@@ -43,7 +43,7 @@ def test_an_erasure_is_certified_and_again_by_its_id(app):
     assert (err, code) == ("", 0)
     first, *lines = certificate.splitlines()
     assert first.startswith(f"Erased: customer {name}, ")
-    proof = f"flask privacy erase --id {name} --reason request"
+    proof = f"flask privacy erase --reason request --id {name}"
     assert f"Personal fields in contacts: empty in 1 record. Proof: {proof}" in certificate
     assert "Order: A-1" in lines
     assert "Out of scope: " in lines[-1]

@@ -351,6 +351,7 @@ def test_demonstration_orders_are_offered_and_marked():
         made = [link for link in page.links if link.startswith("DEMO-")]
         assert len(made) == 5
         assert all("demonstration" in browser.follow(page, link).text for link in made)
+        assert "no service date on record" in page.text
         before = site.position
         browser.post("/console/demonstration", {"csrf_token": page.forms[0].fields["csrf_token"]})
         assert site.position == before, "the same ones again"

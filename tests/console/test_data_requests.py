@@ -100,6 +100,7 @@ def test_the_export_is_handed_over_in_both_languages_and_as_data(site, privacy, 
     data = privacy.send("GET", page.links["Export as data (JSON)"])
     assert data.headers["Content-Disposition"] == f"attachment; filename={request.request_id}.json"
     assert data.json["orders"][0]["order"]["customer_ref"] == "K-handed"
+    assert "Zu beantworten bisFreitag, 8. Mai 2026" in german.text.replace("\xa0", " ")
     assert auditor.get(f"{page.path}/export").status == 403
     assert privacy.press(page, "It is handed over").h1 == "Portability: Fulfilled"
 

@@ -527,6 +527,8 @@ def test_the_errors_at_the_top_name_their_fields(site, agent):
     assert said["#channel"] == "The customer asks by: Choose one of the ways."
     page = agent.press(page, "Record", order_hint="A-?", channel="phone", received_at="when?")
     assert page.main.one("div", role="alert").one("a").text.startswith("Received: Write ")
+    page = agent.press(agent.get(f"/console/contacts/{site.record(site.register())}"), "Resolve the request")
+    assert page.main.one("div", role="alert").one("a").text == "Why? Fill this in."
     german = site.browser("agent", "de")
     page = german.press(german.get("/console/unmatched/new"), "Erfassen", order_hint="")
     assert page.main.one("div", role="alert").one("a").text.startswith("Was der Kunde zur Bestellung sagt: ")

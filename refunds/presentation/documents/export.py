@@ -9,9 +9,9 @@ from refunds.errors import Message
 from refunds.presentation.documents.templating import render_document
 from refunds.presentation.exports import caller_data
 from refunds.presentation.language import translate as _
-from refunds.presentation.texts.dates import instant_text
+from refunds.presentation.texts.dates import date_text, instant_text
 from refunds.presentation.texts.information import information, retention
-from refunds.presentation.texts.privacy import BASES, FEES, KINDS, OUTCOMES
+from refunds.presentation.texts.privacy import BASES, FEES, KINDS, OUTCOMES, last_day
 from refunds.service.exports import Export
 
 _LIMITS = {
@@ -55,7 +55,7 @@ def _beside(export: Export) -> Iterator[tuple[str, Sequence[Sequence[tuple[str, 
             (_("Received"), at(one.received_at)),
             (_("Identity"), one.identity_check),
             (_("Recipient"), one.recipient),
-            (_("Due"), at(one.due_at)),
+            (_("To be answered by"), date_text(last_day(one, export.terms.time_zone))),
             (_("Extended"), at(one.extended_at)),
             (_("Reason"), one.extension_reason),
             (_("Fee"), one.fee and _(FEES[one.fee])),

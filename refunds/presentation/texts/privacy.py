@@ -72,7 +72,7 @@ def certificate_lines(certificate: Certificate, *, is_scrubbed: bool) -> Iterato
         if number:
             fields = Message("Personal fields in %(table)s", table=table)
             empty = translate_number("empty in %(num)s record", "empty in %(num)s records", number)
-            yield _line(fields, empty, "flask privacy erase --id %(customer_id)s --reason %(reason)s", values)
+            yield _line(fields, empty, "flask privacy erase --reason %(reason)s --id %(customer_id)s", values)
     for order_id in erasure.order_ids:
         yield translate(Message("Order: %(order_id)s"), order_id=order_id)
     for what, how, proof in _ERASED:

@@ -122,7 +122,7 @@ NAMES: Mapping[str, Message] = {
     Shows.ABOUT_TO_END: Message("the window is about to end"),
     Shows.JUST_ENDED: Message("the window has just ended"),
     Shows.ENDED_LONG_AGO: Message("the window ended long ago"),
-    Shows.NOT_YET: Message("not yet provided"),
+    Shows.NOT_YET: Message("no service date on record"),
 }
 """The names of codes."""
 
@@ -312,7 +312,7 @@ _PROBLEMS: Mapping[str, tuple[Message, Message]] = {
     "customer-has-open-matters": message_pair(
         "The customer has open matters",
         "A request of theirs waits for an answer, or a refund for billing. Nothing was erased: deal with that first, "
-        "or go back and say why it does not wait. The time to answer runs on.",
+        "or say below why it does not wait. The time to answer runs on.",
     ),
     "legal-hold": message_pair(
         "A legal hold keeps the customer's data",
