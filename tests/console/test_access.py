@@ -68,6 +68,14 @@ def test_the_navigation_offers_only_the_screens_of_the_role(site, role, screens)
         assert browser.follow(page, screen).status == 200
 
 
+@pytest.mark.parametrize("role", Role)
+def test_no_role_begins_at_what_it_may_not_see(site, role):
+    browser = site.browser()
+    page = browser.press(browser.get("/console/"), "Sign in", name=f"{role}-1", password=site.passwords[role])
+    assert page.status == 200
+    assert browser.follow(page, "Refunds").status == 200
+
+
 def test_an_auditor_sees_no_personal_data_on_any_screen(site, auditor, agent, records):
     """Neither of customers nor of staff; an agent does see some of it on the same screens."""
     seen = 0
