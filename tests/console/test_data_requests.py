@@ -1,5 +1,6 @@
 """The page of data requests: where the privacy role begins, what is due first, and what can be done about one."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -83,6 +84,15 @@ def test_a_request_is_entered_and_its_identity_checked(site, privacy):
     assert page.facts["Identity"] == "Reisepass"
     stored = site.data_request(page.path.rpartition("/")[2])
     assert (stored.identity_check, stored.channel) == ("Reisepass", "post")
+
+
+def test_what_is_wrong_with_a_field_is_said_without_a_word_of_orders(privacy):
+    for typed in ({"received_at": "1.1.1900"}, {"identity_check": "4111 1111 1111 1111"}):
+        page = privacy.press(
+            privacy.get(f"{LIST}/new"), "Enter", kind="access", customer_ref="K-1", channel="post", **typed
+        )
+        assert set(page.errors) == set(typed)
+        assert not re.search("order|cancel", "".join(page.errors.values()))
 
 
 def test_of_nobody_the_answer_is_that_nothing_is_held(site, privacy):

@@ -176,13 +176,13 @@ _EXPECTED: Mapping[str, Message] = {
 
 _WRONG: Mapping[str, Message] = {
     PAYMENT_DATA: Message(
-        "This looks like the number of a card or of a bank account. Leave it out: it is not needed to cancel. If it is "
-        "a telephone number, begin with + and the country code."
+        "This looks like the number of a card or of a bank account. Leave it out: it is not needed. If it is a "
+        "telephone number, begin with + and the country code."
     ),
     "required": Message("Fill this in."),
     "repeated": Message("Send this once."),
     "impossible_time": Message(
-        "This time cannot be: it lies in the future, long before the order, or the message was sent after it arrived."
+        "This time cannot be: it lies in the future or too long ago, or the message was sent after it arrived."
     ),
     "impossible_answer": Message("This time cannot be: it lies in the future, or before the customer made contact."),
     "opened_long_ago": Message(
