@@ -209,6 +209,16 @@ def test_what_is_wrong_is_typed_over(site, privacy):
         assert uow.orders.get(order).customer_ref == "K-right"
 
 
+def test_only_what_was_typed_over_is_corrected_whatever_white_space_a_form_changes(site, privacy):
+    order = site.register(customer_ref="K-spaces")
+    site.record(order, note="\nHe called.\r\nTwice. ")
+    contact = site.record(order, note="She called.")
+    page = opened(privacy, site.asks(KINDS["rectification"], "K-spaces"))
+    assert set(privacy.press(page, "Correct").errors.values()) == {"Nothing is changed: change what is wrong."}
+    privacy.press(page, "Correct", **{f"contacts:{contact}:note": "They called."})
+    assert [one.note for one in site.contacts(order)] == ["\nHe called.\r\nTwice. ", "They called."]
+
+
 def test_the_second_who_corrects_keeps_what_they_typed(site, privacy):
     order = site.register(customer_ref="K-twice")
     contact = site.record(order, note="He called.")

@@ -109,7 +109,7 @@ class Form:
 
         The field `idempotency_key` becomes the attribute of that name, and is not in `data`.
         """
-        trimmed = {name: value.replace("\r\n", "\n").strip() for name, value in sent.items()}
+        trimmed = {name: trim(value) for name, value in sent.items()}
         data = {name: value for name, value in trimmed.items() if value}
         return cls(data, data.pop("idempotency_key", None))
 
@@ -124,6 +124,11 @@ class Form:
         except ValidationError as error:
             found = error.valid_data
         return found if isinstance(found, dict) else {}
+
+
+def trim(text: str) -> str:
+    """Return a text as `Form.of` reads it: without spaces around it, and with LF in place of CR LF."""
+    return text.replace("\r\n", "\n").strip()
 
 
 class Moment(Text):
