@@ -5,9 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.privacy import DataRequestKind, DisclosureBasis, LimitKind
-from refunds.service import privacy
+from refunds.domain.records import Intent
+from refunds.service import contacts, privacy
+from refunds.service.contacts import NewContact
 from refunds.service.privacy import disclose
 from tests.console.conftest import NOW, SECRETS
 
@@ -217,6 +220,23 @@ def test_only_what_was_typed_over_is_corrected_whatever_white_space_a_form_chang
     assert set(privacy.press(page, "Correct").errors.values()) == {"Nothing is changed: change what is wrong."}
     privacy.press(page, "Correct", **{f"contacts:{contact}:note": "They called."})
     assert [one.note for one in site.contacts(order)] == ["\nHe called.\r\nTwice. ", "They called."]
+
+
+def test_much_that_is_held_can_be_corrected_too(site, privacy):
+    order = site.register(customer_ref="K-much")
+    with site.store.write(COMMAND_LINE) as uow:
+        for number in range(90):
+            details = {"note": f"{number}: {'äöü' * 90}", "ticket_ref": f"T-{number}", "from_detail": "a@example.com"}
+            contacts.record(uow, order, NewContact(channel=Channel.EMAIL, intent=Intent.QUESTION, **details))
+    page = opened(privacy, site.asks(KINDS["rectification"], "K-much"))
+    names = [name for name in page.form("Correct").names if name.endswith(":note")]
+    assert len(names) == 90
+    refused = privacy.press(page, "Correct", **{names[0]: "x" * 2**18})
+    assert (refused.status, refused.h1) == (413, page.h1)
+    assert "at most 256 kB can be sent" in refused.main.one("div", role="alert").text
+    done = privacy.press(page, "Correct", **{names[0]: "Was friendly."})
+    assert (done.status, done.h1) == (200, "Correction: Fulfilled")
+    assert [one.note for one in site.contacts(order)].count("Was friendly.") == 1
 
 
 def test_the_second_who_corrects_keeps_what_they_typed(site, privacy):

@@ -240,7 +240,7 @@ _WRONG: Mapping[str, Message] = {
     "password_rate-limited": Message("There were too many attempts: wait a quarter of an hour. Nothing was changed."),
     "not_offered": Message("The password was not made by the service. Take the one that is shown now."),
     "not_utf_8": _NOT_UTF_8,
-    "too_large": Message("This is too large: a policy file has at most 256 kB. Nothing of it was read."),
+    "too_large": Message("This is too large: at most 256 kB can be sent. Nothing of it was read."),
     "when": Message("When does it take effect? Write effective_from in the text, or tick this."),
     "now_or_then": Message("The text has an effective_from: untick this, or remove that line."),
     "not_as_shown": Message("Something has changed since this was shown. Look at it again: nothing was done."),
