@@ -133,6 +133,12 @@ def test_recent_lists_ones_own_cancellations_newest_first_with_the_time_left_to_
     assert [row[4].partition(" ")[2].partition(" ")[2] for row in rows] == ["9 minutes left", "3 minutes left", ""]
     assert [row[2] for row in rows] == [f"8 Apr 2026, 10:{minute}" for minute in (32, 26, 20)]
     assert site.browser(Role.ADMIN).get("/console/recent").text.count("You have not") == 2
+    assert (
+        "by you for 15 minutes, and by a supervisor until billing begins to refund it"
+        in agent.get("/console/recent").text
+    )
+    supervisors = site.browser(Role.SUPERVISOR).get("/console/recent").text
+    assert "Each can be revoked until billing begins to refund it." in supervisors
     site.store.close()
 
 
