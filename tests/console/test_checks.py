@@ -350,6 +350,7 @@ def test_demonstration_orders_are_offered_and_marked():
         page = browser.press(browser.get("/console/"), "Make demonstration orders")
         made = [link for link in page.links if link.startswith("DEMO-")]
         assert len(made) == 5
+        assert "DEMO-" not in site.browser(Role.PRODUCT).get("/console/").source, "they may not open them"
         assert all("demonstration" in browser.follow(page, link).text for link in made)
         assert "no service date on record" in page.text
         before = site.position

@@ -197,8 +197,8 @@ _WRONG: Mapping[str, Message] = {
     "time_given": Message("Write the date without a time, such as 8.4.2026: only whole days count."),
     "time_skipped": Message("There was no such time on that day: the clocks were put forward over it."),
     "not_found": Message(
-        "Nothing has this number. Compare it digit by digit with what the customer says; try the cancellation "
-        "reference or the customer number; or check by the date of the service, below."
+        "Nothing has this number. Compare it digit by digit with what the customer says, or try the cancellation "
+        "reference or the customer number."
     ),
     "nothing_found": Message(
         "Nothing was found. A part of a number needs at least four of its letters, and only the newest orders and "
