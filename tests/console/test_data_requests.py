@@ -9,7 +9,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.privacy import DataRequestKind, DisclosureBasis, LimitKind
 from refunds.domain.records import Intent
-from refunds.service import contacts, privacy
+from refunds.service import contacts, privacy, resolutions
 from refunds.service.contacts import NewContact
 from refunds.service.privacy import disclose
 from tests.console.conftest import NOW, SECRETS
@@ -220,6 +220,28 @@ def test_only_what_was_typed_over_is_corrected_whatever_white_space_a_form_chang
     assert set(privacy.press(page, "Correct").errors.values()) == {"Nothing is changed: change what is wrong."}
     privacy.press(page, "Correct", **{f"contacts:{contact}:note": "They called."})
     assert [one.note for one in site.contacts(order)] == ["\nHe called.\r\nTwice. ", "They called."]
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "said"),
+    [
+        ("from_detail", "nobody", "Write a telephone number with + and its country code"),
+        ("acknowledged_to", "nobody", "Write a telephone number with + and its country code"),
+        ("ticket_ref", "T" * 101, "Write the ticket in one line"),
+        ("note", "!", "Write at most 2000 characters"),
+        ("identity_check", "x" * 501, "Write how it was checked"),
+        ("customer_ref", "K-other", "Another customer has this number."),
+    ],
+)
+def test_what_is_wrong_with_a_correction_is_said_as_where_it_was_entered(site, privacy, field, typed, said):
+    site.register(customer_ref="K-other")
+    order = site.register(customer_ref=f"K-{field}")
+    contact = site.record(order, note="He called.", ticket_ref="T-1", from_detail="+4989123456")
+    with site.store.write(COMMAND_LINE) as uow:
+        resolutions.acknowledge(uow, contact, channel=Channel.PHONE, to="+4989123457")
+    page = opened(privacy, site.asks(KINDS["rectification"], f"K-{field}"))
+    (name,) = [one for one in page.form("Correct").names if one.endswith(f":{field}")]
+    assert privacy.press(page, "Correct", **{name: typed}).errors[name].startswith(said)
 
 
 def test_much_that_is_held_can_be_corrected_too(site, privacy):

@@ -140,8 +140,7 @@ _EXPECTED: Mapping[str, Message] = {
     "order_id": Message("Write the number of the order, in one line."),
     "region": Message("There is no such region. Write its name or its code, such as Bavaria, DE-BY or Austria."),
     "channel": Message("Choose one of the ways."),
-    "contact_point": _POINT,
-    "from_detail": _POINT,
+    **dict.fromkeys(("contact_point", "from_detail", "acknowledged_to"), _POINT),
     "to": Message(
         "Write where it went: a telephone number with + and its country code or an e-mail address, as was chosen."
     ),
@@ -212,6 +211,10 @@ _WRONG: Mapping[str, Message] = {
         "Nothing has this number, or a customer who has several orders. If billing has not sent the order yet, match "
         "it when it has."
     ),
+    "other_customer": Message(
+        "Another customer has this number. Nothing was changed: an operator moves single orders to them with flask "
+        "privacy rectify."
+    ),
     "other_order": Message("This order was placed long after the customer made contact: it must be another one."),
     "date_out_of_range": Message("Choose a date that is at most five years away."),
     "ticket_ref_required": Message(
@@ -253,9 +256,10 @@ def field_error_text(field_error: FieldError) -> str:
     """Return what to do about a field error, in the reader's language: by its code, or else by the field's name.
 
     If neither is known, the text is general advice; an error in a draft keeps its own detail. The field's name is the
-    last step of the pointer. The text names a country or user that the detail names.
+    last step of the pointer, without the table and id of a record before it. The text names a country or user that the
+    detail names.
     """
-    name, code = field_error.pointer.rpartition("/")[2], field_error.code
+    name, code = field_error.pointer.rpartition("/")[2].rpartition(":")[2], field_error.code
     if code == "in_draft":
         return translate(field_error.detail)
     if name == "conflict":
