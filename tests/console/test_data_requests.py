@@ -9,9 +9,12 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.privacy import DataRequestKind, DisclosureBasis, LimitKind
 from refunds.domain.records import Intent
+from refunds.errors import FieldError, Message
 from refunds.service import contacts, privacy, resolutions
 from refunds.service.contacts import NewContact
 from refunds.service.privacy import disclose
+from refunds.service.rectification import CORRECTABLE
+from refunds.web.console.messages import field_error_text
 from tests.console.conftest import NOW, SECRETS
 
 LIST = "/console/data-requests"
@@ -242,6 +245,14 @@ def test_what_is_wrong_with_a_correction_is_said_as_where_it_was_entered(site, p
     page = opened(privacy, site.asks(KINDS["rectification"], f"K-{field}"))
     (name,) = [one for one in page.form("Correct").names if one.endswith(f":{field}")]
     assert privacy.press(page, "Correct", **{name: typed}).errors[name].startswith(said)
+
+
+def test_every_field_that_can_be_corrected_has_words_for_what_it_expects():
+    general = field_error_text(FieldError("/nothing", Message("must be a text"), "invalid"))
+    for field in {field for fields in CORRECTABLE.values() for field in fields}:
+        assert field_error_text(FieldError(f"/table:id:{field}", Message("must be a text"), "invalid")) != general, (
+            field
+        )
 
 
 def test_much_that_is_held_can_be_corrected_too(site, privacy):

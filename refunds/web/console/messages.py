@@ -150,8 +150,11 @@ _EXPECTED: Mapping[str, Message] = {
     "ticket_ref": Message("Write the ticket in one line of at most 100 characters."),
     "note": Message("Write at most 2000 characters, with a letter or a digit among them."),
     **dict.fromkeys(
-        _REASONS, Message("Write the reason in at most 500 characters, with a letter or a digit among them.")
+        (*_REASONS, "correction_reason"),
+        Message("Write the reason in at most 500 characters, with a letter or a digit among them."),
     ),
+    "billing_ref": Message("Write billing's reference in one line of at most 100 characters."),
+    "reference": Message("Write the file number in at most 500 characters."),
     "identity_check": Message("Write how it was checked, in at most 500 characters."),
     "customer_ref": Message("Write the customer number, in one line."),
     "recipient": Message("Write who gets the data, in one line."),
