@@ -65,7 +65,7 @@ def test_a_question_is_not_corrected_to_a_request_of_the_time_at_which_it_was_en
     first = site.record(order, intent=Intent.QUESTION)
     now.move_to(AFTER)
     page = site.browser(Role.AGENT).get(f"/console/orders/{order}/record?supersedes={first}&intent=cancel")
-    assert "Received in time, but a supervisor must enter it" not in page.text
+    assert "Made in time, but a supervisor must enter it" not in page.text
     assert "a supervisor must enter it" in page.text
 
 

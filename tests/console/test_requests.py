@@ -441,7 +441,7 @@ def test_a_supervisor_enters_a_late_entry_again(site, now):
     now.move_to(datetime(2026, 4, 20, 8, tzinfo=UTC))
     agent, supervisor = site.browser(Role.AGENT), site.browser(Role.SUPERVISOR)
     page = answer(agent, order, "?channel=email&received_at=8.4.2026+09:00&sent_at=8.4.2026+08:59")
-    assert page.h1 == "Received in time, but a supervisor must enter it"
+    assert page.h1 == "Made in time, but a supervisor must enter it"
     page = agent.press(agent.press(page, "Record the request"), "Record", ticket_ref="T-77", note="Lay in another box.")
     assert page.h1 == "An open request"
     first = site.contact(order)
@@ -473,7 +473,7 @@ def test_an_agent_cannot_enter_a_late_entry_again(site, now):
     page = agent.get(f"/console/orders/{order}/cancel?supersedes={contact}")
     page = agent.press(page, "Cancel the order now")
     assert site.active(order) is None
-    assert "Received in time, but a supervisor must enter it" in page.text
+    assert "Made in time, but a supervisor must enter it" in page.text
 
 
 def test_a_contact_cannot_supersede_one_of_another_order(site, supervisor):

@@ -77,7 +77,7 @@ _HEADLINE: Texts = {
     Reason.WITHDRAWAL_NEEDS_SUPERVISOR: Message("A withdrawal: a supervisor must decide"),
     Reason.WINDOW_ELAPSED: Message("The contractual window ended at the end of %(last_day)s (%(zone)s)"),
     Reason.CALENDAR_UNKNOWN: Message("A supervisor must decide whether the request is in time"),
-    Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message("Received in time, but a supervisor must enter it"),
+    Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message("Made in time, but a supervisor must enter it"),
     Reason.WITHIN_WINDOW: Message("Can be cancelled until the end of %(last_day)s (%(zone)s)"),
 }
 _HEADLINE_THEN: Texts = {
