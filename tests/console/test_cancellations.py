@@ -43,6 +43,15 @@ def test_the_page_shows_the_reference_and_what_happens_next(site, agent):
     assert not any(f"{sign}" in page.text for sign in ("€", "EUR"))
 
 
+def test_after_the_refund_the_page_says_that_it_was_made(site, agent):
+    one = done(site)
+    with site.store.write(site.principal(Role.BILLING)) as uow:
+        settlements.settle(uow, one.cancellation_id, None, "R-1")
+    page = agent.get(path_of(one))
+    assert "The refund was made on Wednesday, 8 April 2026." in page.text
+    assert "deals with the refund. There is nothing more" not in page.text
+
+
 def test_an_agent_can_revoke_their_own_cancellation_for_15_minutes(site, agent, now):
     one = done(site)
     page = agent.get(path_of(one))
