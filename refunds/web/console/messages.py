@@ -323,7 +323,7 @@ _PROBLEMS: Mapping[str, tuple[Message, Message]] = {
     ),
     "legal-hold": message_pair(
         "A legal hold keeps the customer's data",
-        "Nothing was erased. Lift the hold once its reason is gone, or refuse the request.",
+        "Nothing was erased. Lift the hold once its reason is gone (flask privacy lift), or refuse the request.",
     ),
     "customer-erased": message_pair(
         "The customer was erased",
