@@ -165,5 +165,5 @@ def shown_instant(day: date, clock: time, tz: ZoneInfo) -> datetime:
     except OverflowError:
         raise Unfit(Message("no such instant: check the year")) from None
     if skipped:
-        raise Unfit(Message("no such time: the clocks were put forward past it"))
+        raise Unfit(Message("no such time: the clocks were put forward past it"), "time_skipped")
     return instant

@@ -31,7 +31,7 @@ ATTEMPTS = 10
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 
-FIRST = (Role.AGENT, Role.SUPERVISOR, Role.PRODUCT, Role.AUDITOR)
+FIRST = (Role.AGENT, Role.SUPERVISOR, Role.PRODUCT, Role.PRIVACY, Role.AUDITOR)
 """The roles that the console has screens for."""
 
 

@@ -96,25 +96,23 @@ def form_body(request: Request, most_bytes: int) -> dict[str, str]:
     """Read the form in the body of a request, and return its values by field name. The value of a file is its text.
 
     In a file, U+FFFD replaces what is not UTF-8. Raises `InvalidInput` if a field is repeated, and `Rejected` if the
-    body is not sent as a form, cannot be read as one, has more than 250 fields, did not arrive whole or is too large,
-    or if the server is receiving too many large bodies.
+    body is not sent as a form, cannot be read as one, has more than one field for each 256 of `most_bytes`, did not
+    arrive whole or is too large, or if the server is receiving too many large bodies.
     """
     body = _body(request, most_bytes, ("application/x-www-form-urlencoded", "multipart/form-data"), "bad-request")
+    most_fields = most_bytes // 256
     try:
         if request.mimetype == "multipart/form-data":
             # A file is kept in memory, so that it is never on a disk.
-            parser = FormDataParser(lambda *_, **__: BytesIO(), most_bytes, silent=False, max_form_parts=_MOST_FIELDS)
+            parser = FormDataParser(lambda *_, **__: BytesIO(), most_bytes, silent=False, max_form_parts=most_fields)
             _, fields, sent = parser.parse(BytesIO(body), request.mimetype, len(body), request.mimetype_params)
             files = [(name, file.read().decode("utf-8-sig", "replace")) for name, file in sent.items(multi=True)]
             pairs = [*fields.items(multi=True), *files]
         else:
-            pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+            pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=most_fields)
     except (ValueError, RequestEntityTooLarge):
         raise Rejected("bad-request", Message("The form is not sent as forms are.")) from None
     return _values_by_name(MultiDict(pairs))
-
-
-_MOST_FIELDS = 250
 
 
 def _body(request: Request, most_bytes: int, media_types: tuple[str, ...], cut_short: str) -> bytes:

@@ -62,7 +62,7 @@ STATES = {
         ),
         (
             "Your request of 7 April 2026, 10:20 was made in time. Shall I",
-            "Ihre Anfrage vom 7. April 2026, 10:20 Uhr ist rechtzeitig eingegangen. Soll ich",
+            "Ihre Anfrage vom 7. April 2026, 10:20 Uhr war rechtzeitig. Soll ich",
         ),
     ),
     "open late": State(

@@ -268,3 +268,18 @@ def cancel(agent, number):
     agent.button("Cancel this order").click()
     agent.button("Cancel the order now").click()
     agent.reads(DONE)
+
+
+def test_pages_about_an_order_with_the_longest_number_fit_a_narrow_screen(visit, service):
+    number = "L" + "0" * 127
+    facts = {"customer_ref": "K" * 200, "service_provided_at": None}
+    service.answers("PUT", f"/v1/orders/{number}", facts)
+    supervisor = visit("supervisor", viewport={"width": 320, "height": 700})
+    supervisor.opens_at(f"orders/{number}/cancel?channel=phone")
+    supervisor.clicks(supervisor.button("Cancel the order now"))
+    expect(supervisor.page.get_by_role("heading", level=1)).to_have_text(DONE)
+    supervisor.page.goto(supervisor.page.get_by_role("link", name="Confirmation in German").get_attribute("href"))
+    paths = [f"/console/orders/{number}{screen}" for screen in ("", "/history", "/evidence")]
+    for path in (supervisor.page.url, *paths):
+        supervisor.page.goto(path)
+        assert supervisor.page.evaluate("document.scrollingElement.scrollWidth") == 320, path

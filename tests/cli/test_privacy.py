@@ -43,10 +43,14 @@ def test_an_erasure_is_certified_and_again_by_its_id(app):
     assert (err, code) == ("", 0)
     first, *lines = certificate.splitlines()
     assert first.startswith(f"Erased: customer {name}, ")
-    assert f"Personal fields of 1 records in contacts: empty. Proof: flask privacy erase --id {name}" in certificate
+    proof = f"flask privacy erase --reason request --id {name}"
+    assert f"Personal fields in contacts: empty in 1 record. Proof: {proof}" in certificate
     assert "Order: A-1" in lines
     assert "Out of scope: " in lines[-1]
+    assert flask(app, *proof.split()[2:]) == (certificate, "", 0)
     assert flask(app, "erase", "--id", name, "--reason", "child") == (certificate, "", 0)
+    german = flask(app, "erase", "--id", name, "--reason", "request", "--lang", "de")[0]
+    assert f"Personenbezogene Felder in contacts: leer in 1 Datensatz. Nachweis: {proof}" in german
     assert flask(app, "erase", "K-1", "--reason", "request") == ("Nothing is held about this customer.\n", "", 0)
     assert flask(app, "erase", "K-1", "--reason", "request", "--lang", "de")[0] != (
         "Nothing is held about this customer.\n"

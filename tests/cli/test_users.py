@@ -259,7 +259,7 @@ ADD = "  to sign in to the console: flask users add NAME --role agent\n"
 def test_development_prints_a_user_for_each_kind_of_screen_once(start):
     commands, first = start()
     passwords = shown(first)
-    assert list(passwords) == ["agent", "supervisor", "product", "auditor"]
+    assert list(passwords) == ["agent", "supervisor", "product", "privacy", "auditor"]
     assert "  to sign in to the console, a user and a password; these are shown only once:\n    agent  " in first
     assert ADD not in first
     for name, password in passwords.items():

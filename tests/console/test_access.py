@@ -3,6 +3,8 @@
 import pytest
 
 from refunds.domain.permissions import SCOPES, Role
+from refunds.service.users import FIRST
+from refunds.web.console import _STARTS
 from tests.console.conftest import PUBLIC, SECRETS, routes
 
 
@@ -66,6 +68,18 @@ def test_the_navigation_offers_only_the_screens_of_the_role(site, role, screens)
     assert page.navigation == screens
     for screen in screens:
         assert browser.follow(page, screen).status == 200
+
+
+@pytest.mark.parametrize("role", Role)
+def test_no_role_begins_at_what_it_may_not_see(site, role):
+    browser = site.browser()
+    page = browser.press(browser.get("/console/"), "Sign in", name=f"{role}-1", password=site.passwords[role])
+    assert page.status == 200
+    assert browser.follow(page, "Refunds").status == 200
+
+
+def test_the_first_start_makes_a_user_of_every_role_that_has_work_here():
+    assert {*FIRST} == {Role.AGENT, *_STARTS} - {Role.OPERATOR}
 
 
 def test_an_auditor_sees_no_personal_data_on_any_screen(site, auditor, agent, records):

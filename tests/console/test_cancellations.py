@@ -43,6 +43,15 @@ def test_the_page_shows_the_reference_and_what_happens_next(site, agent):
     assert not any(f"{sign}" in page.text for sign in ("€", "EUR"))
 
 
+def test_after_the_refund_the_page_says_that_it_was_made(site, agent):
+    one = done(site)
+    with site.store.write(site.principal(Role.BILLING)) as uow:
+        settlements.settle(uow, one.cancellation_id, None, "R-1")
+    page = agent.get(path_of(one))
+    assert "The refund was made on Wednesday, 8 April 2026." in page.text
+    assert "deals with the refund. There is nothing more" not in page.text
+
+
 def test_an_agent_can_revoke_their_own_cancellation_for_15_minutes(site, agent, now):
     one = done(site)
     page = agent.get(path_of(one))
@@ -133,6 +142,12 @@ def test_recent_lists_ones_own_cancellations_newest_first_with_the_time_left_to_
     assert [row[4].partition(" ")[2].partition(" ")[2] for row in rows] == ["9 minutes left", "3 minutes left", ""]
     assert [row[2] for row in rows] == [f"8 Apr 2026, 10:{minute}" for minute in (32, 26, 20)]
     assert site.browser(Role.ADMIN).get("/console/recent").text.count("You have not") == 2
+    assert (
+        "by you for 15 minutes, and by a supervisor until billing begins to refund it"
+        in agent.get("/console/recent").text
+    )
+    supervisors = site.browser(Role.SUPERVISOR).get("/console/recent").text
+    assert "Each can be revoked until billing begins to refund it." in supervisors
     site.store.close()
 
 

@@ -229,6 +229,18 @@ def test_an_ambiguous_time_is_the_first_of_the_two(site, now):
     assert page.query["received_at"] == "2026-10-25T00:30:00Z"
 
 
+@pytest.mark.parametrize(
+    ("received_at", "error"),
+    [
+        ("29.3.2026 02:30", "There was no such time on that day: the clocks were put forward over it."),
+        ("1.1.0001 00:00", "Write the date and the time, such as 8.4.2026 23:05,"),
+    ],
+)
+def test_a_time_that_never_was_is_said_to_be_skipped_only_if_it_was(site, agent, received_at, error):
+    page = asked(agent, q=site.register(), received_at=received_at)
+    assert page.errors["received_at"].startswith(error)
+
+
 @pytest.mark.parametrize("received_at", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "31.12.9999 23:59"])
 @pytest.mark.parametrize("provided_on", ["2.4.2026", "31.12.9999", "0001-01-01T00:00:00Z"])
 def test_the_first_and_last_instants_cause_no_failure(agent, provided_on, received_at):
@@ -338,7 +350,9 @@ def test_demonstration_orders_are_offered_and_marked():
         page = browser.press(browser.get("/console/"), "Make demonstration orders")
         made = [link for link in page.links if link.startswith("DEMO-")]
         assert len(made) == 5
+        assert "DEMO-" not in site.browser(Role.PRODUCT).get("/console/").source, "they may not open them"
         assert all("demonstration" in browser.follow(page, link).text for link in made)
+        assert "no service date on record" in page.text
         before = site.position
         browser.post("/console/demonstration", {"csrf_token": page.forms[0].fields["csrf_token"]})
         assert site.position == before, "the same ones again"

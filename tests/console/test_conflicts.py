@@ -184,7 +184,9 @@ def test_an_erasure_that_has_to_wait_keeps_why_it_should_not(site):
     privacy.get(path)
     page = sent(privacy, path, {"doing": "fulfil", "erasure_reason": "request"})
     assert page.status == 409
-    assert "A request of theirs waits for an answer" in page.main.one("div", role="alert").text
+    said = page.main.one("div", role="alert").text
+    assert "A request of theirs waits for an answer" in said
+    assert "say below why it does not wait" in said
     assert page.form("Erase for good").fields["erasure_reason"] == "request"
 
 

@@ -65,7 +65,7 @@ def test_a_question_is_not_corrected_to_a_request_of_the_time_at_which_it_was_en
     first = site.record(order, intent=Intent.QUESTION)
     now.move_to(AFTER)
     page = site.browser(Role.AGENT).get(f"/console/orders/{order}/record?supersedes={first}&intent=cancel")
-    assert "Received in time, but a supervisor must enter it" not in page.text
+    assert "Made in time, but a supervisor must enter it" not in page.text
     assert "a supervisor must enter it" in page.text
 
 
@@ -98,7 +98,7 @@ def test_a_time_that_cannot_be_is_asked_back_with_what_was_typed(site, agent):
 @pytest.mark.parametrize("intent", list(Intent))
 def test_a_correction_that_changes_nothing_is_refused_and_the_number_stays(site, agent, intent):
     order = site.register()
-    given = {"note": "Asked\ntwice.", "from_detail": "+49891234567", "received_at": NOW - timedelta(seconds=90)}
+    given = {"note": "\nAsked\r\ntwice. ", "from_detail": "+49891234567", "received_at": NOW - timedelta(seconds=90)}
     first, before = site.record(order, intent=intent, **given), site.position
     page = agent.press(correcting(agent, first), RECORD)
     assert (page.status, page.errors) == (422, {"channel": "Nothing is changed: change what is wrong."})

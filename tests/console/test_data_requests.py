@@ -1,13 +1,20 @@
 """The page of data requests: where the privacy role begins, what is due first, and what can be done about one."""
 
+import re
 from datetime import timedelta
 
 import pytest
 
+from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.privacy import DataRequestKind, DisclosureBasis, LimitKind
-from refunds.service import privacy
+from refunds.domain.records import Intent
+from refunds.errors import FieldError, Message
+from refunds.service import contacts, privacy, resolutions
+from refunds.service.contacts import NewContact
 from refunds.service.privacy import disclose
+from refunds.service.rectification import CORRECTABLE
+from refunds.web.console.messages import field_error_text
 from tests.console.conftest import NOW, SECRETS
 
 LIST = "/console/data-requests"
@@ -85,6 +92,15 @@ def test_a_request_is_entered_and_its_identity_checked(site, privacy):
     assert (stored.identity_check, stored.channel) == ("Reisepass", "post")
 
 
+def test_what_is_wrong_with_a_field_is_said_without_a_word_of_orders(privacy):
+    for typed in ({"received_at": "1.1.1900"}, {"identity_check": "4111 1111 1111 1111"}):
+        page = privacy.press(
+            privacy.get(f"{LIST}/new"), "Enter", kind="access", customer_ref="K-1", channel="post", **typed
+        )
+        assert set(page.errors) == set(typed)
+        assert not re.search("order|cancel", "".join(page.errors.values()))
+
+
 def test_of_nobody_the_answer_is_that_nothing_is_held(site, privacy):
     request = site.asks(KINDS["access"], "K-nobody")
     page = privacy.press(opened(privacy, request), "Answered: nothing is held")
@@ -100,6 +116,7 @@ def test_the_export_is_handed_over_in_both_languages_and_as_data(site, privacy, 
     data = privacy.send("GET", page.links["Export as data (JSON)"])
     assert data.headers["Content-Disposition"] == f"attachment; filename={request.request_id}.json"
     assert data.json["orders"][0]["order"]["customer_ref"] == "K-handed"
+    assert "Zu beantworten bisFreitag, 8. Mai 2026" in german.text.replace("\xa0", " ")
     assert auditor.get(f"{page.path}/export").status == 403
     assert privacy.press(page, "It is handed over").h1 == "Portability: Fulfilled"
 
@@ -159,7 +176,7 @@ def test_an_erasure_shows_who_to_tell_and_then_its_certificate(site, privacy):
     hold(site, customer)
     assert "A legal hold keeps" in opened(privacy, site.data_request(page.path.rpartition("/")[2])).text
     refused = privacy.press(page, "Erase for good")
-    assert "Lift the hold once its reason is gone" in refused.main.one("div", role="alert").text
+    assert "Lift the hold once its reason is gone (flask privacy lift)" in refused.main.one("div", role="alert").text
     hold(site, customer, lift=True)
     page = privacy.press(page, "Erase for good", erasure_reason="child")
     assert page.h1 == "Erasure: Fulfilled"
@@ -196,6 +213,63 @@ def test_what_is_wrong_is_typed_over(site, privacy):
     assert site.contact(order).note == "She called."
     with site.store.read(COMMAND_LINE) as uow:
         assert uow.orders.get(order).customer_ref == "K-right"
+
+
+def test_only_what_was_typed_over_is_corrected_whatever_white_space_a_form_changes(site, privacy):
+    order = site.register(customer_ref="K-spaces")
+    site.record(order, note="\nHe called.\r\nTwice. ")
+    contact = site.record(order, note="She called.")
+    page = opened(privacy, site.asks(KINDS["rectification"], "K-spaces"))
+    assert set(privacy.press(page, "Correct").errors.values()) == {"Nothing is changed: change what is wrong."}
+    privacy.press(page, "Correct", **{f"contacts:{contact}:note": "They called."})
+    assert [one.note for one in site.contacts(order)] == ["\nHe called.\r\nTwice. ", "They called."]
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "said"),
+    [
+        ("from_detail", "nobody", "Write a telephone number with + and its country code"),
+        ("acknowledged_to", "nobody", "Write a telephone number with + and its country code"),
+        ("ticket_ref", "T" * 101, "Write the ticket in one line"),
+        ("note", "!", "Write at most 2000 characters"),
+        ("identity_check", "x" * 501, "Write how it was checked"),
+        ("customer_ref", "K-other", "Another customer has this number."),
+    ],
+)
+def test_what_is_wrong_with_a_correction_is_said_as_where_it_was_entered(site, privacy, field, typed, said):
+    site.register(customer_ref="K-other")
+    order = site.register(customer_ref=f"K-{field}")
+    contact = site.record(order, note="He called.", ticket_ref="T-1", from_detail="+4989123456")
+    with site.store.write(COMMAND_LINE) as uow:
+        resolutions.acknowledge(uow, contact, channel=Channel.PHONE, to="+4989123457")
+    page = opened(privacy, site.asks(KINDS["rectification"], f"K-{field}"))
+    (name,) = [one for one in page.form("Correct").names if one.endswith(f":{field}")]
+    assert privacy.press(page, "Correct", **{name: typed}).errors[name].startswith(said)
+
+
+def test_every_field_that_can_be_corrected_has_words_for_what_it_expects():
+    general = field_error_text(FieldError("/nothing", Message("must be a text"), "invalid"))
+    for field in {field for fields in CORRECTABLE.values() for field in fields}:
+        assert field_error_text(FieldError(f"/table:id:{field}", Message("must be a text"), "invalid")) != general, (
+            field
+        )
+
+
+def test_much_that_is_held_can_be_corrected_too(site, privacy):
+    order = site.register(customer_ref="K-much")
+    with site.store.write(COMMAND_LINE) as uow:
+        for number in range(90):
+            details = {"note": f"{number}: {'äöü' * 90}", "ticket_ref": f"T-{number}", "from_detail": "a@example.com"}
+            contacts.record(uow, order, NewContact(channel=Channel.EMAIL, intent=Intent.QUESTION, **details))
+    page = opened(privacy, site.asks(KINDS["rectification"], "K-much"))
+    names = [name for name in page.form("Correct").names if name.endswith(":note")]
+    assert len(names) == 90
+    refused = privacy.press(page, "Correct", **{names[0]: "x" * 2**18})
+    assert (refused.status, refused.h1) == (413, page.h1)
+    assert "at most 256 kB can be sent" in refused.main.one("div", role="alert").text
+    done = privacy.press(page, "Correct", **{names[0]: "Was friendly."})
+    assert (done.status, done.h1) == (200, "Correction: Fulfilled")
+    assert [one.note for one in site.contacts(order)].count("Was friendly.") == 1
 
 
 def test_the_second_who_corrects_keeps_what_they_typed(site, privacy):

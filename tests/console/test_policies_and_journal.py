@@ -54,6 +54,8 @@ def test_a_simulation_shows_the_figures_of_the_service(past, days):
     total = found.total
     assert total.orders == total.contacts == 8
     assert total.to_eligible + total.to_refused > 0
+    for flipped in found.orders_flipped.values():
+        assert f"Orders: {flipped}" in page.text, "one is not '1 orders'"
     rows = [counts(table) for table in page.root.every("table")]
     (by_month, *_) = (each for each in rows if "March 2026" in each)
     march = found.by_month["2026-03"]

@@ -145,6 +145,7 @@ def test_a_new_policy_can_begin(own):
     product = own.browser(Role.PRODUCT)
     page = shown(product, 'policy = "devices"\nversion = 1\nregion = "AT"\n', now="yes")
     assert "It begins a new policy." in page.text
+    assert "The clause as customers read it – Publish it" in page.text, "it has none"
     assert "Simulate it on past orders" not in page.source
     assert product.press(page, "Publish it as shown").path == "/console/policies/devices"
 

@@ -440,7 +440,7 @@ def test_a_supervisor_enters_a_late_entry_again(site, now):
     now.move_to(datetime(2026, 4, 20, 8, tzinfo=UTC))
     agent, supervisor = site.browser(Role.AGENT), site.browser(Role.SUPERVISOR)
     page = answer(agent, order, "?channel=email&received_at=8.4.2026+09:00&sent_at=8.4.2026+08:59")
-    assert page.h1 == "Received in time, but a supervisor must enter it"
+    assert page.h1 == "Made in time, but a supervisor must enter it"
     page = agent.press(agent.press(page, "Record the request"), "Record", ticket_ref="T-77", note="Lay in another box.")
     assert page.h1 == "An open request"
     first = site.contact(order)
@@ -472,7 +472,7 @@ def test_an_agent_cannot_enter_a_late_entry_again(site, now):
     page = agent.get(f"/console/orders/{order}/cancel?supersedes={contact}")
     page = agent.press(page, "Cancel the order now")
     assert site.active(order) is None
-    assert "Received in time, but a supervisor must enter it" in page.text
+    assert "Made in time, but a supervisor must enter it" in page.text
 
 
 def test_a_contact_cannot_supersede_one_of_another_order(site, supervisor):
@@ -526,6 +526,8 @@ def test_the_errors_at_the_top_name_their_fields(site, agent):
     assert said["#channel"] == "The customer asks by: Choose one of the ways."
     page = agent.press(page, "Record", order_hint="A-?", channel="phone", received_at="when?")
     assert page.main.one("div", role="alert").one("a").text.startswith("Received: Write ")
+    page = agent.press(agent.get(f"/console/contacts/{site.record(site.register())}"), "Resolve the request")
+    assert page.main.one("div", role="alert").one("a").text == "Why? Fill this in."
     german = site.browser("agent", "de")
     page = german.press(german.get("/console/unmatched/new"), "Erfassen", order_hint="")
     assert page.main.one("div", role="alert").one("a").text.startswith("Was der Kunde zur Bestellung sagt: ")

@@ -423,3 +423,11 @@ def test_what_is_sent_to_an_address_that_does_not_take_it_is_answered_with_a_pag
     page = Page(agent.send(method, path), f"{HOST}{path}")
     assert (page.status, page.h1) == (404, "There is nothing here")
     assert site.browser().send(method, "/v1/nowhere").mimetype == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/console//open", "/console/%2Fopen"])
+def test_an_address_with_a_slash_too_many_is_answered_with_a_page(site, agent, path):
+    for browser in (agent, site.browser()):
+        page = browser.get(path)
+        assert (page.status, page.h1) == (404, "There is nothing here")
+    assert agent.send("GET", "/v1//orders").mimetype == "application/problem+json"

@@ -219,7 +219,7 @@ def test_the_first_users_are_only_created_if_there_are_none(tmp_path, engine):
     with closing(Store(settings(tmp_path))) as store:
         made = run(store, users.first_users)
         assert [(user.name, user.role) for user, _ in made] == [
-            (role, role) for role in (Role.AGENT, Role.SUPERVISOR, Role.PRODUCT, Role.AUDITOR)
+            (role, role) for role in (Role.AGENT, Role.SUPERVISOR, Role.PRODUCT, Role.PRIVACY, Role.AUDITOR)
         ]
         assert [users.sign_in(store, user.name, password) for user, password in made] == [user for user, _ in made]
         run(store, users.disable, "agent")

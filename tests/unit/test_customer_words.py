@@ -11,9 +11,11 @@ from refunds.domain.holidays_data import business_calendar
 from refunds.domain.instants import parse_instant
 from refunds.domain.outcomes import ELIGIBLE, Facts, Reason
 from refunds.domain.policy import PolicyVersion
-from refunds.domain.terms import ContactChannel, Terms
+from refunds.domain.terms import ContactChannel, Terms, TimelyBy
 from refunds.presentation.language import LANGUAGES, speaking
+from refunds.presentation.texts.answers import answer_said
 from refunds.presentation.texts.customer import cancelled_words, spoken_words, written_words
+from refunds.presentation.texts.decisions import headline, reason_text
 
 PROVIDED = parse_instant("2026-04-02T16:20:00+02:00")
 IN_TIME = parse_instant("2026-04-08T10:00:00+02:00")
@@ -211,3 +213,28 @@ def test_the_written_text_names_only_days_that_did_not_count():
     text = words("en", written_words, outcome({"business_week": ("mon", "tue", "wed", "thu", "fri", "sat")}), ORDER)
     assert "weekend" not in text
     assert "Good Friday (Friday, 3 April 2026)" in text
+
+
+@pytest.mark.parametrize(
+    ("days", "late"),
+    [
+        (1, {"en": "more than 1 business day later", "de": "mehr als 1 Werktag später"}),
+        (5, {"en": "more than 5 business days later", "de": "mehr als 5 Werktage später"}),
+    ],
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_late_entry_says_after_how_many_days_it_is_one(language, days, late):
+    entered = outcome({"late_entry_days": days}, recorded_at=MUCH_LATER)
+    assert late[language] in words(language, reason_text, entered)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("recorded_at", [LATE, MUCH_LATER], ids=["at once", "late"])
+def test_what_was_sent_in_time_is_not_said_to_have_arrived_in_time(language, recorded_at):
+    """By a policy that counts the time of sending; the request arrived after the window."""
+    late = outcome({"timely_by": TimelyBy.SENT}, sent_at=IN_TIME, received_at=LATE, recorded_at=recorded_at)
+    assert late.reason in (Reason.WITHIN_WINDOW, Reason.LATE_ENTRY_NEEDS_SUPERVISOR)
+    said = [words(language, headline, late), words(language, reason_text, late)]
+    for on_record in (None, late):
+        said += [one.text for one in words(language, answer_said, late, ORDER, ended=True, on_record=on_record)]
+    assert not [one for one in said if re.search("received|eingegangen|eingeht", one, re.IGNORECASE)]

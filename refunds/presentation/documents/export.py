@@ -14,7 +14,7 @@ from refunds.presentation.documents.templating import render_document
 from refunds.presentation.language import translate
 from refunds.presentation.serializers import attributes, data_request_data, disclosure_data
 from refunds.presentation.texts.information import information, retention
-from refunds.presentation.texts.privacy import BASES, FEES, KINDS, OUTCOMES
+from refunds.presentation.texts.privacy import BASES, FEES, KINDS, OUTCOMES, last_day
 from refunds.service.exports import Export, ExportedOrder
 from refunds.service.findings import AContact
 
@@ -111,5 +111,6 @@ def render_html(export: Export) -> str:
         retention=list(retention(export.terms)),
         zone=export.terms.time_zone,
         limits=_LIMITS,
+        last_day=last_day,
         named=lambda code: code and translate(_NAMES[code]),
     )

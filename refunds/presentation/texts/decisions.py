@@ -11,7 +11,8 @@ from refunds.domain.business_days import Day, DayStatus, SkipReason
 from refunds.domain.contact_points import Channel
 from refunds.domain.holidays_data import holiday_name
 from refunds.domain.outcomes import NO_NAMES, Names, Notice, Outcome, Reason, ToldWindow, Verdict
-from refunds.domain.records import Basis
+from refunds.domain.records import Basis, RevocationReason
+from refunds.domain.resolutions import ResolutionReason
 from refunds.domain.withdrawals import InformationPeriod
 from refunds.errors import Message
 from refunds.presentation.language import language, translate, translate_number
@@ -32,6 +33,18 @@ BASIS: Mapping[str, Message] = {
     Basis.STATUTORY: Message("statutory withdrawal"),
 }
 
+CLOSINGS: Mapping[str, Message] = {
+    RevocationReason.ENTERED_IN_ERROR: Message("Entered in error"),
+    **dict.fromkeys(
+        (RevocationReason.CUSTOMER_KEPT_ORDER, RevocationReason.CUSTOMER_WITHDREW),
+        Message("The customer keeps the order"),
+    ),
+    ResolutionReason.DUPLICATE: Message("A duplicate of another request"),
+    ResolutionReason.ANSWERED_IN_WRITING: Message("Answered in writing"),
+    ResolutionReason.OTHER: Message("Another reason"),
+}
+"""Why a cancellation was revoked, or a request resolved."""
+
 _REASON: Texts = {
     Reason.ORDER_ALREADY_CANCELLED: Message("The order has already been cancelled."),
     Reason.CHANNEL_NOT_ACCEPTED: Message("Under this policy an order cannot be cancelled %(channel)s."),
@@ -50,8 +63,7 @@ _REASON: Texts = {
     Reason.WINDOW_ELAPSED: Message("The contractual window ended at the end of %(last_day)s (%(zone)s)."),
     Reason.CALENDAR_UNKNOWN: Message("The holidays of the days in question are not known."),
     Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message(
-        "The contact was made in time but entered more than %(late_entry_days)s business days later: a supervisor "
-        "must enter it."
+        "The contact was made in time but entered more than %(late_entry_days)s later: a supervisor must enter it."
     ),
     Reason.WITHIN_WINDOW: Message("The order can be cancelled until the end of %(last_day)s (%(zone)s)."),
 }
@@ -65,7 +77,7 @@ _HEADLINE: Texts = {
     Reason.WITHDRAWAL_NEEDS_SUPERVISOR: Message("A withdrawal: a supervisor must decide"),
     Reason.WINDOW_ELAPSED: Message("The contractual window ended at the end of %(last_day)s (%(zone)s)"),
     Reason.CALENDAR_UNKNOWN: Message("A supervisor must decide whether the request is in time"),
-    Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message("Received in time, but a supervisor must enter it"),
+    Reason.LATE_ENTRY_NEEDS_SUPERVISOR: Message("Made in time, but a supervisor must enter it"),
     Reason.WITHIN_WINDOW: Message("Can be cancelled until the end of %(last_day)s (%(zone)s)"),
 }
 _HEADLINE_THEN: Texts = {
@@ -193,7 +205,7 @@ def outcome_words(outcome: Outcome) -> dict[str, Any]:
         "length": business_days_text(window.length) if window else "",
         "zone": zone_text(outcome.time_zone),
         "channel": channel_text(outcome.channel) if outcome.channel else translate("by telephone or by e-mail"),
-        "late_entry_days": outcome.late_entry_days,
+        "late_entry_days": business_days_text(outcome.late_entry_days),
     }
 
 
@@ -205,6 +217,11 @@ def channel_text(channel: Channel) -> str:
 def basis_text(basis: Basis) -> str:
     """Return the basis of a cancellation in words, such as "the policy" or "goodwill"."""
     return translate(BASIS[basis])
+
+
+def closing_text(code: str) -> str:
+    """Return why a cancellation was revoked, or a request resolved, in words."""
+    return translate(CLOSINGS[code])
 
 
 def information_text(period: InformationPeriod) -> str:

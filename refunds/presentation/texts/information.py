@@ -44,7 +44,7 @@ _INFORMATION = {
         Message("How decisions are made"),
         Message(
             "The service counts the business days after the day on which the service was provided. A request that "
-            "comes before the end of the last day of the window is in time. Weekends, public holidays of your region "
+            "is made before the end of the last day of the window is in time. Weekends, public holidays of your region "
             "and days on which the vendor is closed do not count. Each decision below lists its days and says why "
             "each counts or does not."
         ),

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from refunds.domain import privacy
 from refunds.domain.instants import format_instant, local_date, zone
 from refunds.errors import Message
-from refunds.presentation.language import translate
+from refunds.presentation.language import translate, translate_number
 from refunds.presentation.texts.dates import date_text
 from refunds.service.privacy import Certificate
 
@@ -70,8 +70,9 @@ def certificate_lines(certificate: Certificate, *, is_scrubbed: bool) -> Iterato
     yield translate(Message("Erased: customer %(customer_id)s, %(at)s, reason %(reason)s."), **values)
     for table, number in certificate.fields.items():
         if number:
-            fields = Message("Personal fields of %(number)s records in %(table)s", number=number, table=table)
-            yield _line(fields, Message("empty"), "flask privacy erase --id %(customer_id)s", values)
+            fields = Message("Personal fields in %(table)s", table=table)
+            empty = translate_number("empty in %(num)s record", "empty in %(num)s records", number)
+            yield _line(fields, empty, "flask privacy erase --reason %(reason)s --id %(customer_id)s", values)
     for order_id in erasure.order_ids:
         yield translate(Message("Order: %(order_id)s"), order_id=order_id)
     for what, how, proof in _ERASED:
@@ -81,9 +82,9 @@ def certificate_lines(certificate: Certificate, *, is_scrubbed: bool) -> Iterato
     yield from map(translate, _REMAINS)
 
 
-def _line(what: Message, how: Message, proof: str, values: dict[str, str]) -> str:
+def _line(what: Message, how: str, proof: str, values: dict[str, str]) -> str:
     """Return a line of a certificate, in the reader's language; `values` fill the gaps in the command `proof`."""
-    return translate(_PROVEN, what=translate(what), how=translate(how), proof=proof % values)
+    return translate(_PROVEN, what=what, how=how, proof=proof % values)
 
 
 _REASON = Message("The reason: %(reason)s")
@@ -110,7 +111,8 @@ def last_day(request: privacy.DataRequest, time_zone: str) -> date:
 def answer_text(request: privacy.DataRequest, time_zone: str) -> str | None:
     """Return what to write to the person about a refusal, an extension or a fee, in the reader's language; else None.
 
-    A refusal names the rights to complain and to go to court. Source: GDPR, Article 12(3) to (5).
+    A refusal names the rights to complain and to go to court. A reason that was erased is left out. Source: GDPR,
+    Article 12(3) to (5).
     """
     received = date_text(local_date(request.received_at, zone(time_zone)))
     values = {"received": received, "kind": KINDS[request.kind], "due": date_text(last_day(request, time_zone))}
@@ -121,7 +123,7 @@ def answer_text(request: privacy.DataRequest, time_zone: str) -> str | None:
         extended = _EXTENDED if request.extended_at else None
         parts = [(extended, request.extension_reason), (_FEE[request.fee] if request.fee else None, request.fee_reason)]
     said = [
-        " ".join([translate(text, **values), *([translate(_REASON, reason=reason)] if reason else [])])
+        " ".join([translate(text, **values), *([translate(_REASON, reason=reason)] if type(reason) is str else [])])
         for text, reason in parts
         if text
     ]

@@ -58,6 +58,7 @@ _STARTS = {
     Role.PRODUCT: "policies",
     Role.PRIVACY: "data_requests_due",
     Role.AUDITOR: "journal",
+    Role.OPERATOR: "account",
 }
 """Where a role begins, if that is not Check."""
 

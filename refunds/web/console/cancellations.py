@@ -16,6 +16,7 @@ from refunds.presentation import tables
 from refunds.presentation.documents import confirmation as documents
 from refunds.presentation.language import each_language, language, speaking
 from refunds.presentation.texts.answers import cancelled_said
+from refunds.presentation.texts.customer import refund_words
 from refunds.service import cancellations, settlements
 from refunds.service.findings import AContact
 from refunds.service.settlements import OWN_REVOCATION
@@ -53,6 +54,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
         outcome=found.outcome,
         reference=found.reference_aloud,
         words=words,
+        refund_words=refund_words,
         may_revoke=found.state is State.ISSUED and settlements.may_revoke(uow, found),
         own_until=found.issued_at + OWN_REVOCATION,
         reasons=list(REVOCABLE_FOR),

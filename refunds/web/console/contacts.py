@@ -31,7 +31,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import action, at, page, screen, to
 from refunds.web.console.eligibility import asked, time_zone_of
-from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form, Typed, require
+from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form, Typed, require, trim
 from refunds.web.endpoint import Transaction
 from refunds.web.schemas.contacts import CompletionRequestSchema, ReopenQuerySchema, ResolutionRequestSchema
 
@@ -143,9 +143,12 @@ def with_recorded(uow: UnitOfWork, form: Form, contact: AContact, *, is_typed: b
 
 
 def _readable(contact: AContact, name: str) -> Any:
-    """Return a field of a contact; None if the contact has none, the field was erased, or this user may not see it."""
+    """Return a field of a contact, a text as a form sends it.
+
+    None if the contact has none, the field was erased, or this user may not see it.
+    """
     value = getattr(contact, name, None)
-    return None if isinstance(value, Erased | Hidden) else value
+    return None if isinstance(value, Erased | Hidden) else trim(value) if isinstance(value, str) else value
 
 
 def require_changed(new: NewContact, earlier: AContact | None, **more: Any) -> None:

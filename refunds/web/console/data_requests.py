@@ -39,6 +39,9 @@ SHOWN: Mapping[str, dict[str, Any]] = {
 }
 """What the list can show: open ones by what is due first, closed ones from the newest."""
 
+MOST_BYTES = 2**18
+"""The most bytes of a form that corrects everything of a customer: of some 300 contacts."""
+
 
 @screen("/data-requests", Scope.PRIVACY_READ)
 def data_requests_due(uow: UnitOfWork, form: Form) -> Response:
@@ -190,7 +193,7 @@ _DOING: Doing = {
 """What the forms of the page of a data request do, and their fields, by the value of `doing`; `correct` is apart."""
 
 
-@action("/data-requests/<request_id>", data_request, Scope.PRIVACY_WRITE)
+@action("/data-requests/<request_id>", data_request, Scope.PRIVACY_WRITE, most_bytes=MOST_BYTES)
 def answer_data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
     """Do what `doing` says to a data request: check the identity, extend, note a fee, correct or close; then redirect.
 
@@ -214,7 +217,7 @@ def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
     emptied = [FieldError(f"/{name}", Message("is required"), "required") for name, _ in held if name not in data]
     if emptied:  # a form leaves out what is blank; nothing would be corrected there, and the request would be closed
         raise InvalidInput(emptied)
-    changed = [(name, one._replace(value=data[name])) for name, one in held if data[name] != one.value]
+    changed = [(name, one._replace(value=data[name])) for name, one in held if data[name] != forms.trim(one.value)]
     if held and not changed:
         raise InvalidInput.at(f"/{held[0][0]}", Message("change at least one field"), "unchanged_fields")
     try:

@@ -76,7 +76,7 @@ def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
 
     `order_id` is filled in as the number if none was typed.
     """
-    production = _in_production()
+    production, reads = _in_production(), g.principal.may(Scope.ORDERS_READ)
     return page(
         "check.html",
         form,
@@ -84,7 +84,7 @@ def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
         channel=form.data.get("channel") or session.get("channel", Channel.PHONE),
         regions=regions.suggested(),
         time_zone=time_zone_of(uow, uow.policies.default),
-        demonstrations=demonstration.registered(uow) if not production else [],
+        demonstrations=demonstration.registered(uow) if reads and not production else [],
         offers_demonstration=not production and g.principal.may(Scope.ORDERS_WRITE),
     )
 

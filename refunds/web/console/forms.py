@@ -60,7 +60,7 @@ class Typed:
         try:
             return shown_instant(day, clock, tz)
         except Unfit as error:
-            raise InvalidInput.at(f"/{field}", error.detail, "time_skipped") from None
+            raise InvalidInput.at(f"/{field}", error.detail, error.code) from None
 
     def day(self, field: str, now: datetime, time_zone: str) -> date:
         """Return the local date that was typed in a field. Raises `InvalidInput` if it cannot be read or has a time."""
@@ -91,7 +91,7 @@ class Form:
 
         The field `idempotency_key` becomes the attribute of that name, and is not in `data`.
         """
-        trimmed = {name: value.replace("\r\n", "\n").strip() for name, value in sent.items()}
+        trimmed = {name: trim(value) for name, value in sent.items()}
         data = {name: value for name, value in trimmed.items() if value}
         return cls(data, data.pop("idempotency_key", None))
 
@@ -106,6 +106,11 @@ class Form:
         except ValidationError as error:
             found = error.valid_data
         return found if isinstance(found, dict) else {}
+
+
+def trim(text: str) -> str:
+    """Return a text as `Form.of` reads it: without spaces around it, and with LF in place of CR LF."""
+    return text.replace("\r\n", "\n").strip()
 
 
 class Moment(Text):

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import Role
 from refunds.domain.privacy import DataRequestChannel, ErasureReason
-from refunds.domain.records import Intent, RevocationReason, State
-from refunds.domain.resolutions import ReopeningReason, ResolutionReason
+from refunds.domain.records import Intent, State
+from refunds.domain.resolutions import ReopeningReason
 from refunds.domain.terms import TimelyBy
 from refunds.errors import (
     PAYMENT_DATA,
@@ -22,7 +22,7 @@ from refunds.errors import (
 )
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import region_text
-from refunds.presentation.texts.decisions import BASIS
+from refunds.presentation.texts.decisions import BASIS, CLOSINGS
 from refunds.presentation.texts.privacy import BASES, FEES, KINDS, OUTCOMES
 from refunds.service.demonstration import Shows
 from refunds.service.queue import Tab
@@ -100,11 +100,7 @@ NAMES: Mapping[str, Message] = {
     "recipient": Message("Recipient"),
     "reference": Message("File number"),
     **dict.fromkeys(_REASONS, Message("Reason")),
-    RevocationReason.ENTERED_IN_ERROR: Message("Entered in error"),
-    **dict.fromkeys(("customer_kept_order", "customer_withdrew"), Message("The customer keeps the order")),
-    ResolutionReason.DUPLICATE: Message("A duplicate of another request"),
-    ResolutionReason.ANSWERED_IN_WRITING: Message("Answered in writing"),
-    ResolutionReason.OTHER: Message("Another reason"),
+    **CLOSINGS,
     ReopeningReason.CUSTOMER_ASKED_AGAIN: Message("The customer asks for it after all"),
     TimelyBy.RECEIVED: Message("when it was received"),
     TimelyBy.SENT: Message("when it was sent"),
@@ -126,7 +122,7 @@ NAMES: Mapping[str, Message] = {
     Shows.ABOUT_TO_END: Message("the window is about to end"),
     Shows.JUST_ENDED: Message("the window has just ended"),
     Shows.ENDED_LONG_AGO: Message("the window ended long ago"),
-    Shows.NOT_YET: Message("not yet provided"),
+    Shows.NOT_YET: Message("no service date on record"),
 }
 """The names of codes."""
 
@@ -144,8 +140,7 @@ _EXPECTED: Mapping[str, Message] = {
     "order_id": Message("Write the number of the order, in one line."),
     "region": Message("There is no such region. Write its name or its code, such as Bavaria, DE-BY or Austria."),
     "channel": Message("Choose one of the ways."),
-    "contact_point": _POINT,
-    "from_detail": _POINT,
+    **dict.fromkeys(("contact_point", "from_detail", "acknowledged_to"), _POINT),
     "to": Message(
         "Write where it went: a telephone number with + and its country code or an e-mail address, as was chosen."
     ),
@@ -155,8 +150,11 @@ _EXPECTED: Mapping[str, Message] = {
     "ticket_ref": Message("Write the ticket in one line of at most 100 characters."),
     "note": Message("Write at most 2000 characters, with a letter or a digit among them."),
     **dict.fromkeys(
-        _REASONS, Message("Write the reason in at most 500 characters, with a letter or a digit among them.")
+        (*_REASONS, "correction_reason"),
+        Message("Write the reason in at most 500 characters, with a letter or a digit among them."),
     ),
+    "billing_ref": Message("Write billing's reference in one line of at most 100 characters."),
+    "reference": Message("Write the file number in at most 500 characters."),
     "identity_check": Message("Write how it was checked, in at most 500 characters."),
     "customer_ref": Message("Write the customer number, in one line."),
     "recipient": Message("Write who gets the data, in one line."),
@@ -180,13 +178,13 @@ _EXPECTED: Mapping[str, Message] = {
 
 _WRONG: Mapping[str, Message] = {
     PAYMENT_DATA: Message(
-        "This looks like the number of a card or of a bank account. Leave it out: it is not needed to cancel. If it is "
-        "a telephone number, begin with + and the country code."
+        "This looks like the number of a card or of a bank account. Leave it out: it is not needed. If it is a "
+        "telephone number, begin with + and the country code."
     ),
     "required": Message("Fill this in."),
     "repeated": Message("Send this once."),
     "impossible_time": Message(
-        "This time cannot be: it lies in the future, long before the order, or the message was sent after it arrived."
+        "This time cannot be: it lies in the future or too long ago, or the message was sent after it arrived."
     ),
     "impossible_answer": Message("This time cannot be: it lies in the future, or before the customer made contact."),
     "opened_long_ago": Message(
@@ -201,8 +199,8 @@ _WRONG: Mapping[str, Message] = {
     "time_given": Message("Write the date without a time, such as 8.4.2026: only whole days count."),
     "time_skipped": Message("There was no such time on that day: the clocks were put forward over it."),
     "not_found": Message(
-        "Nothing has this number. Compare it digit by digit with what the customer says; try the cancellation "
-        "reference or the customer number; or check by the date of the service, below."
+        "Nothing has this number. Compare it digit by digit with what the customer says, or try the cancellation "
+        "reference or the customer number."
     ),
     "nothing_found": Message(
         "Nothing was found. Write at least four letters of a number. The beginning of an order number is found in all "
@@ -215,6 +213,10 @@ _WRONG: Mapping[str, Message] = {
     "unknown_order": Message(
         "Nothing has this number, or a customer who has several orders. If billing has not sent the order yet, match "
         "it when it has."
+    ),
+    "other_customer": Message(
+        "Another customer has this number. Nothing was changed: an operator moves single orders to them with flask "
+        "privacy rectify."
     ),
     "other_order": Message("This order was placed long after the customer made contact: it must be another one."),
     "date_out_of_range": Message("Choose a date that is at most five years away."),
@@ -244,7 +246,7 @@ _WRONG: Mapping[str, Message] = {
     "password_rate-limited": Message("There were too many attempts: wait a quarter of an hour. Nothing was changed."),
     "not_offered": Message("The password was not made by the service. Take the one that is shown now."),
     "not_utf_8": _NOT_UTF_8,
-    "too_large": Message("This is too large: a policy file has at most 256 kB. Nothing of it was read."),
+    "too_large": Message("This is too large: at most 256 kB can be sent. Nothing of it was read."),
     "when": Message("When does it take effect? Write effective_from in the text, or tick this."),
     "now_or_then": Message("The text has an effective_from: untick this, or remove that line."),
     "not_as_shown": Message("Something has changed since this was shown. Look at it again: nothing was done."),
@@ -257,9 +259,10 @@ def field_error_text(field_error: FieldError) -> str:
     """Return what to do about a field error, in the reader's language: by its code, or else by the field's name.
 
     If neither is known, the text is general advice; an error in a draft keeps its own detail. The field's name is the
-    last step of the pointer. The text names a country or user that the detail names.
+    last step of the pointer, without the table and id of a record before it. The text names a country or user that the
+    detail names.
     """
-    name, code = field_error.pointer.rpartition("/")[2], field_error.code
+    name, code = field_error.pointer.rpartition("/")[2].rpartition(":")[2], field_error.code
     if code == "in_draft":
         return translate(field_error.detail)
     if name == "conflict":
@@ -316,15 +319,16 @@ _PROBLEMS: Mapping[str, tuple[Message, Message]] = {
     "customer-has-open-matters": message_pair(
         "The customer has open matters",
         "A request of theirs waits for an answer, or a refund for billing. Nothing was erased: deal with that first, "
-        "or go back and say why it does not wait. The time to answer runs on.",
+        "or say below why it does not wait. The time to answer runs on.",
     ),
     "legal-hold": message_pair(
         "A legal hold keeps the customer's data",
-        "Nothing was erased. Lift the hold once its reason is gone, or refuse the request.",
+        "Nothing was erased. Lift the hold once its reason is gone (flask privacy lift), or refuse the request.",
     ),
     "customer-erased": message_pair(
         "The customer was erased",
-        "Nothing personal can be recorded about them any more. Answer that nothing is held.",
+        "Nothing personal can be recorded about them any more. Leave out the ticket, the note, and the customer's "
+        "number or address; answer a data request by saying that nothing is held.",
     ),
     "calendar-not-covered": message_pair(
         "The holidays of that year are not known",

@@ -132,7 +132,8 @@ def problem(error: RefundsError | Rejected | HTTPException) -> Response | HTTPEx
 
 
 @console.blueprint.app_errorhandler(MethodNotAllowed)
-def misdirected(error: MethodNotAllowed) -> Response | HTTPException:
+@console.blueprint.app_errorhandler(NotFound)
+def misdirected(error: MethodNotAllowed | NotFound) -> Response | HTTPException:
     """Show, in the console, that nothing is at an address for this method; return the usual problem elsewhere."""
     return problem(NotFound()) if request.path.startswith(f"{console.PREFIX}/") else http_error(error)
 
