@@ -124,16 +124,14 @@ class Front:
         held = [lane]
         if sender is not None and sender not in self._actors:
             environ["refunds.known"] = self._knowing(sender, held)
+        is_short = path != _BATCHES
+        if not is_short:
+            environ["refunds.give_way"] = self._giving_way()
+        self._short += is_short
         try:
-            if path == _BATCHES:
-                environ["refunds.give_way"] = self._giving_way()
-                return await _put(lane.queue, environ, protocol)
-            self._short += 1
-            try:
-                return await _put(lane.queue, environ, protocol)
-            finally:
-                self._short -= 1
+            return await _put(lane.queue, environ, protocol)
         finally:
+            self._short -= is_short
             held.pop().turns.release()
 
     def _giving_way(self) -> Callable[[], None]:
@@ -188,9 +186,9 @@ class Front:
         """Return the lane of all sign-ins, of all strangers, of a client or of its batches, made if new."""
         lane = self._lanes.get(name)
         if lane is None:
-            queue = self._batches if name.endswith(_BATCHES) else self._requests
-            is_client = queue is self._requests and name not in {_STRANGERS, _SIGN_IN}
-            lane = self._lanes[name] = _Lane(AT_ONCE if is_client else 1, queue)
+            is_batches = name.endswith(_BATCHES)
+            at_once = 1 if is_batches or name in {_STRANGERS, _SIGN_IN} else AT_ONCE
+            lane = self._lanes[name] = _Lane(at_once, self._batches if is_batches else self._requests)
         return lane
 
     async def _read(self, environ: dict[str, Any], protocol: HTTPProtocol, body: bytearray, lane: _Lane) -> None:

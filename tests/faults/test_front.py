@@ -315,6 +315,15 @@ def test_the_first_request_of_a_client_keeps_other_strangers_waiting_only_until_
 BATCHES = "/v1/eligibility-checks/batch"
 
 
+async def acquainted(application, answers, *clients):
+    """A front that knows these clients, each by a request that it has answered."""
+    front = Front(application)
+    for client in clients:
+        first = Waiting("/known", answers, client)
+        await front(first, first)
+    return front
+
+
 def test_a_batch_lets_other_requests_go_first_for_half_of_its_time_at_most():
     """A batch waits between its items while another request is answered; the time before its first item is not its own.
 
@@ -339,11 +348,8 @@ def test_a_batch_lets_other_requests_go_first_for_half_of_its_time_at_most():
         return [b"{}"]
 
     async def ask():
-        front = Front(application)
         clients = ("one", "two", "three", "four")
-        for client in clients:
-            first = Waiting("/known", answers, client)
-            await front(first, first)
+        front = await acquainted(application, answers, *clients)
         long = asyncio.create_task(front(held_one := Waiting("/held", answers, "one"), held_one))
         await asyncio.to_thread(begun.wait, PATIENCE)
         batches = [Waiting(BATCHES, answers, client) for client in clients]
@@ -368,10 +374,7 @@ def test_batches_that_wait_for_others_keep_neither_their_client_nor_strangers_wa
         return [b"{}"]
 
     async def ask():
-        front = Front(application)
-        for client in ("one", "another"):
-            first = Waiting("/known", answers, client)
-            await front(first, first)
+        front = await acquainted(application, answers, "one", "another")
         batches = [Waiting(BATCHES, answers, client) for client in ("one", *["another"] * 3)]
         waiting = [asyncio.create_task(front(batch, batch)) for batch in batches]
         await asyncio.to_thread(begun.wait, PATIENCE)
