@@ -22,7 +22,6 @@ from refunds.domain.terms import LATER_TERMS, Terms
 from refunds.errors import EffectiveTooEarly, InvalidInput, Message, PolicyVersionConflict
 from refunds.schemas.policy import packaged, read_terms, terms_data, version_data
 from refunds.service import checks
-from refunds.storage import events
 from refunds.storage.unit_of_work import UnitOfWork
 
 VersionCheck = Callable[[UnitOfWork, PolicyVersion], PolicyVersion]
@@ -94,7 +93,7 @@ def first_policy(uow: UnitOfWork, policy_id: str) -> None:
     The journal decides that: if the record was removed since, the audit must find it, so it is not fixed here.
     """
     version = packaged(policy_id)
-    if version and not events.rare_of_types(uow.tx, ABOUT_POLICIES, {id_within(policy_id, version.version)}):
+    if version is not None and not uow.events.has_any(ABOUT_POLICIES, id_within(policy_id, version.version)):
         _register(uow, version, lambda _, first: first, EventType.POLICY_IMPORTED)
 
 

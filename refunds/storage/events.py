@@ -149,6 +149,10 @@ class Events(Repository[Event]):
         """Note an event about no record; the unit of work writes it to the journal at its end."""
         self._context.note(event, subject, data)
 
+    def has_any(self, types: Iterable[str], subject: str) -> bool:
+        """Tell whether a record has an event of one of these types; they must be rare, as all their events are read."""
+        return bool(rare_of_types(self._tx, types, {subject}))
+
 
 def readable_event(row: Row) -> Event | None:
     """Return the event in a row, or None if the service cannot have written it."""
