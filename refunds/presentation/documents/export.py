@@ -12,7 +12,6 @@ from refunds.errors import Message
 from refunds.presentation import serializers
 from refunds.presentation.documents.templating import render_document
 from refunds.presentation.language import translate
-from refunds.presentation.serializers import attributes, data_request_data, disclosure_data
 from refunds.presentation.texts.information import information, retention
 from refunds.presentation.texts.privacy import BASES, FEES, KINDS, OUTCOMES, last_day
 from refunds.service.exports import Export, ExportedOrder
@@ -26,16 +25,19 @@ def export_data(export: Export) -> dict[str, Any]:
         "customer_id": export.customer_id,
         "vendor": export.terms.vendor_name,
         "made_at": format_instant(export.made_at),
-        "erased": erased and attributes(erased, "at", "reason"),
+        "erased": erased and serializers.attributes(erased, "at", "reason"),
         "information": {one.name: one.paragraphs for one in information()},
         "retention": [kept._asdict() for kept in retention(terms)],
         "orders": [_order_data(one, terms) for one in export.orders],
         "contact": export.contact and caller_data(export.contact),
-        "limits": [attributes(one, *_LIMIT) | _until(one.lifted_at, terms) for one in export.limits],
+        "limits": [serializers.attributes(one, *_LIMIT) | _until(one.lifted_at, terms) for one in export.limits],
         "data_requests": [
-            _without(data_request_data(one), OF_ANSWERS) | _until(one.closed_at, terms) for one in export.requests
+            _without(serializers.data_request_data(one), OF_ANSWERS) | _until(one.closed_at, terms)
+            for one in export.requests
         ],
-        "disclosures": [disclosure_data(one) | _until(one.disclosed_at, terms) for one in export.disclosures],
+        "disclosures": [
+            serializers.disclosure_data(one) | _until(one.disclosed_at, terms) for one in export.disclosures
+        ],
     }
 
 
