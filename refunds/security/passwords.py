@@ -1,6 +1,9 @@
 """Passwords of users: made by the service, stored as hashes."""
 
+import os
 import secrets
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
@@ -15,7 +18,15 @@ _PLAIN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # without letters that look
 
 _ROUNDS, _KIBIBYTES, _LANES = 2, 19 * 1024, 1
 
-_hashing, _trying = BoundedSemaphore(2), BoundedSemaphore(8)  # a third hash waits; a ninth sign-in is refused
+
+def _yield_processors() -> None:
+    """Give this thread a low priority: a hash keeps a processor busy for long, while others wait for short answers."""
+    if sys.platform == "linux":  # elsewhere, the priority is that of the whole process
+        os.nice(10)
+
+
+_hashing = ThreadPoolExecutor(2, "hashing", _yield_processors)  # a third hash waits
+_trying = BoundedSemaphore(8)  # a ninth sign-in is refused
 
 
 def new_password() -> str:
@@ -26,8 +37,7 @@ def new_password() -> str:
 
 def password_hash(password: str) -> str:
     """Return the hash of a password, to be stored; wait while two other hashes are made or checked."""
-    with _hashing:
-        return _passwords().hash(password)
+    return _hashing.submit(_passwords().hash, password).result()
 
 
 def password_fits(password: str, stored: str | None) -> bool:
@@ -40,8 +50,8 @@ def password_fits(password: str, stored: str | None) -> bool:
     if not _trying.acquire(blocking=False):
         raise Crowded(Message("Too many are signing in: try again in a moment."))
     try:
-        with _hashing:
-            return _passwords().verify(stored or _nobodys(), password) and stored is not None
+        trial = _hashing.submit(_passwords().verify, stored or _nobodys(), password)
+        return trial.result() and stored is not None
     except (VerificationError, ValueError):  # another password; not a hash, or a text that is not UTF-8
         return False
     finally:

@@ -545,6 +545,33 @@ def test_a_password_without_a_stored_hash_is_checked_at_the_same_cost(monkeypatc
     assert not watched.check_needs_rehash(without_user)
 
 
+class Timid(PasswordHasher):
+    """Notes the priorities of the threads in which it hashes and checks: the lower, the higher the number."""
+
+    def __init__(self):
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.seen = set()
+
+    def hash(self, *given):
+        """The hash of a password."""
+        self.seen.add(os.getpriority(os.PRIO_PROCESS, 0))
+        return super().hash(*given)
+
+    def verify(self, *given):
+        """Whether a password fits."""
+        self.seen.add(os.getpriority(os.PRIO_PROCESS, 0))
+        return super().verify(*given)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, a thread has the priority of its process")
+def test_hashing_yields_the_processors_to_short_answers(monkeypatch):
+    own, timid = os.getpriority(os.PRIO_PROCESS, 0), Timid()
+    monkeypatch.setattr(passwords, "_passwords", lambda: timid)
+    assert password_fits("a password", password_hash("a password"))
+    assert min(timid.seen) == min(own + 10, 19)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
+
+
 class Slow(PasswordHasher):
     """Counts how many passwords are hashed or checked at the same time, and waits for one more to come."""
 
