@@ -176,6 +176,12 @@ def test_an_order_in_a_school_zone_that_was_registered_before_is_counted_by_its_
     assert Notice.REGION_AS_COUNTRY in decision.notices
 
 
+def test_a_decision_of_a_subdivision_that_the_data_has_lost_is_made_again_by_its_country():
+    decision = judged("FR", "2026-11-26T10:00:00Z", of_order=True)
+    stored = replace(decision.recorded, outcome=decision.outcome._replace(region="FR-Zone A"))
+    assert judging.decided_again({"brand": policy_of([decision.version])}, stored).outcome == decision.outcome
+
+
 @pytest.mark.parametrize(
     ("region", "provided", "is_provisional"),
     [
