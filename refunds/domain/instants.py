@@ -156,6 +156,20 @@ def first_instant(day: date, tz: ZoneInfo) -> datetime:
     return after
 
 
+@cache
+def dates_never_shown(tz: ZoneInfo) -> tuple[date, ...]:
+    """Return the dates from 1900 to 2100 that a zone's clocks skipped whole, as 30 December 2011 in Samoa."""
+    new_years = [datetime(year, 1, 1, 12, tzinfo=UTC) for year in range(1900, 2102)]
+    offsets = [instant.astimezone(tz).utcoffset() or _NONE for instant in new_years]
+    jumped = [
+        begin.date()
+        for begin, before, after in zip(new_years, offsets, offsets[1:], strict=False)
+        if after - before > _DAY / 2  # only a move over the date line; a date is skipped to move west of it
+    ]
+    dates = (begin + _DAY * days for begin in jumped for days in range(366))
+    return tuple(day for day in dates if first_instant(day, tz) == end_of_day(day, tz))
+
+
 def shown_instant(day: date, clock: time, tz: ZoneInfo) -> datetime:
     """Return the first instant, in UTC, at which a zone's clocks show this date and time. Raises `Unfit` if never."""
     shown = datetime.combine(day, clock)
