@@ -170,14 +170,19 @@ def dates_never_shown(tz: ZoneInfo) -> tuple[date, ...]:
     return tuple(day for day in dates if first_instant(day, tz) == end_of_day(day, tz))
 
 
-def shown_instant(day: date, clock: time, tz: ZoneInfo) -> datetime:
-    """Return the first instant, in UTC, at which a zone's clocks show this date and time. Raises `Unfit` if never."""
-    shown = datetime.combine(day, clock)
+def shown_instants(day: date, clock: time, tz: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the first and the last instant, in UTC, at which a zone's clocks show this date and time.
+
+    They differ only if the clocks were put back over it. Raises `Unfit` if the clocks never show it; its detail has, as
+    `instead`, what they show once they are put forward.
+    """
+    shown = datetime.combine(day, clock, tz)
     try:
-        instant = shown.replace(tzinfo=tz).astimezone(UTC)
-        skipped = instant.astimezone(tz).replace(tzinfo=None) != shown
+        first, last = (shown.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+        instead = first.astimezone(tz)
     except OverflowError:
         raise Unfit(Message("no such instant: check the year")) from None
-    if skipped:
-        raise Unfit(Message("no such time: the clocks were put forward past it"), "time_skipped")
-    return instant
+    if instead.replace(tzinfo=None, fold=0) != datetime.combine(day, clock):
+        text = f"{instead.day}.{instead.month}.{instead.year} {instead:%H:%M}"
+        raise Unfit(Message("no such time: the clocks were put forward, to %(instead)s", instead=text), "time_skipped")
+    return first, last

@@ -28,9 +28,15 @@ _CLOCK = (
     r"(?P<hour>[0-9]{1,2})(?:[:.](?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?)?"
     r"(?: ?(?P<mark>uhr|h|(?P<half>[ap])\.?m\.?))?"
 )
-_CLOCKS = (
-    re.compile(rf"(?P<rest>.*?)(?:(?:^|,? (?:(?:um|at|gegen) )?|(?<=[0-9])T){_CLOCK})?", re.IGNORECASE),
-    re.compile(rf"{_CLOCK}(?:,| on| am)? (?P<rest>.*)", re.IGNORECASE),
+_CLOCK_IN_WORDS = r"(?P<hour>[0-9]{1,2}) ?(?:uhr|h) ?(?P<minute>[0-9]{2})"
+_OFFSET = r"(?: \((?P<offset>[+-][0-9]{2}:[0-9]{2}(?::[0-9]{2})?)\))?"
+_CLOCKS = tuple(
+    re.compile(form, re.IGNORECASE)
+    for clock in (_CLOCK + _OFFSET, _CLOCK_IN_WORDS + _OFFSET)
+    for form in (
+        rf"(?P<rest>.*?)(?:(?:^|,? (?:(?:um|at|gegen) )?|(?<=[0-9])T){clock})?",
+        rf"{clock}(?:,| on| am)? (?P<rest>.*)",
+    )
 )
 """A time of day after a date, or none; a time of day before a date."""
 
@@ -86,12 +92,15 @@ def _in_utc(instant: datetime) -> datetime:
 def typed_time(text: str, today: date) -> tuple[date, time | None]:
     """Return the local date that a text in German or English names, and the time of day, or None if it names no time.
 
-    A date without a year is the most recent such date, today included; a weekday is the last before today. A time alone
-    is a time today. Raises `ValueError` if the text is no date, if there is no such date or time, or if its weekday is
-    another; `Unfit` if the text can mean more than one time, as the weekday of today can.
+    24:00 is 0:00 of the next date. The time has an offset if the text has one in brackets, as in "2:30 (+01:00)", which
+    tells apart two times that the clocks show alike. A date without a year is the most recent such date, today
+    included; a weekday is the last before today. A time alone is a time today. Raises `ValueError` if the text is no
+    date, if there is no such date or time, or if its weekday is another; `Unfit` if the text can mean more than one
+    time, as the weekday of today can.
     """
     bare = _bare(text)
-    meant = {(day, clock) for rest, clock in _clocks(bare) for day in _days(rest, today)} if bare else set()
+    ways = _clocks(bare) if bare else ()
+    meant = {(day + timedelta(late), clock) for rest, late, clock in ways for day in _days(rest, today)}
     if not meant:
         raise ValueError("not a date: write it as 2026-04-08 or 8.4.2026")
     if len(meant) > 1:
@@ -105,20 +114,25 @@ def _bare(text: str) -> str:
     return found["text"] if found and len(text) <= _LONGEST else ""
 
 
-def _clocks(text: str) -> Iterator[tuple[str, time | None]]:
-    """Yield each way to divide a text into the text of a date and a time of day; first, the whole text and None."""
-    yield text, None
+def _clocks(text: str) -> Iterator[tuple[str, int, time | None]]:
+    """Yield each way to divide a text into that of a date, and how many days later it is what time of day.
+
+    The first is the whole text, with None as the time. Only 24:00 is a day later, at 0:00.
+    """
+    yield text, 0, None
     for form in _CLOCKS:
         found = form.fullmatch(text)
-        if found and found["hour"] and (found["minute"] or found["mark"]):
-            hour, minute, second = (int(found[part] or 0) for part in ("hour", "minute", "second"))
-            half = (found["half"] or "").lower()
+        parts = found.groupdict("") if found else {}
+        if parts.get("hour") and (parts["minute"] or parts.get("mark")):
+            hour, minute, second = (int(parts.get(part) or 0) for part in ("hour", "minute", "second"))
+            half, end = parts.get("half", "").lower(), (hour, minute, second) == (24, 0, 0)
             if half and 1 <= hour <= 12:  # noqa: PLR2004 - on the clock's face
                 hour = hour % 12 + 12 * (half == "p")
             elif half and (half == "p" or form is _CLOCKS[0]):  # else it is the German word of "18:40 am Freitag"
                 continue
             with suppress(ValueError):
-                yield found["rest"], time(hour, minute, second)
+                offset = time.fromisoformat(f"00:00{parts['offset']}").tzinfo
+                yield parts["rest"], int(end), time(0 if end else hour, minute, second, tzinfo=offset)
 
 
 def _days(text: str, today: date) -> Iterator[date]:

@@ -3,21 +3,23 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 from marshmallow import EXCLUDE, ValidationError
 from marshmallow.fields import Field
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.instants import first_instant, local_date, parse_instant, shown_instant, zone
+from refunds.domain.instants import end_of_day, first_instant, local_date, parse_instant, shown_instants, zone
 from refunds.domain.journal import EventType
 from refunds.domain.privacy import DataRequestKind, ErasureReason
 from refunds.domain.records import Basis, Intent, OverrideKind, State
 from refunds.domain.resolutions import ResolutionReason
 from refunds.domain.terms import TimelyBy
 from refunds.errors import FieldError, InvalidInput, Message, Unfit
+from refunds.presentation.texts.dates import offset_text
 from refunds.schemas.fields import Choice, FreeText, Line, Month, Text, WholeText
 from refunds.schemas.strict import StrictSchema
 from refunds.service.queue import Tab
@@ -43,31 +45,40 @@ class Typed:
         end. Raises `InvalidInput` at `field` if the text cannot be read, if it has no time and `days` is None, or if
         the clocks skip the typed time.
         """
-        tz = zone(time_zone)
-        for read in (parse_instant, typed_instant):
-            with suppress(ValueError):
-                return read(self.text)
         try:
-            day, clock = typed_time(self.text, local_date(now, tz))
-            if clock is None and days is not None:
-                return first_instant(day + timedelta(days), tz)
+            return self._instant(now, zone(time_zone), days)
         except Unfit as error:
             raise InvalidInput.at(f"/{field}", error.detail, error.code) from None
         except (ValueError, OverflowError):
             raise InvalidInput.at(f"/{field}", Message("not a date: write it as 2026-12-24")) from None
+
+    def _instant(self, now: datetime, tz: ZoneInfo, days: int | None) -> datetime:
+        """Return the typed instant as `instant` does; raise `Unfit`, `ValueError` or `OverflowError`."""
+        for read in (parse_instant, typed_instant):
+            with suppress(ValueError):
+                return read(self.text)
+        day, clock = typed_time(self.text, local_date(now, tz))
+        if clock is None and days is not None:
+            return first_instant(day + timedelta(days), tz)
         if clock is None:
-            raise InvalidInput.at(f"/{field}", Message("needs its time"), "time_missing")
-        try:
-            return shown_instant(day, clock, tz)
-        except Unfit as error:
-            raise InvalidInput.at(f"/{field}", error.detail, error.code) from None
+            raise Unfit(Message("needs its time"), "time_missing")
+        if clock.tzinfo:
+            return datetime.combine(day, clock).astimezone(UTC)
+        first, last = shown_instants(day, clock, tz)
+        if first != last and days is None and last <= now:
+            offsets = {name: f"({offset_text(one.astimezone(tz))})" for name, one in (("first", first), ("last", last))}
+            raise Unfit(
+                Message("the clocks showed this time twice: add %(first)s or %(last)s", **offsets), "time_twice"
+            )
+        return last if days else first
 
     def day(self, field: str, now: datetime, time_zone: str) -> date:
         """Return the local date that was typed in a field. Raises `InvalidInput` if it cannot be read or has a time."""
-        begin = self.instant(field, now, time_zone, days=0)
-        if begin == self.instant(field, now, time_zone, days=1):
+        begin, end = (self.instant(field, now, time_zone, days=days) for days in (0, 1))
+        day = local_date(begin, tz := zone(time_zone))
+        if (begin, end) != (first_instant(day, tz), end_of_day(day, tz)):
             raise InvalidInput.at(f"/{field}", Message("must be a date without a time"), "time_given")
-        return local_date(begin, zone(time_zone))
+        return day
 
 
 @dataclass(frozen=True, slots=True)
