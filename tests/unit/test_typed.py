@@ -97,6 +97,8 @@ SUMMER = timezone(timedelta(hours=2))
         ("yesterday at 12 am", date(2026, 4, 7), time(0)),
         ("12:30 p.m.", TODAY, time(12, 30)),
         ("6pm yesterday", date(2026, 4, 7), time(18)),
+        ("um 18 Uhr gestern", date(2026, 4, 7), time(18)),
+        ("at 6pm", TODAY, time(18)),
         ("27/3", date(2026, 3, 27), None),
         ("3/27/2026", date(2026, 3, 27), None),
         ("27-03-2026 18:40", date(2026, 3, 27), time(18, 40)),

@@ -14,7 +14,7 @@ from refunds.errors import Message, Unfit
 from refunds.presentation.texts.dates import month_numbers, weekday_numbers
 
 _FRAME = re.compile(
-    r"(?:(?:date|datum|sent|gesendet|received|empfangen): ?|(?:on|am) )?(?P<text>.*?)(?: \((?:vor .*|.* ago)\))?",
+    r"(?:(?:date|datum|sent|gesendet|received|empfangen): ?|(?:on|am|at|um) )?(?P<text>.*?)(?: \((?:vor .*|.* ago)\))?",
     re.IGNORECASE,
 )
 _ZONED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2})? ?[+-][0-9]{2}:?[0-9]{2}")
