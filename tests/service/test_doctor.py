@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+import time_machine
 
 from refunds.domain.holidays_data import covered_years, provisional_from
 from refunds.domain.permissions import COMMAND_LINE, Role
@@ -413,7 +414,12 @@ def test_data_that_stays_the_same_for_long_is_found(installed):
 
 
 def test_tokens_that_end_soon_are_found(installed):
-    with closing(Store(installed)) as store, store.write(COMMAND_LINE) as uow:
+    evening = NOW.replace(hour=23, minute=30)  # by UTC; the vendor's next day
+    with (
+        time_machine.travel(evening, tick=False),
+        closing(Store(installed)) as store,
+        store.write(COMMAND_LINE) as uow,
+    ):
         clients.create_token(uow, Role.BILLING, "billing, Berlin", 365)
         revoked = clients.create_token(uow, Role.AGENT, "helpdesk", 365)
         clients.revoke_token(uow, revoked.split("_")[1])
@@ -421,7 +427,7 @@ def test_tokens_that_end_soon_are_found(installed):
     only(
         found(installed, "tokens", NOW + timedelta(days=336)),
         WARNING,
-        "of billing, Berlin ends on",
+        f"of billing, Berlin ends on {evening.date() + timedelta(days=366)}",
         "flask tokens create --role billing --client 'billing, Berlin'",
     )
     only(found(installed, "tokens", NOW + timedelta(days=366)), WARNING, "every token of billing, Berlin has ended")
