@@ -79,6 +79,9 @@ def test_each_filter_leaves_what_fits_it(own):
         f"due_from={due}&due_to={due}": {ours, kind, taken},
         f"due_from={due + timedelta(days=1)}": set(),
         f"due_to={due - timedelta(days=1)}": set(),
+        f"due_from={due.day}.{due.month}.&due_to={due.day}. {due:%B}": {ours, kind, taken},
+        "due_from=1.4.&due_to=21.4.": set(),
+        "due_to=22.4.": {ours, kind, taken},
         "overdue=true": set(),
     }
     for query, left in expected.items():

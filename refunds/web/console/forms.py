@@ -31,6 +31,8 @@ from refunds.web.schemas.privacy import DataRequestRequestSchema
 from refunds.web.schemas.request_fields import AFTER, MOST, RecordId
 from refunds.web.schemas.unmatched import UnmatchedContactRequestSchema
 
+_NONE = timedelta()
+
 
 @dataclass(frozen=True, slots=True)
 class Typed:
@@ -38,26 +40,30 @@ class Typed:
 
     text: str
 
-    def instant(self, field: str, now: datetime, time_zone: str, *, days: int | None = None) -> datetime:
+    def instant(
+        self, field: str, now: datetime, time_zone: str, *, days: int | None = None, ahead: timedelta = _NONE
+    ) -> datetime:
         """Return the typed instant, in UTC; `now` says which day the text is relative to, as in "today".
 
-        A date without a time stands for the start of the day that is so many `days` later: 0 as a beginning, 1 as an
-        end. Raises `InvalidInput` at `field` if the text cannot be read, if it has no time and `days` is None, or if
-        the clocks skip the typed time.
+        A date without a year is the last such date up to `ahead` after today. A date without a time stands for the
+        start of the day that is so many `days` later: 0 as a beginning, 1 as an end. A time that the clocks show twice
+        is the first as a beginning, the last as an end; otherwise, the first if the last is in the future. Raises
+        `InvalidInput` at `field` if the text cannot be read, if it has no time and `days` is None, or if the clocks
+        skip the typed time, or show it twice, so that it can be either.
         """
         try:
-            return self._instant(now, zone(time_zone), days)
+            return self._instant(now, zone(time_zone), days, ahead)
         except Unfit as error:
             raise InvalidInput.at(f"/{field}", error.detail, error.code) from None
         except (ValueError, OverflowError):
             raise InvalidInput.at(f"/{field}", Message("not a date: write it as 2026-12-24")) from None
 
-    def _instant(self, now: datetime, tz: ZoneInfo, days: int | None) -> datetime:
+    def _instant(self, now: datetime, tz: ZoneInfo, days: int | None, ahead: timedelta) -> datetime:
         """Return the typed instant as `instant` does; raise `Unfit`, `ValueError` or `OverflowError`."""
         for read in (parse_instant, typed_instant):
             with suppress(ValueError):
                 return read(self.text)
-        day, clock = typed_time(self.text, local_date(now, tz))
+        day, clock = typed_time(self.text, local_date(now, tz), ahead)
         if clock is None and days is not None:
             return first_instant(day + timedelta(days), tz)
         if clock is None:
@@ -72,9 +78,12 @@ class Typed:
             )
         return last if days else first
 
-    def day(self, field: str, now: datetime, time_zone: str) -> date:
-        """Return the local date that was typed in a field. Raises `InvalidInput` if it cannot be read or has a time."""
-        begin, end = (self.instant(field, now, time_zone, days=days) for days in (0, 1))
+    def day(self, field: str, now: datetime, time_zone: str, *, ahead: timedelta = _NONE) -> date:
+        """Return the local date that was typed in a field, without a year the last such date up to `ahead` after today.
+
+        Raises `InvalidInput` if it cannot be read or has a time.
+        """
+        begin, end = (self.instant(field, now, time_zone, days=days, ahead=ahead) for days in (0, 1))
         day = local_date(begin, tz := zone(time_zone))
         if (begin, end) != (first_instant(day, tz), end_of_day(day, tz)):
             raise InvalidInput.at(f"/{field}", Message("must be a date without a time"), "time_given")
