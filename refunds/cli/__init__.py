@@ -22,7 +22,7 @@ import orjson
 from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
-from refunds.domain.instants import format_instant, format_local, zone
+from refunds.domain.instants import format_instant, format_local, local_date, zone
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import Message, RefundsError
 from refunds.presentation.language import LANGUAGES, speaking, translate
@@ -179,6 +179,11 @@ def write_private(output: Path, parts: Iterable[bytes]) -> None:
 def local_text(at: datetime, time_zone: str) -> str:
     """Return an instant in RFC 3339 with the offset of a time zone, cut to the second."""
     return format_local(at.replace(microsecond=0), zone(time_zone))
+
+
+def vendors_date(uow: UnitOfWork, at: datetime) -> str:
+    """Return the date of an instant in the vendor's time zone, that of the default policy, as in 2026-04-08."""
+    return local_date(at, zone(uow.policies[uow.policies.default].current(uow.now).terms.time_zone)).isoformat()
 
 
 def since_text(at: datetime | None) -> str:

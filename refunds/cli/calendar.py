@@ -14,6 +14,7 @@ from rich.table import Table
 from refunds.cli import LANG, CommandsAndOne, loaded_store, local_text, print_table, progress, reading
 from refunds.domain.business_days import SkipReason
 from refunds.domain.holidays_data import holiday_name
+from refunds.domain.instants import local_date, zone
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.presentation.language import language, translate
 from refunds.presentation.texts.dates import business_days_text, date_text, region_text
@@ -48,9 +49,9 @@ def days(region: str, year: int | None, policy: str | None) -> None:
     version in force now. The name of this command may be left out: flask calendar DE-BY.
     """
     now = datetime.now(UTC)
-    year = year or now.year
     with reading() as uow:
         version = named_policy(uow.policies, policy).in_force(now)
+    year = year or local_date(now, zone(version.terms.time_zone)).year
     calendar, found, notices = calendar_days(version, region, date(year, 1, 1), date(year, 12, 31))
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for day, why in found:

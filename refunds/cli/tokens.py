@@ -1,6 +1,6 @@
 import click
 
-from refunds.cli import ROLE, Group, loaded_store, print_table, reading, writing
+from refunds.cli import ROLE, Group, loaded_store, print_table, reading, vendors_date, writing
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service import clients
 
@@ -33,7 +33,7 @@ def list_() -> None:
         rows = []
         for client, token in uow.tokens.with_clients():
             state = "revoked" if token.revoked_at else "expired" if token.expires_at <= uow.now else "active"
-            expires = token.expires_at.date().isoformat()
+            expires = vendors_date(uow, token.expires_at)
             rows.append((token.token_id, client.name, client.role, client.client_id, expires, state))
     print_table(("token", "client", "role", "client id", "expires", "state"), rows)
 

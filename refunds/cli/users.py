@@ -1,6 +1,6 @@
 import click
 
-from refunds.cli import ROLE, Group, loaded_store, print_table, reading, writing
+from refunds.cli import ROLE, Group, loaded_store, print_table, reading, vendors_date, writing
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.service import users
 
@@ -33,7 +33,7 @@ def list_() -> None:
     with reading() as uow:
         for user in uow.users.iter_all():
             state = "disabled" if user.disabled_at else "active"
-            rows.append((user.name or "", user.role, user.user_id, user.registered_at.date().isoformat(), state))
+            rows.append((user.name or "", user.role, user.user_id, vendors_date(uow, user.registered_at), state))
     print_table(("user", "role", "user id", "added", "state"), rows)
 
 

@@ -156,14 +156,33 @@ def first_instant(day: date, tz: ZoneInfo) -> datetime:
     return after
 
 
-def shown_instant(day: date, clock: time, tz: ZoneInfo) -> datetime:
-    """Return the first instant, in UTC, at which a zone's clocks show this date and time. Raises `Unfit` if never."""
-    shown = datetime.combine(day, clock)
+@cache
+def dates_never_shown(tz: ZoneInfo) -> tuple[date, ...]:
+    """Return the dates from 1900 to 2100 that a zone's clocks skipped whole, as 30 December 2011 in Samoa."""
+    new_years = [datetime(year, 1, 1, 12, tzinfo=UTC) for year in range(1900, 2102)]
+    offsets = [instant.astimezone(tz).utcoffset() or _NONE for instant in new_years]
+    jumped = [
+        begin.date()
+        for begin, before, after in zip(new_years, offsets, offsets[1:], strict=False)
+        if after - before > _DAY / 2  # only a move over the date line; a date is skipped to move west of it
+    ]
+    dates = (begin + _DAY * days for begin in jumped for days in range(366))
+    return tuple(day for day in dates if first_instant(day, tz) == end_of_day(day, tz))
+
+
+def shown_instants(day: date, clock: time, tz: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the first and the last instant, in UTC, at which a zone's clocks show this date and time.
+
+    They differ only if the clocks were put back over it. Raises `Unfit` if the clocks never show it; its detail has, as
+    `instead`, what they show once they are put forward.
+    """
+    shown = datetime.combine(day, clock, tz)
     try:
-        instant = shown.replace(tzinfo=tz).astimezone(UTC)
-        skipped = instant.astimezone(tz).replace(tzinfo=None) != shown
+        first, last = (shown.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+        instead = first.astimezone(tz)
     except OverflowError:
         raise Unfit(Message("no such instant: check the year")) from None
-    if skipped:
-        raise Unfit(Message("no such time: the clocks were put forward past it"), "time_skipped")
-    return instant
+    if instead.replace(tzinfo=None, fold=0) != datetime.combine(day, clock):
+        text = f"{instead.day}.{instead.month}.{instead.year} {instead:%H:%M}"
+        raise Unfit(Message("no such time: the clocks were put forward, to %(instead)s", instead=text), "time_skipped")
+    return first, last

@@ -17,7 +17,7 @@ from refunds.domain.holidays_data import (
     holiday_name,
     no_calendar,
 )
-from refunds.domain.instants import local_date, zone
+from refunds.domain.instants import dates_never_shown, local_date, zone
 from refunds.domain.outcomes import NO_NAMES, Facts, Names, RecordedDecision, ToldWindow
 from refunds.domain.policy import Closures, Policy, PolicyVersion
 from refunds.domain.regions import country_of, known_region_or_country, require_region
@@ -151,11 +151,13 @@ def calendar_in(version: PolicyVersion, region: str) -> BusinessCalendar:
         calendar = no_calendar(region, terms.business_week, terms.end_week)
     else:
         calendar = business_calendar(known, terms.business_week, terms.end_week, day_rules(terms))
-    if not terms.closures and not version.closures.entered:
+    # A date that never was in the zone is no business day. As a closure, it is stored with the decisions it changes.
+    known_closures = (*terms.closures, *dates_never_shown(zone(terms.time_zone)))
+    if not known_closures and not version.closures.entered:
         return calendar
     # Closures of a what-if are not cached, because callers could fill the cache with their inventions.
     close = _closed.__wrapped__ if "closures" in version.overridden else _closed
-    return close(calendar, terms.closures, version.closures, terms.time_zone)
+    return close(calendar, known_closures, version.closures, terms.time_zone)
 
 
 def day_rules(terms: Terms) -> DayRules:
@@ -165,7 +167,7 @@ def day_rules(terms: Terms) -> DayRules:
 
 @lru_cache(maxsize=128)
 def _closed(calendar: BusinessCalendar, known: tuple[date, ...], later: Closures, time_zone: str) -> BusinessCalendar:
-    """Return a calendar with the closures in a version's terms (`known`) and the closures that were entered `later`."""
+    """Return a calendar with the closures that were `known` at publication and those that were entered `later`."""
     if known:
         calendar = calendar.closed_on(known)
     entered = [(day, local_date(entered_at, zone(time_zone))) for day, entered_at in later.entered]

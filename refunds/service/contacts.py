@@ -188,7 +188,7 @@ def _new_contact(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Dec
     if from_detail is not None:
         from_detail = customers_detail("/from_detail", from_detail, locked.order, own.version.terms)
     return Contact(
-        contact_id=uow.new_id("con"),
+        contact_id=uow.new_id("con", uow.now),  # requests of a day are counted by it: the clock may say the next day
         order_id=locked.order.order_id,
         intent=new.intent,
         channel=new.channel,

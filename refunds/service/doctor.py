@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.holidays_data import HOLIDAYS_VERSION, covered_years, provisional_from
-from refunds.domain.instants import TZDATA_VERSION, format_instant
+from refunds.domain.instants import TZDATA_VERSION, format_instant, local_date, zone
 from refunds.domain.regions import known_region_or_country
 from refunds.errors import Message, RefundsError
-from refunds.service import calendars, clock, doctor_files, upkeep, watch
+from refunds.service import calendars, clock, data_requests, doctor_files, upkeep, watch
 from refunds.service.examination import Finding, Found, Patient, failed, ok, warning
 from refunds.storage import Transaction, lineage, schema
 from refunds.storage.postgres import CONNECTIONS
@@ -175,12 +175,17 @@ def _calendars(patient: Patient) -> Found:
 def _tokens(patient: Patient) -> Found:
     """Yield how many tokens are valid, and warnings: if too many are, of any that ends soon, of clients without one."""
     with patient.records() as uow:
-        every = list(uow.tokens.with_clients())
+        every, tz = list(uow.tokens.with_clients()), zone(data_requests.time_zone(uow))
     valid = [(client, one) for client, one in every if one.revoked_at is None and one.expires_at > patient.now]
     yield ok(Message("%(number)s are valid", number=len(valid)))
     for client, token in valid:
         if token.expires_at <= patient.now + SOON:
-            named = {"token": token.token_id, "client": client.name, "role": client.role, "on": token.expires_at.date()}
+            named = {
+                "token": token.token_id,
+                "client": client.name,
+                "role": client.role,
+                "on": local_date(token.expires_at, tz),
+            }
             yield warning(
                 Message("%(token)s of %(client)s ends on %(on)s", **named),
                 Message("flask tokens create --role %(role)s --client '%(client)s', and revoke the old one", **named),
@@ -188,7 +193,7 @@ def _tokens(patient: Patient) -> Found:
     every.sort(key=lambda found: found[1].expires_at)
     for client, token in {one[0].client_id: one for one in every if one[1].revoked_at is None}.values():
         if token.expires_at <= patient.now:
-            named = {"client": client.name, "role": client.role, "on": token.expires_at.date()}
+            named = {"client": client.name, "role": client.role, "on": local_date(token.expires_at, tz)}
             text = Message("every token of %(client)s has ended, the last on %(on)s", **named)
             fix = Message("flask tokens create --role %(role)s --client '%(client)s', or revoke it", **named)
             yield warning(text, fix)

@@ -44,8 +44,8 @@ def search(uow: UnitOfWork, text: str) -> Found:
 def find_order(uow: UnitOfWork, number: str) -> list[Order]:
     """Return a list with the one order that a number, or the reference of its cancellation, means; else an empty list.
 
-    The number may be in any case, with `#` or without it, and without its hyphens and spaces; nothing is returned if
-    two orders fit.
+    The number may be in any case, with `#` or without it, without its hyphens and spaces, or with the dashes, spaces
+    and full stop of a text that it was copied from; nothing is returned if two orders fit.
     """
     return _only(_at_most_two_orders(uow, number))
 
@@ -63,16 +63,26 @@ def _at_most_two_orders(uow: UnitOfWork, number: str) -> list[Order]:
     for spelt in _spellings(number):
         with suppress(NotFound):
             return [uow.orders.get(spelt)]
-    bare = number.removeprefix("#")
+    bare = _bare(number)
     with suppress(ValueError):
         if found := uow.cancellations.paginate(limit=1, reference=parse_reference(bare)):
             return [uow.orders.get(found[0].order_id)]
     return uow.orders.with_number(bare)
 
 
+_TYPESET = str.maketrans(
+    "\u2010\u2011\u2012\u2013\u2014\u2212\u00a0\u202f", "------  "
+)  # hyphens, dashes, minus; spaces
+
+
+def _bare(number: str) -> str:
+    """Return a number without `#` and the punctuation around it, with plain hyphens and spaces."""
+    return number.translate(_TYPESET).strip(" #.,;:")
+
+
 def _spellings(number: str) -> Iterable[str]:
     """Return each spelling of a number once, first as typed: in small letters and capitals, with `#` and without."""
-    bare = number.removeprefix("#")
+    bare = _bare(number)
     return dict.fromkeys((number, number.upper(), number.lower(), bare, bare.upper(), bare.lower(), f"#{bare}"))
 
 
@@ -104,7 +114,7 @@ def request_meant(uow: UnitOfWork, number: str) -> list[AContact]:
     """
     if uow.principal.may(Scope.CONTACTS_READ):
         with suppress(ValueError):
-            read = parse_request_number(number.removeprefix("#"))
+            read = parse_request_number(_bare(number))
             kinds = uow.contacts, uow.unmatched
             found = next(filter(None, (kind.paginate(limit=1, request_number=read) for kind in kinds)), [])
             return [_latest(uow, one) for one in found]
@@ -140,8 +150,9 @@ def _contacts_holding(uow: UnitOfWork, detail: str) -> list[AContact]:
 
 def has_wrong_check_digit(number: str) -> bool:
     """Tell whether a number has the form of a reference (10 digits) or request (4-4), but not its check digit."""
-    digits = number.replace(" ", "").replace("-", "")
-    reads = {r"[0-9]{10}": (digits, parse_reference), r"[0-9]{4}-[0-9]{4}": (number, parse_request_number)}
+    bare = _bare(number)
+    digits = bare.replace(" ", "").replace("-", "")
+    reads = {r"[0-9]{10}": (digits, parse_reference), r"[0-9]{4}-[0-9]{4}": (bare, parse_request_number)}
     for form, (written, read) in reads.items():
         if re.fullmatch(form, written):
             try:

@@ -1,5 +1,6 @@
 """The schema of a database, compared with a new one's; and what a PostgreSQL lets an operator see of itself."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from tempfile import TemporaryDirectory
@@ -40,13 +41,40 @@ class Difference(NamedTuple):
 
 
 def differences(tx: Transaction, *, on_server: bool) -> list[Difference]:
-    """Return how a database differs from a new one, sorted; conditions and expressions of indexes are not compared.
+    """Return how a database differs from a new one, sorted; the expressions of computed columns are not compared.
 
     `on_server` says that it is PostgreSQL's, and not SQLite's.
     """
     wanted, found = _fresh(), _schema(tx, _POSTGRESQL if on_server else _SQLITE)
-    differing = sorted(one for one in wanted.keys() | found.keys() if wanted.get(one) != found.get(one))
-    return [Difference(*one, wanted.get(one), found.get(one)) for one in differing]
+    every = sorted(wanted.keys() | found.keys())
+    pairs = [Difference(*one, wanted.get(one), found.get(one)) for one in every]
+    return [one for one in pairs if _tokens(one.wanted) != _tokens(one.found)]
+
+
+_SPELLINGS = (
+    (re.compile(r"::\w+"), ""),
+    (re.compile(r"= ANY \(ARRAY\[(.*?)\]\)"), r"IN (\1)"),
+    (re.compile(r"CASE WHEN json_valid\(decision\) THEN json_extract\(decision, '\$\.outcome\.(\w+)'\) END"), r"\1"),
+    (
+        re.compile(r"""NULLIF\((?:split_part\(){3}decision, '"outcome":', 2\), '"(\w+)":"', 2\), '"', 1\), ''\)"""),
+        r"\1",
+    ),
+)
+"""What only one engine writes, as patterns, and what counts of it: of a field of the outcome, its name."""
+
+_TOKEN = re.compile(r"'[^']*'|\w+|[^\s\w()\"]")
+
+
+def _tokens(text: str | None) -> list[str] | None:
+    """Return what counts of a text on the schema, in order; None for None.
+
+    Each engine writes spaces, brackets, quotes around names and capitals as it likes, so these do not count.
+    """
+    if text is None:
+        return None
+    for spelling, alike in _SPELLINGS:
+        text = spelling.sub(alike, text)
+    return [one if one[0] == "'" else one.lower() for one in _TOKEN.findall(text)]
 
 
 def sampled_columns(tx: Transaction) -> list[str]:
@@ -105,13 +133,15 @@ def _fresh() -> dict[tuple[str, str], str]:
 
 def _schema(tx: Transaction, query: str) -> dict[tuple[str, str], str]:
     """Return texts on the columns, keys, references, indexes and triggers that `query` finds, by kind and name."""
-    return {(row["kind"], row["name"]): row["is_now"] for row in tx.all(query)}
+    return {(row["kind"], row["name"]): _OF_INDEX.sub(r"\1", " ".join(row["is_now"].split())) for row in tx.all(query)}
+
+
+_OF_INDEX = re.compile(r"^CREATE (UNIQUE )?INDEX \S+ ON \S+ (?:USING btree )?")
 
 
 _SQLITE = """
 WITH ours AS (SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'),
-indexes AS (SELECT t.name AS of, i.*,
-  (SELECT group_concat(coalesce(name, '…'), ', ') FROM pragma_index_info(i.name)) AS columns
+indexes AS (SELECT t.name AS of, i.*, (SELECT group_concat(name, ', ') FROM pragma_index_info(i.name)) AS columns
   FROM ours t JOIN pragma_index_list(t.name) i WHERE i.origin <> 'pk')
 SELECT 'column' AS kind, t.name || '.' || c.name AS name, CASE replace(lower(c.type), ' generated always', '')
   WHEN 'integer' THEN 'bigint' WHEN 'blob' THEN 'bytea' WHEN 'text' THEN 'text' ELSE c.type END
@@ -121,8 +151,9 @@ UNION ALL SELECT 'key', t.name || '.' || c.name, CAST(c.pk AS TEXT) FROM ours t 
 WHERE c.pk
 UNION ALL SELECT 'reference', t.name || '.' || r."from", r."table" || '.' || r."to"
 FROM ours t JOIN pragma_foreign_key_list(t.name) r
-UNION ALL SELECT 'index', of || '.' || CASE origin WHEN 'c' THEN name ELSE '(' || columns || ')' END,
-  CASE WHEN "unique" THEN 'unique ' ELSE '' END || columns || CASE WHEN partial THEN ' where …' ELSE '' END FROM indexes
+UNION ALL SELECT 'index', of || '.' || CASE origin WHEN 'c' THEN indexes.name ELSE '(' || columns || ')' END,
+  coalesce(sql, 'UNIQUE (' || columns || ')')
+FROM indexes JOIN sqlite_master m ON m.type = 'index' AND m.name = indexes.name
 UNION ALL SELECT 'trigger', tbl_name || '.' || name, '' FROM sqlite_master WHERE type = 'trigger'"""
 
 _POSTGRESQL = """
@@ -131,8 +162,7 @@ columns AS (SELECT t.oid, t.relname, a.* FROM ours t JOIN pg_attribute a ON a.at
   WHERE a.attnum > 0 AND NOT a.attisdropped),
 indexes AS (SELECT t.relname AS of, c.relname AS name, i.*,
   EXISTS (SELECT FROM pg_constraint r WHERE r.conindid = i.indexrelid AND r.contype = 'u') AS of_table,
-  (SELECT string_agg(CASE i.indkey[a.attnum - 1] WHEN 0 THEN '…' ELSE a.attname END, ', ' ORDER BY a.attnum)
-  FROM pg_attribute a WHERE a.attrelid = c.oid) AS columns
+  (SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid) AS columns
   FROM ours t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class c ON c.oid = i.indexrelid)
 SELECT 'column' AS kind, relname || '.' || attname AS name,
   format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' not null' ELSE '' END AS is_now FROM columns
@@ -142,7 +172,7 @@ UNION ALL SELECT 'reference', c.relname || '.' || c.attname, f.confrelid::regcla
 FROM columns c JOIN pg_constraint f ON f.conrelid = c.oid AND f.contype = 'f' AND c.attnum = f.conkey[1]
 JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = f.confkey[1]
 UNION ALL SELECT 'index', of || '.' || CASE WHEN of_table THEN '(' || columns || ')' ELSE name END,
-  CASE WHEN indisunique THEN 'unique ' ELSE '' END || columns || CASE WHEN indpred IS NULL THEN '' ELSE ' where …' END
+  pg_get_indexdef(indexrelid)
 FROM indexes WHERE NOT indisprimary AND indisvalid
 UNION ALL SELECT 'trigger', t.relname || '.' || g.tgname, ''
 FROM ours t JOIN pg_trigger g ON g.tgrelid = t.oid AND NOT g.tgisinternal"""

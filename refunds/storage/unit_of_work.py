@@ -83,9 +83,12 @@ class UnitOfWork:
         return self._context.now
 
     @staticmethod
-    def new_id(prefix: str) -> str:
-        """Return an id for a new record: the prefix of its kind and a ULID, so that ids sort by when they were made."""
-        return f"{prefix}_{ULID()}"
+    def new_id(prefix: str, at: datetime | None = None) -> str:
+        """Return an id for a new record: the prefix of its kind and a ULID, so that ids sort by when they were made.
+
+        The ULID begins with the time `at`, if given, instead of the present time.
+        """
+        return f"{prefix}_{ULID.from_datetime(at) if at else ULID()}"
 
     @property
     def policies(self) -> Policies:

@@ -9,6 +9,7 @@ import sys
 from unittest import mock
 
 import pytest
+import time_machine
 
 import app
 from refunds.domain.holidays_data import decreed_until
@@ -88,6 +89,13 @@ def printed(*arguments):
     out, errors, code = run(*arguments)
     assert code == 0, errors
     return [" ".join(line.split()) for line in out.splitlines()]
+
+
+@ONCE
+@pytest.mark.parametrize(("at", "year"), [("2031-12-31T22:59:59Z", 2031), ("2031-12-31T23:00:00Z", 2032)])
+def test_a_calendar_is_that_of_the_present_year_in_the_vendors_time_zone(at, year):
+    with time_machine.travel(at, tick=False):
+        assert printed("calendar", "DE-BY")[-1].startswith(f"DE-BY {year}: ")
 
 
 @ONCE

@@ -10,6 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+import time_machine
 from click import unstyle
 
 import app
@@ -17,7 +18,7 @@ from refunds.cli import server
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import Unauthenticated
 from refunds.security.master_key import create_master_key
-from refunds.service import users
+from refunds.service import clients, users
 from refunds.service.store import Store
 from tests import records_in
 from tests.faults.harness import free_port
@@ -102,6 +103,21 @@ def test_users_are_listed_without_their_passwords(commands):
     assert list(rows).index("list-b") < list(rows).index("list-a"), "in the order in which they were added"
     assert re.fullmatch(r"usr_[0-9A-Z]{26} \d{4}-\d\d-\d\d", " ".join(rows["list-a"][2:4]))
     assert not [secret for secret in (*passwords, "$argon2") if secret in out]
+
+
+def test_users_and_tokens_are_listed_with_dates_of_the_vendors_time_zone(tmp_path, engine):
+    own = Commands(tmp_path, engine).installed()
+    for at, day, next_day in (
+        ("2026-04-07T21:59:59Z", "2026-04-07", "2026-04-08"),
+        ("2026-04-07T22:00:00Z", "2026-04-08", "2026-04-09"),
+    ):
+        with time_machine.travel(at, tick=False), closing(Store(own.app.extensions["refunds.settings"])) as store:
+            with store.write(COMMAND_LINE) as uow:
+                users.add(uow, f"at-{day}", Role.AGENT)
+                clients.create_token(uow, Role.AGENT, f"at-{day}", 1)
+            assert own.listed()[f"at-{day}"][-2] == day
+            (row,) = (line.split() for line in own.run("tokens", "list")[0].splitlines() if f"at-{day}" in line)
+            assert row[-2] == next_day
 
 
 def test_a_disabled_user_cannot_sign_in_until_a_reset(commands):

@@ -1,7 +1,7 @@
 """The supervisors' list of all cancellations, its table for spreadsheets, and their overview of the work."""
 
 import csv
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -10,7 +10,7 @@ import time_machine
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Principal, Role
 from refunds.domain.records import Intent, OverrideKind, RevocationReason
-from refunds.service import cancellations, clients, settlements, users
+from refunds.service import cancellations, clients, contacts, settlements, unmatched, users
 from refunds.service.cancellations import Override
 from refunds.service.contacts import NewContact
 from refunds.web.console.eligibility import PAGE
@@ -79,6 +79,9 @@ def test_each_filter_leaves_what_fits_it(own):
         f"due_from={due}&due_to={due}": {ours, kind, taken},
         f"due_from={due + timedelta(days=1)}": set(),
         f"due_to={due - timedelta(days=1)}": set(),
+        f"due_from={due.day}.{due.month}.&due_to={due.day}. {due:%B}": {ours, kind, taken},
+        "due_from=1.4.&due_to=21.4.": set(),
+        "due_to=22.4.": {ours, kind, taken},
         "overdue=true": set(),
     }
     for query, left in expected.items():
@@ -232,3 +235,26 @@ def test_supervisors_begin_at_the_queue_with_an_overview_of_today_and_the_week(o
         assert overview(page)["Overdue refunds"] == ["2"]
         assert page.links["2"].endswith("/console/cancellations?overdue=true")
     assert "At a glance" not in own.browser(Role.AGENT).get("/console/open").text
+
+
+MIDNIGHT = datetime(2026, 4, 7, 22, tzinfo=UTC)
+"""The midnight in Berlin before `NOW`."""
+
+BIT = timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(("begun", "ended", "today"), [(-BIT, BIT, "0"), (-BIT, -BIT, "0"), (0 * BIT, BIT, "1")])
+def test_a_request_belongs_to_the_day_on_which_it_was_recorded(own, begun, ended, today):
+    """Midnight is that of the vendor. It can come while a request is being recorded: its time of record counts."""
+    order = own.register(service_provided_at=TOO_LONG_AGO)
+    with (
+        time_machine.travel(MIDNIGHT + begun, tick=False) as clock,
+        own.store.write(own.principal(Role.AGENT)) as uow,
+    ):
+        clock.move_to(MIDNIGHT + ended)
+        contacts.record(uow, order, NewContact(channel=Channel.PHONE))
+        unmatched.record(uow, "A-?", NewContact(channel=Channel.EMAIL))
+    assert own.contact(order).recorded_at == MIDNIGHT + begun
+    seen = overview(own.browser(Role.SUPERVISOR).get("/console/open"))
+    assert seen["Requests"] == [str(2 * int(today)), "2"]
+    assert seen["Refused"] == [today, "1"]

@@ -165,7 +165,7 @@ CANNOT_BE = {"en": "This time cannot be", "de": "Diese Zeit kann nicht"}
         ({"provided_on": "2.4.2026", "region": "by"}, "region", AMBIGUOUS),
         ({"provided_on": "2.4.2026", "region": "D" * 41}, "region", REGION),
         ({"provided_on": "2.4.2026", "region": "DE-BY", "received_at": "25:00"}, "received_at", MOMENT),
-        ({"q": "{order}", "received_at": "8.4.2026 24:00"}, "received_at", MOMENT),
+        ({"q": "{order}", "received_at": "8.4.2026 24:01"}, "received_at", MOMENT),
         ({"q": "{order}", "received_at": "tomorrow 9:00"}, "received_at", MOMENT),
         ({"q": "{order}", "received_at": "8.4.2026"}, "received_at", TIME),
         ({"q": "{order}", "received_at": "29.3.2026 02:30"}, "received_at", GAP),
@@ -218,21 +218,34 @@ def test_times_are_read_and_shown_in_the_time_zone_of_the_policy(site, agent, ty
     assert agent.press(page, "Check again").text == page.text, "what is shown can be sent again"
 
 
-def test_an_ambiguous_time_is_the_first_of_the_two(site, now):
+@pytest.mark.parametrize(
+    ("language", "before"),
+    [
+        ("en", "Ask whether it was before or after that: add (+02:00) for the first time"),
+        ("de", "Fragen Sie nach, ob es davor oder danach war"),
+    ],
+)
+def test_a_time_that_the_clocks_showed_twice_is_asked_back(site, now, language, before):
     now.move_to(datetime(2026, 10, 26, 8, tzinfo=UTC))
-    agent = site.browser(Role.AGENT)
-    page = asked(
-        agent,
-        q=site.register(service_provided_at="2026-10-22T12:00:00Z"),
-        received_at="25.10.2026 02:30",
-    )
-    assert page.query["received_at"] == "2026-10-25T00:30:00Z"
+    agent, typed = site.browser(Role.AGENT, language), "25.10.2026 02:30"
+    order = site.register(service_provided_at="2026-10-22T12:00:00Z")
+    check, again = {"en": ("Check", "Check again"), "de": ("Prüfen", "Erneut prüfen")}[language]
+    page = agent.press(agent.get("/console/"), check, q=order, received_at=typed)
+    assert before in page.errors["received_at"]
+    for offset, instant in (("(+02:00)", "2026-10-25T00:30:00Z"), ("(+01:00)", "2026-10-25T01:30:00Z")):
+        page = agent.press(agent.get("/console/"), check, q=order, received_at=f"{typed} {offset}")
+        assert page.query["received_at"] == instant
+        assert offset in page.form(again).fields["received_at"]
+        assert agent.press(page, again).query["received_at"] == instant
 
 
 @pytest.mark.parametrize(
     ("received_at", "error"),
     [
-        ("29.3.2026 02:30", "There was no such time on that day: the clocks were put forward over it."),
+        (
+            "29.3.2026 02:30",
+            "There was no such time on that day: the clocks were put forward over it. If the customer's clock ",
+        ),
         ("1.1.0001 00:00", "Write the date and the time, such as 8.4.2026 23:05,"),
     ],
 )

@@ -89,3 +89,17 @@ def test_an_auditor_gets_no_address_and_no_button(site):
     page = site.browser(Role.AUDITOR).get(f"/console/contacts/{contact}")
     assert "kim@example.org" not in page.source
     assert "Said on the telephone" not in page.text
+
+
+@pytest.mark.parametrize("provided_on", ["2.4.2026", "27.3.2026", "9.4.2026"])
+def test_without_an_order_no_words_promise_more_than_the_customer_has_told(agent, provided_on):
+    """They may be wrong about the day or the place."""
+    page = agent.press(agent.get("/console/"), "Check by date", provided_on=provided_on)
+    for language, mail, said in (
+        ("en", "This goes by what you told us", ("Going by what you tell me", "This goes by what you told us")),
+        ("de", "Diese Auskunft beruht auf Ihren Angaben", ("Nach Ihren Angaben", "Diese Auskunft beruht auf")),
+    ):
+        ((_, _, text),) = mails(page, language)
+        words = page.main.one("section", class_="words", lang=language).text
+        assert mail in text
+        assert any(one in words.replace(text, "") for one in said)

@@ -332,6 +332,16 @@ def test_a_closure_in_the_past_is_shown_as_one(own):
     assert (page.status, page.errors.keys()) == (422, {"shown"}), "another day than was shown"
 
 
+@pytest.mark.parametrize(
+    ("typed", "day"), [("24.12.", "24 December 2026"), ("7 April", "7 April 2027"), ("8.4.", "8 April 2026")]
+)
+def test_a_closure_without_a_year_is_the_next_such_date(own, typed, day):
+    product = own.browser(Role.PRODUCT)
+    page = product.press(product.get(f"/console/policies/{POLICY}"), "See what it changes", date=typed)
+    assert page.h1.endswith(f"{day}?")
+    assert "It is in the past" not in page.text
+
+
 def test_windows_that_a_closure_or_a_version_makes_longer_are_promised_so(own):
     order = own.register()
     product = own.browser(Role.PRODUCT)

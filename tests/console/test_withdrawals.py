@@ -36,6 +36,23 @@ def declared(browser, order, query="?channel=post", **typed):
     return browser.press(page, "Record", **typed)
 
 
+def test_when_a_written_withdrawal_was_sent_is_asked_where_it_is_recorded(site, agent):
+    """It counts, and may make the difference; on the telephone nothing is sent."""
+    order = late(site)
+    page = agent.press(answer(agent, order, "?channel=phone"), RECORD)
+    assert "sent_at" not in page.form("Record").fields
+    wrong = declared(agent, order, sent_at="tomorrow")
+    assert wrong.errors.keys() == {"sent_at"}
+    page = agent.press(wrong, "Record", sent_at="yesterday 18:40")
+    contact = site.contact(order)
+    assert contact.sent_at.isoformat() == "2026-04-07T16:40:00+00:00"
+    assert page.facts["Sent"].startswith("Tuesday, 7 April 2026, 18:40")
+    page = agent.press(answer(agent, late(site), "?channel=email&sent_at=yesterday+18:40"), RECORD)
+    assert page.form("Record").fields["sent_at"] == "2026-04-07T16:40:00Z", "as it was typed before"
+    page = agent.press(answer(agent, site.register(), "?channel=email"), "Cancel this order")
+    assert "sent_at" not in page.form("Cancel the order now").fields
+
+
 def test_a_withdrawal_is_recorded_from_a_refusal_and_cancelled_by_a_supervisor(site, agent, supervisor):
     order = late(site)
     page = declared(agent, order, note="A letter.")

@@ -5,7 +5,13 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
+from refunds.domain.business_days import SkipReason
 from refunds.domain.instants import end_of_day, local_date, zone, zone_names
+from refunds.domain.judging import calendar_of, decided_again, judge
+from refunds.domain.outcomes import Facts
+from refunds.domain.policy import PolicyVersion, policy_of
+from refunds.domain.region_days import WEEKDAYS
+from refunds.domain.terms import Terms
 from tests import PROOFS
 
 FEW = ("Africa/Cairo", "America/Havana", "America/St_Johns", "Pacific/Apia")
@@ -73,3 +79,47 @@ def test_a_skip_that_begins_before_midnight_ends_the_day_too(name):
     tz, day = zone(name), date(1919, 3, 31)
     ends = end_of_day(day - DAY, tz)
     assert ends == begins(day, tz) != datetime.combine(day, time(), tz).astimezone(UTC)
+
+
+def never_shown(tz):
+    """The dates that the clocks of a zone skip whole: where a month has an hour less than half a day too few."""
+    months = [datetime(year, month, 1, 12, tzinfo=UTC) for year in range(1900, 2101) for month in range(1, 13)]
+    offsets = [month.astimezone(tz).utcoffset() for month in months]
+    for i in range(1, len(months)):
+        if offsets[i] - offsets[i - 1] > DAY / 2:
+            hours = range(int((months[i] - months[i - 1]).total_seconds()) // 3600)
+            shown = {(months[i - 1] + timedelta(hours=hour)).astimezone(tz).date() for hour in hours}
+            yield from (day for n in range(1, 31) if (day := min(shown) + n * DAY) < max(shown) and day not in shown)
+
+
+@pytest.mark.parametrize("business_week", [("mon", "tue", "wed", "thu", "fri", "sat"), WEEKDAYS])
+def test_a_date_that_never_was_in_a_zone_is_no_business_day_there(business_week):
+    """Those who moved west over the date line skipped it, such as Samoa."""
+    found = {name: list(never_shown(zone(name))) for name in zone_names()}
+    found = {name: days for name, days in found.items() if days}
+    assert found == {
+        "Kwajalein": [date(1993, 8, 21)],
+        "Pacific/Apia": [date(2011, 12, 30)],
+        "Pacific/Enderbury": [date(1994, 12, 31)],
+        "Pacific/Fakaofo": [date(2011, 12, 30)],
+        "Pacific/Kanton": [date(1994, 12, 31)],
+        "Pacific/Kiritimati": [date(1994, 12, 31)],
+        "Pacific/Kwajalein": [date(1993, 8, 21)],
+    }
+    for name in zone_names():
+        terms = Terms(time_zone=name, business_week=business_week)
+        calendar = calendar_of(PolicyVersion("brand", 1, None, terms))
+        assert calendar.closures == found.get(name, [])
+        for day in found.get(name, []):
+            assert calendar.why_not(day) is SkipReason.CLOSURE
+            assert calendar.window(day - DAY, 1).last_day > day
+
+
+def test_a_decision_over_a_date_that_never_was_can_be_repeated():
+    provided, asked = (datetime(2011, 12, day, 20, tzinfo=zone("Pacific/Apia")) for day in (28, 31))
+    version = PolicyVersion("brand", 1, None, Terms(region="WS", time_zone="Pacific/Apia"))
+    policies = {"brand": policy_of([version])}
+    facts = Facts(service_provided_at=provided.astimezone(UTC), received_at=asked.astimezone(UTC))
+    decision = judge(policies["brand"], facts, None, None)
+    assert (decision.window.last_day, decision.outcome.eligible) == (date(2012, 1, 3), True)
+    assert decided_again(policies, decision.recorded).outcome == decision.outcome

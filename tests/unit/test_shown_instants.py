@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refunds.domain.instants import shown_instant, zone
+from refunds.domain.instants import shown_instants, zone
+from refunds.errors import Unfit
 
 BERLIN = zone("Europe/Berlin")
 
@@ -27,25 +28,31 @@ BERLIN = zone("Europe/Berlin")
         (date(9999, 12, 31), time(23, 59), "Europe/Berlin", datetime(9999, 12, 31, 22, 59, tzinfo=UTC)),
     ],
 )
-def test_a_local_time_is_the_first_instant_at_which_clocks_show_it(day, clock, name, instant):
-    shown = shown_instant(day, clock, zone(name))
-    assert (shown, shown.tzinfo) == (instant, UTC)
+def test_a_local_time_is_the_instants_at_which_clocks_show_it(day, clock, name, instant):
+    first, last = shown_instants(day, clock, zone(name))
+    assert (first, first.tzinfo, last.tzinfo) == (instant, UTC, UTC)
+    assert last - first == (
+        timedelta(hours=1)
+        if (day, clock) == (date(2026, 10, 25), time(2, 30))
+        else timedelta(minutes=30 * (name == "Australia/Lord_Howe"))
+    )
 
 
 @pytest.mark.parametrize(
-    ("day", "clock", "name"),
+    ("day", "clock", "name", "instead"),
     [
-        (date(2026, 3, 29), time(2, 0), "Europe/Berlin"),
-        (date(2026, 3, 29), time(2, 30), "Europe/Berlin"),
-        (date(2026, 3, 29), time(2, 59), "Europe/Berlin"),
-        (date(2018, 11, 4), time(0, 0), "America/Sao_Paulo"),
-        (date(2011, 12, 30), time(12, 0), "Pacific/Apia"),
-        (date(2026, 10, 4), time(2, 15), "Australia/Lord_Howe"),
+        (date(2026, 3, 29), time(2, 0), "Europe/Berlin", "29.3.2026 03:00"),
+        (date(2026, 3, 29), time(2, 30), "Europe/Berlin", "29.3.2026 03:30"),
+        (date(2026, 3, 29), time(2, 59), "Europe/Berlin", "29.3.2026 03:59"),
+        (date(2018, 11, 4), time(0, 0), "America/Sao_Paulo", "4.11.2018 01:00"),
+        (date(2011, 12, 30), time(12, 0), "Pacific/Apia", "31.12.2011 12:00"),
+        (date(2026, 10, 4), time(2, 15), "Australia/Lord_Howe", "4.10.2026 02:45"),
     ],
 )
-def test_a_time_that_the_clocks_skip_is_refused(day, clock, name):
-    with pytest.raises(ValueError, match="put forward"):
-        shown_instant(day, clock, zone(name))
+def test_a_time_that_the_clocks_skip_is_refused(day, clock, name, instead):
+    with pytest.raises(Unfit, match="put forward") as refused:
+        shown_instants(day, clock, zone(name))
+    assert refused.value.detail.values == {"instead": instead}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +61,7 @@ def test_a_time_that_the_clocks_skip_is_refused(day, clock, name):
 )
 def test_an_instant_before_the_first_or_after_the_last_is_refused(day, clock, name):
     with pytest.raises(ValueError, match="check the year"):
-        shown_instant(day, clock, zone(name))
+        shown_instants(day, clock, zone(name))
 
 
 @given(
@@ -63,10 +70,11 @@ def test_an_instant_before_the_first_or_after_the_last_is_refused(day, clock, na
         ["Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns", "Africa/Casablanca", "Asia/Kathmandu"]
     ),
 )
-def test_a_local_time_leads_back_to_its_instant_or_the_earlier_one(instant, name):
+def test_a_local_time_leads_back_to_its_instant(instant, name):
     tz = zone(name)
     local = instant.astimezone(tz)
-    again = shown_instant(local.date(), local.time(), tz)
-    assert again.astimezone(tz).replace(tzinfo=None, fold=0) == local.replace(tzinfo=None, fold=0)
-    assert timedelta() <= instant - again <= timedelta(hours=2)
-    assert (again == instant) or local.fold == 1
+    first, last = shown_instants(local.date(), local.time(), tz)
+    assert instant == (last if local.fold else first)
+    for again in (first, last):
+        assert again.astimezone(tz).replace(tzinfo=None, fold=0) == local.replace(tzinfo=None, fold=0)
+    assert timedelta() <= last - first <= timedelta(hours=2)

@@ -1,19 +1,23 @@
 """Dates and times as people type them: which are understood, which are refused, and that shown ones can be typed."""
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from refunds.errors import Unfit
+from refunds.errors import InvalidInput, Unfit
 from refunds.presentation.language import LANGUAGES, speaking
 from refunds.presentation.texts.dates import clock_text, date_text
 from refunds.web.console.dates import typed_instant, typed_time
+from refunds.web.console.forms import Typed
+from refunds.web.console.messages import field_error_text
 
 TODAY = date(2026, 4, 8)
 """A Wednesday."""
+
+SUMMER = timezone(timedelta(hours=2))
 
 
 @pytest.mark.parametrize(
@@ -23,6 +27,23 @@ TODAY = date(2026, 4, 8)
         ("2026-4-8", date(2026, 4, 8), None),
         ("2026-04-08 23:05", date(2026, 4, 8), time(23, 5)),
         ("2026-04-08T23:05", date(2026, 4, 8), time(23, 5)),
+        ("2026-04-08 24:00", date(2026, 4, 9), time(0)),
+        ("31.12.2025 24 Uhr", date(2026, 1, 1), time(0)),
+        ("gestern um 24.00 Uhr", TODAY, time(0)),
+        ("24:00 am Freitag", date(2026, 4, 4), time(0)),
+        ("letzten Freitag, 24h", date(2026, 4, 4), time(0)),
+        ("8 Uhr 30", TODAY, time(8, 30)),
+        ("8 Uhr 30 gestern", date(2026, 4, 7), time(8, 30)),
+        ("8.4.2026 18 Uhr 05", date(2026, 4, 8), time(18, 5)),
+        ("gestern 18h30", date(2026, 4, 7), time(18, 30)),
+        ("18 Uhr 27 Mar 2026", date(2026, 3, 27), time(18)),
+        ("18 Uhr 27.3.2026", date(2026, 3, 27), time(18)),
+        ("8.30 Uhr", TODAY, time(8, 30)),
+        ("08:30 Uhr", TODAY, time(8, 30)),
+        ("8am", TODAY, time(8)),
+        ("8:30 p.m.", TODAY, time(20, 30)),
+        ("25.10.2025 02:30 Uhr (+02:00)", date(2025, 10, 25), time(2, 30, tzinfo=SUMMER)),
+        ("25 Oct 2025, 2:30 (+02:00)", date(2025, 10, 25), time(2, 30, tzinfo=SUMMER)),
         ("8.4.2026", date(2026, 4, 8), None),
         ("08.04.2026", date(2026, 4, 8), None),
         ("8. 4. 2026", date(2026, 4, 8), None),
@@ -76,6 +97,8 @@ TODAY = date(2026, 4, 8)
         ("yesterday at 12 am", date(2026, 4, 7), time(0)),
         ("12:30 p.m.", TODAY, time(12, 30)),
         ("6pm yesterday", date(2026, 4, 7), time(18)),
+        ("um 18 Uhr gestern", date(2026, 4, 7), time(18)),
+        ("at 6pm", TODAY, time(18)),
         ("27/3", date(2026, 3, 27), None),
         ("3/27/2026", date(2026, 3, 27), None),
         ("27-03-2026 18:40", date(2026, 3, 27), time(18, 40)),
@@ -121,7 +144,7 @@ def test_dates_and_times_are_understood_in_many_forms(text, day, clock):
     "text",
     [
         "", " ", "x", "8", "8.", "8,4.2026", "31.2.2026", "32.1.", "0.1.2026", "1.0.2026", "1.13.2026",
-        "30.2.", "8 Foo 2026", "8 4 2026", "2026", "20260408", "2026-W15-3", "8.4.2026 24:00", "23:60", "25:00", "8.4.2026 23",
+        "30.2.", "8 Foo 2026", "8 4 2026", "2026", "20260408", "2026-W15-3", "8.4.2026 24:01", "24:00:01", "24 am", "24:00 pm", "24 Uhr 30", "8 Uhr 3", "Mitternacht", "23:05 (+25:00)", "8.4.2026 (+02:00)", "23:60", "25:00", "8.4.2026 23",
         "9:5", "13 pm", "0 am", "18:40 am", "tomorrow", "morgen", "8.4.2026 8.4.2026", "8.4.2026 23:05 23:06", "8.4.0000", "٨.٤.٢٠٢٦", "８.４.２０２６",
         "8.4.2026\x00", "8.4.2026 23:05Z", "8.4.2026+02:00", "-8.4.2026", "99999.4.2026", "8.4.99999", "9" * 5000, "8." * 5000, "Wed, Wed, 8 Apr 2026", "Foo, 7.4.2026", "Friday, 7.4.2026",
     ],
@@ -201,11 +224,60 @@ ZONES = ("Europe/Berlin", "Etc/UTC", "America/St_Johns", "Pacific/Kiritimati")
     zone=st.sampled_from(ZONES),
     language=st.sampled_from(LANGUAGES),
 )
+@example(instant=datetime(2026, 10, 25, 0, 30, tzinfo=UTC), zone="Europe/Berlin", language="de")
+@example(instant=datetime(2026, 10, 25, 1, 30, tzinfo=UTC), zone="Europe/Berlin", language="en")
+@example(instant=datetime(2026, 10, 25, 1, 30, tzinfo=UTC), zone="Europe/Berlin", language="de")
+@example(instant=datetime(2010, 11, 7, 2, 30, tzinfo=UTC), zone="America/St_Johns", language="en")
 def test_a_shown_time_can_be_typed(instant, zone, language):
-    local = instant.astimezone(ZoneInfo(zone))
     with speaking(language):
         shown = clock_text(instant, zone)
-    assert typed_time(shown, TODAY) == (local.date(), time(local.hour, local.minute))
+    local = instant.astimezone(ZoneInfo(zone)).replace(second=0, microsecond=0)
+    assert Typed(shown).instant("received_at", instant, zone) == local.astimezone(UTC)
+
+
+AUTUMN, SPRING = "25.10.2026 02:30", "29.3.2026 2.30 Uhr"
+FIRST, LAST = datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+BIT = timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "now", "days", "instant"),
+    [
+        (AUTUMN, LAST - BIT, None, FIRST),
+        (f"{AUTUMN} (+02:00)", LAST, None, FIRST),
+        (f"{AUTUMN} Uhr (+01:00)", LAST, None, LAST),
+        ("2026-10-25 02:30 +01:00", LAST, None, LAST),
+        (AUTUMN, LAST, 0, FIRST),
+        (AUTUMN, LAST, 1, LAST),
+    ],
+)
+def test_a_time_that_was_shown_twice_is_taken_if_it_can_be_only_one(text, now, days, instant):
+    """The second can be in the future; a beginning takes both in, and so does an end."""
+    assert Typed(text).instant("since", now, "Europe/Berlin", days=days) == instant
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        (AUTUMN, "time_twice", ["(+02:00)", "(+01:00)"]),
+        (SPRING, "time_skipped", ["29.3.2026 03:30"]),
+    ],
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_time_that_was_shown_twice_or_never_is_asked_back(text, code, words, language):
+    with pytest.raises(InvalidInput) as refused:
+        Typed(text).instant("received_at", LAST, "Europe/Berlin")
+    (error,) = refused.value.errors
+    with speaking(language):
+        said = field_error_text(error)
+    assert (error.code, [word in said for word in words]) == (code, [True] * len(words))
+
+
+@pytest.mark.parametrize("text", [AUTUMN, "25.10.2026 0:00", "24.10.2026 24 Uhr", f"{AUTUMN} (+02:00)"])
+def test_a_time_is_no_date_even_if_it_was_shown_twice(text):
+    with pytest.raises(InvalidInput) as refused:
+        Typed(text).day("date", LAST, "Europe/Berlin")
+    assert [error.code for error in refused.value.errors] == ["time_given"]
 
 
 @given(st.text(max_size=60), st.dates(date(10, 1, 1)))
@@ -215,7 +287,7 @@ def test_any_text_is_a_date_or_a_value_error(text, today):
     except ValueError:
         return
     assert isinstance(day, date)
-    assert clock is None or clock.tzinfo is None
+    assert clock is None or isinstance(clock, time)
 
 
 @given(day=st.integers(1, 31), month=st.integers(1, 12), today=st.dates(date(1900, 1, 1), date(2199, 1, 1)))

@@ -112,7 +112,7 @@ def answer_said(
         return texts_to_give(spoken, {"write": answer}, _subject(order_id))
     spoken = customer.spoken_words(outcome, ended=ended) if order_id else _without_order(outcome, ended=ended)
     asks, cancels = (
-        customer.written_words(outcome, order_id, ended=ended),
+        _joined(customer.written_words(outcome, order_id, ended=ended), "" if order_id else translate(_BY_HEARSAY)),
         customer.written_cancelling(outcome, order_id),
     )
     written = {"asks": asks, "cancels": cancels} if cancels and order_id else {"write": asks}
@@ -198,7 +198,7 @@ def _date_text(outcome: Outcome, order_id: str | None) -> str:
 def _without_order(outcome: Outcome, *, ended: bool) -> str:
     """Return what an agent says about a decision on a day, without an order; `ended`: the deadline is over by now."""
     if not outcome.eligible:
-        return customer.spoken_words(outcome, ended=ended)
+        return _joined(customer.spoken_words(outcome, ended=ended), translate(_BY_HEARSAY))
     text = _UNTIL if outcome.reason is Reason.WITHIN_WINDOW and not ended else _IN_TIME
     return translate(text, **outcome_words(outcome))
 
@@ -215,6 +215,7 @@ _PROVISIONAL = Message(
     "The public holidays of these days are not all fixed yet: the window may still become longer, but not shorter."
 )
 _MAY_MOVE = Message("The public holidays of these days are not all fixed yet: the end of the window may still move.")
+_BY_HEARSAY = Message("This goes by what you told us: please give us the number of your order.")
 _UNTIL = Message(
     "Going by what you tell me, your order can be cancelled until the end of %(last_day)s. I am recording your "
     "request, and its time counts."

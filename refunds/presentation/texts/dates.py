@@ -109,8 +109,18 @@ def moment_text(instant: datetime, time_zone: str) -> str:
 
 
 def time_text(local: datetime) -> str:
-    """Return the time of day, cut to the minute, in the reader's language: "23:05", in German "23:05 Uhr"."""
-    return _CLOCK[language()].format(local)
+    """Return the time of day, cut to the minute, in the reader's language: "23:05", in German "23:05 Uhr".
+
+    If the clocks show it twice, the offset follows, as in "02:30 (+01:00)".
+    """
+    text = _CLOCK[language()].format(local)
+    is_shown_twice = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
+    return f"{text} ({offset_text(local)})" if is_shown_twice else text
+
+
+def offset_text(local: datetime) -> str:
+    """Return the offset of a local time, as in "+02:00"."""
+    return local.isoformat(timespec="minutes")[len("2026-04-08T23:05") :]
 
 
 def _local_time(instant: datetime, time_zone: str) -> datetime:

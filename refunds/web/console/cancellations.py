@@ -113,13 +113,14 @@ def recent(uow: UnitOfWork, form: Form) -> Response:
 
 _ALL = "console cancellations"
 _READERS = (Scope.CANCELLATIONS_REVOKE, Scope.AUDIT_READ)
-_DATES: dict[str, Callable[[date, Any], date]] = {
-    "issued_from": first_instant,
-    "issued_to": end_of_day,
-    "due_from": lambda day, _: day,
-    "due_to": lambda day, _: day,
+_HALF_A_YEAR = timedelta(days=183)
+_DATES: dict[str, tuple[timedelta, Callable[[date, Any], date]]] = {
+    "issued_from": (timedelta(), first_instant),
+    "issued_to": (timedelta(), end_of_day),
+    "due_from": (_HALF_A_YEAR, lambda day, _: day),
+    "due_to": (_HALF_A_YEAR, lambda day, _: day),
 }
-"""What the list of the API gets for a typed date, which has no time; the last date counts."""
+"""How far ahead a typed date without a year may be, and what the list of the API gets for it; the last date counts."""
 
 
 @screen("/cancellations", *_READERS, shows_errors=True)
@@ -172,8 +173,9 @@ def _query(uow: UnitOfWork, form: Form) -> dict[str, Any]:
     tz = zone(time_zone_of(uow, uow.policies.default))
 
     def typed(name: str) -> tuple[str, date]:
+        ahead, given = _DATES[name]
         try:
-            return name, _DATES[name](found[name].day(name, uow.now, tz.key), tz)
+            return name, given(found[name].day(name, uow.now, tz.key, ahead=ahead), tz)
         except OverflowError:
             raise InvalidInput.at(f"/{name}", Message("no such date: check the year")) from None
 

@@ -14,7 +14,7 @@ from refunds.errors import Message, Unfit
 from refunds.presentation.texts.dates import month_numbers, weekday_numbers
 
 _FRAME = re.compile(
-    r"(?:(?:date|datum|sent|gesendet|received|empfangen): ?|(?:on|am) )?(?P<text>.*?)(?: \((?:vor .*|.* ago)\))?",
+    r"(?:(?:date|datum|sent|gesendet|received|empfangen): ?|(?:on|am|at|um) )?(?P<text>.*?)(?: \((?:vor .*|.* ago)\))?",
     re.IGNORECASE,
 )
 _ZONED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2})? ?[+-][0-9]{2}:?[0-9]{2}")
@@ -28,9 +28,15 @@ _CLOCK = (
     r"(?P<hour>[0-9]{1,2})(?:[:.](?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?)?"
     r"(?: ?(?P<mark>uhr|h|(?P<half>[ap])\.?m\.?))?"
 )
-_CLOCKS = (
-    re.compile(rf"(?P<rest>.*?)(?:(?:^|,? (?:(?:um|at|gegen) )?|(?<=[0-9])T){_CLOCK})?", re.IGNORECASE),
-    re.compile(rf"{_CLOCK}(?:,| on| am)? (?P<rest>.*)", re.IGNORECASE),
+_CLOCK_IN_WORDS = r"(?P<hour>[0-9]{1,2}) ?(?:uhr|h) ?(?P<minute>[0-9]{2})"
+_OFFSET = r"(?: \((?P<offset>[+-][0-9]{2}:[0-9]{2}(?::[0-9]{2})?)\))?"
+_CLOCKS = tuple(
+    re.compile(form, re.IGNORECASE)
+    for clock in (_CLOCK + _OFFSET, _CLOCK_IN_WORDS + _OFFSET)
+    for form in (
+        rf"(?P<rest>.*?)(?:(?:^|,? (?:(?:um|at|gegen) )?|(?<=[0-9])T){clock})?",
+        rf"{clock}(?:,| on| am)? (?P<rest>.*)",
+    )
 )
 """A time of day after a date, or none; a time of day before a date."""
 
@@ -55,6 +61,7 @@ _MORE_MONTHS = {"mrz": 3, "jän": 1, "jänner": 1, "sep": 9, "sept": 9}
 _MORE_WEEKDAYS = {"tues": 1, "weds": 2, "thur": 3, "thurs": 3}
 _LEAP_YEARS_APART = 8
 _LONGEST = 200
+_NONE = timedelta()
 
 
 def typed_instant(text: str) -> datetime:
@@ -83,15 +90,18 @@ def _in_utc(instant: datetime) -> datetime:
         raise ValueError("no such instant: check the year") from None
 
 
-def typed_time(text: str, today: date) -> tuple[date, time | None]:
+def typed_time(text: str, today: date, ahead: timedelta = _NONE) -> tuple[date, time | None]:
     """Return the local date that a text in German or English names, and the time of day, or None if it names no time.
 
-    A date without a year is the most recent such date, today included; a weekday is the last before today. A time alone
-    is a time today. Raises `ValueError` if the text is no date, if there is no such date or time, or if its weekday is
-    another; `Unfit` if the text can mean more than one time, as the weekday of today can.
+    24:00 is 0:00 of the next date. The time has an offset if the text has one in brackets, as in "2:30 (+01:00)", which
+    tells apart two times that the clocks show alike. A date without a year is the most recent such date up to `ahead`
+    after today; a weekday is the last before today. A time alone is a time today. Raises `ValueError` if the text is no
+    date, if there is no such date or time, or if its weekday is another; `Unfit` if the text can mean more than one
+    time, as the weekday of today can.
     """
     bare = _bare(text)
-    meant = {(day, clock) for rest, clock in _clocks(bare) for day in _days(rest, today)} if bare else set()
+    ways = _clocks(bare) if bare else ()
+    meant = {(day + timedelta(late), clock) for rest, late, clock in ways for day in _days(rest, today, today + ahead)}
     if not meant:
         raise ValueError("not a date: write it as 2026-04-08 or 8.4.2026")
     if len(meant) > 1:
@@ -105,27 +115,32 @@ def _bare(text: str) -> str:
     return found["text"] if found and len(text) <= _LONGEST else ""
 
 
-def _clocks(text: str) -> Iterator[tuple[str, time | None]]:
-    """Yield each way to divide a text into the text of a date and a time of day; first, the whole text and None."""
-    yield text, None
+def _clocks(text: str) -> Iterator[tuple[str, int, time | None]]:
+    """Yield each way to divide a text into that of a date, and how many days later it is what time of day.
+
+    The first is the whole text, with None as the time. Only 24:00 is a day later, at 0:00.
+    """
+    yield text, 0, None
     for form in _CLOCKS:
         found = form.fullmatch(text)
-        if found and found["hour"] and (found["minute"] or found["mark"]):
-            hour, minute, second = (int(found[part] or 0) for part in ("hour", "minute", "second"))
-            half = (found["half"] or "").lower()
+        parts = found.groupdict("") if found else {}
+        if parts.get("hour") and (parts["minute"] or parts.get("mark")):
+            hour, minute, second = (int(parts.get(part) or 0) for part in ("hour", "minute", "second"))
+            half, end = parts.get("half", "").lower(), (hour, minute, second) == (24, 0, 0)
             if half and 1 <= hour <= 12:  # noqa: PLR2004 - on the clock's face
                 hour = hour % 12 + 12 * (half == "p")
             elif half and (half == "p" or form is _CLOCKS[0]):  # else it is the German word of "18:40 am Freitag"
                 continue
             with suppress(ValueError):
-                yield found["rest"], time(hour, minute, second)
+                offset = time.fromisoformat(f"00:00{parts['offset']}").tzinfo
+                yield parts["rest"], int(end), time(0 if end else hour, minute, second, tzinfo=offset)
 
 
-def _days(text: str, today: date) -> Iterator[date]:
+def _days(text: str, today: date, until: date) -> Iterator[date]:
     """Yield each date that a text without a time of day can name; an empty text names today.
 
     A weekday alone is the last one before today; unless the text says "last", it can also be today. A weekday with a
-    date keeps only the dates that fall on it.
+    date keeps only the dates that fall on it. A date without a year is the most recent such date up to `until`.
     """
     if (back := _DAYS_BACK.get(text.lower())) is not None:
         yield today - timedelta(days=back)
@@ -133,19 +148,19 @@ def _days(text: str, today: date) -> Iterator[date]:
     found = _WEEKDAY.fullmatch(text)
     named = found and (weekday_numbers() | _MORE_WEEKDAYS).get(found["name"].lower())
     if found and named is not None and found["date"]:
-        yield from (day for day in _dates(found["date"], today) if day.weekday() == named)
+        yield from (day for day in _dates(found["date"], until) if day.weekday() == named)
     elif found and named is not None:
         yield today - timedelta(days=(today.weekday() - named) % 7 or 7)
         if today.weekday() == named and not found["last"]:
             yield today
     else:
-        yield from _dates(text, today)
+        yield from _dates(text, until)
 
 
-def _dates(text: str, today: date) -> Iterator[date]:
+def _dates(text: str, until: date) -> Iterator[date]:
     """Yield each date that a text with a day and a month, and perhaps a year, can name; nothing for other texts.
 
-    Without a year, it is the most recent such date up to today; a year of two digits is one from 2000 on.
+    Without a year, it is the most recent such date up to `until`; a year of two digits is one from 2000 on.
     """
     for found in filter(None, (form.fullmatch(text) for form in _DATES)):
         named, year = found["month"], found["year"]
@@ -154,12 +169,12 @@ def _dates(text: str, today: date) -> Iterator[date]:
             if year:
                 yield date(int(year) + (2000 if len(year) == len("26") else 0), month, int(found["day"]))
             else:
-                yield next(_such_dates(today, month, int(found["day"])))
+                yield next(_such_dates(until, month, int(found["day"])))
 
 
-def _such_dates(today: date, month: int, day: int) -> Iterator[date]:
-    """Yield the dates with this day and month, from today back to eight years ago, latest first."""
-    for year in range(today.year, today.year - _LEAP_YEARS_APART - 1, -1):
+def _such_dates(until: date, month: int, day: int) -> Iterator[date]:
+    """Yield the dates with this day and month, from `until` back to eight years before, latest first."""
+    for year in range(until.year, until.year - _LEAP_YEARS_APART - 1, -1):
         with suppress(ValueError):
-            if (such := date(year, month, day)) <= today:
+            if (such := date(year, month, day)) <= until:
                 yield such

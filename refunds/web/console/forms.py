@@ -3,21 +3,23 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 from marshmallow import EXCLUDE, ValidationError
 from marshmallow.fields import Field
 
 from refunds.domain.contact_points import Channel
-from refunds.domain.instants import first_instant, local_date, parse_instant, shown_instant, zone
+from refunds.domain.instants import end_of_day, first_instant, local_date, parse_instant, shown_instants, zone
 from refunds.domain.journal import EventType
 from refunds.domain.privacy import DataRequestKind, ErasureReason
 from refunds.domain.records import Basis, Intent, OverrideKind, State
 from refunds.domain.resolutions import ResolutionReason
 from refunds.domain.terms import TimelyBy
 from refunds.errors import FieldError, InvalidInput, Message, Unfit
+from refunds.presentation.texts.dates import offset_text
 from refunds.schemas.fields import Choice, FreeText, Line, Month, Text, WholeText
 from refunds.schemas.strict import StrictSchema
 from refunds.service.queue import Tab
@@ -29,6 +31,8 @@ from refunds.web.schemas.privacy import DataRequestRequestSchema
 from refunds.web.schemas.request_fields import AFTER, MOST, RecordId
 from refunds.web.schemas.unmatched import UnmatchedContactRequestSchema
 
+_NONE = timedelta()
+
 
 @dataclass(frozen=True, slots=True)
 class Typed:
@@ -36,38 +40,54 @@ class Typed:
 
     text: str
 
-    def instant(self, field: str, now: datetime, time_zone: str, *, days: int | None = None) -> datetime:
+    def instant(
+        self, field: str, now: datetime, time_zone: str, *, days: int | None = None, ahead: timedelta = _NONE
+    ) -> datetime:
         """Return the typed instant, in UTC; `now` says which day the text is relative to, as in "today".
 
-        A date without a time stands for the start of the day that is so many `days` later: 0 as a beginning, 1 as an
-        end. Raises `InvalidInput` at `field` if the text cannot be read, if it has no time and `days` is None, or if
-        the clocks skip the typed time.
+        A date without a year is the last such date up to `ahead` after today. A date without a time stands for the
+        start of the day that is so many `days` later: 0 as a beginning, 1 as an end. A time that the clocks show twice
+        is the first as a beginning, the last as an end; otherwise, the first if the last is in the future. Raises
+        `InvalidInput` at `field` if the text cannot be read, if it has no time and `days` is None, or if the clocks
+        skip the typed time, or show it twice, so that it can be either.
         """
-        tz = zone(time_zone)
-        for read in (parse_instant, typed_instant):
-            with suppress(ValueError):
-                return read(self.text)
         try:
-            day, clock = typed_time(self.text, local_date(now, tz))
-            if clock is None and days is not None:
-                return first_instant(day + timedelta(days), tz)
+            return self._instant(now, zone(time_zone), days, ahead)
         except Unfit as error:
             raise InvalidInput.at(f"/{field}", error.detail, error.code) from None
         except (ValueError, OverflowError):
             raise InvalidInput.at(f"/{field}", Message("not a date: write it as 2026-12-24")) from None
-        if clock is None:
-            raise InvalidInput.at(f"/{field}", Message("needs its time"), "time_missing")
-        try:
-            return shown_instant(day, clock, tz)
-        except Unfit as error:
-            raise InvalidInput.at(f"/{field}", error.detail, error.code) from None
 
-    def day(self, field: str, now: datetime, time_zone: str) -> date:
-        """Return the local date that was typed in a field. Raises `InvalidInput` if it cannot be read or has a time."""
-        begin = self.instant(field, now, time_zone, days=0)
-        if begin == self.instant(field, now, time_zone, days=1):
+    def _instant(self, now: datetime, tz: ZoneInfo, days: int | None, ahead: timedelta) -> datetime:
+        """Return the typed instant as `instant` does; raise `Unfit`, `ValueError` or `OverflowError`."""
+        for read in (parse_instant, typed_instant):
+            with suppress(ValueError):
+                return read(self.text)
+        day, clock = typed_time(self.text, local_date(now, tz), ahead)
+        if clock is None and days is not None:
+            return first_instant(day + timedelta(days), tz)
+        if clock is None:
+            raise Unfit(Message("needs its time"), "time_missing")
+        if clock.tzinfo:
+            return datetime.combine(day, clock).astimezone(UTC)
+        first, last = shown_instants(day, clock, tz)
+        if first != last and days is None and last <= now:
+            offsets = {name: f"({offset_text(one.astimezone(tz))})" for name, one in (("first", first), ("last", last))}
+            raise Unfit(
+                Message("the clocks showed this time twice: add %(first)s or %(last)s", **offsets), "time_twice"
+            )
+        return last if days else first
+
+    def day(self, field: str, now: datetime, time_zone: str, *, ahead: timedelta = _NONE) -> date:
+        """Return the local date that was typed in a field, without a year the last such date up to `ahead` after today.
+
+        Raises `InvalidInput` if it cannot be read or has a time.
+        """
+        begin, end = (self.instant(field, now, time_zone, days=days, ahead=ahead) for days in (0, 1))
+        day = local_date(begin, tz := zone(time_zone))
+        if (begin, end) != (first_instant(day, tz), end_of_day(day, tz)):
             raise InvalidInput.at(f"/{field}", Message("must be a date without a time"), "time_given")
-        return local_date(begin, zone(time_zone))
+        return day
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,14 @@ _WRONG: Mapping[str, Message] = {
     ),
     "time_missing": Message("Add the time, such as 8.4.2026 23:05."),
     "time_given": Message("Write the date without a time, such as 8.4.2026: only whole days count."),
-    "time_skipped": Message("There was no such time on that day: the clocks were put forward over it."),
+    "time_skipped": Message(
+        "There was no such time on that day: the clocks were put forward over it. If the customer's clock had not been "
+        "put forward yet, it was %(instead)s: write that, or ask for the time again."
+    ),
+    "time_twice": Message(
+        "The clocks showed this time twice, as they were put back. Ask whether it was before or after that: add "
+        "%(first)s for the first time, or %(last)s for the second."
+    ),
     "not_found": Message(
         "Nothing has this number. Compare it digit by digit with what the customer says, or try the cancellation "
         "reference or the customer number."
@@ -259,8 +266,8 @@ def field_error_text(field_error: FieldError) -> str:
     """Return what to do about a field error, in the reader's language: by its code, or else by the field's name.
 
     If neither is known, the text is general advice; an error in a draft keeps its own detail. The field's name is the
-    last step of the pointer, without the table and id of a record before it. The text names a country or user that the
-    detail names.
+    last step of the pointer, without the table and id of a record before it. The text is filled with the
+    values of the detail.
     """
     name, code = field_error.pointer.rpartition("/")[2].rpartition(":")[2], field_error.code
     if code == "in_draft":
@@ -268,9 +275,10 @@ def field_error_text(field_error: FieldError) -> str:
     if name == "conflict":
         return _conflict_text(code, field_error.detail)
     text = _WRONG.get(f"{name}_{code}") or _WRONG.get(code) or _EXPECTED.get(name) or _WRONG_SOMEHOW
+    values = dict(field_error.detail.values)
     if code == "impossible_number":
-        return translate(text, country=region_text(str(field_error.detail.values["country"])))
-    return translate(text, name=field_error.detail.values["name"]) if code == "taken" else translate(text)
+        values["country"] = region_text(str(values["country"]))
+    return translate(text, **values)
 
 
 _WRONG_SOMEHOW = Message("This does not fit: check it, and send it again.")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from hashlib import sha256
 from itertools import pairwise
 from typing import Any
@@ -309,7 +309,7 @@ def _enter_closure(
     """
     found = form.read(ClosingSchema)
     found.pop("shown", None)
-    day = found.pop("date").day("date", uow.now, time_zone_of(uow, policy_id))
+    day = found.pop("date").day("date", uow.now, time_zone_of(uow, policy_id), ahead=timedelta(days=364))
     entered = publication.close(uow, policy_id, dry_run=dry_run, day=day, **found)
     said = closure_text(entered.closure.date, entered.notices, new=entered.created)
     return entered, said, _fingerprint(policy_id, entered.closure.date, found, entered.notices, entered.created)
