@@ -113,7 +113,10 @@ def _show(certificate: Certificate | None) -> None:
 @click.option("--reason", required=True, help="Why; it is kept encrypted.")
 @of_customer
 def hold(reference: str, reason: str, *, by_id: bool) -> None:
-    """Keep a customer from erasure and retention until the hold is lifted."""
+    """Keep a customer from erasure and retention until the hold is lifted.
+
+    A customer has one hold: another reason is added to its reason. Lift it when none of them is left.
+    """
     _limit(LimitKind.HOLD, reference, reason, by_id=by_id)
 
 
@@ -154,7 +157,8 @@ LIFT = click.option("--lift", is_flag=True, help="Lift it again; tell the person
 def restrict(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> None:
     """Let the privacy role alone read a customer's data.
 
-    They are left out of statistics and simulations, and show as [restricted] to all others, until it is lifted.
+    They are left out of statistics and simulations, and show as [restricted] to all others, until it is lifted. What
+    they asked for in a data request is lifted by taking that request back.
     """
     _limit(LimitKind.RESTRICTION, reference, reason, by_id=by_id, lift=lift)
 
@@ -164,7 +168,10 @@ def restrict(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> 
 @LIFT
 @of_customer
 def note_objection(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> None:
-    """Leave a customer out of statistics and simulations until it is lifted."""
+    """Leave a customer out of statistics and simulations until it is lifted.
+
+    What they asked for in a data request is lifted by taking that request back.
+    """
     _limit(LimitKind.OBJECTION, reference, reason, by_id=by_id, lift=lift)
 
 

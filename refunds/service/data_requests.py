@@ -165,10 +165,11 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
     """Close a data request and, if it is fulfilled, do what it asks for; the same again changes nothing.
 
     The recipients are returned as they were before an erasure, after which nobody can read them. A restriction or an
-    objection that was fulfilled can be taken back, which lifts it. Nothing may follow in the unit of work. Raises
-    `NotFound`; `DataRequestConflict` if it was closed with another outcome or other corrections; `InvalidInput` if
-    something is missing or does not fit its kind; `IdentityNotChecked`; `CustomerErased`; for an erasure, also
-    `LegalHold`, `CustomerHasOpenMatters` and `StorageUnavailable`.
+    objection that was fulfilled can be taken back, which lifts it, unless the customer asked for it in another data
+    request, too, or it was set without one; the reason stays, unless another is given. Nothing may follow in the unit
+    of work. Raises `NotFound`; `DataRequestConflict` if it was closed with another outcome or other corrections;
+    `InvalidInput` if something is missing or does not fit its kind; `IdentityNotChecked`; `CustomerErased`; for an
+    erasure, also `LegalHold`, `CustomerHasOpenMatters` and `StorageUnavailable`.
     """
     request = lock(uow, request_id)
     _require_fitting(uow, request, given)
@@ -181,13 +182,15 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
         _require_open(request)
     closed = {"closed_at": uow.now, "closed_by": uow.principal.actor, "outcome": given.outcome}
     reason = given.reason if is_held(uow, request) else None
+    if is_lifted:
+        reason = reason or request.outcome_reason
     event, data = EventType.DATA_REQUEST_CLOSED, _about(request, outcome=given.outcome)
-    request = uow.data_requests.update(request, event, data, **closed, outcome_reason=reason)
+    done = uow.data_requests.update(request, event, data, **closed, outcome_reason=reason)
     erased = None
-    if request.customer_id and limit and is_lifted:
-        privacy.lift(uow, request.customer_id, limit)
+    if limit and is_lifted:
+        privacy.take_back(uow, request, limit)
     elif given.outcome is DataRequestOutcome.FULFILLED:
-        erased = _fulfil(uow, request, given)
+        erased = _fulfil(uow, done, given)
     return Answered(uow.data_requests.get(request_id), erased, to_inform)
 
 
@@ -235,7 +238,7 @@ def _fulfil(uow: UnitOfWork, request: DataRequest, given: Given) -> Certificate 
     if kind is DataRequestKind.RECTIFICATION:
         rectify(uow, given.corrections, customer_id)
     elif customer_id is not None and kind in _LIMITS:
-        privacy.limit(uow, customer_id, _LIMITS[kind], given.reason)
+        privacy.limit_on(uow, request, _LIMITS[kind])
     elif customer_id is not None and kind in IDENTIFIED:
         require_identity(request)
         if kind is DataRequestKind.ERASURE:

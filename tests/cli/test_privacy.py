@@ -98,6 +98,18 @@ def test_a_customer_restricts_or_objects_until_that_is_lifted(app, command, kind
     sound(app)
 
 
+def test_what_a_data_request_restricts_is_lifted_by_taking_it_back(app):
+    name = stored(app, lambda uow: uow.customers.find("K-1"))
+    request = flask(app, "open", "restriction", "K-1", "--channel", "email")[0].split(",")[0]
+    assert flask(app, "close", request, "--outcome", "fulfilled", "--reason", "a claim")[2] == 0
+    _, said, code = flask(app, "restrict", "K-1", "--lift")
+    assert code
+    assert request in said
+    assert stored(app, lambda uow: uow.limits.kinds(name)) == {LimitKind.RESTRICTION}
+    assert flask(app, "close", request, "--outcome", "taken_back")[2] == 0
+    assert not stored(app, lambda uow: uow.limits.kinds(name))
+
+
 def test_a_field_is_corrected(app):
     contact = stored(app, lambda uow: uow.contacts.of_order("A-1")[0].contact_id)
     right = ("--set", "contacts", contact, "note", "Frau Richtig")

@@ -297,6 +297,16 @@ def test_a_limit_is_set_and_lifted(site, privacy, kind, button):
         assert not uow.limits.kinds(site.customer(order))
 
 
+def test_a_page_says_that_another_request_still_restricts_the_data(site, privacy):
+    order = site.register(customer_ref="K-twice")
+    button = "Restrict the use of the data"
+    pages = [privacy.press(opened(privacy, site.asks(KINDS["restriction"], "K-twice")), button) for _ in "ab"]
+    assert privacy.press(pages[0], "Lift it").facts["Person"] == "a customer restriction"
+    with site.store.read(COMMAND_LINE) as uow:
+        assert uow.limits.kinds(site.customer(order)) == {"restriction"}
+    assert privacy.press(pages[1], "Lift it").facts["Person"] == "a customer"
+
+
 def test_an_auditor_sees_the_requests_without_what_is_personal(site, auditor, records):
     page = auditor.get(f"{LIST}/{records['request_id']}")
     assert page.status == 200
