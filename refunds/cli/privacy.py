@@ -22,7 +22,7 @@ from refunds.domain.records import Contact
 from refunds.errors import Message
 from refunds.presentation.documents.export import export_data, render_html
 from refunds.presentation.language import translate
-from refunds.presentation.texts.privacy import answer_text, certificate_lines
+from refunds.presentation.texts.privacy import PERSONAL_FIELDS, answer_text, certificate_lines
 from refunds.schemas import fields
 from refunds.schemas.strict import schema_of
 from refunds.service import data_requests, exports, findings, privacy, rectification
@@ -380,6 +380,6 @@ def empty(contact: str, reason: ErasureReason) -> None:
     with writing() as uow:
         fields = findings.empty(uow, contact, reason)
     for name in fields:
-        click.echo(translate("Emptied: %(name)s.", name=name))
+        click.echo(translate("Emptied: %(name)s.", name=PERSONAL_FIELDS[name]))
     if not fields:
         click.echo(translate("Nothing is left to empty."))

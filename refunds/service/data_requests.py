@@ -103,9 +103,9 @@ def extend(uow: UnitOfWork, request_id: str, reason: str) -> DataRequest:
     if request.extended_at is not None and request.extension_reason in {reason, None}:
         return request
     _require_open(request)
-    values = {"kind": request.kind, "due": format_instant(request.due_at)}
+    values = {"due": format_instant(request.due_at)}
     if request.kind not in EXTENDABLE:
-        text = Message("Only access, portability and objection can be: answer the %(kind)s before %(due)s.", **values)
+        text = Message("Only access, portability and objection can be: answer this request before %(due)s.", **values)
         raise CannotBeExtended(text)
     if request.extended_at is not None:
         raise CannotBeExtended(Message("It was extended before, for another reason, to %(due)s.", **values))
@@ -299,9 +299,16 @@ def lock(uow: UnitOfWork, request_id: str) -> DataRequest:
 def _require_open(request: DataRequest) -> None:
     """Raise `DataRequestConflict` if a data request is closed."""
     if request.outcome is not None:
-        values = {"name": request.request_id, "outcome": request.outcome}
-        text = Message("The data request %(name)s is closed: %(outcome)s.", **values)
-        raise DataRequestConflict(text, request.outcome)
+        detail = _CLOSED[request.outcome].filled(name=request.request_id)
+        raise DataRequestConflict(detail, request.outcome)
+
+
+_CLOSED = {
+    DataRequestOutcome.FULFILLED: Message("The data request %(name)s is closed: it was fulfilled."),
+    DataRequestOutcome.REFUSED: Message("The data request %(name)s is closed: it was refused."),
+    DataRequestOutcome.NOTHING_HELD: Message("The data request %(name)s is closed: nothing is held."),
+    DataRequestOutcome.TAKEN_BACK: Message("The data request %(name)s is closed: it was taken back."),
+}
 
 
 def _about(request: DataRequest, **more: Any) -> Mapping[str, Any]:

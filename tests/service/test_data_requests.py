@@ -316,7 +316,7 @@ def test_access_portability_and_objection_alone_can_be_extended(store, kind):
         assert extended(store, request).due_at > request.due_at
     else:
         with pytest.raises(
-            CannotBeExtended, match=f"access, portability and objection can be: answer the {kind} before 2"
+            CannotBeExtended, match="access, portability and objection can be: answer this request before 2"
         ):
             extended(store, request)
         assert sound(store) == before
