@@ -10,6 +10,7 @@ from refunds.domain.judging import at_pointer
 from refunds.errors import InvalidInput, Message, Unfit
 from refunds.schemas.fields import FreeText, Line, Reference
 from refunds.schemas.strict import schema_of
+from refunds.security.encryption import Erased
 from refunds.storage.rectifications import PERSONAL
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -56,7 +57,7 @@ def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str
 
 
 def on_record(uow: UnitOfWork, customer_id: str) -> list[Correction]:
-    """Return the personal fields of a customer that have a value, to be corrected.
+    """Return the personal fields of a customer that have a value, to be corrected; emptied ones have none any more.
 
     Of a customer's orders, the first `MOST` and their records are read; other orders are left out.
     """
@@ -72,7 +73,9 @@ def on_record(uow: UnitOfWork, customer_id: str) -> list[Correction]:
         for table, found in records.items()
         for record in found
         for field in PERSONAL[table]
-        if (value := getattr(record, field)) and (table, field) != ("orders", "customer_ref")
+        if (value := getattr(record, field))
+        and not isinstance(value, Erased)
+        and (table, field) != ("orders", "customer_ref")
     ]
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Role
-from refunds.domain.privacy import DataRequestKind, DisclosureBasis, LimitKind
+from refunds.domain.privacy import DataRequestKind, DisclosureBasis, ErasureReason, LimitKind
 from refunds.domain.records import Intent
 from refunds.errors import FieldError, Message
-from refunds.service import contacts, privacy, resolutions
+from refunds.security.encryption import ERASED
+from refunds.service import contacts, findings, privacy, resolutions
 from refunds.service.contacts import NewContact
 from refunds.service.privacy import disclose
 from refunds.service.rectification import CORRECTABLE
@@ -295,6 +296,20 @@ def test_a_limit_is_set_and_lifted(site, privacy, kind, button):
     assert page.h1.endswith(": Taken back")
     with site.store.read(COMMAND_LINE) as uow:
         assert not uow.limits.kinds(site.customer(order))
+
+
+@pytest.mark.parametrize(("language", "button"), [("en", "Correct"), ("de", "Berichtigen")])
+def test_what_was_emptied_is_not_to_be_corrected_and_is_in_nobodys_way(site, language, button):
+    order = site.register(customer_ref=f"K-emptied-{language}")
+    gone = site.record(order, note="Gone.", ticket_ref="T-1", from_detail="+4989123456")
+    kept = site.record(order, note="Kept.", received_at=NOW - timedelta(seconds=90))
+    with site.store.write(COMMAND_LINE) as uow:
+        findings.empty(uow, gone, ErasureReason.REQUEST)
+    officer = site.browser(Role.PRIVACY, language)
+    page = opened(officer, site.asks(KINDS["rectification"], f"K-emptied-{language}"))
+    assert not [name for name in page.form(button).fields if gone in name]
+    assert officer.press(page, button, **{f"contacts:{kept}:note": "Corrected."}).status == 200
+    assert {one.note for one in site.contacts(order)} == {ERASED, "Corrected."}
 
 
 def test_a_page_says_that_another_request_still_restricts_the_data(site, privacy):
