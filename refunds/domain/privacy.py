@@ -14,7 +14,10 @@ class CustomerHasOpenMatters(CallersError, code="customer-has-open-matters"):
 
 
 class LegalHold(CallersError, code="legal-hold"):
-    """A customer cannot be erased, because a legal hold keeps their data."""
+    """A customer cannot be erased, nor their orders moved to another one, because a legal hold keeps their data."""
+
+    def __init__(self, customer_id: str) -> None:
+        super().__init__(Message("A legal hold keeps the customer %(name)s: lift it first.", name=customer_id))
 
 
 class IdentityNotChecked(CallersError, code="identity-not-checked"):

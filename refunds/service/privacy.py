@@ -13,7 +13,6 @@ from refunds.domain.privacy import (
     Disclosure,
     DisclosureBasis,
     ErasureReason,
-    LegalHold,
     Limit,
     LimitKind,
 )
@@ -43,8 +42,7 @@ def erase(uow: UnitOfWork, customer_id: str, reason: ErasureReason, anyway: str 
     order_ids = uow.customers.lock_with_orders(customer_id)
     erasure = uow.erasures.find(customer_id)
     if erasure is None:
-        if uow.limits.active(customer_id, LimitKind.HOLD):
-            raise LegalHold(Message("A legal hold keeps the customer %(name)s: lift it first.", name=customer_id))
+        uow.limits.require_no_hold(customer_id)
         open_matters = [] if reason is ErasureReason.CHILD or anyway else _open_matters(uow, order_ids)
         if open_matters:
             names = ", ".join(open_matters)

@@ -99,7 +99,8 @@ PROBLEMS = {
         "Deal with what the detail names, or say why the erasure does not wait for it.",
     ),
     "legal-hold": _Titled(409, Message("A legal hold keeps the customer's data")).explained(
-        "The customer has a legal hold, so they cannot be erased. Nothing was changed.",
+        "The customer has a legal hold, so they cannot be erased, and no order of theirs can become another "
+        "customer's. Nothing was changed.",
         "Lift the hold once its reason is gone.",
     ),
     "identity-not-checked": _Titled(409, Message("The person's identity was not checked")).explained(
