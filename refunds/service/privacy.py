@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from refunds.domain.journal import EventType
 from refunds.domain.privacy import (
+    COPIED,
     CustomerHasOpenMatters,
     DataRequest,
     DataRequestConflict,
@@ -43,7 +44,7 @@ def erase(uow: UnitOfWork, customer_id: str, reason: ErasureReason, anyway: str 
     erasure = uow.erasures.find(customer_id)
     if erasure is None:
         uow.limits.require_no_hold(customer_id)
-        open_matters = [] if reason is ErasureReason.CHILD or anyway else _open_matters(uow, order_ids)
+        open_matters = [] if reason is ErasureReason.CHILD or anyway else _open_matters(uow, customer_id, order_ids)
         if open_matters:
             names = ", ".join(open_matters)
             text = Message("The customer %(name)s has open matters: %(names)s.", name=customer_id, names=names)
@@ -52,14 +53,17 @@ def erase(uow: UnitOfWork, customer_id: str, reason: ErasureReason, anyway: str 
     return Certificate(erasure, uow.erasures.records_emptied(customer_id))
 
 
-def _open_matters(uow: UnitOfWork, order_ids: Sequence[str]) -> list[str]:
-    """Return the ids of what is open about these orders.
+def _open_matters(uow: UnitOfWork, customer_id: str, order_ids: Sequence[str]) -> list[str]:
+    """Return the ids of what is open about a customer, who has these orders.
 
-    That is: requests that wait for an answer other than a refusal, and active cancellations that are not settled.
+    That is: requests that wait for an answer other than a refusal, active cancellations that are not settled, and data
+    requests for a copy of what an erasure would empty.
     """
     active = filter(None, map(uow.cancellations.active, order_ids))
     waiting = [one.contact_id for one in waiting_about(uow, order_ids)]
-    return waiting + [one.cancellation_id for one in active if one.state in UNSETTLED]
+    copies = [one for one in uow.data_requests.of_customer(customer_id) if one.kind in COPIED and one.outcome is None]
+    unsettled = [one.cancellation_id for one in active if one.state in UNSETTLED]
+    return waiting + unsettled + [one.request_id for one in copies]
 
 
 def waiting_about(uow: UnitOfWork, order_ids: Collection[str]) -> list[Contact]:

@@ -27,7 +27,7 @@ from refunds.service.data_requests import Given
 from refunds.service.rectification import Correction
 from refunds.service.store import Store
 from tests.conftest import settings
-from tests.service.test_privacy import recorded, registered, sound
+from tests.service.test_privacy import erase, recorded, registered, sound
 
 HOW = "called back at the number on record"
 
@@ -212,6 +212,18 @@ def test_a_second_reason_of_a_limit_is_not_lost(store):
         with store.write(COMMAND_LINE) as uow:
             held = privacy.limit(uow, customer_id, LimitKind.HOLD, reason)
     assert reasons(store, customer_id) == [("the claim of May; the claim of June", True)] == [(held.reason, True)]
+    sound(store)
+
+
+@pytest.mark.parametrize("kind", [DataRequestKind.ACCESS, DataRequestKind.PORTABILITY])
+def test_an_erasure_waits_until_the_copy_that_was_asked_for_is_handed_out(store, kind):
+    customer_id = registered(store, "A-1")
+    asked, erasure = opened(store, kind), opened(store, DataRequestKind.ERASURE)
+    for act in (lambda: closed(store, erasure), lambda: erase(store, customer_id)):
+        with pytest.raises(CustomerHasOpenMatters, match=asked.request_id):
+            act()
+    closed(store, asked)
+    assert closed(store, erasure).outcome is DataRequestOutcome.FULFILLED
     sound(store)
 
 
