@@ -13,7 +13,7 @@ from refunds.errors import FieldError, Message
 from refunds.security.encryption import ERASED
 from refunds.service import contacts, findings, privacy, resolutions
 from refunds.service.contacts import NewContact
-from refunds.service.privacy import disclose
+from refunds.service.privacy import disclose, erase, limit
 from refunds.service.rectification import CORRECTABLE
 from refunds.web.console.messages import field_error_text
 from tests.console.conftest import NOW, SECRETS
@@ -320,6 +320,27 @@ def test_a_page_says_that_another_request_still_restricts_the_data(site, privacy
     with site.store.read(COMMAND_LINE) as uow:
         assert uow.limits.kinds(site.customer(order)) == {"restriction"}
     assert privacy.press(pages[1], "Lift it").facts["Person"] == "a customer"
+
+
+def test_a_request_of_somebody_erased_by_command_ends_with_the_certificate(site, privacy):
+    order = site.register(customer_ref="K-by-command")
+    request, later = (site.asks(KINDS["erasure"], "K-by-command", **more) for more in ({}, {"identity_check": None}))
+    with site.store.write(COMMAND_LINE) as uow:
+        erase(uow, site.customer(order), ErasureReason.ACCOUNT_DELETED)
+    page = privacy.press(opened(privacy, request), "Record that they were erased")
+    assert page.h1 == "Erasure: Fulfilled"
+    assert "Certificate of the erasure" in page.headings
+    assert "nothing is held" in opened(privacy, later).text.lower()
+
+
+def test_who_erases_is_told_of_a_restriction(site, privacy):
+    order = site.register(customer_ref="K-restricted-erasure")
+    request = site.asks(KINDS["erasure"], "K-restricted-erasure")
+    hint = "The customer has restricted the use of their data"
+    assert hint not in opened(privacy, request).text
+    with site.store.write(COMMAND_LINE) as uow:
+        limit(uow, site.customer(order), LimitKind.RESTRICTION, "a claim of theirs")
+    assert hint in opened(privacy, request).text
 
 
 def test_an_auditor_sees_the_requests_without_what_is_personal(site, auditor, records):

@@ -76,7 +76,8 @@ def _next(uow: UnitOfWork, request: privacy.DataRequest) -> str | None:
     if request.state is privacy.DataRequestState.CLOSED:
         return None
     if not data_requests.is_held(uow, request):
-        return "next.nothing_held"
+        is_done = request.customer_id and request.identity_check and request.kind is privacy.DataRequestKind.ERASURE
+        return "next.erased" if is_done else "next.nothing_held"
     if request.kind in privacy.IDENTIFIED and request.identity_check is None:
         return "next.identity"
     return f"next.{request.kind}"

@@ -59,6 +59,7 @@ NAMES: Mapping[str, Message] = {
     ErasureReason.ACCOUNT_DELETED: Message("The account was deleted"),
     ErasureReason.CHILD: Message("It is a child: do not wait"),
     "next.identity": Message("Make sure who asks"),
+    "next.erased": Message("Record that they were erased"),
     "next.nothing_held": Message("Answer that nothing is held"),
     **dict.fromkeys(("next.access", "next.portability"), Message("Hand over the export")),
     "next.rectification": Message("Correct what is wrong"),
