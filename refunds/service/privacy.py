@@ -148,6 +148,14 @@ def take_back(uow: UnitOfWork, request: DataRequest, kind: LimitKind) -> None:
             _set(uow, request.customer_id, kind, other.outcome_reason, other)
 
 
+def stays_without(uow: UnitOfWork, request: DataRequest) -> bool:
+    """Tell whether the limit that a fulfilled data request asks for would stay if the request were taken back."""
+    for kind, asked in _ASKED.items():
+        if request.customer_id and request.kind is asked and (found := uow.limits.active(request.customer_id, kind)):
+            return found.set_at != request.closed_at or len(_standing(uow, request.customer_id, kind)) > 1
+    return False
+
+
 def _standing(uow: UnitOfWork, customer_id: str, kind: LimitKind) -> list[DataRequest]:
     """Return a customer's data requests that ask for this limit, were fulfilled, and are not taken back."""
     asked = uow.data_requests.of_customer(customer_id)

@@ -11,7 +11,7 @@ from refunds.domain.privacy import DataRequestKind, DisclosureBasis, ErasureReas
 from refunds.domain.records import Intent
 from refunds.errors import FieldError, Message
 from refunds.security.encryption import ERASED
-from refunds.service import contacts, findings, privacy, resolutions
+from refunds.service import contacts, findings, privacy, rectification, resolutions
 from refunds.service.contacts import NewContact
 from refunds.service.privacy import disclose, erase, limit
 from refunds.service.rectification import CORRECTABLE
@@ -316,7 +316,9 @@ def test_a_page_says_that_another_request_still_restricts_the_data(site, privacy
     order = site.register(customer_ref="K-twice")
     button = "Restrict the use of the data"
     pages = [privacy.press(opened(privacy, site.asks(KINDS["restriction"], "K-twice")), button) for _ in "ab"]
+    assert "The data stay limited" in pages[1].text
     assert privacy.press(pages[0], "Lift it").facts["Person"] == "a customer restriction"
+    assert "Tell the person before." in privacy.get(pages[1].path).text
     with site.store.read(COMMAND_LINE) as uow:
         assert uow.limits.kinds(site.customer(order)) == {"restriction"}
     assert privacy.press(pages[1], "Lift it").facts["Person"] == "a customer"
@@ -341,6 +343,16 @@ def test_who_erases_is_told_of_a_restriction(site, privacy):
     with site.store.write(COMMAND_LINE) as uow:
         limit(uow, site.customer(order), LimitKind.RESTRICTION, "a claim of theirs")
     assert hint in opened(privacy, request).text
+
+
+def test_the_form_to_correct_says_that_it_does_not_have_all_orders(site, privacy, monkeypatch):
+    monkeypatch.setattr(rectification, "MOST", 2)
+    site.register(customer_ref="K-orders")
+    request = site.asks(KINDS["rectification"], "K-orders")
+    hint = "Here are the first 2 orders."
+    for expected in (False, False, True):
+        assert (hint in opened(privacy, request).text) is expected
+        site.register(customer_ref="K-orders")
 
 
 def test_an_auditor_sees_the_requests_without_what_is_personal(site, auditor, records):
