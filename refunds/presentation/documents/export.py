@@ -116,6 +116,7 @@ def render_html(export: Export) -> str:
         retention=list(retention(export.terms)),
         zone=export.terms.time_zone,
         limits=_LIMITS,
+        held=any(one.kind is LimitKind.HOLD and one.lifted_at is None for one in export.limits),
         last_day=last_day,
         named=lambda code: code and translate(_NAMES[code]),
     )
