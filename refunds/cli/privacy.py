@@ -1,4 +1,5 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from refunds.domain.privacy import (
     DataRequestKind,
     DataRequestOutcome,
     DataRequestState,
+    Disclosure,
     DisclosureBasis,
     ErasureReason,
     Fee,
@@ -25,6 +27,7 @@ from refunds.presentation.language import translate
 from refunds.presentation.texts.privacy import PERSONAL_FIELDS, answer_text, certificate_lines
 from refunds.schemas import fields
 from refunds.schemas.strict import schema_of
+from refunds.security.encryption import Erased
 from refunds.service import data_requests, exports, findings, privacy, rectification
 from refunds.service.data_requests import Given
 from refunds.service.exports import Export
@@ -74,17 +77,20 @@ def _read(**given: str | None) -> dict[str, Any]:
     return _TEXTS.read(given)
 
 
-def _of_customer(reference: str, *, by_id: bool, act: Callable[[UnitOfWork, str], Any]) -> Any:
+def _of_customer(reference: str, *, by_id: bool, act: Callable[[UnitOfWork, str], Any], informs: bool = False) -> Any:
     """Call `act` with a customer's id in a write and return its result; print a message if the reference is unknown.
 
-    The result is then None. With `by_id`, `reference` is the customer's id, and is not looked up.
+    The result is then None. With `by_id`, `reference` is the customer's id, and is not looked up. With `informs`, also
+    print who got the data before, unless `act` returns that nothing has changed.
     """
     with writing() as uow:
         customer_id = reference if by_id else uow.customers.find(reference)
-        if customer_id is not None:
-            return act(uow, customer_id)
-    click.echo(translate("Nothing is held about this customer."))
-    return None
+        before = uow.disclosures.of_customer(customer_id or "")  # nobody can read them after an erasure
+        done = None if customer_id is None else act(uow, customer_id)
+    if customer_id is None:
+        click.echo(translate("Nothing is held about this customer."))
+    _tell(before if informs and done else ())
+    return done
 
 
 @command.command("erase")
@@ -98,8 +104,16 @@ def erase(reference: str, reason: ErasureReason, anyway: str | None, *, by_id: b
     --anyway says why not, or it is a child. Erased again by their --id, they get the same certificate.
     """
     anyway = _read(anyway=anyway).get("anyway")
-    done = _of_customer(reference, by_id=by_id, act=lambda uow, who: privacy.erase(uow, who, reason, anyway))
-    _show(done)
+    act = partial(privacy.erase, reason=reason, anyway=anyway)
+    _show(_of_customer(reference, by_id=by_id, act=act, informs=True))
+
+
+def _tell(recipients: Sequence[Disclosure]) -> None:
+    """Print who got a customer's data before, and must be told of what was done; nobody whose name was erased."""
+    for one in recipients:
+        if not isinstance(one.recipient, Erased):
+            told = Message("Tell %(recipient)s, too: %(reference)s.", recipient=one.recipient, reference=one.reference)
+            click.echo(translate(told))
 
 
 def _show(certificate: Certificate | None) -> None:
@@ -134,7 +148,8 @@ def _limit(kind: LimitKind, reference: str, reason: str | None, *, by_id: bool, 
             privacy.limit(uow, customer_id, kind, reason)
         return customer_id
 
-    if customer_id := _of_customer(reference, by_id=by_id, act=act):
+    informs = kind is LimitKind.RESTRICTION and not lift
+    if customer_id := _of_customer(reference, by_id=by_id, act=act, informs=informs):
         click.echo(translate(_DONE[kind, lift], customer_id=customer_id))
 
 
@@ -190,7 +205,9 @@ def rectify(reference: str, corrections: tuple[Correction, ...], *, by_id: bool)
 
     `--set` takes the tables and fields of the API. No decision is made again, and no value enters the journal.
     """
-    is_other = _of_customer(reference, by_id=by_id, act=lambda uow, who: rectification.rectify(uow, corrections, who))
+    is_other = _of_customer(
+        reference, by_id=by_id, act=lambda uow, who: rectification.rectify(uow, corrections, who), informs=True
+    )
     if is_other is not None:
         click.echo(translate("Corrected.") if is_other else translate("Nothing to correct: it stands as given."))
 
@@ -312,10 +329,7 @@ def close(
         said = answer_text(done.request, data_requests.time_zone(uow))
     if said:
         click.echo(said)
-    for one in done.recipients:
-        click.echo(
-            translate("Tell %(recipient)s, too: %(reference)s.", recipient=one.recipient, reference=one.reference)
-        )
+    _tell(done.recipients)
     _show(done.certificate)
 
 

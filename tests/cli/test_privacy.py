@@ -82,6 +82,22 @@ def test_nothing_in_german_is_a_code(app, reason):
     assert not CODES.findall(re.sub(r"Nachweis: .*|\b[a-z]{3}_\w+", "", said))
 
 
+def test_who_got_the_data_before_is_named_by_what_they_must_be_told_of(app):
+    told = "Tell the police, too: BY-1.\n"
+    given = ("--basis", "authority_request", "--recipient", "the police", "--file", "BY-1")
+    assert flask(app, "disclose", "K-1", *given)[2] == 0
+    contact = stored(app, lambda uow: uow.contacts.of_order("A-1")[0].contact_id)
+    right = ("rectify", "K-1", "--set", "contacts", contact, "note", "Frau Richtig")
+    assert flask(app, *right)[0] == f"{told}Corrected.\n"
+    assert told not in flask(app, *right)[0]
+    assert told in flask(app, "restrict", "K-1")[0]
+    assert told not in flask(app, "restrict", "K-1", "--lift")[0]
+    assert told not in flask(app, "object", "K-1")[0]
+    name = stored(app, lambda uow: uow.customers.find("K-1"))
+    assert told in flask(app, "erase", "K-1", "--reason", "child")[0]
+    assert "Tell " not in flask(app, "erase", "--id", name, "--reason", "child")[0]
+
+
 def test_a_hold_keeps_a_customer_until_it_is_lifted(app):
     out, err, code = flask(app, "hold", "K-1", "--reason", "a claim")
     assert (out.startswith("Held: cus_"), err, code) == (True, "", 0)
