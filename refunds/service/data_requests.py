@@ -173,7 +173,7 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
     """
     request = lock(uow, request_id)
     _require_fitting(uow, request, given)
-    to_inform = recipients(uow, request)
+    to_inform = recipients(uow, request)  # before an erasure
     limit = _LIMITS.get(request.kind) if request.outcome is DataRequestOutcome.FULFILLED else None
     is_lifted = given.outcome is DataRequestOutcome.TAKEN_BACK and limit is not None
     if request.outcome is given.outcome and not rectify(uow, given.corrections, request.customer_id):
@@ -191,7 +191,8 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
         privacy.take_back(uow, request, limit)
     elif given.outcome is DataRequestOutcome.FULFILLED:
         erased = _fulfil(uow, done, given)
-    return Answered(uow.data_requests.get(request_id), erased, to_inform)
+    is_done = is_lifted or given.outcome is DataRequestOutcome.FULFILLED
+    return Answered(uow.data_requests.get(request_id), erased, to_inform if is_done else ())
 
 
 def with_certificate(uow: UnitOfWork, request: DataRequest) -> Answered:
@@ -200,8 +201,9 @@ def with_certificate(uow: UnitOfWork, request: DataRequest) -> Answered:
 
 
 def recipients(uow: UnitOfWork, request: DataRequest) -> Sequence[Disclosure]:
-    """Return all disclosures of the customer, if recipients must be told of requests of this kind; otherwise none."""
-    if request.customer_id is None or request.kind not in TOLD_TO_RECIPIENTS:
+    """Return all disclosures of the customer, if recipients must be told of what was or may be done; otherwise none."""
+    nothing_done = request.outcome not in {None, DataRequestOutcome.FULFILLED}
+    if request.customer_id is None or request.kind not in TOLD_TO_RECIPIENTS or nothing_done:
         return ()
     return uow.disclosures.of_customer(request.customer_id)
 

@@ -98,6 +98,16 @@ def test_who_got_the_data_before_is_named_by_what_they_must_be_told_of(app):
     assert "Tell " not in flask(app, "erase", "--id", name, "--reason", "child")[0]
 
 
+@pytest.mark.parametrize("outcome", ["refused", "taken_back"])
+def test_nobody_is_to_be_told_of_what_was_not_done(app, outcome):
+    given = ("--basis", "authority_request", "--recipient", "the police", "--file", "BY-1")
+    assert flask(app, "disclose", "K-1", *given)[2] == 0
+    for kind in ("rectification", "erasure", "restriction"):
+        request = flask(app, "open", kind, "K-1", "--channel", "email")[0].split(",")[0]
+        out, _, code = flask(app, "close", request, "--outcome", outcome, "--reason", "no proof")
+        assert ("police" in out, code) == (False, 0)
+
+
 def test_a_hold_keeps_a_customer_until_it_is_lifted(app):
     out, err, code = flask(app, "hold", "K-1", "--reason", "a claim")
     assert (out.startswith("Held: cus_"), err, code) == (True, "", 0)
