@@ -166,3 +166,25 @@ def test_a_late_correction_rests_on_the_ticket_that_the_agent_cannot_see(agent, 
     assert corrected.json["ticket_ref"] == "[restricted]"
     limit(app, order_id, lift=True)
     assert agent.get(f"/v1/contacts/{corrected.json['contact_id']}").json["ticket_ref"] == "T-Muster"
+
+
+def test_the_mark_of_a_restricted_text_is_not_taken_for_the_text_itself(agent, billing, privacy, app):
+    order_id = agent.register(customer_ref="K-muster")
+    asked = agent.record(order_id, **CALL).json["contact_id"]
+    customer_id = limit(app, order_id)
+    shown = billing.get(f"/v1/orders/{order_id}")
+    facts = {name: shown.json[name] for name in ("customer_ref", "service_provided_at")} | {"region": "DE"}
+    state = {"If-Match": shown.headers["ETag"]}
+    correction = facts | {"correction_reason": "another region"}
+    refused = billing.client.put(f"/v1/orders/{order_id}", json=correction, headers=state)
+    assert (refused.status_code, refused.json["errors"][0]["pointer"]) == (422, "/customer_ref")
+    assert agent.put("/v1/orders/of-nobody", json=facts).status_code == 422
+    corrected = billing.client.put(
+        f"/v1/orders/{order_id}", json=correction | {"customer_ref": "K-muster"}, headers=state
+    )
+    assert (corrected.status_code, corrected.json["customer_id"]) == (200, customer_id)
+    contact = agent.get(f"/v1/contacts/{asked}").json
+    for name in ("from_detail", "note", "ticket_ref"):
+        for mark in (contact[name], "[erased]"):
+            assert agent.record(order_id, **{name: mark}, supersedes=asked).status_code == 422
+    assert privacy.get(f"/v1/orders/{order_id}").json["customer_ref"] == "K-muster"
