@@ -191,6 +191,13 @@ def since_text(at: datetime | None) -> str:
     return "the beginning" if at is None else format_instant(at)
 
 
+LOST_OF_PRIVACY = (
+    "The privacy officer must enter the restrictions, objections, holds, corrections, disclosures and data requests of "
+    "that time again. Who was restricted then is shown to everybody until they do."
+)
+"""What becomes of the privacy role's work when an older database is brought back; only erasures are made again."""
+
+
 def warn_of_erasures(since: datetime | None) -> None:
     """Print a warning that erasures since an instant, or all for None, may be undone and have to be repeated."""
     click.echo(f"Erasures from {since_text(since)} on may have been undone: erase these customers again.")

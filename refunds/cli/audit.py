@@ -8,6 +8,7 @@ import orjson
 from refunds.cli import (
     LANG,
     LEDGER_LOST,
+    LOST_OF_PRIVACY,
     Group,
     loaded_store,
     note_done,
@@ -87,6 +88,7 @@ def accept(reason: str, ledger_lost: str | None) -> None:
         f"What was recorded from {since_text(lost.since)} to {format_instant(lost.until)}, and after, may be lost: "
         "billing must send the orders of that time again, and read the feed from its beginning."
     )
+    click.echo(LOST_OF_PRIVACY)
     if ledger_lost:
         warn_of_erasures(lost.since)
 

@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -7,11 +8,14 @@ import click
 from refunds.cli import LANG, loaded_store, standalone, write_private
 from refunds.domain.instants import end_of_day, first_instant, zone
 from refunds.domain.journal import EventType
-from refunds.domain.permissions import COMMAND_LINE
+from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import InvalidInput, Message
 from refunds.presentation import tables
 from refunds.schemas.fields import NearDate
 from refunds.schemas.strict import schema_of
+
+_FINANCE = replace(COMMAND_LINE, role=Role.BILLING)
+"""Whom the tables are for: the privacy role alone reads what a customer restricted."""
 
 _RANGE = schema_of(first=NearDate(required=True, data_key="from"), last=NearDate(required=True, data_key="to"))
 
@@ -39,7 +43,7 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
         uow.events.note(EventType.PRIVACY_TABLE_EXPORTED, kind, {"from": first, "to": last})
         dated = getattr(uow, kind).dated
     dates = {f"{dated}_from": first_instant(read["first"], tz), f"{dated}_to": end_of_day(read["last"], tz)}
-    lines = (line.encode() for line in tables.lines_by_page(store, COMMAND_LINE, kind, **dates))
+    lines = (line.encode() for line in tables.lines_by_page(store, _FINANCE, kind, **dates))
     if output is None:
         sys.stdout.buffer.writelines(lines)
         return

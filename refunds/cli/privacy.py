@@ -1,4 +1,5 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from refunds.domain.privacy import (
     DataRequestKind,
     DataRequestOutcome,
     DataRequestState,
+    Disclosure,
     DisclosureBasis,
     ErasureReason,
     Fee,
@@ -22,9 +24,10 @@ from refunds.domain.records import Contact
 from refunds.errors import Message
 from refunds.presentation.documents.export import export_data, render_html
 from refunds.presentation.language import translate
-from refunds.presentation.texts.privacy import answer_text, certificate_lines
+from refunds.presentation.texts.privacy import PERSONAL_FIELDS, answer_text, certificate_lines
 from refunds.schemas import fields
 from refunds.schemas.strict import schema_of
+from refunds.security.encryption import Erased
 from refunds.service import data_requests, exports, findings, privacy, rectification
 from refunds.service.data_requests import Given
 from refunds.service.exports import Export
@@ -74,17 +77,20 @@ def _read(**given: str | None) -> dict[str, Any]:
     return _TEXTS.read(given)
 
 
-def _of_customer(reference: str, *, by_id: bool, act: Callable[[UnitOfWork, str], Any]) -> Any:
+def _of_customer(reference: str, *, by_id: bool, act: Callable[[UnitOfWork, str], Any], informs: bool = False) -> Any:
     """Call `act` with a customer's id in a write and return its result; print a message if the reference is unknown.
 
-    The result is then None. With `by_id`, `reference` is the customer's id, and is not looked up.
+    The result is then None. With `by_id`, `reference` is the customer's id, and is not looked up. With `informs`, also
+    print who got the data before, unless `act` returns that nothing has changed.
     """
     with writing() as uow:
         customer_id = reference if by_id else uow.customers.find(reference)
-        if customer_id is not None:
-            return act(uow, customer_id)
-    click.echo(translate("Nothing is held about this customer."))
-    return None
+        before = uow.disclosures.of_customer(customer_id or "")  # nobody can read them after an erasure
+        done = None if customer_id is None else act(uow, customer_id)
+    if customer_id is None:
+        click.echo(translate("Nothing is held about this customer."))
+    _tell(before if informs and done else ())
+    return done
 
 
 @command.command("erase")
@@ -98,8 +104,16 @@ def erase(reference: str, reason: ErasureReason, anyway: str | None, *, by_id: b
     --anyway says why not, or it is a child. Erased again by their --id, they get the same certificate.
     """
     anyway = _read(anyway=anyway).get("anyway")
-    done = _of_customer(reference, by_id=by_id, act=lambda uow, who: privacy.erase(uow, who, reason, anyway))
-    _show(done)
+    act = partial(privacy.erase, reason=reason, anyway=anyway)
+    _show(_of_customer(reference, by_id=by_id, act=act, informs=True))
+
+
+def _tell(recipients: Sequence[Disclosure]) -> None:
+    """Print who got a customer's data before, and must be told of what was done; nobody whose name was erased."""
+    for one in recipients:
+        if not isinstance(one.recipient, Erased):
+            told = Message("Tell %(recipient)s, too: %(reference)s.", recipient=one.recipient, reference=one.reference)
+            click.echo(translate(told))
 
 
 def _show(certificate: Certificate | None) -> None:
@@ -113,7 +127,10 @@ def _show(certificate: Certificate | None) -> None:
 @click.option("--reason", required=True, help="Why; it is kept encrypted.")
 @of_customer
 def hold(reference: str, reason: str, *, by_id: bool) -> None:
-    """Keep a customer from erasure and retention until the hold is lifted."""
+    """Keep a customer from erasure and retention until the hold is lifted.
+
+    A customer has one hold: another reason is added to its reason. Lift it when none of them is left.
+    """
     _limit(LimitKind.HOLD, reference, reason, by_id=by_id)
 
 
@@ -131,7 +148,8 @@ def _limit(kind: LimitKind, reference: str, reason: str | None, *, by_id: bool, 
             privacy.limit(uow, customer_id, kind, reason)
         return customer_id
 
-    if customer_id := _of_customer(reference, by_id=by_id, act=act):
+    informs = kind is LimitKind.RESTRICTION and not lift
+    if customer_id := _of_customer(reference, by_id=by_id, act=act, informs=informs):
         click.echo(translate(_DONE[kind, lift], customer_id=customer_id))
 
 
@@ -154,7 +172,8 @@ LIFT = click.option("--lift", is_flag=True, help="Lift it again; tell the person
 def restrict(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> None:
     """Let the privacy role alone read a customer's data.
 
-    They are left out of statistics and simulations, and show as [restricted] to all others, until it is lifted.
+    They are left out of statistics and simulations, and show as [restricted] to all others, until it is lifted. What
+    they asked for in a data request is lifted by taking that request back.
     """
     _limit(LimitKind.RESTRICTION, reference, reason, by_id=by_id, lift=lift)
 
@@ -164,7 +183,10 @@ def restrict(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> 
 @LIFT
 @of_customer
 def note_objection(reference: str, reason: str | None, *, lift: bool, by_id: bool) -> None:
-    """Leave a customer out of statistics and simulations until it is lifted."""
+    """Leave a customer out of statistics and simulations until it is lifted.
+
+    What they asked for in a data request is lifted by taking that request back.
+    """
     _limit(LimitKind.OBJECTION, reference, reason, by_id=by_id, lift=lift)
 
 
@@ -183,7 +205,9 @@ def rectify(reference: str, corrections: tuple[Correction, ...], *, by_id: bool)
 
     `--set` takes the tables and fields of the API. No decision is made again, and no value enters the journal.
     """
-    is_other = _of_customer(reference, by_id=by_id, act=lambda uow, who: rectification.rectify(uow, corrections, who))
+    is_other = _of_customer(
+        reference, by_id=by_id, act=lambda uow, who: rectification.rectify(uow, corrections, who), informs=True
+    )
     if is_other is not None:
         click.echo(translate("Corrected.") if is_other else translate("Nothing to correct: it stands as given."))
 
@@ -305,10 +329,7 @@ def close(
         said = answer_text(done.request, data_requests.time_zone(uow))
     if said:
         click.echo(said)
-    for one in done.recipients:
-        click.echo(
-            translate("Tell %(recipient)s, too: %(reference)s.", recipient=one.recipient, reference=one.reference)
-        )
+    _tell(done.recipients)
     _show(done.certificate)
 
 
@@ -373,6 +394,6 @@ def empty(contact: str, reason: ErasureReason) -> None:
     with writing() as uow:
         fields = findings.empty(uow, contact, reason)
     for name in fields:
-        click.echo(translate("Emptied: %(name)s.", name=name))
+        click.echo(translate("Emptied: %(name)s.", name=PERSONAL_FIELDS[name]))
     if not fields:
         click.echo(translate("Nothing is left to empty."))

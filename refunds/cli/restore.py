@@ -3,7 +3,7 @@ from pathlib import Path
 import click
 from flask import current_app
 
-from refunds.cli import LEDGER_LOST, since_text, standalone, warn_of_erasures
+from refunds.cli import LEDGER_LOST, LOST_OF_PRIVACY, since_text, standalone, warn_of_erasures
 from refunds.domain.instants import format_instant
 from refunds.service import backups
 from refunds.service.backups import Restored
@@ -46,4 +46,4 @@ def _lost(restored: Restored) -> list[str]:
     then = (
         "Billing must send the orders of that time again, and read the feed as docs/billing.md says: a reader that was"
     )
-    return [lost, f"{then} further than position {restored.report.events} gets feed-rewound."]
+    return [lost, f"{then} further than position {restored.report.events} gets feed-rewound.", LOST_OF_PRIVACY]

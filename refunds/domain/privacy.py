@@ -10,11 +10,14 @@ from refunds.errors import CallersError, Message, StateConflict
 
 
 class CustomerHasOpenMatters(CallersError, code="customer-has-open-matters"):
-    """A customer cannot be erased yet: requests of theirs wait for an answer, or refunds for billing."""
+    """A customer cannot be erased yet: requests of theirs wait for an answer or a copy, or refunds for billing."""
 
 
 class LegalHold(CallersError, code="legal-hold"):
-    """A customer cannot be erased, because a legal hold keeps their data."""
+    """A customer cannot be erased, nor their orders moved to another one, because a legal hold keeps their data."""
+
+    def __init__(self, customer_id: str) -> None:
+        super().__init__(Message("A legal hold keeps the customer %(name)s: lift it first.", name=customer_id))
 
 
 class IdentityNotChecked(CallersError, code="identity-not-checked"):
@@ -135,7 +138,10 @@ _EXTENDED_TO_MONTHS = 3
 EXTENDABLE = (DataRequestKind.ACCESS, DataRequestKind.PORTABILITY, DataRequestKind.OBJECTION)
 """What may take longer to answer if there are reasons; the others wait for nothing but the act."""
 
-IDENTIFIED = (DataRequestKind.ACCESS, DataRequestKind.PORTABILITY, DataRequestKind.ERASURE)
+COPIED = (DataRequestKind.ACCESS, DataRequestKind.PORTABILITY)
+"""What is answered by a copy of the data, which an erasure would make impossible."""
+
+IDENTIFIED = (*COPIED, DataRequestKind.ERASURE)
 """What is only done for somebody whose identity was checked."""
 
 TOLD_TO_RECIPIENTS = (DataRequestKind.RECTIFICATION, DataRequestKind.ERASURE, DataRequestKind.RESTRICTION)

@@ -20,6 +20,7 @@ from refunds.domain.region_days import WEEKDAYS, Week
 from refunds.domain.statistics import MONTH
 from refunds.errors import PAYMENT_DATA, FieldError, Message, Unfit
 from refunds.schemas.strict import unfit_error
+from refunds.security.encryption import ERASED, Hidden
 
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,17}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
@@ -210,13 +211,15 @@ class Month(Text):
 
 
 class FreeText(Text):
-    """A text that a person wrote, with a letter or a digit and without payment data."""
+    """A text that a person wrote, with a letter or a digit, without payment data, and no mark of a text not shown."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        """Return a text that `Text` accepts; raise `ValidationError` if it has payment data or no letter or digit."""
+        """Return a text that `Text` accepts; raise `ValidationError` if it is no text or has payment data."""
         text = super()._deserialize(value, *args, **kwargs)
         if not any(map(str.isalnum, text)):
             raise unfit_error(Message("must contain a letter or a digit"))
+        if text in {ERASED, f"{Hidden(text)}"}:  # shown to a client, which sends it back
+            raise unfit_error(Message("stands for a text that is not shown: leave it out, or send the text itself"))
         self._require_no_payment_data(text)
         return text
 

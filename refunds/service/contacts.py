@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from refunds.domain import contact_points, judging
 from refunds.domain.contact_points import Channel
@@ -24,6 +24,7 @@ from refunds.errors import (
     InvalidInput,
     Message,
 )
+from refunds.security.encryption import Hidden
 from refunds.service import ProgressCallback, orders, promises, silently
 from refunds.service.orders import AHEAD
 from refunds.service.store import Store
@@ -89,6 +90,7 @@ def add(uow: UnitOfWork, locked: LockedOrder, new: NewContact, *, cancels: bool 
     Raises what `record` raises, except `NotFound`.
     """
     earlier = _to_supersede(uow, locked, new)
+    new = _with_hidden(new, earlier)
     own = _judge(uow, locked.order, new, earlier, cancelled=locked.active is not None)
     if needs_evidence(own, new.intent) and new.ticket_ref is None and new.intent is not Intent.WITHDRAWAL:
         detail = Message("is required: the contact was received before the deadline and is entered after it")
@@ -137,6 +139,7 @@ def preview(uow: UnitOfWork, order: Order, new: NewContact) -> tuple[Decision, D
     judged.
     """
     earlier = uow.contacts.find(new.supersedes) if new.supersedes else None
+    new = _with_hidden(new, earlier)
     own = _judge(uow, order, new, earlier, cancelled=uow.cancellations.active(order.order_id) is not None)
     return own, orders.decision_to_answer(uow, order, own, new.supersedes)
 
@@ -148,6 +151,22 @@ def needs_evidence(decision: Decision, intent: Intent) -> bool:
     without one, but then only a supervisor can cancel on it.
     """
     return decision.backdated and intent.asks and decision.version.terms.evidence_after_deadline
+
+
+def hidden_details(contact: Contact | None) -> dict[str, Hidden]:
+    """Return the texts of a contact that the principal may not see, by field; none without a contact.
+
+    They are kept by a contact that supersedes it and has nothing in their place: nobody can repeat what they do not
+    see.
+    """
+    details = {name: getattr(contact, name, None) for name in ("from_detail", "ticket_ref", "note")}
+    return {name: text for name, text in details.items() if isinstance(text, Hidden)}
+
+
+def _with_hidden(new: NewContact, earlier: Contact | None) -> NewContact:
+    """Return a new contact, with the hidden details of `earlier`, which it supersedes, where it has none."""
+    kept: dict[str, Any] = hidden_details(earlier)
+    return replace(new, **{name: text for name, text in kept.items() if getattr(new, name) is None})
 
 
 def _judge(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | None, *, cancelled: bool) -> Decision:
@@ -185,7 +204,7 @@ def _new_contact(uow: UnitOfWork, locked: LockedOrder, new: NewContact, own: Dec
     """
     entry = new.first or Entry(uow.now, uow.principal.actor, uow.contacts.new_number())
     asks, from_detail = new.intent.asks, new.from_detail
-    if from_detail is not None:
+    if from_detail is not None and not isinstance(from_detail, Hidden):  # which is as it was stored
         from_detail = customers_detail("/from_detail", from_detail, locked.order, own.version.terms)
     return Contact(
         contact_id=uow.new_id("con", uow.now),  # requests of a day are counted by it: the clock may say the next day

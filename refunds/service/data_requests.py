@@ -103,9 +103,9 @@ def extend(uow: UnitOfWork, request_id: str, reason: str) -> DataRequest:
     if request.extended_at is not None and request.extension_reason in {reason, None}:
         return request
     _require_open(request)
-    values = {"kind": request.kind, "due": format_instant(request.due_at)}
+    values = {"due": format_instant(request.due_at)}
     if request.kind not in EXTENDABLE:
-        text = Message("Only access, portability and objection can be: answer the %(kind)s before %(due)s.", **values)
+        text = Message("Only access, portability and objection can be: answer this request before %(due)s.", **values)
         raise CannotBeExtended(text)
     if request.extended_at is not None:
         raise CannotBeExtended(Message("It was extended before, for another reason, to %(due)s.", **values))
@@ -165,14 +165,15 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
     """Close a data request and, if it is fulfilled, do what it asks for; the same again changes nothing.
 
     The recipients are returned as they were before an erasure, after which nobody can read them. A restriction or an
-    objection that was fulfilled can be taken back, which lifts it. Nothing may follow in the unit of work. Raises
-    `NotFound`; `DataRequestConflict` if it was closed with another outcome or other corrections; `InvalidInput` if
-    something is missing or does not fit its kind; `IdentityNotChecked`; `CustomerErased`; for an erasure, also
-    `LegalHold`, `CustomerHasOpenMatters` and `StorageUnavailable`.
+    objection that was fulfilled can be taken back, which lifts it, unless the customer asked for it in another data
+    request, too, or it was set without one; the reason stays, unless another is given. Nothing may follow in the unit
+    of work. Raises `NotFound`; `DataRequestConflict` if it was closed with another outcome or other corrections;
+    `InvalidInput` if something is missing or does not fit its kind; `IdentityNotChecked`; `CustomerErased`; for an
+    erasure, also `LegalHold`, `CustomerHasOpenMatters` and `StorageUnavailable`.
     """
     request = lock(uow, request_id)
     _require_fitting(uow, request, given)
-    to_inform = recipients(uow, request)
+    to_inform = recipients(uow, request)  # before an erasure
     limit = _LIMITS.get(request.kind) if request.outcome is DataRequestOutcome.FULFILLED else None
     is_lifted = given.outcome is DataRequestOutcome.TAKEN_BACK and limit is not None
     if request.outcome is given.outcome and not rectify(uow, given.corrections, request.customer_id):
@@ -181,14 +182,17 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
         _require_open(request)
     closed = {"closed_at": uow.now, "closed_by": uow.principal.actor, "outcome": given.outcome}
     reason = given.reason if is_held(uow, request) else None
+    if is_lifted:
+        reason = reason or request.outcome_reason
     event, data = EventType.DATA_REQUEST_CLOSED, _about(request, outcome=given.outcome)
-    request = uow.data_requests.update(request, event, data, **closed, outcome_reason=reason)
+    done = uow.data_requests.update(request, event, data, **closed, outcome_reason=reason)
     erased = None
-    if request.customer_id and limit and is_lifted:
-        privacy.lift(uow, request.customer_id, limit)
+    if limit and is_lifted:
+        privacy.take_back(uow, request, limit)
     elif given.outcome is DataRequestOutcome.FULFILLED:
-        erased = _fulfil(uow, request, given)
-    return Answered(uow.data_requests.get(request_id), erased, to_inform)
+        erased = _fulfil(uow, done, given)
+    is_done = is_lifted or given.outcome is DataRequestOutcome.FULFILLED
+    return Answered(uow.data_requests.get(request_id), erased, to_inform if is_done else ())
 
 
 def with_certificate(uow: UnitOfWork, request: DataRequest) -> Answered:
@@ -197,8 +201,9 @@ def with_certificate(uow: UnitOfWork, request: DataRequest) -> Answered:
 
 
 def recipients(uow: UnitOfWork, request: DataRequest) -> Sequence[Disclosure]:
-    """Return all disclosures of the customer, if recipients must be told of requests of this kind; otherwise none."""
-    if request.customer_id is None or request.kind not in TOLD_TO_RECIPIENTS:
+    """Return all disclosures of the customer, if recipients must be told of what was or may be done; otherwise none."""
+    nothing_done = request.outcome not in {None, DataRequestOutcome.FULFILLED}
+    if request.customer_id is None or request.kind not in TOLD_TO_RECIPIENTS or nothing_done:
         return ()
     return uow.disclosures.of_customer(request.customer_id)
 
@@ -235,7 +240,7 @@ def _fulfil(uow: UnitOfWork, request: DataRequest, given: Given) -> Certificate 
     if kind is DataRequestKind.RECTIFICATION:
         rectify(uow, given.corrections, customer_id)
     elif customer_id is not None and kind in _LIMITS:
-        privacy.limit(uow, customer_id, _LIMITS[kind], given.reason)
+        privacy.limit_on(uow, request, _LIMITS[kind])
     elif customer_id is not None and kind in IDENTIFIED:
         require_identity(request)
         if kind is DataRequestKind.ERASURE:
@@ -296,9 +301,16 @@ def lock(uow: UnitOfWork, request_id: str) -> DataRequest:
 def _require_open(request: DataRequest) -> None:
     """Raise `DataRequestConflict` if a data request is closed."""
     if request.outcome is not None:
-        values = {"name": request.request_id, "outcome": request.outcome}
-        text = Message("The data request %(name)s is closed: %(outcome)s.", **values)
-        raise DataRequestConflict(text, request.outcome)
+        detail = _CLOSED[request.outcome].filled(name=request.request_id)
+        raise DataRequestConflict(detail, request.outcome)
+
+
+_CLOSED = {
+    DataRequestOutcome.FULFILLED: Message("The data request %(name)s is closed: it was fulfilled."),
+    DataRequestOutcome.REFUSED: Message("The data request %(name)s is closed: it was refused."),
+    DataRequestOutcome.NOTHING_HELD: Message("The data request %(name)s is closed: nothing is held."),
+    DataRequestOutcome.TAKEN_BACK: Message("The data request %(name)s is closed: it was taken back."),
+}
 
 
 def _about(request: DataRequest, **more: Any) -> Mapping[str, Any]:

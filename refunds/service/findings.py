@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from refunds.domain import contact_points
 from refunds.domain.permissions import Principal
-from refunds.domain.privacy import ErasureReason, LegalHold, LimitKind
+from refunds.domain.privacy import ErasureReason
 from refunds.domain.records import Contact
 from refunds.domain.regions import country_of
 from refunds.domain.unmatched import UnmatchedContact
@@ -101,7 +101,5 @@ def empty(uow: UnitOfWork, name: str, reason: ErasureReason) -> list[str]:
     """
     found = uow.any_contacts.get(name, lock=True)
     if isinstance(found, Contact):
-        customer_id = uow.orders.get(found.order_id).customer_id
-        if uow.limits.active(customer_id, LimitKind.HOLD):
-            raise LegalHold(Message("A legal hold keeps the customer %(name)s: lift it first.", name=customer_id))
+        uow.limits.require_no_hold(uow.orders.get(found.order_id).customer_id)
     return uow.erasures.empty(found, reason)

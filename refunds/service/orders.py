@@ -168,8 +168,8 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collecti
     key, and the old customer is deleted if no record is about them. If a request was refused before, decisions say from
     now on that facts were corrected. Raises `Forbidden` without the scope to correct; `NotFound` if there is no such
     order; `PreconditionFailed` if its revision is not in `revisions`, which the caller has seen; `CustomerErased`;
-    `OrderFrozen` if it is cancelled; `Conflict` if it moves to another customer meanwhile; and the same as `register`
-    if the facts cannot be judged.
+    `OrderFrozen` if it is cancelled; `LegalHold` if the customer changes and a hold keeps the old one's data;
+    `Conflict` if it moves to another customer meanwhile; and the same as `register` if the facts cannot be judged.
     """
     uow.principal.require(Scope.ORDERS_CORRECT)
     before = uow.orders.get(facts.order_id).customer_id
@@ -184,7 +184,9 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collecti
         raise Conflict("orders.customer_id")
     uow.orders.require_not_erased(facts.order_id)
     changes |= _told_before(uow, locked.order)
-    if "customer_id" in changes:  # from here on, records about the order can be read only when it is stored
+    if "customer_id" in changes:
+        uow.limits.require_no_hold(before)
+        # From here on, records about the order can be read only when it is stored.
         changes["customer_ref"] = facts.customer_ref
         uow.orders.move(locked.order, customer_id)
     corrected = _change(uow, locked, changes, correction_reason=reason)

@@ -5,16 +5,21 @@ from typing import NamedTuple
 
 from refunds.domain.journal import EventType
 from refunds.domain.privacy import (
+    COPIED,
     CustomerHasOpenMatters,
+    DataRequest,
+    DataRequestConflict,
+    DataRequestKind,
+    DataRequestOutcome,
     Disclosure,
     DisclosureBasis,
     ErasureReason,
-    LegalHold,
     Limit,
     LimitKind,
 )
 from refunds.domain.records import UNSETTLED, Contact, Intent
 from refunds.errors import Message, NotFound
+from refunds.security.encryption import Erased
 from refunds.service import contacts
 from refunds.storage.erasures import Erasure
 from refunds.storage.unit_of_work import UnitOfWork
@@ -38,9 +43,8 @@ def erase(uow: UnitOfWork, customer_id: str, reason: ErasureReason, anyway: str 
     order_ids = uow.customers.lock_with_orders(customer_id)
     erasure = uow.erasures.find(customer_id)
     if erasure is None:
-        if uow.limits.active(customer_id, LimitKind.HOLD):
-            raise LegalHold(Message("A legal hold keeps the customer %(name)s: lift it first.", name=customer_id))
-        open_matters = [] if reason is ErasureReason.CHILD or anyway else _open_matters(uow, order_ids)
+        uow.limits.require_no_hold(customer_id)
+        open_matters = [] if reason is ErasureReason.CHILD or anyway else _open_matters(uow, customer_id, order_ids)
         if open_matters:
             names = ", ".join(open_matters)
             text = Message("The customer %(name)s has open matters: %(names)s.", name=customer_id, names=names)
@@ -49,14 +53,17 @@ def erase(uow: UnitOfWork, customer_id: str, reason: ErasureReason, anyway: str 
     return Certificate(erasure, uow.erasures.records_emptied(customer_id))
 
 
-def _open_matters(uow: UnitOfWork, order_ids: Sequence[str]) -> list[str]:
-    """Return the ids of what is open about these orders.
+def _open_matters(uow: UnitOfWork, customer_id: str, order_ids: Sequence[str]) -> list[str]:
+    """Return the ids of what is open about a customer, who has these orders.
 
-    That is: requests that wait for an answer other than a refusal, and active cancellations that are not settled.
+    That is: requests that wait for an answer other than a refusal, active cancellations that are not settled, and data
+    requests for a copy of what an erasure would empty.
     """
     active = filter(None, map(uow.cancellations.active, order_ids))
     waiting = [one.contact_id for one in waiting_about(uow, order_ids)]
-    return waiting + [one.cancellation_id for one in active if one.state in UNSETTLED]
+    copies = [one for one in uow.data_requests.of_customer(customer_id) if one.kind in COPIED and one.outcome is None]
+    unsettled = [one.cancellation_id for one in active if one.state in UNSETTLED]
+    return waiting + unsettled + [one.request_id for one in copies]
 
 
 def waiting_about(uow: UnitOfWork, order_ids: Collection[str]) -> list[Contact]:
@@ -72,31 +79,109 @@ _EVENTS = {
 }
 
 
+_ASKED = {
+    LimitKind.RESTRICTION: DataRequestKind.RESTRICTION,
+    LimitKind.OBJECTION: DataRequestKind.OBJECTION,
+}
+
+
 def limit(uow: UnitOfWork, customer_id: str, kind: LimitKind, reason: str | None) -> Limit:
-    """Set a limit of this kind on a customer, if not set already; return it. Raises `NotFound` or `CustomerErased`."""
+    """Set a limit of this kind on a customer without a data request; return the customer's limit.
+
+    A customer has at most one limit of a kind at a time. If this one is set already, another reason is added to its
+    reason; if it was set on a data request, it is set anew, so that it stays when the request is taken back. Raises
+    `NotFound` or `CustomerErased`.
+    """
     uow.customers.lock_with_orders(customer_id)
     uow.customers.require_not_erased(customer_id)
     found = uow.limits.active(customer_id, kind)
+    if found and found.set_at in {one.closed_at for one in _standing(uow, customer_id, kind)}:
+        _end(uow, found)
+        found = None
     if found is None:
-        found = Limit(
-            limit_id=uow.new_id("lim"),
-            customer_id=customer_id,
-            kind=kind,
-            reason=reason,
-            set_at=uow.now,
-            set_by=uow.principal.actor,
-        )
-        uow.limits.add(found, _EVENTS[kind][0], customer_id=customer_id)
+        return _set(uow, customer_id, kind, reason)
+    if reason and reason not in (found.reason or ""):
+        reasons = "; ".join(filter(None, (found.reason, reason)))
+        found = uow.limits.update(found, _EVENTS[kind][0], {"customer_id": customer_id}, reason=reasons)
     return found
 
 
 def lift(uow: UnitOfWork, customer_id: str, kind: LimitKind) -> None:
-    """Lift a customer's limit of this kind, if there is one; raises `NotFound` if there is no such customer."""
+    """Lift a customer's limit of this kind, if there is one.
+
+    Raises `NotFound` if there is no such customer, and `DataRequestConflict` while a data request of theirs asks for
+    it: that is taken back instead.
+    """
     uow.customers.lock_with_orders(customer_id)
     found = uow.limits.active(customer_id, kind)
-    if found is not None:
-        lifted = {"lifted_at": uow.now, "lifted_by": uow.principal.actor}
-        uow.limits.update(found, _EVENTS[kind][1], {"customer_id": customer_id}, **lifted)
+    if found is None:
+        return
+    if standing := _standing(uow, customer_id, kind):
+        names = ", ".join(one.request_id for one in standing)
+        text = Message("The customer asked for it. Take back instead: %(names)s.", names=names)
+        raise DataRequestConflict(text, DataRequestOutcome.FULFILLED)
+    _end(uow, found)
+
+
+def limit_on(uow: UnitOfWork, request: DataRequest, kind: LimitKind) -> None:
+    """Set a limit of this kind on the customer of a data request that was fulfilled now, unless it is set already.
+
+    Raises `CustomerErased`.
+    """
+    assert request.customer_id
+    uow.customers.require_not_erased(request.customer_id)
+    if uow.limits.active(request.customer_id, kind) is None:
+        _set(uow, request.customer_id, kind, request.outcome_reason, request)
+
+
+def take_back(uow: UnitOfWork, request: DataRequest, kind: LimitKind) -> None:
+    """Lift the limit that was set on a data request, which the caller has closed; `request` is as it was before.
+
+    The limit stays if it was set without this request. If another data request asks for it, too, it is set anew on
+    that one: each is lifted on its own.
+    """
+    assert request.customer_id
+    found = uow.limits.active(request.customer_id, kind)
+    if found and found.set_at == request.closed_at:  # a request and its limit have the same time
+        _end(uow, found)
+        for other in _standing(uow, request.customer_id, kind)[:1]:
+            _set(uow, request.customer_id, kind, other.outcome_reason, other)
+
+
+def stays_without(uow: UnitOfWork, request: DataRequest) -> bool:
+    """Tell whether the limit that a fulfilled data request asks for would stay if the request were taken back."""
+    for kind, asked in _ASKED.items():
+        if request.customer_id and request.kind is asked and (found := uow.limits.active(request.customer_id, kind)):
+            return found.set_at != request.closed_at or len(_standing(uow, request.customer_id, kind)) > 1
+    return False
+
+
+def _standing(uow: UnitOfWork, customer_id: str, kind: LimitKind) -> list[DataRequest]:
+    """Return a customer's data requests that ask for this limit, were fulfilled, and are not taken back."""
+    asked = uow.data_requests.of_customer(customer_id)
+    return [one for one in asked if (one.kind, one.outcome) == (_ASKED.get(kind), DataRequestOutcome.FULFILLED)]
+
+
+def _set(
+    uow: UnitOfWork, customer_id: str, kind: LimitKind, reason: str | None, on: DataRequest | None = None
+) -> Limit:
+    """Store and return a new limit of a customer who has none of this kind, with the times of the request `on`."""
+    new = Limit(
+        limit_id=uow.new_id("lim"),
+        customer_id=customer_id,
+        kind=kind,
+        reason=None if isinstance(reason, Erased) else reason,
+        set_at=(on and on.closed_at) or uow.now,
+        set_by=(on and on.closed_by) or uow.principal.actor,
+    )
+    uow.limits.add(new, _EVENTS[kind][0], customer_id=customer_id)
+    return new
+
+
+def _end(uow: UnitOfWork, found: Limit) -> None:
+    """Lift a limit, with its event."""
+    lifted = {"lifted_at": uow.now, "lifted_by": uow.principal.actor}
+    uow.limits.update(found, _EVENTS[found.kind][1], {"customer_id": found.customer_id}, **lifted)
 
 
 def disclose(uow: UnitOfWork, customer_ref: str, basis: DisclosureBasis, recipient: str, reference: str) -> Disclosure:

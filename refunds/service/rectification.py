@@ -10,6 +10,7 @@ from refunds.domain.judging import at_pointer
 from refunds.errors import InvalidInput, Message, Unfit
 from refunds.schemas.fields import FreeText, Line, Reference
 from refunds.schemas.strict import schema_of
+from refunds.security.encryption import Erased
 from refunds.storage.rectifications import PERSONAL
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -38,7 +39,8 @@ def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str
     An event for each customer, or for a contact without one, names the changed records and fields. The `customer_ref`
     of `customers` is corrected in all their orders; that of `orders` moves one order, even a cancelled one, to the
     customer with that reference. Raises `NotFound` if there is no such customer; `InvalidInput` if a record is not
-    theirs or has nothing in the field, or the value does not fit (`PaymentDataRefused`); and `CustomerErased`.
+    theirs or has nothing in the field, or the value does not fit (`PaymentDataRefused`); `CustomerErased`; and
+    `LegalHold` if an order of a customer on hold would move.
     """
     if customer_id is not None:
         uow.customers.lock_with_orders(customer_id)
@@ -56,7 +58,7 @@ def rectify(uow: UnitOfWork, corrections: Sequence[Correction], customer_id: str
 
 
 def on_record(uow: UnitOfWork, customer_id: str) -> list[Correction]:
-    """Return the personal fields of a customer that have a value, to be corrected.
+    """Return the personal fields of a customer that have a value, to be corrected; emptied ones have none any more.
 
     Of a customer's orders, the first `MOST` and their records are read; other orders are left out.
     """
@@ -72,7 +74,9 @@ def on_record(uow: UnitOfWork, customer_id: str) -> list[Correction]:
         for table, found in records.items()
         for record in found
         for field in PERSONAL[table]
-        if (value := getattr(record, field)) and (table, field) != ("orders", "customer_ref")
+        if (value := getattr(record, field))
+        and not isinstance(value, Erased)
+        and (table, field) != ("orders", "customer_ref")
     ]
 
 
@@ -131,13 +135,15 @@ def _move(uow: UnitOfWork, order_id: str, customer_ref: str) -> bool:
     """Move an order to the customer with this reference, and return True; return False if it is theirs already.
 
     The order gets a new revision, with an event. The customer who had it is deleted if no record is left about them.
-    Raises `NotFound` if there is no such order, and `CustomerErased` if the customer who had it was erased.
+    Raises `NotFound` if there is no such order, `CustomerErased` if the customer who had it was erased, and `LegalHold`
+    if a hold keeps their data.
     """
     customer_id = uow.customers.lock(customer_ref)
     order = uow.orders.get_for_update(order_id).order
     if order.customer_id == customer_id:
         return False
     uow.orders.require_not_erased(order_id)
+    uow.limits.require_no_hold(order.customer_id)
     uow.orders.move(order, customer_id)
     uow.orders.update(
         order,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from refunds.domain.permissions import Scope
-from refunds.domain.privacy import DataRequest, DataRequestState, Disclosure, Limit, LimitKind
+from refunds.domain.privacy import DataRequest, DataRequestState, Disclosure, LegalHold, Limit, LimitKind
 from refunds.errors import Message
 from refunds.security.encryption import NO_ACCESS, CustomerCipher
 from refunds.storage import Row, keys
@@ -61,6 +61,11 @@ class Limits(OfCustomers[Limit]):
         """Return the limit of this kind that a customer has; None if there is none, or it was lifted."""
         is_active = "limits.customer_id = :customer_id AND kind = :kind AND lifted_at IS NULL"
         return self._one(is_active, customer_id=customer_id, kind=kind)
+
+    def require_no_hold(self, customer_id: str) -> None:
+        """Raise `LegalHold` if a hold keeps the customer's data."""
+        if self.active(customer_id, LimitKind.HOLD):
+            raise LegalHold(customer_id)
 
     def kinds(self, customer_id: str) -> set[LimitKind]:
         """Return the kinds of limits that a customer has, without lifted ones."""

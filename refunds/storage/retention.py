@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from refunds.domain.journal import EventType
-from refunds.domain.privacy import LimitKind
+from refunds.domain.privacy import DataRequestOutcome, LimitKind
 from refunds.domain.retention import BESIDE, CANCELLED, CONTACTED, DETAILS, ORDERED, REPLIES, Period
 from refunds.storage import Row, Transaction, idempotency
 from refunds.storage.contacts import CONTACTS
@@ -54,13 +54,22 @@ def _kind_of_orders(name: str, period: Period, condition: str) -> Kind:
     return Kind(name, period, "orders", "orders.order_id", _LAST[period], condition, gone, "orders.customer_id")
 
 
-def _of_customers(table: str, key: str, since: str) -> Kind:
-    """Return the kind of all records in a table about customers; the SQL `since` gives the begin of their period."""
+def _of_customers(table: str, key: str, since: str, condition: str = "TRUE") -> Kind:
+    """Return the kind of the records about customers in a table that fit a condition.
+
+    The SQL `since` gives the begin of their period.
+    """
     gone, owner = EventType.PRIVACY_FORGOTTEN, f"{table}.customer_id"
-    return Kind(table, BESIDE, table, f"{table}.{key}", since, "TRUE", gone, owner)
+    return Kind(table, BESIDE, table, f"{table}.{key}", since, condition, gone, owner)
 
 
 _ORDERLESS = "NOT EXISTS (SELECT 1 FROM orders AS o WHERE o.customer_id = limits.customer_id)"  # nothing is limited
+# What asks for a limit is kept as long as the limit: it is lifted by taking the request back.
+_STANDING = (
+    f"outcome = '{DataRequestOutcome.FULFILLED}' AND EXISTS (SELECT 1 FROM limits"  # noqa: S608
+    " WHERE limits.customer_id = data_requests.customer_id AND limits.kind = data_requests.kind"
+    f" AND lifted_at IS NULL AND NOT {_ORDERLESS})"
+)
 
 KINDS = (
     Kind(
@@ -87,7 +96,7 @@ KINDS = (
         condition="is_open = 0 AND contact_id IS NULL",
         event=EventType.CONTACT_UNMATCHED_FORGOTTEN,
     ),
-    _of_customers("data_requests", "request_id", "closed_at"),
+    _of_customers("data_requests", "request_id", "closed_at", f"NOT ({_STANDING})"),
     _of_customers("disclosures", "disclosure_id", "disclosed_at"),
     _of_customers(
         "limits",

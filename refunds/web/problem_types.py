@@ -94,12 +94,13 @@ PROBLEMS = {
         "revoked. A new order of the same customer belongs to a new customer.",
     ),
     "customer-has-open-matters": _Titled(409, Message("The customer has open matters")).explained(
-        "The customer has an open withdrawal, an open request that was in time or needs a supervisor, or a refund that "
-        "is not settled. Nothing was erased.",
+        "The customer has an open withdrawal, an open request that was in time or needs a supervisor, a refund that is "
+        "not settled, or an open data request for a copy of their data. Nothing was erased.",
         "Deal with what the detail names, or say why the erasure does not wait for it.",
     ),
     "legal-hold": _Titled(409, Message("A legal hold keeps the customer's data")).explained(
-        "The customer has a legal hold, so they cannot be erased. Nothing was changed.",
+        "The customer has a legal hold, so they cannot be erased, and no order of theirs can become another "
+        "customer's. Nothing was changed.",
         "Lift the hold once its reason is gone.",
     ),
     "identity-not-checked": _Titled(409, Message("The person's identity was not checked")).explained(

@@ -215,7 +215,7 @@ def test_a_request_is_extended_once_and_the_person_told_why(privacy, agent, now,
     assert (late.status_code, slug(late)) == (409, "cannot-be-extended")
     erasure = ask(privacy, customer_ref="K-extended", kind="erasure").json
     refused = privacy.put(f"/v1/data-requests/{erasure['request_id']}/extension", json={"reason": "many records"})
-    assert (slug(refused), "answer the erasure before" in refused.json["detail"]) == ("cannot-be-extended", True)
+    assert (slug(refused), "answer this request before" in refused.json["detail"]) == ("cannot-be-extended", True)
     overdue = privacy.get("/v1/data-requests?overdue=true&limit=200").json["items"]
     assert other["request_id"] in {one["request_id"] for one in overdue}
     assert not {asked["request_id"], erasure["request_id"]} & {one["request_id"] for one in overdue}

@@ -133,3 +133,58 @@ def test_who_objects_or_restricts_is_in_no_simulation(own, now, kind):
     limit(own, order_id, kind, lift=True)
     assert simulated() == more
     assert slug(agent.get("/v1/data-requests")) == "forbidden"
+
+
+def test_a_correction_keeps_what_the_agent_cannot_see(agent, privacy, app):
+    order_id = agent.register(customer_ref="K-muster")
+    asked = agent.record(order_id, **CALL).json["contact_id"]
+    limit(app, order_id)
+    for given in ({}, {"note": "Frau Beispiel"}, {}):
+        answer = agent.record(order_id, channel="email", received_at=IN_TIME, supersedes=asked, **given)
+        assert (answer.status_code, answer.json["ticket_ref"]) == (201, "[restricted]")
+        asked = answer.json["contact_id"]
+    seen = privacy.get(f"/v1/contacts/{asked}").json
+    assert [seen[name] for name in ("from_detail", "note", "ticket_ref")] == [
+        "+498912345678",
+        "Frau Beispiel",
+        "T-Muster",
+    ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"received_at": IN_TIME}, {"intent": "withdrawal", "channel": "email", "received_at": "2026-04-09T08:00:00Z"}],
+)
+def test_a_late_correction_rests_on_the_ticket_that_the_agent_cannot_see(agent, app, now, said):
+    order_id = agent.register(customer_ref="K-muster")
+    now.move_to("2026-04-14T10:00:00Z")
+    asked = agent.record(order_id, **said, ticket_ref="T-Muster").json
+    limit(app, order_id)
+    corrected = agent.record(order_id, **said, note="Frau Muster", supersedes=asked["contact_id"])
+    assert corrected.status_code == 201, corrected.text
+    assert corrected.json["decision"]["reason"] == asked["decision"]["reason"]
+    assert corrected.json["ticket_ref"] == "[restricted]"
+    limit(app, order_id, lift=True)
+    assert agent.get(f"/v1/contacts/{corrected.json['contact_id']}").json["ticket_ref"] == "T-Muster"
+
+
+def test_the_mark_of_a_restricted_text_is_not_taken_for_the_text_itself(agent, billing, privacy, app):
+    order_id = agent.register(customer_ref="K-muster")
+    asked = agent.record(order_id, **CALL).json["contact_id"]
+    customer_id = limit(app, order_id)
+    shown = billing.get(f"/v1/orders/{order_id}")
+    facts = {name: shown.json[name] for name in ("customer_ref", "service_provided_at")} | {"region": "DE"}
+    state = {"If-Match": shown.headers["ETag"]}
+    correction = facts | {"correction_reason": "another region"}
+    refused = billing.client.put(f"/v1/orders/{order_id}", json=correction, headers=state)
+    assert (refused.status_code, refused.json["errors"][0]["pointer"]) == (422, "/customer_ref")
+    assert agent.put("/v1/orders/of-nobody", json=facts).status_code == 422
+    corrected = billing.client.put(
+        f"/v1/orders/{order_id}", json=correction | {"customer_ref": "K-muster"}, headers=state
+    )
+    assert (corrected.status_code, corrected.json["customer_id"]) == (200, customer_id)
+    contact = agent.get(f"/v1/contacts/{asked}").json
+    for name in ("from_detail", "note", "ticket_ref"):
+        for mark in (contact[name], "[erased]"):
+            assert agent.record(order_id, **{name: mark}, supersedes=asked).status_code == 422
+    assert privacy.get(f"/v1/orders/{order_id}").json["customer_ref"] == "K-muster"

@@ -21,7 +21,7 @@ COUNTS = {
     "register before it is provided": 7,
     "fill in": 15,
     "correct": 17,
-    "correct the customer": 23,
+    "correct the customer": 24,
     "order": 3,
     "orders": 3,
     "batch": 17,

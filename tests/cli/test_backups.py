@@ -303,6 +303,7 @@ def test_a_restore_puts_the_backup_in_place_and_says_what_is_lost(site):
     assert int(lost[1]) == last.position - events == 8
     assert [lost[2][:19], lost[3][:19]] == stamps
     assert f"a reader that was further than position {events} gets feed-rewound" in out
+    assert "must enter the restrictions, objections, holds, corrections" in out
     assert site.lines()[-1].accepted == "restored monday.db: the disk failed"
     assert site.done("audit", "verify").startswith(f"Sound: {events + 1} events")
     kept = re.search(r"kept as (\S+)\.\n", out)[1]
@@ -672,6 +673,8 @@ def test_without_a_backup_an_operator_accepts_the_installation_without_its_check
     shutil.rmtree(site.ledger.parent)
     why = ("--reason", "the disk failed", "--ledger-lost", "it failed with them")
     assert site.flask("audit", "accept", *why[:2])[2] == 4
-    assert site.done("audit", "accept", *why).startswith("Accepted: there is no checkpoint of its journal ")
+    accepted = site.done("audit", "accept", *why)
+    assert accepted.startswith("Accepted: there is no checkpoint of its journal ")
+    assert "must enter the restrictions, objections, holds, corrections" in accepted
     site.done("migrate")
     assert site.done("audit", "verify").startswith("Sound: ")

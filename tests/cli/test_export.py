@@ -16,8 +16,9 @@ import app
 from refunds.domain.contact_points import Channel
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
+from refunds.domain.privacy import LimitKind
 from refunds.presentation import tables
-from refunds.service import cancellations, contacts, orders
+from refunds.service import cancellations, contacts, orders, privacy
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from tests import records_in
@@ -142,3 +143,21 @@ def test_the_journal_says_which_table_was_taken_out():
     assert run("contacts", "--from", "2026-04-09", "--to", "2026-04-08")[2] == 3
     with app.app.extensions["refunds.store"].read(COMMAND_LINE) as uow:
         assert uow.events.last_of(EventType.PRIVACY_TABLE_EXPORTED) == last
+
+
+@pytest.mark.parametrize("kind", ["orders", "contacts", "cancellations"])
+def test_what_a_customer_restricted_is_not_handed_to_finance(kind):
+    store = app.app.extensions["refunds.store"]
+    given = (kind, "--from", "2026-04-07", "--to", "2026-04-07")
+    with store.write(COMMAND_LINE) as uow:
+        customer_id = uow.orders.get("A-0").customer_id
+        privacy.limit(uow, customer_id, LimitKind.RESTRICTION, "a dispute")
+    restricted = run(*given)[0]
+    with store.write(COMMAND_LINE) as uow:
+        privacy.lift(uow, customer_id, LimitKind.RESTRICTION)
+    (row,), (free,) = restricted, run(*given)[0]
+    hidden = {name for name, value in row.items() if value == "[restricted]"}
+    assert hidden == {name for name in ("customer_ref", "from_detail", "note") if name in row}
+    assert {name: value for name, value in row.items() if name not in hidden} == {
+        name: value for name, value in free.items() if name not in hidden
+    }

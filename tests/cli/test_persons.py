@@ -64,7 +64,7 @@ def test_a_caller_is_found_exported_and_emptied_by_the_contact(app, tmp_path):  
     assert "K-1" not in text
     assert "A-1" not in text
     emptied = flask(app, "empty", "--contact", name, "--reason", "request")
-    assert emptied == ("Emptied: from_detail.\nEmptied: ticket_ref.\nEmptied: note.\n", "", 0)
+    assert emptied == ("Emptied: The customer's number or address.\nEmptied: Ticket.\nEmptied: Note.\n", "", 0)
     assert flask(app, "empty", "--contact", name, "--reason", "request") == ("Nothing is left to empty.\n", "", 0)
     assert flask(app, "find", CALLER) == ("Nothing is held: every contact was opened.\n", "", 0)
     with app.extensions["refunds.store"].read(COMMAND_LINE) as uow:

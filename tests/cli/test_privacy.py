@@ -1,5 +1,6 @@
 """`flask privacy`: data requests are answered; customers are erased, corrected, held, restricted, disclosed."""
 
+import re
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -7,7 +8,8 @@ import pytest
 
 from refunds.cli import Commands
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.domain.privacy import LimitKind
+from refunds.domain.privacy import DataRequestKind, DataRequestOutcome, ErasureReason, LimitKind
+from refunds.presentation.texts.privacy import TABLES
 from refunds.service.store import Store
 from refunds.web import create_app
 from tests.conftest import settings
@@ -44,18 +46,66 @@ def test_an_erasure_is_certified_and_again_by_its_id(app):
     first, *lines = certificate.splitlines()
     assert first.startswith(f"Erased: customer {name}, ")
     proof = f"flask privacy erase --reason request --id {name}"
-    assert f"Personal fields in contacts: empty in 1 record. Proof: {proof}" in certificate
+    assert f"Personal fields, Request: empty in 1 record. Proof: {proof}" in certificate
     assert "Order: A-1" in lines
     assert "Out of scope: " in lines[-1]
     assert flask(app, *proof.split()[2:]) == (certificate, "", 0)
     assert flask(app, "erase", "--id", name, "--reason", "child") == (certificate, "", 0)
     german = flask(app, "erase", "--id", name, "--reason", "request", "--lang", "de")[0]
-    assert f"Personenbezogene Felder in contacts: leer in 1 Datensatz. Nachweis: {proof}" in german
+    assert f"Personenbezogene Felder, Anfrage: leer in 1 Datensatz. Nachweis: {proof}" in german
     assert flask(app, "erase", "K-1", "--reason", "request") == ("Nothing is held about this customer.\n", "", 0)
     assert flask(app, "erase", "K-1", "--reason", "request", "--lang", "de")[0] != (
         "Nothing is held about this customer.\n"
     )
     assert flask(app, "erase", "--id", "cus_x", "--reason", "request")[2] == 3
+
+
+CODES = re.compile(
+    rf"\b(?:{'|'.join([*ErasureReason, *DataRequestKind, *DataRequestOutcome, *TABLES])}|[a-z]+_[a-z]+)\b"
+)
+
+
+@pytest.mark.parametrize("reason", ErasureReason)
+def test_nothing_in_german_is_a_code(app, reason):
+    german = ("--lang", "de")
+    contact = stored(app, lambda uow: uow.contacts.of_order("A-1")[0].contact_id)
+    requests = [flask(app, "open", kind, "K-1", "--channel", "email")[0].split(",")[0] for kind in DataRequestKind]
+    said = flask(app, "extend", requests[2], "--reason", "Eile", *german)[1]
+    for name in requests[:2]:
+        flask(app, "close", name, "--outcome", "taken_back")
+        said += flask(app, "close", name, "--outcome", "refused", "--reason", "nein", *german)[1]
+    assert said.count("abgeschlossen") == 2
+    said += flask(app, "empty", "--contact", contact, "--reason", reason, *german)[0]
+    assert "Geleert: " in said
+    said += flask(app, "erase", "K-1", "--reason", reason, "--anyway", "Eile", *german)[0]
+    assert "Grund: " in said
+    assert not CODES.findall(re.sub(r"Nachweis: .*|\b[a-z]{3}_\w+", "", said))
+
+
+def test_who_got_the_data_before_is_named_by_what_they_must_be_told_of(app):
+    told = "Tell the police, too: BY-1.\n"
+    given = ("--basis", "authority_request", "--recipient", "the police", "--file", "BY-1")
+    assert flask(app, "disclose", "K-1", *given)[2] == 0
+    contact = stored(app, lambda uow: uow.contacts.of_order("A-1")[0].contact_id)
+    right = ("rectify", "K-1", "--set", "contacts", contact, "note", "Frau Richtig")
+    assert flask(app, *right)[0] == f"{told}Corrected.\n"
+    assert told not in flask(app, *right)[0]
+    assert told in flask(app, "restrict", "K-1")[0]
+    assert told not in flask(app, "restrict", "K-1", "--lift")[0]
+    assert told not in flask(app, "object", "K-1")[0]
+    name = stored(app, lambda uow: uow.customers.find("K-1"))
+    assert told in flask(app, "erase", "K-1", "--reason", "child")[0]
+    assert "Tell " not in flask(app, "erase", "--id", name, "--reason", "child")[0]
+
+
+@pytest.mark.parametrize("outcome", ["refused", "taken_back"])
+def test_nobody_is_to_be_told_of_what_was_not_done(app, outcome):
+    given = ("--basis", "authority_request", "--recipient", "the police", "--file", "BY-1")
+    assert flask(app, "disclose", "K-1", *given)[2] == 0
+    for kind in ("rectification", "erasure", "restriction"):
+        request = flask(app, "open", kind, "K-1", "--channel", "email")[0].split(",")[0]
+        out, _, code = flask(app, "close", request, "--outcome", outcome, "--reason", "no proof")
+        assert ("police" in out, code) == (False, 0)
 
 
 def test_a_hold_keeps_a_customer_until_it_is_lifted(app):
@@ -96,6 +146,18 @@ def test_a_customer_restricts_or_objects_until_that_is_lifted(app, command, kind
     assert not stored(app, lambda uow: uow.limits.kinds(name))
     assert flask(app, command, "K-9") == ("Nothing is held about this customer.\n", "", 0)
     sound(app)
+
+
+def test_what_a_data_request_restricts_is_lifted_by_taking_it_back(app):
+    name = stored(app, lambda uow: uow.customers.find("K-1"))
+    request = flask(app, "open", "restriction", "K-1", "--channel", "email")[0].split(",")[0]
+    assert flask(app, "close", request, "--outcome", "fulfilled", "--reason", "a claim")[2] == 0
+    _, said, code = flask(app, "restrict", "K-1", "--lift")
+    assert code
+    assert request in said
+    assert stored(app, lambda uow: uow.limits.kinds(name)) == {LimitKind.RESTRICTION}
+    assert flask(app, "close", request, "--outcome", "taken_back")[2] == 0
+    assert not stored(app, lambda uow: uow.limits.kinds(name))
 
 
 def test_a_field_is_corrected(app):

@@ -6,7 +6,9 @@ import pytest
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Role
+from refunds.domain.privacy import LimitKind
 from refunds.domain.records import Intent
+from refunds.service import privacy
 from tests.console.conftest import NOW, TOO_LONG_AGO
 
 BUTTON, RECORD = "Correct the channel or the time", "Record the correction"
@@ -146,3 +148,19 @@ def test_the_number_that_the_customer_was_told_leads_to_the_correction_and_is_na
     assert found_by(agent, number) == (page.path, True)
     page = agent.press(page, "Match", order_id=site.register())
     assert found_by(agent, number)[0] == page.path
+
+
+def test_a_correction_keeps_what_is_restricted_and_says_so(site):
+    order = site.register(customer_ref="K-restricted-correction")
+    first = site.record(order, note="Frau Muster", ticket_ref="T-Muster", from_detail="+498912345678")
+    with site.store.write(COMMAND_LINE) as uow:
+        privacy.limit(uow, uow.orders.get(order).customer_id, LimitKind.RESTRICTION, "a dispute")
+    agent = site.browser(Role.AGENT)
+    page = correcting(agent, first)
+    assert page.text.count("On record, but restricted: blank keeps it.") == 3
+    assert "Muster" not in page.text
+    page = agent.press(page, RECORD, channel="email")
+    corrected = site.contacts(order)[-1]
+    assert (corrected.supersedes, corrected.channel) == (first, Channel.EMAIL)
+    assert (corrected.note, corrected.ticket_ref, corrected.from_detail) == ("Frau Muster", "T-Muster", "+498912345678")
+    site.verify()

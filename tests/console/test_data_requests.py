@@ -7,12 +7,13 @@ import pytest
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Role
-from refunds.domain.privacy import DataRequestKind, DisclosureBasis, LimitKind
+from refunds.domain.privacy import DataRequestKind, DisclosureBasis, ErasureReason, LimitKind
 from refunds.domain.records import Intent
 from refunds.errors import FieldError, Message
-from refunds.service import contacts, privacy, resolutions
+from refunds.security.encryption import ERASED
+from refunds.service import contacts, findings, privacy, rectification, resolutions
 from refunds.service.contacts import NewContact
-from refunds.service.privacy import disclose
+from refunds.service.privacy import disclose, erase, limit
 from refunds.service.rectification import CORRECTABLE
 from refunds.web.console.messages import field_error_text
 from tests.console.conftest import NOW, SECRETS
@@ -295,6 +296,63 @@ def test_a_limit_is_set_and_lifted(site, privacy, kind, button):
     assert page.h1.endswith(": Taken back")
     with site.store.read(COMMAND_LINE) as uow:
         assert not uow.limits.kinds(site.customer(order))
+
+
+@pytest.mark.parametrize(("language", "button"), [("en", "Correct"), ("de", "Berichtigen")])
+def test_what_was_emptied_is_not_to_be_corrected_and_is_in_nobodys_way(site, language, button):
+    order = site.register(customer_ref=f"K-emptied-{language}")
+    gone = site.record(order, note="Gone.", ticket_ref="T-1", from_detail="+4989123456")
+    kept = site.record(order, note="Kept.", received_at=NOW - timedelta(seconds=90))
+    with site.store.write(COMMAND_LINE) as uow:
+        findings.empty(uow, gone, ErasureReason.REQUEST)
+    officer = site.browser(Role.PRIVACY, language)
+    page = opened(officer, site.asks(KINDS["rectification"], f"K-emptied-{language}"))
+    assert not [name for name in page.form(button).fields if gone in name]
+    assert officer.press(page, button, **{f"contacts:{kept}:note": "Corrected."}).status == 200
+    assert {one.note for one in site.contacts(order)} == {ERASED, "Corrected."}
+
+
+def test_a_page_says_that_another_request_still_restricts_the_data(site, privacy):
+    order = site.register(customer_ref="K-twice")
+    button = "Restrict the use of the data"
+    pages = [privacy.press(opened(privacy, site.asks(KINDS["restriction"], "K-twice")), button) for _ in "ab"]
+    assert "The data stay limited" in pages[1].text
+    assert privacy.press(pages[0], "Lift it").facts["Person"] == "a customer restriction"
+    assert "Tell the person before." in privacy.get(pages[1].path).text
+    with site.store.read(COMMAND_LINE) as uow:
+        assert uow.limits.kinds(site.customer(order)) == {"restriction"}
+    assert privacy.press(pages[1], "Lift it").facts["Person"] == "a customer"
+
+
+def test_a_request_of_somebody_erased_by_command_ends_with_the_certificate(site, privacy):
+    order = site.register(customer_ref="K-by-command")
+    request, later = (site.asks(KINDS["erasure"], "K-by-command", **more) for more in ({}, {"identity_check": None}))
+    with site.store.write(COMMAND_LINE) as uow:
+        erase(uow, site.customer(order), ErasureReason.ACCOUNT_DELETED)
+    page = privacy.press(opened(privacy, request), "Record that they were erased")
+    assert page.h1 == "Erasure: Fulfilled"
+    assert "Certificate of the erasure" in page.headings
+    assert "nothing is held" in opened(privacy, later).text.lower()
+
+
+def test_who_erases_is_told_of_a_restriction(site, privacy):
+    order = site.register(customer_ref="K-restricted-erasure")
+    request = site.asks(KINDS["erasure"], "K-restricted-erasure")
+    hint = "The customer has restricted the use of their data"
+    assert hint not in opened(privacy, request).text
+    with site.store.write(COMMAND_LINE) as uow:
+        limit(uow, site.customer(order), LimitKind.RESTRICTION, "a claim of theirs")
+    assert hint in opened(privacy, request).text
+
+
+def test_the_form_to_correct_says_that_it_does_not_have_all_orders(site, privacy, monkeypatch):
+    monkeypatch.setattr(rectification, "MOST", 2)
+    site.register(customer_ref="K-orders")
+    request = site.asks(KINDS["rectification"], "K-orders")
+    hint = "Here are the first 2 orders."
+    for expected in (False, False, True):
+        assert (hint in opened(privacy, request).text) is expected
+        site.register(customer_ref="K-orders")
 
 
 def test_an_auditor_sees_the_requests_without_what_is_personal(site, auditor, records):

@@ -97,6 +97,13 @@ def test_the_evidence_says_why_it_was_revoked_and_resolved(site, order, supervis
     assert "The customer keeps the order: They like it." in text
 
 
+def test_the_evidence_names_the_region_in_words(site):
+    order = site.register()
+    page = site.browser(Role.SUPERVISOR, "de").get(f"/console/orders/{order}/evidence")
+    assert page.facts["Region"] == "Bayern (DE-BY)"
+    assert "So wurden die Tage gezählt (Bayern)" in page.text
+
+
 def test_an_agent_is_told_how_to_record_a_request_of_an_erased_customer(site, order, agent):
     erase(site, order)
     page = agent.get(f"/console/orders/{order}/record?intent=withdrawal")

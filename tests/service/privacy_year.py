@@ -337,9 +337,16 @@ class PrivacyYears(Years):
         with self.store.write(COMMAND_LINE) as uow:
             limit = uow.limits.active(customer, kind)
             data_requests.close(uow, name, Given(DataRequestOutcome.TAKEN_BACK))
-        ended = (customer, datetime.now(UTC))
-        self.beside |= {("data_requests", name): ended} | ({("limits", limit.limit_id): ended} if limit else {})
-        self.texts.pop(("data_requests", name, "outcome_reason"), None)
+            others = [one for one in uow.data_requests.of_customer(customer) if one.kind == kind]
+            left = uow.limits.active(customer, kind)
+        stands = any(one.outcome is DataRequestOutcome.FULFILLED for one in others)
+        self.counts["still limited"] += stands
+        assert (left is not None) == (stands and limit is not None)
+        self.beside["data_requests", name] = ended = (customer, datetime.now(UTC))
+        if limit and limit != left:
+            self.beside["limits", limit.limit_id] = ended
+        if left and limit != left:
+            self.note_limit(customer, left)
 
     def erase(self, customer):
         """Remember that a customer is erased."""

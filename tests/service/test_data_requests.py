@@ -27,7 +27,7 @@ from refunds.service.data_requests import Given
 from refunds.service.rectification import Correction
 from refunds.service.store import Store
 from tests.conftest import settings
-from tests.service.test_privacy import recorded, registered, sound
+from tests.service.test_privacy import erase, recorded, registered, sound
 
 HOW = "called back at the number on record"
 
@@ -164,6 +164,80 @@ def test_a_restriction_or_objection_holds_until_it_is_taken_back(store, kind):
         privacy.limit(uow, customer_id, LimitKind(kind), None)
 
 
+def reasons(store, customer_id):
+    """The reason of each limit of a customer, and whether it still stands."""
+    with store.read(COMMAND_LINE) as uow:
+        return [(one.reason, one.lifted_at is None) for one in uow.limits.of_customer(customer_id)]
+
+
+@pytest.mark.parametrize("kind", [DataRequestKind.RESTRICTION, DataRequestKind.OBJECTION])
+@pytest.mark.parametrize("first", [0, 1])
+def test_each_of_two_restrictions_or_objections_is_lifted_on_its_own(store, kind, first):
+    customer_id = registered(store, "A-1")
+    asked = [closed(store, opened(store, kind), reason=reason) for reason in ("wrong number", "a claim")]
+    done = closed(store, asked[first], DataRequestOutcome.TAKEN_BACK)
+    assert done.outcome_reason == asked[first].outcome_reason
+    assert limits(store, customer_id) == {LimitKind(kind)}
+    assert reasons(store, customer_id)[-1] == (asked[1 - first].outcome_reason, True)
+    with pytest.raises(DataRequestConflict, match=asked[1 - first].request_id), store.write(COMMAND_LINE) as uow:
+        privacy.lift(uow, customer_id, LimitKind(kind))
+    closed(store, asked[1 - first], DataRequestOutcome.TAKEN_BACK)
+    assert not limits(store, customer_id)
+    sound(store)
+
+
+@pytest.mark.parametrize("kind", [DataRequestKind.RESTRICTION, DataRequestKind.OBJECTION])
+@pytest.mark.parametrize("before", [True, False])
+def test_what_was_limited_without_a_request_stays_when_a_request_is_taken_back(store, kind, before):
+    customer_id, request = registered(store, "A-1"), opened(store, kind)
+
+    def without():
+        with store.write(COMMAND_LINE) as uow:
+            privacy.limit(uow, customer_id, LimitKind(kind), "our own doubts")
+
+    for act in (without, lambda: closed(store, request, reason="a claim"))[:: 1 if before else -1]:
+        act()
+    closed(store, request, DataRequestOutcome.TAKEN_BACK)
+    assert limits(store, customer_id) == {LimitKind(kind)}
+    assert reasons(store, customer_id)[-1] == ("our own doubts", True)
+    with store.write(COMMAND_LINE) as uow:
+        privacy.lift(uow, customer_id, LimitKind(kind))
+    assert not limits(store, customer_id)
+    sound(store)
+
+
+def test_a_second_reason_of_a_limit_is_not_lost(store):
+    customer_id = registered(store, "A-1")
+    for reason in ("the claim of May", None, "the claim of June", "the claim of May"):
+        with store.write(COMMAND_LINE) as uow:
+            held = privacy.limit(uow, customer_id, LimitKind.HOLD, reason)
+    assert reasons(store, customer_id) == [("the claim of May; the claim of June", True)] == [(held.reason, True)]
+    sound(store)
+
+
+@pytest.mark.parametrize("kind", [DataRequestKind.ACCESS, DataRequestKind.PORTABILITY])
+def test_an_erasure_waits_until_the_copy_that_was_asked_for_is_handed_out(store, kind):
+    customer_id = registered(store, "A-1")
+    asked, erasure = opened(store, kind), opened(store, DataRequestKind.ERASURE)
+    for act in (lambda: closed(store, erasure), lambda: erase(store, customer_id)):
+        with pytest.raises(CustomerHasOpenMatters, match=asked.request_id):
+            act()
+    closed(store, asked)
+    assert closed(store, erasure).outcome is DataRequestOutcome.FULFILLED
+    sound(store)
+
+
+@pytest.mark.parametrize("kind", [DataRequestKind.RESTRICTION, DataRequestKind.OBJECTION])
+def test_after_an_erasure_each_of_two_requests_can_still_be_taken_back(store, kind):
+    customer_id = registered(store, "A-1")
+    asked = [closed(store, opened(store, kind), reason="a claim") for _ in "ab"]
+    closed(store, opened(store, DataRequestKind.ERASURE))
+    for one, left in zip(asked, ({LimitKind(kind)}, set()), strict=True):
+        closed(store, one, DataRequestOutcome.TAKEN_BACK)
+        assert limits(store, customer_id) == left
+    sound(store)
+
+
 @pytest.mark.parametrize("kind", [DataRequestKind.ACCESS, DataRequestKind.PORTABILITY])
 def test_nothing_is_handed_out_to_somebody_whose_identity_was_not_checked(store, kind):
     registered(store, "A-1")
@@ -254,7 +328,7 @@ def test_access_portability_and_objection_alone_can_be_extended(store, kind):
         assert extended(store, request).due_at > request.due_at
     else:
         with pytest.raises(
-            CannotBeExtended, match=f"access, portability and objection can be: answer the {kind} before 2"
+            CannotBeExtended, match="access, portability and objection can be: answer this request before 2"
         ):
             extended(store, request)
         assert sound(store) == before

@@ -176,13 +176,19 @@ def test_each_record_has_the_last_day_on_which_it_is_kept(store):
     recorded(store, "C-1", intent=Intent.QUESTION, received_at=PROVIDED)
     with store.write(COMMAND_LINE) as uow:
         privacy.limit(uow, customer_id, LimitKind.HOLD, "a claim")
-    found = orjson.loads(exported(store, customer_id)[0])
+    data, _, english = exported(store, customer_id)
+    assert (english.count("Kept at least until "), english.count("Kept until ")) == (3, 0)
+    found = orjson.loads(data)
     assert [one["kept_until"][4:] for one in found["orders"]] == ["-12-31"] * 3
     assert [int(one["kept_until"][:4]) - year for one in found["orders"]] in ([8, 3, 3], [9, 4, 4])
     until = found["orders"][2]["contacts"][0]["details_until"]
     assert until in {str((PROVIDED + timedelta(days=365 + more)).date()) for more in (0, 1, 2)}
     assert found["limits"][0]["kept_until"] is None
     assert len(found["retention"]) == 6
+    with store.write(COMMAND_LINE) as uow:
+        privacy.lift(uow, customer_id, LimitKind.HOLD)
+    _, _, english = exported(store, customer_id)
+    assert (english.count("Kept at least until "), english.count("Kept until ")) == (1, 2), "A-1 is not refunded yet"
 
 
 def test_who_may_not_see_personal_data_exports_nothing(store):

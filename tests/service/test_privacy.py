@@ -178,7 +178,7 @@ def test_an_erasure_waits_for_open_matters_and_holds(store):
     with store.write(COMMAND_LINE) as uow:
         held = privacy.limit(uow, customer_id, LimitKind.HOLD, "Klage von Frau Muster")
     with store.write(COMMAND_LINE) as uow:
-        assert privacy.limit(uow, customer_id, LimitKind.HOLD, "Noch einmal") == held
+        assert privacy.limit(uow, customer_id, LimitKind.HOLD, "Klage von Frau Muster") == held
     for reason, anyway in ((ErasureReason.REQUEST, ANYWAY), (ErasureReason.CHILD, None)):
         with pytest.raises(LegalHold):
             erase(store, customer_id, reason, anyway)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE
-from refunds.domain.privacy import LimitKind
+from refunds.domain.privacy import LegalHold, LimitKind
 from refunds.domain.records import Intent, OverrideKind, RevocationReason
 from refunds.domain.resolutions import ResolutionReason
 from refunds.errors import InvalidInput, NotFound, PaymentDataRefused
@@ -159,12 +159,37 @@ def test_a_cancelled_order_moves_to_its_true_customer(store, ref):
     customer_id, _ = filled(store, "A", "K-1")
     registered(store, "B-1", "K-2")
     texts = everything(store)
+    with store.write(COMMAND_LINE) as uow:
+        privacy.lift(uow, customer_id, LimitKind.HOLD)
     assert rectify(store, ("orders", "A-1", "customer_ref", ref), customer_id=customer_id)
     assert everything(store) == texts | {("orders", "A-1", "customer_ref"): ref}
     with store.read(COMMAND_LINE) as uow:
         order = uow.orders.get("A-1")
         assert (order.customer_id, order.revision) == (uow.customers.find(ref), 2)
         assert uow.orders.get("A-2").customer_id == customer_id
+    sound(store)
+
+
+def test_no_order_of_a_customer_on_hold_moves_to_another_and_their_reference_can_be_corrected(store):
+    customer_id = registered(store, "A-1")
+    facts = OrderFacts(order_id="A-1", customer_ref="K-9", service_provided_at=PROVIDED, region="DE-BY")
+
+    def rectified(table, record_id):
+        with store.write(COMMAND_LINE) as uow:
+            given = [Correction(table, record_id, "customer_ref", "K-9")]
+            return rectification.rectify(uow, given, customer_id)
+
+    def corrected():
+        with store.write(COMMAND_LINE) as uow:
+            return orders.correct(uow, facts, "a slip", [1, 2, 3])
+
+    with store.write(COMMAND_LINE) as uow:
+        privacy.limit(uow, customer_id, LimitKind.HOLD, "a claim")
+    for act in (corrected, lambda: rectified("orders", "A-1")):
+        with pytest.raises(LegalHold, match=customer_id):
+            act()
+    assert rectified("customers", customer_id)
+    assert corrected().customer_id == customer_id
     sound(store)
 
 

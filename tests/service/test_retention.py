@@ -99,15 +99,13 @@ def unknown(store, *, close=True):
     return made.unmatched_id
 
 
-def requested(store, ref, *, close=True):
+def requested(store, ref, kind=DataRequestKind.ACCESS, *, close=True, outcome=DataRequestOutcome.TAKEN_BACK):
     """The id of a data request."""
     with store.write(COMMAND_LINE) as uow:
-        name = data_requests.open_request(
-            uow, DataRequestKind.ACCESS, ref, DataRequestChannel.POST, identity_check="passport"
-        ).request_id
+        name = data_requests.open_request(uow, kind, ref, DataRequestChannel.POST, identity_check="passport").request_id
     if close:
         with store.write(COMMAND_LINE) as uow:
-            data_requests.close(uow, name, Given(DataRequestOutcome.TAKEN_BACK))
+            data_requests.close(uow, name, Given(outcome))
     return name
 
 
@@ -211,6 +209,23 @@ def test_what_limits_a_customer_without_orders_goes_and_the_customer_with_it(sto
     at(now, date(BEGINNING.year + 10, 1, 1))
     assert ran(store) == {"other_orders": 1, "limits": 1}
     assert counted(store) == {}
+
+
+@pytest.mark.parametrize("kind", [LimitKind.RESTRICTION, LimitKind.OBJECTION])
+def test_a_request_is_kept_as_long_as_what_it_asks_for_stands(store, now, kind):
+    customer_id = registered(store, "A-1", provided=BEGINNING - HOUR)
+    cancelled(store, "A-1")
+    name = requested(store, "K-1", DataRequestKind(kind), outcome=DataRequestOutcome.FULFILLED)
+    at(now, date(BEGINNING.year + 6, 6, 1))
+    with store.write(COMMAND_LINE) as uow:
+        (shown,) = export_data(exports.of_customer(uow, customer_id))["data_requests"]
+    assert shown["kept_until"] is None
+    assert "data_requests" not in ran(store)
+    with store.write(COMMAND_LINE) as uow:
+        data_requests.close(uow, name, Given(DataRequestOutcome.TAKEN_BACK))
+    at(now, date(BEGINNING.year + 10, 1, 1))
+    assert ran(store).items() >= {"data_requests": 1, "limits": 1}.items()
+    sound(store)
 
 
 def test_an_active_hold_keeps_everything_of_its_customer(store, now):

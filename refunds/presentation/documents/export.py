@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from refunds.domain.instants import format_instant, format_known
-from refunds.domain.privacy import LimitKind
+from refunds.domain.privacy import DataRequestOutcome, LimitKind
 from refunds.domain.records import Contact
 from refunds.domain.retention import BESIDE, details_until
 from refunds.domain.terms import Terms
@@ -21,6 +21,8 @@ from refunds.service.findings import AContact
 def export_data(export: Export) -> dict[str, Any]:
     """Return an export as the API shows it, in the reader's language; without the versions of the holiday data."""
     terms, erased = export.terms, export.erased
+    # A fulfilled request is kept as long as the limit that it asks for: they have the same name.
+    standing = {(str(one.kind), DataRequestOutcome.FULFILLED) for one in export.limits if one.lifted_at is None}
     return {
         "customer_id": export.customer_id,
         "vendor": export.terms.vendor_name,
@@ -32,7 +34,8 @@ def export_data(export: Export) -> dict[str, Any]:
         "contact": export.contact and caller_data(export.contact),
         "limits": [serializers.attributes(one, *_LIMIT) | _until(one.lifted_at, terms) for one in export.limits],
         "data_requests": [
-            _without(serializers.data_request_data(one), OF_ANSWERS) | _until(one.closed_at, terms)
+            _without(serializers.data_request_data(one), OF_ANSWERS)
+            | _until(None if (str(one.kind), one.outcome) in standing else one.closed_at, terms)
             for one in export.requests
         ],
         "disclosures": [
@@ -113,6 +116,7 @@ def render_html(export: Export) -> str:
         retention=list(retention(export.terms)),
         zone=export.terms.time_zone,
         limits=_LIMITS,
+        held=any(one.kind is LimitKind.HOLD and one.lifted_at is None for one in export.limits),
         last_day=last_day,
         named=lambda code: code and translate(_NAMES[code]),
     )

@@ -35,6 +35,44 @@ FEES: Mapping[str, Message] = {
 }
 """The names of what data requests, disclosures and fees are."""
 
+TABLES: Mapping[str, Message] = {
+    "customers": Message("Customer"),
+    "orders": Message("Order"),
+    "contacts": Message("Request"),
+    "unmatched_contacts": Message("Contact without an order"),
+    "cancellations": Message("Cancellation"),
+    "data_requests": Message("Data request"),
+    "disclosures": Message("Disclosure"),
+    "limits": Message("Limit of use"),
+}
+REASONS = (
+    *("reason", "resolution_reason", "closed_reason", "override_reason", "revocation_reason"),
+    *("extension_reason", "fee_reason", "outcome_reason", "refusal_reason"),
+)
+"""Fields that have a reason in words."""
+
+PERSONAL_FIELDS: Mapping[str, Message] = {
+    "customer_ref": Message("Customer number"),
+    "correction_reason": Message("Reason of the correction"),
+    "from_detail": Message("The customer's number or address"),
+    "ticket_ref": Message("Ticket"),
+    "note": Message("Note"),
+    "acknowledged_to": Message("Answered at"),
+    "order_hint": Message("Said of the order"),
+    "billing_ref": Message("Billing's reference"),
+    "identity_check": Message("Identity"),
+    "recipient": Message("Recipient"),
+    "reference": Message("File number"),
+    **dict.fromkeys(REASONS, Message("Reason")),
+}
+"""The names of what has personal fields, and of these."""
+
+_ERASURES = {
+    privacy.ErasureReason.REQUEST: Message("the person asked for it"),
+    privacy.ErasureReason.ACCOUNT_DELETED: Message("their account was deleted"),
+    privacy.ErasureReason.CHILD: Message("the person is a child"),
+}
+
 _PROVEN = Message("%(what)s: %(how)s. Proof: %(proof)s")
 
 _ERASED = (
@@ -67,10 +105,11 @@ def certificate_lines(certificate: Certificate, *, is_scrubbed: bool) -> Iterato
     """
     erasure = certificate.erasure
     values = {"customer_id": erasure.customer_id, "at": format_instant(erasure.at), "reason": erasure.reason}
-    yield translate(Message("Erased: customer %(customer_id)s, %(at)s, reason %(reason)s."), **values)
+    erased = Message("Erased: customer %(customer_id)s, %(at)s. Reason: %(reason)s.")
+    yield translate(erased, **values | {"reason": _ERASURES[erasure.reason]})
     for table, number in certificate.fields.items():
         if number:
-            fields = Message("Personal fields in %(table)s", table=table)
+            fields = Message("Personal fields, %(table)s", table=TABLES[table])
             empty = translate_number("empty in %(num)s record", "empty in %(num)s records", number)
             yield _line(fields, empty, "flask privacy erase --reason %(reason)s --id %(customer_id)s", values)
     for order_id in erasure.order_ids:

@@ -50,6 +50,7 @@ def record_contact(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Resp
     To correct a contact, record a new one that names it in `supersedes`. If both have the same intent, and the new one
     was received before the earlier one was entered, it counts as entered when the earlier one was. If an open request
     was in time or waits for a supervisor, only a supervisor can replace it by a refused contact; anybody else gets 403.
+    What a restriction hides from the caller is taken over where the new contact has nothing in its place.
 
     Records the contact, its decision and the event `contact.recorded`, and the event `contact.superseded` of a
     superseded contact. If the window is the first, or ends later than was promised, also records `order.promised`.

@@ -51,6 +51,7 @@ tag = Tag("Orders", "Orders as billing registers them: facts, but no amounts.")
     | example("later", "Not provided yet", schemas.FACTS | {"service_provided_at": None}),
 )
 @problems(*schemas.JUDGED, "order-facts-conflict", "order-frozen", "precondition-failed", "precondition-required")
+@problems("legal-hold")
 def register_order(uow: UnitOfWork, order_id: str, body: dict[str, Any]) -> Response:
     """Register an order, or correct one
 

@@ -148,7 +148,7 @@ def note_fee(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Response
     outcome=Choice(
         DataRequestOutcome,
         "How the data request ends. `fulfilled` does what the person asked for. `taken_back` lifts a restriction or "
-        "an objection that was fulfilled; tell the person before you do it.",
+        "an objection that was fulfilled, unless there is another reason for it; tell the person before you do it.",
         required=True,
     ),
     reason=FreeText(500, "Why the data request ends this way; required with `refused`. Personal: stored encrypted."),
@@ -175,6 +175,7 @@ def fulfil_request(uow: UnitOfWork, request_id: str, body: dict[str, Any]) -> Re
 
     Closes a data request with an outcome. `fulfilled` does what the person asked for: it erases them, corrects fields,
     restricts their data, or notes their objection. `taken_back` lifts a restriction or an objection that was fulfilled.
+    It stays as long as another fulfilled data request of the person asks for it, or if it was set without a request.
     In all other cases, such as `fulfilled` after an export, the outcome only closes the data request. Sending the same
     again changes nothing. Records the outcome and the event `data_request.closed`. With `fulfilled`, it also records
     `customer.erased`, `customer.rectified` (which names fields, never values), `customer.restricted` or
@@ -196,7 +197,8 @@ def hold_customer(uow: UnitOfWork, customer_id: str, body: dict[str, Any]) -> Re
     """Hold a customer
 
     Keeps a customer from erasure until the hold is lifted. Use it when their data is needed for a legal claim. If there
-    is already a hold, it stays, with its reason. Records the hold and the event `customer.held`.
+    is already a hold, it stays, and another reason is added to its reason. Records the hold, or the added reason, and
+    the event `customer.held`.
     """
     return reply(hold_data(customer_id, privacy.limit(uow, customer_id, LimitKind.HOLD, body["reason"])))
 

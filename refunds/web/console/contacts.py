@@ -81,6 +81,7 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
         g.principal.require(Scope.CANCELLATIONS_OVERRIDE)
     order, contact, own, decision, errors = _foreseen(uow, order_id, found)
     intent = contact.intent if contact else found.get("intent", Intent.CANCEL)
+    kept = contacts.hidden_details(uow.contacts.find(found["supersedes"])) if "supersedes" in found else {}
     time_zone, how = time_zone_of(uow, order.policy), None
     with suppress(InvalidInput):  # the errors are shown by the form
         how = asked(found, uow.now, time_zone)
@@ -98,6 +99,7 @@ def _confirm(uow: UnitOfWork, form: Form, order_id: str, doing: str) -> Response
         outcome=decision.outcome if decision else None,
         on_record=decision and decision.eligible and decision.facts.request,
         override=override,
+        kept=kept,
         needs_evidence=bool(own and contact is None and contacts.needs_evidence(own, intent)),
         points=own.official_points if own else (),
         time_zone=time_zone,

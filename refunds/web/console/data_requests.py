@@ -19,6 +19,7 @@ from refunds.schemas.strict import StrictSchema
 from refunds.service import data_requests, exports, rectification
 from refunds.service.data_requests import Given
 from refunds.service.findings import AContact
+from refunds.service.privacy import stays_without
 from refunds.service.rectification import Correction
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
@@ -76,7 +77,8 @@ def _next(uow: UnitOfWork, request: privacy.DataRequest) -> str | None:
     if request.state is privacy.DataRequestState.CLOSED:
         return None
     if not data_requests.is_held(uow, request):
-        return "next.nothing_held"
+        is_done = request.customer_id and request.identity_check and request.kind is privacy.DataRequestKind.ERASURE
+        return "next.erased" if is_done else "next.nothing_held"
     if request.kind in privacy.IDENTIFIED and request.identity_check is None:
         return "next.identity"
     return f"next.{request.kind}"
@@ -127,6 +129,8 @@ def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
         certificate=certificate and list(certificate_lines(certificate, is_scrubbed=auth.store().has_scrubbed_all)),
         extendable=is_open and request.kind in privacy.EXTENDABLE and not request.extended_at and left >= 0,
         liftable=bool(limits) and request.outcome is privacy.DataRequestOutcome.FULFILLED,
+        stays=stays_without(uow, request),
+        most=rectification.MOST if fields and _has_more(uow, request) else 0,
         fields=fields,
         numbers=_numbers(uow, {one.record_id for _, one in fields}),
         fees=["none", *(privacy.Fee if request.kind is privacy.DataRequestKind.ACCESS else [privacy.Fee.EXCESSIVE])],
@@ -134,6 +138,12 @@ def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
         names=uow.users.names(filter(None, (request.recorded_by, request.extended_by, request.closed_by))),
         time_zone=time_zone,
     )
+
+
+def _has_more(uow: UnitOfWork, request: privacy.DataRequest) -> bool:
+    """Tell whether the customer of a data request has more orders than the form to correct them has."""
+    assert request.customer_id
+    return len(uow.orders.of_customer(request.customer_id, limit=rectification.MOST + 1)) > rectification.MOST
 
 
 def _fields(uow: UnitOfWork, request: privacy.DataRequest) -> list[tuple[str, Correction]]:

@@ -23,16 +23,10 @@ from refunds.errors import (
 from refunds.presentation.language import translate
 from refunds.presentation.texts.dates import region_text
 from refunds.presentation.texts.decisions import BASIS, CLOSINGS
-from refunds.presentation.texts.privacy import BASES, FEES, KINDS, OUTCOMES
+from refunds.presentation.texts.privacy import BASES, FEES, KINDS, OUTCOMES, PERSONAL_FIELDS, REASONS, TABLES
 from refunds.service.demonstration import Shows
 from refunds.service.queue import Tab
 from refunds.web.console.conflicts import CONFLICTS
-
-_REASONS = (
-    *("reason", "resolution_reason", "closed_reason", "override_reason", "revocation_reason"),
-    *("extension_reason", "fee_reason", "outcome_reason", "refusal_reason"),
-)
-"""Fields that have a reason in words."""
 
 NAMES: Mapping[str, Message] = {
     "console.check": Message("Check"),
@@ -65,6 +59,7 @@ NAMES: Mapping[str, Message] = {
     ErasureReason.ACCOUNT_DELETED: Message("The account was deleted"),
     ErasureReason.CHILD: Message("It is a child: do not wait"),
     "next.identity": Message("Make sure who asks"),
+    "next.erased": Message("Record that they were erased"),
     "next.nothing_held": Message("Answer that nothing is held"),
     **dict.fromkeys(("next.access", "next.portability"), Message("Hand over the export")),
     "next.rectification": Message("Correct what is wrong"),
@@ -77,29 +72,12 @@ NAMES: Mapping[str, Message] = {
     "said.write": Message("To write"),
     "said.asks": Message("To write: they ask"),
     "said.cancels": Message("To write: they cancel"),
-    "customers": Message("Customer"),
-    "orders": Message("Order"),
-    "contacts": Message("Request"),
-    "unmatched_contacts": Message("Contact without an order"),
-    "cancellations": Message("Cancellation"),
-    "data_requests": Message("Data request"),
-    "disclosures": Message("Disclosure"),
-    "limits": Message("Limit of use"),
-    "customer_ref": Message("Customer number"),
-    "correction_reason": Message("Reason of the correction"),
-    "from_detail": Message("The customer's number or address"),
-    "ticket_ref": Message("Ticket"),
-    "note": Message("Note"),
-    **dict.fromkeys(("to", "acknowledged_to"), Message("Answered at")),
-    "order_hint": Message("Said of the order"),
+    **TABLES,
+    **PERSONAL_FIELDS,
+    "to": PERSONAL_FIELDS["acknowledged_to"],
     "received_at": Message("Received"),
     "sent_at": Message("Sent, if it was in writing"),
     "contact_point": Message("Our number or address that was used"),
-    "billing_ref": Message("Billing's reference"),
-    "identity_check": Message("Identity"),
-    "recipient": Message("Recipient"),
-    "reference": Message("File number"),
-    **dict.fromkeys(_REASONS, Message("Reason")),
     **CLOSINGS,
     ReopeningReason.CUSTOMER_ASKED_AGAIN: Message("The customer asks for it after all"),
     TimelyBy.RECEIVED: Message("when it was received"),
@@ -150,7 +128,7 @@ _EXPECTED: Mapping[str, Message] = {
     "ticket_ref": Message("Write the ticket in one line of at most 100 characters."),
     "note": Message("Write at most 2000 characters, with a letter or a digit among them."),
     **dict.fromkeys(
-        (*_REASONS, "correction_reason"),
+        (*REASONS, "correction_reason"),
         Message("Write the reason in at most 500 characters, with a letter or a digit among them."),
     ),
     "billing_ref": Message("Write billing's reference in one line of at most 100 characters."),

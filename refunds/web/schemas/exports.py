@@ -19,7 +19,8 @@ from refunds.web.schemas.unmatched import UnmatchedContactSchema
 
 def _until(description: str, example: str | None = None, *, allow_none: bool = False) -> Any:
     """Return a field for the last day on which something is kept; `description` is that with its verb: "notes are"."""
-    return shown.Date(f"The last day on which {description} kept.", example, allow_none=allow_none)
+    text = f"The last day on which {description} kept, unless a legal hold or an open matter keeps them longer."
+    return shown.Date(text, example, allow_none=allow_none)
 
 
 class ExportedCalendarSchema(shown.Schema):

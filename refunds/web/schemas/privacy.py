@@ -145,8 +145,8 @@ class DataRequestSchema(shown.Schema):
     earlier_recipients = shown.ListOf(
         DisclosureSchema,
         "The earlier disclosures of the data. Tell their recipients about a rectification, an erasure or a "
-        "restriction (GDPR, Article 19). The response to an erasure is the last that can name them. Always empty in "
-        "lists.",
+        "restriction (GDPR, Article 19). The response to an erasure is the last that can name them. Empty if nothing "
+        "was done, as after a refusal, and always in lists.",
     )
     certificate = shown.NestedOrNull(
         CertificateSchema, "The certificate of the erasure; null: nothing was erased. Always null in lists."
