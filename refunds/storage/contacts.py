@@ -127,10 +127,6 @@ class Contacts(OfOrders[Contact]):
     filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {
         # Literals, so that the partial indexes are used.
         "open": {True: "is_open = 1", False: "is_open = 0"},
-        "earliest_of_order": {
-            True: "NOT EXISTS (SELECT 1 FROM contacts AS e WHERE e.order_id = contacts.order_id AND e.is_open = 1"
-            " AND (e.received_at, e.contact_id) < (contacts.received_at, contacts.contact_id))"
-        },
         "backdated": {True: "backdated = 1", False: "backdated = 0"},
     }
 
