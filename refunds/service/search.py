@@ -41,15 +41,6 @@ def search(uow: UnitOfWork, text: str) -> Found:
     return Found([*orders.values()][:MOST], contacts[:MOST])
 
 
-def find_order(uow: UnitOfWork, number: str) -> list[Order]:
-    """Return a list with the one order that a number, or the reference of its cancellation, means; else an empty list.
-
-    The number may be in any case, with `#` or without it, and without its hyphens and spaces; nothing is returned if
-    two orders fit.
-    """
-    return _only(_at_most_two_orders(uow, number))
-
-
 def _only(orders: list[Order]) -> list[Order]:
     """Return the list if it has one order, and otherwise an empty one."""
     return orders if len(orders) == 1 else []
@@ -76,16 +67,16 @@ def _spellings(number: str) -> Iterable[str]:
     return dict.fromkeys((number, number.upper(), number.lower(), bare, bare.upper(), bare.lower(), f"#{bare}"))
 
 
-def find_orders(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | None, list[Order]]:
-    """Find the orders that a number means.
+def find_orders(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]]:
+    """Find the orders that a number means, in any case, with `#` or without it, and without its hyphens and spaces.
 
-    Return `(None, [order])` for the number of an order or the reference of its cancellation, `(customer_id, orders)`
-    for the number of a customer, with at most `limit` of their orders, and `(None, [])` otherwise.
+    Return `(None, [order])` for the number of one order or the reference of its cancellation, `(customer_id, orders)`
+    for the number of a customer, with at most two of their orders, and `(None, [])` otherwise.
     """
-    if meant := find_order(uow, number):
+    if meant := _only(_at_most_two_orders(uow, number)):
         return None, meant
     customer_id = _customer_meant(uow, number)
-    return customer_id, uow.orders.of_customer(customer_id, limit=limit)
+    return customer_id, uow.orders.of_customer(customer_id, limit=2)
 
 
 def _customer_meant(uow: UnitOfWork, customer_ref: str) -> str | None:
