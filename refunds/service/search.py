@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Order
-from refunds.domain.references import parse_reference, parse_request_number
+from refunds.domain.references import REFERENCE, REQUEST_NUMBER
 from refunds.errors import NotFound
 from refunds.service.findings import AContact, contains_function
 from refunds.storage.unit_of_work import UnitOfWork
@@ -56,7 +56,7 @@ def _at_most_two_orders(uow: UnitOfWork, number: str) -> list[Order]:
             return [uow.orders.get(spelt)]
     bare = number.removeprefix("#")
     with suppress(ValueError):
-        if found := uow.cancellations.paginate(limit=1, reference=parse_reference(bare)):
+        if found := uow.cancellations.paginate(limit=1, reference=REFERENCE.parse(bare)):
             return [uow.orders.get(found[0].order_id)]
     return uow.orders.with_number(bare)
 
@@ -95,7 +95,7 @@ def request_meant(uow: UnitOfWork, number: str) -> list[AContact]:
     """
     if uow.principal.may(Scope.CONTACTS_READ):
         with suppress(ValueError):
-            read = parse_request_number(number.removeprefix("#"))
+            read = REQUEST_NUMBER.parse(number.removeprefix("#"))
             kinds = uow.contacts, uow.unmatched
             found = next(filter(None, (kind.paginate(limit=1, request_number=read) for kind in kinds)), [])
             return [_latest(uow, one) for one in found]
@@ -132,7 +132,7 @@ def _contacts_holding(uow: UnitOfWork, detail: str) -> list[AContact]:
 def has_wrong_check_digit(number: str) -> bool:
     """Tell whether a number has the form of a reference (10 digits) or request (4-4), but not its check digit."""
     digits = number.replace(" ", "").replace("-", "")
-    reads = {r"[0-9]{10}": (digits, parse_reference), r"[0-9]{4}-[0-9]{4}": (number, parse_request_number)}
+    reads = {r"[0-9]{10}": (digits, REFERENCE.parse), r"[0-9]{4}-[0-9]{4}": (number, REQUEST_NUMBER.parse)}
     for form, (written, read) in reads.items():
         if re.fullmatch(form, written):
             try:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from ulid import ULID
 
 from refunds.domain.records import Contact
-from refunds.domain.references import new_reference, new_request_number
+from refunds.domain.references import REFERENCE, REQUEST_NUMBER
 from refunds.errors import Message
 from refunds.storage import Row, keys
 from refunds.storage.cancellations import IS_ACTIVE, OF_REFERENCE
@@ -133,7 +133,7 @@ class Contacts(OfOrders[Contact]):
     def new_number(self) -> str:
         """Return a request number that no contact has, matched or not; also draw a reference for `new_reference`."""
         while True:
-            number, self._context.reference = new_request_number(), new_reference()
+            number, self._context.reference = REQUEST_NUMBER.new(), REFERENCE.new()
             if not self._tx.one(_TAKEN, number=number, reference=self._context.reference):
                 return number
 
