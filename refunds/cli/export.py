@@ -34,7 +34,7 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
     store = loaded_store()
     read = read_range(first, last)
     with store.read(COMMAND_LINE) as uow:
-        tz = zone(uow.policies[uow.policies.default].current(uow.now).terms.time_zone)
+        tz = zone(uow.default_terms.time_zone)
     with store.write(COMMAND_LINE) as uow:
         uow.events.note(EventType.PRIVACY_TABLE_EXPORTED, kind, {"from": first, "to": last})
         dated = getattr(uow, kind).dated

@@ -63,7 +63,7 @@ def contains_function(uow: UnitOfWork, detail: str) -> Callable[[str | None], bo
     Case and the number of blanks do not count. A number is read in the default policy's country, and sought in all
     digits of the text as one row. The function returns False for None or an erased text.
     """
-    country = country_of(uow.policies[uow.policies.default].current(uow.now).terms.region)
+    country = country_of(uow.default_terms.region)
     words, number = _folded(detail), contact_points.significant(detail, country)
 
     def holds(text: str | None) -> bool:
