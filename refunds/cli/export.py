@@ -10,10 +10,13 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import InvalidInput, Message
 from refunds.presentation import tables
-from refunds.schemas.fields import NearDate
+from refunds.schemas.fields import LocalDate, require_near
 from refunds.schemas.strict import schema_of
 
-_RANGE = schema_of(first=NearDate(required=True, data_key="from"), last=NearDate(required=True, data_key="to"))
+_RANGE = schema_of(
+    first=LocalDate(validate=require_near, required=True, data_key="from"),
+    last=LocalDate(validate=require_near, required=True, data_key="to"),
+)
 
 
 @standalone("export")

@@ -102,7 +102,7 @@ _READERS: dict[Any, Callable[[Bounds], ma.fields.Field[Any]]] = {
     Week: lambda _: fields.Weekdays(),
     Week | None: lambda _: fields.Weekdays(allow_none=True),
     tuple[date, ...]: lambda bounds: fields.ListOf(fields.LocalDate(), most=_most(bounds)),
-    datetime | None: lambda _: fields.NearInstant(allow_none=True),
+    datetime | None: lambda _: fields.Instant(validate=fields.require_near, allow_none=True),
     Texts: lambda _: fields.Nested(TextsSchema),
 }
 """How to read the terms, by type; some have their own way, by name."""
@@ -140,7 +140,7 @@ class _PolicyFileSchema(TermsSchema):  # type: ignore[valid-type, misc]
         required=True,
     )
     version = fields.Whole(1, 100_000, required=True)
-    effective_from = fields.NearInstant()
+    effective_from = fields.Instant(validate=fields.require_near)
 
 
 _policy_file = _PolicyFileSchema()
