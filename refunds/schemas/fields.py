@@ -182,6 +182,18 @@ class Text(_Strict, fields.String):
         return value
 
 
+class ReadText(Text):
+    """A text of which `read` makes a value; for a text that does not fit, it raises `Unfit`."""
+
+    def __init__(self, read: Callable[[str], Any], most: int, description: str = "", **kwargs: Any) -> None:
+        self._read = read
+        super().__init__(most, description, **kwargs)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return what `read` makes of a text that `Text` accepts; raise `ValidationError` for other values."""
+        return checked(self._read, super()._deserialize(value, *args, **kwargs))
+
+
 class Month(Text):
     """A month, as `YYYY-MM`."""
 

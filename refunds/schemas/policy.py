@@ -49,21 +49,10 @@ class TextsSchema(StrictSchema):
         return Texts(**data)
 
 
-class ContactPoint(fields.Text):
-    """An official telephone number, with its country code, or e-mail address of the vendor, in its one spelling."""
-
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
-        super().__init__(254)
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        """Return a contact point in its one spelling; raise `ValidationError` if it is none of the field's channel."""
-        return str(fields.checked(partial(canonical, self.channel), super()._deserialize(value, *args, **kwargs)))
-
-
 def _points(channel: Channel, description: str) -> fields.ListOf:
-    """Return the field for the official contact points of a channel, at most 50."""
-    return fields.ListOf(ContactPoint(channel), 50, f"{description} Empty: not checked.")
+    """Return the field for the official contact points of a channel, at most 50, each in its one spelling."""
+    point = fields.ReadText(partial(canonical, channel), 254)
+    return fields.ListOf(point, 50, f"{description} Empty: not checked.")
 
 
 class ContactChannelSchema(StrictSchema):

@@ -149,7 +149,7 @@ class CancellationQuerySchema(request_fields.ListQuerySchema):
     """The filters of a list of cancellations."""
 
     order_id = OrderId()
-    reference = request_fields.Spoken("reference", REFERENCE.parse)
+    reference = request_fields.spoken("reference", REFERENCE.parse)
     state = Choice(records.State, "Only cancellations in this state.")
     basis = Choice(records.Basis, "Only cancellations on this basis.")
     policy = PolicyId("Only cancellations that were decided by this policy.")

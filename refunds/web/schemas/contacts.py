@@ -10,7 +10,7 @@ from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import shown
 from refunds.web.schemas.decisions import DecisionSchema
 from refunds.web.schemas.examples import A_CLIENT, A_CONTACT, AN_ORDER, example, shared
-from refunds.web.schemas.request_fields import RecordId, Spoken
+from refunds.web.schemas.request_fields import RecordId, spoken
 
 
 class ContactDetailsSchema(StrictSchema):
@@ -217,7 +217,7 @@ class ContactSchema(RecordedDetailsSchema):
 
 ContactListSchema = shown.page_of(ContactSchema)
 
-REQUEST_NUMBER = Spoken("request number", references.REQUEST_NUMBER.parse)
+REQUEST_NUMBER = spoken("request number", references.REQUEST_NUMBER.parse)
 OPEN = FlagText("`true`: only open contacts. `false`: only the others.")
 TAKEN_BY = Text(64, "Only contacts that the client or user with this id has taken.")
 """Filters of a list of contacts, matched or not."""
