@@ -82,25 +82,19 @@ _READERS: dict[Any, Callable[[Bounds], ma.fields.Field[Any]]] = {
     "time_zone": lambda _: fields.TimeZone(),
     "phone": lambda _: fields.Nested(PhoneSchema),
     "email": lambda _: fields.Nested(EmailSchema),
-    int: lambda bounds: fields.Whole(bounds.least, _most(bounds)),
+    int: lambda bounds: fields.Whole(bounds.least, bounds.most),
     bool: lambda _: fields.Flag(),
-    str: lambda bounds: fields.Text(_most(bounds)),
+    str: lambda bounds: fields.Text(bounds.most),
     str | None: lambda bounds: fields.FreeText(
-        _most(bounds), pattern=bounds.pattern, shape=bounds.shape, allow_none=True
+        bounds.most, pattern=bounds.pattern, shape=bounds.shape, allow_none=True
     ),
     Week: lambda _: fields.Weekdays(),
     Week | None: lambda _: fields.Weekdays(allow_none=True),
-    tuple[date, ...]: lambda bounds: fields.ListOf(fields.LocalDate(), most=_most(bounds)),
+    tuple[date, ...]: lambda bounds: fields.ListOf(fields.LocalDate(), most=bounds.most),
     datetime | None: lambda _: fields.Instant(validate=fields.require_near, allow_none=True),
     Texts: lambda _: fields.Nested(TextsSchema),
 }
 """How to read the terms, by type; some have their own way, by name."""
-
-
-def _most(bounds: Bounds) -> int:
-    """Return the upper bound of a term; the term must have one."""
-    assert bounds.most is not None
-    return bounds.most
 
 
 def _reader(name: str, hint: Any, metadata: Mapping[str, Any]) -> ma.fields.Field[Any]:
