@@ -13,7 +13,7 @@ from refunds.domain.contact_points import Channel
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import Principal
 from refunds.domain.records import Cancellation, Contact, Order, PromiseCause
-from refunds.domain.references import format_reference
+from refunds.domain.references import REFERENCE
 from refunds.service import cancellations, promises
 from refunds.service.cancellations import Issued
 from refunds.service.contacts import NewContact
@@ -131,7 +131,7 @@ def _store_cancellation(uow: UnitOfWork, like: Cancellation, name: str, contact_
     uow.cancellations.add(
         cancellation,
         EventType.CANCELLATION_ISSUED,
-        reference=format_reference(cancellation.reference),
+        reference=REFERENCE.spoken(cancellation.reference),
         contact_id=contact_id,
         basis=cancellation.basis,
         reason=cancellation.outcome.reason,

@@ -183,7 +183,7 @@ def local_text(at: datetime, time_zone: str) -> str:
 
 def vendors_date(uow: UnitOfWork, at: datetime) -> str:
     """Return the date of an instant in the vendor's time zone, that of the default policy, as in 2026-04-08."""
-    return local_date(at, zone(uow.policies[uow.policies.default].current(uow.now).terms.time_zone)).isoformat()
+    return local_date(at, zone(uow.default_terms.time_zone)).isoformat()
 
 
 def since_text(at: datetime | None) -> str:

@@ -11,13 +11,16 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.errors import InvalidInput, Message
 from refunds.presentation import tables
-from refunds.schemas.fields import NearDate
+from refunds.schemas.fields import LocalDate, require_near
 from refunds.schemas.strict import schema_of
 
 _FINANCE = replace(COMMAND_LINE, role=Role.BILLING)
 """Whom the tables are for: the privacy role alone reads what a customer restricted."""
 
-_RANGE = schema_of(first=NearDate(required=True, data_key="from"), last=NearDate(required=True, data_key="to"))
+_RANGE = schema_of(
+    first=LocalDate(validate=require_near, required=True, data_key="from"),
+    last=LocalDate(validate=require_near, required=True, data_key="to"),
+)
 
 
 @standalone("export")
@@ -38,7 +41,7 @@ def command(kind: str, first: str, last: str, output: Path | None) -> None:
     store = loaded_store()
     read = read_range(first, last)
     with store.read(COMMAND_LINE) as uow:
-        tz = zone(uow.policies[uow.policies.default].current(uow.now).terms.time_zone)
+        tz = zone(uow.default_terms.time_zone)
     with store.write(COMMAND_LINE) as uow:
         uow.events.note(EventType.PRIVACY_TABLE_EXPORTED, kind, {"from": first, "to": last})
         dated = getattr(uow, kind).dated

@@ -284,7 +284,7 @@ def extend(request_id: str, reason: str) -> None:
     """Extend the time to answer a data request to three months from receipt, and print what to write to the person."""
     read = _read(reason=reason)
     with writing() as uow:
-        said = answer_text(data_requests.extend(uow, request_id, **read), data_requests.time_zone(uow))
+        said = answer_text(data_requests.extend(uow, request_id, **read), uow.default_terms.time_zone)
     click.echo(said)
 
 
@@ -297,7 +297,7 @@ def fee(request_id: str, fee: Fee | str, reason: str | None) -> None:
     """Note why a data request may cost something, or by `none` that it does not; print what to write to the person."""
     why, read = fee if isinstance(fee, Fee) else None, _read(reason=reason).get("reason")
     with writing() as uow:
-        said = answer_text(data_requests.note_fee(uow, request_id, why, read), data_requests.time_zone(uow))
+        said = answer_text(data_requests.note_fee(uow, request_id, why, read), uow.default_terms.time_zone)
     if said:
         click.echo(said)
 
@@ -326,7 +326,7 @@ def close(
     with writing() as uow:
         end = Given(outcome, corrections=corrections, erasure_reason=erasure_reason, **read)
         done = data_requests.close(uow, request_id, end)
-        said = answer_text(done.request, data_requests.time_zone(uow))
+        said = answer_text(done.request, uow.default_terms.time_zone)
     if said:
         click.echo(said)
     _tell(done.recipients)

@@ -14,7 +14,7 @@ from typing import Any
 from refunds.domain.contact_points import Channel
 from refunds.domain.outcomes import Outcome, RecordedDecision, ToldWindow
 from refunds.domain.permissions import Role
-from refunds.domain.references import format_reference, format_request_number
+from refunds.domain.references import REFERENCE, REQUEST_NUMBER
 from refunds.domain.resolutions import ResolutionReason
 
 
@@ -226,7 +226,7 @@ class Contact:
     @property
     def number_aloud(self) -> str | None:
         """The request number in two groups, to be read aloud; None only until an older contact has got its number."""
-        return self.request_number and format_request_number(self.request_number)
+        return self.request_number and REQUEST_NUMBER.spoken(self.request_number)
 
     @property
     def outcome(self) -> Outcome:
@@ -269,7 +269,7 @@ class Cancellation:
     @property
     def reference_aloud(self) -> str:
         """The reference in three groups, to be read aloud."""
-        return format_reference(self.reference)
+        return REFERENCE.spoken(self.reference)
 
     @property
     def outcome(self) -> Outcome:

@@ -58,7 +58,7 @@ class Bounds(NamedTuple):
     """The values that a term may have within its type: bounds of a number, or of the length of a text or list."""
 
     least: int = 1
-    most: int | None = None
+    most: int = 0  # 0: there is no bound to declare, as for an instant
     pattern: str | None = None
     shape: Message = Message("must be a text")  # what a text must be to match the pattern, in words
 

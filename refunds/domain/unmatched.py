@@ -5,7 +5,7 @@ from datetime import datetime
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.records import ContactState, Intent, not_digested, personal
-from refunds.domain.references import format_request_number
+from refunds.domain.references import REQUEST_NUMBER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class UnmatchedContact:
     @property
     def number_aloud(self) -> str:
         """The request number in two groups, to be read aloud."""
-        return format_request_number(self.request_number)
+        return REQUEST_NUMBER.spoken(self.request_number)
 
     @property
     def state(self) -> ContactState:

@@ -84,22 +84,12 @@ class Instant(_Strict, fields.DateTime):
         return None if value is None else instants.format_instant(value)
 
 
-class NearInstant(Instant):
-    """An instant that is plausible in a policy: in the years 1970 to 2199."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
-        """Return an instant as `Instant` reads it; raise `ValidationError` also if its year is not 1970 to 2199."""
-        instant = super()._deserialize(value, *args, **kwargs)
-        _require_near(instant.year)
-        return instant
-
-
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 
-def _require_near(year: int) -> None:
-    """Raise `ValidationError` if a year is not between 1970 and 2199."""
-    if not _FIRST_YEAR <= year <= _LAST_YEAR:
+def require_near(value: date) -> None:
+    """Raise `ValidationError` if a date or an instant is not in the years 1970 to 2199, as those of policies are."""
+    if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
         within = Message("must lie in the years %(first)s to %(last)s", first=_FIRST_YEAR, last=_LAST_YEAR)
         raise unfit_error(within, "out_of_range")
 
@@ -112,16 +102,6 @@ class LocalDate(_Strict, fields.Date):
         if type(value) is date:
             return value
         day: date = checked(instants.parse_date, value, Message("must be a date such as 2026-12-24"))
-        return day
-
-
-class NearDate(LocalDate):
-    """A date in the years in which a near instant may lie."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> date:
-        """Return a text `YYYY-MM-DD` or a `date` as a date; raise `ValidationError` unless its year is 1970 to 2199."""
-        day = super()._deserialize(value, *args, **kwargs)
-        _require_near(day.year)
         return day
 
 
@@ -201,6 +181,18 @@ class Text(_Strict, fields.String):
         if self._fits and not self._fits(value):
             raise unfit_error(self.shape)
         return value
+
+
+class ReadText(Text):
+    """A text of which `read` makes a value; for a text that does not fit, it raises `Unfit`."""
+
+    def __init__(self, read: Callable[[str], Any], most: int, description: str = "", **kwargs: Any) -> None:
+        self._read = read
+        super().__init__(most, description, **kwargs)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return what `read` makes of a text that `Text` accepts; raise `ValidationError` for other values."""
+        return checked(self._read, super()._deserialize(value, *args, **kwargs))
 
 
 class Month(Text):

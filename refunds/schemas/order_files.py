@@ -79,7 +79,7 @@ def _cells(line: str, delimiter: str) -> list[str]:
     with suppress(csv.Error):
         if line.count('"') % 2 == 0:
             return next(csv.reader([line], delimiter=delimiter, strict=True), [])
-    raise _malformed(Message("is not CSV: check the quotation marks"))
+    raise InvalidInput.at("", Message("is not CSV: check the quotation marks"), "malformed")
 
 
 def _json_value(line: str) -> Any:
@@ -87,17 +87,13 @@ def _json_value(line: str) -> Any:
     try:
         return json.loads(line, object_pairs_hook=_once)
     except (ValueError, RecursionError):
-        raise _malformed(Message("is not JSON: write each order as an object on one line")) from None
+        detail = Message("is not JSON: write each order as an object on one line")
+        raise InvalidInput.at("", detail, "malformed") from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return the pairs of a JSON object as a dictionary; raise `InvalidInput` if two have the same key."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise _malformed(Message("has the same key twice"))
+        raise InvalidInput.at("", Message("has the same key twice"), "malformed")
     return found
-
-
-def _malformed(detail: Message) -> InvalidInput:
-    """Return the error for a line that cannot be read, to be raised."""
-    return InvalidInput.at("", detail, "malformed")

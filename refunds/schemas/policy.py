@@ -49,21 +49,10 @@ class TextsSchema(StrictSchema):
         return Texts(**data)
 
 
-class ContactPoint(fields.Text):
-    """An official telephone number, with its country code, or e-mail address of the vendor, in its one spelling."""
-
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
-        super().__init__(254)
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        """Return a contact point in its one spelling; raise `ValidationError` if it is none of the field's channel."""
-        return str(fields.checked(partial(canonical, self.channel), super()._deserialize(value, *args, **kwargs)))
-
-
 def _points(channel: Channel, description: str) -> fields.ListOf:
-    """Return the field for the official contact points of a channel, at most 50."""
-    return fields.ListOf(ContactPoint(channel), 50, f"{description} Empty: not checked.")
+    """Return the field for the official contact points of a channel, at most 50, each in its one spelling."""
+    point = fields.ReadText(partial(canonical, channel), 254)
+    return fields.ListOf(point, 50, f"{description} Empty: not checked.")
 
 
 class ContactChannelSchema(StrictSchema):
@@ -93,25 +82,19 @@ _READERS: dict[Any, Callable[[Bounds], ma.fields.Field[Any]]] = {
     "time_zone": lambda _: fields.TimeZone(),
     "phone": lambda _: fields.Nested(PhoneSchema),
     "email": lambda _: fields.Nested(EmailSchema),
-    int: lambda bounds: fields.Whole(bounds.least, _most(bounds)),
+    int: lambda bounds: fields.Whole(bounds.least, bounds.most),
     bool: lambda _: fields.Flag(),
-    str: lambda bounds: fields.Text(_most(bounds)),
+    str: lambda bounds: fields.Text(bounds.most),
     str | None: lambda bounds: fields.FreeText(
-        _most(bounds), pattern=bounds.pattern, shape=bounds.shape, allow_none=True
+        bounds.most, pattern=bounds.pattern, shape=bounds.shape, allow_none=True
     ),
     Week: lambda _: fields.Weekdays(),
     Week | None: lambda _: fields.Weekdays(allow_none=True),
-    tuple[date, ...]: lambda bounds: fields.ListOf(fields.LocalDate(), most=_most(bounds)),
-    datetime | None: lambda _: fields.NearInstant(allow_none=True),
+    tuple[date, ...]: lambda bounds: fields.ListOf(fields.LocalDate(), most=bounds.most),
+    datetime | None: lambda _: fields.Instant(validate=fields.require_near, allow_none=True),
     Texts: lambda _: fields.Nested(TextsSchema),
 }
 """How to read the terms, by type; some have their own way, by name."""
-
-
-def _most(bounds: Bounds) -> int:
-    """Return the upper bound of a term; the term must have one."""
-    assert bounds.most is not None
-    return bounds.most
 
 
 def _reader(name: str, hint: Any, metadata: Mapping[str, Any]) -> ma.fields.Field[Any]:
@@ -140,7 +123,7 @@ class _PolicyFileSchema(TermsSchema):  # type: ignore[valid-type, misc]
         required=True,
     )
     version = fields.Whole(1, 100_000, required=True)
-    effective_from = fields.NearInstant()
+    effective_from = fields.Instant(validate=fields.require_near)
 
 
 _policy_file = _PolicyFileSchema()

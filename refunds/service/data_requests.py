@@ -66,7 +66,7 @@ def open_request(
         received_at=received_at,
         recorded_at=uow.now,
         recorded_by=uow.principal.actor,
-        due_at=due_at(received_at, time_zone(uow)),
+        due_at=due_at(received_at, uow.default_terms.time_zone),
     )
     uow.data_requests.add(request, EventType.DATA_REQUEST_OPENED, **_about(request))
     return request
@@ -113,7 +113,7 @@ def extend(uow: UnitOfWork, request_id: str, reason: str) -> DataRequest:
         raise CannotBeExtended(
             Message("The time ended at %(due)s, and the person must be told before: answer now.", **values)
         )
-    due = due_at(request.received_at, time_zone(uow), extended=True)
+    due = due_at(request.received_at, uow.default_terms.time_zone, extended=True)
     extended = {"due_at": due, "extended_at": uow.now, "extended_by": uow.principal.actor}
     kept = reason if request.customer_id else None
     event, data = EventType.DATA_REQUEST_EXTENDED, _about(request, due_at=format_instant(due))
@@ -276,11 +276,6 @@ def _require_well(wrong: Mapping[str, Any]) -> None:
 def is_held(uow: UnitOfWork, request: DataRequest) -> bool:
     """Tell whether anything is held about the person of a request: they are a customer who was not erased."""
     return request.customer_id is not None and uow.erasures.find(request.customer_id) is None
-
-
-def time_zone(uow: UnitOfWork) -> str:
-    """Return the name of the vendor's time zone, that of the default policy."""
-    return uow.policies[uow.policies.default].current(uow.now).terms.time_zone
 
 
 def require_identity(request: DataRequest) -> None:

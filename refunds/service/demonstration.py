@@ -75,7 +75,7 @@ def register(uow: UnitOfWork, *, production: bool) -> list[Demonstration]:
 
 def registered(uow: UnitOfWork) -> list[Demonstration]:
     """Return the demonstration orders of today that are registered, with their present service days."""
-    tz = zone(uow.policies[uow.policies.default].current(uow.now).terms.time_zone)
+    tz = zone(uow.default_terms.time_zone)
     today, found = local_date(uow.now, tz), []
     for number, shows in enumerate(Shows, 1):
         with suppress(NotFound):

@@ -12,7 +12,7 @@ from refunds.domain.holidays_data import HOLIDAYS_VERSION, covered_years, provis
 from refunds.domain.instants import TZDATA_VERSION, format_instant, local_date, zone
 from refunds.domain.regions import known_region_or_country
 from refunds.errors import Message, RefundsError
-from refunds.service import calendars, clock, data_requests, doctor_files, upkeep, watch
+from refunds.service import calendars, clock, doctor_files, upkeep, watch
 from refunds.service.examination import Finding, Found, Patient, failed, ok, warning
 from refunds.storage import Transaction, lineage, schema
 from refunds.storage.postgres import CONNECTIONS
@@ -175,7 +175,7 @@ def _calendars(patient: Patient) -> Found:
 def _tokens(patient: Patient) -> Found:
     """Yield how many tokens are valid, and warnings: if too many are, of any that ends soon, of clients without one."""
     with patient.records() as uow:
-        every, tz = list(uow.tokens.with_clients()), zone(data_requests.time_zone(uow))
+        every, tz = list(uow.tokens.with_clients()), zone(uow.default_terms.time_zone)
     valid = [(client, one) for client, one in every if one.revoked_at is None and one.expires_at > patient.now]
     yield ok(Message("%(number)s are valid", number=len(valid)))
     for client, token in valid:

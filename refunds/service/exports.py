@@ -67,7 +67,7 @@ def of_customer(uow: UnitOfWork, customer_id: str, request_id: str | None = None
     """
     uow.principal.require(Scope.PERSONAL_READ)
     order_ids = uow.customers.lock_with_orders(customer_id)
-    terms = uow.policies[uow.policies.default].current(uow.now).terms
+    terms = uow.default_terms
     found = uow.orders.with_ids(order_ids)
     orders = [_order(uow, one, terms) for one in uow.orders.standings([found[name] for name in order_ids])]
     uow.events.note(EventType.PRIVACY_EXPORTED, customer_id, {"request_id": request_id})
@@ -93,7 +93,7 @@ def of_contact(uow: UnitOfWork, name: str) -> Export:
     uow.principal.require(Scope.PERSONAL_READ)
     contact = uow.any_contacts.get(name)
     uow.events.note(EventType.PRIVACY_EXPORTED, name, {"request_id": None})
-    terms = uow.policies[uow.policies.default].current(uow.now).terms
+    terms = uow.default_terms
     return Export(None, None, [], [], [], [], contact, terms, uow.now)
 
 

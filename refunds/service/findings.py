@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 from refunds.domain import contact_points
 from refunds.domain.permissions import Principal
@@ -14,7 +14,10 @@ from refunds.errors import InvalidInput, Message, NotFound
 from refunds.security.encryption import Erased
 from refunds.service import ProgressCallback
 from refunds.service.store import Store
+from refunds.storage.repository import Repository
 from refunds.storage.unit_of_work import UnitOfWork
+
+R = TypeVar("R")
 
 LONGEST = 200
 """Letters of a detail: more than any name, number or address has."""
@@ -63,7 +66,7 @@ def contains_function(uow: UnitOfWork, detail: str) -> Callable[[str | None], bo
     Case and the number of blanks do not count. A number is read in the default policy's country, and sought in all
     digits of the text as one row. The function returns False for None or an erased text.
     """
-    country = country_of(uow.policies[uow.policies.default].current(uow.now).terms.region)
+    country = country_of(uow.default_terms.region)
     words, number = _folded(detail), contact_points.significant(detail, country)
 
     def holds(text: str | None) -> bool:
@@ -79,18 +82,11 @@ def _folded(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def require_about_order(found: AContact) -> Contact:
-    """Return the contact; raises `NotFound` if it is an unmatched one."""
-    if not isinstance(found, Contact):
-        raise NotFound(Message("there is no contact of this id"))
-    return found
-
-
-def without_order(found: AContact) -> UnmatchedContact:
-    """Return the unmatched contact; raises `NotFound` if it is a contact about an order."""
-    if isinstance(found, Contact):
-        raise NotFound(Message("there is no unmatched contact of this id"))
-    return found
+def of_kind(kind: Repository[R], found: AContact) -> R:
+    """Return the contact, which must be of this kind: about an order or unmatched. Raises `NotFound` for the other."""
+    if not isinstance(found, kind.mapper.record):
+        raise NotFound(kind.missing)
+    return cast(R, found)
 
 
 def empty(uow: UnitOfWork, name: str, reason: ErasureReason) -> list[str]:

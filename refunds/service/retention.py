@@ -53,7 +53,7 @@ def _run(store: Store, progress: ProgressCallback, *, dry_run: bool) -> Gone:
     Returns how many records there were, by kind and by the month in which their period began.
     """
     with store.read(COMMAND_LINE) as uow:
-        terms, now = uow.policies[uow.policies.default].current(uow.now).terms, uow.now
+        terms, now = uow.default_terms, uow.now
     tz, gone = zone(terms.time_zone), {}
     for kind in KINDS:
         before, months, after = kind.period.over_before(local_date(now, tz), terms), Counter[str](), kind.first

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from refunds.domain.permissions import Scope
 from refunds.domain.records import Contact, Order
-from refunds.domain.references import parse_reference, parse_request_number
+from refunds.domain.references import REFERENCE, REQUEST_NUMBER
 from refunds.errors import NotFound
 from refunds.service.findings import AContact, contains_function
 from refunds.storage.unit_of_work import UnitOfWork
@@ -41,15 +41,6 @@ def search(uow: UnitOfWork, text: str) -> Found:
     return Found([*orders.values()][:MOST], contacts[:MOST])
 
 
-def find_order(uow: UnitOfWork, number: str) -> list[Order]:
-    """Return a list with the one order that a number, or the reference of its cancellation, means; else an empty list.
-
-    The number may be in any case, with `#` or without it, without its hyphens and spaces, or with the dashes, spaces
-    and full stop of a text that it was copied from; nothing is returned if two orders fit.
-    """
-    return _only(_at_most_two_orders(uow, number))
-
-
 def _only(orders: list[Order]) -> list[Order]:
     """Return the list if it has one order, and otherwise an empty one."""
     return orders if len(orders) == 1 else []
@@ -65,7 +56,7 @@ def _at_most_two_orders(uow: UnitOfWork, number: str) -> list[Order]:
             return [uow.orders.get(spelt)]
     bare = _bare(number)
     with suppress(ValueError):
-        if found := uow.cancellations.paginate(limit=1, reference=parse_reference(bare)):
+        if found := uow.cancellations.paginate(limit=1, reference=REFERENCE.parse(bare)):
             return [uow.orders.get(found[0].order_id)]
     return uow.orders.with_number(bare)
 
@@ -86,16 +77,16 @@ def _spellings(number: str) -> Iterable[str]:
     return dict.fromkeys((number, number.upper(), number.lower(), bare, bare.upper(), bare.lower(), f"#{bare}"))
 
 
-def find_orders(uow: UnitOfWork, number: str, limit: int = 2) -> tuple[str | None, list[Order]]:
-    """Find the orders that a number means.
+def find_orders(uow: UnitOfWork, number: str) -> tuple[str | None, list[Order]]:
+    """Find the orders that a number means, in any case, with `#` or without it, and without its hyphens and spaces.
 
-    Return `(None, [order])` for the number of an order or the reference of its cancellation, `(customer_id, orders)`
-    for the number of a customer, with at most `limit` of their orders, and `(None, [])` otherwise.
+    Return `(None, [order])` for the number of one order or the reference of its cancellation, `(customer_id, orders)`
+    for the number of a customer, with at most two of their orders, and `(None, [])` otherwise.
     """
-    if meant := find_order(uow, number):
+    if meant := _only(_at_most_two_orders(uow, number)):
         return None, meant
     customer_id = _customer_meant(uow, number)
-    return customer_id, uow.orders.of_customer(customer_id, limit=limit)
+    return customer_id, uow.orders.of_customer(customer_id, limit=2)
 
 
 def _customer_meant(uow: UnitOfWork, customer_ref: str) -> str | None:
@@ -114,7 +105,7 @@ def request_meant(uow: UnitOfWork, number: str) -> list[AContact]:
     """
     if uow.principal.may(Scope.CONTACTS_READ):
         with suppress(ValueError):
-            read = parse_request_number(_bare(number))
+            read = REQUEST_NUMBER.parse(_bare(number))
             kinds = uow.contacts, uow.unmatched
             found = next(filter(None, (kind.paginate(limit=1, request_number=read) for kind in kinds)), [])
             return [_latest(uow, one) for one in found]
@@ -152,7 +143,7 @@ def has_wrong_check_digit(number: str) -> bool:
     """Tell whether a number has the form of a reference (10 digits) or request (4-4), but not its check digit."""
     bare = _bare(number)
     digits = bare.replace(" ", "").replace("-", "")
-    reads = {r"[0-9]{10}": (digits, parse_reference), r"[0-9]{4}-[0-9]{4}": (bare, parse_request_number)}
+    reads = {r"[0-9]{10}": (digits, REFERENCE.parse), r"[0-9]{4}-[0-9]{4}": (bare, REQUEST_NUMBER.parse)}
     for form, (written, read) in reads.items():
         if re.fullmatch(form, written):
             try:

@@ -24,7 +24,7 @@ def close(store: Store, month: str | None = None) -> tuple[ClosedMonth, bool]:
     there are no records of it because it is before all of them.
     """
     with store.read(COMMAND_LINE) as uow:
-        terms = uow.policies[uow.policies.default].current(uow.now).terms
+        terms = uow.default_terms
         today = local_date(uow.now, zone(terms.time_zone))
         last = f"{today.replace(day=1) - timedelta(days=1):%Y-%m}"
         month = month or last

@@ -33,7 +33,7 @@ def record(uow: UnitOfWork, order_hint: str, new: NewContact) -> UnmatchedContac
     """
     earlier = None if new.supersedes is None else _to_supersede(uow, new.supersedes, new.intent)
     sent_at, received_at = _times(uow, new, earlier)
-    country = country_of(uow.policies[uow.policies.default].current(uow.now).terms.region)
+    country = country_of(uow.default_terms.region)
     at_channel = partial(contact_points.canonical, new.channel)
     entered = uow.now, uow.principal.actor
     if earlier and earlier.intent is new.intent and received_at <= earlier.recorded_at:

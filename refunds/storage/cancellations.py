@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from refunds.domain.records import Cancellation, State
-from refunds.domain.references import new_reference
+from refunds.domain.references import REFERENCE
 from refunds.errors import Message
 from refunds.storage import keys
 from refunds.storage.mapper import RecordMapper, instant, micros
@@ -55,7 +55,7 @@ class Cancellations(OfOrders[Cancellation]):
         """
         found, self._context.reference = self._context.reference, None
         while not found:
-            drawn = new_reference()
+            drawn = REFERENCE.new()
             found = None if self._tx.one(OF_REFERENCE, reference=drawn) else drawn
         return found
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from ulid import ULID
 
 from refunds.domain.records import Contact
-from refunds.domain.references import new_reference, new_request_number
+from refunds.domain.references import REFERENCE, REQUEST_NUMBER
 from refunds.errors import Message
 from refunds.storage import Row, keys
 from refunds.storage.cancellations import IS_ACTIVE, OF_REFERENCE
@@ -127,17 +127,13 @@ class Contacts(OfOrders[Contact]):
     filters: ClassVar[Mapping[str, str | Mapping[bool, str]]] = {
         # Literals, so that the partial indexes are used.
         "open": {True: "is_open = 1", False: "is_open = 0"},
-        "earliest_of_order": {
-            True: "NOT EXISTS (SELECT 1 FROM contacts AS e WHERE e.order_id = contacts.order_id AND e.is_open = 1"
-            " AND (e.received_at, e.contact_id) < (contacts.received_at, contacts.contact_id))"
-        },
         "backdated": {True: "backdated = 1", False: "backdated = 0"},
     }
 
     def new_number(self) -> str:
         """Return a request number that no contact has, matched or not; also draw a reference for `new_reference`."""
         while True:
-            number, self._context.reference = new_request_number(), new_reference()
+            number, self._context.reference = REQUEST_NUMBER.new(), REFERENCE.new()
             if not self._tx.one(_TAKEN, number=number, reference=self._context.reference):
                 return number
 

@@ -22,7 +22,7 @@ from refunds.storage import Transaction, events, idempotency
 from refunds.storage.checkpoints import LedgerFile
 from refunds.storage.contacts import CONTACTS
 from refunds.storage.customers import Customers
-from refunds.storage.mapper import RecordMapper, instant
+from refunds.storage.mapper import RecordMapper, instant, number
 from refunds.storage.repository import InTransaction
 from refunds.storage.tables import RECORDS
 from refunds.storage.unmatched import UNMATCHED, AnyContacts
@@ -149,9 +149,8 @@ class Erasures(InTransaction):
         counted = {}
         for table, owned in _owned():
             empty = " OR ".join(f"length({name}) = 0" for name in table.personal)
-            sql = f"SELECT count(*) AS records FROM {table.name} WHERE {owned} AND ({empty})"  # noqa: S608
-            row = self._tx.one(sql, customer_id=customer_id)
-            counted[table.name] = row["records"] if row else 0
+            sql = f"SELECT count(*) FROM {table.name} WHERE {owned} AND ({empty})"  # noqa: S608
+            counted[table.name] = number(self._tx, sql, customer_id=customer_id)
         return counted
 
     def _empty(self, contact: Contact | UnmatchedContact, reason: ErasureReason) -> None:

@@ -11,6 +11,7 @@ from ulid import ULID
 from refunds.domain.holidays_data import CalendarNotReady
 from refunds.domain.journal import Event, chained
 from refunds.domain.permissions import Principal
+from refunds.domain.terms import Terms
 from refunds.errors import CallersError, Conflict
 from refunds.security.encryption import Keyring, keyed_digest
 from refunds.storage import Transaction, audit, events, keys
@@ -102,6 +103,11 @@ class UnitOfWork:
             if self.tx.alone:
                 self._head = head
         return self.policies_seen
+
+    @property
+    def default_terms(self) -> Terms:
+        """The terms of the default policy that are in force now; what is about no order goes by them."""
+        return self.policies[self.policies.default].current(self.now).terms
 
     def policies_at(self, head: Head) -> Policies:
         """Return the policies as of `head`, which must be the head of the journal that this transaction sees.

@@ -2,11 +2,12 @@
 
 import re
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from refunds import storage
-from refunds.domain.references import format_reference, new_reference, parse_reference
+from refunds.domain.references import REFERENCE
 from refunds.errors import Conflict
 from refunds.storage.copies import GENERATED
 from refunds.web import create_app
@@ -44,7 +45,7 @@ def test_a_reference_that_is_taken_is_not_given_again(agent, monkeypatch, stored
     about = {"contact_id": agent.record(order_id).json["contact_id"]} if stored else {}
     drawn = iter([taken, taken, f"000000000{stored:d}"])
     for module in (storage.contacts, storage.cancellations):
-        monkeypatch.setattr(module, "new_reference", lambda: next(drawn))
+        monkeypatch.setattr(module, "REFERENCE", SimpleNamespace(new=lambda: next(drawn)))
     assert agent.cancelled(order_id, **about)["reference"] == f"000-000-000{stored:d}"
 
 
@@ -452,13 +453,13 @@ def test_a_malformed_reference_is_refused_with_an_explanation(agent, reference, 
 
 def test_the_check_digit_detects_every_mistyped_and_every_swapped_digit():
     for _ in range(50):
-        reference = new_reference()
-        assert parse_reference(format_reference(reference)) == reference
+        reference = REFERENCE.new()
+        assert REFERENCE.parse(REFERENCE.spoken(reference)) == reference
         wrong = {reference[:i] + str(digit) + reference[i + 1 :] for i in range(10) for digit in range(10)}
         wrong |= {reference[:i] + reference[i + 1] + reference[i] + reference[i + 2 :] for i in range(9)}
         for mistake in wrong - {reference}:
             with pytest.raises(ValueError, match="check digit"):
-                parse_reference(mistake)
+                REFERENCE.parse(mistake)
 
 
 def test_overdue_lists_unsettled_cancellations_past_their_due_day_oldest_first(official, now):

@@ -1,6 +1,7 @@
 """What becomes of a contact over HTTP: its number, its acknowledgement and completion, its resolution and reopening."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,7 +59,7 @@ def test_every_contact_has_a_request_number_of_its_own_by_which_it_is_found(agen
 def test_a_request_number_that_is_taken_is_not_given_again(agent, monkeypatch):
     taken = contact(agent)["request_number"].replace("-", "")
     drawn = iter([taken, taken, "00000000"])
-    monkeypatch.setattr(stored_contacts, "new_request_number", lambda: next(drawn))
+    monkeypatch.setattr(stored_contacts, "REQUEST_NUMBER", SimpleNamespace(new=lambda: next(drawn)))
     assert contact(agent)["request_number"] == "0000-0000"
 
 

@@ -173,6 +173,16 @@ def test_the_same_match_again_changes_nothing_and_another_is_refused(agent, bill
     assert agent.get(f"/v1/contacts?order_id={other}").json["items"] == []
 
 
+def test_the_id_of_a_contact_of_the_other_kind_names_nothing(agent, billing):
+    contact, unmatched = agent.record(agent.register()).json, keep(agent).json
+    named = f"/v1/contacts/{unmatched['unmatched_id']}", f"/v1/unmatched-contacts/{contact['contact_id']}"
+    before = all_events(billing)
+    for url in named:
+        assert slug(agent.client.patch(url, json={"ticket_ref": "T-1"})) == "not-found"
+        assert slug(agent.put(f"{url}/acknowledgement", json={"channel": "phone", "to": "+4989123456"})) == "not-found"
+    assert all_events(billing) == before
+
+
 def test_what_does_not_exist_cannot_be_matched(agent):
     unmatched_id, order_id = keep(agent).json["unmatched_id"], agent.register()
     answer = match(agent, unmatched_id, "unknown")

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from refunds.domain.permissions import Role
-from refunds.domain.references import format_reference
+from refunds.domain.references import REFERENCE
 from refunds.service import settlements
 from tests.console.conftest import opened
 
@@ -15,8 +15,8 @@ def test_the_confirmation_is_in_the_chosen_language_and_the_console_stays_in_the
     page = agent.get(f"/console/cancellations/{done.cancellation_id}")
     german, english = (agent.follow(page, f"Confirmation in {lang}") for lang in ("German", "English"))
     assert (german.lang, english.lang) == ("de", "en")
-    assert format_reference(done.reference) in german.text
-    assert format_reference(done.reference) in english.text
+    assert REFERENCE.spoken(done.reference) in german.text
+    assert REFERENCE.spoken(done.reference) in english.text
     agent.follow(page, "Confirmation in German")
     assert agent.get("/console/").lang == "en"
 
@@ -35,11 +35,11 @@ def test_the_page_shows_the_reference_and_what_happens_next(site, agent):
     one = done(site)
     page = agent.get(path_of(one))
     (reference,) = page.main.every("p", class_="big")
-    assert reference.text == format_reference(one.reference)
+    assert reference.text == REFERENCE.spoken(one.reference)
     assert "Billing has been told, and deals with the refund." in page.text
     assert "you can revoke it below until 8 Apr 2026, 10:35." in page.text
     words = {each["lang"]: each.text for each in page.main.every("section", class_="words")}
-    assert all(format_reference(one.reference) in text for text in words.values())
+    assert all(REFERENCE.spoken(one.reference) in text for text in words.values())
     assert not any(f"{sign}" in page.text for sign in ("€", "EUR"))
 
 
@@ -174,7 +174,7 @@ def test_the_history_of_an_order_lists_every_event_in_order(site, agent, supervi
     now.shift(60)
     page = supervisor.get(f"/console/orders/{order}/cancel?channel=phone")
     supervisor.press(page, "Cancel the order now", note="Called again.")
-    reference = format_reference(site.active(order).reference)
+    reference = REFERENCE.spoken(site.active(order).reference)
     now.shift(60)
     page = supervisor.get(path_of(site.active(order)))
     supervisor.press(page, "Revoke", reason_code="customer_kept_order", reason="Thought better of it.")
@@ -203,7 +203,7 @@ def test_the_evidence_is_a_separate_page_in_the_readers_language(site, language)
     page = browser.get(f"/console/orders/{one.order_id}/evidence")
     assert (page.status, page.lang) == (200, language)
     assert one.order_id in page.text
-    assert format_reference(one.reference) in page.text
+    assert REFERENCE.spoken(one.reference) in page.text
     other = {"en": "de", "de": "en"}[language]
     assert browser.get(f"/console/orders/{one.order_id}/evidence?language={other}").lang == other
     assert browser.get("/console/").lang == language

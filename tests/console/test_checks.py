@@ -8,7 +8,7 @@ import pytest
 import time_machine
 
 from refunds.domain.permissions import Role
-from refunds.domain.references import format_reference
+from refunds.domain.references import REFERENCE
 from refunds.security.master_key import create_master_key
 from refunds.service.store import Opening, Store
 from tests.conftest import settings
@@ -43,16 +43,16 @@ def test_a_check_on_the_start_page_needs_only_the_number(site, agent):
 def test_an_order_is_found_by_the_reference_of_its_cancellation_in_any_spelling(site, agent, spelling):
     order = site.register()
     reference = site.cancel(order).reference
-    page = asked(agent, q=format_reference(reference) if spelling == "spoken" else spelling.format(reference))
+    page = asked(agent, q=REFERENCE.spoken(reference) if spelling == "spoken" else spelling.format(reference))
     assert (page.h1, page.path) == ("Cancelled on Wednesday, 8 April 2026", f"/console/orders/{order}")
-    assert page.links[format_reference(reference)].startswith("/console/cancellations/can_")
+    assert page.links[REFERENCE.spoken(reference)].startswith("/console/cancellations/can_")
 
 
 def test_a_reference_with_a_wrong_check_digit_is_reported(site, agent):
     reference = site.cancel(site.register()).reference
     wrong = reference[:-1] + str((int(reference[-1]) + 1) % 10)
-    page = asked(agent, q=format_reference(wrong))
-    assert (page.status, page.form("Check").fields["q"]) == (422, format_reference(wrong))
+    page = asked(agent, q=REFERENCE.spoken(wrong))
+    assert (page.status, page.form("Check").fields["q"]) == (422, REFERENCE.spoken(wrong))
     assert page.errors["q"].startswith("The check digit of this number does not fit")
 
 

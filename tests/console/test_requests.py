@@ -10,7 +10,7 @@ import time_machine
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.records import Basis, Intent, OverrideKind
-from refunds.domain.references import format_reference
+from refunds.domain.references import REFERENCE
 from refunds.errors import InvalidInput
 from refunds.service import cancellations, publication
 from refunds.service.contacts import NewContact
@@ -42,7 +42,7 @@ def test_an_order_is_cancelled_in_two_steps_and_its_reference_is_shown(site, age
     page = agent.press(page, "Cancel the order now", ticket_ref="T-1", note="Was very friendly.\nTwice.")
     done = site.active(order)
     assert (page.h1, page.path) == ("The order is cancelled", f"/console/cancellations/{done.cancellation_id}")
-    assert format_reference(done.reference) in page.text
+    assert REFERENCE.spoken(done.reference) in page.text
     assert (done.basis, done.issued_by) == (Basis.POLICY, site.user("agent-1").user_id)
     contact = site.contact(order)
     assert (contact.intent, contact.channel, contact.received_at, contact.ticket_ref) == (

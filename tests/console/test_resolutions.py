@@ -4,7 +4,7 @@ import pytest
 
 from refunds.domain.permissions import Role
 from refunds.domain.records import Intent
-from refunds.domain.references import format_request_number
+from refunds.domain.references import REQUEST_NUMBER
 from tests.console.conftest import TOO_LONG_AGO
 
 CARD = "4111 1111 1111 1111"
@@ -24,7 +24,7 @@ def reasons(page):
 def test_the_request_number_is_shown_once_it_is_recorded_and_finds_the_contact(site, agent):
     order = site.register()
     page = agent.press(agent.get(f"/console/orders/{order}"), "Record, cancel later")
-    number = format_request_number(site.contact(order).request_number)
+    number = REQUEST_NUMBER.spoken(site.contact(order).request_number)
     assert f"Request number, to read aloud: {number}" in page.text
     for spelt in (number, number.replace("-", ""), number.replace("-", " ")):
         assert agent.press(agent.get("/console/"), "Check", q=spelt).path == page.path

@@ -6,7 +6,7 @@ import pytest
 
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.records import Intent
-from refunds.domain.references import format_request_number
+from refunds.domain.references import REQUEST_NUMBER
 from refunds.domain.resolutions import ResolutionReason
 from refunds.service import assignments, resolutions, unmatched, users
 from refunds.service.resolutions import Resolution
@@ -240,7 +240,7 @@ def test_several_contacts_without_an_order_are_closed_for_a_reason_and_opened_ag
     page = several(agent, "unmatched")
     assert (page.status, set(page.errors)) == (422, {"reason"})
     with own.store.write(own.principal(Role.SUPERVISOR)) as uow:
-        number = format_request_number(unmatched.resolve(uow, meanwhile, "By somebody else.").request_number)
+        number = REQUEST_NUMBER.spoken(unmatched.resolve(uow, meanwhile, "By somebody else.").request_number)
     page = agent.press(page, "Resolve what is ticked", reason="Another shop's.")
     assert said(page) == [f"2 requests were resolved 1 was left alone: {number}: has been resolved meanwhile"]
     page = agent.get("/console/recent")

@@ -18,7 +18,7 @@ from sqlite_utils import Database
 from refunds.domain.journal import EventType
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.domain.records import Cancellation, State, personal
-from refunds.domain.references import parse_request_number
+from refunds.domain.references import REQUEST_NUMBER
 from refunds.domain.resolutions import ResolutionReason
 from refunds.presentation.serializers import contact_data
 from refunds.security.encryption import NO_ACCESS, CustomerCipher, new_key
@@ -209,7 +209,7 @@ def test_contacts_of_a_kept_database_get_request_numbers_even_if_that_is_interru
     assert some + contacts.number_all(store) == without
     assert contacts.number_all(store) == 0
     with store.read(COMMAND_LINE) as uow:
-        numbers = [parse_request_number(one.request_number) for one in uow.contacts.paginate(limit=200)]
+        numbers = [REQUEST_NUMBER.parse(one.request_number) for one in uow.contacts.paginate(limit=200)]
     assert len(set(numbers)) == len(numbers) > 10
     assert verified(store).events == before
 

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 from refunds.domain.instants import local_date, zone
 from refunds.domain.outcomes import Notice, Outcome, Reason, Verdict
 from refunds.domain.records import Cancellation, Contact, Intent, RevocationReason, State
-from refunds.domain.references import format_request_number
+from refunds.domain.references import REQUEST_NUMBER
 from refunds.domain.unmatched import UnmatchedContact
 from refunds.errors import Message, message_pair
 from refunds.presentation.language import translate
@@ -173,7 +173,7 @@ def _joined(*sentences: str) -> str:
 
 def _number_text(number: str | None) -> str:
     """Return the sentence that tells a customer their request number; empty without one."""
-    return translate("Your request number is %(number)s.", number=format_request_number(number)) if number else ""
+    return translate("Your request number is %(number)s.", number=REQUEST_NUMBER.spoken(number)) if number else ""
 
 
 def _revoked_text(revoked: Cancellation | None) -> str:

@@ -10,7 +10,7 @@ from refunds.schemas.fields import FlagText, Text
 from refunds.schemas.orders import OrderId
 from refunds.service import assignments, contacts, resolutions
 from refunds.service.contacts import NewContact
-from refunds.service.findings import require_about_order
+from refunds.service.findings import of_kind
 from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
@@ -117,7 +117,7 @@ def complete_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) -> 
     again changes nothing. The decision stays the same. Records the ticket or note, and the event `contact.completed`,
     which names the fields.
     """
-    return reply(contact_data(require_about_order(resolutions.complete(uow, contact_id, **body))))
+    return reply(contact_data(of_kind(uow.contacts, resolutions.complete(uow, contact_id, **body))))
 
 
 @tag.operation("PUT /v1/contacts/<string:contact_id>/acknowledgement", Scope.CONTACTS_WRITE)
@@ -144,7 +144,7 @@ def acknowledge_contact(uow: UnitOfWork, contact_id: str, body: dict[str, Any]) 
     a different acknowledgement is a conflict. A superseded contact cannot be acknowledged: acknowledge the one that
     supersedes it. Records the acknowledgement and the event `contact.acknowledged`.
     """
-    return reply(contact_data(require_about_order(resolutions.acknowledge(uow, contact_id, **body))))
+    return reply(contact_data(of_kind(uow.contacts, resolutions.acknowledge(uow, contact_id, **body))))
 
 
 @tag.operation("PUT /v1/contacts/<string:contact_id>/resolution", Scope.CONTACTS_WRITE)

@@ -15,7 +15,7 @@ from refunds.web.problems import error_data, problem_answer
 from refunds.web.responses import reply
 from refunds.web.schemas import shown
 from refunds.web.schemas.events import EXAMPLES, FeedSchema
-from refunds.web.schemas.request_fields import LIMIT, PAGE, EventTypes
+from refunds.web.schemas.request_fields import EVENT_TYPES, LIMIT, PAGE
 
 tag = Tag("Events", "The events of the journal, in order.")
 
@@ -34,7 +34,7 @@ class RewoundSchema(shown.ProblemSchema):
         "first event.",
     ),
     limit=LIMIT,
-    types=EventTypes(),
+    types=EVENT_TYPES,
 )
 @answer("A page of the feed.", FeedSchema, EXAMPLES)
 @problems("feed-rewound")

@@ -48,7 +48,7 @@ def _shown(uow: UnitOfWork, request: DataRequest | Answered, *, is_scrubbed: boo
     certificate says that the log of the database was emptied after the last erasure.
     """
     answered = request if isinstance(request, Answered) else data_requests.with_certificate(uow, request)
-    return data_request_data(*answered, time_zone=data_requests.time_zone(uow), is_scrubbed=is_scrubbed)
+    return data_request_data(*answered, time_zone=uow.default_terms.time_zone, is_scrubbed=is_scrubbed)
 
 
 @tag.operation("GET /v1/data-requests", Scope.PRIVACY_READ, query=schemas.DataRequestQuerySchema)

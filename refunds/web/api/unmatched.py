@@ -10,7 +10,7 @@ from refunds.schemas.fields import Line
 from refunds.schemas.orders import OrderId
 from refunds.service import resolutions, unmatched
 from refunds.service.contacts import NewContact
-from refunds.service.findings import without_order
+from refunds.service.findings import of_kind
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
 from refunds.web.endpoint import Tag, answer, created, parameters, problems, takes
@@ -120,7 +120,7 @@ def complete_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict[st
     record: a different one is a conflict. Sending the same again changes nothing. Records the ticket or note, and the
     event `contact.unmatched_completed`, which names the fields.
     """
-    return reply(unmatched_data(without_order(resolutions.complete(uow, unmatched_id, **body))))
+    return reply(unmatched_data(of_kind(uow.unmatched, resolutions.complete(uow, unmatched_id, **body))))
 
 
 @tag.operation("PUT /v1/unmatched-contacts/<string:unmatched_id>/acknowledgement", Scope.CONTACTS_WRITE)
@@ -134,7 +134,7 @@ def acknowledge_unmatched_contact(uow: UnitOfWork, unmatched_id: str, body: dict
     code, because there is no order that says where the customer is. After a match, the contact about the order has the
     acknowledgement. Records the acknowledgement and the event `contact.unmatched_acknowledged`.
     """
-    return reply(unmatched_data(without_order(resolutions.acknowledge(uow, unmatched_id, **body))))
+    return reply(unmatched_data(of_kind(uow.unmatched, resolutions.acknowledge(uow, unmatched_id, **body))))
 
 
 @tag.operation("PUT /v1/unmatched-contacts/<string:unmatched_id>/resolution", Scope.CONTACTS_WRITE)

@@ -8,7 +8,6 @@ from refunds.service.users import Offer
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, sessions
 from refunds.web.console import action, page, screen, to
-from refunds.web.console.eligibility import time_zone_of
 from refunds.web.console.forms import Form, OwnPasswordSchema, OwnSessionSchema
 
 
@@ -25,7 +24,7 @@ def account(uow: UnitOfWork, form: Form) -> Response:
         sessions=uow.users.sessions(uow.principal.actor),
         current=session["session_id"],
         said="".join(sessions.read_message("account", form.data.get("said"))),
-        time_zone=time_zone_of(uow, uow.policies.default),
+        time_zone=uow.default_terms.time_zone,
     )
 
 

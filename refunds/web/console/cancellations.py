@@ -23,7 +23,7 @@ from refunds.service.settlements import OWN_REVOCATION
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
 from refunds.web.console import action, page, screen, to
-from refunds.web.console.eligibility import PAGE, time_zone_of
+from refunds.web.console.eligibility import PAGE
 from refunds.web.console.forms import CancellationsSchema, Form, PrintedSchema, all_of
 from refunds.web.endpoint import CSV
 from refunds.web.lists import both_ways
@@ -103,7 +103,7 @@ def recent(uow: UnitOfWork, form: Form) -> Response:
         form,
         cancellations=found,
         resolved=sorted(resolved, key=lambda one: one[0] or uow.now, reverse=True)[:RECENT],
-        time_zone=time_zone_of(uow, uow.policies.default),
+        time_zone=uow.default_terms.time_zone,
         minutes={key: -(-time // timedelta(minutes=1)) for key, time in left.items()},
         revocable={
             one.cancellation_id for one in found if one.state is State.ISSUED and settlements.may_revoke(uow, one)
@@ -134,7 +134,7 @@ def all_cancellations(uow: UnitOfWork, form: Form) -> Response:
         query = _query(uow, form)
         newest = "overdue" not in query
         items, pages = both_ways(uow, _ALL, uow.cancellations, form.data, limit=PAGE, newest=newest, **query)
-    time_zone = time_zone_of(uow, uow.policies.default)
+    time_zone = uow.default_terms.time_zone
     return page(
         "cancellations.html",
         form,
@@ -170,7 +170,7 @@ def _query(uow: UnitOfWork, form: Form) -> dict[str, Any]:
     Raises `InvalidInput` if a filter is wrong, with the errors of both dates if these cannot be read.
     """
     found = form.read(CancellationsSchema)
-    tz = zone(time_zone_of(uow, uow.policies.default))
+    tz = zone(uow.default_terms.time_zone)
 
     def typed(name: str) -> tuple[str, date]:
         ahead, given = _DATES[name]
@@ -191,7 +191,7 @@ def cancellations_table(uow: UnitOfWork, form: Form) -> Response:
     The rows are read while they are sent, in units of work of their own.
     """
     query = _query(uow, form)
-    tz = zone(time_zone_of(uow, uow.policies.default))
+    tz = zone(uow.default_terms.time_zone)
     dates = {}
     for name, inside in (("from", timedelta()), ("to", timedelta(microseconds=1))):
         at = query.get(f"issued_{name}")

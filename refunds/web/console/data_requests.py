@@ -51,7 +51,7 @@ def data_requests_due(uow: UnitOfWork, form: Form) -> Response:
     chosen = {"show": asked.get("show", "open"), "kind": asked.get("kind")}
     query = SHOWN[chosen["show"]] | {"kind": chosen["kind"]}
     items, pages = both_ways(uow, "console data requests", uow.data_requests, asked, limit=PAGE, **query)
-    time_zone = data_requests.time_zone(uow)
+    time_zone = uow.default_terms.time_zone
     return page(
         "data_requests.html",
         form,
@@ -67,7 +67,7 @@ def data_requests_due(uow: UnitOfWork, form: Form) -> Response:
 
 def _until(uow: UnitOfWork, request: privacy.DataRequest) -> tuple[Any, int]:
     """Return the last day for the answer in the vendor's zone, and how many days are left; below 0 after that day."""
-    time_zone = data_requests.time_zone(uow)
+    time_zone = uow.default_terms.time_zone
     until = last_day(request, time_zone)
     return until, (until - local_date(uow.now, zone(time_zone))).days
 
@@ -92,7 +92,7 @@ def new_data_request(uow: UnitOfWork, form: Form) -> Response:
         replace(form, address=at("new_data_request")),
         kinds=list(privacy.DataRequestKind),
         ways=list(privacy.DataRequestChannel),
-        time_zone=data_requests.time_zone(uow),
+        time_zone=uow.default_terms.time_zone,
     )
 
 
@@ -101,7 +101,7 @@ def open_data_request(uow: UnitOfWork, form: Form) -> Response:
     """Open a data request, received now or when typed, and redirect to it; a date alone means the start of that day."""
     found = form.read(forms.NewDataRequestSchema)
     if typed := found.pop("received_at", None):
-        found["received_at"] = typed.instant("received_at", uow.now, data_requests.time_zone(uow), days=0)
+        found["received_at"] = typed.instant("received_at", uow.now, uow.default_terms.time_zone, days=0)
     request = data_requests.open_request(uow, **found)
     return to("data_request", request_id=request.request_id)
 
@@ -110,7 +110,7 @@ def open_data_request(uow: UnitOfWork, form: Form) -> Response:
 def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
     """Show a data request: its facts, the words for the person, its certificate, and what can be done about it."""
     request, certificate, recipients = data_requests.with_certificate(uow, uow.data_requests.get(request_id))
-    time_zone, held = data_requests.time_zone(uow), data_requests.is_held(uow, request)
+    time_zone, held = uow.default_terms.time_zone, data_requests.is_held(uow, request)
     until, left = _until(uow, request)
     texts = {name: answer_text(request, time_zone) for name in each_language()}
     is_open, limits = request.state is privacy.DataRequestState.OPEN, {request.kind} & {"restriction", "objection"}

@@ -83,7 +83,7 @@ def check(uow: UnitOfWork, form: Form, order_id: str = "") -> Response:
         q=form.data.get("q", order_id),
         channel=form.data.get("channel") or session.get("channel", Channel.PHONE),
         regions=regions.suggested(),
-        time_zone=time_zone_of(uow, uow.policies.default),
+        time_zone=uow.default_terms.time_zone,
         demonstrations=demonstration.registered(uow) if reads and not production else [],
         offers_demonstration=not production and g.principal.may(Scope.ORDERS_WRITE),
     )
@@ -181,7 +181,7 @@ def _on_a_day(uow: UnitOfWork, found: dict[str, Any]) -> tuple[Decision, Asked]:
     `found`, the typed values, must have the day; without a time, the service counts as provided when the day begins.
     Raises `InvalidInput` for impossible times or an unknown region, or if no holiday data or policy covers the day.
     """
-    time_zone = time_zone_of(uow, uow.policies.default)
+    time_zone = uow.default_terms.time_zone
     provided, how, region = forms.all_of(
         lambda: found["provided_on"].instant("provided_on", uow.now, time_zone, days=0),
         lambda: asked(found, uow.now, time_zone),

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,7 @@ from refunds.domain.resolutions import ResolutionReason
 from refunds.domain.terms import TimelyBy
 from refunds.errors import FieldError, InvalidInput, Message, Unfit
 from refunds.presentation.texts.dates import offset_text
-from refunds.schemas.fields import Choice, FreeText, Line, Month, Text, WholeText
+from refunds.schemas.fields import Choice, FreeText, Line, Month, ReadText, Text, WholeText
 from refunds.schemas.strict import StrictSchema
 from refunds.service.queue import Tab
 from refunds.web.console.dates import typed_instant, typed_time
@@ -133,15 +134,8 @@ def trim(text: str) -> str:
     return text.replace("\r\n", "\n").strip()
 
 
-class Moment(Text):
-    """A date and time in the reader's spelling, or an RFC 3339 instant. Its value is a `Typed`, not yet an instant."""
-
-    def __init__(self, *, required: bool = False) -> None:
-        super().__init__(100, required=required)
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Typed:  # type: ignore[override]
-        """Return the text as `Typed`, without a check that it is a time; raise `ValidationError` as `Text` does."""
-        return Typed(super()._deserialize(value, *args, **kwargs))
+Moment = partial(ReadText, Typed, 100)
+"""A field for a date and time in the reader's spelling, or an RFC 3339 instant. Its value is a `Typed`."""
 
 
 class AskedSchema(StrictSchema):

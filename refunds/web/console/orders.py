@@ -70,7 +70,7 @@ def _fitting(uow: UnitOfWork, customer_id: str, text: str) -> list[tuple[dict[st
 def _meanings(uow: UnitOfWork, text: str) -> Iterator[dict[str, Any]]:
     """Yield filters of a list of orders that a text can mean: part of a number and, if it is one, a day or a region."""
     yield {"part": text}
-    tz = zone(time_zone_of(uow, uow.policies.default))
+    tz = zone(uow.default_terms.time_zone)
     with suppress(InvalidInput, OverflowError):
         day = Typed(text).day("narrow", uow.now, tz.key)
         yield {"provided_from": first_instant(day, tz), "provided_to": end_of_day(day, tz)}

@@ -20,7 +20,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import sessions
 from refunds.web.console import action, page, screen, to, to_contact
 from refunds.web.console.contacts import contact
-from refunds.web.console.eligibility import PAGE, time_zone_of
+from refunds.web.console.eligibility import PAGE
 from refunds.web.console.forms import AssignedSchema, Form, QueueSchema, SeveralSchema, require
 from refunds.web.console.unmatched import unmatched_contact
 from refunds.web.endpoint import Transaction
@@ -64,7 +64,7 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
     kept = uow.unmatched if tab is Tab.UNMATCHED else uow.contacts
     found = kept.with_ids([entry.record_id for entry in shown])
     takers = (*(one.taken_by for one in shown), *(taker for *_, taker in (result.left if result else ())))
-    time_zone = time_zone_of(uow, uow.policies.default)
+    time_zone = uow.default_terms.time_zone
     acts, may_assign = (uow.principal.may(one) for one in (Scope.CONTACTS_WRITE, Scope.CANCELLATIONS_OVERRIDE))
     seen = overview.read(uow, time_zone) if may_assign else None
     ids = (*takers, *(seen.week.goodwill if seen else ()))

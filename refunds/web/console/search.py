@@ -40,6 +40,6 @@ def find_any(uow: UnitOfWork, form: Form) -> Response:
         found=found,
         most=searching.MOST,
         zones=zones,
-        time_zone=time_zone_of(uow, uow.policies.default),
+        time_zone=uow.default_terms.time_zone,
         is_matched=lambda contact: isinstance(contact, Contact),
     )

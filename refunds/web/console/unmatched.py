@@ -16,7 +16,7 @@ from refunds.service import search, unmatched
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import action, at, contacts, page, screen, to
-from refunds.web.console.eligibility import asked, time_zone_of
+from refunds.web.console.eligibility import asked
 from refunds.web.console.forms import BegunSchema, Form, MatchSchema, UnmatchedEntrySchema
 from refunds.web.endpoint import Transaction
 from refunds.web.schemas.contacts import ReopenQuerySchema
@@ -41,7 +41,7 @@ def _new(uow: UnitOfWork, form: Form) -> Response:
 
     A correction (`supersedes`) begins with what is on record of the earlier contact. The session keeps the channel.
     """
-    time_zone = time_zone_of(uow, uow.policies.default)
+    time_zone = uow.default_terms.time_zone
     found = form.read_leniently(UnmatchedEntrySchema)
     corrected = uow.unmatched.get(found["supersedes"]) if "supersedes" in found else None
     if corrected and request.method == "GET":
@@ -73,7 +73,7 @@ def record_unmatched(uow: UnitOfWork, form: Form) -> Response:
     """Record a contact whose order is not known, or a correction, which supersedes the earlier one; redirect to it."""
     found = form.read(UnmatchedEntrySchema)
     earlier = uow.unmatched.get(found["supersedes"]) if "supersedes" in found else None
-    new = contacts.new_contact(uow, found, time_zone_of(uow, uow.policies.default), earlier)
+    new = contacts.new_contact(uow, found, uow.default_terms.time_zone, earlier)
     contacts.require_changed(new, earlier, order_hint=found["order_hint"])
     kept = unmatched.record(uow, found["order_hint"], new)
     return to("unmatched_contact", unmatched_id=kept.unmatched_id)
@@ -85,7 +85,7 @@ def unmatched_contact(uow: UnitOfWork, form: Form, unmatched_id: str) -> Respons
 
     Raises `NotFound` if there is no such contact.
     """
-    found, time_zone = uow.unmatched.get(unmatched_id), time_zone_of(uow, uow.policies.default)
+    found, time_zone = uow.unmatched.get(unmatched_id), uow.default_terms.time_zone
     return page(
         "unmatched.html",
         replace(form, address=at("unmatched_contact", unmatched_id=unmatched_id)),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from refunds.domain import records
-from refunds.domain.references import parse_reference
+from refunds.domain.references import REFERENCE
 from refunds.errors import Message
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, LocalDate, Nested, Text
 from refunds.schemas.orders import InlineOrderSchema, OrderId
@@ -149,7 +149,7 @@ class CancellationQuerySchema(request_fields.ListQuerySchema):
     """The filters of a list of cancellations."""
 
     order_id = OrderId()
-    reference = request_fields.Spoken("reference", parse_reference)
+    reference = request_fields.spoken("reference", REFERENCE.parse)
     state = Choice(records.State, "Only cancellations in this state.")
     basis = Choice(records.Basis, "Only cancellations on this basis.")
     policy = PolicyId("Only cancellations that were decided by this policy.")

@@ -1,8 +1,8 @@
 """Schemas of contacts."""
 
+from refunds.domain import references
 from refunds.domain.contact_points import Channel
 from refunds.domain.records import ASKING, Intent
-from refunds.domain.references import parse_request_number
 from refunds.domain.resolutions import ENDS_A_TIMELY_REQUEST, ReopeningReason, ResolutionReason
 from refunds.errors import one_of_text
 from refunds.schemas.fields import Choice, FlagText, FreeText, Instant, Line, Text
@@ -10,7 +10,7 @@ from refunds.schemas.strict import QuerySchema, StrictSchema
 from refunds.web.schemas import shown
 from refunds.web.schemas.decisions import DecisionSchema
 from refunds.web.schemas.examples import A_CLIENT, A_CONTACT, AN_ORDER, example, shared
-from refunds.web.schemas.request_fields import RecordId, Spoken
+from refunds.web.schemas.request_fields import RecordId, spoken
 
 
 class ContactDetailsSchema(StrictSchema):
@@ -217,7 +217,7 @@ class ContactSchema(RecordedDetailsSchema):
 
 ContactListSchema = shown.page_of(ContactSchema)
 
-REQUEST_NUMBER = Spoken("request number", parse_request_number)
+REQUEST_NUMBER = spoken("request number", references.REQUEST_NUMBER.parse)
 OPEN = FlagText("`true`: only open contacts. `false`: only the others.")
 TAKEN_BY = Text(64, "Only contacts that the client or user with this id has taken.")
 """Filters of a list of contacts, matched or not."""

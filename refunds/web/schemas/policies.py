@@ -5,7 +5,7 @@ from datetime import date
 from refunds.domain.clauses import MismatchKind
 from refunds.domain.terms import Terms
 from refunds.presentation.texts.policies import closure_text
-from refunds.schemas.fields import FreeText, NearInstant, Nested, Whole
+from refunds.schemas.fields import FreeText, Instant, Nested, Whole, require_near
 from refunds.schemas.policy import EmailSchema, PhoneSchema, TermsSchema, TextsSchema, terms_data
 from refunds.schemas.strict import StrictSchema
 from refunds.service.publication import ClosureNotice
@@ -147,10 +147,11 @@ class DraftSchema(StrictSchema):
     """A version to publish or simulate, without the fields that the service sets."""
 
     version = Whole(1, 100_000, "The number of the version: the policy's next number.", required=True)
-    effective_from = NearInstant(
+    effective_from = Instant(
         "When the version takes effect. It must not be before now, nor before `page_published_at`. Null: now or, if "
         "that is later, at `page_published_at`. A version in force cannot be withdrawn, so null can usually not be "
         "undone.",
+        validate=require_near,
         required=True,
         allow_none=True,
     )

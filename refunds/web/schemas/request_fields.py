@@ -5,9 +5,9 @@ from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple
 
 from refunds.domain.journal import EventType
-from refunds.errors import FieldError, InvalidInput, Message
-from refunds.schemas.fields import Choice, Text, WholeText, checked
-from refunds.schemas.strict import QuerySchema, unfit_error
+from refunds.errors import FieldError, InvalidInput, Message, Unfit
+from refunds.schemas.fields import Choice, ReadText, Text, WholeText
+from refunds.schemas.strict import QuerySchema
 
 PAGE, MOST = 50, 200
 """The number of items on a page of a list: the default and the maximum."""
@@ -23,17 +23,9 @@ class RecordId(Text):
         super().__init__(30, description, pattern=pattern, shape=shape, **kwargs)
 
 
-class Spoken(Text):
-    """A number that a customer reads out, with or without dashes; `read` makes it digits, or raises `Unfit`."""
-
-    def __init__(self, name: str, read: Callable[[str], str]) -> None:
-        self._read = read
-        text = f"The {name} as the customer reads it out, with or without dashes."
-        super().__init__(20, text)
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        """Return the digits of the number; raise `ValidationError` if the value is none, or has a wrong check digit."""
-        return str(checked(self._read, super()._deserialize(value, *args, **kwargs)))
+def spoken(name: str, read: Callable[[str], str]) -> ReadText:
+    """Return a field for a number that a customer reads out; `read` makes it digits, or raises `Unfit`."""
+    return ReadText(read, 20, f"The {name} as the customer reads it out, with or without dashes.")
 
 
 LIMIT = WholeText(1, MOST, f"The most items on a page. Default: {PAGE}.")
@@ -80,24 +72,19 @@ class ListQuerySchema(QuerySchema):
         return query
 
 
-class EventTypes(Text):
-    """Event types, separated by commas; read as a list without duplicates."""
+def _event_types(text: str) -> list[str]:
+    """Return the event types in a text, with commas between, each once; raise `Unfit` if one is unknown."""
+    types = list(dict.fromkeys(text.split(",")))
+    if not set(types) <= set(EventType):
+        raise Unfit(Message("must be out of %(names)s", names=", ".join(EventType)), "unknown_value")
+    return types
 
-    def __init__(self) -> None:
-        """Accept up to 20 event types in up to 500 characters."""
-        shape = Message(
-            "must be event types with commas between them, such as cancellation.issued,cancellation.revoked"
-        )
-        super().__init__(
-            500,
-            "Only events of these types, separated by commas.",
-            pattern=r"[a-z_]+\.[a-z_]+(?:,[a-z_]+\.[a-z_]+){0,19}",
-            shape=shape,
-        )
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:  # type: ignore[override]
-        """Return the event types in a text, with commas between, each once; raise `ValidationError` for others."""
-        types = list(dict.fromkeys(super()._deserialize(value, *args, **kwargs).split(",")))
-        if not set(types) <= set(EventType):
-            raise unfit_error(Message("must be out of %(names)s", names=", ".join(EventType)), "unknown_value")
-        return types
+EVENT_TYPES = ReadText(
+    _event_types,
+    500,
+    "Only events of these types, separated by commas.",
+    pattern=r"[a-z_]+\.[a-z_]+(?:,[a-z_]+\.[a-z_]+){0,19}",
+    shape=Message("must be event types with commas between them, such as cancellation.issued,cancellation.revoked"),
+)
+"""Up to 20 event types, separated by commas."""
