@@ -167,7 +167,11 @@ def outputs_of(page, directory):
             start_new_session=True,
         )
         scene.callback(end_group, shell)
-        out, err = shell.communicate(timeout=120)
+        try:
+            out, err = shell.communicate(timeout=120)
+        except subprocess.TimeoutExpired as late:
+            logs = [f"{log.name}:\n{log.read_text()}" for log in sorted(directory.glob("*.txt"))]
+            pytest.fail("\n".join(["it did not end", (late.output or b"").decode(), *logs]))
     errors = [line for line in err.decode().splitlines() if "\u2501" not in line]  # a progress bar
     assert (shell.returncode, errors) == (0, []), err.decode()
     return [part.strip("\n") for part in out.decode().split(f"{MARK}\n")]
