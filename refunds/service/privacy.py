@@ -100,7 +100,7 @@ def limit(uow: UnitOfWork, customer_id: str, kind: LimitKind, reason: str | None
         found = None
     if found is None:
         return _set(uow, customer_id, kind, reason)
-    if reason and reason not in (found.reason or ""):
+    if reason and f"; {reason};" not in f"; {found.reason};":
         reasons = "; ".join(filter(None, (found.reason, reason)))
         found = uow.limits.update(found, _EVENTS[kind][0], {"customer_id": customer_id}, reason=reasons)
     return found

@@ -208,10 +208,11 @@ def test_what_was_limited_without_a_request_stays_when_a_request_is_taken_back(s
 
 def test_a_second_reason_of_a_limit_is_not_lost(store):
     customer_id = registered(store, "A-1")
-    for reason in ("the claim of May", None, "the claim of June", "the claim of May"):
+    given = ["claim 123", None, "claim 45; claim 6", "claim 123", "claim 45; claim 6", "claim 12", "claim 6"]
+    for reason in given:
         with store.write(COMMAND_LINE) as uow:
             held = privacy.limit(uow, customer_id, LimitKind.HOLD, reason)
-    assert reasons(store, customer_id) == [("the claim of May; the claim of June", True)] == [(held.reason, True)]
+    assert reasons(store, customer_id) == [("claim 123; claim 45; claim 6; claim 12", True)] == [(held.reason, True)]
     sound(store)
 
 
