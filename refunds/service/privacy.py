@@ -1,6 +1,7 @@
 """What is done with customers' data: they are erased, limits say what must not be done, disclosures who got them."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from refunds.domain.journal import EventType
@@ -143,8 +144,9 @@ def take_back(uow: UnitOfWork, request: DataRequest, kind: LimitKind) -> None:
     assert request.customer_id
     found = uow.limits.active(request.customer_id, kind)
     if found and found.set_at == request.closed_at:  # a request and its limit have the same time
+        others = _standing(uow, request.customer_id, kind)
         _end(uow, found)
-        for other in _standing(uow, request.customer_id, kind)[:1]:
+        for other in others[:1]:
             _set(uow, request.customer_id, kind, other.outcome_reason, other)
 
 
@@ -157,9 +159,27 @@ def stays_without(uow: UnitOfWork, request: DataRequest) -> bool:
 
 
 def _standing(uow: UnitOfWork, customer_id: str, kind: LimitKind) -> list[DataRequest]:
-    """Return a customer's data requests that ask for this limit, were fulfilled, and are not taken back."""
-    asked = uow.data_requests.of_customer(customer_id)
-    return [one for one in asked if (one.kind, one.outcome) == (_ASKED.get(kind), DataRequestOutcome.FULFILLED)]
+    """Return a customer's data requests that ask for this limit, which stands: fulfilled, and not taken back.
+
+    Those that were answered before the customer last had no such limit are left out: an older version lifted it by
+    command, whatever had asked for it.
+    """
+    limits = [one for one in uow.limits.of_customer(customer_id) if one.kind is kind]
+    ends = [
+        one.lifted_at for one in limits if one.lifted_at and not any(_holds(other, one.lifted_at) for other in limits)
+    ]
+    last = max(ends, default=None)
+    return [
+        one
+        for one in uow.data_requests.of_customer(customer_id)
+        if (one.kind, one.outcome) == (_ASKED.get(kind), DataRequestOutcome.FULFILLED)
+        and (last is None or (one.closed_at and one.closed_at > last))
+    ]
+
+
+def _holds(limit: Limit, at: datetime) -> bool:
+    """Tell whether a limit is set at an instant, and is not lifted by then."""
+    return limit.set_at <= at and (limit.lifted_at is None or limit.lifted_at > at)
 
 
 def _set(

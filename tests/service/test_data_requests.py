@@ -206,6 +206,27 @@ def test_what_was_limited_without_a_request_stays_when_a_request_is_taken_back(s
     sound(store)
 
 
+@pytest.mark.parametrize("kind", [DataRequestKind.RESTRICTION, DataRequestKind.OBJECTION])
+def test_a_request_whose_limit_an_older_version_lifted_asks_for_nothing_any_more(store, kind):
+    """It lifted a limit by command whatever had asked for it, and the requests stayed fulfilled."""
+    customer_id = registered(store, "A-1")
+    for _ in "ab":
+        closed(store, opened(store, kind))
+    with store.write(COMMAND_LINE) as uow:
+        uow.customers.lock_with_orders(customer_id)
+        privacy._end(uow, uow.limits.active(customer_id, LimitKind(kind)))
+    later = closed(store, opened(store, kind))
+    with store.read(COMMAND_LINE) as uow:
+        assert not privacy.stays_without(uow, later)
+    closed(store, later, DataRequestOutcome.TAKEN_BACK)
+    assert not limits(store, customer_id)
+    for act in (privacy.limit, privacy.lift):
+        with store.write(COMMAND_LINE) as uow:
+            act(uow, customer_id, LimitKind(kind), *(["our own doubts"] if act is privacy.limit else []))
+    assert not limits(store, customer_id)
+    sound(store)
+
+
 def test_a_second_reason_of_a_limit_is_not_lost(store):
     customer_id = registered(store, "A-1")
     given = ["claim 123", None, "claim 45; claim 6", "claim 123", "claim 45; claim 6", "claim 12", "claim 6"]
