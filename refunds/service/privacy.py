@@ -135,11 +135,11 @@ def limit_on(uow: UnitOfWork, request: DataRequest, kind: LimitKind) -> None:
         _set(uow, request.customer_id, kind, request.outcome_reason, request)
 
 
-def take_back(uow: UnitOfWork, request: DataRequest, kind: LimitKind) -> None:
-    """Lift the limit that was set on a data request, which the caller has closed; `request` is as it was before.
+def take_back(uow: UnitOfWork, request: DataRequest, kind: LimitKind) -> bool:
+    """Lift the limit that was set on a data request, which the caller has closed; return whether none is left.
 
-    The limit stays if it was set without this request. If another data request asks for it, too, it is set anew on
-    that one: each is lifted on its own.
+    `request` is as it was before it was closed. The limit stays if it was set without this request. If another data
+    request asks for it, too, it is set anew on that one: each is lifted on its own.
     """
     assert request.customer_id
     found = uow.limits.active(request.customer_id, kind)
@@ -148,6 +148,7 @@ def take_back(uow: UnitOfWork, request: DataRequest, kind: LimitKind) -> None:
         _end(uow, found)
         for other in others[:1]:
             _set(uow, request.customer_id, kind, other.outcome_reason, other)
+    return uow.limits.active(request.customer_id, kind) is None
 
 
 def stays_without(uow: UnitOfWork, request: DataRequest) -> bool:

@@ -415,6 +415,17 @@ def test_who_got_the_data_before_is_named_with_what_they_must_be_told_of(store, 
         assert list(data_requests.close(uow, request.request_id, given).recipients) == [noted] * told
 
 
+def test_nobody_is_named_while_another_request_still_restricts_the_data(store):
+    registered(store, "A-1")
+    with store.write(COMMAND_LINE) as uow:
+        noted = privacy.disclose(uow, "K-1", DisclosureBasis.PROCESSOR, "a carrier", "C-1")
+    asked = [closed(store, opened(store, DataRequestKind.RESTRICTION)) for _ in "ab"]
+    for request, told in zip(asked, ([], [noted]), strict=True):
+        with store.write(COMMAND_LINE) as uow:
+            done = data_requests.close(uow, request.request_id, Given(DataRequestOutcome.TAKEN_BACK))
+        assert list(done.recipients) == told
+
+
 def test_what_is_due_first_comes_first_among_open_requests(store):
     registered(store, "A-1")
     now = datetime.now(UTC)
