@@ -4,6 +4,7 @@ import os
 import secrets
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
@@ -22,7 +23,8 @@ _ROUNDS, _KIBIBYTES, _LANES = 2, 19 * 1024, 1
 def _yield_processors() -> None:
     """Give this thread a low priority: a hash keeps a processor busy for long, while others wait for short answers."""
     if sys.platform == "linux":  # elsewhere, the priority is that of the whole process
-        os.nice(10)
+        with suppress(OSError):  # a sandbox can forbid it: all sign-ins would fail if the thread did
+            os.nice(10)
 
 
 _hashing = ThreadPoolExecutor(2, "hashing", _yield_processors)  # a third hash waits

@@ -186,12 +186,11 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
         reason = reason or request.outcome_reason
     event, data = EventType.DATA_REQUEST_CLOSED, _about(request, outcome=given.outcome)
     done = uow.data_requests.update(request, event, data, **closed, outcome_reason=reason)
-    erased = None
+    erased, is_done = None, given.outcome is DataRequestOutcome.FULFILLED
     if limit and is_lifted:
-        privacy.take_back(uow, request, limit)
-    elif given.outcome is DataRequestOutcome.FULFILLED:
+        is_done = privacy.take_back(uow, request, limit)
+    elif is_done:
         erased = _fulfil(uow, done, given)
-    is_done = is_lifted or given.outcome is DataRequestOutcome.FULFILLED
     return Answered(uow.data_requests.get(request_id), erased, to_inform if is_done else ())
 
 

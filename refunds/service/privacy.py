@@ -1,6 +1,7 @@
 """What is done with customers' data: they are erased, limits say what must not be done, disclosures who got them."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from refunds.domain.journal import EventType
@@ -100,7 +101,7 @@ def limit(uow: UnitOfWork, customer_id: str, kind: LimitKind, reason: str | None
         found = None
     if found is None:
         return _set(uow, customer_id, kind, reason)
-    if reason and reason not in (found.reason or ""):
+    if reason and f"; {reason};" not in f"; {found.reason};":
         reasons = "; ".join(filter(None, (found.reason, reason)))
         found = uow.limits.update(found, _EVENTS[kind][0], {"customer_id": customer_id}, reason=reasons)
     return found
@@ -134,18 +135,20 @@ def limit_on(uow: UnitOfWork, request: DataRequest, kind: LimitKind) -> None:
         _set(uow, request.customer_id, kind, request.outcome_reason, request)
 
 
-def take_back(uow: UnitOfWork, request: DataRequest, kind: LimitKind) -> None:
-    """Lift the limit that was set on a data request, which the caller has closed; `request` is as it was before.
+def take_back(uow: UnitOfWork, request: DataRequest, kind: LimitKind) -> bool:
+    """Lift the limit that was set on a data request, which the caller has closed; return whether none is left.
 
-    The limit stays if it was set without this request. If another data request asks for it, too, it is set anew on
-    that one: each is lifted on its own.
+    `request` is as it was before it was closed. The limit stays if it was set without this request. If another data
+    request asks for it, too, it is set anew on that one: each is lifted on its own.
     """
     assert request.customer_id
     found = uow.limits.active(request.customer_id, kind)
     if found and found.set_at == request.closed_at:  # a request and its limit have the same time
+        others = _standing(uow, request.customer_id, kind)
         _end(uow, found)
-        for other in _standing(uow, request.customer_id, kind)[:1]:
+        for other in others[:1]:
             _set(uow, request.customer_id, kind, other.outcome_reason, other)
+    return uow.limits.active(request.customer_id, kind) is None
 
 
 def stays_without(uow: UnitOfWork, request: DataRequest) -> bool:
@@ -157,9 +160,27 @@ def stays_without(uow: UnitOfWork, request: DataRequest) -> bool:
 
 
 def _standing(uow: UnitOfWork, customer_id: str, kind: LimitKind) -> list[DataRequest]:
-    """Return a customer's data requests that ask for this limit, were fulfilled, and are not taken back."""
-    asked = uow.data_requests.of_customer(customer_id)
-    return [one for one in asked if (one.kind, one.outcome) == (_ASKED.get(kind), DataRequestOutcome.FULFILLED)]
+    """Return a customer's data requests that ask for this limit, which stands: fulfilled, and not taken back.
+
+    Those that were answered before the customer last had no such limit are left out: an older version lifted it by
+    command, whatever had asked for it.
+    """
+    limits = [one for one in uow.limits.of_customer(customer_id) if one.kind is kind]
+    ends = [
+        one.lifted_at for one in limits if one.lifted_at and not any(_holds(other, one.lifted_at) for other in limits)
+    ]
+    last = max(ends, default=None)
+    return [
+        one
+        for one in uow.data_requests.of_customer(customer_id)
+        if (one.kind, one.outcome) == (_ASKED.get(kind), DataRequestOutcome.FULFILLED)
+        and (last is None or (one.closed_at and one.closed_at > last))
+    ]
+
+
+def _holds(limit: Limit, at: datetime) -> bool:
+    """Tell whether a limit is set at an instant, and is not lifted by then."""
+    return limit.set_at <= at and (limit.lifted_at is None or limit.lifted_at > at)
 
 
 def _set(

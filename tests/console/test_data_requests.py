@@ -335,6 +335,17 @@ def test_a_request_of_somebody_erased_by_command_ends_with_the_certificate(site,
     assert "nothing is held" in opened(privacy, later).text.lower()
 
 
+def test_who_erases_is_told_of_a_copy_that_is_asked_for_and_can_close_that_request(site, privacy):
+    site.register(customer_ref="K-copied")
+    copy = site.asks(KINDS["access"], "K-copied", identity_check=None)
+    erasure = site.asks(KINDS["erasure"], "K-copied")
+    page = privacy.press(opened(privacy, erasure), "Erase for good")
+    assert page.status == 409
+    assert "a data request for its copy" in page.text
+    privacy.press(opened(privacy, copy), "Close it")
+    assert "Certificate of the erasure" in privacy.press(page, "Erase for good").text
+
+
 def test_who_erases_is_told_of_a_restriction(site, privacy):
     order = site.register(customer_ref="K-restricted-erasure")
     request = site.asks(KINDS["erasure"], "K-restricted-erasure")

@@ -53,6 +53,10 @@ def test_a_proxy_ends_idle_connections_to_the_service_before_the_service_does():
 def test_the_unit_takes_every_right_that_it_can():
     for line in ("NoNewPrivileges=yes", "ProtectSystem=strict", "PrivateTmp=yes", "CapabilityBoundingSet=\n"):
         assert line in UNIT
+    calls = re.findall(r"^SystemCallFilter=(.*)$", UNIT, re.MULTILINE)
+    assert calls == ["@system-service", "~@privileged @resources", "setpriority"], (
+        "passwords are hashed by slow threads"
+    )
     assert int(re.search(r"^TimeoutStopSec=(\d+)$", UNIT, re.MULTILINE)[1]) > 30 + 10
 
 
@@ -95,7 +99,7 @@ def test_what_is_installed_can_be_read_by_the_user_of_the_service():
 
 def test_the_nightly_unit_has_no_more_rights_and_runs_at_midnight_where_the_default_policy_is(packaged):
     nightly, timer = ((ROOT / "deploy" / f"refunds-retention.{end}").read_text() for end in ("service", "timer"))
-    rights = UNIT[UNIT.index("NoNewPrivileges") : UNIT.index("[Install]")].strip()
+    rights = UNIT[UNIT.index("NoNewPrivileges") : UNIT.index("# For the threads")]
     assert rights in nightly
     for line in ("User=refunds", "EnvironmentFile=/etc/refunds/refunds.env", "UMask=0077"):
         assert line in UNIT

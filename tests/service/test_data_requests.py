@@ -206,12 +206,34 @@ def test_what_was_limited_without_a_request_stays_when_a_request_is_taken_back(s
     sound(store)
 
 
+@pytest.mark.parametrize("kind", [DataRequestKind.RESTRICTION, DataRequestKind.OBJECTION])
+def test_a_request_whose_limit_an_older_version_lifted_asks_for_nothing_any_more(store, kind):
+    """It lifted a limit by command whatever had asked for it, and the requests stayed fulfilled."""
+    customer_id = registered(store, "A-1")
+    for _ in "ab":
+        closed(store, opened(store, kind))
+    with store.write(COMMAND_LINE) as uow:
+        uow.customers.lock_with_orders(customer_id)
+        privacy._end(uow, uow.limits.active(customer_id, LimitKind(kind)))
+    later = closed(store, opened(store, kind))
+    with store.read(COMMAND_LINE) as uow:
+        assert not privacy.stays_without(uow, later)
+    closed(store, later, DataRequestOutcome.TAKEN_BACK)
+    assert not limits(store, customer_id)
+    for act in (privacy.limit, privacy.lift):
+        with store.write(COMMAND_LINE) as uow:
+            act(uow, customer_id, LimitKind(kind), *(["our own doubts"] if act is privacy.limit else []))
+    assert not limits(store, customer_id)
+    sound(store)
+
+
 def test_a_second_reason_of_a_limit_is_not_lost(store):
     customer_id = registered(store, "A-1")
-    for reason in ("the claim of May", None, "the claim of June", "the claim of May"):
+    given = ["claim 123", None, "claim 45; claim 6", "claim 123", "claim 45; claim 6", "claim 12", "claim 6"]
+    for reason in given:
         with store.write(COMMAND_LINE) as uow:
             held = privacy.limit(uow, customer_id, LimitKind.HOLD, reason)
-    assert reasons(store, customer_id) == [("the claim of May; the claim of June", True)] == [(held.reason, True)]
+    assert reasons(store, customer_id) == [("claim 123; claim 45; claim 6; claim 12", True)] == [(held.reason, True)]
     sound(store)
 
 
@@ -391,6 +413,17 @@ def test_who_got_the_data_before_is_named_with_what_they_must_be_told_of(store, 
     request = opened(store, kind)
     with store.write(COMMAND_LINE) as uow:
         assert list(data_requests.close(uow, request.request_id, given).recipients) == [noted] * told
+
+
+def test_nobody_is_named_while_another_request_still_restricts_the_data(store):
+    registered(store, "A-1")
+    with store.write(COMMAND_LINE) as uow:
+        noted = privacy.disclose(uow, "K-1", DisclosureBasis.PROCESSOR, "a carrier", "C-1")
+    asked = [closed(store, opened(store, DataRequestKind.RESTRICTION)) for _ in "ab"]
+    for request, told in zip(asked, ([], [noted]), strict=True):
+        with store.write(COMMAND_LINE) as uow:
+            done = data_requests.close(uow, request.request_id, Given(DataRequestOutcome.TAKEN_BACK))
+        assert list(done.recipients) == told
 
 
 def test_what_is_due_first_comes_first_among_open_requests(store):

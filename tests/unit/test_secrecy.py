@@ -1,6 +1,7 @@
 """Secrets: tokens, encrypted values, keyed digests, the master key file, and passwords."""
 
 import os
+import platform
 import re
 import string
 import subprocess
@@ -545,6 +546,10 @@ def test_a_password_without_a_stored_hash_is_checked_at_the_same_cost(monkeypatc
     assert not watched.check_needs_rehash(without_user)
 
 
+SETPRIORITY = {"x86_64": 141, "aarch64": 140}
+"""The number of the system call by which a thread lowers its priority."""
+
+
 class Timid(PasswordHasher):
     """Notes the priorities of the threads in which it hashes and checks: the lower, the higher the number."""
 
@@ -570,6 +575,29 @@ def test_hashing_yields_the_processors_to_short_answers(monkeypatch):
     assert password_fits("a password", password_hash("a password"))
     assert min(timid.seen) == min(own + 10, 19)
     assert os.getpriority(os.PRIO_PROCESS, 0) == own
+
+
+FORBIDDEN = """
+import ctypes, errno, os, struct
+rules = [(0x20, 0, 0, 0), (0x15, 0, 1, {number}), (0x06, 0, 0, 0x50000 | errno.EPERM), (0x06, 0, 0, 0x7FFF0000)]
+packed = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *rule) for rule in rules))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(rules), ctypes.addressof(packed)))
+prctl = ctypes.CDLL(None).prctl
+assert prctl(38, 1, 0, 0, 0) == 0 and prctl(22, 2, program, 0, 0) == 0  # no new privileges; a filter of system calls
+try:
+    os.nice(1)
+except PermissionError:
+    from refunds.security.passwords import password_fits, password_hash
+    print(password_fits("a password", password_hash("a password")))
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in SETPRIORITY or sys.platform != "linux", reason="filters are of Linux")
+def test_passwords_are_hashed_where_a_sandbox_forbids_to_lower_the_priority():
+    """As systemd does with `SystemCallFilter=~@resources`."""
+    code = FORBIDDEN.format(number=SETPRIORITY[platform.machine()])
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout == "True\n", done.stderr
 
 
 class Slow(PasswordHasher):

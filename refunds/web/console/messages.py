@@ -304,8 +304,8 @@ _PROBLEMS: Mapping[str, tuple[Message, Message]] = {
     ),
     "customer-has-open-matters": message_pair(
         "The customer has open matters",
-        "A request of theirs waits for an answer, or a refund for billing. Nothing was erased: deal with that first, "
-        "or say below why it does not wait. The time to answer runs on.",
+        "A request of theirs waits for an answer, a data request for its copy, or a refund for billing. Nothing was "
+        "erased: deal with that first, or say below why it does not wait. The time to answer runs on.",
     ),
     "legal-hold": message_pair(
         "A legal hold keeps the customer's data",

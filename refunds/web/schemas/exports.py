@@ -19,7 +19,10 @@ from refunds.web.schemas.unmatched import UnmatchedContactSchema
 
 def _until(description: str, example: str | None = None, *, allow_none: bool = False) -> Any:
     """Return a field for the last day on which something is kept; `description` is that with its verb: "notes are"."""
-    text = f"The last day on which {description} kept, unless a legal hold or an open matter keeps them longer."
+    unknown = " Null: that day is not known yet." if allow_none else ""
+    text = (
+        f"The last day on which {description} kept, or longer if a legal hold or an open matter requires it.{unknown}"
+    )
     return shown.Date(text, example, allow_none=allow_none)
 
 

@@ -90,7 +90,7 @@ class CertificateSchema(shown.Schema):
     lines = shown.ListOf(
         shown.String("A line of the certificate."),
         "The certificate in the reader's language, with the command that proves each line.",
-        [f"Erased: customer {A_CUSTOMER}, 2026-05-05T08:00:00.000101Z, reason request."],
+        [f"Erased: customer {A_CUSTOMER}, 2026-05-05T08:00:00.000101Z. Reason: the person asked for it."],
     )
 
 
