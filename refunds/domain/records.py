@@ -116,7 +116,7 @@ class Order:
 
     `facts_entered_by_agent`: somebody who may not correct facts has stated them, and billing has not stated the same
     since. `facts_corrected_after_refusal`: they were corrected after a request was refused. None stands for no.
-    `told_until`: the latest deadline that a recorded contact was told before a correction.
+    `told_until`: the latest deadline that a contact or cancellation on record was told before a correction.
     """
 
     order_id: str

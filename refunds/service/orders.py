@@ -297,7 +297,10 @@ def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
     """Return what a correction also stores: if a request was refused (True or None), and the latest deadline told."""
     contacts = uow.contacts.of_order(order.order_id)
     refused = any(not contact.outcome.eligible for contact in contacts if contact.intent.asks)
-    told = [at for at in (order.told_until, *(contact.outcome.deadline for contact in contacts)) if at is not None]
+    # A cancellation, revoked by now, may have told a later end than the contact that it was issued on.
+    outcomes = [contact.outcome for contact in contacts]
+    outcomes += [cancellation.outcome for cancellation in uow.cancellations.of_order(order.order_id)]
+    told = [at for at in (order.told_until, *(outcome.deadline for outcome in outcomes)) if at is not None]
     return {
         "facts_corrected_after_refusal": order.facts_corrected_after_refusal or refused or None,
         "told_until": max(told, default=None),

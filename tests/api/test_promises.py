@@ -172,6 +172,21 @@ def test_a_request_after_what_was_told_is_too_late_for_a_supervisor_to_accept(bi
     assert slug(supervisor.issue(order_id, override=override)) == "not-refundable"
 
 
+def test_a_later_end_that_a_revoked_cancellation_told_counts_as_that_of_a_contact(billing, agent, supervisor, now):
+    order_id = billing.register()
+    contact_id = agent.record(order_id).json["contact_id"]
+    with other_holidays("99.0", added=[NEW_HOLIDAY]):
+        cancelled = agent.cancelled(order_id, contact_id=contact_id)
+    assert ends(cancelled["decision"]) == ("2026-04-09", False)
+    revocation = f"/v1/cancellations/{cancelled['cancellation_id']}/revocation"
+    assert supervisor.put(revocation, json={"reason_code": "customer_kept_order"}).status_code == 200
+    corrected(billing, order_id, service_provided_at="2026-03-31T10:00:00Z")
+    now.move_to(LATE)
+    decision = asked(billing, order_id)
+    assert (decision["reason"], decision["verdict"]) == ("window_elapsed", "needs_supervisor")
+    assert "told_before_correction" in decision["notices"]
+
+
 def test_an_order_that_no_contact_was_told_of_is_judged_by_its_corrected_facts(billing):
     order_id = billing.register()
     corrected(billing, order_id, service_provided_at="2026-03-31T10:00:00Z")
