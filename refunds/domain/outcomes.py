@@ -124,7 +124,8 @@ class Facts(NamedTuple):
     `request` is the id of the contact on record whose facts these are, if another contact, or a mere question, is
     judged by it. `withdrawal`: the customer declares a statutory withdrawal; `without_ticket`: nothing shows when that
     was, which matters only for a withdrawal, because a request is not recorded then. `named_region`: the region that
-    the order or the policy names, if it is counted by the calendar of another.
+    the order or the policy names, if it is counted by the calendar of another. `entered_in_time`: an earlier decision
+    found that the contact was not entered too late, which stands whatever the calendar says today.
     """
 
     service_provided_at: datetime | None
@@ -143,6 +144,7 @@ class Facts(NamedTuple):
     withdrawal: bool = False
     without_ticket: bool = False
     named_region: str | None = None
+    entered_in_time: bool = False
 
 
 class ToldWindow(NamedTuple):

@@ -224,6 +224,17 @@ class Contact:
         return self.recorded_at if then.request or then.recorded_at is None else then.recorded_at
 
     @property
+    def entered_in_time(self) -> bool:
+        """Whether the contact's own decision allowed a cancellation, and so found that no agent entered it too late.
+
+        If the service was not provided by then, or a supervisor entered the contact, the decision did not ask that.
+        """
+        then = self.decision.facts
+        if then.request or then.entered_by_supervisor or then.service_provided_at is None or then.recorded_at is None:
+            return False
+        return self.outcome.eligible and then.service_provided_at <= then.recorded_at
+
+    @property
     def number_aloud(self) -> str | None:
         """The request number in two groups, to be read aloud; None only until an older contact has got its number."""
         return self.request_number and REQUEST_NUMBER.spoken(self.request_number)

@@ -285,6 +285,7 @@ def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
         withdrawal=withdrawal,
         # A ticket that was named counts, even if the reader may not see it.
         without_ticket=withdrawal and contact.ticket_ref is None and (then.without_ticket or not own),
+        entered_in_time=contact.entered_in_time,
     )
 
 

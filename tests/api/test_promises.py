@@ -172,6 +172,22 @@ def test_a_request_after_what_was_told_is_too_late_for_a_supervisor_to_accept(bi
     assert slug(supervisor.issue(order_id, override=override)) == "not-refundable"
 
 
+def test_a_request_that_was_entered_in_time_stays_so_if_the_data_loses_holidays(agent, now):
+    order_id, received = agent.register(), "2026-04-02T15:00:00Z"
+    now.move_to("2026-04-13T09:00:00Z")
+    contact = agent.record(order_id, received_at=received, ticket_ref="T-1").json
+    assert contact["decision"]["reason"] == "within_window"
+    with other_holidays("99.0", lost=EASTER):
+        other = agent.record(agent.register(), received_at=received, ticket_ref="T-2").json
+        assert other["decision"]["reason"] == "late_entry_needs_supervisor", "nothing was told about this one"
+        assert asked(agent, order_id)["reason"] == "within_window"
+        correction = {"received_at": received, "ticket_ref": "T-3", "supersedes": contact["contact_id"]}
+        contact = agent.record(order_id, **correction).json
+        assert contact["decision"]["reason"] == "within_window", "a correction makes nobody late"
+        cancelled = agent.cancelled(order_id, contact_id=contact["contact_id"])
+        assert (cancelled["basis"], cancelled["decision"]["reason"]) == ("policy", "within_window")
+
+
 def test_a_later_end_that_a_revoked_cancellation_told_counts_as_that_of_a_contact(billing, agent, supervisor, now):
     order_id = billing.register()
     contact_id = agent.record(order_id).json["contact_id"]
