@@ -78,6 +78,7 @@ def judged_now(uow: UnitOfWork, about: Mapping[str, Order], found: Iterable[ACon
     `about` has their orders. If no decision can be made, it is the recorded one. The tabs go by recorded decisions, but
     other data, closures and corrected facts may allow more, or less, since.
     """
+    uow.promises.read_current(about)
     judged = {}
     for one in found:
         if isinstance(one, Contact):

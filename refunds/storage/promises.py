@@ -1,6 +1,6 @@
 """Promises: the windows that orders were told, which no later data shortens."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
@@ -9,7 +9,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.records import Promise, PromiseCause
 from refunds.storage import Row
 from refunds.storage.mapper import RecordMapper, micros, number
-from refunds.storage.repository import Context, Repository
+from refunds.storage.repository import Context, Repository, named_list
 
 PROMISES = RecordMapper(Promise, "promises")
 
@@ -50,6 +50,12 @@ class Promises(Repository[Promise]):
         if order_id not in self._known:
             self._known[order_id] = self._one(f"{self.about_order} AND is_current = 1", order_id=order_id)
         return self._known[order_id]
+
+    def read_current(self, order_ids: Collection[str]) -> None:
+        """Read the current promises of several orders at once, so that `current` need not ask for each."""
+        listed, named = named_list(order_ids)
+        found = self._all(f"order_id IN ({listed}) AND is_current = 1", **named) if named else []
+        self._known |= dict.fromkeys(order_ids) | {promise.order_id: promise for promise in found}
 
     def follow(self, order_id: str) -> Promise | None:
         """Choose, of an order's promises for its present facts, the one that ends last as the current one; return it.
