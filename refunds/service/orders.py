@@ -96,6 +96,7 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registrat
     if not changes:
         return locked._replace(order=_confirm(uow, locked.order)), Registration.UNCHANGED
     if set(changes) == {"service_provided_at"} and locked.order.service_provided_at is None:
+        changes["told_until"] = _told_before(uow, locked.order)["told_until"]
         return locked._replace(order=_change(uow, locked, changes)), Registration.COMPLETED
     uow.orders.require_not_erased(order.order_id)
     raise OrderFactsConflict(order.order_id, (_difference(locked.order, name) for name in changes))
@@ -295,16 +296,19 @@ def _facts_entered_by_agent(uow: UnitOfWork) -> bool | None:
 
 
 def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
-    """Return what a correction also stores: if a request was refused (True or None), and the latest deadline told."""
+    """Return what a correction also stores: if a request was refused (True or None), and the latest deadline told.
+
+    A request that was allowed while no window ran was told that it was in time: a deadline just after it.
+    """
     contacts = uow.contacts.of_order(order.order_id)
     refused = any(not contact.outcome.eligible for contact in contacts if contact.intent.asks)
     # A cancellation, revoked by now, may have told a later end than the contact that it was issued on.
     outcomes = [contact.outcome for contact in contacts]
     outcomes += [cancellation.outcome for cancellation in uow.cancellations.of_order(order.order_id)]
-    told = [at for at in (order.told_until, *(outcome.deadline for outcome in outcomes)) if at is not None]
+    told = [one.deadline or (one.requested_at + timedelta.resolution if one.eligible else None) for one in outcomes]
     return {
         "facts_corrected_after_refusal": order.facts_corrected_after_refusal or refused or None,
-        "told_until": max(told, default=None),
+        "told_until": max((at for at in (order.told_until, *told) if at is not None), default=None),
     }
 
 

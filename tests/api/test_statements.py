@@ -19,7 +19,7 @@ COUNTS = {
     "register": 8,
     "register again": 8,
     "register before it is provided": 7,
-    "fill in": 15,
+    "fill in": 17,
     "correct": 18,
     "correct the customer": 25,
     "order": 3,
