@@ -110,12 +110,13 @@ class Promises(Repository[Promise]):
     def earlier_promises(self, cause: PromiseCause, since: datetime | None) -> Iterator[Row]:
         """Yield, for each promise that was made for a cause since an instant (None: ever), the promise before it.
 
-        That is the earlier promise to the order for the same facts; of several, the one that ends last. Its row also
-        has the deadline of the later promise, as `today`. A promise without an earlier one is left out.
+        That is the promise to the order for the same facts that ends earlier; of several, the one that ends last. Its
+        row also has the deadline of the later promise, as `today`. A promise without an earlier one is left out.
         """
+        # Not by the ids, which begin with the time: the clock may have been set back.
         before = (
             f"SELECT promise_id FROM promises WHERE promises.order_id = later.order_id"  # noqa: S608
-            f" AND promises.promise_id < later.promise_id AND {_SAME_FACTS.replace('orders.', 'later.')} {_BEST}"
+            f" AND promises.deadline < later.deadline AND {_SAME_FACTS.replace('orders.', 'later.')} {_BEST}"
         )
         sql = (
             f"SELECT {_COMPARED}, later.deadline AS today"  # noqa: S608
