@@ -145,6 +145,20 @@ def test_a_correction_that_changes_no_window_keeps_the_promise(billing):
     assert promised(billing, order_id) == [LAST_DAY]
 
 
+@pytest.mark.parametrize(
+    "facts", [{"ordered_at": "2026-04-01T10:00:00Z"}, {"service_provided_at": "2026-04-02T16:21:00+02:00"}]
+)
+def test_a_correction_of_facts_that_move_no_window_keeps_the_promise(billing, facts):
+    order_id, moved = billing.register(), billing.register()
+    with other_holidays("99.0", lost=EASTER):
+        corrected(billing, order_id, **facts)
+        assert ends(asked(billing, order_id)) == (LAST_DAY, True)
+        corrected(billing, moved, service_provided_at="2026-04-01T10:00:00Z")
+        assert ends(asked(billing, moved)) == ("2026-04-03", False), "of wrong facts, nothing was promised"
+    assert promised(billing, order_id) == [LAST_DAY, LAST_DAY]
+    assert ends(asked(billing, order_id)) == (LAST_DAY, False)
+
+
 def test_a_shorter_window_after_a_correction_is_no_refusal_if_a_contact_was_told_more(billing, agent, supervisor):
     order_id = billing.register()
     agent.record(order_id, intent="question")
