@@ -351,9 +351,12 @@ def _calendar_unknown(case: Decision) -> bool:
 
 
 def _may_be_late(case: Decision) -> bool:
-    """Tell whether the contact was entered over `late_entry_days` calendar days after receipt, not by a supervisor."""
+    """Tell whether the contact was entered over `late_entry_days` calendar days after receipt.
+
+    False if a supervisor entered it, or an earlier decision found that it was entered in time.
+    """
     facts, terms = case.facts, case.version.terms
-    if facts.recorded_at is None or facts.entered_by_supervisor:
+    if facts.recorded_at is None or facts.entered_by_supervisor or facts.entered_in_time:
         return False
     # Nearly all contacts are entered at once: even with a change of the clocks, a date less is in time.
     if (facts.recorded_at - facts.received_at).days < terms.late_entry_days - 1:

@@ -118,12 +118,14 @@ class Facts(NamedTuple):
     `received_at` is when the contact was made, never when it was typed in: that is `recorded_at`, None for a
     mere check. `contact_point` is the vendor's number (E.164) or address that the customer used, if known; an
     unofficial one counts if a supervisor accepted it (`contact_point_accepted`). `corrected_after_refusal`: the
-    facts of the order were corrected after a request was refused. `told_until`: the deadline that a recorded contact
-    was told before they were corrected. `deadline_accepted`: a supervisor accepted that the request was in time.
+    facts of the order were corrected after a request was refused. `told_until`: the latest deadline that a
+    contact or cancellation was told before they were corrected. `deadline_accepted`: a supervisor accepted that the
+    request was in time.
     `request` is the id of the contact on record whose facts these are, if another contact, or a mere question, is
     judged by it. `withdrawal`: the customer declares a statutory withdrawal; `without_ticket`: nothing shows when that
     was, which matters only for a withdrawal, because a request is not recorded then. `named_region`: the region that
-    the order or the policy names, if it is counted by the calendar of another.
+    the order or the policy names, if it is counted by the calendar of another. `entered_in_time`: an earlier decision
+    found that the contact was not entered too late, which stands whatever the calendar says today.
     """
 
     service_provided_at: datetime | None
@@ -142,6 +144,7 @@ class Facts(NamedTuple):
     withdrawal: bool = False
     without_ticket: bool = False
     named_region: str | None = None
+    entered_in_time: bool = False
 
 
 class ToldWindow(NamedTuple):

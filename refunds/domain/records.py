@@ -116,7 +116,7 @@ class Order:
 
     `facts_entered_by_agent`: somebody who may not correct facts has stated them, and billing has not stated the same
     since. `facts_corrected_after_refusal`: they were corrected after a request was refused. None stands for no.
-    `told_until`: the latest deadline that a recorded contact was told before a correction.
+    `told_until`: the latest deadline that a contact or cancellation on record was told before a correction.
     """
 
     order_id: str
@@ -222,6 +222,17 @@ class Contact:
         """When the contact was entered; if it supersedes one with the same intent, when that one was entered."""
         then = self.decision.facts
         return self.recorded_at if then.request or then.recorded_at is None else then.recorded_at
+
+    @property
+    def entered_in_time(self) -> bool:
+        """Whether the contact's own decision allowed a cancellation, and so found that no agent entered it too late.
+
+        If the service was not provided by then, or a supervisor entered the contact, the decision did not ask that.
+        """
+        then = self.decision.facts
+        if then.request or then.entered_by_supervisor or then.service_provided_at is None or then.recorded_at is None:
+            return False
+        return self.outcome.eligible and then.service_provided_at <= then.recorded_at
 
     @property
     def number_aloud(self) -> str | None:

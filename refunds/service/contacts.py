@@ -179,8 +179,10 @@ def _judge(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | No
     withdrawal = new.intent is Intent.WITHDRAWAL
     sent_at, received_at = possible_times(_earliest(order), new, uow.now)
     recorded_at = new.first.recorded_at if new.first else uow.now
+    entered_in_time = False
     if earlier and earlier.intent is new.intent and received_at <= earlier.entered_at:
         recorded_at = earlier.entered_at
+        entered_in_time = earlier.entered_in_time and earlier.received_at <= received_at
     facts = Facts(
         service_provided_at=order.service_provided_at,
         received_at=received_at,
@@ -192,6 +194,7 @@ def _judge(uow: UnitOfWork, order: Order, new: NewContact, earlier: Contact | No
         entered_by_supervisor=uow.principal.may(Scope.CONTACTS_LATE_ENTRY),
         withdrawal=withdrawal,
         without_ticket=withdrawal and new.ticket_ref is None,
+        entered_in_time=entered_in_time,
     )
     return orders.decided(uow, order, facts)
 

@@ -96,6 +96,7 @@ def register(uow: UnitOfWork, facts: OrderFacts) -> tuple[LockedOrder, Registrat
     if not changes:
         return locked._replace(order=_confirm(uow, locked.order)), Registration.UNCHANGED
     if set(changes) == {"service_provided_at"} and locked.order.service_provided_at is None:
+        changes["told_until"] = promises.told_before(uow, locked.order)["told_until"]
         return locked._replace(order=_change(uow, locked, changes)), Registration.COMPLETED
     uow.orders.require_not_erased(order.order_id)
     raise OrderFactsConflict(order.order_id, (_difference(locked.order, name) for name in changes))
@@ -183,7 +184,7 @@ def correct(uow: UnitOfWork, facts: OrderFacts, reason: str, revisions: Collecti
     if locked.order.customer_id != before:  # it was moved meanwhile, to a customer who is not locked
         raise Conflict("orders.customer_id")
     uow.orders.require_not_erased(facts.order_id)
-    changes |= _told_before(uow, locked.order)
+    changes |= promises.told_before(uow, locked.order)
     if "customer_id" in changes:
         uow.limits.require_no_hold(before)
         # From here on, records about the order can be read only when it is stored.
@@ -285,23 +286,13 @@ def facts_of(order: Order, contact: Contact, *, cancelled: bool) -> Facts:
         withdrawal=withdrawal,
         # A ticket that was named counts, even if the reader may not see it.
         without_ticket=withdrawal and contact.ticket_ref is None and (then.without_ticket or not own),
+        entered_in_time=contact.entered_in_time,
     )
 
 
 def _facts_entered_by_agent(uow: UnitOfWork) -> bool | None:
     """Return `facts_entered_by_agent` for facts of the principal: None if they may correct facts, otherwise True."""
     return None if uow.principal.may(Scope.ORDERS_CORRECT) else True
-
-
-def _told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
-    """Return what a correction also stores: if a request was refused (True or None), and the latest deadline told."""
-    contacts = uow.contacts.of_order(order.order_id)
-    refused = any(not contact.outcome.eligible for contact in contacts if contact.intent.asks)
-    told = [at for at in (order.told_until, *(contact.outcome.deadline for contact in contacts)) if at is not None]
-    return {
-        "facts_corrected_after_refusal": order.facts_corrected_after_refusal or refused or None,
-        "told_until": max(told, default=None),
-    }
 
 
 def _confirm(uow: UnitOfWork, order: Order) -> Order:
@@ -371,6 +362,7 @@ def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **
     order, active, _ = locked
     if active is not None:
         raise OrderFrozen(order.order_id, active.cancellation_id)
+    before = uow.promises.current(order.order_id) if order.service_provided_at else None
     changed = {name: [_plain(getattr(order, name)), _plain(changes[name])] for name in _JOURNALLED if name in changes}
     revision = order.revision + 1
     after = uow.orders.update(
@@ -385,8 +377,21 @@ def _change(uow: UnitOfWork, locked: LockedOrder, changes: Mapping[str, Any], **
     )
     dated = order.service_provided_at or after.service_provided_at
     promise = uow.promises.follow(order.order_id) if dated else None
-    promises.keep(uow, after, _require_judgeable(uow, after, promise, order.region), PromiseCause.CORRECTED)
+    decision = _require_judgeable(uow, after, promise, order.region)
+    if before is not None and after.service_provided_at and (promise is None or promise.deadline < before.deadline):
+        decision = _with_promise_of(uow, before, order, after) or decision
+    promises.keep(uow, after, decision, PromiseCause.CORRECTED)
     return after
+
+
+def _with_promise_of(uow: UnitOfWork, before: Promise, order: Order, after: Order) -> Decision | None:
+    """Return the decision on corrected facts with the promise before; None if they move today's window or lack one."""
+    with suppress(CallersError):  # the policy before may have no version that judges this order any more
+        times = ((one, one.service_provided_at or uow.now) for one in (order, after))
+        was, now = (_judge(uow, one, Facts(service_provided_at=at, received_at=at), None).told for one, at in times)
+        if was is not None and was == now:
+            return judged_when_provided(uow, after, before.told)
+    return None
 
 
 def _plain(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Promises: the window that an order was told stands, whatever data, policies and code come later."""
 
+from datetime import timedelta
 from typing import Any
 
 from refunds.domain import judging
@@ -49,3 +50,20 @@ def put(uow: UnitOfWork, order: Order, told: ToldWindow, cause: PromiseCause, *,
         is_current=True,
     )
     uow.promises.put(promise, told_data(told), first=first)
+
+
+def told_before(uow: UnitOfWork, order: Order) -> dict[str, Any]:
+    """Return what a correction also stores: if a request was refused (True or None), and the latest deadline told.
+
+    A request that was allowed while no window ran was told that it was in time: a deadline just after it.
+    """
+    contacts = uow.contacts.of_order(order.order_id)
+    refused = any(not contact.outcome.eligible for contact in contacts if contact.intent.asks)
+    # A cancellation, revoked by now, may have told a later end than the contact that it was issued on.
+    outcomes = [contact.outcome for contact in contacts]
+    outcomes += [cancellation.outcome for cancellation in uow.cancellations.of_order(order.order_id)]
+    told = [one.deadline or (one.requested_at + timedelta.resolution if one.eligible else None) for one in outcomes]
+    return {
+        "facts_corrected_after_refusal": order.facts_corrected_after_refusal or refused or None,
+        "told_until": max((at for at in (order.told_until, *told) if at is not None), default=None),
+    }

@@ -1,13 +1,17 @@
 """The queue: the open requests and unmatched contacts, by tab, the earliest deadline first."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from itertools import chain
 from typing import Any, NamedTuple
 
-from refunds.errors import ContactStateConflict, Forbidden
-from refunds.service import assignments
+from refunds.domain.outcomes import Outcome
+from refunds.domain.records import Contact, Order
+from refunds.errors import CallersError, ContactStateConflict, Forbidden
+from refunds.service import assignments, contacts, orders
+from refunds.service.findings import AContact
 from refunds.storage.unit_of_work import UnitOfWork
 
 
@@ -68,6 +72,24 @@ def entries(uow: UnitOfWork, tab: Tab, limit: int, offset: int = 0) -> list[Entr
     return [_entry(*one) for one in uow.contacts.queued(limit, offset, tab=str(_TABS.index(tab)))]
 
 
+def judged_now(uow: UnitOfWork, about: Mapping[str, Order], found: Iterable[AContact]) -> dict[str, Outcome]:
+    """Return by id what the decision to answer each contact with says now; unmatched contacts are left out.
+
+    `about` has their orders. If no decision can be made, it is the recorded one. The tabs go by recorded decisions, but
+    other data, closures and corrected facts may allow more, or less, since.
+    """
+    uow.promises.read_current(about)
+    judged = {}
+    for one in found:
+        if isinstance(one, Contact):
+            judged[one.contact_id] = one.outcome
+            with suppress(CallersError):  # the order's policy may be another one since, which had no version then
+                order = about[one.order_id]
+                decision = orders.decided(uow, order, orders.facts_of(order, one, cancelled=False))
+                judged[one.contact_id] = orders.decision_to_answer(uow, order, decision).outcome
+    return judged
+
+
 def taken_entries(uow: UnitOfWork) -> dict[Tab, list[Entry]]:
     """Return for every tab the open entries, in their order, that the principal has taken; perhaps an empty list."""
     own = uow.principal.actor
@@ -100,20 +122,25 @@ def _every(uow: UnitOfWork, tab: Tab) -> Iterator[Entry]:
         size *= 2
 
 
-def for_each(uow: UnitOfWork, picked: Mapping[str, str], act: Callable[[str], object]) -> dict[str, Left | None]:
+def for_each(
+    uow: UnitOfWork, picked: Mapping[str, str], act: Callable[[str], object], *, only_late: bool = False
+) -> dict[str, Left | None]:
     """Call `act` with the id of each entry of the Open list in `picked`, which maps each id to its `seen` on the page.
 
-    An entry is left alone if it has changed since, somebody else has taken it, or only a supervisor may do this.
-    Returns for each id why it was left alone, or None if it was done.
+    An entry is left alone if it has changed since, somebody else has taken it, or only a supervisor may do this; with
+    `only_late`, also one on `TOO_LATE` whose request is not too late any more. Returns for each id why it was left
+    alone, or None if it was done.
     """
     found: dict[str, Left | None] = {}
-    orders = {one.contact_id: one.order_id for one in uow.contacts.with_ids(picked).values()}
-    known = orders.keys() | uow.unmatched.with_ids(picked)
+    about = {one.contact_id: one.order_id for one in uow.contacts.with_ids(picked).values()}
+    known = about.keys() | uow.unmatched.with_ids(picked)
     # All who lock several orders lock them by their ids, so that none waits for another.
-    for name in sorted(picked, key=lambda name: (orders.get(name, ""), name)):
+    for name in sorted(picked, key=lambda name: (about.get(name, ""), name)):
         found[name] = Left.CHANGED
-        entry = _lock_entry(uow, name, orders.get(name)) if name in known else None
-        if entry is not None and (entry.record_id, entry.seen) == (name, picked[name]):
+        entry = _lock_entry(uow, name, about.get(name)) if name in known else None
+        if entry is None or (entry.record_id, entry.seen) != (name, picked[name]):
+            continue
+        if not (only_late and entry.tab is Tab.TOO_LATE and contacts.is_timely(uow, uow.contacts.get(name))):
             try:
                 act(name)
                 found[name] = None

@@ -5,7 +5,8 @@ its orders are counted.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import astuple, dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -17,7 +18,7 @@ import orjson
 from refunds.domain import judging
 from refunds.domain.eligibility import Decision, decide
 from refunds.domain.instants import local_date, zone
-from refunds.domain.outcomes import ELIGIBLE, Facts, Outcome
+from refunds.domain.outcomes import ELIGIBLE, Facts, Outcome, Reason
 from refunds.domain.permissions import Scope
 from refunds.domain.policy import Difference, Policy, PolicyVersion, differences
 from refunds.domain.regions import known_region_or_country, require_region
@@ -26,7 +27,7 @@ from refunds.errors import RefundsError
 from refunds.service import ProgressCallback, silently
 from refunds.service.cases import Case, Cases
 from refunds.storage import Row
-from refunds.storage.decisions import FACTS, OUTCOME
+from refunds.storage.decisions import FACTS, OUTCOME, load_decision
 from refunds.storage.mapper import instant
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -105,11 +106,12 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
     """Judge the stored orders and contacts of a policy by a draft, and return what would change; nothing is stored.
 
     The windows of orders are compared with those that the policy gives them now, the decisions on contacts with the
-    stored ones. The draft gets the closures of its policy. The simulation skips superseded contacts, withdrawals,
-    questions that were judged by a withdrawal, and the records of customers with a restriction or an objection. An
-    order whose service is not provided yet counts as `not_provided`; what the draft cannot judge counts as undecided. A
-    principal who may not read orders gets the result `coarsened`. Raises `NotFound` if there is no such policy, and
-    `UnknownRegion` if the draft's region does not exist.
+    stored ones; what other holidays or zones than then change without the draft, too, does not count. The draft gets
+    the closures of its policy. The simulation skips superseded contacts, withdrawals, questions that were judged by a
+    withdrawal, and the records of customers with a restriction or an objection. An order whose service is not provided
+    yet counts as `not_provided`; what the draft cannot judge counts as undecided. A principal who may not read orders
+    gets the result `coarsened`. Raises `NotFound` if there is no such policy, and `UnknownRegion` if the draft's region
+    does not exist.
     """
     policy = uow.policies[draft.policy_id]
     require_region(draft.terms.region, "/terms/region")
@@ -117,7 +119,7 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
     draft = replace(draft, closures=present.closures)
     found = Simulation(draft, present, differences(present.terms, draft.terms), uow.now)
     orders, contacts = uow.orders.count(), uow.contacts.count()  # other policies included: only for progress
-    judging = _Judging(policy, found)
+    judging = _Judging(uow.policies, found)
     judging.judge_orders(
         uow.orders.facts_for_simulation(policy.policy_id), lambda done: progress("orders", done, orders)
     )
@@ -158,8 +160,9 @@ def _in_tens(tally: Tally) -> Tally:
 class _Judging:
     """A simulation in progress, which judges by the draft of `found` and adds its counts to `found`."""
 
-    def __init__(self, policy: Policy, found: Simulation) -> None:
-        self._policy, self._found, self._draft = policy, found, found.draft
+    def __init__(self, policies: Mapping[str, Policy], found: Simulation) -> None:
+        self._policies, self._policy = policies, policies[found.draft.policy_id]
+        self._found, self._draft = found, found.draft
         self._calendars = cache(lambda region: judging.calendar_of(found.draft, _known_region_or_country(region)))
 
     def judge_orders(self, rows: Iterator[Row], progress: Callable[[int], None]) -> None:
@@ -231,6 +234,8 @@ class _Judging:
                 continue
             day = after.window.service_day if after.window else local_date(facts.received_at, tz)
             flip = _flip(record["outcome"]["reason"], reason)
+            if flip is not None and not self._is_of_draft(row["decision"], reason):
+                flip = None
             counts[day.year, day.month, facts.channel, row["region"], flip] += 1
             if flip is not None:
                 self._found.orders_flipped[flip] += flipped.get(flip) != row["order_id"]
@@ -245,6 +250,16 @@ class _Judging:
                 tally.contacts += count
                 tally.to_eligible += count * (flip is Flip.TO_ELIGIBLE)
                 tally.to_refused += count * (flip is Flip.TO_REFUSED)
+
+    def _is_of_draft(self, stored: str, reason: Reason) -> bool:
+        """Tell whether the draft changes a stored decision to this reason, and not already today's holidays and zones.
+
+        By these, and without a promise, which the draft does not keep either, it is made again by its own version.
+        """
+        recorded = replace(load_decision(stored), promise=None)
+        with suppress(RefundsError):
+            return _flip(judging.decided_again(self._policies, recorded).reason, reason) is not None
+        return True
 
     def _decide(self, facts: Facts, region: str | None) -> Decision:
         """Return the draft's decision on facts, in a region (None: its own); raise `RefundsError` without one."""

@@ -107,7 +107,7 @@ _CONVERTERS[ToldWindow] = (_TOLD.dump, _TOLD.load)
 _FACTS_BESIDE = ("contact_version", "closures", "closures_too_late", "promise", "edition")
 """Stored among the facts, because they belong to the policy and the calendar that judged."""
 
-_ONLY_IF_SET = ("withdrawal", "without_ticket", "named_region")
+_ONLY_IF_SET = ("withdrawal", "without_ticket", "named_region", "entered_in_time")
 """Left out if they do not apply, as in decisions from before there were any."""
 
 _BESIDE = Plain(RecordedDecision, only=_FACTS_BESIDE)

@@ -1,6 +1,6 @@
 """Promises: the windows that orders were told, which no later data shortens."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
@@ -9,7 +9,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.records import Promise, PromiseCause
 from refunds.storage import Row
 from refunds.storage.mapper import RecordMapper, micros, number
-from refunds.storage.repository import Context, Repository
+from refunds.storage.repository import Context, Repository, named_list
 
 PROMISES = RecordMapper(Promise, "promises")
 
@@ -50,6 +50,12 @@ class Promises(Repository[Promise]):
         if order_id not in self._known:
             self._known[order_id] = self._one(f"{self.about_order} AND is_current = 1", order_id=order_id)
         return self._known[order_id]
+
+    def read_current(self, order_ids: Collection[str]) -> None:
+        """Read the current promises of several orders at once, so that `current` need not ask for each."""
+        listed, named = named_list(order_ids)
+        found = self._all(f"order_id IN ({listed}) AND is_current = 1", **named) if named else []
+        self._known |= dict.fromkeys(order_ids) | {promise.order_id: promise for promise in found}
 
     def follow(self, order_id: str) -> Promise | None:
         """Choose, of an order's promises for its present facts, the one that ends last as the current one; return it.
@@ -104,12 +110,13 @@ class Promises(Repository[Promise]):
     def earlier_promises(self, cause: PromiseCause, since: datetime | None) -> Iterator[Row]:
         """Yield, for each promise that was made for a cause since an instant (None: ever), the promise before it.
 
-        That is the earlier promise to the order for the same facts; of several, the one that ends last. Its row also
-        has the deadline of the later promise, as `today`. A promise without an earlier one is left out.
+        That is the promise to the order for the same facts that ends earlier; of several, the one that ends last. Its
+        row also has the deadline of the later promise, as `today`. A promise without an earlier one is left out.
         """
+        # Not by the ids, which begin with the time: the clock may have been set back.
         before = (
             f"SELECT promise_id FROM promises WHERE promises.order_id = later.order_id"  # noqa: S608
-            f" AND promises.promise_id < later.promise_id AND {_SAME_FACTS.replace('orders.', 'later.')} {_BEST}"
+            f" AND promises.deadline < later.deadline AND {_SAME_FACTS.replace('orders.', 'later.')} {_BEST}"
         )
         sql = (
             f"SELECT {_COMPARED}, later.deadline AS today"  # noqa: S608

@@ -184,7 +184,30 @@ def test_a_request_is_judged_on_the_present_facts(agent, billing, now):
     now.move_to(LATER)
     facts = {"customer_ref": "K-20391", "service_provided_at": "2026-03-02T09:00:00Z", "region": "DE-BY"}
     billing.put(f"/v1/orders/{order_id}", json=facts)
-    assert said(eligibility(agent, order_id)) == ("refused", "window_elapsed", None)
+    other = eligibility(agent, agent.register(service_provided_at=facts["service_provided_at"]))
+    assert said(other) == ("refused", "window_elapsed", None)
+    told = eligibility(agent, order_id)
+    assert told["verdict"] == "needs_supervisor", "the customer was told that the request was in time"
+    assert (told["reason"], "told_before_correction" in told["notices"]) == ("window_elapsed", True)
+
+
+@pytest.mark.parametrize("told_for", [None, "2026-04-20T09:00:00Z"])
+def test_who_was_told_to_be_in_time_before_a_date_was_known_is_not_refused_by_it(
+    agent, billing, supervisor, now, told_for
+):
+    order_id = agent.register(service_provided_at=told_for)
+    contact_id = agent.record(order_id).json["contact_id"]
+    facts = {"customer_ref": "K-20391", "service_provided_at": "2026-03-02T09:00:00Z", "region": "DE-BY"}
+    tag = billing.get(f"/v1/orders/{order_id}").headers["ETag"]
+    billing.put(f"/v1/orders/{order_id}", json=facts | {"correction_reason": "a slip"}, headers={"If-Match": tag})
+    refused = agent.issue(order_id, contact_id=contact_id)
+    assert refused.json["decision"]["verdict"] == "needs_supervisor"
+    override = {"kind": "deadline_accepted", "reason": "We told them so."}
+    issued = supervisor.issue(order_id, contact_id=contact_id, override=override)
+    assert (issued.status_code, issued.json["basis"]) == (201, "policy")
+    now.move_to(LATER)
+    other = billing.register(service_provided_at=facts["service_provided_at"])
+    assert eligibility(agent, other)["verdict"] == "refused"
 
 
 def test_a_cancelled_order_stays_cancelled(agent, now):

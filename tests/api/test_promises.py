@@ -145,6 +145,20 @@ def test_a_correction_that_changes_no_window_keeps_the_promise(billing):
     assert promised(billing, order_id) == [LAST_DAY]
 
 
+@pytest.mark.parametrize(
+    "facts", [{"ordered_at": "2026-04-01T10:00:00Z"}, {"service_provided_at": "2026-04-02T16:21:00+02:00"}]
+)
+def test_a_correction_of_facts_that_move_no_window_keeps_the_promise(billing, facts):
+    order_id, moved = billing.register(), billing.register()
+    with other_holidays("99.0", lost=EASTER):
+        corrected(billing, order_id, **facts)
+        assert ends(asked(billing, order_id)) == (LAST_DAY, True)
+        corrected(billing, moved, service_provided_at="2026-04-01T10:00:00Z")
+        assert ends(asked(billing, moved)) == ("2026-04-03", False), "of wrong facts, nothing was promised"
+    assert promised(billing, order_id) == [LAST_DAY, LAST_DAY]
+    assert ends(asked(billing, order_id)) == (LAST_DAY, False)
+
+
 def test_a_shorter_window_after_a_correction_is_no_refusal_if_a_contact_was_told_more(billing, agent, supervisor):
     order_id = billing.register()
     agent.record(order_id, intent="question")
@@ -170,6 +184,37 @@ def test_a_request_after_what_was_told_is_too_late_for_a_supervisor_to_accept(bi
     assert "told_before_correction" not in asked(billing, order_id)["notices"]
     override = {"kind": "deadline_accepted", "reason": "We told them so."}
     assert slug(supervisor.issue(order_id, override=override)) == "not-refundable"
+
+
+def test_a_request_that_was_entered_in_time_stays_so_if_the_data_loses_holidays(agent, now):
+    order_id, received = agent.register(), "2026-04-02T15:00:00Z"
+    now.move_to("2026-04-13T09:00:00Z")
+    contact = agent.record(order_id, received_at=received, ticket_ref="T-1").json
+    assert contact["decision"]["reason"] == "within_window"
+    with other_holidays("99.0", lost=EASTER):
+        other = agent.record(agent.register(), received_at=received, ticket_ref="T-2").json
+        assert other["decision"]["reason"] == "late_entry_needs_supervisor", "nothing was told about this one"
+        assert asked(agent, order_id)["reason"] == "within_window"
+        correction = {"received_at": received, "ticket_ref": "T-3", "supersedes": contact["contact_id"]}
+        contact = agent.record(order_id, **correction).json
+        assert contact["decision"]["reason"] == "within_window", "a correction makes nobody late"
+        cancelled = agent.cancelled(order_id, contact_id=contact["contact_id"])
+        assert (cancelled["basis"], cancelled["decision"]["reason"]) == ("policy", "within_window")
+
+
+def test_a_later_end_that_a_revoked_cancellation_told_counts_as_that_of_a_contact(billing, agent, supervisor, now):
+    order_id = billing.register()
+    contact_id = agent.record(order_id).json["contact_id"]
+    with other_holidays("99.0", added=[NEW_HOLIDAY]):
+        cancelled = agent.cancelled(order_id, contact_id=contact_id)
+    assert ends(cancelled["decision"]) == ("2026-04-09", False)
+    revocation = f"/v1/cancellations/{cancelled['cancellation_id']}/revocation"
+    assert supervisor.put(revocation, json={"reason_code": "customer_kept_order"}).status_code == 200
+    corrected(billing, order_id, service_provided_at="2026-03-31T10:00:00Z")
+    now.move_to(LATE)
+    decision = asked(billing, order_id)
+    assert (decision["reason"], decision["verdict"]) == ("window_elapsed", "needs_supervisor")
+    assert "told_before_correction" in decision["notices"]
 
 
 def test_an_order_that_no_contact_was_told_of_is_judged_by_its_corrected_facts(billing):

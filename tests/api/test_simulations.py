@@ -7,7 +7,9 @@ import pytest
 from refunds.domain.instants import format_instant, parse_instant
 from tests.api.conftest import IN_TIME, LATE, PROVIDED, places, slug
 from tests.api.test_contract import validator
+from tests.api.test_promises import EASTER, NEW_HOLIDAY
 from tests.api.test_publication import CHANGE, MICROSECOND, TODAY, Brand, service  # noqa: F401 - a fixture
+from tests.changed_data import other_holidays
 from tests.conftest import client_of
 
 TO_ELIGIBLE, TO_REFUSED = "to_eligible", "to_refused"
@@ -136,6 +138,17 @@ def test_a_draft_without_changes_changes_no_decision(brand):
     assert found["differences"] == []
     assert numbers(found["orders"], "longer", "shorter", TO_ELIGIBLE, TO_REFUSED) == [0] * 4
     assert found["contacts"] == {"judged": 5, "to_eligible": 0, "to_refused": 0}
+
+
+@pytest.mark.parametrize("data", [{"lost": EASTER}, {"added": [NEW_HOLIDAY]}])
+def test_a_decision_that_newer_holidays_change_is_not_blamed_on_the_draft(brand, now, data):
+    """A request was allowed by a promise that was kept; others are decided otherwise today than on record."""
+    with other_holidays("99.0", **data):
+        now.move_to(IN_TIME)
+        assert brand.agent.record(brand.orders["in time"]).json["decision"]["reason"] == "within_window"
+        found = simulate(brand, texts={"de": "Anders."}).json
+        assert numbers(found["contacts"], TO_ELIGIBLE, TO_REFUSED) == [0, 0]
+        assert found["examples"] == {TO_ELIGIBLE: [], TO_REFUSED: []}
 
 
 def test_a_simulation_stores_nothing(brand):

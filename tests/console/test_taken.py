@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import pytest
 
+from refunds.domain.instants import parse_instant
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.records import Intent
 from refunds.domain.references import REQUEST_NUMBER
 from refunds.domain.resolutions import ResolutionReason
-from refunds.service import assignments, resolutions, unmatched, users
+from refunds.service import assignments, orders, resolutions, unmatched, users
+from refunds.service.orders import OrderFacts
 from refunds.service.resolutions import Resolution
 from tests.console.conftest import TOO_LONG_AGO, opened, signed_in
 from tests.console.test_queue import listed
@@ -40,12 +42,18 @@ def taken_by(own, order):
     return own.contact(order).taken_by
 
 
-def row(browser, tab="in_time"):
-    """The cells of the first row of a tab by their headings."""
+def rows(browser, tab="in_time"):
+    """The cells of each row of a tab by their headings."""
     page = browser.get(f"/console/open?tab={tab}")
     table = next(one for one in page.main.every("table") if one.one("thead").text.startswith("Pick"))
-    cells = next(iter(table.one("tbody").every("tr"))).every("td", "th")
-    return dict(zip((one.text for one in table.one("thead").every("th")), (one.text for one in cells), strict=True))
+    headings = [one.text for one in table.one("thead").every("th")]
+    every = (line.every("td", "th") for line in table.one("tbody").every("tr"))
+    return [dict(zip(headings, (one.text for one in cells), strict=True)) for cells in every]
+
+
+def row(browser, tab="in_time"):
+    """The cells of the first row of a tab by their headings."""
+    return rows(browser, tab)[0]
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -311,3 +319,21 @@ def test_a_role_that_only_reads_has_nothing_to_tick(own):
     assert [form for form in page.forms if "Take what is ticked" in form.buttons] == []
     assert not list(page.main.every("input", type="checkbox"))
     assert listed(own.browser(Role.AUDITOR), "in_time")
+
+
+def test_a_request_that_is_not_too_late_any_more_is_shown_so_and_is_not_resolved_with_others(own):
+    late, corrected = own.register(service_provided_at=TOO_LONG_AGO), own.register(service_provided_at=TOO_LONG_AGO)
+    for order in (late, corrected):
+        own.record(order)
+    with own.store.write(own.principal(Role.SUPERVISOR)) as uow:
+        before = uow.orders.get(corrected)
+        at = parse_instant("2026-04-02T14:20:00Z")
+        facts = OrderFacts(order_id=corrected, customer_ref="K-20391", service_provided_at=at, region="DE-BY")
+        orders.correct(uow, facts, "a slip", [before.revision])
+    supervisor = own.browser(Role.SUPERVISOR)
+    shown = {cells["Order"]: (cells["Deadline"], cells["Decided then"]) for cells in rows(supervisor, "too_late")}
+    assert shown[late] == ("Tue 31 Mar", "Refused")
+    assert shown[corrected] == ("Wed 8 Apr", "Refusedtoday Can be cancelled")
+    page = several(supervisor, "too_late", reason_code="other", reason="They were told.")
+    assert said(page)[0].startswith("1 request was resolved 1 was left alone:")
+    assert (own.contact(late).is_open, own.contact(corrected).is_open) == (False, True)

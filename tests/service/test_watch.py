@@ -108,6 +108,17 @@ def test_a_window_that_ends_later_is_promised_so_and_listed_with_who_was_told_be
     assert told(store, "A-1") == LATER
 
 
+def test_who_was_told_the_earlier_end_is_listed_although_the_clock_was_set_back_since(store, clock):
+    clock.shift(timedelta(hours=1))
+    register(store, "A-1")
+    clock.shift(-timedelta(minutes=30))
+    with other_holidays("9.1", added=[GAINED]):
+        assert watch.watch(store).longer == 1
+        with store.read(ADMIN) as uow:
+            (change,) = watch.lengthened_windows(uow)
+        assert (change.order_id, change.promised, change.today) == ("A-1", TOLD, LATER)
+
+
 def test_a_window_that_would_end_earlier_keeps_what_was_told_and_is_listed(store):
     register(store, "A-1", "A-2")
     register(store, "A-3", region=FRANCE)

@@ -342,9 +342,9 @@ def simulate_policy(uow: UnitOfWork, policy_id: str, body: dict[str, Any]) -> Re
     """Simulate a version of a policy
 
     Judges every stored order and contact of the policy by the draft, on the same facts, and compares the results with
-    the decisions on record. Returns how many decisions would change, and in which direction. Use it before you publish
-    the draft. A million orders take seconds; `flask policy simulate` does the same without keeping an HTTP request
-    open. Records nothing.
+    the decisions on record; what newer holidays or time zones change without the draft, too, does not count. Returns
+    how many decisions would change, and in which direction. Use it before you publish the draft. A million orders take
+    seconds; `flask policy simulate` does the same without keeping an HTTP request open. Records nothing.
     """
     found = simulation.simulate(uow, draft_of(policy_id, body))
     return reply(serializers.simulation_data(found))

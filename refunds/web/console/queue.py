@@ -63,6 +63,7 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
     shown = own[tab][before : before + rows] if "mine" in asked else queue.entries(uow, tab, rows, before)
     kept = uow.unmatched if tab is Tab.UNMATCHED else uow.contacts
     found = kept.with_ids([entry.record_id for entry in shown])
+    of_entries = uow.orders.with_ids({entry.order_id for entry in shown if entry.order_id})
     takers = (*(one.taken_by for one in shown), *(taker for *_, taker in (result.left if result else ())))
     time_zone = uow.default_terms.time_zone
     acts, may_assign = (uow.principal.may(one) for one in (Scope.CONTACTS_WRITE, Scope.CANCELLATIONS_OVERRIDE))
@@ -76,7 +77,8 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
         mine=asked.get("mine"),
         taken=sum(map(len, own.values())),
         entries=[(entry, found[entry.record_id]) for entry in shown],
-        orders=uow.orders.with_ids({entry.order_id for entry in shown if entry.order_id}),
+        orders=of_entries,
+        judged=queue.judged_now(uow, of_entries, found.values()),
         number=number,
         rows=rows,
         has_more=tabs[tab] > number * rows,
@@ -139,7 +141,8 @@ def act_on_several(uow: UnitOfWork, form: Form) -> Response:
     found = replace(form, data=others).read(SeveralSchema)
     if not 0 < len(picked) <= MOST:
         raise InvalidInput.at("/ticked", Message("tick 1 to %(most)s of them", most=MOST), "ticked")
-    left = queue.for_each(uow, picked, _chosen_action(uow, found))
+    ends_late_ones = found["doing"] == "resolve" and found.get("reason_code") not in ENDS_A_TIMELY_REQUEST
+    left = queue.for_each(uow, picked, _chosen_action(uow, found), only_late=ends_late_ones)
     alone = [(name, why) for name, why in left.items() if why]
     said = sessions.signed_message("open", found["doing"], len(left) - len(alone), len(alone), alone[:_NAMED])
     shown = {name: found.get(name) for name in ("tab", "page", "rows", "mine")}
