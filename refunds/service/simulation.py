@@ -223,7 +223,7 @@ class _Judging:
             if not done % STEP:
                 progress(done)
             record = orjson.loads(row["decision"])
-            facts = FACTS.load(record["facts"])
+            facts = _own(FACTS.load(record["facts"]))
             if facts.withdrawal:  # by which a question was judged: no draft refuses it
                 continue
             try:
@@ -256,7 +256,8 @@ class _Judging:
 
         By these, and without a promise, which the draft does not keep either, it is made again by its own version.
         """
-        recorded = replace(load_decision(stored), promise=None)
+        recorded = load_decision(stored)
+        recorded = replace(recorded, facts=_own(recorded.facts), promise=None)
         with suppress(RefundsError):
             return _flip(judging.decided_again(self._policies, recorded).reason, reason) is not None
         return True
@@ -264,6 +265,11 @@ class _Judging:
     def _decide(self, facts: Facts, region: str | None) -> Decision:
         """Return the draft's decision on facts, in a region (None: its own); raise `RefundsError` without one."""
         return decide(facts, self._draft, self._calendars(region), self._draft)
+
+
+def _own(facts: Facts) -> Facts:
+    """Return facts without what an earlier decision found: each version decides for itself."""
+    return facts._replace(entered_in_time=False)
 
 
 def _known_region_or_country(region: str | None) -> str | None:
