@@ -92,8 +92,7 @@ def never_shown(tz):
             yield from (day for n in range(1, 31) if (day := min(shown) + n * DAY) < max(shown) and day not in shown)
 
 
-@pytest.mark.parametrize("business_week", [("mon", "tue", "wed", "thu", "fri", "sat"), WEEKDAYS])
-def test_a_date_that_never_was_in_a_zone_is_no_business_day_there(business_week):
+def test_a_date_that_never_was_in_a_zone_is_no_business_day_there():
     """Those who moved west over the date line skipped it, such as Samoa."""
     found = {name: list(never_shown(zone(name))) for name in zone_names()}
     found = {name: days for name, days in found.items() if days}
@@ -107,7 +106,7 @@ def test_a_date_that_never_was_in_a_zone_is_no_business_day_there(business_week)
         "Pacific/Kwajalein": [date(1993, 8, 21)],
     }
     for name in zone_names():
-        terms = Terms(time_zone=name, business_week=business_week)
+        terms = Terms(time_zone=name, business_week=WEEKDAYS)
         calendar = calendar_of(PolicyVersion("brand", 1, None, terms))
         assert calendar.closures == found.get(name, [])
         for day in found.get(name, []):
