@@ -85,11 +85,11 @@ def _of_customer(reference: str, *, by_id: bool, act: Callable[[UnitOfWork, str]
     """
     with writing() as uow:
         customer_id = reference if by_id else uow.customers.find(reference)
-        before = uow.disclosures.of_customer(customer_id or "")  # nobody can read them after an erasure
+        recipients = uow.disclosures.of_customer(customer_id) if informs and customer_id else ()  # before an erasure
         done = None if customer_id is None else act(uow, customer_id)
     if customer_id is None:
         click.echo(translate("Nothing is held about this customer."))
-    _tell(before if informs and done else ())
+    _tell(recipients if done else ())
     return done
 
 

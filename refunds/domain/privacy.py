@@ -144,6 +144,12 @@ COPIED = (DataRequestKind.ACCESS, DataRequestKind.PORTABILITY)
 IDENTIFIED = (*COPIED, DataRequestKind.ERASURE)
 """What is only done for somebody whose identity was checked."""
 
+LIMITING = {
+    DataRequestKind.RESTRICTION: LimitKind.RESTRICTION,
+    DataRequestKind.OBJECTION: LimitKind.OBJECTION,
+}
+"""Which limit is set when a data request of a kind is fulfilled."""
+
 TOLD_TO_RECIPIENTS = (DataRequestKind.RECTIFICATION, DataRequestKind.ERASURE, DataRequestKind.RESTRICTION)
 """What those must be told to whom the data were disclosed before. Source: GDPR, Article 19."""
 

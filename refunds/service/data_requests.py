@@ -9,6 +9,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.privacy import (
     EXTENDABLE,
     IDENTIFIED,
+    LIMITING,
     TOLD_TO_RECIPIENTS,
     CannotBeExtended,
     DataRequest,
@@ -20,7 +21,6 @@ from refunds.domain.privacy import (
     ErasureReason,
     Fee,
     IdentityNotChecked,
-    LimitKind,
     due_at,
 )
 from refunds.errors import FieldError, InvalidInput, Message
@@ -174,7 +174,7 @@ def close(uow: UnitOfWork, request_id: str, given: Given) -> Answered:
     request = lock(uow, request_id)
     _require_fitting(uow, request, given)
     to_inform = recipients(uow, request)  # before an erasure
-    limit = _LIMITS.get(request.kind) if request.outcome is DataRequestOutcome.FULFILLED else None
+    limit = LIMITING.get(request.kind) if request.outcome is DataRequestOutcome.FULFILLED else None
     is_lifted = given.outcome is DataRequestOutcome.TAKEN_BACK and limit is not None
     if request.outcome is given.outcome and not rectify(uow, given.corrections, request.customer_id):
         return with_certificate(uow, request)
@@ -218,12 +218,7 @@ def certificate(uow: UnitOfWork, request: DataRequest) -> Certificate | None:
     return erasure and Certificate(erasure, uow.erasures.records_emptied(erasure.customer_id))
 
 
-_LIMITS = {
-    DataRequestKind.RESTRICTION: LimitKind.RESTRICTION,
-    DataRequestKind.OBJECTION: LimitKind.OBJECTION,
-}
-
-_OF_CUSTOMERS = (DataRequestKind.ERASURE, *_LIMITS)
+_OF_CUSTOMERS = (DataRequestKind.ERASURE, *LIMITING)
 """The kinds of requests that can be fulfilled only for a customer."""
 
 
@@ -238,8 +233,8 @@ def _fulfil(uow: UnitOfWork, request: DataRequest, given: Given) -> Certificate 
     customer_id, kind = request.customer_id, request.kind
     if kind is DataRequestKind.RECTIFICATION:
         rectify(uow, given.corrections, customer_id)
-    elif customer_id is not None and kind in _LIMITS:
-        privacy.limit_on(uow, request, _LIMITS[kind])
+    elif customer_id is not None and kind in LIMITING:
+        privacy.limit_on(uow, request, LIMITING[kind])
     elif customer_id is not None and kind in IDENTIFIED:
         require_identity(request)
         if kind is DataRequestKind.ERASURE:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from refunds.domain.journal import EventType
 from refunds.domain.privacy import (
     COPIED,
+    LIMITING,
     CustomerHasOpenMatters,
     DataRequest,
     DataRequestConflict,
-    DataRequestKind,
     DataRequestOutcome,
     Disclosure,
     DisclosureBasis,
@@ -80,17 +80,11 @@ _EVENTS = {
 }
 
 
-_ASKED = {
-    LimitKind.RESTRICTION: DataRequestKind.RESTRICTION,
-    LimitKind.OBJECTION: DataRequestKind.OBJECTION,
-}
-
-
 def limit(uow: UnitOfWork, customer_id: str, kind: LimitKind, reason: str | None) -> Limit:
     """Set a limit of this kind on a customer without a data request; return the customer's limit.
 
     A customer has at most one limit of a kind at a time. If this one is set already, another reason is added to its
-    reason; if it was set on a data request, it is set anew, so that it stays when the request is taken back. Raises
+    reason; if it was set on a data request, it is set again, so that it stays when the request is taken back. Raises
     `NotFound` or `CustomerErased`.
     """
     uow.customers.lock_with_orders(customer_id)
@@ -139,7 +133,7 @@ def take_back(uow: UnitOfWork, request: DataRequest, kind: LimitKind) -> bool:
     """Lift the limit that was set on a data request, which the caller has closed; return whether none is left.
 
     `request` is as it was before it was closed. The limit stays if it was set without this request. If another data
-    request asks for it, too, it is set anew on that one: each is lifted on its own.
+    request asks for it, too, it is set again, on that one: each is lifted on its own.
     """
     assert request.customer_id
     found = uow.limits.active(request.customer_id, kind)
@@ -153,10 +147,11 @@ def take_back(uow: UnitOfWork, request: DataRequest, kind: LimitKind) -> bool:
 
 def stays_without(uow: UnitOfWork, request: DataRequest) -> bool:
     """Tell whether the limit that a fulfilled data request asks for would stay if the request were taken back."""
-    for kind, asked in _ASKED.items():
-        if request.customer_id and request.kind is asked and (found := uow.limits.active(request.customer_id, kind)):
-            return found.set_at != request.closed_at or len(_standing(uow, request.customer_id, kind)) > 1
-    return False
+    kind = LIMITING.get(request.kind)
+    found = uow.limits.active(request.customer_id, kind) if kind and request.customer_id else None
+    if not found:
+        return False
+    return found.set_at != request.closed_at or len(_standing(uow, found.customer_id, found.kind)) > 1
 
 
 def _standing(uow: UnitOfWork, customer_id: str, kind: LimitKind) -> list[DataRequest]:
@@ -173,7 +168,8 @@ def _standing(uow: UnitOfWork, customer_id: str, kind: LimitKind) -> list[DataRe
     return [
         one
         for one in uow.data_requests.of_customer(customer_id)
-        if (one.kind, one.outcome) == (_ASKED.get(kind), DataRequestOutcome.FULFILLED)
+        if LIMITING.get(one.kind) is kind
+        and one.outcome is DataRequestOutcome.FULFILLED
         and (last is None or (one.closed_at and one.closed_at > last))
     ]
 
