@@ -268,7 +268,7 @@ def test_an_auditor_who_follows_the_feed_sees_every_position_once_and_in_order(a
     assert [event["position"] for event in seen] == list(range(1, len(seen) + 1))
     kinds = Counter(event["type"] for event in seen if not event["type"].startswith(("access.", "policy.")))
     cancelled, again = len(RACED + aftermath.once), len(RACED)
-    assert kinds.pop("order.confirmed") <= len(RACED), "billing states what the agent was the first to state"
+    assert kinds.pop("order.confirmed", 0) <= len(RACED), "billing may state what the agent was the first to state"
     assert kinds == {
         "calendar.changed": 1,
         "order.registered": cancelled,
