@@ -6,14 +6,13 @@ calendar names the version it was made from.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache, partial, wraps
 from importlib.metadata import version
-from itertools import chain
 from threading import Condition, Lock
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -25,7 +24,7 @@ from holidays.holiday_base import HolidayBase
 
 from refunds.domain.business_days import BusinessCalendar
 from refunds.domain.national_law import DECREES, PERIOD_LAWS
-from refunds.domain.region_days import DayFlag, RegionDays, Week
+from refunds.domain.region_days import IN_WEEKEND, DayFlag, RegionDays, Week
 from refunds.domain.regions import Place, known_region_or_country, place, place_before_iso, subdivisions
 from refunds.domain.terms import WithoutSubdivision
 
@@ -51,6 +50,9 @@ _COVERED = {
 _ESTIMATED = re.compile(r"\bestimated\)")
 
 _building = Lock()
+_YEARS = 10  # of a region, which take half a millisecond; to begin with a package's object takes a tenth
+
+_rest: ContextVar[Callable[[], object]] = ContextVar("_rest", default=bool)
 
 
 class CalendarNotReady(Exception):
@@ -63,9 +65,11 @@ class CalendarNotReady(Exception):
         self.is_ready = is_ready
         """Whether it has been built since."""
 
-    def build(self) -> None:
-        """Build the missing calendar, even within a block of `only_ready`."""
-        Context().run(self._build)
+    def build(self, rest: Callable[[], object] = bool) -> None:
+        """Build the missing calendar, even within a block of `only_ready`; call `rest` after each piece of the work."""
+        context = Context()
+        context.run(_rest.set, rest)
+        context.run(self._build)
 
 
 _builder: ContextVar[Callable[[CalendarNotReady], bool] | None] = ContextVar("_builder", default=None)
@@ -250,14 +254,15 @@ def _region_days(country: str, subdivision: str | None, rules: DayRules) -> Regi
             years, differ = (parts.years, frozenset()) if is_any else (own.years, parts.differ)
     first = date(years[0], 1, 1).toordinal()
     marks = bytearray(date(years[-1], 12, 31).toordinal() + 1 - first)
+    flags = {name: DayFlag.HOLIDAY | DayFlag.ESTIMATED * bool(_ESTIMATED.search(name)) for name in {*names.values()}}
     for day, name in names.items():
         if day.year in years:
-            marks[day.toordinal() - first] |= DayFlag.HOLIDAY | (DayFlag.ESTIMATED if _ESTIMATED.search(name) else 0)
+            marks[day.toordinal() - first] |= flags[name]
     for day in own.working_weekends:
         if day.year in years:
             marks[day.toordinal() - first] |= DayFlag.WORKING_WEEKEND
-    for i in _weekends(country, subdivision, first, len(marks)):
-        marks[i] |= DayFlag.WEEKEND
+    for weekend in _weekends(country, subdivision, first, len(marks)):
+        marks[weekend] = marks[weekend].translate(IN_WEEKEND)
     since = None if rules == FIRST_DAY_RULES else provisional_from(country)
     region = Place(country, subdivision).region
     return RegionDays(region, first, bytes(marks), HOLIDAYS_VERSION, differ, since)
@@ -315,21 +320,23 @@ def _built(
     """
     entity, covered = getattr(holidays, country), _covered(country, subdivision)
     years = covered if years is None else range(max(covered[0], years[0]), min(covered[-1], years[-1]) + 1)
-    with _building:
-        # A language is always passed: without one the package reads the server's locale.
-        built = holidays.country_holidays(
-            country,
-            subdiv=subdivision,
-            years=years,
-            expand=False,
-            language=language or entity.default_language or "en",
-            categories=categories,
-        )
-    return _Holidays(
-        covered,
-        MappingProxyType({day: name for day, name in built.items() if day.year in years}),
-        frozenset(day for day in built.weekend_workdays if day.year in years),
-    )
+    names: dict[date, str] = {}
+    working_weekends: set[date] = set()
+    for i in range(0, len(years), _YEARS):  # the package makes each year by itself
+        with _building:
+            # A language is always passed: without one the package reads the server's locale.
+            built = holidays.country_holidays(
+                country,
+                subdiv=subdivision,
+                years=years[i : i + _YEARS],
+                expand=False,
+                language=language or entity.default_language or "en",
+                categories=categories,
+            )
+        names |= built
+        working_weekends.update(day for day in built.weekend_workdays if day.year in years)
+        _rest.get()()
+    return _Holidays(covered, MappingProxyType(names), frozenset(working_weekends))
 
 
 def _covered(country: str, subdivision: str | None) -> range:
@@ -348,16 +355,16 @@ def _last_decree(country: str) -> int:
         return max(years)
 
 
-def _weekends(country: str, subdivision: str | None, first: int, days: int) -> Iterable[int]:
-    """Return the offsets from `first` of the weekend days among `days` dates, by the statutory week of each date.
+def _weekends(country: str, subdivision: str | None, first: int, days: int) -> list[slice]:
+    """Return where the weekend days are among `days` dates, by the statutory week of each date.
 
-    `first` is the ordinal of the first date. The offsets are unsorted, and can be iterated once only.
+    `first` is the ordinal of the first date. The slices are unsorted, and have no date in common.
     """
     with _building:
         entity = holidays.country_holidays(country, subdiv=subdivision, expand=False, language="en")
     if type(entity)._get_weekend is HolidayBase._get_weekend:  # it always was the same week
-        return chain(*(range((weekday + 1 - first) % 7, days, 7) for weekday in entity.weekend))
-    return [i for i in range(days) if entity.is_weekend(date.fromordinal(first + i))]
+        return [slice((weekday + 1 - first) % 7, days, 7) for weekday in entity.weekend]
+    return [slice(i, i + 1) for i in range(days) if entity.is_weekend(date.fromordinal(first + i))]
 
 
 @cache

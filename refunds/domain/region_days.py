@@ -79,6 +79,9 @@ def _off_week(mark: int) -> int:
     return BUSINESS if mark & DayFlag.WORKING_WEEKEND else WEEKEND
 
 
+IN_WEEKEND = _by_byte(lambda mark: mark | DayFlag.WEEKEND)
+"""The table for `bytes.translate` that marks dates as weekend days, too."""
+
 _IN_WEEK = _by_byte(_in_week)
 _OFF_WEEK = _by_byte(_off_week)
 _COUNTRY_WEEK = _by_byte(lambda mark: _off_week(mark) if mark & DayFlag.WEEKEND else _in_week(mark))

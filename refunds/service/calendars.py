@@ -35,11 +35,11 @@ T = TypeVar("T")
 class Builder:
     """Builds calendars for one HTTP request: `left` is how many more it may build, `seconds` how long it has built.
 
-    At most two requests build at a time.
+    At most two requests build at a time. While it builds, it calls `give_way` every millisecond or so.
     """
 
-    def __init__(self) -> None:
-        self.seconds, self.left = 0.0, inf
+    def __init__(self, give_way: Callable[[], object] = bool) -> None:
+        self.seconds, self.left, self.give_way = 0.0, inf, give_way
 
     def run(self, work: Callable[[], T], *, in_place: bool = True) -> T:
         """Return what `work` returns, and build the calendars that it needs.
@@ -67,7 +67,7 @@ class Builder:
             raise Crowded(Message("The holidays of this region are not ready yet: try again in a moment."))
         began = monotonic()
         try:
-            missing.build()
+            missing.build(self.give_way)
         finally:
             _builders.release()
             self.seconds += monotonic() - began

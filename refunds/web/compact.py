@@ -65,7 +65,7 @@ def decided(policies: Policies, given: Mapping[str, Any], item: Any) -> Decision
     now; `InvalidInput` if the item cannot be read or names an unknown policy or region or a wrong contact point;
     `NoPolicyInForce`; and `CalendarNotCovered`.
     """
-    g.give_way()
+    g.builder.give_way()
     check = partial(checks.check_eligibility, policies, **{**given, **_read_item(item)})
     try:
         return check()

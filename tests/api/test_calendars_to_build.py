@@ -156,6 +156,24 @@ def test_what_is_ready_is_not_built_and_costs_nothing():
     assert builder.seconds == cost
 
 
+def test_a_batch_gives_way_many_times_while_it_builds_a_calendar_and_once_for_an_item(app):
+    forget()
+    client, times, found = client_of(app, "billing"), [], []
+    batch = {"items": [{"service_provided_at": PROVIDED, "region": "DE-HH"}] * 2}
+    for _ in range(2):
+        sent = client.post(
+            "/v1/eligibility-checks/batch",
+            json=batch,
+            environ_overrides={"refunds.give_way": lambda: times.append(0)},
+        )
+        assert sent.status_code == 200
+        found.append(len(times))
+        times.clear()
+    building, ready = found
+    assert building > 10, "the data covers more than 100 years, and ten of them are one piece"
+    assert ready == 2
+
+
 def test_a_builder_that_has_built_its_50_refuses_more():
     builder = Builder()
     builder.left = MOST_BUILT

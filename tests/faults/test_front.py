@@ -24,6 +24,7 @@ from typing import NamedTuple
 import pytest
 from granian.rsgi import ProtocolClosed
 
+from refunds.cli import front
 from refunds.cli.front import AT_ONCE, IN_TIME, LARGEST, MOST_OF_ONE, Front
 from refunds.cli.server import CONNECTIONS, Server
 from refunds.web import create_app
@@ -359,6 +360,22 @@ def test_a_batch_lets_other_requests_go_first_for_half_of_its_time_at_most():
     assert all(0.3 < ended - began < 0.5 for began, ended in took[:3]), "as long as it has worked"
     assert took[3][1] - took[3][0] < 0.3, "nobody else is there any more"
     assert all(before[1] <= after[0] for before, after in pairwise(took))
+
+
+def test_a_batch_that_is_alone_gives_up_the_processor_from_time_to_time(monkeypatch):
+    """A thread that others wake could else wait until the system looks at what the batch's processor does."""
+    rests, times = [], iter(range(10**6))
+    monkeypatch.setattr(front, "perf_counter", lambda: next(times) * front._STRETCH / 10)
+    monkeypatch.setattr(front, "sleep", rests.append)
+
+    async def ask():
+        return Front(lambda *_: [])._giving_way()
+
+    give_way = asyncio.run(ask())
+    for _ in range(100):
+        give_way()
+    assert set(rests) == {front._REST}
+    assert 5 <= len(rests) <= 20
 
 
 def test_batches_that_wait_for_others_keep_neither_their_client_nor_strangers_waiting():

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from flask import Response, g, request
+from flask import Response, g
 
 from refunds.domain.permissions import Scope
 from refunds.domain.regions import require_region
@@ -70,7 +70,6 @@ def check_eligibility_batch(body: dict[str, Any]) -> Response:
     the response was cut short.
     """
     form = accepted_media_type(JSON, NDJSON)
-    g.give_way = request.environ.get("refunds.give_way", bool)  # only the service's own server has it
     terms: dict[str, Any] = body.get("terms", {})
     if "region" in terms:
         require_region(terms["region"], "/terms/region")
