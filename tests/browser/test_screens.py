@@ -29,7 +29,7 @@ PAPER = 718
 """The pixels between the margins of A4."""
 
 pytestmark = pytest.mark.proof
-IN_GERMAN, SOME = (SCREENS, SCREENS) if PROOFS else (SCREENS[::2], SCREENS[::20])
+IN_GERMAN, SOME = (SCREENS, SCREENS) if PROOFS else (SCREENS[::3], SCREENS[::20])
 SHOWN = [(screen, language) for screen in SCREENS for language in ("en", "de")]
 every_screen, some_screens = (
     pytest.mark.parametrize(

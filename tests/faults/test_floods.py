@@ -208,19 +208,20 @@ def test_floods_keep_nobody_else_waiting(tmp_path_factory, record_property):
 
     In the control, in full only, the same flood goes to another instance: what it costs there is the machine's part.
     """
-    instances = [Installation(tmp_path_factory.mktemp(name)) for name in ("ours", "other")]
+    instances = [Installation(tmp_path_factory.mktemp(name)) for name in scaled(("ours",), ("ours", "other"))]
     for each in instances:
         del each.environment["REFUNDS_RATE_LIMIT"]  # the default, against which calendars count
     lines = []
-    with instances[0].serving() as ours, instances[1].serving() as other:
-        all_tokens = [each.tokens() for each in instances]
+    with ExitStack() as running:
+        servers = [running.enter_context(each.serving()) for each in instances]
+        all_tokens, ours = [each.tokens() for each in instances], servers[0]
         token = all_tokens[0]["billing"]
         waits(ours.port, token)  # the first requests make calendars
         for name in scaled(("all at once",), (*FLOODS, "all at once")):
             going = [one for one in FLOODS if name in {one, "all at once"}]
             _, before = waits(ours.port, token)
             measured = []
-            for tokens, server in [*zip(all_tokens, (ours, other), strict=True)][: scaled(1, 2)]:
+            for tokens, server in zip(all_tokens, servers, strict=True):
                 with ExitStack() as stack:
                     floods = {one: stack.enter_context(flooded(FLOODS[one][0], tokens, server.port)) for one in going}
                     measured.append(waits(ours.port, token))
