@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from hashlib import blake2b
 from http import HTTPStatus
+from math import inf
 from queue import SimpleQueue
 from time import perf_counter, sleep
 from typing import Any
@@ -34,6 +35,7 @@ _STRANGERS, _SIGN_IN = "", "/console/sign-in/"
 _BATCHES = "/v1/eligibility-checks/batch"
 _PAUSE = 0.001  # seconds that a batch waits at a time, while others are answered
 _STRETCH, _REST = 0.0005, 0.000001  # seconds that a batch computes at a stretch, and asks to rest: it gets 60 µs
+_BETWEEN = 1  # second between requests until a batch is taken to be alone
 
 Application = Callable[..., Iterable[bytes]]
 
@@ -68,7 +70,7 @@ class Front:
         self._lanes: WeakValueDictionary[str, _Lane] = WeakValueDictionary()
         self._actors: dict[bytes, str] = {}
         self._held = 0
-        self._short = 0
+        self._short, self._last_short = 0, -inf
         self._requests, self._batches = self._answered_by(THREADS), self._answered_by(1)
         self._probes = {path: self._answered_by(1) for path in PROBES}
 
@@ -127,7 +129,9 @@ class Front:
         if sender is not None and sender not in self._actors:
             environ["refunds.known"] = self._knowing(sender, held)
         is_short = path != _BATCHES
-        if not is_short:
+        if is_short:
+            self._last_short = perf_counter()
+        else:
             environ["refunds.give_way"] = self._giving_way()
         self._short += is_short
         try:
@@ -140,8 +144,9 @@ class Front:
         """Return the function of a batch that waits while other requests are answered.
 
         It waits for half of the time since it was called first, at most. Without it, each of those requests would wait
-        for the interpreter at every statement. Even alone, it gives up the processor from time to time: a thread that
-        has just been woken, such as the loop, could else wait behind the batch for the system's next look, some 4 ms.
+        for the interpreter at every statement. While there are such requests, within a second, it also gives up the
+        processor from time to time: a thread that has just been woken, such as that of the loop, could else wait behind
+        the batch until the system looks again, for 4 ms.
         """
         began, waited, rested = 0.0, 0.0, 0.0
 
@@ -151,7 +156,7 @@ class Front:
             while self._short and 2 * waited < (before := perf_counter()) - began:
                 sleep(_PAUSE)
                 waited += (rested := perf_counter()) - before
-            if perf_counter() - rested > _STRETCH:
+            if (now := perf_counter()) - rested > _STRETCH and now - self._last_short < _BETWEEN:
                 sleep(_REST)
                 rested = perf_counter()
 
