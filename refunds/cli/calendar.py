@@ -141,7 +141,7 @@ def compare(folder: Path) -> None:
     Bring the release there, without installing it, by: python3 -m pip install --no-deps --target FOLDER holidays
     """
     installed = find_spec("holidays")
-    if installed and installed.origin and Path(installed.origin).parents[1] == folder:
+    if installed and installed.origin and Path(installed.origin).resolve().parents[1] == folder:
         return _compare(folder)
     if not (folder / "holidays/__init__.py").is_file() or not any(folder.glob("holidays-*.dist-info")):
         raise click.BadParameter(
