@@ -313,7 +313,7 @@ def about(uow: UnitOfWork, contact: AContact, *actors: str | None) -> dict[str, 
         "mails_to": contact.from_detail if is_address(contact.from_detail) else None,
         "reopening": list(ReopeningReason),
         "taking": taking,
-        "names": uow.users.names(filter(None, ids)),
+        "names": uow.users.names(ids),
     }
 
 
