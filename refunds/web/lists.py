@@ -23,9 +23,6 @@ from refunds.web.schemas.request_fields import PAGE, ListOrder
 
 R = TypeVar("R")
 
-FORMS = {CSV: {"type": "string"}}
-"""The other form of a list, for the API document."""
-
 
 def read(uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[Any]) -> tuple[list[Any], str | None]:
     """Return the records of a page of the list `name`, and the cursor of the next page, or None on the last one.

@@ -17,7 +17,7 @@ from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Tag, answer, created, parameters, problems, takes
+from refunds.web.endpoint import CSV, Tag, answer, created, parameters, problems, takes
 from refunds.web.problems import problem_answer, problem_data
 from refunds.web.responses import reply
 from refunds.web.schemas import cancellations as schemas
@@ -84,7 +84,7 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
     "A page of cancellations: by time of issue or, with `overdue=true`, the longest overdue first.",
     schemas.CancellationListSchema,
     schemas.LISTED,
-    also=lists.FORMS,
+    also=CSV,
 )
 def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List cancellations
