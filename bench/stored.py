@@ -15,7 +15,6 @@ from refunds.domain.permissions import Principal
 from refunds.domain.records import Cancellation, Contact, Order, PromiseCause
 from refunds.domain.references import REFERENCE
 from refunds.service import cancellations, promises
-from refunds.service.cancellations import Issued
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.service.store import Store
@@ -87,9 +86,8 @@ def _kinds(uow: UnitOfWork, number: int) -> Kinds:
         order_id=f"first-{number}", customer_ref="first", service_provided_at=provided_at, region="DE-BY"
     )
     contact = NewContact(channel=Channel.PHONE, from_detail="+4989123456", note="Wants another number instead.")
-    issued = cancellations.issue(uow, order=order, contact=contact)
-    assert isinstance(issued, Issued)
-    made = issued.cancellation
+    made = cancellations.issue(uow, order=order, contact=contact)
+    assert isinstance(made, Cancellation)
     return Kinds(uow.orders.get(made.order_id), uow.contacts.get(made.contact_id), made)
 
 

@@ -27,8 +27,8 @@ from bench.replayed import Transaction, bare, recording
 from bench.server import Running
 from refunds.domain.contact_points import Channel
 from refunds.domain.instants import format_instant
+from refunds.domain.records import Cancellation
 from refunds.service import cancellations
-from refunds.service.cancellations import Issued
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.web import create_app
@@ -206,7 +206,7 @@ def _write(home: Installed, writer: int, each: int) -> float:
             with store.write(principal) as uow:
                 issued = cancellations.issue(uow, **_request(f"{writer}-{number}"))
             took.append(perf_counter() - began)
-            assert isinstance(issued, Issued)
+            assert isinstance(issued, Cancellation)
     return sorted(took)[len(took) * 99 // 100]
 
 

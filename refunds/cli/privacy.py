@@ -20,7 +20,6 @@ from refunds.domain.privacy import (
     Fee,
     LimitKind,
 )
-from refunds.domain.records import Contact
 from refunds.errors import Message
 from refunds.presentation.documents.export import export_data, render_html
 from refunds.presentation.language import translate
@@ -378,9 +377,9 @@ def find(detail: str) -> None:
     """
     store, is_held = loaded_store(Opening.READ), False
     with progress() as shown:
-        for one, fields in findings.find(store, COMMAND_LINE, detail, shown):
+        for name, fields in findings.find(store, COMMAND_LINE, detail, shown):
             is_held = True
-            click.echo(f"{one.contact_id if isinstance(one, Contact) else one.unmatched_id} {', '.join(fields)}")
+            click.echo(f"{name} {', '.join(fields)}")
     if not is_held:
         click.echo(translate("Nothing is held: every contact was opened."))
 

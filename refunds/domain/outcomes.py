@@ -51,7 +51,7 @@ ABOUT_DECISIONS = (
     Notice.DEADLINE_ACCEPTED,
     Notice.STATUTORY_RIGHTS_NOT_ASSESSED,
 )
-_ABOUT_CALENDARS = (
+ABOUT_CALENDARS = (
     Notice.REGION_AS_COUNTRY,
     Notice.NATIONWIDE_HOLIDAYS_ONLY,
     Notice.CALENDAR_PROVISIONAL,
@@ -75,7 +75,7 @@ def calendar_notices(
         provisional,
         window and calendar.is_estimated(window),
     )
-    return tuple(compress(_ABOUT_CALENDARS, holds))
+    return tuple(compress(ABOUT_CALENDARS, holds))
 
 
 class Verdict(StrEnum):

@@ -34,13 +34,6 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
-    """The order is cancelled, by this cancellation."""
-
-    cancellation: Cancellation
-
-
-@dataclass(frozen=True, slots=True)
 class Refused:
     """The decision does not allow a cancellation; `active` is one that the order has already, or None."""
 
@@ -51,17 +44,18 @@ class Refused:
 
 def issue(
     uow: UnitOfWork, *, order: str | OrderFacts, contact: str | NewContact, override: Override | None = None
-) -> Issued | Refused:
-    """Cancel an order if the decision allows it or is overridden; a new order or contact is recorded either way.
+) -> Cancellation | Refused:
+    """Cancel an order if the decision allows it or is overridden, and return the cancellation, or else the refusal.
 
-    Each of the two is given by its id, or as new facts to record. A stored contact is judged again, on the present
-    facts and its own times. If the decision refuses but an open request was in time, the order is cancelled on that
-    request. A cancellation closes the order's requests and promises its window. An order that is cancelled already is
-    refused. Any override raises `Forbidden` if the principal may not override; one that is not needed or does not help
-    is ignored. Raises `NotFound` if a stored order or contact does not exist, `InvalidInput` if the contact is a new
-    question or about another order, or if goodwill is to override while a withdrawal is open, `ContactStateConflict` if
-    the stored contact does not ask for a cancellation or was resolved or superseded, `CustomerErased` if there is a
-    text to store of an erased customer, and what `orders.register`, `contacts.record` and `orders.decided` raise.
+    Order and contact are each given by their id, or as new facts, which are recorded either way. A stored contact is
+    judged again, on the present facts and its own times. If the decision refuses but an open request was in time, the
+    order is cancelled on that request. A cancellation closes the order's requests and promises its window. An order
+    that is cancelled already is refused. Any override raises `Forbidden` if the principal may not override; one that is
+    not needed or does not help is ignored. Raises `NotFound` if a stored order or contact does not exist,
+    `InvalidInput` if the contact is a new question or about another order, or if goodwill is to override while a
+    withdrawal is open, `ContactStateConflict` if the stored contact does not ask for a cancellation or was resolved or
+    superseded, `CustomerErased` if there is a text to store of an erased customer, and what `orders.register`,
+    `contacts.record` and `orders.decided` raise.
     """
     if override is not None:
         uow.principal.require(Scope.CANCELLATIONS_OVERRIDE)
@@ -82,7 +76,7 @@ def issue(
         decision, applied = _apply_override(uow, locked, decision, override)
     if applied is None and not decision.eligible:
         return Refused(decision, recorded, locked.active)
-    return Issued(_issue(uow, locked, recorded, decision, applied))
+    return _issue(uow, locked, recorded, decision, applied)
 
 
 def fitting_override(outcome: Outcome) -> OverrideKind:

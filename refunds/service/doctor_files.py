@@ -146,12 +146,13 @@ def backups(patient: Patient) -> Found:
     A warning is for one that was never done, was done more than 2, 8 or 2 days ago, or is in the future. A server may
     have backups of its own, so a missing or older backup of a server is no finding.
     """
-    of_backup, of_verify, of_retention = upkeep.last_done(require_ledger(patient.settings))
-    for command, done, most in (
-        ("flask backup", of_backup, 2),
-        ("flask audit verify", of_verify, 8),
-        ("flask retention run", of_retention, 2),
+    directory = require_ledger(patient.settings)
+    for command, what, most in (
+        ("flask backup", "backup", 2),
+        ("flask audit verify", "verify", 8),
+        ("flask retention run", "retention", 2),
     ):
+        done = upkeep.last_done(directory, what)
         never = Message("%(command)s was never done, as far as is known", command=command)
         last = Message("%(command)s was last done %(at)s", command=command, at=format_instant(done)) if done else never
         if done and done > patient.now + BEHIND:

@@ -1,5 +1,6 @@
 """Everything that is stored about one customer, to be handed to them."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -35,15 +36,15 @@ class Export(NamedTuple):
     `erased` is None unless the customer was erased. `terms` are those of the default policy, which name the vendor.
     """
 
-    customer_id: str | None
-    erased: Erasure | None
-    orders: list[ExportedOrder]
-    limits: list[Limit]
-    requests: list[DataRequest]
-    disclosures: list[Disclosure]
-    contact: AContact | None
     terms: Terms
     made_at: datetime
+    customer_id: str | None = None
+    erased: Erasure | None = None
+    orders: Sequence[ExportedOrder] = ()
+    limits: Sequence[Limit] = ()
+    requests: Sequence[DataRequest] = ()
+    disclosures: Sequence[Disclosure] = ()
+    contact: AContact | None = None
 
 
 def for_request(uow: UnitOfWork, request_id: str) -> Export:
@@ -72,15 +73,14 @@ def of_customer(uow: UnitOfWork, customer_id: str, request_id: str | None = None
     orders = [_order(uow, one, terms) for one in uow.orders.standings([found[name] for name in order_ids])]
     uow.events.note(EventType.PRIVACY_EXPORTED, customer_id, {"request_id": request_id})
     return Export(
+        terms,
+        uow.now,
         customer_id,
         uow.erasures.find(customer_id),
         orders,
         uow.limits.of_customer(customer_id),
         uow.data_requests.of_customer(customer_id),
         uow.disclosures.of_customer(customer_id),
-        None,
-        terms,
-        uow.now,
     )
 
 
@@ -93,8 +93,7 @@ def of_contact(uow: UnitOfWork, name: str) -> Export:
     uow.principal.require(Scope.PERSONAL_READ)
     contact = uow.any_contacts.get(name)
     uow.events.note(EventType.PRIVACY_EXPORTED, name, {"request_id": None})
-    terms = uow.default_terms
-    return Export(None, None, [], [], [], [], contact, terms, uow.now)
+    return Export(uow.default_terms, uow.now, contact=contact)
 
 
 def _order(uow: UnitOfWork, standing: Standing, terms: Terms) -> ExportedOrder:

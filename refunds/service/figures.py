@@ -26,10 +26,8 @@ def read(store: Store) -> Iterator[Figure]:
         last = store.checkpoints.last()
         yield "checkpoint_position", (), last and last.position
         yield "checkpoint_timestamp_seconds", (), last and last.at
-    done = upkeep.last_done(store.checkpoints.file.parent)
-    yield "backup_last_success_timestamp_seconds", (), done.backup
-    yield "verify_last_success_timestamp_seconds", (), done.verify
-    yield "retention_last_success_timestamp_seconds", (), done.retention
+    for done in ("backup", "verify", "retention"):
+        yield f"{done}_last_success_timestamp_seconds", (), upkeep.last_done(store.checkpoints.file.parent, done)
     pool = store.open()[0].pool()  # after the transaction, which has a connection of it
     for state in ("idle", "in_use"):
         yield "pool_connections", (state,), pool.get(state)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeVar, cast
+from typing import TypeVar, cast
 
 from refunds.domain import contact_points
 from refunds.domain.permissions import Principal
@@ -26,15 +26,10 @@ _PAGE = 500
 AContact = Contact | UnmatchedContact
 
 
-class Found(NamedTuple):
-    """A contact that holds a detail, and the names of its fields that do."""
-
-    contact: AContact
-    fields: list[str]
-
-
-def find(store: Store, principal: Principal, detail: str, progress: ProgressCallback) -> Iterator[Found]:
-    """Search all contacts, matched or not, and yield those that hold a detail of a person, with the fields it is in.
+def find(
+    store: Store, principal: Principal, detail: str, progress: ProgressCallback
+) -> Iterator[tuple[str, list[str]]]:
+    """Search all contacts, matched or not; yield the ids of those that hold a detail of a person, with its fields.
 
     A detail is a telephone number in any spelling, an e-mail address, a ticket, or a name or other words in any text.
     Raises `InvalidInput` if it does not have 2 to 200 characters.
@@ -51,11 +46,10 @@ def find(store: Store, principal: Principal, detail: str, progress: ProgressCall
                 repository = getattr(uow, kind)
                 page = repository.paginate(*after, limit=_PAGE)
                 after = repository.place_of(page[-1]) if len(page) == _PAGE else None
-                personal = repository.mapper.personal
+                table = repository.mapper
             for one in page:
-                fields = [name for name in personal if holds(getattr(one, name))]
-                if fields:
-                    yield Found(one, fields)
+                if fields := [name for name in table.personal if holds(getattr(one, name))]:
+                    yield table.id_of(one), fields
             done += len(page)
             progress("contacts", done, max(done, total))
 

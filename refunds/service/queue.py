@@ -40,9 +40,9 @@ class Entry(NamedTuple):
 
     tab: Tab
     record_id: str
-    order_id: str | None
     received_at: datetime
     taken_by: str | None = None
+    order_id: str | None = None
     requests: int = 1
 
     @property
@@ -68,7 +68,7 @@ def count_entries(uow: UnitOfWork) -> dict[Tab, int]:
 def entries(uow: UnitOfWork, tab: Tab, limit: int, offset: int = 0) -> list[Entry]:
     """Return up to `limit` entries of a tab after `offset` others, by deadline; those without come last, by receipt."""
     if tab is Tab.UNMATCHED:
-        return [_entry_without_order(*one) for one in uow.unmatched.queued(limit, offset)]
+        return [Entry(Tab.UNMATCHED, *one) for one in uow.unmatched.queued(limit, offset)]
     return [_entry(*one) for one in uow.contacts.queued(limit, offset, tab=str(_TABS.index(tab)))]
 
 
@@ -94,7 +94,7 @@ def taken_entries(uow: UnitOfWork) -> dict[Tab, list[Entry]]:
     """Return for every tab the open entries, in their order, that the principal has taken; perhaps an empty list."""
     own = uow.principal.actor
     found = [_entry(*one) for one in uow.contacts.queued(taken_by=own)]
-    found += [_entry_without_order(*one) for one in uow.unmatched.queued(taken_by=own)]
+    found += [Entry(Tab.UNMATCHED, *one) for one in uow.unmatched.queued(taken_by=own)]
     return {tab: [entry for entry in found if (entry.tab, entry.taken_by) == (tab, own)] for tab in Tab}
 
 
@@ -160,7 +160,7 @@ def _lock_entry(uow: UnitOfWork, name: str, order_id: str | None) -> Entry | Non
     """
     if order_id is None:
         one = uow.unmatched.get(name, lock=True)
-        return _entry_without_order(name, one.received_at, one.taken_by) if one.is_open else None
+        return Entry(Tab.UNMATCHED, name, one.received_at, one.taken_by) if one.is_open else None
     uow.contacts.get(name, lock=True)
     return next((_entry(*one) for one in uow.contacts.queued(order_id=order_id)), None)
 
@@ -168,8 +168,3 @@ def _lock_entry(uow: UnitOfWork, name: str, order_id: str | None) -> Entry | Non
 def _entry(tab: int, *found: Any) -> Entry:
     """Return the Open list's entry for a row of `Contacts.queued`: `tab` is its first value, `found` the others."""
     return Entry(_TABS[tab], *found)
-
-
-def _entry_without_order(unmatched_id: str, received_at: datetime, taker: str | None) -> Entry:
-    """Return the entry of the Open list for an unmatched contact; `taker` is who took it, or None."""
-    return Entry(Tab.UNMATCHED, unmatched_id, None, received_at, taker)

@@ -58,12 +58,3 @@ def _count(uow: UnitOfWork, month: str, terms: Terms) -> Cells:
     if not customers and (begun is None or until <= begun):
         raise InvalidInput.at("/month", Message("%(month)s is before the first record", month=month))
     return cells_to_publish({cell: len(found) for cell, found in customers.items()})
-
-
-def read(uow: UnitOfWork, month: str | None) -> tuple[ClosedMonth, list[str]]:
-    """Return the statistics of a closed month (None: the latest) and the names of all closed months, the latest first.
-
-    Raises `NotFound` if the month is not closed, or none is.
-    """
-    months = uow.statistics.months()
-    return uow.statistics.get(month or next(iter(months), "")), months

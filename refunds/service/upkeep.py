@@ -8,26 +8,19 @@ import os
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from refunds.domain.instants import format_instant, parse_instant
 
 
-class Upkeep(NamedTuple):
-    """When a backup was last made, an audit found no fault, and retention ran to its end; None if not known."""
-
-    backup: datetime | None
-    verify: datetime | None
-    retention: datetime | None
-
-
 def write_note(directory: Path, done: str, position: int, **more: Any) -> None:
     """Write a note that something is done, in place of the note before; raises `OSError` if it cannot be written.
 
-    `done` names what is done, and `position` says how far: a field of `Upkeep`, to a position of the journal; `scrub`,
-    to a size of the ledger of erasures; `verification`, as far as it has come. `more` is stored in the note, too.
+    `done` names what is done, and `position` says how far: `backup`, `verify` and `retention`, to a position of the
+    journal; `scrub`, to a size of the ledger of erasures; `verification`, as far as it has come. `more` is stored in
+    the note, too.
     """
     file = _file(directory, done)
     part = file.with_name(f"{file.name}.{os.getpid()}")
@@ -41,9 +34,11 @@ def write_note(directory: Path, done: str, position: int, **more: Any) -> None:
         raise
 
 
-def last_done(directory: Path) -> Upkeep:
-    """Return when each kind of upkeep was last done, by its note; None if the note is missing or unreadable."""
-    return Upkeep(*(_at(read_note(directory, done)) for done in Upkeep._fields))
+def last_done(directory: Path, done: str) -> datetime | None:
+    """Return when `done` was last done, by its note; None if the note is missing or unreadable."""
+    with suppress(ValueError, KeyError, TypeError):
+        return parse_instant(read_note(directory, done)["at"])
+    return None
 
 
 def read_note(directory: Path, done: str) -> dict[str, Any]:
@@ -52,13 +47,6 @@ def read_note(directory: Path, done: str) -> dict[str, Any]:
         if isinstance(found := orjson.loads(_file(directory, done).read_bytes()), dict):
             return found
     return {}
-
-
-def _at(found: dict[str, Any]) -> datetime | None:
-    """Return the time in the fields of a note; None if it is missing or unreadable."""
-    with suppress(ValueError, KeyError, TypeError):
-        return parse_instant(found["at"])
-    return None
 
 
 def _file(directory: Path, done: str) -> Path:

@@ -51,9 +51,9 @@ _BEHIND = (
 
 _QUEUED = f"FROM contacts AS q WHERE q.is_open = 1 AND NOT ({_BEHIND})"
 _ENTRY = (
-    "SELECT q.queue_place, q.contact_id, q.order_id, q.received_at,"
+    "SELECT q.queue_place, q.contact_id, q.received_at,"
     f" ({_OPEN.format('o.taken_by')} AND o.taken_by IS NOT NULL ORDER BY o.received_at, o.contact_id LIMIT 1)"
-    f" AS taken_by, ({_OPEN.format('count(*)')}) AS requests {_QUEUED}"
+    f" AS taken_by, q.order_id, ({_OPEN.format('count(*)')}) AS requests {_QUEUED}"
 )
 _ONLY = {
     "tab": "q.queue_place >= :tab AND q.queue_place < :tab || '~~'",
@@ -149,17 +149,17 @@ class Contacts(OfOrders[Contact]):
 
     def queued(
         self, limit: int = ALL, offset: int = 0, **only: str
-    ) -> list[tuple[int, str, str, datetime, str | None, int]]:
+    ) -> list[tuple[int, str, datetime, str | None, str, int]]:
         """Return up to `limit` orders with open contacts, the most urgent first, after `offset` others.
 
         `only` limits the orders to a `tab` (its number), an `order_id`, or those of which `taken_by` has taken a
-        contact. An entry has the number of the tab; the id, order and receipt of the most urgent contact; who has taken
-        the earliest contact that is taken, or None; and how many contacts are open. Nothing is decrypted.
+        contact. An entry has the number of the tab; the id and receipt of the most urgent contact; who has taken the
+        earliest contact that is taken, or None; the order; and how many contacts are open. Nothing is decrypted.
         """
         only_these = "".join(f" AND {_ONLY[name]}" for name in only)
         sql = f"{_ENTRY}{only_these} ORDER BY q.queue_place, q.contact_id LIMIT :limit OFFSET :offset"
         rows = (tuple(row.values()) for row in self._tx.all(sql, limit=limit, offset=offset, **only))
-        return [(int(place[0]), *names, instant(at), taker, number) for place, *names, at, taker, number in rows]
+        return [(int(place[0]), name, instant(at), *others) for place, name, at, *others in rows]
 
     def count_queued(self) -> dict[int, int]:
         """Return the number of orders in each tab of the queue, by tab number; for tab 5, of unmatched contacts."""

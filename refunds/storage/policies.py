@@ -1,10 +1,9 @@
 """Policy versions as registered, closures, and the policies made from them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 import orjson
 
@@ -22,54 +21,37 @@ POLICY_VERSIONS = RecordMapper(RegisteredVersion, "policy_versions")
 CLOSURES = RecordMapper(Closure, "closures")
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyHistory:
-    """A policy, and the records of its versions by number."""
-
-    policy: Policy
-    records: tuple[RegisteredVersion, ...]
+History = tuple[Policy, tuple[RegisteredVersion, ...]]
+"""A policy, and the records of its versions by number."""
 
 
-class Policies(Mapping[str, Policy]):
-    """Policies by id; `default` is the id that is used if none is named.
+class Policies(dict[str, Policy]):
+    """Policies by id, which nobody changes; `default` is the id that is used if none is named.
 
     They are as of the event with the hash `as_of`, the last about policies; None if there is none. A write that relies
     on them fails at its end with `Conflict` if there is a later one by then.
     """
 
-    def __init__(self, known: Iterable[PolicyHistory], default: str, as_of: bytes | None) -> None:
-        self._by_id = {one.policy.policy_id: one for one in known}
+    def __init__(self, known: Iterable[History], default: str, as_of: bytes | None) -> None:
+        super().__init__()
         self.default, self.as_of = default, as_of
+        self._records: dict[str, tuple[RegisteredVersion, ...]] = {}
+        for policy, records in known:
+            self[policy.policy_id], self._records[policy.policy_id] = policy, records
 
-    def __getitem__(self, policy_id: str) -> Policy:
-        """Return the policy with this id; raises `NotFound`, naming the known ones, if there is none."""
-        return self._known(policy_id).policy
-
-    def __contains__(self, policy_id: object) -> bool:
-        return policy_id in self._by_id
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._by_id)
-
-    def __len__(self) -> int:
-        return len(self._by_id)
+    def __missing__(self, policy_id: str) -> NoReturn:
+        """Raise `NotFound`, naming the known policies."""
+        known = ", ".join(self) or Message("none")
+        raise NotFound(Message("there is no such policy; known: %(known)s", known=known))
 
     def records(self, policy_id: str) -> tuple[RegisteredVersion, ...]:
         """Return the records of a policy's versions, by number; raises `NotFound` if there is no such policy."""
-        return self._known(policy_id).records
+        return self._records[self[policy_id].policy_id]
 
     def record(self, policy_id: str, number: int) -> RegisteredVersion:
         """Return the record of a policy's version; raises `NotFound` if there is no such policy or version."""
         self[policy_id].version(number)
         return self.records(policy_id)[number - 1]
-
-    def _known(self, policy_id: str) -> PolicyHistory:
-        """Return a policy with its records; raises `NotFound`, naming the known policies, if there is none."""
-        try:
-            return self._by_id[policy_id]
-        except KeyError:
-            known = ", ".join(self._by_id) or Message("none")
-            raise NotFound(Message("there is no such policy; known: %(known)s", known=known)) from None
 
 
 def load(tx: Transaction, default: str, as_of: bytes | None) -> Policies:
@@ -87,14 +69,14 @@ def load(tx: Transaction, default: str, as_of: bytes | None) -> Policies:
     return Policies((_history(policy_id, of, entered[policy_id]) for policy_id, of in records.items()), default, as_of)
 
 
-def _history(policy_id: str, versions: list[Row], entered: list[Row]) -> PolicyHistory:
+def _history(policy_id: str, versions: list[Row], entered: list[Row]) -> History:
     """Make a policy from the rows of its versions and closures; raises `Unreadable` if they are not as registered."""
     try:
         records = tuple(POLICY_VERSIONS.load(row, NO_ACCESS) for row in versions)
         closed = (CLOSURES.load(row, NO_ACCESS) for row in entered)
         closures = Closures(tuple((closure.date, closure.entered_at) for closure in closed))
         withdrawn = {record.version for record in records if record.withdrawn_at is not None}
-        return PolicyHistory(policy_of((version_of(record, closures) for record in records), withdrawn), records)
+        return policy_of((version_of(record, closures) for record in records), withdrawn), records
     except (ValueError, TypeError, OverflowError, KeyError, InvalidInput) as error:
         message = f"the policy {policy_id} is not what was registered ({error}): see flask audit verify"
         raise Unreadable(message) from None

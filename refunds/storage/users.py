@@ -65,12 +65,12 @@ class Users(Repository[User]):
         row = self._tx.one("SELECT user_id FROM users WHERE name = :name", name=name)
         return None if row is None else row["user_id"]
 
-    def names(self, ids: Iterable[str]) -> Mapping[str, str]:
+    def names(self, ids: Iterable[str | None]) -> Mapping[str, str]:
         """Return the names of users and clients by their ids; a client's says so, because a user may have the same.
 
-        Ids that are not known, or whose user no longer has a name, are left out.
+        None is left out, and so are ids that are not known, or whose user no longer has a name.
         """
-        listed, named = named_list(set(ids))
+        listed, named = named_list(set(ids) - {None})
         sql = " UNION ALL ".join(
             f"SELECT {key} AS id, {name} AS name FROM {table} WHERE {key} IN ({listed}) AND name IS NOT NULL"  # noqa: S608
             for table, key, name in (("users", "user_id", "name"), ("clients", "client_id", "name || ' (API)'"))

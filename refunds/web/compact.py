@@ -25,9 +25,6 @@ from refunds.web.telemetry import unwrapped
 
 NDJSON = "application/x-ndjson"
 
-FORM = {NDJSON: {"type": "string"}}
-"""For the API document."""
-
 _PIECE = 500
 """Items that are decided before their lines are sent, region by region, so that calendars are built only once."""
 

@@ -52,8 +52,8 @@ class Answer:
     schema: type[ma.Schema] | Mapping[str, Any]
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     media_type: str = JSON
-    also: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Other forms of the same response, by media type."""
+    also: str = ""
+    """The media type of another form of the same response, which is a text."""
     etag: bool = False
     links: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200

@@ -4,7 +4,6 @@ A cursor says where the next page of a list begins. It is authenticated for this
 """
 
 import base64
-import binascii
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -23,9 +22,6 @@ from refunds.web.responses import accepted_media_type, reply
 from refunds.web.schemas.request_fields import PAGE, ListOrder
 
 R = TypeVar("R")
-
-FORMS = {CSV: {"type": "string"}}
-"""The other form of a list, for the API document."""
 
 
 def read(uow: UnitOfWork, name: str, query: dict[str, Any], repository: Listed[Any]) -> tuple[list[Any], str | None]:
@@ -126,7 +122,7 @@ def _place(uow: UnitOfWork, listing: str, filters: Any, given: str) -> list[Any]
     """Return the sort values in a cursor; raise `InvalidCursor` if it is not of this list with these filters."""
     try:
         decoded = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         decoded = b""
     payload = decoded[_MARK:]
     if not hmac.compare_digest(decoded[:_MARK], _mark(uow, listing, filters, payload)):

@@ -257,11 +257,11 @@ def _answer(operation: Operation, answer: Answer) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": answer.schema}
     if answer.examples:
         content["examples"] = answer.examples
-    forms = {form: {"schema": schema} for form, schema in answer.also.items()}
+    others = {answer.also: {"schema": {"type": "string"}}} if answer.also else {}
     headers = ["X-Request-ID", *([] if operation.scopes is None else ["Token-Expires"])]
     if answer.etag:
         headers.append("ETag")
-    if CSV in answer.also:
+    if answer.also == CSV:
         headers.append("Link")
     if answer.status == HTTPStatus.CREATED:
         headers.append("Location")
@@ -269,7 +269,7 @@ def _answer(operation: Operation, answer: Answer) -> dict[str, Any]:
         headers += ["Idempotent-Replayed", "Cancellation-State"]
     document = {
         "description": answer.description,
-        "content": {answer.media_type: content, **forms},
+        "content": {answer.media_type: content, **others},
         "headers": {name: name for name in headers},
     }
     return document | ({"links": answer.links} if answer.links else {})

@@ -458,14 +458,15 @@ def test_backups_and_audits_of_other_processes_are_known(own, tmp_path, engine):
     found = figures(own)
     assert found["refunds_verify_last_success_timestamp_seconds",] > began
     assert (("refunds_backup_last_success_timestamp_seconds",) in found) is (engine == "sqlite")
-    done = upkeep.last_done(tmp_path / "ledger")
+    backed_up, verified = (upkeep.last_done(tmp_path / "ledger", done) for done in ("backup", "verify"))
     with own.extensions["refunds.store"].write(COMMAND_LINE) as uow:
         uow.tx.run("UPDATE orders SET region = 'FR'")
         uow.tx.run("UPDATE journal_head SET position = position + 1")
     assert run(audit, ["verify"]).exit_code == 20
-    assert upkeep.last_done(tmp_path / "ledger") == done, "a fault is no success"
+    assert upkeep.last_done(tmp_path / "ledger", "verify") == verified, "a fault is no success"
     (tmp_path / "ledger/last-verify.json").write_text('{"at": "yest')
-    assert upkeep.last_done(tmp_path / "ledger") == (done.backup, None, None)
+    noted = [upkeep.last_done(tmp_path / "ledger", done) for done in ("backup", "verify", "retention")]
+    assert noted == [backed_up, None, None]
 
 
 def test_the_alert_about_an_old_backup_comes_only_with_sqlite(own, engine):

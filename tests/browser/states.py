@@ -237,10 +237,7 @@ def fill(store, clock, principals, now: datetime, text) -> None:
     clock.move_to(now - timedelta(minutes=50))
     with store.write(agent) as uow:
         contacts.record(uow, "A-3001", NewContact(channel=Channel.PHONE, contact_point="+4930999999"))
-        done = [
-            cancellations.issue(uow, order=one, contact=call).cancellation.cancellation_id
-            for one in ("A-3002", "A-3003")
-        ]
+        done = [cancellations.issue(uow, order=one, contact=call).cancellation_id for one in ("A-3002", "A-3003")]
     with store.write(billing) as uow:
         settlements.begin_refund(uow, done[0], None)
         settlements.settle(uow, done[1], None, "R-1")

@@ -165,13 +165,13 @@ def _fill(store, clock, text) -> dict:
         assignments.assign(uow, later.contact_id, None)
     clock.move_to(NOW - timedelta(minutes=25))
     with store.write(agent) as uow:
-        wrong = cancellations.issue(uow, order="A-1005", contact=replace(call, note=None)).cancellation
+        wrong = cancellations.issue(uow, order="A-1005", contact=replace(call, note=None))
     clock.move_to(NOW - timedelta(minutes=12))
     with store.write(agent) as uow:
         settlements.revoke(
             uow, wrong.cancellation_id, RevocationReason.ENTERED_IN_ERROR, text("Another order was meant.")
         )
-        done = cancellations.issue(uow, order="A-1003", contact=call).cancellation
+        done = cancellations.issue(uow, order="A-1003", contact=call)
         customer = uow.orders.get("A-1001").customer_id
     with store.write(supervisor) as uow:
         override = Override(OverrideKind.GOODWILL, text("Our line was down all afternoon."))
@@ -190,7 +190,7 @@ def _fill(store, clock, text) -> dict:
         "revoked": wrong.cancellation_id,
         "customer": customer,
         "withdrawal": withdrawal.contact_id,
-        "statutory": statutory.cancellation.cancellation_id,
+        "statutory": statutory.cancellation_id,
         "unmatched": kept.unmatched_id,
         "matched": became.unmatched_id,
         "superseded": spoke.unmatched_id,

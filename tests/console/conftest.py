@@ -95,7 +95,7 @@ class Site:
         """Cancel an order and return its cancellation."""
         new = NewContact(**{"channel": Channel.PHONE} | contact)
         with self.store.write(self.principal(role)) as uow:
-            return cancellations.issue(uow, order=order_id, contact=new).cancellation
+            return cancellations.issue(uow, order=order_id, contact=new)
 
     def asks(self, kind, customer_ref, **more):
         """Open a data request about a customer."""

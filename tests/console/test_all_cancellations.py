@@ -31,7 +31,7 @@ def goodwill(own):
     contact = own.record(order, Role.SUPERVISOR)
     with own.store.write(own.principal(Role.SUPERVISOR)) as uow:
         override = Override(OverrideKind.GOODWILL, "Our line was down.")
-        return cancellations.issue(uow, order=order, contact=contact, override=override).cancellation
+        return cancellations.issue(uow, order=order, contact=contact, override=override)
 
 
 def revoke(own, one):

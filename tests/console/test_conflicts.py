@@ -214,7 +214,7 @@ def test_a_correction_of_what_was_cancelled_meanwhile_leads_to_the_cancellation(
     first = site.record(order)
     form = agent.get(f"/console/orders/{order}/record?supersedes={first}").forms[0]
     with site.store.write(site.principal(Role.AGENT)) as uow:
-        done = cancellations.issue(uow, order=order, contact=first).cancellation
+        done = cancellations.issue(uow, order=order, contact=first)
     page = agent.submit(form, channel="email")
     assert (page.status, leads_to(page)) == (
         409,

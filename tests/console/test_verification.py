@@ -45,7 +45,7 @@ def test_others_see_who_has_verified_when_and_the_result(own, now):
     assert (page.facts["Begun"], page.facts["Ended"]) == ("2026-04-08T08:20:00Z",) * 2
     with site.store.read(site.principal(Role.ADMIN)) as uow:
         assert page.facts["Hash of the last entry"] == uow.events.head().hash.hex()
-    assert upkeep.last_done(directory).verify is not None, "as after the command"
+    assert upkeep.last_done(directory, "verify") is not None, "as after the command"
 
 
 def test_a_long_verification_keeps_nobody_waiting_and_is_begun_only_once(own):

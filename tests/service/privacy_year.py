@@ -168,7 +168,7 @@ class PrivacyYears(Years):
     def cancel(self, order_id, contact):
         """Cancel an order, and settle that later."""
         with self.store.write(COMMAND_LINE) as uow:
-            made = cancellations.issue(uow, order=order_id, contact=contact.contact_id).cancellation
+            made = cancellations.issue(uow, order=order_id, contact=contact.contact_id)
         self.orders[order_id].ends.append(datetime.now(UTC))
         self.cancellations[made.cancellation_id] = order_id
         self.after("settle", order_id, made.cancellation_id, days=self.rng.choice((30, 30, 30, 3000)))

@@ -72,7 +72,7 @@ def well(directory, engine, second=SECOND):
     of = made(directory, engine)
     with closing(Store(of)) as store, store.write(COMMAND_LINE) as uow:
         publication.import_version(uow, read_policy(second))
-    for done in upkeep.Upkeep._fields:
+    for done in ("backup", "verify", "retention"):
         upkeep.write_note(of.ledger_dir, done, 1)
     if engine == "postgresql":
         change(of, *(f"ALTER TABLE {table} ALTER COLUMN {column} SET STATISTICS 0" for table, column in sealed()))
@@ -466,8 +466,10 @@ def test_a_channel_without_official_contact_points_is_found(tmp_path, engine):
 )
 def test_a_backup_an_audit_and_a_retention_that_are_overdue_are_found(tmp_path, monkeypatch, ago, levels):
     of = made(tmp_path, "sqlite")
-    done = tuple(days and NOW - timedelta(days=days) for days in ago)
-    monkeypatch.setattr(upkeep, "last_done", lambda directory: done if directory == of.ledger_dir else None)
+    done = dict(
+        zip(("backup", "verify", "retention"), (days and NOW - timedelta(days=days) for days in ago), strict=True)
+    )
+    monkeypatch.setattr(upkeep, "last_done", lambda directory, what: done[what] if directory == of.ledger_dir else None)
     with closing(Patient(of, Store(of), NOW)) as patient:
         assert [one.level for one in CHECKS["upkeep"](patient)] == levels
 

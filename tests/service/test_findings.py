@@ -43,8 +43,7 @@ def kept(store, **more):
 def found(store, detail):
     """The ids of the contacts that hold a detail, each with its fields."""
     steps = []
-    hits = findings.find(store, COMMAND_LINE, detail, lambda *step: steps.append(step))
-    hits = {getattr(one, "unmatched_id", None) or one.contact_id: fields for one, fields in hits}
+    hits = dict(findings.find(store, COMMAND_LINE, detail, lambda *step: steps.append(step)))
     assert steps[-1][1] == steps[-1][2]
     return hits
 

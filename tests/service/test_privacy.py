@@ -66,7 +66,7 @@ def cancelled(store, order_id):
     """The cancellation of an order on a new contact."""
     contact = recorded(store, order_id)
     with store.write(COMMAND_LINE) as uow:
-        return cancellations.issue(uow, order=order_id, contact=contact.contact_id).cancellation
+        return cancellations.issue(uow, order=order_id, contact=contact.contact_id)
 
 
 def erase(store, customer_id, reason=ErasureReason.REQUEST, anyway=None):

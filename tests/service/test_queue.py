@@ -76,7 +76,7 @@ def whole_queue(uow):
         earliest_first = sorted([one, *others], key=lambda each: (each.received_at, name_of(each)))
         taker = next((each.taken_by for each in earliest_first if each.taken_by), None)
         order_id = getattr(one, "order_id", None)
-        tabs[tab_of(one)].append(Entry(tab_of(one), name_of(one), order_id, one.received_at, taker, 1 + len(others)))
+        tabs[tab_of(one)].append(Entry(tab_of(one), name_of(one), one.received_at, taker, order_id, 1 + len(others)))
     return tabs
 
 

@@ -59,9 +59,9 @@ def filled(store, prefix, ref):
     late = recorded(store, f"{prefix}-2")
     with store.write(COMMAND_LINE) as uow:
         kept = unmatched.record(uow, "order 7?", NewContact(channel=Channel.PHONE, from_detail="+498911", note="n"))
-        issued = cancellations.issue(uow, order=f"{prefix}-1", contact=new.contact_id).cancellation
+        issued = cancellations.issue(uow, order=f"{prefix}-1", contact=new.contact_id)
         goodwill = Override(OverrideKind.GOODWILL, "Kulanz")
-        revoked = cancellations.issue(uow, order=f"{prefix}-2", contact=late.contact_id, override=goodwill).cancellation
+        revoked = cancellations.issue(uow, order=f"{prefix}-2", contact=late.contact_id, override=goodwill)
     with store.write(COMMAND_LINE) as uow:
         settlements.settle(uow, issued.cancellation_id, None, "R-77")
         settlements.revoke(uow, revoked.cancellation_id, RevocationReason.ENTERED_IN_ERROR, "falsche Frau")

@@ -27,11 +27,10 @@ from refunds.domain import holidays_data, judging
 from refunds.domain.contact_points import Channel
 from refunds.domain.outcomes import Facts
 from refunds.domain.permissions import Principal, Role
-from refunds.domain.records import Intent, RevocationReason
+from refunds.domain.records import Cancellation, Intent, RevocationReason
 from refunds.errors import EvidenceRequired, Forbidden
 from refunds.schemas.policy import read_policy
 from refunds.service import cancellations, contacts, evidence, orders, publication, settlements
-from refunds.service.cancellations import Issued
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts, Registration
 from refunds.service.replay import Replayed, replay
@@ -770,14 +769,14 @@ class Actor:
         (contact_id,) = set(recorded).difference(year.contacts_of[order_id])
         if new.supersedes:
             year.superseded.add(new.supersedes)
-        if isinstance(result, Issued):
+        if isinstance(result, Cancellation):
             self._cancelled(order_id, question, result)
         year.contacts_of[order_id].append(contact_id)
         year.decisions[contact_id] = order_id, question
         return contact_id
 
-    def _cancelled(self, order_id: str, question: Question, issued: Issued) -> None:
-        cancellation_id = issued.cancellation.cancellation_id
+    def _cancelled(self, order_id: str, question: Question, issued: Cancellation) -> None:
+        cancellation_id = issued.cancellation_id
         self._year.active[order_id] = cancellation_id
         self._year.decisions[cancellation_id] = order_id, question
 
@@ -796,7 +795,7 @@ class Actor:
         )
         answered = year.answered(question)
         result = cancellations.issue(uow, order=order_id, contact=asking[-1])
-        if isinstance(result, Issued):
+        if isinstance(result, Cancellation):
             self._cancelled(order_id, answered, result)
         else:
             year.refused.append((order_id, answered, result.decision.reason))

@@ -111,7 +111,7 @@ def issue(uow, facts, contact=None, **options):
 
 def issued(uow, i):
     """Cancel a new order and return the id of the cancellation."""
-    return issue(uow, register(uow, i)).cancellation.cancellation_id
+    return issue(uow, register(uow, i)).cancellation_id
 
 
 def settled(uow, i):
@@ -135,7 +135,7 @@ def unsettled(uow, i):
 
 def revoked(uow, i):
     """Revoke a cancellation as an error, and sometimes issue one again on the reopened contact."""
-    cancellation = issue(uow, register(uow, i)).cancellation
+    cancellation = issue(uow, register(uow, i))
     settlements.revoke(uow, cancellation.cancellation_id, RevocationReason.ENTERED_IN_ERROR, "a slip")
     if i % 2:
         cancellations.issue(uow, order=cancellation.order_id, contact=cancellation.contact_id)
@@ -187,7 +187,7 @@ def corrected(uow, i):
     """Correct the customer of an order; the first customer has no order then."""
     facts = register(uow, i, customer=f"nobody-{i}")
     contacts.record(uow, facts.order_id, call())
-    settlements.revoke(uow, issue(uow, facts).cancellation.cancellation_id, RevocationReason.ENTERED_IN_ERROR, None)
+    settlements.revoke(uow, issue(uow, facts).cancellation_id, RevocationReason.ENTERED_IN_ERROR, None)
     right = OrderFacts(order_id=facts.order_id, customer_ref=f"K-{i % 40}", service_provided_at=uow.now - 3 * HOUR)
     orders.correct(uow, right, "the wrong customer", {1, 2})
 

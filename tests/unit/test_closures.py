@@ -14,7 +14,7 @@ from refunds.domain.outcomes import Facts, Reason
 from refunds.domain.policy import Closures, PolicyVersion, policy_of
 from refunds.domain.region_days import WEEKDAYS, RegionDays
 from refunds.domain.terms import Terms
-from refunds.storage.policies import Policies, PolicyHistory
+from refunds.storage.policies import Policies
 
 MONDAY = date(2026, 3, 2)
 PLAIN = BusinessCalendar(RegionDays("XX", MONDAY.toordinal(), bytes(90), "test"), WEEKDAYS[:5])
@@ -193,7 +193,7 @@ def test_a_decision_records_the_closures_that_were_in_time():
     recorded = decision.recorded
     assert list(map(str, recorded.closures)) == ["2026-04-07", "2026-04-08"]
     more = version(*((f"2026-04-{n:02}", "2026-04-02T09:00:00Z") for n in range(1, 31)), closures=brand.terms.closures)
-    policies = Policies([PolicyHistory(policy_of([more]), ())], "brand", 1)
+    policies = Policies([(policy_of([more]), ())], "brand", 1)
     assert decided_again(policies, recorded).outcome == decision.outcome
 
 
@@ -230,7 +230,7 @@ def test_a_closure_that_is_too_late_for_the_window_still_extends_the_time_for_a_
     facts = Facts(service_provided_at=parse_instant(PROVIDED), received_at=received, recorded_at=recorded)
     decision = decide(facts, brand, calendar_of(brand))
     assert (str(decision.window.last_day), decision.reason) == ("2026-04-08", Reason.WITHIN_WINDOW)
-    policies = Policies([PolicyHistory(policy_of([version()]), ())], "brand", 1)
+    policies = Policies([(policy_of([version()]), ())], "brand", 1)
     assert decided_again(policies, decision.recorded).outcome == decision.outcome
 
 

@@ -7,7 +7,7 @@ from flask import Response
 
 from refunds.domain.business_days import SkipReason
 from refunds.domain.holidays_data import HOLIDAYS_VERSION
-from refunds.domain.outcomes import Notice
+from refunds.domain.outcomes import ABOUT_CALENDARS
 from refunds.domain.permissions import Scope
 from refunds.errors import Message
 from refunds.presentation.language import each_language
@@ -47,15 +47,7 @@ class CalendarDaysSchema(shown.Schema):
     )
     holidays_version = shown.String("The version of the holiday data.")
     notices = shown.ListOf(
-        shown.Code(
-            [
-                Notice.REGION_AS_COUNTRY,
-                Notice.NATIONWIDE_HOLIDAYS_ONLY,
-                Notice.CALENDAR_PROVISIONAL,
-                Notice.ESTIMATED_HOLIDAY,
-            ],
-            "A code for something else that you must know about the calendar on these dates.",
-        )
+        shown.Code(ABOUT_CALENDARS, "A code for something else that you must know about the calendar on these dates.")
     )
     items = shown.ListOf(CalendarDaySchema)
     next = shown.NEXT

@@ -12,12 +12,12 @@ from refunds.presentation.serializers import cancellation_data
 from refunds.presentation.texts.decisions import reason_text
 from refunds.schemas.fields import Choice, Instant, Reference
 from refunds.service import cancellations, settlements
-from refunds.service.cancellations import Issued, Override, Refused
+from refunds.service.cancellations import Override, Refused
 from refunds.service.contacts import NewContact
 from refunds.service.orders import OrderFacts
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Tag, answer, created, parameters, problems, takes
+from refunds.web.endpoint import CSV, Tag, answer, created, parameters, problems, takes
 from refunds.web.problems import problem_answer, problem_data
 from refunds.web.responses import reply
 from refunds.web.schemas import cancellations as schemas
@@ -61,12 +61,11 @@ def issue_cancellation(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     are then no longer open. If the window is the first, or ends later than was promised, also records `order.promised`.
     """
     outcome = cancellations.issue(uow, **_request(body))
-    if isinstance(outcome, Issued):
-        issued = outcome.cancellation
-        data = cancellation_data(issued)
-        telemetry.count_decisions([data["decision"]["reason"]])
-        return reply(data, status=201, location=f"/v1/cancellations/{issued.cancellation_id}")
-    return _refusal(outcome)
+    if isinstance(outcome, Refused):
+        return _refusal(outcome)
+    data = cancellation_data(outcome)
+    telemetry.count_decisions([data["decision"]["reason"]])
+    return reply(data, status=201, location=f"/v1/cancellations/{outcome.cancellation_id}")
 
 
 @tag.operation("GET /v1/cancellations/<string:cancellation_id>", Scope.CANCELLATIONS_READ)
@@ -85,7 +84,7 @@ def get_cancellation(uow: UnitOfWork, cancellation_id: str) -> Response:
     "A page of cancellations: by time of issue or, with `overdue=true`, the longest overdue first.",
     schemas.CancellationListSchema,
     schemas.LISTED,
-    also=lists.FORMS,
+    also=CSV,
 )
 def list_cancellations(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List cancellations

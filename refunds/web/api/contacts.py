@@ -14,7 +14,7 @@ from refunds.service.findings import of_kind
 from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Tag, answer, created, parameters, problems, takes
+from refunds.web.endpoint import CSV, Tag, answer, created, parameters, problems, takes
 from refunds.web.responses import reply
 from refunds.web.schemas import contacts as schemas
 from refunds.web.schemas.examples import example
@@ -88,7 +88,7 @@ def get_contact(uow: UnitOfWork, contact_id: str) -> Response:
     "A page of contacts, in the order in which they were recorded.",
     schemas.ContactListSchema,
     example("open", "One open request", {"items": [schemas.CONTACT], "next": None}),
-    also=lists.FORMS,
+    also=CSV,
 )
 def list_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List contacts

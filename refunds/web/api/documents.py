@@ -22,7 +22,7 @@ tag = Tag("Documents", "Documents to keep or to send: evidence and confirmations
 
 @tag.operation("GET /v1/orders/<order:order_id>/evidence", Scope.EVIDENCE_READ, transaction=Transaction.WRITE)
 @parameters(lang=Language())
-@answer("The evidence.", EvidenceSchema, EVIDENCE, also={HTML: {"type": "string"}})
+@answer("The evidence.", EvidenceSchema, EVIDENCE, also=HTML)
 def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) -> Response:
     """Get the evidence on an order
 
@@ -48,7 +48,7 @@ def get_order_evidence(uow: UnitOfWork, order_id: str, query: dict[str, Any]) ->
     {"type": "string"},
     example("page", "A page", '<!doctype html>\n<html lang="en">…</html>'),
     media_type=HTML,
-    also={TEXT: {"type": "string"}},
+    also=TEXT,
 )
 @problems("cancellation-state-conflict")
 def get_confirmation(uow: UnitOfWork, cancellation_id: str, query: dict[str, Any]) -> Response:

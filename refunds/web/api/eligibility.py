@@ -13,7 +13,7 @@ from refunds.presentation.decisions import decision_json
 from refunds.service import checks
 from refunds.service.calendars import MOST_BUILT
 from refunds.web import telemetry
-from refunds.web.compact import FORM, NDJSON, decided, region_of, reply_compact
+from refunds.web.compact import NDJSON, decided, region_of, reply_compact
 from refunds.web.endpoint import JSON, Tag, answer, problems, takes
 from refunds.web.problems import error_data
 from refunds.web.responses import accepted_media_type, present_policies, reply
@@ -49,7 +49,7 @@ def check_eligibility(body: dict[str, Any]) -> Response:
     "A decision or a problem for each item, in order.",
     schemas.BatchResultSchema,
     example("one", "One item", {"items": [{k: v for k, v in schemas.DECISION.items() if k != "days"}]}),
-    also=FORM,
+    also=NDJSON,
 )
 @takes(schemas.BatchSchema, example("one", "One item", {"items": [schemas.CHECK]}))
 @problems("unknown-region")

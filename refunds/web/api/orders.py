@@ -25,7 +25,7 @@ from refunds.service.calendars import MOST_BUILT
 from refunds.service.orders import OrderFacts, Registration
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth, lists, telemetry
-from refunds.web.endpoint import Tag, Transaction, answer, created, parameters, problems, takes
+from refunds.web.endpoint import CSV, Tag, Transaction, answer, created, parameters, problems, takes
 from refunds.web.problems import error_data
 from refunds.web.responses import reply
 from refunds.web.schemas import orders as schemas
@@ -99,7 +99,7 @@ def get_order(uow: UnitOfWork, order_id: str) -> Response:
     "A page of orders: by time of registration or, if filtered by deadline, by deadline.",
     schemas.OrderListSchema,
     example("registered", "One order", {"items": [schemas.ORDER], "next": None}),
-    also=lists.FORMS,
+    also=CSV,
 )
 def list_orders(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List orders

@@ -245,7 +245,7 @@ def record_disclosure(uow: UnitOfWork, body: dict[str, Any]) -> Response:
     transaction=Transaction.WRITE,
 )
 @parameters(language=Language())
-@answer("The export.", CustomerExportSchema, EXPORT, also={HTML: {"type": "string"}})
+@answer("The export.", CustomerExportSchema, EXPORT, also=HTML)
 @problems("identity-not-checked")
 def export_data(uow: UnitOfWork, request_id: str, query: dict[str, Any]) -> Response:
     """Export everything about a customer

@@ -9,7 +9,6 @@ from refunds.domain.permissions import Scope
 from refunds.domain.statistics import FEWEST, ContactOutcome
 from refunds.presentation.statistics import statistics_data
 from refunds.schemas.fields import Month
-from refunds.service import statistics
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.endpoint import Tag, answer, parameters, problems
 from refunds.web.responses import reply
@@ -64,5 +63,6 @@ def get_statistics(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     closed the month. Use it for reports about how customers make contact. A cell with fewer than ten customers (or, at
     random, a few more) has no number. There are no totals and no filters. Records nothing.
     """
-    found, months = statistics.read(uow, query.get("month"))
+    months = uow.statistics.months()
+    found = uow.statistics.get(query.get("month") or next(iter(months), ""))
     return reply(statistics_data(found, months))

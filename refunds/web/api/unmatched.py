@@ -13,7 +13,7 @@ from refunds.service.contacts import NewContact
 from refunds.service.findings import of_kind
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import lists, telemetry
-from refunds.web.endpoint import Tag, answer, created, parameters, problems, takes
+from refunds.web.endpoint import CSV, Tag, answer, created, parameters, problems, takes
 from refunds.web.responses import reply
 from refunds.web.schemas import contacts
 from refunds.web.schemas import unmatched as schemas
@@ -71,7 +71,7 @@ def get_unmatched_contact(uow: UnitOfWork, unmatched_id: str) -> Response:
     "A page of unmatched contacts, in the order in which they were recorded.",
     schemas.UnmatchedContactListSchema,
     example("open", "An open unmatched contact", {"items": [schemas.UNMATCHED], "next": None}),
-    also=lists.FORMS,
+    also=CSV,
 )
 def list_unmatched_contacts(uow: UnitOfWork, query: dict[str, Any]) -> Response:
     """List unmatched contacts

@@ -58,7 +58,7 @@ def cancellation(uow: UnitOfWork, form: Form, cancellation_id: str) -> Response:
         may_revoke=found.state is State.ISSUED and settlements.may_revoke(uow, found),
         own_until=found.issued_at + OWN_REVOCATION,
         reasons=list(REVOCABLE_FOR),
-        names=uow.users.names(filter(None, actors)),
+        names=uow.users.names(actors),
     )
 
 

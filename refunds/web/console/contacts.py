@@ -23,7 +23,7 @@ from refunds.presentation.texts.dates import clock_text
 from refunds.schemas.strict import StrictSchema
 from refunds.security.encryption import Erased, Hidden
 from refunds.service import assignments, cancellations, contacts, resolutions
-from refunds.service.cancellations import Issued, Override
+from refunds.service.cancellations import Override, Refused
 from refunds.service.contacts import NewContact
 from refunds.service.findings import AContact
 from refunds.service.resolutions import Resolution
@@ -238,11 +238,11 @@ def cancel(uow: UnitOfWork, form: Form, order_id: str) -> Response:
         override = Override(found["override"], found["reason"])
     contact = found.get("contact_id") or _new_contact(uow, uow.orders.get(order_id), found)
     outcome = cancellations.issue(uow, order=order_id, contact=contact, override=override)
-    if isinstance(outcome, Issued):
-        telemetry.count_decisions([outcome.cancellation.outcome.reason])
-        return to("cancellation", cancellation_id=outcome.cancellation.cancellation_id)
-    telemetry.count_decisions([outcome.decision.reason])
-    return to("contact", contact_id=outcome.contact.contact_id)
+    if isinstance(outcome, Refused):
+        telemetry.count_decisions([outcome.decision.reason])
+        return to("contact", contact_id=outcome.contact.contact_id)
+    telemetry.count_decisions([outcome.outcome.reason])
+    return to("cancellation", cancellation_id=outcome.cancellation_id)
 
 
 @action("/orders/<order:order_id>/record", confirm_record, Scope.CONTACTS_WRITE, transaction=Transaction.IDEMPOTENT)
@@ -313,7 +313,7 @@ def about(uow: UnitOfWork, contact: AContact, *actors: str | None) -> dict[str, 
         "mails_to": contact.from_detail if is_address(contact.from_detail) else None,
         "reopening": list(ReopeningReason),
         "taking": taking,
-        "names": uow.users.names(filter(None, ids)),
+        "names": uow.users.names(ids),
     }
 
 

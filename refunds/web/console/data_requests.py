@@ -135,7 +135,7 @@ def data_request(uow: UnitOfWork, form: Form, request_id: str) -> Response:
         numbers=_numbers(uow, {one.record_id for _, one in fields}),
         fees=["none", *(privacy.Fee if request.kind is privacy.DataRequestKind.ACCESS else [privacy.Fee.EXCESSIVE])],
         erasure_reasons=list(privacy.ErasureReason),
-        names=uow.users.names(filter(None, (request.recorded_by, request.extended_by, request.closed_by))),
+        names=uow.users.names((request.recorded_by, request.extended_by, request.closed_by)),
         time_zone=time_zone,
     )
 

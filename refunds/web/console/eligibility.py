@@ -273,7 +273,7 @@ def _about(uow: UnitOfWork, order: Order | None, decision: Decision) -> dict[str
         "on_record": on_record,
         "late": next(iter(uow.contacts.open_about([order_id])), None) if late else None,
         "last_contact": newest[0] if newest else None,
-        "names": uow.users.names(one.revoked_by for one in every if one.revoked_by),
+        "names": uow.users.names(one.revoked_by for one in every),
         "limits": uow.limits.kinds(order.customer_id),
         "erased": isinstance(order.customer_ref, Erased),
         "others": uow.orders.count_of(customer_id=order.customer_id) - 1,

@@ -83,7 +83,7 @@ def open_requests(uow: UnitOfWork, form: Form) -> Response:
         rows=rows,
         has_more=tabs[tab] > number * rows,
         now=uow.now,
-        names=uow.users.names(filter(None, ids)),
+        names=uow.users.names(ids),
         changed=watch.recent_change(uow),
         time_zone=time_zone,
         acts=acts,

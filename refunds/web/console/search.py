@@ -3,7 +3,6 @@
 from flask import Response
 
 from refunds.domain.permissions import Scope
-from refunds.domain.records import Contact
 from refunds.errors import InvalidInput, Message
 from refunds.service import search as searching
 from refunds.storage.unit_of_work import UnitOfWork
@@ -41,5 +40,4 @@ def find_any(uow: UnitOfWork, form: Form) -> Response:
         most=searching.MOST,
         zones=zones,
         time_zone=uow.default_terms.time_zone,
-        is_matched=lambda contact: isinstance(contact, Contact),
     )

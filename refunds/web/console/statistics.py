@@ -5,7 +5,6 @@ from flask import Response
 from refunds.domain.permissions import Scope
 from refunds.presentation.language import translate
 from refunds.presentation.statistics import LONGEST, OUTCOMES, chart, table
-from refunds.service import statistics as use_case
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.console import page, screen
 from refunds.web.console.forms import Form, MonthSchema
@@ -16,7 +15,7 @@ def statistics(uow: UnitOfWork, form: Form) -> Response:
     """Show the table and the chart of a closed month, by default the latest, if any; `NotFound` for another month."""
     month = form.read_leniently(MonthSchema).get("month")
     months = uow.statistics.months()
-    found = use_case.read(uow, month)[0] if months or month else None
+    found = uow.statistics.get(month or months[0]) if months or month else None
     return page(
         "statistics.html",
         form,

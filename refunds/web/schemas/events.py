@@ -44,16 +44,16 @@ _VERSION = _POLICY | {
     ),
     "content_hash": shown.String("A hash of the version's content.", SUMMARY["content_hash"]),
 }
-_TOLD: dict[str, shown.Field] = {
+_TOLD = {
     "service_day": shown.Date("The local date on which the service was provided.", "2026-04-02"),
     "last_day": shown.Date("The last day of the window.", "2026-04-08"),
     "deadline": shown.Instant("The first instant that is too late.", "2026-04-08T22:00:00Z"),
 }
 ToldWindowSchema: Any = shown.Schema.from_dict(_TOLD, name="ToldWindowSchema")
-_ROLE: dict[str, shown.Field] = {"role": shown.Code(Role, "The role of the client or user.")}
-_CLIENT: dict[str, shown.Field] = {"client_id": shown.String("The id of the client.")}
-_CUSTOMER: dict[str, shown.Field] = {"customer_id": shown.String("The id of the customer.", A_CUSTOMER)}
-_REQUEST: dict[str, shown.Field] = {
+_ROLE = {"role": shown.Code(Role, "The role of the client or user.")}
+_CLIENT = {"client_id": shown.String("The id of the client.")}
+_CUSTOMER = {"customer_id": shown.String("The id of the customer.", A_CUSTOMER)}
+_REQUEST = {
     "kind": shown.Code(DataRequestKind, "What the person asks for."),
     "customer_id": shown.StringOrNull("The id of the customer; null: the service holds nothing about the person."),
 }
@@ -76,15 +76,13 @@ _COMPLETED = _fields("The names of the fields that were added.", ["ticket_ref"])
 _FORGOTTEN_DETAILS = _fields("The names of the fields that were emptied.", ["from_detail", "note"])
 _EMPTIED = _FORGOTTEN_DETAILS | {"reason": shown.Code(ErasureReason, "Why the fields were emptied.", "request")}
 
-_SUPERSEDED: dict[str, shown.Field] = {
-    "superseded_by": shown.String("The id of the contact that supersedes this one.", _CORRECTED)
-}
-_ACKNOWLEDGED: dict[str, shown.Field] = {"channel": shown.Code(Channel, "How the customer was answered.", "email")}
-_ASSIGNED: dict[str, shown.Field] = {
+_SUPERSEDED = {"superseded_by": shown.String("The id of the contact that supersedes this one.", _CORRECTED)}
+_ACKNOWLEDGED = {"channel": shown.Code(Channel, "How the customer was answered.", "email")}
+_ASSIGNED = {
     "taken_by": shown.StringOrNull("Who deals with the contact from now on; null: the contact was given back.", A_USER)
 }
 
-_FORGOTTEN: dict[str, shown.Field] = {"records": shown.Dict("The ids of the deleted records, by table.")}
+_FORGOTTEN = {"records": shown.Dict("The ids of the deleted records, by table.")}
 
 _DATA: dict[EventType, dict[str, shown.Field]] = {
     EventType.ORDER_REGISTERED: {

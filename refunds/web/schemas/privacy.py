@@ -13,11 +13,7 @@ from refunds.web.schemas.request_fields import AFTER, LIMIT, Contradiction, List
 CUSTOMER_REF = Reference(
     200, "Billing's reference for the customer. Personal: it finds them and is not stored.", required=True
 )
-
-
-def _identity_check_field(*, required: bool = False) -> FreeText:
-    """Return the schema's field for a text that says how the person's identity was checked."""
-    return FreeText(500, "How the person's identity was checked. Personal: stored encrypted.", required=required)
+_CHECKED = "How the person's identity was checked. Personal: stored encrypted."
 
 
 class DataRequestRequestSchema(StrictSchema):
@@ -27,14 +23,14 @@ class DataRequestRequestSchema(StrictSchema):
     customer_ref = CUSTOMER_REF
     channel = Choice(privacy.DataRequestChannel, "How the data request arrived.", required=True)
     received_at = Instant("When the data request arrived. The time to answer runs from then. Default: now.")
-    identity_check = _identity_check_field()
+    identity_check = FreeText(500, _CHECKED)
     recipient = Line(254, "Who else is to get the data, for example with portability. Personal: stored encrypted.")
 
 
 class IdentityCheckRequestSchema(StrictSchema):
     """How the identity of the person was checked."""
 
-    identity_check = _identity_check_field(required=True)
+    identity_check = FreeText(500, _CHECKED, required=True)
 
 
 class CorrectionRequestSchema(StrictSchema):

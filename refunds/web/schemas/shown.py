@@ -3,7 +3,7 @@
 By default, a field is required.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -58,7 +58,7 @@ _NONE: Mapping[str, type[ma.Schema]] = MappingProxyType({})
 Field = ma.fields.Field[Any]
 
 
-def _described(kind: type[Field], schema: dict[str, Any] | None = None) -> Any:
+def _described(kind: type[Field], schema: dict[str, Any] | None = None) -> Callable[..., Field]:
     """Return a function that makes fields of a kind, required by default, from a description and an example.
 
     `schema` is added to the JSON Schema of each such field.
@@ -82,8 +82,7 @@ Dict = _described(ma.fields.Dict)
 
 def Nested(schema: type[ma.Schema], description: str = "", example: Any = None, **options: Any) -> Field:  # noqa: N802
     """Return a field for an object with a schema of its own."""
-    made: Field = _described(ma.fields.Nested)(description, example, nested=schema, **options)
-    return made
+    return _described(ma.fields.Nested)(description, example, nested=schema, **options)
 
 
 def ListOf(  # noqa: N802
@@ -91,15 +90,13 @@ def ListOf(  # noqa: N802
 ) -> Field:
     """Return a field for a list of objects with a schema, or of values of one kind."""
     item = ma.fields.Nested(kind) if isinstance(kind, type) else kind
-    made: Field = _described(ma.fields.List)(description, example, cls_or_instance=item, **options)
-    return made
+    return _described(ma.fields.List)(description, example, cls_or_instance=item, **options)
 
 
 def Code(members: Iterable[str], description: str, example: Any = None, **options: Any) -> Field:  # noqa: N802
     """Return a field for a stable code; `members` are the codes known now, and clients must expect more."""
     known = {"x-extensible-enum": [str(member) for member in members]}
-    made: Field = _described(ma.fields.String, known)(description, example, **options)
-    return made
+    return _described(ma.fields.String, known)(description, example, **options)
 
 
 _KINDS: tuple[Any, ...] = String, Integer, Date, Instant, Nested, Code
