@@ -170,3 +170,8 @@ _SHAPES = {
     "note": schema_of(value=FreeText(2000, required=True)),
 }
 """How the values of fields are read, the same as where they are first entered; all other fields are reasons."""
+
+
+def is_line(field: str) -> bool:
+    """Tell whether the value of a personal field is one line."""
+    return type(_SHAPES.get(field, _REASON).fields["value"]) is not FreeText

@@ -164,3 +164,12 @@ def test_a_correction_keeps_what_is_restricted_and_says_so(site):
     assert (corrected.supersedes, corrected.channel) == (first, Channel.EMAIL)
     assert (corrected.note, corrected.ticket_ref, corrected.from_detail) == ("Frau Muster", "T-Muster", "+498912345678")
     site.verify()
+
+
+def test_a_correction_that_keeps_the_time_as_it_is_shown_keeps_its_seconds_in_german_too(site):
+    order, browser = site.register(), site.browser(Role.AGENT, "de")
+    first = site.record(order, received_at=NOW - timedelta(seconds=90))
+    page = browser.press(browser.get(f"/console/contacts/{first}"), "Kontaktart oder Zeitpunkt korrigieren")
+    browser.press(page, "Korrektur erfassen", channel="email")
+    assert {one.received_at for one in site.contacts(order)} == {NOW - timedelta(seconds=90)}
+    assert len(site.contacts(order)) == 2

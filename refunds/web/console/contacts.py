@@ -31,7 +31,7 @@ from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import action, at, page, screen, to
 from refunds.web.console.eligibility import asked, time_zone_of
-from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form, Typed, require, trim
+from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form, Typed, require, seen, trim
 from refunds.web.endpoint import Transaction
 from refunds.web.schemas.contacts import CompletionRequestSchema, ReopenQuerySchema, ResolutionRequestSchema
 
@@ -211,7 +211,7 @@ def new_contact(uow: UnitOfWork, found: dict[str, Any], time_zone: str, earlier:
     """
     for name in _TIMES:
         then = getattr(earlier, name, None)
-        if earlier and then and name in found and found[name].text == clock_text(then, _zone(uow, earlier)):
+        if earlier and then and name in found and found[name].text == seen(clock_text(then, _zone(uow, earlier))):
             found = found | {name: Typed(format_instant(then))}
     how = asked(found, uow.now, time_zone)
     if how.opened and how.received_at and uow.now - how.received_at > _OPENED_FOR:

@@ -227,7 +227,12 @@ def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
     emptied = [FieldError(f"/{name}", Message("is required"), "required") for name, _ in held if name not in data]
     if emptied:  # a form leaves out what is blank; nothing would be corrected there, and the request would be closed
         raise InvalidInput(emptied)
-    changed = [(name, one._replace(value=data[name])) for name, one in held if data[name] != forms.trim(one.value)]
+    typed = {name: forms.seen(data[name]) if rectification.is_line(one.field) else data[name] for name, one in held}
+    changed = [
+        (name, one._replace(value=typed[name]))
+        for name, one in held
+        if forms.trim(one.value) not in {data[name], typed[name]}
+    ]
     if held and not changed:
         raise InvalidInput.at(f"/{held[0][0]}", Message("change at least one field"), "unchanged_fields")
     try:

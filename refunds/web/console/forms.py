@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Any, Self
+from unicodedata import category
 from zoneinfo import ZoneInfo
 
 from marshmallow import EXCLUDE, ValidationError
@@ -118,15 +119,33 @@ class Form:
 
     def read(self, schema: type[StrictSchema]) -> dict[str, Any]:
         """Return the typed values as the schema reads them. Raises `InvalidInput` if one is missing or does not fit."""
-        return schema().read(dict(self.data))
+        made = schema()
+        return made.read(self._as_seen(made))
 
     def read_leniently(self, schema: type[StrictSchema]) -> dict[str, Any]:
         """Return the values that fit the schema; those that do not, and fields that it does not have, are left out."""
+        made = schema()
         try:
-            found: Any = schema().load(self.data, unknown=EXCLUDE)
+            found: Any = made.load(self._as_seen(made), unknown=EXCLUDE)
         except ValidationError as error:
             found = error.valid_data
         return found if isinstance(found, dict) else {}
+
+    def _as_seen(self, schema: StrictSchema) -> dict[str, str]:
+        """Return what was typed, by field name: as `seen` where the schema takes one line, unless nothing is seen."""
+        lines = {name for name, one in schema.fields.items() if type(one) is not FreeText and name not in _FILES}
+        return {name: (name in lines and seen(text)) or text for name, text in self.data.items()}
+
+
+_FILES = ("file", "draft")
+
+
+def seen(text: str) -> str:
+    """Return a line as a reader sees it: without characters that have no width, and each tab or space as a blank.
+
+    Mail programs and web pages put marks of direction and such spaces into the numbers that people copy from them.
+    """
+    return "".join(" " if one.isspace() and one != "\n" else one for one in text if category(one) != "Cf").strip()
 
 
 def trim(text: str) -> str:
