@@ -94,8 +94,12 @@ def _customer_meant(uow: UnitOfWork, customer_ref: str) -> str | None:
 
     Returns None also if the principal may not read personal fields.
     """
-    spelt = _spellings(customer_ref) if uow.principal.may(Scope.PERSONAL_READ) else ()
-    return next(filter(None, map(uow.customers.find, spelt)), None)
+    return uow.customers.find(customer_ref_meant(uow, customer_ref)) if uow.principal.may(Scope.PERSONAL_READ) else None
+
+
+def customer_ref_meant(uow: UnitOfWork, typed: str) -> str:
+    """Return the spelling of a typed customer number that some customer has; the number as typed if nobody has any."""
+    return next(filter(uow.customers.find, _spellings(typed)), typed)
 
 
 def request_meant(uow: UnitOfWork, number: str) -> list[AContact]:

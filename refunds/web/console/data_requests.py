@@ -16,7 +16,7 @@ from refunds.presentation.language import each_language, language, speaking
 from refunds.presentation.texts.answers import Said
 from refunds.presentation.texts.privacy import answer_text, certificate_lines, last_day
 from refunds.schemas.strict import StrictSchema
-from refunds.service import data_requests, exports, rectification
+from refunds.service import data_requests, exports, rectification, search
 from refunds.service.data_requests import Given
 from refunds.service.findings import AContact
 from refunds.service.privacy import stays_without
@@ -102,6 +102,7 @@ def open_data_request(uow: UnitOfWork, form: Form) -> Response:
     found = form.read(forms.NewDataRequestSchema)
     if typed := found.pop("received_at", None):
         found["received_at"] = typed.instant("received_at", uow.now, uow.default_terms.time_zone, days=0)
+    found["customer_ref"] = search.customer_ref_meant(uow, found["customer_ref"])
     request = data_requests.open_request(uow, **found)
     return to("data_request", request_id=request.request_id)
 
