@@ -56,6 +56,20 @@ def test_the_journal_is_filtered_by_type_order_and_actor(site, filled, role):
     assert bool(positions(by_name)) is (role is Role.ADMIN), "an auditor sees no names, and finds nobody by one"
 
 
+@pytest.mark.parametrize("spelt", ["j-1", "J 1", "#J-1", "J\u20131"])
+def test_an_order_is_filtered_by_any_spelling_of_its_number(auditor, filled, spelt):
+    """Otherwise, the journal would say that nothing happened to it."""
+    page = auditor.press(auditor.get("/console/journal"), "Show", order_id=spelt)
+    assert page.query["order_id"] == filled
+    assert len(positions(page)) > 1
+
+
+def test_what_no_order_has_is_sought_as_it_is_typed(auditor, filled):
+    """The journal keeps the numbers of orders that are forgotten."""
+    page = auditor.press(auditor.get("/console/journal"), "Show", order_id="gone-1")
+    assert (page.status, page.query["order_id"], positions(page)) == (200, "gone-1", [])
+
+
 def test_filters_stay_from_page_to_page(site, auditor, filled):
     page = auditor.press(auditor.get("/console/journal"), "Show", type="order.registered")
     found = positions(page)

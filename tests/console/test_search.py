@@ -197,3 +197,13 @@ def test_nothing_of_what_is_searched_is_in_an_address(site, order):
 def test_every_page_of_a_reader_of_orders_has_the_search(site, path):
     assert site.browser(Role.SUPERVISOR).get(path).search.fields["search"] == ""
     assert not list(site.browser(Role.PRODUCT).get("/console/policies").root.every("form", role="search"))
+
+
+@pytest.mark.parametrize("spelt", ["{}", "#{}.", "\u200e{}"])
+def test_a_misheard_number_is_called_misheard_as_at_check(site, spelt):
+    """It is not said that nothing has it, as if the customer had never cancelled."""
+    order = site.register()
+    reference, agent = site.cancel(order).reference_aloud, site.browser(Role.AGENT)
+    for number in (reference, site.contacts(order)[0].number_aloud):
+        wrong = spelt.format(number[:-1] + str((int(number[-1]) + 1) % 10))
+        assert "check digit" in searched(agent, wrong).text, number

@@ -14,6 +14,7 @@ from refunds.domain.journal import EventType
 from refunds.domain.permissions import Scope
 from refunds.errors import Message, NotFound
 from refunds.presentation.texts.events import event_text
+from refunds.service import search
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web.console import page, screen, to
 from refunds.web.console.forms import Form, JournalPageSchema, JournalSchema, all_of
@@ -46,9 +47,9 @@ def journal(uow: UnitOfWork, form: Form) -> Response:
 
 
 def _filters(uow: UnitOfWork, form: Form) -> dict[str, Any]:
-    """Return the filters in the form, times as instants; a known user's name becomes their id if the reader may see it.
+    """Return the filters in the form, times as instants, and an order's number as the order has it.
 
-    Raises `InvalidInput`, with all errors.
+    A known user's name becomes their id if the reader may see it. Raises `InvalidInput`, with all errors.
     """
     found = replace(form, data={name: one for name, one in form.data.items() if name not in _PLACES}).read(
         JournalSchema
@@ -60,6 +61,9 @@ def _filters(uow: UnitOfWork, form: Form) -> dict[str, Any]:
     found |= all_of(*(partial(meant, name, days) for name, days in _DAYS.items() if name in found))
     if "actor" in found and uow.principal.may(Scope.PERSONAL_READ):
         found["actor"] = uow.users.id_of(found["actor"].lower()) or found["actor"]
+    if "order_id" in found:
+        _, named = search.find_orders(uow, found["order_id"])
+        found["order_id"] = named[0].order_id if len(named) == 1 else found["order_id"]
     return found
 
 

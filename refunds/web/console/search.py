@@ -26,7 +26,8 @@ def find_any(uow: UnitOfWork, form: Form) -> Response:
     text = form.read(SearchSchema)["search"]
     found = searching.search(uow, text)
     if not found.orders and not found.contacts:
-        raise InvalidInput.at("/search", Message("nothing was found"), "nothing_found")
+        code = "misheard" if searching.has_wrong_check_digit(text) else "nothing_found"
+        raise InvalidInput.at("/search", Message("nothing was found"), code)
     if len(found.orders) + len(found.contacts) == 1:
         return to("answer", order_id=found.orders[0].order_id) if found.orders else to_contact(found.contacts[0])
     customer_id, _ = searching.find_orders(uow, text)
