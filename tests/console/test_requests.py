@@ -14,7 +14,7 @@ from refunds.domain.references import REFERENCE
 from refunds.errors import InvalidInput
 from refunds.service import cancellations, publication
 from refunds.service.contacts import NewContact
-from tests.console.conftest import BEFORE, NOW, TOO_LONG_AGO, opened
+from tests.console.conftest import BEFORE, NOW, PROVIDED, TOO_LONG_AGO, opened
 
 CARD, IBAN = "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00"
 ENDED = "The contractual window ended at the end of Tuesday, 31 March 2026 (Berlin time)"
@@ -91,6 +91,41 @@ def test_a_question_is_recorded_with_one_press_and_is_not_on_the_open_list(site,
     assert (contact.intent, contact.is_open) == (Intent.QUESTION, False)
     assert not agent.is_open(order)
     assert site.active(order) is None
+
+
+def test_a_question_is_answered_by_what_is_known_when_its_page_is_read(site, agent, now):
+    """The answer is often written later: by then, billing may have sent the date of the service."""
+    order = site.register(service_provided_at=None)
+    page = agent.get(f"/console/contacts/{site.record(order, intent=Intent.QUESTION)}")
+    assert "can be cancelled" in page.text
+    site.register(order, service_provided_at=PROVIDED)
+    page = agent.get(page.path)
+    assert "can be cancelled until the end of Wednesday, 8 April 2026" in page.text
+    assert "We have no date of provision" not in page.text
+    now.shift(timedelta(days=1))
+    page = site.browser(Role.AGENT).get(page.path)
+    assert page.h1 == "A question, on record"
+    assert "Words for the customer" not in page.text
+
+
+def test_a_question_about_a_service_that_was_provided_since_is_not_answered_as_if_it_were_not(site, agent, now):
+    order = site.register(service_provided_at="2026-04-10T12:00:00+02:00")
+    path = f"/console/contacts/{site.record(order, intent=Intent.QUESTION)}"
+    assert "The service has not been provided yet" in agent.get(path).text
+    now.shift(timedelta(days=20))
+    page = site.browser(Role.AGENT).get(path)
+    assert page.h1 == "A question, on record"
+    assert "Words for the customer" not in page.text
+
+
+def test_a_request_made_before_the_service_is_shown_alike_by_its_page_and_by_the_answer(site, now):
+    order = site.register(service_provided_at="2026-04-10T12:00:00+02:00")
+    contact = site.record(order)
+    now.shift(timedelta(days=20))
+    agent = site.browser(Role.AGENT)
+    for page in (agent.get(f"/console/contacts/{contact}"), answer(agent, order)):
+        assert "Can be cancelled: the customer asked before the service was provided" in page.text
+        assert "has not been provided yet" not in page.text
 
 
 def test_a_request_stays_on_the_open_list_until_its_order_is_cancelled(site, agent):

@@ -22,7 +22,7 @@ from refunds.presentation.texts.answers import answer_look, contact_said, is_add
 from refunds.presentation.texts.dates import clock_text
 from refunds.schemas.strict import StrictSchema
 from refunds.security.encryption import Erased, Hidden
-from refunds.service import assignments, cancellations, contacts, resolutions
+from refunds.service import assignments, cancellations, contacts, orders, resolutions
 from refunds.service.cancellations import Override, Refused
 from refunds.service.contacts import NewContact
 from refunds.service.findings import AContact
@@ -30,7 +30,7 @@ from refunds.service.resolutions import Resolution
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import telemetry
 from refunds.web.console import action, at, page, screen, to
-from refunds.web.console.eligibility import asked, time_zone_of
+from refunds.web.console.eligibility import asked, has_ended, time_zone_of
 from refunds.web.console.forms import AnsweredSchema, EntrySchema, Form, Typed, require, seen, trim
 from refunds.web.endpoint import Transaction
 from refunds.web.schemas.contacts import CompletionRequestSchema, ReopenQuerySchema, ResolutionRequestSchema
@@ -262,23 +262,27 @@ def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """Show a contact: the recorded decision, the one that it would get now, and what can be done about it.
 
-    If the contact is not open, or no decision is possible now, the recorded decision is shown for both.
+    The recorded decision is shown for both if no decision is possible now, or if the contact is neither open nor a
+    question.
     """
     found = uow.contacts.get(contact_id)
+    order, active = uow.orders.get(found.order_id), uow.cancellations.active(found.order_id)
     decision: Decision | RecordedDecision = found.decision
-    order = None
     choices: dict[str, Any] = {"reasons": [], "originals": []}
     if found.is_open:
         with suppress(CallersError):  # a decision may no longer be possible on its facts
-            _, order, decision = cancellations.preview(uow, contact_id)
+            _, _, decision = cancellations.preview(uow, contact_id)
         choices = {
             "reasons": resolutions.possible_reasons(uow, found),
             "originals": resolutions.possible_originals(uow, found),
         }
-    preview, order = decision.outcome, order or uow.orders.get(found.order_id)
+    elif not found.intent.asks and not active:
+        with suppress(CallersError):
+            own = orders.decided(uow, order, orders.facts_of(order, found, cancelled=False))
+            decision = orders.decision_to_answer(uow, order, own)
+    preview = decision.outcome
     judged_by = uow.policies[preview.policy].version(preview.version)
-    active = uow.cancellations.active(found.order_id)
-    ended = preview.deadline is not None and preview.deadline <= uow.now
+    ended = has_ended(decision, uow.now)
     words = {name: contact_said(found, preview, active, ended=ended) for name in each_language()}
     return page(
         "contact.html",

@@ -10,7 +10,7 @@ from flask import Response, current_app, g, session
 from refunds.domain.contact_points import Channel
 from refunds.domain.eligibility import Decision
 from refunds.domain.instants import format_instant, format_known, local_date, zone
-from refunds.domain.outcomes import Verdict
+from refunds.domain.outcomes import RecordedDecision, Verdict
 from refunds.domain.permissions import Scope
 from refunds.domain.records import ACTIVE, Intent, Order
 from refunds.domain.withdrawals import information_period
@@ -212,8 +212,7 @@ def _answer(
     now_local, then_local = local_date(uow.now, tz), local_date(outcome.requested_at, tz)
     # A contact recorded next was received when this page was opened, even if the customer goes on talking.
     entry = how.begun(uow.now).parameters
-    end = outcome.deadline or decision.facts.service_provided_at
-    ended = end is not None and end <= uow.now
+    ended = has_ended(decision, uow.now)
     standing = {"ended": ended, "active": active, "on_record": on_record and on_record.outcome}
     order_id = order.order_id if order else None
     return page(
@@ -237,6 +236,12 @@ def _answer(
         waiting=on_record if on_record and not on_record.eligible else None,
         check_address=at("answer", order_id=order.order_id) if order else at("by_date"),
     )
+
+
+def has_ended(decision: Decision | RecordedDecision, now: datetime) -> bool:
+    """Tell whether the window of a decision has ended or, if it had none, whether the service was provided since."""
+    end = decision.outcome.deadline or decision.facts.service_provided_at
+    return end is not None and end <= now
 
 
 _NOTHING: dict[str, Any] = {
