@@ -9,11 +9,13 @@ import time_machine
 
 from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Role
-from refunds.domain.records import Basis, Intent, OverrideKind
+from refunds.domain.records import Basis, Intent, OverrideKind, RevocationReason
 from refunds.domain.references import REFERENCE
+from refunds.domain.resolutions import ResolutionReason
 from refunds.errors import InvalidInput
-from refunds.service import cancellations, publication
+from refunds.service import cancellations, publication, resolutions, settlements
 from refunds.service.contacts import NewContact
+from refunds.service.resolutions import Resolution
 from tests.console.conftest import BEFORE, NOW, PROVIDED, TOO_LONG_AGO, opened
 
 CARD, IBAN = "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00"
@@ -126,6 +128,33 @@ def test_a_request_made_before_the_service_is_shown_alike_by_its_page_and_by_the
     for page in (agent.get(f"/console/contacts/{contact}"), answer(agent, order)):
         assert "Can be cancelled: the customer asked before the service was provided" in page.text
         assert "has not been provided yet" not in page.text
+
+
+def test_a_resolved_request_is_shown_by_what_is_known_now(site, supervisor):
+    """A customer who calls again names its number, and is told what its page says."""
+    order = site.register(service_provided_at=None)
+    contact = site.record(order)
+    with site.store.write(site.principal(Role.AGENT)) as uow:
+        resolutions.resolve(uow, contact, Resolution(reason_code=ResolutionReason.CUSTOMER_KEPT_ORDER))
+    page = supervisor.get(f"/console/contacts/{contact}")
+    assert "Can be cancelled: no date of provision is on record" in page.text
+    site.register(order, service_provided_at=PROVIDED)
+    page = supervisor.get(page.path)
+    assert page.h1 == "A resolved request"
+    assert "Can be cancelled until the end of Wednesday, 8 April 2026" in page.text
+    assert "Can be cancelled: no date of provision is on record" not in page.text
+
+
+@pytest.mark.parametrize("intent", [Intent.QUESTION, Intent.CANCEL])
+def test_a_contact_about_a_cancelled_order_does_not_call_it_cancelled_after_a_revocation(site, supervisor, intent):
+    order = site.register()
+    issued = site.cancel(order)
+    contact = site.record(order, intent=intent)
+    with site.store.write(site.principal(Role.SUPERVISOR)) as uow:
+        settlements.revoke(uow, issued.cancellation_id, RevocationReason.ENTERED_IN_ERROR, None)
+    text = supervisor.get(f"/console/contacts/{contact}").text.partition("What was recorded")[0]
+    assert "already" not in text.lower()
+    assert "can be cancelled until the end of Wednesday, 8 April 2026" in text
 
 
 def test_a_request_stays_on_the_open_list_until_its_order_is_cancelled(site, agent):

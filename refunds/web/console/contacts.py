@@ -262,8 +262,8 @@ def record(uow: UnitOfWork, form: Form, order_id: str) -> Response:
 def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     """Show a contact: the recorded decision, the one that it would get now, and what can be done about it.
 
-    The recorded decision is shown for both if no decision is possible now, or if the contact is neither open nor a
-    question.
+    The recorded decision is shown for both if no decision is possible now, if the contact was superseded, or if it is
+    not open and the order is cancelled.
     """
     found = uow.contacts.get(contact_id)
     order, active = uow.orders.get(found.order_id), uow.cancellations.active(found.order_id)
@@ -276,7 +276,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
             "reasons": resolutions.possible_reasons(uow, found),
             "originals": resolutions.possible_originals(uow, found),
         }
-    elif not found.intent.asks and not active:
+    elif not found.superseded_by and not active:
         with suppress(CallersError):
             own = orders.decided(uow, order, orders.facts_of(order, found, cancelled=False))
             decision = orders.decision_to_answer(uow, order, own)
