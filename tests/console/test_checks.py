@@ -90,6 +90,7 @@ def test_an_unknown_number_is_kept_and_a_check_by_date_is_offered(site, agent):
     assert (page.status, page.h1, page.title.split(":")[0]) == (422, "Can this order be cancelled?", "Error")
     assert page.errors == {"q": page.errors["q"]}
     assert page.errors["q"].startswith("Nothing has this number.")
+    assert "search for a part of it at the top of the page" in page.errors["q"]
     form = page.form("Check")
     assert (form.fields["q"], form.fields["channel"]) == ("A-nowhere", "email")
     by_date = next(one for one in page.main.every("details") if "Check by date" in one.text)

@@ -152,6 +152,7 @@ def test_a_contact_about_a_cancelled_order_does_not_call_it_cancelled_after_a_re
     contact = site.record(order, intent=intent)
     with site.store.write(site.principal(Role.SUPERVISOR)) as uow:
         settlements.revoke(uow, issued.cancellation_id, RevocationReason.ENTERED_IN_ERROR, None)
+    assert "to read aloud" not in supervisor.get(f"/console/cancellations/{issued.cancellation_id}").text
     text = supervisor.get(f"/console/contacts/{contact}").text.partition("What was recorded")[0]
     assert "already" not in text.lower()
     assert "can be cancelled until the end of Wednesday, 8 April 2026" in text

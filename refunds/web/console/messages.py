@@ -184,8 +184,8 @@ _WRONG: Mapping[str, Message] = {
         "%(first)s for the first time, or %(last)s for the second."
     ),
     "not_found": Message(
-        "Nothing has this number. Compare it digit by digit with what the customer says, or try the cancellation "
-        "reference or the customer number."
+        "Nothing has this number. Compare it digit by digit with what the customer says, search for a part of it at "
+        "the top of the page, or try the cancellation reference or the customer number."
     ),
     "nothing_found": Message(
         "Nothing was found. Write at least four letters of a number. The beginning of an order number is found in all "
