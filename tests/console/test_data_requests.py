@@ -400,3 +400,19 @@ def test_no_such_text_is_taken_by_any_field_of_a_form(site, privacy, text):
         typed = {"kind": "access", "channel": "post", "customer_ref": "K-rubbish"} | {name: text}
         assert privacy.submit(unsent, **typed).status == 422, name
     assert site.position == before
+
+
+@pytest.mark.parametrize("kind", ["access", "portability", "erasure"])
+def test_who_answers_is_told_what_is_not_found_by_the_customer_number(site, privacy, kind):
+    """A request whose order was not found, or about another customer's order, is nobody's."""
+    site.register(customer_ref=f"K-else-{kind}")
+    page = opened(privacy, site.asks(KINDS[kind], f"K-else-{kind}"))
+    assert "flask privacy find" in page.main.one("section").text
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_an_export_claims_no_more_than_it_has(site, language):
+    site.register(customer_ref=f"K-claims-{language}")
+    request = site.asks(KINDS["access"], f"K-claims-{language}")
+    text = site.browser(Role.PRIVACY).get(f"{LIST}/{request.request_id}/export?language={language}").text
+    assert {"en": "stores under your customer number", "de": "unter Ihrer Kundennummer"}[language] in text
