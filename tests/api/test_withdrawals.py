@@ -264,7 +264,7 @@ CONFIRMED = {
     ("goodwill", "de"): ("Die Bestellung {order} wurde aus Kulanz storniert.", "Kulanz"),
     ("goodwill", "en"): ("The order {order} is cancelled as a gesture of goodwill.", "goodwill"),
     ("statutory", "de"): (
-        "Wir haben Ihren Widerruf vom 9. April 2026, 00:00 Uhr erhalten. Die Bestellung {order} ist damit beendet.",
+        "Wir haben Ihren Widerruf am 9. April 2026, 00:00 Uhr erhalten. Die Bestellung {order} ist damit beendet.",
         "gesetzlicher Widerruf",
     ),
     ("statutory", "en"): (
