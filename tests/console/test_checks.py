@@ -142,10 +142,10 @@ def test_a_role_that_may_not_see_orders_cannot_check_by_number(site, product):
 
 
 MOMENT = {
-    "en": "Write the date and the time, such as 8.4.2026 23:05",
-    "de": "Datum und Uhrzeit",
+    "en": "Write a date that exists and the time, such as 8.4.2026 23:05",
+    "de": "ein Datum, das es gibt, und die Uhrzeit",
 }
-DAY = {"en": "Write the date, such as 8.4.2026, 8 April or yesterday.", "de": "Datum"}
+DAY = {"en": "Write a date that exists, such as 8.4.2026, 8 April or yesterday.", "de": "ein Datum ein, das es gibt"}
 REGION = {"en": "There is no such region.", "de": "Diese Region gibt es nicht."}
 TIME = {"en": "Add the time, such as 8.4.2026 23:05.", "de": "Uhrzeit"}
 GAP = {"en": "There was no such time on that day", "de": "Zeitumstellung"}
@@ -247,7 +247,7 @@ def test_a_time_that_the_clocks_showed_twice_is_asked_back(site, now, language, 
             "29.3.2026 02:30",
             "There was no such time on that day: the clocks were put forward over it. If the customer's clock ",
         ),
-        ("1.1.0001 00:00", "Write the date and the time, such as 8.4.2026 23:05,"),
+        ("1.1.0001 00:00", "Write a date that exists and the time, such as 8.4.2026 23:05,"),
     ],
 )
 def test_a_time_that_never_was_is_said_to_be_skipped_only_if_it_was(site, agent, received_at, error):

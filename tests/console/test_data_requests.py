@@ -103,9 +103,11 @@ def test_what_is_wrong_with_a_field_is_said_without_a_word_of_orders(privacy):
 
 
 def test_of_nobody_the_answer_is_that_nothing_is_held(site, privacy):
-    request = site.asks(KINDS["access"], "K-nobody")
-    page = privacy.press(opened(privacy, request), "Answered: nothing is held")
+    page = opened(privacy, site.asks(KINDS["access"], "K-nobody"))
+    assert page.facts["Person"] == "no customer has the number given", "somebody has to search for them first"
+    page = privacy.press(page, "Answered: nothing is held")
     assert page.h1 == "Access: Nothing is held"
+    assert page.facts["Person"] == "nothing is held about them"
 
 
 def test_the_export_is_handed_over_in_both_languages_and_as_data(site, privacy, auditor):

@@ -104,7 +104,9 @@ NAMES: Mapping[str, Message] = {
 }
 """The names of codes."""
 
-_MOMENT = Message("Write the date and the time, such as 8.4.2026 23:05, Friday 18:40, yesterday 17:40 or 14:05.")
+_MOMENT = Message(
+    "Write a date that exists and the time, such as 8.4.2026 23:05, Friday 18:40, yesterday 17:40 or 14:05."
+)
 _POINT = Message("Write a telephone number with + and its country code, as in +43 664 1234567, or an e-mail address.")
 _NOT_UTF_8 = Message("This is not text in UTF-8: save it so, as a text file, and choose it again.")
 _WHY_CLOSED = Message("Write the reason in at most 200 characters, with a letter or a digit among them.")
@@ -113,7 +115,7 @@ _EXPECTED: Mapping[str, Message] = {
     "search": Message("Write a number, a telephone number, an e-mail address or a ticket, in one line."),
     "received_at": _MOMENT,
     "sent_at": _MOMENT,
-    "provided_on": Message("Write the date, such as 8.4.2026, 8 April or yesterday."),
+    "provided_on": Message("Write a date that exists, such as 8.4.2026, 8 April or yesterday."),
     "order_hint": Message("Write what the customer said of the order, in one line of at most 200 characters."),
     "order_id": Message("Write the number of the order, in one line."),
     "region": Message("There is no such region. Write its name or its code, such as Bavaria, DE-BY or Austria."),
@@ -123,7 +125,9 @@ _EXPECTED: Mapping[str, Message] = {
         "Write where it went: a telephone number with + and its country code or an e-mail address, as was chosen."
     ),
     "given_at": _MOMENT,
-    **dict.fromkeys(("issued_from", "issued_to", "due_from", "due_to"), Message("Write a date, such as 8.4.2026.")),
+    **dict.fromkeys(
+        ("issued_from", "issued_to", "due_from", "due_to"), Message("Write a date that exists, such as 8.4.2026.")
+    ),
     "duplicate_of": Message("Choose the other request: it must be about this order, and in time if this one was."),
     "ticket_ref": Message("Write the ticket in one line of at most 100 characters."),
     "note": Message("Write at most 2000 characters, with a letter or a digit among them."),
