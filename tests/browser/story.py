@@ -154,7 +154,7 @@ def _fill(store, clock, text) -> dict:
         contacts.record(uow, "A-1002", replace(question, channel=Channel.EMAIL, supersedes=corrected.contact_id))
         refused = contacts.record(uow, "A-1004", replace(call, channel=Channel.EMAIL, ticket_ref=text("T-4711")))
         letter = replace(call, intent=Intent.WITHDRAWAL, channel=Channel.POST, sent_at=NOW - timedelta(days=2))
-        letter = replace(letter, from_detail="maximiliane.schwarzenberger-hohenlichtenstein-waldburg@insurance.example")
+        letter = replace(letter, from_detail="maximiliane.schwarzenberger.hohenlichtenstein@insurance.example")
         withdrawal = contacts.record(uow, "A-1009", letter)
         withdrawn = contacts.record(uow, "A-1010", letter)
         contacts.record(uow, "A-1008", replace(call, received_at=NOW - timedelta(hours=24), ticket_ref="T-4712"))
