@@ -1,5 +1,7 @@
 """The orders of a customer: page by page, and narrowed down by what a caller knows of the order."""
 
+from urllib.parse import quote
+
 import pytest
 
 from refunds.domain.permissions import Role
@@ -81,6 +83,24 @@ def test_what_fits_several_narrows_every_page_and_what_fits_none_is_said(agent, 
         return
     found = [one for each in agent.pages(page.address.removeprefix("https://localhost")) for one in listed(each)]
     assert found == [orders[number] for number in left][::-1]
+
+
+@pytest.mark.parametrize("spelt", ["{bare}", "#{order}", "{spaced}", "{reference}"])
+def test_an_order_is_found_among_theirs_by_any_spelling_that_check_finds(site, agent, spelt):
+    """Otherwise, a caller would be told that they have no such order."""
+    order, _ = (site.register(customer_ref="K-spelt") for _ in range(2))
+    reference = site.cancel(order).reference_aloud
+    typed = spelt.format(bare=order.replace("-", ""), order=order, spaced=order.replace("-", " "), reference=reference)
+    page = agent.get(f"/console/customers/{site.customer(order)}?narrow={quote(typed)}")
+    assert page.path == f"/console/orders/{order}"
+
+
+def test_an_order_of_somebody_else_is_not_among_theirs(site, agent):
+    (order, _), others = ([site.register(customer_ref=ref) for _ in range(2)] for ref in ("K-one", "K-two"))
+    page = agent.get(f"/console/customers/{site.customer(order)}?narrow={others[0].replace('-', '')}")
+    assert (page.status, set(page.errors)) == (422, {"narrow"})
+    page = agent.get(f"/console/customers/{site.customer(order)}?narrow=K-one")
+    assert (page.status, set(page.errors)) == (422, {"narrow"}), "the number of the customer chooses no order"
 
 
 def test_a_text_that_fits_as_a_day_and_as_a_region_is_asked_back(site, agent):

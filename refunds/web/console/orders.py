@@ -13,7 +13,7 @@ from refunds.domain.standings import Standing
 from refunds.errors import InvalidInput, Message, NotFound
 from refunds.presentation.documents import evidence as documents
 from refunds.presentation.language import language, speaking
-from refunds.service import evidence
+from refunds.service import evidence, search
 from refunds.storage.unit_of_work import UnitOfWork
 from refunds.web import auth
 from refunds.web.console import page, regions, screen, to
@@ -59,7 +59,7 @@ def _fitting(uow: UnitOfWork, customer_id: str, text: str) -> list[tuple[dict[st
     The text is part of the order number; only if no number has it, it can be a day of the service, a region, or both.
     """
     fitting = []
-    for meaning in _meanings(uow, text):
+    for meaning in _meanings(uow, customer_id, text):
         if orders := uow.orders.paginate(limit=2, customer_id=customer_id, **meaning):
             fitting.append((meaning, orders))
             if "part" in meaning:
@@ -67,9 +67,15 @@ def _fitting(uow: UnitOfWork, customer_id: str, text: str) -> list[tuple[dict[st
     return fitting
 
 
-def _meanings(uow: UnitOfWork, text: str) -> Iterator[dict[str, Any]]:
-    """Yield filters of a list of orders that a text can mean: part of a number and, if it is one, a day or a region."""
+def _meanings(uow: UnitOfWork, customer_id: str, text: str) -> Iterator[dict[str, Any]]:
+    """Yield filters of a list of orders that a text can mean: part of a number and, if it is one, a day or a region.
+
+    The number of an order of the customer is meant in any spelling.
+    """
     yield {"part": text}
+    customer_meant, found = search.find_orders(uow, text)
+    if customer_meant is None and found and found[0].customer_id == customer_id:
+        yield {"part": found[0].order_id}
     tz = zone(uow.default_terms.time_zone)
     with suppress(InvalidInput, OverflowError):
         day = Typed(text).day("narrow", uow.now, tz.key)
