@@ -1,14 +1,15 @@
 """Whoever looks at an order sees first what is on record: an open request that was in time, and its three verdicts."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from refunds.domain.contact_points import Channel
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.records import Basis, Intent, RevocationReason
 from refunds.service import settlements
-from tests.console.conftest import TOO_LONG_AGO, opened
-from tests.console.test_requests import ENDED, official
+from tests.console.conftest import NOW, TOO_LONG_AGO, opened
+from tests.console.test_requests import ENDED, answer, official
 
 __all__ = ["official"]  # a fixture
 
@@ -231,3 +232,14 @@ def test_a_line_says_who_the_customer_is(site):
     page = agent.get(path)
     assert "1 other order · last contact 8 Apr 2026, 10:20: Question" in page.text
     assert "Orders of the customer" in agent.follow(page, "1 other order").text
+
+
+def test_the_last_contact_is_the_last_that_the_customer_made_whenever_it_was_entered(site, agent):
+    """An e-mail of yesterday is often entered after the call of today; a mistaken entry is no contact."""
+    order = site.register()
+    site.record(order, intent=Intent.QUESTION, received_at=NOW - timedelta(hours=1))
+    site.record(order, intent=Intent.QUESTION, channel=Channel.EMAIL, received_at=NOW - timedelta(hours=15))
+    assert "last contact 8 Apr 2026, 09:20: Question" in answer(agent, order).text
+    wrong = site.record(order, intent=Intent.QUESTION)
+    site.record(order, intent=Intent.QUESTION, received_at=NOW - timedelta(hours=30), supersedes=wrong)
+    assert "last contact 8 Apr 2026, 09:20: Question" in answer(agent, order).text

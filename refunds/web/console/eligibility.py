@@ -244,6 +244,9 @@ def has_ended(decision: Decision | RecordedDecision, now: datetime) -> bool:
     return end is not None and end <= now
 
 
+_LOOKED_AT = 20
+"""The newest entries about an order among which the last contact is sought, as one can be entered after a later one."""
+
 _NOTHING: dict[str, Any] = {
     **dict.fromkeys(("active", "revoked", "on_record", "late", "last_contact", "period")),
     "names": {},
@@ -269,15 +272,18 @@ def _about(uow: UnitOfWork, order: Order | None, decision: Decision) -> dict[str
     every = uow.cancellations.paginate(limit=1, newest=True, order_id=order_id)
     active = every[0] if every and every[0].state in ACTIVE else None
     late = not active and not decision.facts.request and outcome.verdict is Verdict.REFUSED
-    newest = (
-        uow.contacts.paginate(limit=1, newest=True, order_id=order_id) if g.principal.may(Scope.CONTACTS_READ) else []
+    recorded = (
+        uow.contacts.paginate(limit=_LOOKED_AT, newest=True, order_id=order_id)
+        if g.principal.may(Scope.CONTACTS_READ)
+        else []
     )
+    made = [contact for contact in recorded if not contact.superseded_by]
     return {
         "active": active,
         "revoked": every[0] if every and not active else None,
         "on_record": on_record,
         "late": next(iter(uow.contacts.open_about([order_id])), None) if late else None,
-        "last_contact": newest[0] if newest else None,
+        "last_contact": max(made, key=lambda contact: contact.received_at, default=None),
         "names": uow.users.names(one.revoked_by for one in every),
         "limits": uow.limits.kinds(order.customer_id),
         "erased": isinstance(order.customer_ref, Erased),
