@@ -76,7 +76,7 @@ COUNTS = {
     "screen: check": 8,
     "screen: answer": 11,
     "screen: confirm": 6,
-    "screen: contact": 15,
+    "screen: contact": 12,
     "screen: cancellation": 7,
     "screen: open": 14,
     "screen: recent": 6,

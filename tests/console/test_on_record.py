@@ -243,3 +243,15 @@ def test_the_last_contact_is_the_last_that_the_customer_made_whenever_it_was_ent
     wrong = site.record(order, intent=Intent.QUESTION)
     site.record(order, intent=Intent.QUESTION, received_at=NOW - timedelta(hours=30), supersedes=wrong)
     assert "last contact 8 Apr 2026, 09:20: Question" in answer(agent, order).text
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_request_in_time_by_a_channel_that_is_not_accepted_is_not_called_late(site, language):
+    order = site.register()
+    site.record(order, channel=Channel.WEB)
+    text = answer(site.browser(Role.AGENT, language), order, "?channel=web").text
+    assert {"en": "A request is still open that was refused:", "de": "Eine abgelehnte Anfrage ist noch offen:"}[
+        language
+    ] in text
+    assert {"en": "too late", "de": "verspätete"}[language] not in text
+    assert {"en": "say whether there is another way", "de": "Ob es einen anderen Weg gibt"}[language] in text

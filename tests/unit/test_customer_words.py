@@ -56,13 +56,13 @@ OUTCOMES = {
 SPOKEN = {
     "en": {
         Reason.ORDER_ALREADY_CANCELLED: "Your order has already been cancelled, under the reference 123-456-7894. There is nothing more for you to do.",
-        Reason.CHANNEL_NOT_ACCEPTED: "I am sorry, an order like yours cannot be cancelled by telephone. I have noted that you asked.",
+        Reason.CHANNEL_NOT_ACCEPTED: "I am sorry, an order like yours cannot be cancelled by telephone. I have noted that you asked. Our terms say whether there is another way.",
         Reason.WINDOW_ELAPSED: "I am sorry, the contractual window for cancelling this order ended at the end of Wednesday, 8 April 2026. That concerns the contractual window alone; rights that you have by law are not affected.",
         Reason.WITHIN_WINDOW: "Your order can be cancelled until the end of Wednesday, 8 April 2026. Shall I cancel it for you now?",
     },
     "de": {
         Reason.ORDER_ALREADY_CANCELLED: "Ihre Bestellung ist bereits storniert; die Stornonummer lautet 123-456-7894. Sie brauchen nichts weiter zu tun.",
-        Reason.CHANNEL_NOT_ACCEPTED: "Es tut mir leid, eine Bestellung wie Ihre kann nicht telefonisch storniert werden. Ich habe Ihre Anfrage notiert.",
+        Reason.CHANNEL_NOT_ACCEPTED: "Es tut mir leid, eine Bestellung wie Ihre kann nicht telefonisch storniert werden. Ich habe Ihre Anfrage notiert. Ob es einen anderen Weg gibt, steht in unseren Bedingungen.",
         Reason.WINDOW_ELAPSED: "Es tut mir leid, die vertragliche Frist für eine Stornierung endete am Mittwoch, 8. April 2026, um 24 Uhr. Das betrifft nur die vertragliche Frist; gesetzliche Rechte bleiben unberührt.",
         Reason.WITHIN_WINDOW: "Ihre Bestellung kann bis Mittwoch, 8. April 2026, 24 Uhr storniert werden. Soll ich sie jetzt für Sie stornieren?",
     },

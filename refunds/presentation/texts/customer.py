@@ -21,8 +21,10 @@ _WORDS: dict[Reason | Notice, tuple[Message, Message]] = {
         "you to do.",
     ),
     Reason.CHANNEL_NOT_ACCEPTED: message_pair(
-        "I am sorry, an order like yours cannot be cancelled %(channel)s. I have noted that you asked.",
-        "Under our terms your order%(number)s cannot be cancelled %(channel)s. We have recorded that you asked.",
+        "I am sorry, an order like yours cannot be cancelled %(channel)s. I have noted that you asked. Our terms say "
+        "whether there is another way.",
+        "Under our terms your order%(number)s cannot be cancelled %(channel)s. We have recorded that you asked. The "
+        "terms say whether there is another way.",
     ),
     Reason.UNOFFICIAL_CONTACT_POINT: message_pair(
         "Your request has not come by one of our official contact points, so a supervisor has to accept it first. I am "

@@ -268,18 +268,16 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     found = uow.contacts.get(contact_id)
     order, active = uow.orders.get(found.order_id), uow.cancellations.active(found.order_id)
     decision: Decision | RecordedDecision = found.decision
+    if found.is_open or not (found.superseded_by or active):
+        with suppress(CallersError):  # a decision may no longer be possible on its facts
+            own = orders.decided(uow, order, orders.facts_of(order, found, cancelled=active is not None))
+            decision = orders.decision_to_answer(uow, order, own)
     choices: dict[str, Any] = {"reasons": [], "originals": []}
     if found.is_open:
-        with suppress(CallersError):  # a decision may no longer be possible on its facts
-            _, _, decision = cancellations.preview(uow, contact_id)
         choices = {
             "reasons": resolutions.possible_reasons(uow, found),
             "originals": resolutions.possible_originals(uow, found),
         }
-    elif not found.superseded_by and not active:
-        with suppress(CallersError):
-            own = orders.decided(uow, order, orders.facts_of(order, found, cancelled=False))
-            decision = orders.decision_to_answer(uow, order, own)
     preview = decision.outcome
     judged_by = uow.policies[preview.policy].version(preview.version)
     ended = has_ended(decision, uow.now)
