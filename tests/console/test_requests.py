@@ -95,6 +95,12 @@ def test_a_question_is_recorded_with_one_press_and_is_not_on_the_open_list(site,
     assert site.active(order) is None
 
 
+def test_who_cancels_on_a_stored_request_is_not_called_who_entered_it(site, supervisor):
+    order = site.register()
+    page = supervisor.press(supervisor.get(f"/console/contacts/{site.record(order)}"), "Cancel this order")
+    assert (page.facts.get("Entered by"), page.facts["Issued by"]) == (None, "supervisor-1")
+
+
 def test_a_question_is_answered_by_what_is_known_when_its_page_is_read(site, agent, now):
     """The answer is often written later: by then, billing may have sent the date of the service."""
     order = site.register(service_provided_at=None)
