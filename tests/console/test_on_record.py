@@ -255,3 +255,12 @@ def test_a_request_in_time_by_a_channel_that_is_not_accepted_is_not_called_late(
     ] in text
     assert {"en": "too late", "de": "verspätete"}[language] not in text
     assert {"en": "say whether there is another way", "de": "Ob es einen anderen Weg gibt"}[language] in text
+
+
+def test_an_overdue_refund_is_not_said_to_be_due_by_a_day_that_is_over(site, now):
+    order = site.register()
+    site.cancel(order)
+    now.move_to(datetime(2026, 4, 22, 21, 59, tzinfo=UTC))
+    assert "It is due by Wednesday, 22 April 2026." in answer(site.browser(Role.AGENT), order).text
+    now.shift(timedelta(minutes=1))
+    assert "It was due by Wednesday, 22 April 2026 and is overdue." in answer(site.browser(Role.AGENT), order).text
