@@ -151,6 +151,27 @@ def test_a_resolved_request_is_shown_by_what_is_known_now(site, supervisor):
     assert "Can be cancelled: no date of provision is on record" not in page.text
 
 
+@pytest.mark.parametrize(
+    ("contact", "heading"),
+    [
+        ({"intent": Intent.WITHDRAWAL}, "A resolved withdrawal"),
+        ({"received_at": NOW - timedelta(days=10), "ticket_ref": "T-1"}, "A resolved request"),
+    ],
+)
+def test_no_supervisor_has_to_decide_what_is_resolved(site, supervisor, contact, heading):
+    """Otherwise, the customer is told that their withdrawal waits for a decision that nobody will make."""
+    order = site.register(service_provided_at=TOO_LONG_AGO)
+    page = supervisor.get(f"/console/contacts/{site.record(order, **contact)}")
+    assert "supervisor" in page.text.partition("What was recorded")[0]
+    with site.store.write(site.principal(Role.SUPERVISOR)) as uow:
+        resolutions.resolve(
+            uow, page.path.rpartition("/")[2], Resolution(reason_code=ResolutionReason.CUSTOMER_KEPT_ORDER)
+        )
+    page = supervisor.get(page.path)
+    assert page.h1 == heading
+    assert "supervisor" not in page.text.partition("What was recorded")[0]
+
+
 @pytest.mark.parametrize("intent", [Intent.QUESTION, Intent.CANCEL])
 def test_a_contact_about_a_cancelled_order_does_not_call_it_cancelled_after_a_revocation(site, supervisor, intent):
     order = site.register()

@@ -150,7 +150,7 @@ def test_only_a_supervisor_takes_a_withdrawal_off_the_open_list(site, agent, sup
     declared(agent, order)
     assert "off the Open list" not in agent.opens(order).text
     page = supervisor.press(supervisor.opens(order), "Resolve the request", reason_code="answered_in_writing")
-    assert page.h1 == "A withdrawal, on record"
+    assert page.h1 == "A resolved withdrawal"
     assert not site.contact(order).is_open
 
 
