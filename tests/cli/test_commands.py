@@ -4,8 +4,11 @@ import importlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -294,6 +297,36 @@ def test_a_command_whose_output_nobody_reads_any_more_ends_without_a_word(entry,
             command, cwd=ROOT, env=os.environ | entry, stdout=output, stderr=subprocess.PIPE, check=False
         )
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+@ONCE
+@pytest.mark.parametrize(
+    "words", [["tokens", "list"], ["export", "orders", "--from", "2026-04-01", "--to", "2026-04-02"]]
+)
+def test_a_command_whose_output_is_on_a_full_disk_says_so_and_ends_with_1(entry, words):
+    """The device is one that is always full. What is buffered could be lost at the end only."""
+    command, environment = [sys.executable, "-m", "flask", *words], os.environ | entry | {"PYTHONUNBUFFERED": ""}
+    with Path("/dev/full").open("wb") as output:
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "output: No space left on device\n")
+
+
+@ONCE
+def test_an_interrupt_while_a_command_is_loaded_ends_it_without_a_traceback(entry):
+    """Such as right after a misspelt word."""
+    begun = time.monotonic()
+    command = [sys.executable, "app.py", "tokens", "list"]
+    subprocess.run(command, cwd=ROOT, env=os.environ | entry, capture_output=True, check=True)
+    whole = time.monotonic() - begun
+    for part in (0.3, 0.5, 0.7):
+        with subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | entry, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            time.sleep(whole * part)
+            process.send_signal(signal.SIGINT)
+            assert "Traceback" not in process.communicate(timeout=60)[1]
 
 
 def test_the_audit_reports_what_is_sound():
