@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests import records_in
 from tests.conftest import ONCE, ROOT, mostly_on, openapi
 
 PROVIDED = "2026-04-02T16:20:00+02:00"
+PACKAGED = ROOT / "refunds/policies/virtual-numbers.1.toml"
 IN_TIME = ["--provided", PROVIDED, "--requested", "2026-04-08T21:05:00Z", "--region", "DE-BY"]
 
 
@@ -311,6 +313,23 @@ def test_a_command_whose_output_is_on_a_full_disk_says_so_and_ends_with_1(entry,
             command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.PIPE, text=True, check=False
         )
     assert (done.returncode, done.stderr) == (1, "output: No space left on device\n")
+
+
+@ONCE
+@pytest.mark.parametrize("words", [["openapi", "--output"], ["policy", "simulate", str(PACKAGED), "--html"]])
+def test_a_file_that_cannot_be_replaced_stays_as_it_is(entry, tmp_path, words):
+    """A limit on the size of files simulates the full disk."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
+
+    (file := tmp_path / "file").write_text("old")
+    command = [sys.executable, "-m", "flask", *words, str(file)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | entry, capture_output=True, text=True, check=False, preexec_fn=limit
+    )
+    assert (done.returncode, done.stderr) == (1, f"{file}: File too large\n")
+    assert [(each, each.read_text()) for each in tmp_path.iterdir()] == [(file, "old")]
 
 
 @ONCE
