@@ -12,7 +12,7 @@ from datetime import datetime
 from errno import EEXIST
 from functools import cache
 from importlib import import_module
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from pkgutil import iter_modules
 from secrets import token_hex
@@ -100,7 +100,7 @@ class Command(click.Command):
         except OSError as error:
             click.echo(f"{error.filename or 'output'}: {error.strerror or error}", err=True)
             if not error.filename:
-                sys.stdout = None  # else Python tries again at its end, and exits with 120
+                sys.stdout = StringIO()  # else Python writes again at its end, and exits with 120
             sys.exit(RefundsError.exit_code)
         except RefundsError as error:
             for field_error in error.errors:
