@@ -2,11 +2,14 @@
 # ruff: noqa: E402 - no garbage is collected while modules are loaded
 
 import gc
+import signal
 import sys
 from typing import NoReturn
 
 # What a start loads stays until the end: to look through it for garbage takes as long as a command does.
 gc.disable()
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until everything is loaded, Ctrl-C ends it without a traceback
 
 from flask import Flask
 from flask.cli import ScriptInfo, load_dotenv
@@ -63,4 +66,6 @@ except ConfigurationError as error:
     _refuse(error)
 
 if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     main()

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from errno import EEXIST
 from functools import cache
 from importlib import import_module
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from pkgutil import iter_modules
 from secrets import token_hex
@@ -82,18 +83,24 @@ class Command(click.Command):
     """A command that prints its errors on standard error, in words, and ends with their exit code."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command; print a `RefundsError` and exit with its code, or an `OSError` and exit with 1."""
+        """Run the command; print a `RefundsError` and exit with its code, or an `OSError` and exit with 1.
+
+        An error of standard output is one, too, at the latest when the command ends.
+        """
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # a character that the terminal cannot show becomes `?`
                 stream.reconfigure(errors="replace")
         if "lang" not in (parameter.name for parameter in self.params):
             context.with_resource(speaking(LANGUAGES[0]))
         try:
-            return super().invoke(context)
+            result = super().invoke(context)
+            click.echo(nl=False)  # writes what is buffered
         except BrokenPipeError:  # nobody reads on, as before `| head`: click ends the process quietly
             raise
         except OSError as error:
             click.echo(f"{error.filename or 'output'}: {error.strerror or error}", err=True)
+            if not error.filename:
+                sys.stdout = StringIO()  # else Python writes again at its end, and exits with 120
             sys.exit(RefundsError.exit_code)
         except RefundsError as error:
             for field_error in error.errors:
@@ -102,6 +109,7 @@ class Command(click.Command):
             if not error.errors:
                 click.echo(translate(error.detail if str(error) == error.detail else str(error)), err=True)
             sys.exit(error.exit_code)
+        return result
 
 
 class Group(AppGroup):
@@ -155,14 +163,20 @@ def writing() -> AbstractContextManager[UnitOfWork]:
 
 @contextmanager
 def new_file(output: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """Give the block a file to write: it replaces `output` after the block, or is removed if the block raised."""
-    part = output.with_name(f"{output.name}.{token_hex(4)}.part")  # two processes must not share one
+    """Give the block a file to write: it replaces `output` after the block, or is removed if the block raised.
+
+    A link stays: what it leads to is replaced. Raises `OSError` for what is no regular file.
+    """
+    final = output.resolve()
+    part = final.with_name(f"{final.name}.{token_hex(4)}.part")  # two processes must not share one
+    if final.exists() and not final.is_file():  # root would replace a device, such as /dev/stdout
+        raise OSError(EEXIST, "is not a regular file: name a new one", str(output))
     try:
         with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as written:
             yield written
             written.flush()
             os.fsync(written.fileno())
-        part.replace(output)
+        part.replace(final)
     except BaseException as error:
         part.unlink(missing_ok=True)
         if isinstance(error, OSError):

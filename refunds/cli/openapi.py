@@ -3,7 +3,7 @@ from pathlib import Path
 import click
 from flask import current_app
 
-from refunds.cli import standalone
+from refunds.cli import new_file, standalone
 
 
 @standalone("openapi")
@@ -12,6 +12,7 @@ def command(output: Path | None) -> None:
     """Print the API document as YAML, or replace a file."""
     text = current_app.extensions["refunds.contract"].text
     if output:
-        output.write_text(text, encoding="utf-8")
+        with new_file(output) as file:
+            file.write(text.encode())
     else:
         click.echo(text, nl=False)

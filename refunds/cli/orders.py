@@ -45,7 +45,8 @@ def import_(file: Path) -> None:
                 if isinstance(outcome, CallersError):
                     click.echo(_refusal(number, outcome), err=True)
                 counts[outcome if isinstance(outcome, Registration) else REFUSED] += 1
-                shown("bytes", data.tell(), file.stat().st_size)
+                if data.seekable():  # a pipe has neither a place nor a size
+                    shown("bytes", data.tell(), file.stat().st_size)
         except InvalidInput as error:
             raise error.under(f"/{file.name}") from None
     for name in (*Registration, REFUSED):

@@ -11,6 +11,7 @@ from refunds.cli import (
     Group,
     loaded_store,
     local_text,
+    new_file,
     print_json,
     print_table,
     progress,
@@ -220,7 +221,8 @@ def simulate(file: Path, html: Path | None, *, as_json: bool) -> None:
     with reading() as uow, progress() as shown:
         found = simulation.simulate(uow, draft, shown)
     if html is not None:
-        html.write_text(documents.render_html(found), encoding="utf-8")
+        with new_file(html) as report:
+            report.write(documents.render_html(found).encode())
         click.echo(f"The report is in {html}.", err=as_json)
     if as_json:
         print_json(serializers.simulation_data(found))

@@ -4,6 +4,7 @@ The rows stay encrypted as they are, so the installation keeps its master key an
 """
 
 from collections.abc import Mapping, Sequence
+from os.path import realpath
 
 from refunds.domain.permissions import COMMAND_LINE
 from refunds.errors import ConfigurationError
@@ -27,9 +28,11 @@ def copy(store: Store, to: Engine, setting: str, progress: ProgressCallback) -> 
     No instance serves from the copy until it is complete and sound; a finished copy is only audited again. Raises
     `Broken` if either database is not sound; the next attempt then starts an unsound copy again. Raises
     `ConfigurationError`, naming the other database by `setting`, if there is nothing to copy, if the other database has
-    records of its own, if an instance uses this one, or if records changed meanwhile.
+    records of its own or is this one, if an instance uses this one, or if records changed meanwhile.
     """
     engine, _ = store.open(Opening.READ)
+    if realpath(to.name) == realpath(engine.name):
+        raise ConfigurationError(f"{setting}: {to.name} is the database to copy from: name another")
     with engine.unused():
         checkpoints = list(store.checkpoints)  # before the journal is read: it only grows
         with store.read(COMMAND_LINE) as uow:

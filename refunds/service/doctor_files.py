@@ -68,6 +68,7 @@ def ledger(patient: Patient) -> Found:
     """
     directory, file = require_ledger(patient.settings), patient.store.checkpoints.file
     written = list(patient.store.checkpoints)
+    shut = list(_unwritable(directory, file, patient.store.erasures.file, directory / "retention.lock"))
     if not written:
         yield failed(
             Message("%(file)s has no checkpoint", file=file),
@@ -76,11 +77,8 @@ def ledger(patient: Patient) -> Found:
                 "newest backup there, or use flask audit accept"
             ),
         )
-    elif not (os.access(file, os.W_OK) and os.access(directory, os.W_OK | os.X_OK)):
-        yield failed(
-            Message("%(file)s cannot be written by this user", file=file),
-            Message("run this command as the user of the service, or let that user write there"),
-        )
+    elif shut:
+        yield from shut
     else:
         last = written[-1]
         given = {"file": file, "position": last.position, "at": format_instant(last.at)}
@@ -95,7 +93,6 @@ def permissions(patient: Patient) -> Found:
 
     A group may share the ledger. The master key is checked by `key`, writing the ledger by `ledger`.
     """
-    of_this_user = Message("run this command as the user of the service, or let that user write there")
     file, exposed = patient.file, False
     for path, forbidden in _forbidden_bits(patient):
         if path.exists() and (mode := path.stat().st_mode & forbidden):
@@ -104,11 +101,26 @@ def permissions(patient: Patient) -> Found:
                 Message("other users have permissions on %(file)s: %(mode)s", file=path, mode=format(mode, "03o")),
                 f"chmod {'go' if forbidden & 0o070 else 'o'}= {path}",
             )
-    if file and file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)):
-        text = Message("%(file)s, or its directory, cannot be written by this user", file=file)
-        yield failed(text, of_this_user)
-    elif not exposed:
+    locks = [file.with_name(f"{file.name}{end}") for end in (".lock", ".in-use")] if file else []
+    shut = list(_unwritable(file.parent, *_files(file), *locks)) if file and file.exists() else []
+    yield from shut
+    if not (exposed or shut):
         yield ok(Message("no other user reads or changes what is kept"))
+
+
+def _unwritable(*paths: Path) -> Found:
+    """Yield one finding that names those of the paths that this user may not write; none if there are no such."""
+    shut = [path for path in paths if path.exists() and not os.access(path, os.W_OK | os.X_OK * path.is_dir())]
+    if shut:
+        yield failed(
+            Message("%(file)s cannot be written by this user", file=", ".join(map(str, shut))),
+            Message("run this command as the user of the service, or let that user write there"),
+        )
+
+
+def _files(file: Path) -> list[Path]:
+    """Return the path of an SQLite database, of its log and of its shared memory."""
+    return [file.with_name(f"{file.name}{end}") for end in ("", "-wal", "-shm")]
 
 
 def _forbidden_bits(patient: Patient) -> Iterator[tuple[Path, int]]:
@@ -119,7 +131,7 @@ def _forbidden_bits(patient: Patient) -> Iterator[tuple[Path, int]]:
     if key := patient.settings.master_key_file:
         yield key.with_name("tokens.env"), 0o077
     if file := patient.file:
-        yield from ((file.with_name(f"{file.name}{end}"), 0o077) for end in ("", "-wal", "-shm"))
+        yield from ((path, 0o077) for path in _files(file))
 
 
 def disk(patient: Patient) -> Found:

@@ -42,9 +42,9 @@ def translating_errors(path: str) -> Iterator[None]:
 
 
 def cannot_open_error(path: str, error: OSError) -> StorageUnavailable:
-    """Return the error that says that the database at a path cannot be opened, with the reason of the `OSError`."""
+    """Return the error that says that the database at a path cannot be opened, with the file and reason of an error."""
     shown = Message("The database cannot be opened: %(reason)s.", reason=error.strerror)
-    return StorageUnavailable(shown, f"{path} cannot be opened: {error.strerror}")
+    return StorageUnavailable(shown, f"{error.filename or path} cannot be opened: {error.strerror}")
 
 
 def file_replaced_error(path: str) -> FileReplaced:

@@ -4,8 +4,11 @@ import importlib
 import json
 import os
 import re
+import resource
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -17,6 +20,7 @@ from tests import records_in
 from tests.conftest import ONCE, ROOT, mostly_on, openapi
 
 PROVIDED = "2026-04-02T16:20:00+02:00"
+PACKAGED = ROOT / "refunds/policies/virtual-numbers.1.toml"
 IN_TIME = ["--provided", PROVIDED, "--requested", "2026-04-08T21:05:00Z", "--region", "DE-BY"]
 
 
@@ -294,6 +298,50 @@ def test_a_command_whose_output_nobody_reads_any_more_ends_without_a_word(entry,
             command, cwd=ROOT, env=os.environ | entry, stdout=output, stderr=subprocess.PIPE, check=False
         )
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+@ONCE
+@pytest.mark.parametrize(
+    "words", [["tokens", "list"], ["export", "orders", "--from", "2026-04-01", "--to", "2026-04-02"]]
+)
+def test_a_command_whose_output_is_on_a_full_disk_says_so_and_ends_with_1(entry, words):
+    """The device is one that is always full. What is buffered could be lost at the end only."""
+    command, environment = [sys.executable, "-m", "flask", *words], os.environ | entry | {"PYTHONUNBUFFERED": ""}
+    with Path("/dev/full").open("wb") as output:
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "output: No space left on device\n")
+
+
+@ONCE
+@pytest.mark.parametrize("words", [["openapi", "--output"], ["policy", "simulate", str(PACKAGED), "--html"]])
+def test_a_file_that_cannot_be_replaced_stays_as_it_is(entry, tmp_path, words):
+    """A limit on the size of files simulates the full disk."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
+
+    (file := tmp_path / "file").write_text("old")
+    command = [sys.executable, "-m", "flask", *words, str(file)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | entry, capture_output=True, text=True, check=False, preexec_fn=limit
+    )
+    assert (done.returncode, done.stderr) == (1, f"{file}: File too large\n")
+    assert [(each, each.read_text()) for each in tmp_path.iterdir()] == [(file, "old")]
+
+
+@ONCE
+def test_an_interrupt_while_a_command_is_loaded_ends_it_without_a_traceback(entry):
+    """Such as right after a misspelt word. Python lists each module when it is loaded."""
+    command = [sys.executable, "-X", "importtime", "app.py", "tokens", "list"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | entry, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert any("refunds.errors" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        assert "Traceback" not in process.communicate(timeout=60)[1]
+    assert process.returncode == -signal.SIGINT
 
 
 def test_the_audit_reports_what_is_sound():

@@ -399,6 +399,13 @@ def test_copying_again_after_a_finished_copy_changes_nothing(move):
         move.run()
 
 
+def test_a_database_is_not_copied_to_itself(move):
+    """Such as when REFUNDS_DATABASE names the copy already."""
+    for place in (move.settings.database, move.settings.database.replace(str(move.directory), f"{move.directory}/.")):
+        with pytest.raises(ConfigurationError, match="is the database to copy from: name another"):
+            move.run(to=place)
+
+
 def test_an_empty_database_is_not_copied(move, tmp_path):
     """A typing error in the name of the source must not look like a success."""
     empty = Store(settings(tmp_path / "empty"))

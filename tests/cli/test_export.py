@@ -112,6 +112,25 @@ def test_an_export_can_be_written_to_a_file_that_its_owner_alone_may_read(tmp_pa
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_what_is_no_regular_file_is_not_replaced(tmp_path):
+    """A device would be lost, such as /dev/stdout for root."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    _, err, code = run("orders", "--from", "2026-04-01", "--to", "2026-04-30", "--output", str(pipe))
+    assert (err, code) == ([f"{pipe}: is not a regular file: name a new one"], 1)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_link_stays_a_link_to_what_is_written(tmp_path):
+    file, link = tmp_path / "april.csv", tmp_path / "newest.csv"
+    file.write_text("old")
+    link.symlink_to(file)
+    assert run("orders", "--from", "2026-04-01", "--to", "2026-04-30", "--output", str(link)) == ([], [], 0)
+    assert link.is_symlink()
+    assert "A-0" in file.read_text()
+
+
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
     file = tmp_path / "nowhere" / "april.csv"
     _, err, code = run("orders", "--from", "2026-04-01", "--to", "2026-04-30", "--output", str(file))

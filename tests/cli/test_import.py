@@ -235,3 +235,14 @@ def test_refusals_are_in_the_language_that_is_asked_for(tmp_path, name):
     file.write_text(lines(row(f"{name}-1", customer="")))
     result = app.app.test_cli_runner().invoke(args=["orders", "import", str(file), "--lang", "de"])
     assert result.stderr.splitlines()[-1] == "line 2: /customer_ref: fehlt"
+
+
+def test_what_cannot_be_rewound_is_imported_too(name):
+    """A shell gives the output of a command as a pipe, as in `flask orders import <(zcat orders.csv.gz)`."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as pipe:
+        pipe.write("\n".join((HEADER, row(f"{name}-1"), row(f"{name}-2"), "")))
+    result = app.app.test_cli_runner().invoke(args=["orders", "import", f"/dev/fd/{reading}"])
+    os.close(reading)
+    assert (result.stdout.splitlines()[0], result.exit_code) == ("registered: 2", 0)
+    assert stored(f"{name}-2")

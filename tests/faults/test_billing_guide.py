@@ -157,6 +157,8 @@ class World:
 
     def __init__(self, directory, opened):
         self.installation, self.directory = Installation(directory), directory
+        # As in production, where the types of problems are therefore absolute addresses.
+        self.installation.environment |= {"REFUNDS_PUBLIC_URL": "https://refunds.example"}
         self.provider = opened.enter_context(running(Provider()))
         self.to_provider = opened.enter_context(running(Proxy(self.provider.server_port)))
         self.to_service = opened.enter_context(running(Proxy(0)))

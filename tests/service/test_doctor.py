@@ -6,6 +6,7 @@ import socket
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -14,6 +15,7 @@ import time_machine
 from refunds.domain.holidays_data import covered_years, provisional_from
 from refunds.domain.permissions import COMMAND_LINE, Role
 from refunds.domain.privacy import DataRequestChannel, DataRequestKind, DataRequestOutcome
+from refunds.errors import StorageUnavailable
 from refunds.schemas.policy import read_policy
 from refunds.security.master_key import create_master_key
 from refunds.service import clients, data_requests, doctor, doctor_files, publication, upkeep
@@ -322,6 +324,40 @@ def test_a_ledger_that_cannot_be_written_is_found(installed):
     (installed.ledger_dir / "anchors.jsonl").chmod(0o400)
     with called_by_nobody():
         only(found(installed, "ledger"), FAILED, "cannot be written", "as the user of the service")
+
+
+@pytest.mark.parametrize(
+    ("check", "path"),
+    [
+        ("ledger", "ledger/erasures.jsonl"),
+        ("ledger", "ledger/retention.lock"),
+        ("permissions", "data/refunds.db.lock"),
+        ("permissions", "data/refunds.db.in-use"),
+        ("permissions", "data/refunds.db-wal"),
+        ("permissions", "data/refunds.db-shm"),
+    ],
+)
+def test_each_file_that_the_service_could_not_write_is_found(tmp_path, monkeypatch, check, path):
+    """Such as when root has run a command, and has made the file."""
+    of = made(tmp_path, "sqlite")
+    monkeypatch.setattr(os, "access", lambda each, _: Path(each) != tmp_path / path)
+    (tmp_path / path).unlink(missing_ok=True)
+    assert found(of, check) == []
+    with closing(Store(of)) as store:
+        store.open()
+        (tmp_path / path).touch()
+        only(found(of, check), FAILED, f"{tmp_path / path} cannot be written", "as the user of the service")
+
+
+def test_a_lock_file_that_cannot_be_opened_is_named(tmp_path):
+    of = made(tmp_path, "sqlite")
+    (tmp_path / "data/refunds.db.lock").unlink()
+    (tmp_path / "data/refunds.db.lock").mkdir()
+    with (
+        closing(Store(of)) as store,
+        pytest.raises(StorageUnavailable, match=r"/refunds\.db\.lock cannot be opened: Is a"),
+    ):
+        store.open()
 
 
 def test_a_ledger_of_another_journal_is_found(installed, tmp_path, engine):

@@ -165,7 +165,11 @@ class ProblemSchema(Schema):
 
     type = ma.fields.String(
         required=True,
-        metadata={"format": "uri-reference", "description": "The page that explains the problem and how to fix it."},
+        metadata={
+            "format": "uri-reference",
+            "description": "The page that explains the problem and how to fix it. Compare only what is after the last "
+            "`/`: before that may be the address of the service.",
+        },
     )
     title = String("The kind of problem, in the reader's language.")
     status = ma.fields.Integer(required=True, metadata={"format": "int32", "description": "The HTTP status."})
