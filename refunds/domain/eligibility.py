@@ -159,9 +159,13 @@ class Decision(NamedTuple):
         """Return those closures that are between the first and the last date that the decision depends on, in order."""
         if not closures:
             return ()
-        received = local_date(self.facts.received_at, zone(self.version.terms.time_zone))
+        facts, tz = self.facts, zone(self.version.terms.time_zone)
         window = (self.window.service_day, self.window.last_day) if self.window else ()
-        dates = [day for day in (received, *window, _last_day_to_enter(self)) if day is not None]
+        dates = [local_date(facts.received_at, tz), *window]
+        if facts.recorded_at is not None:
+            dates.append(_last_day_to_enter(self) or date.max)  # beyond the calendar, every closure has led there
+        if facts.service_provided_at is not None and self.provided and not window:
+            dates += local_date(facts.service_provided_at, tz), date.max
         return tuple(day for day in sorted(closures) if min(dates) <= day <= max(dates))
 
     @property
