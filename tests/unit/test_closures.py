@@ -15,6 +15,7 @@ from refunds.domain.outcomes import Facts, Reason
 from refunds.domain.policy import Closures, PolicyVersion, policy_of
 from refunds.domain.region_days import WEEKDAYS, RegionDays
 from refunds.domain.terms import Terms
+from refunds.errors import CalendarNotCovered
 from refunds.storage.policies import Policies, PolicyHistory
 
 MONDAY = date(2026, 3, 2)
@@ -206,6 +207,14 @@ def test_a_record_has_the_closures_from_the_first_day_that_the_decision_depends_
     recorded = decide(facts, brand, calendar_of(brand)).recorded
     assert list(map(str, recorded.closures)) == ["2026-04-02"]
     assert list(map(str, recorded.closures_too_late)) == ["2026-04-08"]
+
+
+def test_a_closure_that_is_too_late_takes_no_window_out_of_the_calendar():
+    """The last business day of the calendar is day 88, a Friday."""
+    assert last_day(PLAIN, [(88, 89)], service_day=86) == 88
+    assert last_day(PLAIN, [(88, 87)], service_day=85) == 87
+    with pytest.raises(CalendarNotCovered):
+        last_day(PLAIN, [(88, 88)], service_day=86)
 
 
 @pytest.mark.parametrize("lost", ["window", "entry"])
