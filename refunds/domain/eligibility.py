@@ -1,8 +1,7 @@
 """The decision: whether an order is cancellable, until when, and why.
 
-`decide()` is pure. It takes the facts, the policy version that judges and the calendar of the region, and
-returns a value; a refusal is a value too. What is slow and not always needed (the days, their fingerprint,
-the notices) is computed with the outcome.
+`decide()` is pure. It takes the facts, the policy version that judges and the calendar of the region, and returns a
+value, also for a refusal. What is slow (the days, their fingerprint, the notices) is computed with the outcome.
 """
 
 from collections.abc import Callable, Collection
@@ -38,11 +37,10 @@ class Decision(NamedTuple):
     """The answer: the facts, what they were judged by, and all that follows from them.
 
     `calendar` is the window's, without the closures that were entered after it had ended; `known` has them all.
-    `requested_at` is the instant that was judged. `window` and `deadline` (the first instant that is too late) are None
-    if no window runs, because the service is not yet provided or the window is beyond the calendar. `contact_version`
-    is the version in force at the contact; its official numbers and addresses count as well. `promise` is the window
-    that the order was told before; `kept`: it is used, because today's is worse for the customer. `edition` is that of
-    the rules.
+    `requested_at` is the instant that was judged. `window` and `deadline`, the first instant that is too late, are None
+    if the service is not yet provided or the window is beyond the calendar. `contact_version` is in force at the
+    contact; its official numbers and addresses count as well. `promise` is the window that the order was told before;
+    `kept`: it is used, because today's is worse for the customer. `edition` is that of the rules.
     """
 
     facts: Facts
@@ -111,7 +109,8 @@ class Decision(NamedTuple):
             True,
         )
         about_calendar = calendar_notices(self.calendar, facts.named_region or "", self.window, self.edition)
-        return (*unchecked, *about_calendar, *compress(ABOUT_DECISIONS, holds))
+        is_counted = self._place[1] == self.calendar.region.region
+        return (*unchecked, *(about_calendar if is_counted else ()), *compress(ABOUT_DECISIONS, holds))
 
     @property
     def official_points(self) -> frozenset[str]:
@@ -203,15 +202,16 @@ class Decision(NamedTuple):
     @property
     def recorded(self) -> RecordedDecision:
         """The decision as it is stored with a record, but without the names of holidays (see `judging.to_record`)."""
-        closed = self.calendar.closures
+        closed, region, outcome = self.calendar.closures, self.calendar.region.region, self.outcome
         return RecordedDecision(
             facts=self.facts,
             contact_version=self.contact_version.version,
             closures=self._relevant(closed),
             closures_too_late=self._relevant(set(self.known.closures).difference(closed)),
             promise=self.promise if self.kept else None,
+            counted_region=region if region != outcome.region else None,
             edition=self.edition,
-            outcome=self.outcome,
+            outcome=outcome,
         )
 
 

@@ -73,7 +73,7 @@ def _difference(uow: UnitOfWork, found: Replayed, row: Row) -> Difference | None
     try:
         after = judging.decided_again(uow.policies, recorded).outcome._replace(names=NO_NAMES)
     except RefundsError as error:
-        if isinstance(error, UnknownRegion) and is_lost(before.region):
+        if isinstance(error, UnknownRegion) and is_lost(recorded.counted_region or before.region):
             found.without_calendar += 1
             return None
         return Difference(row["order_id"], row["record_id"], {}, error)
