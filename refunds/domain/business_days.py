@@ -240,10 +240,9 @@ class BusinessCalendar:
 
         Raises `CalendarNotCovered` if the date is beyond the region's data.
         """
-        i = day.toordinal() - self.region.first
-        if not 0 <= i < len(self.region.marks):
+        if not self.region.covers(day):
             raise _not_covered_error(self.region)
-        return _WHY.get(self._business.day_codes[i])
+        return _WHY.get(self._business.day_codes[day.toordinal() - self.region.first])
 
     def is_estimated(self, window: Window) -> bool:
         """Tell whether the date of a holiday is uncertain, from a window's service day to the day after its last day.

@@ -145,13 +145,8 @@ class Decision(NamedTuple):
         recorded_at = self.facts.recorded_at
         if recorded_at is None or not self.provided_when_recorded:
             return False
-        at_entry = decide(
-            self.facts._replace(received_at=recorded_at, sent_at=None),
-            self.version,
-            self.known,
-            promise=self.promise,
-            of_order=True,
-        )
+        facts = self.facts._replace(received_at=recorded_at, sent_at=None)
+        at_entry = decide(facts, self.version, self.known, promise=self.promise, of_order=True)
         return at_entry.deadline is not None and self.requested_at < at_entry.deadline <= recorded_at
 
     def _relevant(self, closures: Collection[date]) -> tuple[date, ...]:
@@ -233,7 +228,8 @@ def decide(
     `contact_version` is the version in force at the contact; by default `version`. A contact point must already be in
     its one spelling. `promise` is the window that the order was told before: no earlier deadline is decided. If the
     window would leave the years that the calendar covers, the promise stands. Without a promise, this raises
-    `CalendarNotCovered` or, with `of_order`, decides that no window runs and `CALENDAR_UNKNOWN` applies.
+    `CalendarNotCovered` or, with `of_order`, decides that no window runs and `CALENDAR_UNKNOWN` applies; so it does
+    after a promised end that the calendar covers, because the window then ends later.
     """
     terms = version.terms
     requested_at = facts.received_at
@@ -251,7 +247,11 @@ def decide(
         except CalendarNotCovered:
             if not (of_order or promise):
                 raise
-        laid = None if promise is None else _window_kept(promise, version, calendar, counted)
+        laid = None
+        # A window that is now longer than the calendar ends after the promised end, and nobody knows when.
+        is_longer = not counted and promise and calendar.region.covers(promise.window.last_day)
+        if promise and not (is_longer and promise.deadline <= requested_at):
+            laid = _window_kept(promise, version, calendar, counted)
         counted, kept = laid or counted, laid is not None
     at_contact, known = contact_version or version, calendar
     calendar, window, deadline = counted or (known, None, None)
