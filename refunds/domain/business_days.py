@@ -4,6 +4,7 @@ Pure: it knows marks on dates, not their source. It counts in strings of one byt
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from copy import copy
 from datetime import date
 from enum import StrEnum
@@ -207,7 +208,7 @@ class BusinessCalendar:
         """Return the calendar that counts for the window of `length` business days after `service_day`.
 
         The returned calendar leaves out each closure that was entered after the last day of that window, so that the
-        closure does not extend a window that had ended. Without such a closure, it is this calendar. Raises
+        closure does not extend a window that had ended. Without such a closure, it is this calendar. May raise
         `CalendarNotCovered` if this calendar has entered closures and the window would leave the region's data.
         """
         if self._without is None or self._too_late is None:
@@ -239,10 +240,9 @@ class BusinessCalendar:
 
         Raises `CalendarNotCovered` if the date is beyond the region's data.
         """
-        i = day.toordinal() - self.region.first
-        if not 0 <= i < len(self.region.marks):
+        if not self.region.covers(day):
             raise _not_covered_error(self.region)
-        return _WHY.get(self._business.day_codes[i])
+        return _WHY.get(self._business.day_codes[day.toordinal() - self.region.first])
 
     def is_estimated(self, window: Window) -> bool:
         """Tell whether the date of a holiday is uncertain, from a window's service day to the day after its last day.
@@ -299,7 +299,9 @@ def _too_late(
 
     @lru_cache(maxsize=512)
     def too_late(service_day: date, length: int) -> frozenset[date]:
-        last_day = window(service_day, length).last_day
+        last_day = date.max
+        with suppress(CalendarNotCovered):  # too late, they may lead there all the same
+            last_day = window(service_day, length).last_day
         # Closures only lengthen a window, so none outside the longest one can move its end.
         inside = [(day, on) for day, on in entered if service_day < day <= last_day]
         for i, (_, on) in enumerate(inside):

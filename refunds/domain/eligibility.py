@@ -1,8 +1,7 @@
 """The decision: whether an order is cancellable, until when, and why.
 
-`decide()` is pure. It takes the facts, the policy version that judges and the calendar of the region, and
-returns a value; a refusal is a value too. What is slow and not always needed (the days, their fingerprint,
-the notices) is computed with the outcome.
+`decide()` is pure. It takes the facts, the policy version that judges and the calendar of the region, and returns a
+value, also for a refusal. What is slow (the days, their fingerprint, the notices) is computed with the outcome.
 """
 
 from collections.abc import Callable, Collection
@@ -38,11 +37,10 @@ class Decision(NamedTuple):
     """The answer: the facts, what they were judged by, and all that follows from them.
 
     `calendar` is the window's, without the closures that were entered after it had ended; `known` has them all.
-    `requested_at` is the instant that was judged. `window` and `deadline` (the first instant that is too late) are None
-    if no window runs, because the service is not yet provided or the window is beyond the calendar. `contact_version`
-    is the version in force at the contact; its official numbers and addresses count as well. `promise` is the window
-    that the order was told before; `kept`: it is used, because today's is worse for the customer. `edition` is that of
-    the rules.
+    `requested_at` is the instant that was judged. `window` and `deadline`, the first instant that is too late, are None
+    if the service is not yet provided or the window is beyond the calendar. `contact_version` is in force at the
+    contact; its official numbers and addresses count as well. `promise` is the window that the order was told before;
+    `kept`: it is used, because today's is worse for the customer. `edition` is that of the rules.
     """
 
     facts: Facts
@@ -111,7 +109,8 @@ class Decision(NamedTuple):
             True,
         )
         about_calendar = calendar_notices(self.calendar, facts.named_region or "", self.window, self.edition)
-        return (*unchecked, *about_calendar, *compress(ABOUT_DECISIONS, holds))
+        is_counted = self._place[1] == self.calendar.region.region
+        return (*unchecked, *(about_calendar if is_counted else ()), *compress(ABOUT_DECISIONS, holds))
 
     @property
     def official_points(self) -> frozenset[str]:
@@ -146,22 +145,21 @@ class Decision(NamedTuple):
         recorded_at = self.facts.recorded_at
         if recorded_at is None or not self.provided_when_recorded:
             return False
-        at_entry = decide(
-            self.facts._replace(received_at=recorded_at, sent_at=None),
-            self.version,
-            self.known,
-            promise=self.promise,
-            of_order=True,
-        )
+        facts = self.facts._replace(received_at=recorded_at, sent_at=None)
+        at_entry = decide(facts, self.version, self.known, promise=self.promise, of_order=True)
         return at_entry.deadline is not None and self.requested_at < at_entry.deadline <= recorded_at
 
     def _relevant(self, closures: Collection[date]) -> tuple[date, ...]:
         """Return those closures that are between the first and the last date that the decision depends on, in order."""
         if not closures:
             return ()
-        received = local_date(self.facts.received_at, zone(self.version.terms.time_zone))
+        facts, tz = self.facts, zone(self.version.terms.time_zone)
         window = (self.window.service_day, self.window.last_day) if self.window else ()
-        dates = [day for day in (received, *window, _last_day_to_enter(self)) if day is not None]
+        dates = [local_date(facts.received_at, tz), *window]
+        if facts.recorded_at is not None:
+            dates.append(_last_day_to_enter(self) or date.max)  # beyond the calendar, every closure has led there
+        if facts.service_provided_at is not None and self.provided and not window:
+            dates += local_date(facts.service_provided_at, tz), date.max
         return tuple(day for day in sorted(closures) if min(dates) <= day <= max(dates))
 
     @property
@@ -199,15 +197,16 @@ class Decision(NamedTuple):
     @property
     def recorded(self) -> RecordedDecision:
         """The decision as it is stored with a record, but without the names of holidays (see `judging.to_record`)."""
-        closed = self.calendar.closures
+        closed, region, outcome = self.calendar.closures, self.calendar.region.region, self.outcome
         return RecordedDecision(
             facts=self.facts,
             contact_version=self.contact_version.version,
             closures=self._relevant(closed),
             closures_too_late=self._relevant(set(self.known.closures).difference(closed)),
             promise=self.promise if self.kept else None,
+            counted_region=region if region != outcome.region else None,
             edition=self.edition,
-            outcome=self.outcome,
+            outcome=outcome,
         )
 
 
@@ -229,7 +228,8 @@ def decide(
     `contact_version` is the version in force at the contact; by default `version`. A contact point must already be in
     its one spelling. `promise` is the window that the order was told before: no earlier deadline is decided. If the
     window would leave the years that the calendar covers, the promise stands. Without a promise, this raises
-    `CalendarNotCovered` or, with `of_order`, decides that no window runs and `CALENDAR_UNKNOWN` applies.
+    `CalendarNotCovered` or, with `of_order`, decides that no window runs and `CALENDAR_UNKNOWN` applies; so it does
+    after a promised end that the calendar covers, because the window then ends later.
     """
     terms = version.terms
     requested_at = facts.received_at
@@ -247,7 +247,11 @@ def decide(
         except CalendarNotCovered:
             if not (of_order or promise):
                 raise
-        laid = None if promise is None else _window_kept(promise, version, calendar, counted)
+        laid = None
+        # A window that is now longer than the calendar ends after the promised end, and nobody knows when.
+        is_longer = not counted and promise and calendar.region.covers(promise.window.last_day)
+        if promise and not (is_longer and promise.deadline <= requested_at):
+            laid = _window_kept(promise, version, calendar, counted)
         counted, kept = laid or counted, laid is not None
     at_contact, known = contact_version or version, calendar
     calendar, window, deadline = counted or (known, None, None)

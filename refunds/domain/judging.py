@@ -95,7 +95,7 @@ def decided_again(policies: Mapping[str, Policy], recorded: RecordedDecision) ->
     policy = policies[outcome.policy]
     version, contact_version = policy.version(outcome.version), policy.version(recorded.contact_version)
     terms = version.terms
-    region, rules = outcome.region, FIRST_DAY_RULES
+    region, rules = recorded.counted_region or outcome.region, FIRST_DAY_RULES
     if recorded.edition not in FIRST_EDITIONS:
         region, rules = known_region_or_country(region) or region, day_rules(terms)
     calendar = business_calendar(region, terms.business_week, terms.end_week, rules)

@@ -221,8 +221,8 @@ class RecordedDecision:
 
     `contact_version` is the number of the version in force at the contact. Of the closures between the dates that the
     decision depends on, `closures` are those that it was made with, `closures_too_late` those that were known but
-    entered after its window had ended. `promise` is the window that the order was told before, if it was kept.
-    `edition` is that of the rules.
+    entered after its window had ended. `promise` is the window that the order was told before, if it was kept, and
+    `counted_region` the region of today's calendar, if that is another. `edition` is that of the rules.
     """
 
     facts: Facts
@@ -230,5 +230,6 @@ class RecordedDecision:
     closures: tuple[date, ...] = ()
     closures_too_late: tuple[date, ...] = ()
     promise: ToldWindow | None = None
+    counted_region: str | None = None
     edition: int = 1
     outcome: Outcome

@@ -41,6 +41,10 @@ class RegionDays:
         """The ordinal of the last covered date."""
         return self.first + len(self.marks) - 1
 
+    def covers(self, day: date) -> bool:
+        """Tell whether a date is covered."""
+        return self.first <= day.toordinal() <= self.last
+
     def has_estimated(self, first: int, last: int) -> bool:
         """Tell whether a holiday from the ordinal `first` to `last`, both covered and included, is not yet certain."""
         marks = self.marks[first - self.first : last + 1 - self.first]

@@ -68,11 +68,12 @@ def _difference(uow: UnitOfWork, found: Replayed, row: Row) -> Difference | None
     `found` counts other versions and lost countries.
     """
     recorded = load_decision(row["decision"])
-    before = recorded.outcome._replace(names=NO_NAMES)  # a holiday with another name today is no difference
+    # A holiday with another name today is no difference; only a kept promise gives names when it is judged again.
+    before = recorded.outcome._replace(names=NO_NAMES)
     try:
-        after = judging.decided_again(uow.policies, recorded).outcome
+        after = judging.decided_again(uow.policies, recorded).outcome._replace(names=NO_NAMES)
     except RefundsError as error:
-        if isinstance(error, UnknownRegion) and is_lost(before.region):
+        if isinstance(error, UnknownRegion) and is_lost(recorded.counted_region or before.region):
             found.without_calendar += 1
             return None
         return Difference(row["order_id"], row["record_id"], {}, error)

@@ -27,7 +27,7 @@ from refunds.errors import RefundsError
 from refunds.service import ProgressCallback, silently
 from refunds.service.cases import Case, Cases
 from refunds.storage import Row
-from refunds.storage.decisions import FACTS, OUTCOME, load_decision
+from refunds.storage.decisions import FACTS, OUTCOME
 from refunds.storage.mapper import instant
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -106,12 +106,11 @@ def simulate(uow: UnitOfWork, draft: PolicyVersion, progress: ProgressCallback =
     """Judge the stored orders and contacts of a policy by a draft, and return what would change; nothing is stored.
 
     The windows of orders are compared with those that the policy gives them now, the decisions on contacts with the
-    stored ones; what other holidays or zones than then change without the draft, too, does not count. The draft gets
-    the closures of its policy. The simulation skips superseded contacts, withdrawals, questions that were judged by a
-    withdrawal, and the records of customers with a restriction or an objection. An order whose service is not provided
-    yet counts as `not_provided`; what the draft cannot judge counts as undecided. A principal who may not read orders
-    gets the result `coarsened`. Raises `NotFound` if there is no such policy, and `UnknownRegion` if the draft's region
-    does not exist.
+    stored ones; what is decided otherwise today without the draft, too, does not count. The draft gets the closures of
+    its policy. The simulation skips superseded contacts, withdrawals, questions that were judged by a withdrawal, and
+    the records of customers with a restriction or an objection. An order whose service is not provided yet counts as
+    `not_provided`; what the draft cannot judge counts as undecided. A principal who may not read orders gets the result
+    `coarsened`. Raises `NotFound` if there is no such policy, and `UnknownRegion` if the draft's region does not exist.
     """
     policy = uow.policies[draft.policy_id]
     require_region(draft.terms.region, "/terms/region")
@@ -161,7 +160,7 @@ class _Judging:
     """A simulation in progress, which judges by the draft of `found` and adds its counts to `found`."""
 
     def __init__(self, policies: Mapping[str, Policy], found: Simulation) -> None:
-        self._policies, self._policy = policies, policies[found.draft.policy_id]
+        self._policy = policies[found.draft.policy_id]
         self._found, self._draft = found, found.draft
         self._calendars = cache(lambda region: judging.calendar_of(found.draft, _known_region_or_country(region)))
 
@@ -234,7 +233,7 @@ class _Judging:
                 continue
             day = after.window.service_day if after.window else local_date(facts.received_at, tz)
             flip = _flip(record["outcome"]["reason"], reason)
-            if flip is not None and not self._is_of_draft(row["decision"], reason):
+            if flip is not None and not self._is_of_draft(facts, row, reason):
                 flip = None
             counts[day.year, day.month, facts.channel, row["region"], flip] += 1
             if flip is not None:
@@ -251,15 +250,16 @@ class _Judging:
                 tally.to_eligible += count * (flip is Flip.TO_ELIGIBLE)
                 tally.to_refused += count * (flip is Flip.TO_REFUSED)
 
-    def _is_of_draft(self, stored: str, reason: Reason) -> bool:
-        """Tell whether the draft changes a stored decision to this reason, and not already today's holidays and zones.
+    def _is_of_draft(self, facts: Facts, row: Row, reason: Reason) -> bool:
+        """Tell whether the draft changes the decision on a row's facts to this reason, and not what came before it.
 
-        By these, and without a promise, which the draft does not keep either, it is made again by its own version.
+        Since it was stored, holidays, zones and closures may have changed, and the order's region or policy; and the
+        draft keeps no promise.
         """
-        recorded = load_decision(stored)
-        recorded = replace(recorded, facts=_own(recorded.facts), promise=None)
+        ordered = row["ordered_at"]
         with suppress(RefundsError):
-            return _flip(judging.decided_again(self._policies, recorded).reason, reason) is not None
+            at, region = None if ordered is None else instant(ordered), _known_region_or_country(row["region"])
+            return _flip(judging.judge(self._policy, facts, at, region, of_order=True).reason, reason) is not None
         return True
 
     def _decide(self, facts: Facts, region: str | None) -> Decision:

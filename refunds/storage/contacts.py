@@ -215,10 +215,11 @@ class Contacts(OfOrders[Contact]):
 
         Questions and resolved contacts are included; superseded ones, withdrawals and those of customers with a
         restriction or an objection are not. A row has `order_id`, `contact_id`, `decision` as it is stored, and the
-        `region` of the order.
+        order's `region` and `ordered_at`.
         """
         return self._tx.each(
-            "SELECT contacts.order_id, contact_id, decision, region FROM contacts JOIN orders USING (order_id)"  # noqa: S608
+            "SELECT contacts.order_id, contact_id, decision, region, ordered_at"  # noqa: S608
+            " FROM contacts JOIN orders USING (order_id)"
             f" WHERE policy = :policy AND superseded_by IS NULL AND intent <> 'withdrawal' AND {keys.COUNTED}"
             " ORDER BY contacts.order_id, contact_id",
             policy=policy,

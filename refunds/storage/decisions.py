@@ -104,10 +104,10 @@ FACTS, OUTCOME, _TOLD = Plain(Facts), Plain(Outcome, stored_as=_CODES), Plain(To
 _CONVERTERS[ToldWindow] = (_TOLD.dump, _TOLD.load)
 
 
-_FACTS_BESIDE = ("contact_version", "closures", "closures_too_late", "promise", "edition")
+_FACTS_BESIDE = ("contact_version", "closures", "closures_too_late", "promise", "counted_region", "edition")
 """Stored among the facts, because they belong to the policy and the calendar that judged."""
 
-_ONLY_IF_SET = ("withdrawal", "without_ticket", "named_region", "entered_in_time")
+_ONLY_IF_SET = ("withdrawal", "without_ticket", "named_region", "entered_in_time", "counted_region")
 """Left out if they do not apply, as in decisions from before there were any."""
 
 _BESIDE = Plain(RecordedDecision, only=_FACTS_BESIDE)

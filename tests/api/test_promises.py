@@ -5,6 +5,8 @@ from datetime import date
 import pytest
 
 from refunds.domain import regions
+from refunds.domain.permissions import COMMAND_LINE
+from refunds.service.replay import Replayed, replay
 from refunds.service.watch import watch
 from refunds.web import create_app
 from tests.api.conftest import LATE, PROVIDED, Desk, slug
@@ -256,6 +258,27 @@ def test_a_window_at_the_end_of_the_data_is_promised_once_newer_data_covers_it(a
         assert ends(asked(billing, order_id)) == ("2027-01-01", False)
     assert promised(billing, order_id) == ["2027-01-01"]
     assert ends(asked(billing, order_id)) == ("2027-01-01", True)
+
+
+def test_a_closure_that_extends_a_promised_window_beyond_the_data_lets_no_request_be_too_late(now):
+    """Only the promised end is known: until then requests are in time, later ones are for a supervisor."""
+    app = create_app(settings())
+    billing, agent = Desk(client_of(app, "billing"), now), Desk(client_of(app, "agent"), now)
+    now.move_to("2026-12-14T10:00:00Z")
+    order_id = billing.register(service_provided_at="2026-12-29T10:00:00+05:30", region="LK")
+    assert promised(billing, order_id) == ["2026-12-31"]
+    closed = client_of(app).post("/v1/policies/virtual-numbers/closures", json={"date": "2026-12-31"})
+    assert closed.status_code == 201, closed.text
+    now.move_to("2026-12-31T22:59:59Z")
+    assert asked(billing, order_id)["reason"] == "within_window"
+    assert ends(asked(billing, order_id)) == ("2026-12-31", True)
+    now.shift(1)
+    assert asked(billing, order_id)["verdict"] == "needs_supervisor"
+    contact = agent.record(order_id).json
+    assert (contact["open"], contact["decision"]["reason"]) == (True, "calendar_unknown")
+    with app.extensions["refunds.store"].read(COMMAND_LINE) as uow:
+        assert list(replay(uow, Replayed())) == []
+    app.extensions["refunds.store"].close()
 
 
 def test_a_cancellation_on_a_stored_contact_promises_the_end_that_it_tells(billing, agent):

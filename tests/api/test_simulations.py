@@ -13,6 +13,7 @@ from tests.changed_data import other_holidays
 from tests.conftest import client_of
 
 TO_ELIGIBLE, TO_REFUSED = "to_eligible", "to_refused"
+BEFORE_CORPUS_CHRISTI = "2026-06-03T09:00:00Z"
 
 
 def simulate(brand, role="admin", language="en", version=2, **terms):
@@ -149,6 +150,28 @@ def test_a_decision_that_newer_holidays_change_is_not_blamed_on_the_draft(brand,
         found = simulate(brand, texts={"de": "Anders."}).json
         assert numbers(found["contacts"], TO_ELIGIBLE, TO_REFUSED) == [0, 0]
         assert found["examples"] == {TO_ELIGIBLE: [], TO_REFUSED: []}
+
+
+@pytest.mark.parametrize("before", [{"policy": "another"}, {"region": "DE-BE"}])
+def test_a_correction_of_the_order_is_not_blamed_on_the_draft(brand, service, now, before):  # noqa: F811
+    """The request was late by the policy or region of before, and is in time by the present one."""
+    another = Brand(service, now, window_business_days=1).id
+    right = {
+        "customer_ref": "K-20391",
+        "policy": brand.id,
+        "region": "DE-BY",
+        "service_provided_at": BEFORE_CORPUS_CHRISTI,
+    }
+    now.move_to("2026-06-08T09:00:00Z")
+    order_id = brand.agent.register(**right | before | ({"policy": another} if "policy" in before else {}))
+    assert brand.agent.record(order_id).json["decision"]["reason"] == "window_elapsed"
+    tag = brand.supervisor.get(f"/v1/orders/{order_id}").headers["ETag"]
+    corrected = right | {"correction_reason": "a slip"}
+    answer = brand.supervisor.put(f"/v1/orders/{order_id}", json=corrected, headers={"If-Match": tag})
+    assert answer.status_code == 200, answer.text
+    found = simulate(brand, texts={"de": "Anders."}).json
+    assert numbers(found["contacts"], "judged", TO_ELIGIBLE, TO_REFUSED) == [6, 0, 0]
+    assert simulate(brand, window_business_days=1).json["contacts"][TO_ELIGIBLE] == 0
 
 
 def test_a_simulation_stores_nothing(brand):

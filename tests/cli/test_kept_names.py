@@ -13,6 +13,7 @@ from refunds.errors import LANGUAGES
 from refunds.presentation import decisions
 from refunds.service import users
 from tests.api.conftest import IN_TIME, PROVIDED, now  # noqa: F401 - a fixture
+from tests.changed_data import EVERYWHERE, other_holidays
 from tests.cli.test_proof import Place
 from tests.console.conftest import signed_in
 
@@ -135,6 +136,17 @@ def test_a_decision_that_was_stored_without_names_shows_those_of_the_data(shown,
 def test_a_replay_finds_no_difference_in_names(shown, monkeypatch, later):
     say(monkeypatch, LATER[later])
     assert shown.place.succeed("audit", "replay") == "Replayed: 2 decisions, 0 differences.\n"
+
+
+def test_a_replay_of_a_kept_promise_finds_no_difference_in_names(shown):
+    order_id = shown.desk.register()
+    with other_holidays("99.0", lost=[(EVERYWHERE, date.fromisoformat(day)) for day in (FRIDAY, MONDAY)]):
+        kept = shown.desk.cancelled(order_id)["decision"]
+        assert (named(kept), "promise_kept" in kept["notices"]) == (NAMES["en"], True)
+        replayed, *_ = shown.place.run("audit", "replay")
+    assert "4 decisions, 2 differences" in replayed, replayed
+    assert shown.order_id in replayed, "its decisions were made with the holidays"
+    assert order_id not in replayed
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -218,6 +218,28 @@ def test_a_replay_makes_every_decision_again_from_its_own_facts(decided):
     assert place.succeed("audit", "replay") == "Replayed: 12 decisions, 0 differences.\n"
 
 
+@pytest.mark.parametrize(
+    ("region", "terms"),
+    [
+        ("DE-BY", {"follow_order_region": False}),
+        ("DE-BY", {"follow_order_region": False, "region": "FR", "time_zone": "Asia/Tokyo"}),
+        (None, {"region": "US", "window_business_days": 1}),
+        (None, {"region": "DE-HH", "window_business_days": 1}),
+    ],
+)
+def test_a_promise_is_kept_by_its_region_and_replayed_by_that_of_the_version(place, now, region, terms):  # noqa: F811
+    """These may differ: the promise was told before the version was published. The day after is Corpus Christi."""
+    desk = Desk(client_of(place.app, "admin"), now)
+    order_id = desk.register(service_provided_at="2026-06-03T10:00:00+02:00", region=region)
+    draft = {"version": 2, "effective_from": None, "terms": terms}
+    assert desk.client.post("/v1/policies/virtual-numbers/versions", json=draft).status_code == 201
+    now.move_to("2026-06-05T10:00:00+02:00")
+    kept = desk.cancelled(order_id)["decision"]
+    assert ("promise_kept" in kept["notices"], kept["calendar"]["region"]) == (True, region or "DE")
+    assert "nationwide_holidays_only" not in kept["notices"], "they are not those of the version's region"
+    assert place.succeed("audit", "replay") == "Replayed: 2 decisions, 0 differences.\n"
+
+
 def test_a_replay_reports_a_decision_that_differs(decided):
     place, late = decided
     place.tamper(

@@ -1112,11 +1112,12 @@ class Counted:
         self._count(before.days[0][0], order.region, orders=1, longer=longer, shorter=shorter)
 
     def _contact(self, order_id: str, question: Question) -> None:
-        before, after = self._oracle.decide(question), self._oracle.decide(replace(question, as_of=END), self._draft)
+        before, at_end = self._oracle.decide(question), replace(question, as_of=END)
+        today, after = self._oracle.decide(at_end), self._oracle.decide(at_end, self._draft)
         day = after.window.days[0][0] if after.window else question.received_at.astimezone(self._draft.zone).date()
         flips = {
-            Flip.TO_ELIGIBLE: after.eligible and not before.eligible,
-            Flip.TO_REFUSED: before.eligible and not after.eligible,
+            Flip.TO_ELIGIBLE: after.eligible and not before.eligible and not today.eligible,
+            Flip.TO_REFUSED: before.eligible and today.eligible and not after.eligible,
         }
         self._count(day, question.order.region, question.channel, contacts=1, **flips)
         for flip, happens in flips.items():

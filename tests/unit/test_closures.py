@@ -1,5 +1,6 @@
 """Closures that are entered one by one: each extends only the windows that have not ended by then."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from refunds.domain.outcomes import Facts, Reason
 from refunds.domain.policy import Closures, PolicyVersion, policy_of
 from refunds.domain.region_days import WEEKDAYS, RegionDays
 from refunds.domain.terms import Terms
+from refunds.errors import CalendarNotCovered
 from refunds.storage.policies import Policies
 
 MONDAY = date(2026, 3, 2)
@@ -205,6 +207,30 @@ def test_a_record_has_the_closures_from_the_first_day_that_the_decision_depends_
     recorded = decide(facts, brand, calendar_of(brand)).recorded
     assert list(map(str, recorded.closures)) == ["2026-04-02"]
     assert list(map(str, recorded.closures_too_late)) == ["2026-04-08"]
+
+
+def test_a_closure_that_is_too_late_takes_no_window_out_of_the_calendar():
+    """The last business day of the calendar is day 88, a Friday."""
+    assert last_day(PLAIN, [(88, 89)], service_day=86) == 88
+    assert last_day(PLAIN, [(88, 87)], service_day=85) == 87
+    with pytest.raises(CalendarNotCovered):
+        last_day(PLAIN, [(88, 88)], service_day=86)
+
+
+@pytest.mark.parametrize("lost", ["window", "entry"])
+def test_a_decision_beyond_the_calendar_records_every_closure_that_led_there(lost):
+    """The data of Sri Lanka ends with 2026; what the vendor enters later does not change why nothing was known."""
+    brand = version(("2026-12-30", "2026-12-01T09:00:00Z"), ("2026-12-31", "2026-12-01T09:00:00Z"), region="LK")
+    facts = Facts(
+        service_provided_at=parse_instant("2026-12-28T09:00:00Z" if lost == "window" else "2026-12-21T09:00:00Z"),
+        received_at=parse_instant("2026-12-28T10:00:00Z" if lost == "window" else "2026-12-22T10:00:00Z"),
+        recorded_at=parse_instant("2026-12-28T10:00:00Z" if lost == "window" else "2027-01-15T10:00:00Z"),
+    )
+    decision = decide(facts, brand, calendar_of(brand), of_order=True)
+    assert (decision.reason, decision.window is None) == (Reason.CALENDAR_UNKNOWN, lost == "window")
+    recorded, emptied = decision.recorded, replace(brand, closures=Closures())
+    policies = Policies([(policy_of([emptied]), ())], "brand", 1)
+    assert decided_again(policies, recorded).outcome == decision.outcome
 
 
 def test_a_closure_extends_the_time_for_a_late_entry_too():

@@ -108,7 +108,9 @@ _NOTICE = {
     Notice.ESTIMATED_HOLIDAY: Message("The date of a holiday in or next to this window is an estimate."),
     Notice.NO_SERVICE_DATE: Message("No date of provision is on record."),
     Notice.FACTS_CORRECTED_AFTER_REFUSAL: Message("The facts of the order were corrected after a request was refused."),
-    Notice.PROMISE_KEPT: Message("By today's calendar the window would end earlier. The end that was promised stands."),
+    Notice.PROMISE_KEPT: Message(
+        "The promised window stands: today's calendar would be worse for the customer, or does not cover it."
+    ),
     Notice.TOLD_BEFORE_CORRECTION: Message(
         "The customer was told a later end before the facts of the order were corrected."
     ),
