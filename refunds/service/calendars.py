@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date, timedelta
+from functools import partial
 from math import inf
 from threading import BoundedSemaphore
 from time import monotonic
@@ -29,16 +30,19 @@ MOST_BUILT = 50  # the most calendars that are built for one batch
 
 _builders = BoundedSemaphore(2)
 
+_LONGEST = 0.001  # seconds to give way at a time: those to whom it gives way may wait for this very calendar
+
 T = TypeVar("T")
 
 
 class Builder:
     """Builds calendars for one HTTP request: `left` is how many more it may build, `seconds` how long it has built.
 
-    At most two requests build at a time. While it builds, it calls `give_way` every millisecond or so.
+    At most two requests build at a time. While it builds, it calls `give_way` every millisecond or so, with the most
+    seconds to wait.
     """
 
-    def __init__(self, give_way: Callable[[], object] = bool) -> None:
+    def __init__(self, give_way: Callable[..., object] = bool) -> None:
         self.seconds, self.left, self.give_way = 0.0, inf, give_way
 
     def run(self, work: Callable[[], T], *, in_place: bool = True) -> T:
@@ -67,7 +71,7 @@ class Builder:
             raise Crowded(Message("The holidays of this region are not ready yet: try again in a moment."))
         began = monotonic()
         try:
-            missing.build(self.give_way)
+            missing.build(partial(self.give_way, _LONGEST))
         finally:
             _builders.release()
             self.seconds += monotonic() - began

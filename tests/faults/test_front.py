@@ -382,6 +382,29 @@ def test_a_batch_gives_up_the_processor_from_time_to_time_if_others_ask_at_times
     assert len(rests) in (range(5, 20) if others_ask else [0])
 
 
+def test_a_batch_that_builds_a_calendar_waits_a_moment_only_for_those_who_may_wait_for_it(monkeypatch):
+    """A check of the same region would else wait for seconds: for a batch that waits for it."""
+    clock = [100.0]
+    monkeypatch.setattr(front, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(front, "sleep", lambda seconds: clock.append(clock.pop() + seconds))
+
+    async def ask():
+        new = Front(lambda *_: [])
+        new._short = 1
+        return new._giving_way()
+
+    def waited(*longest):
+        began = clock[0]
+        give_way(*longest)
+        return clock[0] - began
+
+    give_way = asyncio.run(ask())
+    assert waited() < 0.01
+    clock[0] += 4
+    assert 0 < waited(0.001) < 0.01
+    assert waited() == pytest.approx(4, abs=0.1)
+
+
 def test_batches_that_wait_for_others_keep_neither_their_client_nor_strangers_waiting():
     """A client's checks have their own turns, and a stranger, whose token may be none, is not behind all batches."""
     held, begun, answers = threading.Event(), threading.Event(), []
