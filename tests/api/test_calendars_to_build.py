@@ -4,6 +4,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Barrier, Event
+from time import sleep
 
 import pytest
 
@@ -155,6 +156,15 @@ def test_what_is_ready_is_not_built_and_costs_nothing():
     for _ in range(2 * MOST_BUILT):
         builder.build(missing.value)
     assert builder.seconds == cost
+
+
+def test_a_client_is_not_charged_for_the_time_in_which_its_batch_lets_others_go_first():
+    forget()
+    pauses = iter([0.5])
+    builder = Builder(lambda *_: sleep(next(pauses, 0)))
+    builder.run(lambda: business_calendar("DE-HH", WEEKDAYS[:5]))
+    assert next(pauses, None) is None
+    assert 0 < builder.seconds < 0.5
 
 
 def test_a_batch_gives_way_many_times_while_it_builds_a_calendar_and_once_for_an_item(app):
