@@ -143,10 +143,10 @@ class Front:
     def _giving_way(self) -> Callable[..., None]:
         """Return the function of a batch that waits while other requests are answered.
 
-        It waits for half of the time since it was called first, at most, and for the seconds `longest`, about. Without
-        it, each of those requests would wait for the interpreter at every statement. While there are such requests,
-        within a second, it also gives up the processor from time to time: a thread that has just been woken, such as
-        that of the loop, could else wait behind the batch until the system looks again, for 4 ms.
+        It waits for half of the time since it was called first, at most, and at a time for about `longest` seconds.
+        Without it, each of those requests would wait for the interpreter at every statement. While there are such
+        requests, within a second, it also gives up the processor from time to time: a thread that has just been woken,
+        such as that of the loop, could else wait behind the batch until the system looks again, for 4 ms.
         """
         began, waited, rested = 0.0, 0.0, 0.0
 
