@@ -13,6 +13,7 @@ from errno import EEXIST
 from functools import cache
 from importlib import import_module
 from io import StringIO, TextIOWrapper
+from os.path import realpath
 from pathlib import Path
 from pkgutil import iter_modules
 from secrets import token_hex
@@ -167,9 +168,9 @@ def new_file(output: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
 
     A link stays: what it leads to is replaced. Raises `OSError` for what is no regular file.
     """
-    final = output.resolve()
+    final = Path(realpath(output))
     part = final.with_name(f"{final.name}.{token_hex(4)}.part")  # two processes must not share one
-    if final.exists() and not final.is_file():  # root would replace a device, such as /dev/stdout
+    if output.exists() and not output.is_file():  # root would replace a device, such as /dev/stdout
         raise OSError(EEXIST, "is not a regular file: name a new one", str(output))
     try:
         with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as written:

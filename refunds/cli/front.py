@@ -140,20 +140,20 @@ class Front:
             self._short -= is_short
             held.pop().turns.release()
 
-    def _giving_way(self) -> Callable[[], None]:
+    def _giving_way(self) -> Callable[..., None]:
         """Return the function of a batch that waits while other requests are answered.
 
-        It waits for half of the time since it was called first, at most. Without it, each of those requests would wait
-        for the interpreter at every statement. While there are such requests, within a second, it also gives up the
-        processor from time to time: a thread that has just been woken, such as that of the loop, could else wait behind
-        the batch until the system looks again, for 4 ms.
+        It waits for half of the time since it was called first, at most, and at a time for about `longest` seconds.
+        Without it, each of those requests would wait for the interpreter at every statement. While there are such
+        requests, within a second, it also gives up the processor from time to time: a thread that has just been woken,
+        such as that of the loop, could else wait behind the batch until the system looks again, for 4 ms.
         """
         began, waited, rested = 0.0, 0.0, 0.0
 
-        def give_way() -> None:
+        def give_way(longest: float = inf) -> None:
             nonlocal began, waited, rested
-            began = began or perf_counter()  # only now: the batch has waited for other batches before
-            while self._short and 2 * waited < (before := perf_counter()) - began:
+            began, until = began or perf_counter(), waited + longest  # from now: it has waited for other batches before
+            while self._short and waited < until and 2 * waited < (before := perf_counter()) - began:
                 sleep(_PAUSE)
                 waited += (rested := perf_counter()) - before
             if (now := perf_counter()) - rested > _STRETCH and now - self._last_short < _BETWEEN:

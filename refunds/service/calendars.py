@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date, timedelta
+from functools import partial
 from math import inf
 from threading import BoundedSemaphore
-from time import monotonic
+from time import thread_time
 from typing import NamedTuple, TypeVar
 
 from refunds.domain.business_days import BusinessCalendar, SkipReason, Window
@@ -29,16 +30,19 @@ MOST_BUILT = 50  # the most calendars that are built for one batch
 
 _builders = BoundedSemaphore(2)
 
+_LONGEST = 0.001  # seconds to give way at a time: those to whom it gives way may wait for this very calendar
+
 T = TypeVar("T")
 
 
 class Builder:
-    """Builds calendars for one HTTP request: `left` is how many more it may build, `seconds` how long it has built.
+    """Builds calendars for one HTTP request: `left` is how many more it may build, `seconds` how long it has computed.
 
-    At most two requests build at a time. While it builds, it calls `give_way` every millisecond or so.
+    At most two requests build at a time. While it builds, it calls `give_way` every millisecond or so, with the most
+    seconds to wait.
     """
 
-    def __init__(self, give_way: Callable[[], object] = bool) -> None:
+    def __init__(self, give_way: Callable[..., object] = bool) -> None:
         self.seconds, self.left, self.give_way = 0.0, inf, give_way
 
     def run(self, work: Callable[[], T], *, in_place: bool = True) -> T:
@@ -55,7 +59,7 @@ class Builder:
                 self.build(missing)
 
     def build(self, missing: CalendarNotReady) -> None:
-        """Build a calendar unless it is ready by now; add to `seconds` how long it took, and take one from `left`.
+        """Build a calendar unless it is ready by now; add to `seconds` how long it computed, and take one from `left`.
 
         Raises `Crowded` if `left` is 0, or if two calendars are being built already.
         """
@@ -65,12 +69,12 @@ class Builder:
             raise Crowded(Message("Too many regions at once whose holidays are not ready yet: send the others again."))
         if not _builders.acquire(blocking=False):
             raise Crowded(Message("The holidays of this region are not ready yet: try again in a moment."))
-        began = monotonic()
+        began = thread_time()
         try:
-            missing.build(self.give_way)
+            missing.build(partial(self.give_way, _LONGEST))
         finally:
             _builders.release()
-            self.seconds += monotonic() - began
+            self.seconds += thread_time() - began
             self.left -= 1
 
     def _has_built(self, missing: CalendarNotReady) -> bool:

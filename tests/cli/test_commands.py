@@ -333,10 +333,10 @@ def test_a_file_that_cannot_be_replaced_stays_as_it_is(entry, tmp_path, words):
 
 @ONCE
 def test_an_interrupt_while_a_command_is_loaded_ends_it_without_a_traceback(entry):
-    """Such as right after a misspelt word. Python lists each module when it is loaded."""
-    command = [sys.executable, "-X", "importtime", "app.py", "tokens", "list"]
+    """Such as right after a misspelt word. Python lists each module when it is loaded, and waits in a small pipe."""
+    command, pipe = [sys.executable, "-X", "importtime", "app.py", "tokens", "list"], subprocess.PIPE
     with subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | entry, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=ROOT, env=os.environ | entry, stdout=pipe, stderr=pipe, pipesize=4096, text=True
     ) as process:
         assert any("refunds.errors" in line for line in process.stderr)
         process.send_signal(signal.SIGINT)

@@ -122,6 +122,20 @@ def test_what_is_no_regular_file_is_not_replaced(tmp_path):
     assert list(tmp_path.iterdir()) == [pipe]
 
 
+def test_a_pipe_of_the_shell_is_called_no_regular_file_too():
+    """As in `flask export orders --output /dev/stdout | head`: this is a link, whose text names no file."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading), os.fdopen(writing, "w"):
+        _, err, code = run("orders", "--from", "2026-04-01", "--to", "2026-04-30", "--output", f"/dev/fd/{writing}")
+    assert (err, code) == ([f"/dev/fd/{writing}: is not a regular file: name a new one"], 1)
+
+
+def test_a_link_that_leads_to_itself_is_replaced(tmp_path):
+    (link := tmp_path / "april.csv").symlink_to("april.csv")
+    assert run("orders", "--from", "2026-04-01", "--to", "2026-04-30", "--output", str(link)) == ([], [], 0)
+    assert "A-0" in link.read_text()
+
+
 def test_a_link_stays_a_link_to_what_is_written(tmp_path):
     file, link = tmp_path / "april.csv", tmp_path / "newest.csv"
     file.write_text("old")

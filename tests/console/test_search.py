@@ -207,3 +207,10 @@ def test_a_misheard_number_is_called_misheard_as_at_check(site, spelt):
     for number in (reference, site.contacts(order)[0].number_aloud):
         wrong = spelt.format(number[:-1] + str((int(number[-1]) + 1) % 10))
         assert "check digit" in searched(agent, wrong).text, number
+
+
+def test_a_telephone_number_of_ten_digits_that_nobody_has_is_not_called_misheard(agent):
+    """It may be a reference whose check digit is wrong, but the search also takes telephone numbers."""
+    for number in ("030 1234567", "030 1234568"):
+        page = searched(agent, number)
+        assert "Nothing has this number. If it is a reference" in page.text

@@ -221,7 +221,10 @@ _WRONG: Mapping[str, Message] = {
         "There is no such number. Without a country code it is read as one of this country: %(country)s. Write it with "
         "+ and its country code, as in +43 664 1234567."
     ),
-    "misheard": Message("The check digit of this number does not fit: one of its digits was misheard or mistyped."),
+    "misheard": Message(
+        "Nothing has this number. If it is a reference or the number of a request, a digit was misheard or mistyped: "
+        "its check digit does not fit."
+    ),
     "calendar-not-covered": Message("The holidays of that year are not known, and none are made up. Check the year."),
     "no-policy-in-force": Message("No version of the policy was in force then. Check the date."),
     "taken": Message("%(name)s was quicker and deals with it. Nothing was changed; a supervisor can assign it to you."),
