@@ -247,12 +247,12 @@ def decide(
         except CalendarNotCovered:
             if not (of_order or promise):
                 raise
-        laid = None
-        # A window that is now longer than the calendar ends after the promised end, and nobody knows when.
-        is_longer = not counted and promise and calendar.region.covers(promise.window.last_day)
-        if promise and not (is_longer and promise.deadline <= requested_at):
+        # A promised window that is now longer than the calendar ends after the promised end, and nobody knows when.
+        if promise and (
+            counted or requested_at < promise.deadline or not calendar.region.covers(promise.window.last_day)
+        ):
             laid = _window_kept(promise, version, calendar, counted)
-        counted, kept = laid or counted, laid is not None
+            counted, kept = laid or counted, laid is not None
     at_contact, known = contact_version or version, calendar
     calendar, window, deadline = counted or (known, None, None)
     return Decision(facts, version, calendar, at_contact, requested_at, window, deadline, known, promise, kept, edition)
