@@ -227,6 +227,11 @@ class FreeText(Text):
             )
 
 
+def is_line(field: "fields.Field[Any]") -> bool:
+    """Tell whether a field takes one line: any but a free text, which may have several."""
+    return type(field) is not FreeText
+
+
 class Line(FreeText):
     """One line of visible characters without spaces at its ends, in one spelling (NFC)."""
 

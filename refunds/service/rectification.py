@@ -8,7 +8,7 @@ from refunds.domain.contact_points import customers_detail
 from refunds.domain.journal import EventType
 from refunds.domain.judging import at_pointer
 from refunds.errors import InvalidInput, Message, Unfit
-from refunds.schemas.fields import FreeText, Line, Reference
+from refunds.schemas.fields import FreeText, Line, Reference, is_line
 from refunds.schemas.strict import schema_of
 from refunds.security.encryption import Erased
 from refunds.storage.rectifications import PERSONAL
@@ -172,6 +172,6 @@ _SHAPES = {
 """How the values of fields are read, the same as where they are first entered; all other fields are reasons."""
 
 
-def is_line(field: str) -> bool:
+def takes_line(field: str) -> bool:
     """Tell whether the value of a personal field is one line."""
-    return type(_SHAPES.get(field, _REASON).fields["value"]) is not FreeText
+    return is_line(_SHAPES.get(field, _REASON).fields["value"])

@@ -228,7 +228,7 @@ def _correct(uow: UnitOfWork, request_id: str, data: Mapping[str, str]) -> None:
     emptied = [FieldError(f"/{name}", Message("is required"), "required") for name, _ in held if name not in data]
     if emptied:  # a form leaves out what is blank; nothing would be corrected there, and the request would be closed
         raise InvalidInput(emptied)
-    typed = {name: forms.seen(data[name]) if rectification.is_line(one.field) else data[name] for name, one in held}
+    typed = {name: forms.seen(data[name]) if rectification.takes_line(one.field) else data[name] for name, one in held}
     changed = [
         (name, one._replace(value=typed[name]))
         for name, one in held

@@ -22,7 +22,7 @@ from refunds.domain.resolutions import ResolutionReason
 from refunds.domain.terms import TimelyBy
 from refunds.errors import FieldError, InvalidInput, Message, Unfit
 from refunds.presentation.texts.dates import offset_text
-from refunds.schemas.fields import Choice, FreeText, Line, Month, ReadText, Text, WholeText
+from refunds.schemas.fields import Choice, FreeText, Line, Month, ReadText, Text, WholeText, is_line
 from refunds.schemas.strict import StrictSchema
 from refunds.service.queue import Tab
 from refunds.web.console.dates import typed_instant, typed_time
@@ -133,7 +133,7 @@ class Form:
 
     def _as_seen(self, schema: StrictSchema) -> dict[str, str]:
         """Return what was typed, by field name: as `seen` where the schema takes one line, unless nothing is seen."""
-        lines = {name for name, one in schema.fields.items() if type(one) is not FreeText and name not in _FILES}
+        lines = {name for name, one in schema.fields.items() if is_line(one) and name not in _FILES}
         return {name: (name in lines and seen(text)) or text for name, text in self.data.items()}
 
 
