@@ -162,8 +162,7 @@ def _stored_contact(uow: UnitOfWork, order: Order, contact_id: str, *, cancelled
         raise ContactStateConflict(
             Message("The contact has been resolved: record the customer's new one."), contact.state
         )
-    decision = orders.decided(uow, order, orders.facts_of(order, contact, cancelled=cancelled))
-    return contact, orders.decision_to_answer(uow, order, decision)
+    return contact, contacts.decision_now(uow, order, contact, cancelled=cancelled)
 
 
 def _apply_override(

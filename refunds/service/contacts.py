@@ -144,6 +144,15 @@ def preview(uow: UnitOfWork, order: Order, new: NewContact) -> tuple[Decision, D
     return own, orders.decision_to_answer(uow, order, own, new.supersedes)
 
 
+def decision_now(uow: UnitOfWork, order: Order, contact: Contact, *, cancelled: bool) -> Decision:
+    """Return the decision to answer a stored contact about an order with now; raises what `orders.decided` raises.
+
+    The caller says whether the order is `cancelled`. Nothing is recorded.
+    """
+    own = orders.decided(uow, order, orders.facts_of(order, contact, cancelled=cancelled))
+    return orders.decision_to_answer(uow, order, own)
+
+
 def needs_evidence(decision: Decision, intent: Intent) -> bool:
     """Tell whether a contact with this intent, and this decision on itself, needs a ticket as evidence.
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from refunds.domain.outcomes import Outcome
 from refunds.domain.records import Contact, Order
 from refunds.errors import CallersError, ContactStateConflict, Forbidden
-from refunds.service import assignments, contacts, orders
+from refunds.service import assignments, contacts
 from refunds.service.findings import AContact
 from refunds.storage.unit_of_work import UnitOfWork
 
@@ -84,9 +84,8 @@ def judged_now(uow: UnitOfWork, about: Mapping[str, Order], found: Iterable[ACon
         if isinstance(one, Contact):
             judged[one.contact_id] = one.outcome
             with suppress(CallersError):  # the order's policy may be another one since, which had no version then
-                order = about[one.order_id]
-                decision = orders.decided(uow, order, orders.facts_of(order, one, cancelled=False))
-                judged[one.contact_id] = orders.decision_to_answer(uow, order, decision).outcome
+                decision = contacts.decision_now(uow, about[one.order_id], one, cancelled=False)
+                judged[one.contact_id] = decision.outcome
     return judged
 
 

@@ -22,7 +22,7 @@ from refunds.presentation.texts.answers import answer_look, contact_said, is_add
 from refunds.presentation.texts.dates import clock_text
 from refunds.schemas.strict import StrictSchema
 from refunds.security.encryption import Erased, Hidden
-from refunds.service import assignments, cancellations, contacts, orders, resolutions
+from refunds.service import assignments, cancellations, contacts, resolutions
 from refunds.service.cancellations import Override, Refused
 from refunds.service.contacts import NewContact
 from refunds.service.findings import AContact
@@ -270,8 +270,7 @@ def contact(uow: UnitOfWork, form: Form, contact_id: str) -> Response:
     decision: Decision | RecordedDecision = found.decision
     if found.is_open or not (found.superseded_by or active):
         with suppress(CallersError):  # a decision may no longer be possible on its facts
-            own = orders.decided(uow, order, orders.facts_of(order, found, cancelled=active is not None))
-            decision = orders.decision_to_answer(uow, order, own)
+            decision = contacts.decision_now(uow, order, found, cancelled=active is not None)
     choices: dict[str, Any] = {"reasons": [], "originals": []}
     if found.is_open:
         choices = {
